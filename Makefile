@@ -1,0 +1,62 @@
+# Everything a contributor or CI runs. `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_DIR ?= $(CURDIR)/.demo
+PYTEST_JOBS ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help venv dev engines engines-demo engines-kube demo demo-down lint format test bench proto clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+venv: $(VENV)/.installed  ## Make .venv with quorate in it
+
+dev: $(VENV)/.installed-dev  ## Make .venv with the tools for tests
+
+engines:  ## Build etcd 3.5, 3.6, 3.7, etcdctl, etcdutl; fetch 3.4 where Debian has it
+	$(PYTHON) engines/build.py etcd-3.6 etcdctl etcdutl etcd-3.5 etcd-3.7 etcd-3.4
+
+engines-demo:
+	$(PYTHON) engines/build.py etcd-3.6 etcdctl
+
+engines-kube:  ## Build the Kubernetes components and kubeadm (about 8 minutes)
+	$(PYTHON) engines/build.py kube
+
+demo: engines-demo $(VENV)/.installed  ## Three-member etcd on this machine, joined through learners
+	@bench/demo.sh '$(BIN)/quorate' '.engines/bin' '$(DEMO_DIR)'
+
+demo-down:  ## Stop the demo's cluster and delete its data
+	$(BIN)/quorate local down --purge --dir '$(DEMO_DIR)'
+
+lint: dev  ## ruff, mypy --strict, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev  ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: engines lint  ## Unit, model, contract and real-etcd tests
+	$(BIN)/pytest -n $(PYTEST_JOBS)
+
+bench: engines dev  ## Our join against the tightest loop of the same run
+	$(BIN)/python bench/join_floor.py
+
+proto: dev  ## Write the stubs from src/quorate/etcd/wire.proto
+	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto
+
+clean:  ## Delete what was made in this folder (caches outside it stay)
+	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""The command line: parse, call, render. Thin; third-party imports only inside the command that needs them."""

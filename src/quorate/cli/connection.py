@@ -1,0 +1,165 @@
+"""How a command reaches an etcd cluster: etcdctl's flags and ETCDCTL_* variables, but never a password in argv."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from quorate.errors import ConfigError
+from quorate.secret import Secret
+
+if TYPE_CHECKING:
+    from quorate.etcd.access import Access
+    from quorate.etcd.endpoint import Endpoint, Login
+
+Command = Callable[..., Any]
+_KEY = "quorate.connection"
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Duration(click.ParamType[float]):
+    """Go's notation, as etcdctl takes it: 5s, 500ms, 1m30s. The value is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        text = str(value)
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            self.fail(f"{text!r} is not a duration such as 5s, 500ms or 1m30s", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    """One of etcdctl's persistent flags. `ignored` ones are accepted and without effect here."""
+
+    spelling: tuple[str, ...]
+    help: str = ""
+    kind: click.ParamType[Any] | type | None = None
+    default: object = None
+    ignored: bool = False
+
+
+_FLAGS = (
+    _Flag(("--endpoints",), "Members to ask, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379"),
+    _Flag(("--cacert",), "CA that signed the servers' certificates."),
+    _Flag(("--cert",), "Our client certificate."),
+    _Flag(("--key",), "Its key."),
+    _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt."),
+    _Flag(("--password",), "Not accepted: a password in argv is visible to every user."),
+    _Flag(("--password-file",), "File that holds the password."),
+    _Flag(("--command-timeout",), "Time for the command itself.", Duration(), "5s"),
+    _Flag(("--dial-timeout",), "Time for connecting.", Duration(), "2s"),
+    _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False),
+    _Flag(("--insecure-transport",), kind=bool, default=True, ignored=True),
+    _Flag(("--insecure-discovery",), kind=bool, default=True, ignored=True),
+    _Flag(("--keepalive-time",), kind=Duration(), default="2s", ignored=True),
+    _Flag(("--keepalive-timeout",), kind=Duration(), default="6s", ignored=True),
+    _Flag(("--max-recv-bytes",), kind=int, default=0, ignored=True),
+    _Flag(("--max-request-bytes",), kind=int, default=0, ignored=True),
+    _Flag(("--debug",), kind=bool, default=False, ignored=True),
+    _Flag(("-d", "--discovery-srv"), "Not supported: name the members with --endpoints."),
+    _Flag(("--discovery-srv-name",), ignored=True),
+)
+
+
+def connection_options(command: Command) -> Command:
+    """Add the flags. They may stand on the group or on the command; the command's win."""
+    for flag in reversed(_FLAGS):
+        name = flag.spelling[-1].removeprefix("--")
+        option = click.option(
+            *flag.spelling,
+            type=flag.kind if flag.kind is not bool else click.BOOL,
+            default=flag.default,
+            help=flag.help,
+            hidden=flag.ignored or flag.help.startswith("Not "),
+            envvar=f"ETCDCTL_{name.upper().replace('-', '_')}",
+            expose_value=False,
+            callback=_remember,
+            is_flag=flag.kind is bool,
+            flag_value=True if flag.kind is bool else None,
+        )
+        command = option(command)
+    return command
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep the value for `connection`; a default never replaces what was given further up."""
+    given: dict[str, object] = ctx.meta.setdefault(_KEY, {})
+    source = ctx.get_parameter_source(str(param.name))
+    if source is not ParameterSource.DEFAULT or param.name not in given:
+        given[str(param.name)] = value
+    if source is ParameterSource.COMMANDLINE:
+        _refuse_unsafe(str(param.name), value)
+
+
+def _refuse_unsafe(name: str, value: object) -> None:
+    if name == "password" or (name == "user" and ":" in str(value)):
+        raise ConfigError(
+            "a password on the command line can be read by every user of this machine",
+            state="nothing was sent",
+            advice="put it into ETCDCTL_PASSWORD or a file named by --password-file, or be asked for it",
+        )
+    if name == "insecure_skip_tls_verify" and value:
+        raise ConfigError("--insecure-skip-tls-verify is not accepted", advice="pass the CA with --cacert")
+    if name == "discovery_srv" and value:
+        raise ConfigError("--discovery-srv is not supported", advice="name the members with --endpoints")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where to go and how long to wait, in seconds, with everything needed to get in."""
+
+    endpoints: list[Endpoint]
+    access: Access
+    timeout: float
+
+
+@contextmanager
+def connected() -> Iterator[Connection]:
+    """Open what the flags and variables of the running command describe; raises `ConfigError`."""
+    from quorate.etcd.access import Access
+    from quorate.etcd.endpoint import TlsFiles, load_tls, parse_endpoints
+
+    given: dict[str, Any] = click.get_current_context().meta[_KEY]
+    if os.environ.get("ETCDCTL_API", "3") != "3":
+        raise ConfigError("ETCDCTL_API must be 3: the old API is gone since etcd 3.6")
+    files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
+    tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
+    with Access(tls, _login(given)) as access:
+        yield Connection(parse_endpoints([given["endpoints"]]), access, given["command_timeout"])
+
+
+def _login(given: dict[str, Any]) -> Login | None:
+    from quorate.etcd.endpoint import Login
+
+    if not given["user"]:
+        return None
+    # ETCDCTL_USER may hold both, as with etcdctl; on the command line that was refused.
+    user, _, password = given["user"].partition(":")
+    return Login(user, Secret(password or _password(given, user)))
+
+
+def _password(given: dict[str, Any], user: str) -> str:
+    if given["password"]:
+        return str(given["password"])
+    if given["password_file"]:
+        try:
+            return Path(given["password_file"]).read_text().rstrip("\n")
+        except OSError as error:
+            raise ConfigError(f"cannot read the password file {given['password_file']}: {error.strerror}") from error
+    if sys.stdin.isatty():
+        return str(click.prompt(f"Password of {user}", hide_input=True, err=True))
+    raise ConfigError(f"no password for {user}", advice="set ETCDCTL_PASSWORD or pass --password-file")

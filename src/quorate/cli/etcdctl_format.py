@@ -1,0 +1,129 @@
+"""`member list` byte for byte as etcdctl 3.6 prints it: simple, table, json, fields, protobuf; with and without --hex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quorate.etcd.wire_pb2 import Header, Member, MembersResponse
+
+_HEADERS = ("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
+
+
+def format_member_list(answer: MembersResponse, form: str, *, as_hex: bool) -> bytes:
+    """What etcdctl writes to stdout for this answer; `form` is one of its `-w` values."""
+    match form:
+        case "simple":
+            return _lines(", ".join(_row(member)) for member in answer.members)
+        case "table":
+            return _lines(_table([_row(member) for member in answer.members]))
+        case "fields":
+            return _lines(_fields(answer, as_hex=as_hex))
+        case "protobuf":
+            return answer.SerializeToString(deterministic=True)
+        case _:
+            return (_hex_json(answer) if as_hex else _json(answer)) + b"\n"
+
+
+def _lines(lines: object) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()  # type: ignore[attr-defined]
+
+
+def _row(member: Member) -> tuple[str, ...]:
+    """--hex changes nothing here: ids are hex in any case."""
+    return (
+        f"{member.ID:x}",
+        "started" if member.name else "unstarted",
+        member.name,
+        ",".join(member.peerURLs),
+        ",".join(member.clientURLs),
+        "true" if member.isLearner else "false",
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Headers centred (the odd blank goes right), cells to the right."""
+    widths = [max(map(len, column)) for column in zip(_HEADERS, *rows, strict=True)]
+    rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
+    head = [_centred(header, width) for header, width in zip(_HEADERS, widths, strict=True)]
+    body = [[cell.rjust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return [rule, _bar(head), rule, *map(_bar, body), rule]
+
+
+def _bar(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _centred(text: str, width: int) -> str:
+    left = (width - len(text)) // 2
+    return " " * left + text.ljust(width - left)
+
+
+def _fields(answer: MembersResponse, *, as_hex: bool) -> list[str]:
+    number = (lambda value: f"{value:x}") if as_hex else str
+    lines = [
+        f'"ClusterID" : {number(answer.header.cluster_id)}',
+        f'"MemberID" : {number(answer.header.member_id)}',
+    ]
+    if answer.header.revision:
+        lines.append(f'"Revision" : {answer.header.revision}')
+    lines.append(f'"RaftTerm" : {answer.header.raft_term}')
+    for member in answer.members:
+        lines += [f'"ID" : {number(member.ID)}', f'"Name" : {_quoted(member.name)}']
+        lines += [f'"PeerURL" : {_quoted(url)}' for url in member.peerURLs]
+        lines += [f'"ClientURL" : {_quoted(url)}' for url in member.clientURLs]
+        lines += [f'"IsLearner" : {"true" if member.isLearner else "false"}', ""]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _json(answer: MembersResponse) -> bytes:
+    """Decimal ids; empty and false fields are left out, as Go's encoder does for these types."""
+    members = [_without_empty(_member_json(member, member.ID)) for member in answer.members]
+    return _go_json({"header": _without_empty(_header_json(answer.header)), "members": members})
+
+
+def _hex_json(answer: MembersResponse) -> bytes:
+    """etcdctl 3.6 leaves `isLearner` out with --hex, and prints empty names and lists."""
+    header = _header_json(answer.header)
+    hexed = {**header, "cluster_id": f"{answer.header.cluster_id:x}", "member_id": f"{answer.header.member_id:x}"}
+    members = [_member_json(member, f"{member.ID:x}") for member in answer.members]
+    for member in members:
+        del member["isLearner"]
+    return _go_json({"header": _without_empty(hexed), "members": members})
+
+
+def _header_json(header: Header) -> dict[str, object]:
+    return {
+        "cluster_id": header.cluster_id,
+        "member_id": header.member_id,
+        "revision": header.revision,
+        "raft_term": header.raft_term,
+    }
+
+
+def _member_json(member: Member, shown_id: object) -> dict[str, object]:
+    return {
+        "ID": shown_id,
+        "name": member.name,
+        "peerURLs": list(member.peerURLs),
+        "clientURLs": list(member.clientURLs),
+        "isLearner": member.isLearner,
+    }
+
+
+def _without_empty(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _go_json(value: object) -> bytes:
+    """Compact, and with <, > and & escaped as Go does by default."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()

@@ -1,0 +1,250 @@
+"""`quorate local …`"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.output import emit, output_option
+from quorate.cli.progress import progress
+from quorate.cli.signals import cancelling
+from quorate.deadline import Cancel, SystemClock
+
+if TYPE_CHECKING:
+    from quorate.local.cluster import Grown
+    from quorate.local.home import Home
+
+Command = Callable[..., Any]
+
+
+def dir_option(command: Command) -> Command:
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        envvar="QUORATE_LOCAL_DIR",
+        help="Where the cluster lives.  [default: $XDG_DATA_HOME/quorate/local]",
+    )(command)
+
+
+def etcd_option(command: Command) -> Command:
+    return click.option(
+        "--etcd", metavar="PATH", help="The etcd to run.  [default: from PATH, then the built engines, then quorate\\[etcd]]"
+    )(command)
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[Home]:
+    """The cluster's home with progress on stderr and signals turned into requests to stop."""
+    from quorate.local.home import Home
+    from quorate.local.layout import Layout, default_folder
+
+    cancel = Cancel()
+    with cancelling(cancel), progress() as report:
+        yield Home(Layout((folder or default_folder()).absolute()), SystemClock(cancel), report)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def group() -> None:
+    """A real etcd cluster on this machine, every member joined through a learner.
+
+    Members are processes that outlive the command. Each cluster lives in a directory of its own, so several can run.
+    """
+
+
+@group.command()
+@click.option("--members", type=int, default=3, show_default=True, help="How many voting members to have; odd is better.")
+@etcd_option
+@dir_option
+@output_option()
+def up(members: int, etcd: str | None, folder: Path | None, form: str) -> None:
+    """Start the cluster and grow it; start again what died; change nothing when all is well.
+
+    \b
+    Examples:
+      quorate local up
+      quorate local up --members 5 --dir ./try --etcd /usr/local/bin/etcd
+    """
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        grown = cluster.up(home, members, etcd)
+    _show_grown(home, grown, form)
+
+
+@group.command()
+@click.argument("name", required=False)
+@etcd_option
+@dir_option
+@output_option()
+def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> None:
+    """Add one more member, as a learner first."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        grown = cluster.join(home, name, etcd)
+    _show_grown(home, grown, form)
+
+
+@group.command()
+@click.argument("name")
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@dir_option
+@output_option()
+def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: bool) -> None:
+    """Remove the member NAME and delete its data; refused when that could cost the quorum."""
+    from quorate.cli.members import cluster_json, print_margin
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        view = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+
+    def table() -> None:
+        click.echo(f"{name} was removed and its data deleted")
+        print_margin(view)
+
+    emit(form, {"left": name, **cluster_json(view)}, table)
+
+
+@group.command()
+@dir_option
+@output_option()
+def status(folder: Path | None, form: str) -> None:
+    """Every member: process, role, health, lag; and how many may fail now."""
+    from quorate.cli.members import cluster_json, print_status
+
+    with opened(folder) as home:
+        view = home.look()
+        processes = {member.name: home.runtime().describe(member.name) for member in home.load().members}
+    emit(form, {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
+
+
+@group.command()
+@dir_option
+@output_option("table", "simple", "json", "yaml")
+def members(folder: Path | None, form: str) -> None:
+    """The member list, read through the quorum."""
+    from quorate.cli.etcd import show_members
+
+    with opened(folder) as home:
+        show_members(home.look(), form)
+
+
+@group.command()
+@click.argument("name")
+@dir_option
+def stop(name: str, folder: Path | None) -> None:
+    """End the process of NAME gracefully; it stays a member."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        cluster.stop(home, name)
+    click.echo(f"{name} is stopped; start it again with: quorate local start {name}{_dir_argument(folder)}")
+
+
+@group.command()
+@click.argument("name")
+@dir_option
+def start(name: str, folder: Path | None) -> None:
+    """Start a stopped member on its data; it stays the member it is."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        cluster.start(home, name)
+    click.echo(f"{name} runs")
+
+
+def _signal_command(name: str, number: signal.Signals, done: str, text: str) -> None:
+    @group.command(name, help=text)
+    @click.argument("member")
+    @dir_option
+    def command(member: str, folder: Path | None) -> None:
+        from quorate.local import cluster
+
+        with opened(folder) as home:
+            cluster.send(home, member, number)
+        click.echo(f"{member} {done}")
+
+
+_signal_command("kill", signal.SIGKILL, "was killed; 'quorate local up' brings it back", "Crash a member: SIGKILL.")
+_signal_command("pause", signal.SIGSTOP, "is paused", "Hang a member: SIGSTOP; it keeps its connections and answers nothing.")
+_signal_command("resume", signal.SIGCONT, "goes on", "Let a paused member go on.")
+
+
+@group.command()
+@dir_option
+def env(folder: Path | None) -> None:
+    """Print exports for etcdctl.
+
+    \b
+    Example:
+      eval "$(quorate local env)"; etcdctl member list
+    """
+    with opened(folder) as home:
+        members, pki = home.load().members, home.layout.pki
+    values = {
+        "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members if member.phase == "member"),
+        "ETCDCTL_CACERT": str(pki / "ca.crt"),
+        "ETCDCTL_CERT": str(pki / "healthcheck-client.crt"),
+        "ETCDCTL_KEY": str(pki / "healthcheck-client.key"),
+    }
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@group.command()
+@click.argument("name")
+@click.option("-n", "--lines", type=int, default=50, show_default=True, help="How many of the last lines.")
+@dir_option
+def logs(name: str, lines: int, folder: Path | None) -> None:
+    """The last lines of a member's log."""
+    from quorate.local.runtime import tail
+
+    with opened(folder) as home:
+        home.load().member(name)
+        paths = home.layout.member(name)
+    for line in [*tail(paths.output), *tail(paths.log)][-lines:]:
+        click.echo(line)
+
+
+@group.command()
+@click.option("--purge", is_flag=True, help="Also delete the data, certificates and logs.")
+@dir_option
+def down(folder: Path | None, purge: bool) -> None:
+    """Stop every member; their data stays unless --purge is given."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        stopped = cluster.down(home, purge=purge)
+    click.echo(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+    if purge:
+        click.echo(f"deleted: {home.layout.root}")
+
+
+def _show_grown(home: Home, grown: Grown, form: str) -> None:
+    from quorate.cli.members import cluster_json, print_margin, print_members
+
+    timings = {result.name: dict(result.timings) for result in grown.joined}
+    data = cluster_json(grown.view)
+    rows: list[dict[str, object]] = data["members"]  # type: ignore[assignment]
+    joined = [{**row, "timings": timings.get(str(row["name"]))} for row in rows]
+
+    def table() -> None:
+        print_members(grown.view)
+        for result in grown.joined:
+            note = " (restarted once: its publish was lost)" if result.restarted else ""
+            click.echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
+        print_margin(grown.view)
+
+    summary = {"dir": str(home.layout.root), "joined": list(timings), "restarted": list(grown.restarted)}
+    emit(form, {**summary, **data, "members": joined}, table)
+
+
+def _dir_argument(folder: Path | None) -> str:
+    return f" --dir {shlex.quote(str(folder))}" if folder else ""

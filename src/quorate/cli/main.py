@@ -1,0 +1,117 @@
+"""The command tree and its end: errors to stderr, their numbers to the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from quorate import __version__
+from quorate.errors import ConfigError, Interrupted, QuorateError
+
+_GROUPS = {
+    "local": ("quorate.cli.local", "A real etcd cluster on this machine, every member joined through a learner."),
+    "etcd": ("quorate.cli.etcd", "Look at any etcd cluster and change its members safely."),
+}
+EXAMPLES = """\b
+Examples:
+  quorate local up --members 3          a three-member etcd on this machine
+  quorate local status                  who is there, who leads, how many may fail
+  quorate etcd member list              as etcdctl prints it
+"""
+
+
+class LazyGroup(click.Group):
+    """Knows its subcommands' names and one-line helps; imports the module of one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_GROUPS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _GROUPS:
+            command: click.Command = importlib.import_module(_GROUPS[cmd_name][0]).group
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx  # asking it for the commands would import them all
+        rows = [(name, text) for name, (_, text) in _GROUPS.items()]
+        rows += [(name, command.get_short_help_str()) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+
+@click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
+def main() -> None:
+    """Grow etcd clusters and Kubernetes control planes without ever putting the quorum at risk.
+
+    A new member joins as a learner: it gets the data and has no vote until it is fully aligned.
+    """
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    \b
+    Example:
+      eval "$(quorate completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise ConfigError(f"no completion for {shell}")
+    click.echo(kind(main, {}, "quorate", "_QUORATE_COMPLETE").source())
+
+
+def run() -> NoReturn:
+    """The console script."""
+    sys.exit(run_with(sys.argv[1:]))
+
+
+def run_with(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code, having printed whatever went wrong."""
+    try:
+        main.main(arguments, prog_name="quorate", standalone_mode=False)
+    except QuorateError as error:
+        _print_error(error, as_json=_wants_json(arguments))
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return ConfigError.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ConfigError.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; stdout is gone, so Python must not flush it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """`-o json` in any spelling; looked for by hand because the parser may be what failed."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(pair in (("-o", "json"), ("--output", "json")) for pair in pairs) or bool(
+        {"-ojson", "-o=json", "--output=json"} & set(arguments)
+    )
+
+
+def _print_error(error: QuorateError, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": error.as_dict()}), err=True)
+        return
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.what}", err=True)
+    for label, text in (("now:", error.state), ("next:", error.advice)):
+        if text:
+            click.echo(f"{label:>6} {text}", err=True)

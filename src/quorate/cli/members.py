@@ -1,0 +1,117 @@
+"""Members and their health as people and programs read them; ids are hex strings everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from quorate.cli.output import print_table, size
+from quorate.core.decide import lag_of
+from quorate.core.ids import format_id
+from quorate.core.membership import Answer, ClusterView, Member, Silence, margin_of, quorum
+
+
+def member_json(member: Member, view: ClusterView) -> dict[str, object]:
+    return {
+        "id": format_id(member.id),
+        "name": member.name,
+        "status": "started" if member.started else "unstarted",
+        "isLearner": member.is_learner,
+        "isLeader": view.leader is not None and view.leader.id == member.id,
+        "peerURLs": list(member.peer_urls),
+        "clientURLs": list(member.client_urls),
+    }
+
+
+def status_json(member: Member, view: ClusterView) -> dict[str, object]:
+    """A member with what it says of itself, or why it says nothing."""
+    reply = view.replies.get(member.id)
+    base = member_json(member, view)
+    if not isinstance(reply, Answer):
+        return {**base, "healthy": False, "reason": reply.reason if isinstance(reply, Silence) else "not asked"}
+    return {
+        **base,
+        "healthy": not reply.errors,
+        "version": reply.version,
+        "dbSize": reply.db_size,
+        "dbSizeInUse": reply.db_size_in_use,
+        "dbQuota": reply.db_quota,
+        "raftTerm": reply.raft_term,
+        "raftIndex": reply.raft_index,
+        "appliedIndex": reply.applied_index,
+        "lagEntries": lag_of(view, member),
+        "errors": list(reply.errors),
+    }
+
+
+def margin_json(view: ClusterView) -> dict[str, object]:
+    """How many voters may still fail. `margin` below 0: there is no quorum."""
+    voters = len(view.voters)
+    return {"voters": voters, "reachable": view.reachable_voters, "quorum": quorum(voters), "margin": margin_of(view)}
+
+
+def cluster_json(view: ClusterView) -> dict[str, object]:
+    return {
+        "clusterId": format_id(view.cluster_id),
+        "linearizable": view.linearizable,
+        "leader": view.leader.name if view.leader else None,
+        "margin": margin_json(view),
+        "members": [status_json(member, view) for member in in_order(view)],
+    }
+
+
+def in_order(view: ClusterView) -> list[Member]:
+    """By name as people count: m2 before m10; unstarted ones last."""
+    return sorted(view.members, key=lambda member: (not member.name, len(member.name), member.name, member.id))
+
+
+def role(member: Member, view: ClusterView) -> str:
+    if member.is_learner:
+        return "learner"
+    return "leader" if view.leader is not None and view.leader.id == member.id else "voter"
+
+
+def print_members(view: ClusterView) -> None:
+    rows = [
+        (format_id(row.id), row.name or "(unstarted)", role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))
+        for row in in_order(view)
+    ]
+    print_table(("ID", "NAME", "ROLE", "PEER URLS", "CLIENT URLS"), rows)
+    print_staleness(view)
+
+
+def print_status(view: ClusterView, processes: dict[str, str] | None = None) -> None:
+    """One line a member; `processes` adds a column for members whose processes are ours."""
+    extra = ("PROCESS",) if processes is not None else ()
+    rows = [
+        (*_status_row(member, view), *((processes.get(member.name, ""),) if processes is not None else ()))
+        for member in in_order(view)
+    ]
+    print_table(("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG", *extra), rows)
+    print_margin(view)
+    print_staleness(view)
+
+
+def _status_row(member: Member, view: ClusterView) -> Sequence[str]:
+    reply = view.replies.get(member.id)
+    head = (format_id(member.id), member.name or "(unstarted)", role(member, view))
+    if not isinstance(reply, Answer):
+        return (*head, f"no answer: {reply.reason}" if isinstance(reply, Silence) else "not asked", "", "", "")
+    health = "; ".join(reply.errors) or "healthy"
+    return (*head, health, reply.version, size(reply.db_size), str(lag_of(view, member)))
+
+
+def print_margin(view: ClusterView) -> None:
+    voters, left = len(view.voters), margin_of(view)
+    counts = f"{view.reachable_voters} of {voters} voter{'s' if voters != 1 else ''} answer, quorum is {quorum(voters)}"
+    if left < 0:
+        verdict = click.style(f"no quorum: {-left} more must come back before anything can be written", fg="red")
+    else:
+        verdict = f"{left} more may fail"
+    click.echo(f"{counts}: {verdict}")
+
+
+def print_staleness(view: ClusterView) -> None:
+    if not view.linearizable:
+        click.echo("this member list is one member's own copy and may be stale", err=True)

@@ -1,0 +1,96 @@
+"""Progress on stderr: a live table of the joining members on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.output import size, stderr_is_terminal
+from quorate.report import Event, Message, Notice, Report
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """A report that draws on stderr for the block."""
+    if stderr_is_terminal():
+        with _live() as report:
+            yield report
+    else:
+        yield PlainProgress()
+
+
+def describe(event: Event) -> str:
+    """An event's text with its numbers."""
+    parts = [event.text]
+    if event.lag_entries is not None and event.phase == "catch-up":
+        behind = f"{event.lag_entries} entries behind"
+        parts.append(behind if not event.lag_seconds else f"{behind} ({event.lag_seconds:g} s)")
+        if event.received_bytes and event.total_bytes:
+            parts.append(f"{size(event.received_bytes)} of {size(event.total_bytes)}")
+    return ", ".join(dict.fromkeys(parts))
+
+
+@dataclass(slots=True)
+class PlainProgress:
+    """One line an event; a member's line is not repeated when only its numbers changed a moment ago."""
+
+    began: float = field(default_factory=time.monotonic)
+    _last: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+
+    def __call__(self, message: Message) -> None:
+        if isinstance(message, Notice):
+            click.echo(_notice(message), err=True)
+            return
+        now, told = time.monotonic(), f"{message.phase} {message.text}"
+        before, at = self._last.get(message.member, ("", 0.0))
+        if told == before and now - at < 1.0:
+            return
+        self._last[message.member] = (told, now)
+        click.echo(f"{now - self.began:6.1f} s  {message.member:<4} {message.phase:<9} {describe(message)}", err=True)
+
+
+def _notice(notice: Notice) -> str:
+    color = "yellow" if notice.level == "warning" else "cyan"
+    return f"{click.style(f'{notice.level}:', fg=color)} {notice.text}"
+
+
+@contextmanager
+def _live() -> Iterator[Report]:
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), refresh_per_second=8, transient=False) as live:
+        yield _LiveProgress(live)
+
+
+@dataclass(slots=True)
+class _LiveProgress:
+    live: Live
+    began: float = field(default_factory=time.monotonic)
+    _rows: dict[str, tuple[Event, float]] = field(default_factory=dict[str, tuple[Event, float]])
+
+    def __call__(self, message: Message) -> None:
+        if isinstance(message, Notice):
+            self.live.console.print(f"[{'yellow' if message.level == 'warning' else 'cyan'}]{message.level}:[/] {message.text}")
+            return
+        self._rows[message.member] = (message, time.monotonic() - self.began)
+        self.live.update(self._table())
+
+    def _table(self) -> Table:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for header in ("MEMBER", "PHASE", "AFTER", "WHAT HAPPENS"):
+            table.add_column(header, no_wrap=header != "WHAT HAPPENS")
+        for name, (event, at) in self._rows.items():
+            table.add_row(name, event.phase, f"{at:.1f} s", describe(event))
+        return table

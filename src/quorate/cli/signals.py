@@ -1,0 +1,37 @@
+"""Ctrl-C, a SIGTERM or a dropped terminal ask the command to stop; a second one stops the undo as well."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from quorate.deadline import Cancel
+from quorate.errors import OutcomeUnknown
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def cancelling(cancel: Cancel) -> Iterator[None]:
+    """For the block, turn the signals into a request to stop.
+
+    The handler does nothing but note it: whoever waits notices, so no effect is torn in the middle. The second signal
+    leaves at once with exit code 5, for then nobody knows how far the undo came.
+    """
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if cancel.requested:
+            os.write(2, b"\nstopped in the middle: run the same command again, it looks and goes on from what is there\n")
+            os._exit(OutcomeUnknown.exit_code)
+        cancel.request(signal.Signals(number).name)
+        os.write(2, b"\nstopping: what is half done is taken back first (once more to leave at once)\n")
+
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

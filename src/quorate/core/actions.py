@@ -1,0 +1,110 @@
+"""What the engine may do next, as values. Exactly one is done, then the cluster is observed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from quorate.core.readiness import Proof
+from quorate.report import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class AddLearner:
+    """MemberAdd with isLearner: the member gets the data and has no vote."""
+
+    name: str
+    peer_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """MemberPromote, sent to the leader; `proof` is why it is safe."""
+
+    member_id: int
+    name: str
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """MemberRemove. `named` is True when the operator named this member, `owned` when this run added it."""
+
+    member_id: int
+    named: bool = False
+    owned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveLeader:
+    """Ask the leader to hand over to `target_id`; changes no membership."""
+
+    target_id: int
+
+
+MembershipChange: TypeAlias = AddLearner | Promote | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class StartMember:
+    """Start the etcd process of `name` with this `--initial-cluster`, computed from the list just read."""
+
+    name: str
+    initial_cluster: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RestartLearner:
+    """One graceful restart of our own learner that lost its publish (docs/lost-publish.md)."""
+
+    name: str
+    member_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProveAlignment:
+    """Write something of our own and see the learner apply it, `readiness.ROUNDS` times."""
+
+    name: str
+    member_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyVoter:
+    """Ask the new voter itself for a linearizable read and a majority for their member lists."""
+
+    name: str
+    member_id: int
+
+
+Action: TypeAlias = MembershipChange | MoveLeader | StartMember | RestartLearner | ProveAlignment | VerifyVoter
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something changes. `phase` and `member` say where the time goes."""
+
+    phase: Phase
+    member: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The goal is reached and was seen to be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The goal cannot be reached safely from here. `why` names the reason, `advice` what an operator can do."""
+
+    why: str
+    advice: str = ""
+
+
+Decision: TypeAlias = Do | Wait | Done | Refuse

@@ -1,0 +1,38 @@
+"""What to do next to remove one member: leadership moved away first, then one removal, then seen to be absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quorate.core.actions import Decision, Do, Done, MoveLeader, Refuse, Remove, Wait
+from quorate.core.membership import ClusterView
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The goal: the member `member_id`, named by the operator, is not in the member list."""
+
+    member_id: int
+    name: str
+
+
+def decide_remove(view: ClusterView, goal: Leave) -> Decision:
+    """The next step towards `goal`. Whether it is safe is for `invariants.check` to say."""
+    if view.by_id(goal.member_id) is None:
+        return Done()
+    leader = view.leader
+    if leader is None:
+        return Wait("remove", goal.name, "no member says that it leads: waiting for an election")
+    if leader.id == goal.member_id and len(view.voters) > 1:
+        heir = _heir(view, leader.id)
+        if heir is None:
+            return Refuse(f"{goal.name} leads and no other voter answers, so leadership cannot be moved away")
+        return Do(MoveLeader(heir))
+    return Do(Remove(goal.member_id, named=True))
+
+
+def _heir(view: ClusterView, leader_id: int) -> int | None:
+    """The answering voter that has applied most: it can take over at once."""
+    answers = [view.answer(voter.id) for voter in view.voters if voter.id != leader_id]
+    ready = [answer for answer in answers if answer is not None]
+    return max(ready, key=lambda answer: answer.applied_index).member_id if ready else None

@@ -1,0 +1,70 @@
+"""etcd versions and the rules that depend on them; the source of each is the first release that behaves so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """`major.minor.patch`; a pre-release suffix is dropped, which errs on the side of the release it precedes."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Read the first `X.Y.Z` in `text`; raises ValueError when there is none."""
+        match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+        if match is None:
+            raise ValueError(f"no version in {text!r}")
+        return cls(*(int(part) for part in match.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def series(self) -> tuple[int, int]:
+        return self.major, self.minor
+
+
+OLDEST = Version(3, 4, 0)
+"""Learners came with 3.4.0."""
+
+
+def is_supported(version: Version) -> bool:
+    return version >= OLDEST
+
+
+def can_lose_data(version: Version) -> bool:
+    """3.5.0 to 3.5.2 can lose consistency when a member crashes (etcd issue 13766, fixed in 3.5.3)."""
+    return Version(3, 5, 0) <= version < Version(3, 5, 3)
+
+
+def upgrade_advice(version: Version) -> str | None:
+    """Why this version should be replaced although it works; None when there is no reason."""
+    if version.series == (3, 4):
+        return "etcd 3.4 is out of support since 2026-06"
+    if version.series == (3, 5) and version < Version(3, 5, 26):
+        return (
+            "before 3.5.26 a promoted learner can turn up as a learner again after an upgrade to 3.6 (etcd issues 19557, 20967)"
+        )
+    return None
+
+
+def has_max_learners(version: Version) -> bool:
+    """`--max-learners` exists since 3.6.0; before it the limit is one, fixed at compile time."""
+    return version >= Version(3, 6, 0)
+
+
+def can_lose_publish(version: Version) -> bool:
+    """Since 3.6.0 the leader compacts its log every 100 entries, so nearly every joiner is fed by snapshot, and the
+    publish it sent meanwhile reaches it inside that snapshot: its own wait for it never ends (docs/lost-publish.md)."""
+    return version >= Version(3, 6, 0)
+
+
+def logs_with_rotation(version: Version) -> bool:
+    """`--enable-log-rotation` came with 3.5.0."""
+    return version >= Version(3, 5, 0)

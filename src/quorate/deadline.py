@@ -1,0 +1,124 @@
+"""Time as a value: clocks that can be replaced, deadlines that say what they were for, and cooperative cancellation.
+
+Nothing here raises out of a signal handler. A handler sets a `Cancel`; whoever waits notices it at its next sleep, so an
+effect that has begun is never torn in the middle.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from quorate.errors import Interrupted, QuorateError
+
+
+class DeadlineExceeded(QuorateError):
+    """A wait ran out of time."""
+
+    code = "deadline"
+
+
+class Clock(Protocol):
+    """Monotonic seconds and a sleep; tests pass their own."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Cancel:
+    """A request to stop, set once by a signal or a caller and noticed at the next wait."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._reason = ""
+        self._shields = 0
+
+    def request(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    @property
+    def reason(self) -> str:
+        return self._reason
+
+    def check(self) -> None:
+        """Raise `Interrupted` when a stop was requested and nobody is shielded."""
+        if self._event.is_set() and not self._shields:
+            raise Interrupted(f"interrupted by {self._reason}")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, waking early (and raising) when a stop is requested."""
+        if self._shields:
+            time.sleep(seconds)
+            return
+        self._event.wait(seconds)
+        self.check()
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Run an undo to its end although a stop was requested; a second signal is the caller's business."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+
+
+class SystemClock:
+    """The machine's monotonic clock; its sleep can be cut short by a `Cancel`."""
+
+    def __init__(self, cancel: Cancel | None = None) -> None:
+        self.cancel = cancel or Cancel()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.cancel.wait(seconds)
+
+
+class Deadline:
+    """A point in time, and what was to be reached by then."""
+
+    def __init__(self, clock: Clock, seconds: float, goal: str) -> None:
+        self._clock = clock
+        self._end = clock.now() + seconds
+        self._seconds = seconds
+        self.goal = goal
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self._end - self._clock.now())
+
+    @property
+    def expired(self) -> bool:
+        return self._clock.now() >= self._end
+
+    def extend(self, seconds: float) -> None:
+        """Allow at least `seconds` from now; never shortens."""
+        self._end = max(self._end, self._clock.now() + seconds)
+
+    def error(self, *, because: str = "", state: str = "", advice: str = "") -> DeadlineExceeded:
+        reason = f": {because}" if because else ""
+        return DeadlineExceeded(f"{self.goal}: not within {self._seconds:g} s{reason}", state=state, advice=advice)
+
+
+def wait_until(
+    condition: Callable[[], bool], *, clock: Clock, deadline: Deadline, every: float, why_not: Callable[[], str] = str
+) -> None:
+    """Poll `condition` each `every` seconds until it holds.
+
+    Raises `DeadlineExceeded` naming the goal and what `why_not` says at that moment.
+    """
+    while not condition():
+        if deadline.expired:
+            raise deadline.error(because=why_not())
+        clock.sleep(min(every, max(deadline.remaining, 0.001)))

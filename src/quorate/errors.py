@@ -1,0 +1,77 @@
+"""The exception tree: every failure a user can meet, with a stable exit code and a stable machine-readable code.
+
+    QuorateError                1    failed
+    ├── PreflightFailed         2    a check failed before anything was changed
+    ├── ConfigError             3    a file, flag or variable is wrong
+    ├── Refused                 4    the step would be unsafe; nothing was changed
+    ├── OutcomeUnknown          5    a change may or may not have happened; running the command again is safe
+    ├── Interrupted             130  the user or the system asked us to stop
+    ├── HostError               1    a file, process or port on this machine
+    ├── JoinFailed              1    a join did not finish; says whether it was undone
+    └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.errors)
+
+Every error says what failed, what state the cluster is in now, and what to run next. 1, 2 and 3 mean what they mean
+for kubeadm, because scripts depend on them.
+"""
+
+from __future__ import annotations
+
+
+class QuorateError(Exception):
+    """Base of all errors this package raises on purpose.
+
+    `what` is the failure in one sentence; `state` says what the cluster or the files are like now; `advice` is the
+    next command or action. None of the three may hold a secret.
+    """
+
+    exit_code = 1
+    code = "failed"
+
+    def __init__(self, what: str, *, state: str = "", advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.state = state
+        self.advice = advice
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as `-o json` shows it."""
+        return {
+            "code": self.code,
+            "message": self.what,
+            "state": self.state,
+            "advice": self.advice,
+            "exitCode": self.exit_code,
+        }
+
+
+class PreflightFailed(QuorateError):
+    exit_code = 2
+    code = "preflight"
+
+
+class ConfigError(QuorateError):
+    exit_code = 3
+    code = "config"
+
+
+class Refused(QuorateError):
+    exit_code = 4
+    code = "refused"
+
+
+class OutcomeUnknown(QuorateError):
+    exit_code = 5
+    code = "outcome-unknown"
+
+
+class Interrupted(QuorateError):
+    exit_code = 130
+    code = "interrupted"
+
+
+class HostError(QuorateError):
+    code = "host"
+
+
+class JoinFailed(QuorateError):
+    code = "join-failed"

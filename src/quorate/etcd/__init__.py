@@ -1,0 +1,1 @@
+"""A typed client of the real etcd's gRPC API, and the engine that observes a cluster and changes its membership."""

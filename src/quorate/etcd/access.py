@@ -1,0 +1,45 @@
+"""The channels of one run: one per member, opened when first needed, and a pool of threads to ask them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+from quorate.etcd.channel import Channel
+from quorate.etcd.endpoint import Endpoint, Login, Tls
+
+T = TypeVar("T")
+_MOST_AT_ONCE = 32
+
+
+class Access:
+    """How this run reaches members. Use it in a `with`."""
+
+    def __init__(self, tls: Tls | None = None, login: Login | None = None) -> None:
+        self.tls = tls
+        self._login = login
+        self._channels: dict[Endpoint, Channel] = {}
+        self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
+
+    def channel(self, endpoint: Endpoint) -> Channel:
+        if endpoint not in self._channels:
+            self._channels[endpoint] = Channel(endpoint, self.tls, self._login)
+        return self._channels[endpoint]
+
+    def ask_all(self, ask: Callable[[Channel], T], endpoints: Iterable[Endpoint]) -> list[Future[T]]:
+        """Run `ask` on every endpoint at once; each future holds the answer or raises that endpoint's error."""
+        return [self._pool.submit(ask, channel) for channel in [self.channel(endpoint) for endpoint in endpoints]]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+
+    def __enter__(self) -> Access:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

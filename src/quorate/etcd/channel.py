@@ -1,0 +1,130 @@
+"""One gRPC channel to one member: a deadline on every call, tokens renewed, failures classified.
+
+There is no balancing here: quorate always knows which member it talks to, because a learner, a follower and a leader
+answer differently. Who is asked, and who next, is decided by `observe` and `change`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+from quorate.etcd import rpc
+from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.endpoint import Endpoint, Login, Tls
+from quorate.etcd.errors import EtcdError, Failure, TokenExpired, classify
+from quorate.etcd.rpc import Method, Req
+
+# grpc's core writes its own diagnosis to stderr; ours is in the exception.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+import grpc
+
+Res = TypeVar("Res")
+_Metadata = tuple[tuple[str, str], ...]
+
+_OPTIONS = (
+    # A snapshot chunk or a member list is small; a range answer may be as large as etcd sends (2 GiB - 1).
+    ("grpc.max_receive_message_length", -1),
+    # grpc would wait 1 s and more between connection attempts: a joiner would be seen that much later.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    # Channels of other runs in this process must not share our connection state.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Channel:
+    """Calls methods on the member at `endpoint`. Close it, or use it in a `with`."""
+
+    def __init__(self, endpoint: Endpoint, tls: Tls | None = None, login: Login | None = None) -> None:
+        self.endpoint = endpoint
+        self._login = login
+        self._token: str | None = None
+        self._channel = _open(endpoint, tls)
+
+    def call(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
+        """One unary call, answered within `timeout` seconds; raises a subclass of `EtcdError`.
+
+        A refused token is renewed once: etcd refuses before it does anything, so the call is not repeated by that.
+        """
+        try:
+            return self._unary(method, request, timeout, self._metadata(timeout))
+        except TokenExpired:
+            self._token = None
+            return self._unary(method, request, timeout, self._metadata(timeout))
+
+    def _unary(self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata) -> Res:
+        call = self._channel.unary_unary(
+            method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
+        )
+        with self._classified(method):
+            answer: Res = call(request, timeout=timeout, metadata=metadata)
+            return answer
+
+    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
+        """A server-streaming call; `timeout` bounds the whole stream."""
+        call = self._channel.unary_stream(
+            method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
+        )
+        with self._classified(method):
+            yield from call(request, timeout=timeout, metadata=self._metadata(timeout))
+
+    def bidi_stream(self, method: Method[Req, Res], requests: Iterable[Req], timeout: float) -> Iterator[Res]:
+        """A two-way stream; it ends when `requests` is exhausted and answered, when the caller closes the iterator, or
+        after `timeout`."""
+        call = self._channel.stream_stream(
+            method.path,
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=method.parse,
+        )
+        with self._classified(method):
+            stream = call(iter(requests), timeout=timeout, metadata=self._metadata(timeout))
+            try:
+                yield from stream
+            finally:
+                stream.cancel()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _classified(self, method: Method[Req, Res]) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._failure(method, error) from None
+
+    def _failure(self, method: Method[Req, Res], error: grpc.RpcError) -> EtcdError:
+        # Every error a call raises is a `grpc.Call` as well; the stubs do not say so.
+        call = cast("grpc.Call", error)
+        return classify(Failure(call.code().name, call.details() or "", str(self.endpoint), method.name, method.reads_only))
+
+    def _metadata(self, timeout: float) -> _Metadata:
+        if self._login is None:
+            return ()
+        if self._token is None:
+            request = wire.AuthenticateRequest(name=self._login.user, password=self._login.password.reveal())
+            self._token = self._unary(rpc.AUTHENTICATE, request, timeout, ()).token
+        return (("token", self._token),)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _open(endpoint: Endpoint, tls: Tls | None) -> grpc.Channel:
+    target = f"ipv6:{endpoint.target}" if ":" in endpoint.host else endpoint.target
+    if endpoint.tls == "off" or (endpoint.tls == "auto" and tls is None):
+        return grpc.insecure_channel(target, options=_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=tls.ca if tls else None,
+        private_key=tls.key.reveal() if tls and tls.key else None,
+        certificate_chain=tls.cert if tls else None,
+    )
+    return grpc.secure_channel(target, credentials, options=_OPTIONS)

@@ -1,0 +1,131 @@
+"""Where a member is reached and with what: endpoints, TLS files, a login."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from quorate.errors import ConfigError
+from quorate.secret import Secret
+
+DEFAULT_PORT = 2379
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`HOST:PORT` and whether TLS is used; "auto" means TLS when there is any TLS file, as etcd's own client does."""
+
+    host: str
+    port: int
+    tls: Literal["on", "off", "auto"] = "auto"
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        if parts.scheme not in ("", "http", "https"):
+            raise ConfigError(f"endpoint {text!r}: the scheme must be http or https")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ConfigError(f"endpoint {text!r}: the port is not a number from 1 to 65535") from None
+        if not parts.hostname or parts.path not in ("", "/"):
+            raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
+        return cls(parts.hostname, DEFAULT_PORT if port is None else port, _tls_of(parts.scheme))
+
+    @property
+    def target(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return self.target
+
+
+def _tls_of(scheme: str) -> Literal["on", "off", "auto"]:
+    match scheme:
+        case "https":
+            return "on"
+        case "http":
+            return "off"
+        case _:
+            return "auto"
+
+
+def parse_endpoints(texts: list[str]) -> list[Endpoint]:
+    """Endpoints in the given order, duplicates dropped; raises `ConfigError` for a bad one or for none."""
+    endpoints = list(dict.fromkeys(Endpoint.parse(part.strip()) for text in texts for part in text.split(",") if part.strip()))
+    if not endpoints:
+        raise ConfigError("no endpoint was given", advice="pass --endpoints HOST:PORT[,HOST:PORT]")
+    return endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Paths of PEM files: the CA that signed the servers, and our certificate with its key."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Their contents, read and found to fit together."""
+
+    files: TlsFiles
+    ca: bytes | None
+    cert: bytes | None
+    key: Secret[bytes] | None
+
+    def context(self) -> ssl.SSLContext:
+        """For plain HTTPS (peer ports). Verification and host names stay on; only OpenSSL's strict mode goes, which
+        Python 3.13 switched on and which refuses CAs without key identifiers that etcd accepts."""
+        context = ssl.create_default_context(cafile=str(self.files.ca) if self.files.ca else None)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.files.cert and self.files.key:
+            context.load_cert_chain(self.files.cert, self.files.key)
+        return context
+
+
+def load_tls(files: TlsFiles) -> Tls:
+    """Read the files and check that the key fits the certificate and that the CA is one; raises `ConfigError`."""
+    if (files.cert is None) != (files.key is None):
+        raise ConfigError("a client certificate needs its key and the key its certificate", advice="pass both --cert and --key")
+    contents = {path: _read(path) for path in (files.ca, files.cert, files.key) if path is not None}
+    tls = Tls(
+        files,
+        contents[files.ca] if files.ca else None,
+        contents[files.cert] if files.cert else None,
+        Secret(contents[files.key]) if files.key else None,
+    )
+    try:
+        tls.context()
+    except ssl.SSLError as error:
+        raise ConfigError(_mismatch(files, error)) from None
+    return tls
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _mismatch(files: TlsFiles, error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"the key {files.key} does not belong to the certificate {files.cert}"
+    if error.reason in ("NO_CERTIFICATE_OR_CRL_FOUND", "PEM_LIB"):
+        return f"one of {', '.join(str(path) for path in (files.ca, files.cert, files.key) if path)} is not PEM"
+    return f"the TLS files cannot be used: {error.reason or error}"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: str
+    password: Secret[str]

@@ -1,0 +1,248 @@
+"""etcd's answers as exceptions, classified by message text.
+
+Codes cannot be trusted: etcd sends UNKNOWN for "not enough started members" and changed the code of "rpc not supported
+for learner" in 3.6. The texts are the same from 3.4 to 3.7 (`server/etcdserver/api/v3rpc/rpctypes/error.go`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from quorate.errors import QuorateError
+
+Disposition: TypeAlias = Literal["final", "retryable", "ambiguous"]
+"""final: the same call will fail again. retryable: it changed nothing and may work later. ambiguous: it may have changed
+something; only looking tells."""
+
+
+class EtcdError(QuorateError):
+    """etcd said no, or said nothing. `endpoint` is who was asked, `method` the RPC."""
+
+    code = "etcd"
+    disposition: Disposition = "final"
+
+    def __init__(self, what: str, *, endpoint: str = "", method: str = "", state: str = "", advice: str = "") -> None:
+        where = f" ({method} at {endpoint})" if endpoint else ""
+        super().__init__(f"{what}{where}", state=state, advice=advice)
+        self.text = what
+        self.endpoint = endpoint
+        self.method = method
+
+
+class Unreachable(EtcdError):
+    """No connection was made, so nothing was sent."""
+
+    code = "unreachable"
+    disposition: Disposition = "retryable"
+
+
+class TlsRefused(Unreachable):
+    """The TLS handshake failed; waiting will not help."""
+
+    code = "tls"
+    disposition: Disposition = "final"
+
+
+class NoAnswer(EtcdError):
+    """A call that only reads was not answered in time, or its connection broke."""
+
+    code = "no-answer"
+    disposition: Disposition = "retryable"
+
+
+class AnswerLost(EtcdError):
+    """A call that changes something was not answered: it may have been carried out."""
+
+    code = "answer-lost"
+    disposition: Disposition = "ambiguous"
+
+
+class Unavailable(EtcdError):
+    """No leader just now, a leader change, or an overloaded member."""
+
+    code = "unavailable"
+    disposition: Disposition = "retryable"
+
+
+class ServerTimedOut(EtcdError):
+    """etcd gave up waiting for its own proposal, which may still be committed."""
+
+    code = "server-timeout"
+    disposition: Disposition = "ambiguous"
+
+
+class UnhealthyCluster(EtcdError):
+    """strict-reconfig-check: a voter is not connected, or not for 5 s yet."""
+
+    code = "unhealthy-cluster"
+    disposition: Disposition = "retryable"
+
+
+class NotEnoughStarted(EtcdError):
+    code = "not-enough-started"
+
+
+class TooManyLearners(EtcdError):
+    code = "too-many-learners"
+    disposition: Disposition = "retryable"
+
+
+class LearnerNotReady(EtcdError):
+    code = "learner-not-ready"
+    disposition: Disposition = "retryable"
+
+
+class NotALearner(EtcdError):
+    code = "not-a-learner"
+
+
+class MemberNotFound(EtcdError):
+    code = "member-not-found"
+
+
+class MemberExists(EtcdError):
+    """The id or the peer URL belongs to a member already."""
+
+    code = "member-exists"
+
+
+class RpcOnLearner(EtcdError):
+    """A learner serves only Status, serializable reads and snapshots."""
+
+    code = "rpc-on-learner"
+
+
+class NotLeader(EtcdError):
+    code = "not-leader"
+    disposition: Disposition = "retryable"
+
+
+class NoSpace(EtcdError):
+    code = "no-space"
+
+
+class CorruptCluster(EtcdError):
+    code = "corrupt"
+
+
+class LoginFailed(EtcdError):
+    code = "login"
+
+
+class TokenExpired(EtcdError):
+    """The token is not valid any more; nothing was done, and logging in again helps."""
+
+    code = "token"
+    disposition: Disposition = "retryable"
+
+
+class PermissionDenied(EtcdError):
+    code = "permission"
+
+
+class LeaseNotFound(EtcdError):
+    code = "lease-not-found"
+
+
+class Compacted(EtcdError):
+    code = "compacted"
+
+
+_TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
+    ("can only promote a learner member which is in sync with leader", LearnerNotReady),
+    ("can only promote a learner member", NotALearner),
+    ("too many learner members in cluster", TooManyLearners),
+    ("rpc not supported for learner", RpcOnLearner),
+    ("not enough started members", NotEnoughStarted),
+    ("unhealthy cluster", UnhealthyCluster),
+    ("member not found", MemberNotFound),
+    ("member ID already exist", MemberExists),
+    ("Peer URLs already exists", MemberExists),
+    ("waiting for the applied index took too long", Unavailable),
+    ("etcdserver: request timed out", ServerTimedOut),
+    ("no leader", Unavailable),
+    ("leader changed", ServerTimedOut),
+    ("server stopped", ServerTimedOut),
+    ("not leader", NotLeader),
+    ("bad leader transferee", NotLeader),
+    ("too many requests", Unavailable),
+    ("not capable", Unavailable),
+    ("database space exceeded", NoSpace),
+    ("corrupt cluster", CorruptCluster),
+    ("invalid auth token", TokenExpired),
+    ("revision of auth store is old", TokenExpired),
+    ("authentication failed", LoginFailed),
+    ("user name is empty", LoginFailed),
+    ("permission denied", PermissionDenied),
+    ("requested lease not found", LeaseNotFound),
+    ("required revision has been compacted", Compacted),
+)
+
+_NEVER_SENT = (
+    "failed to connect to all addresses",
+    "Failed to connect",
+    "name resolver",
+    "DNS resolution failed",
+    "No address",
+)
+_TLS = ("handshake", "SSL_ERROR", "CERTIFICATE", "TSI_")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed RPC as the transport saw it: gRPC's status name, its text, and what was called on whom."""
+
+    status: str
+    text: str
+    endpoint: str
+    method: str
+    reads_only: bool
+
+
+def classify(failure: Failure) -> EtcdError:
+    """The exception for a failed call; texts of etcd first, then what the transport tells."""
+    kind = _kind(failure)
+    text = failure.text
+    if kind in (NoAnswer, AnswerLost):
+        text = "no answer in time" if failure.status == "DEADLINE_EXCEEDED" else f"the connection broke: {text}"
+    elif kind is TlsRefused:
+        text = f"TLS handshake failed: {_tls_reason(text)}"
+    elif kind is Unreachable:
+        text = f"cannot connect: {_connect_reason(text)}"
+    return kind(text, endpoint=failure.endpoint, method=failure.method)
+
+
+def _kind(failure: Failure) -> type[EtcdError]:
+    for text, kind in _TEXTS:
+        if text in failure.text:
+            return NoAnswer if kind is ServerTimedOut and failure.reads_only else kind
+    if failure.status == "UNAVAILABLE" and any(mark in failure.text for mark in _NEVER_SENT):
+        return TlsRefused if any(mark in failure.text for mark in _TLS) else Unreachable
+    if failure.status in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"):
+        return NoAnswer if failure.reads_only else AnswerLost
+    return EtcdError
+
+
+def _tls_reason(text: str) -> str:
+    for mark, reason in (
+        (
+            "CERTIFICATE_VERIFY_FAILED",
+            "the server's certificate is not signed by the given CA, is expired, or lacks the address",
+        ),
+        ("UNKNOWN_CA", "the server does not trust our client certificate"),
+        ("CERTIFICATE_EXPIRED", "the server says our client certificate is expired"),
+        ("BAD_CERTIFICATE", "the server refuses our client certificate"),
+        ("CERTIFICATE_REQUIRED", "the server wants a client certificate"),
+        ("WRONG_VERSION_NUMBER", "the server does not speak TLS on this port"),
+    ):
+        if mark in text:
+            return reason
+    return text
+
+
+def _connect_reason(text: str) -> str:
+    for mark in ("Connection refused", "No route to host", "Network is unreachable", "Connection timed out"):
+        if mark in text:
+            return mark.lower()
+    return text.rsplit("last error: ", maxsplit=1)[-1]

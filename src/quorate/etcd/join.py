@@ -1,0 +1,384 @@
+"""The join of one or several members: observe, decide, check, do one thing, observe again; and the undo of what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from quorate.core.actions import (
+    Action,
+    AddLearner,
+    Decision,
+    Do,
+    Done,
+    MembershipChange,
+    Promote,
+    ProveAlignment,
+    Refuse,
+    RestartLearner,
+    StartMember,
+    VerifyVoter,
+    Wait,
+)
+from quorate.core.decide import Grow, Joiner, decide_grow, lag_of
+from quorate.core.invariants import Limits
+from quorate.core.lag import LagMeter
+from quorate.core.membership import ClusterView
+from quorate.core.readiness import Proof
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import JoinFailed, QuorateError
+from quorate.etcd import alignment, kv, peer
+from quorate.etcd.access import Access
+from quorate.etcd.alignment import Candidate
+from quorate.etcd.change import Carried, Changer, Declined, Note, Unknown
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import (
+    EtcdError,
+    LearnerNotReady,
+    MemberExists,
+    NotALearner,
+    NotEnoughStarted,
+)
+from quorate.etcd.observe import Patience, endpoint_of, observe
+from quorate.etcd.runtime import JoinSpec, Runtime
+from quorate.etcd.undo import Undo, undo_learner
+from quorate.report import Event, Phase, Report
+
+_POLL_SECONDS = 0.02
+_REFUSED_SECONDS = 0.1
+_PATIENCE = Patience(members=3.0, status=0.25)
+_WORTH_WAITING = (MemberExists, NotEnoughStarted, LearnerNotReady, NotALearner)
+"""Refusals that another observation may explain away: somebody else's change, or our own that was thought lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`stall_seconds`: how long a join may go without any progress. `learner_seats` as in `invariants.Limits`."""
+
+    stall_seconds: float = 60.0
+    learner_seats: int = 1
+    keep_on_failure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    """`timings`: seconds from the MemberAdd to each step: started, aligned, promoted, serving."""
+
+    name: str
+    member_id: int
+    timings: Mapping[str, float]
+    restarted: bool
+
+
+@dataclass(slots=True)
+class Track:
+    """What this run learnt of one joiner."""
+
+    spec: JoinSpec
+    lag: LagMeter
+    began_at: float
+    listed_itself_at: float | None = None
+    restarted: bool = False
+    proof: Proof | None = None
+    verified: bool = False
+    ours: bool = False
+    promotion_unknown: bool = False
+    marks: dict[str, float] = field(default_factory=dict[str, float])
+
+    def mark(self, step: str, now: float) -> None:
+        self.marks.setdefault(step, now)
+
+    def timings(self) -> dict[str, float]:
+        start = self.marks.get("added", self.began_at)
+        return {step: round(at - start, 3) for step, at in self.marks.items()}
+
+
+@dataclass(slots=True)
+class Join:
+    """One run of the engine over `specs`. `seeds` are endpoints of members that are there already."""
+
+    access: Access
+    clock: SystemClock
+    runtime: Runtime
+    seeds: Sequence[Endpoint]
+    specs: Sequence[JoinSpec]
+    report: Report
+    note: Note
+    settings: Settings = Settings()
+    _tracks: dict[str, Track] = field(default_factory=dict[str, Track])
+    _limits: Limits = field(default_factory=lambda: Limits(0))
+    _told: str = ""
+    _progress: object = None
+
+    def run(self) -> list[JoinResult]:
+        """Make every spec a verified voter.
+
+        Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state` whether the
+        member list is as it was before.
+        """
+        self._tracks = {
+            spec.name: Track(
+                spec,
+                LagMeter(self.clock.now()),
+                self.clock.now(),
+                restarted=spec.restarted,
+                ours=spec.ours,
+                promotion_unknown=spec.promotion_unknown,
+            )
+            for spec in self.specs
+        }
+        try:
+            self._reach_goal()
+        except QuorateError as error:
+            error.state = error.state or self._undo()
+            raise
+        return [self._result(track) for track in self._tracks.values()]
+
+    def _reach_goal(self) -> None:
+        deadline = Deadline(self.clock, self.settings.stall_seconds, f"{', '.join(self._tracks)} joining")
+        why = "no answer from the cluster"
+        while not deadline.expired:
+            view = self._observe(deadline)
+            if view is None:
+                self.clock.sleep(_REFUSED_SECONDS)
+                continue
+            decision = decide_grow(view, self._goal(view), self.clock.now())
+            self._extend_while_moving(deadline, view)
+            self._tell(decision, view)
+            match decision:
+                case Done():
+                    return
+                case Refuse(why=reason, advice=advice):
+                    raise JoinFailed(reason, advice=advice)
+                case Wait(why=why):
+                    self.clock.sleep(_POLL_SECONDS)
+                case Do(action=action):
+                    why = self._do(action, view) or why
+        raise deadline.error(because=why)
+
+    def _observe(self, deadline: Deadline) -> ClusterView | None:
+        """The cluster now, or None while it does not answer but may."""
+        try:
+            view = observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unpublished=self._unpublished())
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            if deadline.expired:
+                raise deadline.error(because=error.what) from error
+            return None
+        if not self._limits.cluster_id:
+            self._limits = Limits(view.cluster_id, self.settings.learner_seats)
+        return view
+
+    def _unpublished(self) -> dict[str, Endpoint]:
+        return {spec.peer_url: spec.client for spec in self.specs}
+
+    def _goal(self, view: ClusterView) -> Grow:
+        joiners = tuple(self._joiner(track, view) for track in self._tracks.values())
+        return Grow(joiners, self.settings.learner_seats)
+
+    def _joiner(self, track: Track, view: ClusterView) -> Joiner:
+        process = self.runtime.process(track.spec.name)
+        self._look_at_peer_port(track, view)
+        return Joiner(
+            name=track.spec.name,
+            peer_urls=(track.spec.peer_url,),
+            process=process.state,
+            exit_note=process.note,
+            listed_itself_at=track.listed_itself_at,
+            can_restart=self.runtime.can_restart,
+            restarted=track.restarted,
+            proof=track.proof,
+            verified=track.verified,
+        )
+
+    def _look_at_peer_port(self, track: Track, view: ClusterView) -> None:
+        """Only while the learner is silent: then its peer port is the one place that tells whether its data is there."""
+        member = view.by_peer_urls((track.spec.peer_url,))
+        if member is None or not member.is_learner or view.answer(member.id) is not None or track.restarted:
+            return
+        listed = peer.members(track.spec.peer_url, track.spec.peer_tls, timeout=_PATIENCE.status)
+        itself = next((row for row in listed.members if row.id == member.id), None) if listed else None
+        if itself is None or not itself.client_urls:
+            track.listed_itself_at = None
+        elif track.listed_itself_at is None:
+            track.listed_itself_at = self.clock.now()
+
+    def _extend_while_moving(self, deadline: Deadline, view: ClusterView) -> None:
+        """Progress is anything that changes on the joiners: membership, steps done, applied index, database size."""
+        now = [self._position(track, view) for track in self._tracks.values()]
+        if now != self._progress:
+            self._progress = now
+            deadline.extend(self.settings.stall_seconds)
+
+    def _position(self, track: Track, view: ClusterView) -> object:
+        member = view.by_peer_urls((track.spec.peer_url,))
+        answer = view.answer(member.id) if member else None
+        return member, tuple(track.marks), answer and (answer.applied_index, answer.db_size)
+
+    def _do(self, action: Action, view: ClusterView) -> str | None:
+        """Carry out one action; returns why it did not work out, if it did not."""
+        match action:
+            case AddLearner():
+                return self._add(action, view)
+            case Promote():
+                return self._promote(action, view)
+            case StartMember(name=name, initial_cluster=initial_cluster):
+                self.runtime.start(name, initial_cluster)
+                self._mark(name, "started")
+            case RestartLearner(name=name):
+                self._restart(name)
+            case ProveAlignment(name=name, member_id=member_id):
+                return self._prove(self._tracks[name], member_id, view)
+            case VerifyVoter(name=name, member_id=member_id):
+                return self._verify(self._tracks[name], member_id, view)
+            case _:
+                raise AssertionError(f"a join never decides {action}")
+        return None
+
+    def _changer(self) -> Changer:
+        return Changer(self.access, self.clock, self.note)
+
+    def _change(self, action: MembershipChange, view: ClusterView, settle: Callable[[int], None]) -> str | None:
+        """One membership change; `settle` runs when it was carried out. A refusal that may pass is returned, others raise."""
+        outcome = self._changer().carry_out(action, view, self._limits)
+        match outcome:
+            case Carried(member_id=member_id):
+                settle(member_id)
+                return None
+            case Unknown(error=error):
+                return f"no answer to it yet: {error.what}"
+            case Declined(error=error):
+                if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
+                    raise error
+                self.clock.sleep(_REFUSED_SECONDS)
+                return error.what
+
+    def _add(self, action: AddLearner, view: ClusterView) -> str | None:
+        track = self._tracks[action.name]
+        # From here on a learner at this peer URL is ours, even if the answer is lost: it was not there a moment ago.
+        track.ours = True
+        asked_at = self.clock.now()
+        return self._change(action, view, lambda _id: track.mark("added", asked_at))
+
+    def _promote(self, action: Promote, view: ClusterView) -> str | None:
+        track = self._tracks[action.name]
+        track.promotion_unknown = True
+        try:
+            refused = self._change(action, view, lambda _id: track.mark("promoted", self.clock.now()))
+        except EtcdError:
+            track.promotion_unknown = False
+            raise
+        if refused and not refused.startswith("no answer"):
+            track.promotion_unknown = False
+        track.proof = None
+        return refused
+
+    def _restart(self, name: str) -> None:
+        track = self._tracks[name]
+        self.note("restart", {"name": name, "why": "its publish was lost in the snapshot"})
+        track.restarted, track.listed_itself_at = True, None
+        self.runtime.restart(name)
+        self._mark(name, "restarted")
+
+    def _prove(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+        candidate = self._candidate(track, member_id, view)
+        track.proof = alignment.prove(candidate, self.clock) if candidate else None
+        if track.proof is None:
+            return "the learner did not apply what was just written"
+        self._mark(track.spec.name, "aligned")
+        return None
+
+    def _candidate(self, track: Track, member_id: int, view: ClusterView) -> Candidate | None:
+        leader, member = view.leader, view.by_id(member_id)
+        where = endpoint_of(leader) if leader else None
+        if member is None or where is None:
+            return None
+        own = self.access.channel(track.spec.client)
+        return Candidate(member, view.cluster_id, self.access.channel(where), own)
+
+    def _verify(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+        member = view.by_id(member_id)
+        own = self.access.channel(track.spec.client)
+        if member is None or not alignment.serves_as_voter(self.access, view, member, own, timeout=1.0):
+            self.clock.sleep(_POLL_SECONDS)
+            return "the new voter is not seen to serve yet"
+        self._mark(track.spec.name, "serving")
+        track.verified = True
+        kv.delete(own, alignment.record_key(member_id), timeout=1.0)
+        return None
+
+    def _mark(self, name: str, step: str) -> None:
+        self._tracks[name].mark(step, self.clock.now())
+
+    def _result(self, track: Track) -> JoinResult:
+        return JoinResult(track.spec.name, self._member_id(track), track.timings(), track.restarted)
+
+    def _member_id(self, track: Track) -> int:
+        view = observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unpublished=self._unpublished())
+        member = view.by_peer_urls((track.spec.peer_url,))
+        return member.id if member else 0
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell(self, decision: Decision, view: ClusterView) -> None:
+        event = self._event(decision, view)
+        if event is None:
+            return
+        said = f"{event.phase} {event.member} {event.text} {event.lag_entries}"
+        if said != self._told:
+            self._told = said
+            self.report(event)
+
+    def _event(self, decision: Decision, view: ClusterView) -> Event | None:
+        match decision:
+            case Wait(phase=phase, member=name, why=why):
+                return self._progress_event(phase, name, why, view)
+            case Do(action=action):
+                phase, text = _WORDS[type(action)]
+                return self._progress_event(phase, getattr(action, "name", ""), text, view)
+            case _:
+                return None
+
+    def _progress_event(self, phase: Phase, name: str, text: str, view: ClusterView) -> Event:
+        track = self._tracks.get(name)
+        member = view.by_peer_urls((track.spec.peer_url,)) if track else None
+        answer = view.answer(member.id) if member else None
+        leader = view.answer(view.leader.id) if view.leader else None
+        if track is None or member is None or answer is None or leader is None:
+            return Event(phase, name, text)
+        seconds = track.lag.seconds(self.clock.now(), leader.raft_index, answer.applied_index)
+        return Event(phase, name, text, lag_of(view, member), round(seconds, 1), answer.db_size, leader.db_size)
+
+    # -- undoing -----------------------------------------------------------------------------------------------------
+
+    def _undo(self) -> str:
+        """Undo every joiner that has no vote yet; returns what state the cluster is in now, for the error."""
+        if self.settings.keep_on_failure:
+            return "everything was kept for a look, as asked"
+        with self.clock.cancel.shielded():
+            return "; ".join(self._undo_one(track) for track in self._tracks.values())
+
+    def _undo_one(self, track: Track) -> str:
+        job = Undo(
+            self._changer(),
+            self.runtime,
+            self.seeds,
+            self._limits,
+            track.spec,
+            self.report,
+            track.ours,
+            track.promotion_unknown,
+        )
+        return undo_learner(job)
+
+
+_WORDS: dict[type, tuple[Phase, str]] = {
+    AddLearner: ("add", "adding it as a learner: it gets the data and has no vote"),
+    StartMember: ("start", "starting its etcd"),
+    RestartLearner: ("restart", "its data is there but its publish was lost: restarting this learner once"),
+    ProveAlignment: ("catch-up", "it answers: checking that it applies what is written now"),
+    Promote: ("promote", "fully aligned: giving it a vote"),
+    VerifyVoter: ("verify", "asking the members themselves whether it is a voter and serves"),
+}
+"""Phase and words, for people, of each thing a join does."""

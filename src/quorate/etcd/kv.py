@@ -1,0 +1,69 @@
+"""Keys and values on one member. Timeouts are seconds; keys and values are bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quorate.etcd import rpc
+from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.channel import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    key: bytes
+    value: bytes
+    create_revision: int
+    mod_revision: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a write landed: its revision, and the raft term of the leader that committed it."""
+
+    revision: int
+    raft_term: int
+
+
+def get(channel: Channel, key: bytes, *, timeout: float, serializable: bool = False) -> KeyValue | None:
+    """The value of `key`, or None. Linearizable unless `serializable`, which reads what this member has."""
+    request = wire.RangeRequest(key=key, serializable=serializable)
+    rows = channel.call(rpc.RANGE, request, timeout).kvs
+    return _key_value(rows[0]) if rows else None
+
+
+def get_prefix(channel: Channel, prefix: bytes, *, timeout: float) -> list[KeyValue]:
+    request = wire.RangeRequest(key=prefix, range_end=prefix_end(prefix))
+    return [_key_value(row) for row in channel.call(rpc.RANGE, request, timeout).kvs]
+
+
+def put(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> Written:
+    header = channel.call(rpc.PUT, wire.PutRequest(key=key, value=value, lease=lease), timeout).header
+    return Written(header.revision, header.raft_term)
+
+
+def create(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> bool:
+    """Put `key` unless it exists; returns whether it was written."""
+    absent = wire.Compare(key=key, target=wire.Compare.CREATE, result=wire.Compare.EQUAL, create_revision=0)
+    put_it = wire.RequestOp(request_put=wire.PutRequest(key=key, value=value, lease=lease))
+    return channel.call(rpc.TXN, wire.TxnRequest(compare=[absent], success=[put_it]), timeout).succeeded
+
+
+def delete(channel: Channel, key: bytes, *, timeout: float) -> bool:
+    """Delete `key`; returns whether it was there."""
+    return channel.call(rpc.DELETE_RANGE, wire.DeleteRangeRequest(key=key), timeout).deleted > 0
+
+
+def compact(channel: Channel, revision: int, *, timeout: float) -> None:
+    channel.call(rpc.COMPACT, wire.CompactionRequest(revision=revision, physical=True), timeout)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The `range_end` that makes a range of all keys with this prefix (etcd's convention; `\\0` means all keys)."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else b"\0"
+
+
+def _key_value(row: wire.KeyValue) -> KeyValue:
+    return KeyValue(row.key, row.value, row.create_revision, row.mod_revision, row.lease)

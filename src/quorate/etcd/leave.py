@@ -1,0 +1,105 @@
+"""The removal of one member, run by the same rule as the join: observe, decide, check, one step, observe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quorate.core import invariants
+from quorate.core.actions import Do, Done, MoveLeader, Refuse, Remove, Wait
+from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.invariants import Limits, Step
+from quorate.core.membership import ClusterView
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import Refused
+from quorate.etcd import maintenance
+from quorate.etcd.access import Access
+from quorate.etcd.change import Carried, Changer, Note
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.observe import Patience, endpoint_of, observe
+from quorate.report import Event, Report
+
+_PATIENCE = Patience(members=3.0, status=1.0)
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One run of the engine for `goal`."""
+
+    access: Access
+    clock: SystemClock
+    seeds: Sequence[Endpoint]
+    goal: Leave
+    report: Report
+    note: Note
+    seconds: float = 60.0
+    accept_reduced_tolerance: bool = False
+
+    def run(self) -> None:
+        """Return when a list read through the quorum lacks the member.
+
+        Raises `UnsafeStep` or `Refused` with nothing changed, an `EtcdError`, or `DeadlineExceeded`.
+        """
+        deadline = Deadline(self.clock, self.seconds, f"removing {self.goal.name}")
+        limits = self._check_first(self._look())
+        while not deadline.expired:
+            view = self._look_or_wait(deadline)
+            if view is None:
+                continue
+            match decide_remove(view, self.goal):
+                case Done():
+                    return
+                case Refuse(why=why, advice=advice):
+                    raise Refused(why, state="nothing was changed", advice=advice)
+                case Wait():
+                    self.clock.sleep(_POLL_SECONDS)
+                case Do(action=MoveLeader(target_id=heir)):
+                    self._move_leader(view, heir, limits)
+                case Do(action=Remove() as removal):
+                    self._remove(removal, view, limits)
+                case Do(action=action):
+                    raise AssertionError(f"a removal never decides {action}")
+        raise deadline.error(because="it is still listed", advice="run the same command again")
+
+    def _check_first(self, view: ClusterView) -> Limits:
+        """Say no before leadership is moved for nothing; returns what holds for the rest of the run."""
+        limits = Limits(view.cluster_id, accept_reduced_tolerance=self.accept_reduced_tolerance)
+        invariants.check(Step(view, Remove(self.goal.member_id, named=True), limits, self.clock.now()))
+        return limits
+
+    def _look(self, *unasked: int) -> ClusterView:
+        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unasked=unasked)
+
+    def _look_or_wait(self, deadline: Deadline) -> ClusterView | None:
+        try:
+            return self._look()
+        except EtcdError as error:
+            if error.disposition == "final" or deadline.expired:
+                raise
+            self.clock.sleep(_POLL_SECONDS)
+            return None
+
+    def _move_leader(self, view: ClusterView, heir: int, limits: Limits) -> None:
+        leader = view.leader
+        where = endpoint_of(leader) if leader else None
+        if where is None:
+            return
+        invariants.check(Step(view, MoveLeader(heir), limits, self.clock.now()))
+        self.report(Event("remove", self.goal.name, "it leads: moving leadership away first"))
+        try:
+            maintenance.move_leader(self.access.channel(where), heir, timeout=_PATIENCE.members)
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            self.clock.sleep(_POLL_SECONDS)
+
+    def _remove(self, removal: Remove, view: ClusterView, limits: Limits) -> None:
+        self.report(Event("remove", self.goal.name, "removing it from the member list"))
+        outcome = Changer(self.access, self.clock, self.note).carry_out(removal, view, limits)
+        if isinstance(outcome, Carried):
+            return
+        if outcome.error.disposition == "final":
+            raise outcome.error
+        self.clock.sleep(_POLL_SECONDS)

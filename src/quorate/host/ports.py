@@ -1,0 +1,82 @@
+"""TCP ports on this machine: picked outside the kernel's range for outgoing connections, and reserved by name."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from quorate.errors import HostError
+
+LOOPBACK = "127.0.0.1"
+_LOWEST = 15000
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def is_free(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a server could bind it now."""
+    with socket.socket() as probe:
+        # A listener of ours that ended a moment ago leaves connections in TIME_WAIT; servers bind over those.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def reserve(count: int, owner: Path) -> list[int]:
+    """`count` free ports that no other cluster of this user has, remembered as `owner`'s while that file exists.
+
+    A port from the kernel's own range would be lost to an outgoing connection now and then while its server is down.
+    Raises `HostError` when there are none or the reservations cannot be written.
+    """
+    folder = _reservations()
+    try:
+        with _alone(folder):
+            taken = {int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and _is_held(entry)}
+            usable = (port for port in _candidates() if port not in taken and is_free(port))
+            ports = list(islice(usable, count))
+            for port in ports:
+                (folder / str(port)).write_text(str(owner))
+    except OSError as error:
+        raise HostError(f"cannot reserve ports in {folder}: {error.strerror}", advice="set XDG_STATE_HOME") from error
+    if len(ports) < count:
+        raise HostError(f"fewer than {count} free TCP ports on {LOOPBACK}")
+    return ports
+
+
+def _reservations() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "quorate" / "ports"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_held(entry: Path) -> bool:
+    """A reservation whose owner's file is gone is nobody's; it goes."""
+    if Path(entry.read_text()).exists():
+        return True
+    entry.unlink()
+    return False
+
+
+def _candidates() -> Iterator[int]:
+    """Some of the ports below the ephemeral range, in random order so that neighbours rarely try the same."""
+    try:
+        lowest_ephemeral = int(_EPHEMERAL.read_text().split()[0])
+    except (OSError, ValueError):
+        lowest_ephemeral = 32768
+    highest = max(lowest_ephemeral, _LOWEST + 1000)
+    yield from random.sample(range(_LOWEST, highest), 500)

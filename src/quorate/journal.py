@@ -1,0 +1,120 @@
+"""An append-only record of intents and outcomes, on disk before the effect happens.
+
+One JSON object a line, each line with a checksum, so a record torn by a crash is recognised and dropped. The file is
+preallocated and its records overwrite the padding, so a full disk cannot stop the record of an outcome whose intent
+was written. What is observed always outranks what the journal says: it explains, and it says whom a half-made change
+belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.errors import HostError
+
+_ROOM = 64 * 1024
+_PADDING = b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line: what kind of record, at which wall-clock second, and its fields."""
+
+    kind: str
+    at: float
+    fields: Mapping[str, object]
+
+
+def encode(record: Record) -> bytes:
+    body = json.dumps({"kind": record.kind, "at": record.at, **record.fields}, sort_keys=True)
+    return f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
+
+
+def decode(line: bytes) -> Record | None:
+    """The record of a line, or None for padding, a torn line or a foreign one."""
+    checksum, _, body = line.partition(b" ")
+    try:
+        if int(checksum, 16) != zlib.crc32(body):
+            return None
+        fields = json.loads(body)
+        return Record(kind=str(fields.pop("kind")), at=float(fields.pop("at")), fields=fields)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def read(path: Path) -> list[Record]:
+    """All whole records, oldest first; an absent file is an empty journal."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    return [record for record in map(decode, content.split(b"\n")) if record is not None]
+
+
+class Journal:
+    """Writes records to `path` (mode 0600), each on disk when `write` returns.
+
+    Raises `HostError` when there is no room for the file; a record that fits the preallocated room always succeeds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = self._open()
+        self._end = self._length_of_records()
+
+    def _open(self) -> int:
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._reserve(fd, 0)
+        except OSError as error:
+            raise HostError(
+                f"cannot open the journal {self.path}: {error.strerror}",
+                state="nothing was changed",
+                advice="free some space or choose another directory, then run the same command again",
+            ) from error
+        return fd
+
+    def _reserve(self, fd: int, used: int) -> None:
+        """Keep room for records past `used` written as real blocks, not as a hole a full disk could refuse."""
+        size = os.fstat(fd).st_size
+        if size - used < _ROOM // 2:
+            os.pwrite(fd, _PADDING * (used + _ROOM - size), size)
+            os.fsync(fd)
+
+    def _length_of_records(self) -> int:
+        content = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
+        end = 0
+        for line in content.split(b"\n"):
+            if decode(line) is None:
+                break
+            end += len(line) + 1
+        return end
+
+    def write(self, record: Record) -> None:
+        """Append and fsync; the terminating newline of a torn predecessor is overwritten by this one."""
+        line = encode(record)
+        try:
+            self._reserve(self._fd, self._end + len(line))
+        except OSError:
+            if self._end + len(line) > os.fstat(self._fd).st_size:
+                raise HostError(f"the journal {self.path} is full and the disk has no room for more") from None
+        os.pwrite(self._fd, line, self._end)
+        # A longer torn record may reach past this line: cut its tail off so that it cannot be read as a line of its own.
+        self._blank_tail(self._end + len(line))
+        os.fsync(self._fd)
+        self._end += len(line)
+
+    def _blank_tail(self, start: int) -> None:
+        size = os.fstat(self._fd).st_size
+        tail = os.pread(self._fd, size - start, start)
+        rest = tail.rstrip(_PADDING)
+        if rest:
+            os.pwrite(self._fd, _PADDING * len(rest), start)
+
+    def close(self) -> None:
+        os.close(self._fd)

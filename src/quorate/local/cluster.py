@@ -1,0 +1,211 @@
+"""The verbs of a local cluster: up, join, leave, down, and the faults kill, stop, start, pause and resume."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from quorate.core.decide_remove import Leave
+from quorate.core.membership import ClusterView, size_advice
+from quorate.errors import ConfigError, Refused
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.join import JoinResult
+from quorate.etcd.leave import Removal
+from quorate.local.grow import grow_by
+from quorate.local.home import Home
+from quorate.local.layout import check_name
+from quorate.local.runtime import remove_tree
+from quorate.local.start import load_or_create, start_members, start_one, wait_for_quorum
+from quorate.local.state import LocalMember, State
+from quorate.report import Event, Notice
+
+_MOST_MEMBERS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What `up` and `join` did: the joins made now, the members started again, and the cluster as it is."""
+
+    joined: tuple[JoinResult, ...]
+    restarted: tuple[str, ...]
+    view: ClusterView
+
+
+def up(home: Home, wanted: int, etcd: str | None = None) -> Grown:
+    """Make the cluster have `wanted` voters, all running; changes nothing when it has.
+
+    Raises `Refused` when it has more (members are removed only by name), `ConfigError` for an impossible number, and
+    whatever the join raises; see `quorate.etcd.join`.
+    """
+    _check_size(wanted)
+    with home.locked("local up"):
+        saved = load_or_create(home, etcd)
+        _refuse_shrinking(home, saved, wanted)
+        _finish_leaving(home, saved)
+        started = start_members(home)
+        view = wait_for_quorum(home)
+        _advise(home, wanted)
+        return _grown(home, _names_to_join(home.load(), wanted - len(view.voters)), etcd, started, view)
+
+
+def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
+    """Add one more member; `name` is chosen when None, an unfinished join first."""
+    with home.locked("local join"):
+        saved = home.load()
+        _refuse_taken(saved, name)
+        _finish_leaving(home, saved)
+        started = start_members(home)
+        view = wait_for_quorum(home)
+        names = [check_name(name)] if name is not None else _names_to_join(home.load(), 1)
+        _check_size(len(view.voters) + 1)
+        _advise(home, len(view.voters) + 1)
+        return _grown(home, names, etcd, started, view)
+
+
+def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> Grown:
+    joined = tuple(grow_by(home, names, etcd))
+    return Grown(joined, started, wait_for_quorum(home) if joined else view)
+
+
+def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> ClusterView:
+    """Remove the member, see that it is gone, then delete its data; returns the cluster as it is then.
+
+    Raises `UnsafeStep` with nothing changed when the others would be worse off.
+    """
+    with home.locked("local leave"):
+        member = home.load().member(name)
+        # On disk before the removal: a run cut off behind it must know that this member is not to be started again.
+        home.save(home.load().with_member(replace(member, phase="leaving")))
+        try:
+            _remove(home, member, accept_reduced_tolerance=accept_reduced_tolerance)
+        except Refused:
+            home.save(home.load().with_member(member))
+            raise
+        _forget(home, name)
+        view = wait_for_quorum(home)
+        _advise(home, len(view.voters))
+        return view
+
+
+def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) -> None:
+    with home.access() as access, home.journal() as note:
+        listed = home.observe(access).by_peer_urls((member.peer_url,))
+        if listed is None:
+            return
+        Removal(
+            access,
+            home.clock,
+            home.seeds(),
+            Leave(listed.id, member.name),
+            home.report,
+            note,
+            accept_reduced_tolerance=accept_reduced_tolerance,
+        ).run()
+
+
+def down(home: Home, *, purge: bool = False) -> list[str]:
+    """Stop every member, and with `purge` delete the cluster's files; returns the names of those that ran."""
+    with home.locked("local down"):
+        runtime = home.runtime()
+        running = [member.name for member in home.load().members if runtime.identity(member.name)]
+        for name in running:
+            home.report(Event("stop", name, "stopping its etcd"))
+            runtime.stop(name)
+        if purge:
+            _purge(home)
+        return running
+
+
+def send(home: Home, name: str, number: signal.Signals) -> None:
+    """Signal a member's process: SIGKILL as a crash, SIGSTOP as a hang, SIGCONT to go on. Raises `Refused` when it does
+    not run."""
+    home.load().member(name)
+    if not home.runtime().signal(name, number):
+        raise Refused(
+            f"{name} does not run",
+            state="nothing was changed",
+            advice=f"quorate local start {name} --dir {home.layout.root}",
+        )
+
+
+def stop(home: Home, name: str) -> None:
+    """End its process gracefully; it stays a member."""
+    with home.locked("local stop"):
+        home.load().member(name)
+        home.runtime().stop(name)
+
+
+def start(home: Home, name: str) -> None:
+    """Start a stopped member on its data; it stays the member it is."""
+    with home.locked("local start"):
+        start_one(home, name)
+
+
+def _check_size(wanted: int) -> None:
+    if wanted < 1:
+        raise ConfigError(f"{wanted} members: a cluster has at least one")
+    if wanted > _MOST_MEMBERS:
+        raise ConfigError(f"{wanted} members: {size_advice(wanted)}")
+
+
+def _refuse_taken(saved: State, name: str | None) -> None:
+    taken = next((member for member in saved.members if member.name == name and member.phase != "joining"), None)
+    if taken is not None:
+        raise ConfigError(f"{name} is a member already", state="nothing was changed", advice="choose another name")
+
+
+def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
+    have = [member.name for member in saved.members if member.phase in ("first", "member")]
+    if len(have) > wanted:
+        raise Refused(
+            f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",
+            state="nothing was changed: members are removed by name only, one at a time",
+            advice=f"quorate local leave {have[-1]} --dir {home.layout.root}",
+        )
+
+
+def _names_to_join(saved: State, missing: int) -> list[str]:
+    """Joins that an earlier run began, then new names."""
+    begun = [member.name for member in saved.members if member.phase == "joining"]
+    return [*begun, *saved.free_names()][: max(missing, 0)]
+
+
+def _finish_leaving(home: Home, saved: State) -> None:
+    """An earlier `leave` was cut off: the data of a member that is seen to be gone goes now, one still listed stays."""
+    for member in saved.members:
+        if member.phase == "leaving" and _is_absent(home, member):
+            _forget(home, member.name)
+
+
+def _is_absent(home: Home, member: LocalMember) -> bool:
+    try:
+        return home.look().by_peer_urls((member.peer_url,)) is None
+    except EtcdError:
+        return False
+
+
+def _forget(home: Home, name: str) -> None:
+    runtime = home.runtime()
+    runtime.stop(name)
+    runtime.wipe(name)
+    home.save(home.load().without(name))
+
+
+def _purge(home: Home) -> None:
+    """Delete what this tool made, nothing else; the directory itself only when that leaves it empty."""
+    layout = home.layout
+    remove_tree(layout.members)
+    remove_tree(layout.root / "pki")
+    for path in (layout.journal, layout.state, layout.lock):
+        path.unlink(missing_ok=True)
+    try:
+        layout.root.rmdir()
+    except OSError:
+        home.report(Notice(f"{layout.root} holds other files and was kept"))
+
+
+def _advise(home: Home, voters: int) -> None:
+    advice = size_advice(voters)
+    if advice:
+        home.report(Notice(advice))

@@ -1,0 +1,120 @@
+"""Joining members to a local cluster with the engine, and keeping on disk what an interrupted join needs to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from quorate.core import versions
+from quorate.errors import Refused
+from quorate.etcd.change import Note
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.join import Join, JoinResult, Settings
+from quorate.etcd.runtime import JoinSpec
+from quorate.host import etcd_binary, ports
+from quorate.local import certificates
+from quorate.local.home import Home
+from quorate.local.layout import check_name
+from quorate.local.runtime import ProcessRuntime
+from quorate.local.state import LocalMember
+
+
+def grow_by(home: Home, names: Sequence[str], etcd: str | None) -> list[JoinResult]:
+    """Join members of these names: side by side where every member allows several learners, else one after the other."""
+    joiners = [prepare(home, name, etcd) for name in names]
+    batches = [joiners] if home.load().max_learners > 1 else [[joiner] for joiner in joiners]
+    return [result for batch in batches if batch for result in _join(home, batch)]
+
+
+def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:
+    """The saved joiner of that name, or a new one with free ports; on disk before anything else happens."""
+    saved = home.load()
+    member = next((member for member in saved.members if member.name == name), None)
+    if member is None:
+        program = str(home.program(etcd).path) if etcd else saved.members[0].etcd
+        _refuse_other_limit(home, program)
+        peer_port, client_port = ports.reserve(2, home.layout.lock)
+        member = LocalMember(check_name(name), peer_port, client_port, program, "joining")
+        home.save(saved.with_member(member))
+    certificates.ensure_member_certificates(home.layout, name)
+    return member
+
+
+def _refuse_other_limit(home: Home, program: str) -> None:
+    """Each member applies the learner limit it was started with: one that knows only 1 would disagree with the others."""
+    version = etcd_binary.read_version(Path(program))
+    if home.load().max_learners > 1 and not versions.has_max_learners(version):
+        raise Refused(
+            f"etcd {version} cannot join: this cluster's members allow several learners, which it does not know",
+            state="nothing was changed",
+            advice="join with etcd 3.6 or newer",
+        )
+
+
+def _join(home: Home, joiners: Sequence[LocalMember]) -> list[JoinResult]:
+    saved, runtime = home.load(), home.runtime()
+    for joiner in joiners:
+        _forget_ended_process(home, runtime, joiner.name)
+    try:
+        with home.access() as access, home.journal() as note:
+            settings = Settings(home.stall_seconds, saved.max_learners)
+            specs = [_spec(home, joiner) for joiner in joiners]
+            return Join(access, home.clock, runtime, home.seeds(), specs, home.report, _remembering(home, note), settings).run()
+    finally:
+        _settle(home, joiners)
+
+
+def _spec(home: Home, joiner: LocalMember) -> JoinSpec:
+    """`ours`: everything at this peer URL was put there by this directory's commands."""
+    return JoinSpec(
+        joiner.name,
+        joiner.peer_url,
+        joiner.client,
+        certificates.peer_tls(home.layout, joiner.name),
+        ours=True,
+        restarted=joiner.restarted,
+        promotion_unknown=joiner.promotion_unknown,
+    )
+
+
+def _forget_ended_process(home: Home, runtime: ProcessRuntime, name: str) -> None:
+    """An earlier run's joiner that ended since is to be started again, not to be taken for a failure of this run."""
+    if runtime.identity(name) is None:
+        home.layout.member(name).process.unlink(missing_ok=True)
+
+
+def _remembering(home: Home, note: Note) -> Note:
+    """A journal that also keeps in the state what the next run must know of an interrupted join."""
+
+    def write(kind: str, fields: dict[str, object]) -> None:
+        note(kind, fields)
+        name, saved = str(fields.get("name", "")), home.load()
+        if kind == "restart":
+            home.save(saved.with_member(replace(saved.member(name), restarted=True)))
+        elif fields.get("do") == "promote":
+            unknown = kind == "intent" or fields.get("result") != "declined"
+            home.save(saved.with_member(replace(saved.member(name), promotion_unknown=unknown)))
+
+    return write
+
+
+def _settle(home: Home, joiners: Iterable[LocalMember]) -> None:
+    """Bring the saved phases in line with what is there: voters are members, wiped joiners are gone."""
+    with home.clock.cancel.shielded():
+        voters = _voters_if_known(home)
+        saved = home.load()
+        for joiner in joiners:
+            if joiner.peer_url in voters:
+                saved = saved.with_member(replace(saved.member(joiner.name), phase="member"))
+            elif not home.layout.member(joiner.name).folder.exists():
+                saved = saved.without(joiner.name)
+        home.save(saved)
+
+
+def _voters_if_known(home: Home) -> set[str]:
+    try:
+        return {url for voter in home.look().voters for url in voter.peer_urls}
+    except EtcdError:
+        # Unknown now; the next run looks again, and a joiner is not a member until it is seen to be.
+        return set()

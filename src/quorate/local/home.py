@@ -1,0 +1,116 @@
+"""One local cluster's directory, opened: its saved state, lock, journal, runtime, and how its members are reached."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from quorate import journal
+from quorate.core.membership import ClusterView
+from quorate.deadline import SystemClock
+from quorate.errors import ConfigError, HostError
+from quorate.etcd.access import Access
+from quorate.etcd.change import Note
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.observe import Patience, observe
+from quorate.files import make_folder
+from quorate.host import etcd_binary, lock
+from quorate.host.etcd_binary import EtcdBinary
+from quorate.local import certificates, state
+from quorate.local.layout import Layout
+from quorate.local.runtime import ProcessRuntime
+from quorate.local.state import State
+from quorate.report import Notice, Report, silent
+
+_PATIENCE = Patience(members=2.0, status=1.0)
+
+
+@dataclass(slots=True)
+class Home:
+    """What every verb works with. `lock_seconds`: how long to wait for another command on this directory;
+    `stall_seconds`: how long a join may go without progress."""
+
+    layout: Layout
+    clock: SystemClock = field(default_factory=SystemClock)
+    report: Report = silent
+    lock_seconds: float = 120.0
+    stall_seconds: float = 60.0
+    _warned: set[str] = field(default_factory=set[str])
+
+    def load(self) -> State:
+        """The saved state; raises `ConfigError` when there is no cluster here."""
+        saved = state.load(self.layout.state)
+        if saved is None or not saved.members:
+            raise ConfigError(
+                f"there is no local cluster in {self.layout.root}", advice=f"quorate local up --dir {self.layout.root}"
+            )
+        return saved
+
+    def save(self, saved: State) -> None:
+        state.save(self.layout.state, saved)
+
+    def runtime(self) -> ProcessRuntime:
+        return ProcessRuntime(self.layout, self.load(), self.clock)
+
+    def access(self) -> Access:
+        return Access(certificates.client_tls(self.layout))
+
+    def seeds(self) -> list[Endpoint]:
+        """Joiners are no seeds: a learner does not give the member list. A leaving member may still be the only one up."""
+        return [member.client for member in self.load().members if member.phase != "joining"]
+
+    def observe(self, access: Access) -> ClusterView:
+        """The cluster as its members tell; raises an `EtcdError` when nobody answers."""
+        unpublished = {member.peer_url: member.client for member in self.load().members}
+        return observe(access, self.seeds(), self.clock, patience=_PATIENCE, unpublished=unpublished)
+
+    def look(self) -> ClusterView:
+        """As `observe`, with connections of its own."""
+        with self.access() as access:
+            return self.observe(access)
+
+    def program(self, etcd: str | None) -> EtcdBinary:
+        """The etcd to use for a new member; what is to be said about it is said once."""
+        found = etcd_binary.find(etcd)
+        for warning in set(found.warnings) - self._warned:
+            self.report(Notice(warning, "warning"))
+        self._warned.update(found.warnings)
+        return found
+
+    @contextmanager
+    def locked(self, command: str) -> Iterator[None]:
+        """Work on the directory alone; raises when it is not ours, or somebody else keeps working on it."""
+        make_folder(self.layout.root)
+        self._refuse_foreign()
+        with lock.hold(
+            self.layout.lock,
+            command=command,
+            clock=self.clock,
+            seconds=self.lock_seconds,
+            tell=lambda text: self.report(Notice(text)),
+        ):
+            yield
+
+    def _refuse_foreign(self) -> None:
+        """Ours or empty: never work in a directory that holds somebody else's files."""
+        root = self.layout.root
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise HostError(f"{root} is not writable", advice="choose another --dir")
+        strangers = {entry.name for entry in root.iterdir()} - {self.layout.lock.name}
+        if strangers and not self.layout.state.exists():
+            raise ConfigError(
+                f"{root} is not empty and not the directory of a local cluster (it holds {min(strangers)!r})",
+                state="nothing was changed",
+                advice="choose an empty or a new directory with --dir",
+            )
+
+    @contextmanager
+    def journal(self) -> Iterator[Note]:
+        book = journal.Journal(self.layout.journal)
+        try:
+            yield lambda kind, fields: book.write(journal.Record(kind, time.time(), fields))
+        finally:
+            book.close()

@@ -1,0 +1,92 @@
+"""Where things are in the directory of a local cluster.
+
+cluster.json             names, ports and phases of the members
+lock                     held by the command that works on the cluster
+journal                  intents and outcomes of membership changes
+pki/etcd/                the CA and the health check client
+members/NAME/data        etcd's data directory
+members/NAME/pki/etcd/   this member's server and peer certificates
+members/NAME/etcd.log    its log, rotated;  output.log: what it prints besides (panics)
+members/NAME/process.json   the identity of its process
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+def default_folder() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "quorate" / "local"
+
+
+def check_name(name: str) -> str:
+    """A member name that is safe in `--initial-cluster`, in a path and on a terminal; raises `ConfigError`."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} cannot be a member name: use letters, digits, dots, dashes and underscores, 63 at most")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPaths:
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def pki(self) -> Path:
+        return self.folder / "pki" / "etcd"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "etcd.log"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output.log"
+
+    @property
+    def process(self) -> Path:
+        return self.folder / "process.json"
+
+    @property
+    def has_data(self) -> bool:
+        """Whether etcd has written a log there: then it knows who it is and ignores every `--initial-…` flag."""
+        return (self.data / "member" / "wal").is_dir()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        return self.root / "cluster.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki" / "etcd"
+
+    @property
+    def members(self) -> Path:
+        return self.root / "members"
+
+    def member(self, name: str) -> MemberPaths:
+        return MemberPaths(self.members / check_name(name))

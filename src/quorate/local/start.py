@@ -1,0 +1,137 @@
+"""Bringing up the members that are there: the first of a new cluster, and every one that stopped."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from quorate.core import versions
+from quorate.core.membership import ClusterView
+from quorate.deadline import Deadline
+from quorate.errors import HostError, Refused
+from quorate.etcd.access import Access
+from quorate.etcd.errors import EtcdError
+from quorate.host import ports
+from quorate.host.process import is_stopped
+from quorate.local import certificates, state
+from quorate.local.home import Home
+from quorate.local.runtime import last_words
+from quorate.local.state import LocalMember, State
+from quorate.report import Event
+
+MAX_LEARNERS = 6
+"""Learners that may catch up side by side: enough for 1 to 7 voters. Every member is started with the same number."""
+
+_HEALTHY_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+
+
+def load_or_create(home: Home, etcd: str | None) -> State:
+    """The saved state, or that of a new cluster of one member which does not run yet."""
+    saved = state.load(home.layout.state)
+    if saved is not None and saved.members:
+        return saved
+    program = home.program(etcd)
+    seats = MAX_LEARNERS if versions.has_max_learners(program.version) else 1
+    peer_port, client_port = ports.reserve(2, home.layout.lock)
+    first = LocalMember("m1", peer_port, client_port, str(program.path), "first")
+    saved = State(f"quorate-{secrets.token_hex(8)}", seats, members=(first,))
+    home.save(saved)
+    return saved
+
+
+def start_members(home: Home) -> tuple[str, ...]:
+    """Start every member that should run and does not, all before any is waited for: one alone may have no quorum.
+
+    Returns the names of those started. Raises `Refused` for a paused one, `HostError` for one that cannot start.
+    """
+    certificates.ensure_cluster_certificates(home.layout)
+    saved, runtime = home.load(), home.runtime()
+    names = [member.name for member in saved.members if member.phase != "joining"]
+    for name in names:
+        _refuse_paused(home, name)
+    down = [name for name in names if runtime.identity(name) is None]
+    for name in down:
+        start_one(home, name)
+    return tuple(down)
+
+
+def start_one(home: Home, name: str) -> None:
+    """Start a member on its data; nothing happens when it runs. Raises `HostError` when its data is gone."""
+    member, paths = home.load().member(name), home.layout.member(name)
+    if member.phase == "member" and not paths.has_data:
+        raise HostError(
+            f"{name} is a member but its data is gone from {paths.data}",
+            state="it was not started: an empty member that votes could lose acknowledged writes",
+            advice=f"quorate local leave {name} --dir {home.layout.root}, then run the same command again",
+        )
+    certificates.ensure_member_certificates(home.layout, name)
+    home.report(Event("start", name, "starting its etcd"))
+    home.runtime().start(name, [(name, member.peer_url)])
+
+
+def _refuse_paused(home: Home, name: str) -> None:
+    identity = home.runtime().identity(name)
+    if identity is not None and is_stopped(identity):
+        raise Refused(
+            f"{name} is paused",
+            state="it holds its vote and answers nothing",
+            advice=f"quorate local resume {name} --dir {home.layout.root}",
+        )
+
+
+def wait_for_quorum(home: Home) -> ClusterView:
+    """Wait until every voter answers and one leads; returns that view.
+
+    Raises `HostError` when a member's process ended, `Refused` when another cluster answers, `DeadlineExceeded`.
+    """
+    deadline = Deadline(home.clock, _HEALTHY_SECONDS, "the cluster has a leader and every member answers")
+    with home.access() as access:
+        while True:
+            view, why = _healthy_view(home, access)
+            if view is not None:
+                _check_cluster_id(home, view)
+                return view
+            _refuse_ended(home)
+            if deadline.expired:
+                look = f"quorate local status --dir {home.layout.root}, and quorate local logs NAME"
+                raise deadline.error(because=why, advice=look)
+            home.clock.sleep(_POLL_SECONDS)
+
+
+def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
+    """The view when it is a healthy one, else why it is not."""
+    try:
+        view = home.observe(access)
+    except EtcdError as error:
+        return None, error.what
+    silent_ones = [voter.name for voter in view.voters if view.answer(voter.id) is None]
+    if silent_ones:
+        return None, f"no answer from {', '.join(silent_ones)}"
+    return (view, "") if view.leader else (None, "no member says that it leads")
+
+
+def _refuse_ended(home: Home) -> None:
+    """A member whose process ended will not answer however long we wait."""
+    runtime = home.runtime()
+    for member in home.load().members:
+        if member.phase in ("first", "member") and runtime.process(member.name).state == "exited":
+            raise HostError(
+                f"the etcd of {member.name} ended: {last_words(home.layout.member(member.name))}",
+                state="the other members were left as they are",
+                advice=f"quorate local logs {member.name} --dir {home.layout.root}",
+            )
+
+
+def _check_cluster_id(home: Home, view: ClusterView) -> None:
+    """Remember the id of the first time; refuse to work with any other later."""
+    saved = home.load()
+    if saved.cluster_id == 0:
+        members = tuple(replace(row, phase="member") if row.phase == "first" else row for row in saved.members)
+        home.save(replace(saved, cluster_id=view.cluster_id, members=members))
+    elif saved.cluster_id != view.cluster_id:
+        raise Refused(
+            f"the members answer for cluster {view.cluster_id:x}, this directory is of {saved.cluster_id:x}",
+            state="nothing was changed",
+            advice="another cluster listens on these ports: stop it, or use another --dir",
+        )

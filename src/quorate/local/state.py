@@ -1,0 +1,98 @@
+"""What a local cluster remembers between commands. Who is a member is etcd's to say; this holds names, ports, programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from quorate.errors import ConfigError
+from quorate.etcd.endpoint import Endpoint
+from quorate.files import write_atomic
+from quorate.host.ports import LOOPBACK
+
+_FORMAT = 1
+Phase: TypeAlias = Literal["first", "joining", "member", "leaving"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMember:
+    """`first` began the cluster; `joining` may still be undone; `member` is a voter; `leaving` is being removed.
+
+    `restarted` and `promotion_unknown` carry over what an interrupted join did (see `etcd.runtime.JoinSpec`).
+    """
+
+    name: str
+    peer_port: int
+    client_port: int
+    etcd: str
+    phase: Phase
+    restarted: bool = False
+    promotion_unknown: bool = False
+
+    @property
+    def peer_url(self) -> str:
+        return f"https://{LOOPBACK}:{self.peer_port}"
+
+    @property
+    def client_url(self) -> str:
+        return f"https://{LOOPBACK}:{self.client_port}"
+
+    @property
+    def client(self) -> Endpoint:
+        return Endpoint(LOOPBACK, self.client_port, "on")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`max_learners` is what every member was started with; `cluster_id` is 0 until the first member answered."""
+
+    token: str
+    max_learners: int
+    cluster_id: int = 0
+    members: tuple[LocalMember, ...] = ()
+
+    def member(self, name: str) -> LocalMember:
+        """Raises `ConfigError` when there is none of that name."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        known = ", ".join(member.name for member in self.members) or "none"
+        raise ConfigError(f"this cluster has no member {name!r}; it has: {known}")
+
+    def with_member(self, member: LocalMember) -> State:
+        """The state with this member added, or changed in place."""
+        names = [other.name for other in self.members]
+        if member.name not in names:
+            return replace(self, members=(*self.members, member))
+        return replace(self, members=tuple(member if other.name == member.name else other for other in self.members))
+
+    def without(self, name: str) -> State:
+        return replace(self, members=tuple(member for member in self.members if member.name != name))
+
+    def free_names(self) -> list[str]:
+        """Names for further members, in order: m1, m2, … without those in use."""
+        used = {member.name for member in self.members}
+        return [name for number in range(1, len(used) + 100) if (name := f"m{number}") not in used]
+
+
+def save(path: Path, state: State) -> None:
+    text = json.dumps({"format": _FORMAT, **asdict(state)}, indent=2)
+    write_atomic(path, text.encode() + b"\n", mode=0o600)
+
+
+def load(path: Path) -> State | None:
+    """The saved state, None when there is none; raises `ConfigError` when the file is not one of ours."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        if content.pop("format") != _FORMAT:
+            raise ValueError("written by another version of quorate")
+        members = tuple(LocalMember(**row) for row in content.pop("members"))
+        return State(**content, members=members)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is not the state of a local cluster ({error})", advice="choose another --dir") from None

@@ -1,0 +1,1 @@
+"""Certificates: the only place that imports `cryptography`."""

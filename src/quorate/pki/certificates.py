@@ -1,0 +1,152 @@
+"""Making certificates with the fields kubeadm gives them; no files here.
+
+Field rules are those of kubeadm 1.29 to 1.37: CA valid for 10 years with its common name as DNS SAN, leaves for one
+year from the CA's own start, key usages digitalSignature and keyEncipherment (with keyCertSign for a CA).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from quorate.secret import Secret
+
+KeyKind: TypeAlias = Literal["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256", "ECDSA-P384"]
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+Usage: TypeAlias = Literal["server", "client"]
+
+CA_VALIDITY = timedelta(days=3650)
+LEAF_VALIDITY = timedelta(days=365)
+_BACKDATE = timedelta(minutes=5)
+"""kubeadm's CAs begin 5 minutes before they are made, for clocks that are a little behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its private key."""
+
+    certificate: x509.Certificate
+    key: PrivateKey
+
+    def certificate_pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def key_pem(self) -> Secret[bytes]:
+        """PKCS#1 for RSA and SEC1 for EC, as kubeadm writes them."""
+        return Secret(
+            self.key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeafSpec:
+    """What a leaf certificate says. `names` are DNS names or IP addresses, told apart by their form."""
+
+    common_name: str
+    usages: tuple[Usage, ...]
+    names: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    validity: timedelta = LEAF_VALIDITY
+    kind: KeyKind = "RSA-2048"
+
+
+def make_key(kind: KeyKind) -> PrivateKey:
+    match kind:
+        case "ECDSA-P256":
+            return ec.generate_private_key(ec.SECP256R1())
+        case "ECDSA-P384":
+            return ec.generate_private_key(ec.SECP384R1())
+        case _:
+            return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("RSA-")))
+
+
+def make_ca(common_name: str, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pair:
+    """A self-signed CA."""
+    key = make_key(kind)
+    start = now - _BACKDATE
+    builder = _builder(_name(common_name), _name(common_name), key, start, now + CA_VALIDITY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(signs=True), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(common_name)]), critical=False)
+    return Pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime) -> Pair:
+    """A certificate for `spec` signed by `ca`."""
+    key = make_key(spec.kind)
+    start = ca.certificate.not_valid_before_utc
+    issuer = ca.certificate.subject
+    builder = _builder(_name(spec.common_name, spec.organizations), issuer, key, start, now + spec.validity)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(signs=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in spec.usages]), critical=False)
+    builder = builder.add_extension(_authority(ca), critical=False)
+    if spec.names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternative_names(spec.names)), critical=False)
+    return Pair(builder.sign(ca.key, hashes.SHA256()), key)
+
+
+_USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+def alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:
+    """DNS names sorted and without repeats, then addresses in the order given without repeats: kubeadm's order."""
+    addresses = [address for name in names if (address := _address(name)) is not None]
+    dns = sorted({name for name in names if _address(name) is None})
+    return [*map(x509.DNSName, dns), *map(x509.IPAddress, dict.fromkeys(addresses))]
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: PrivateKey, start: datetime, end: datetime) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(secrets.randbelow(2**63 - 2) + 1)
+        .not_valid_before(start.astimezone(UTC))
+        .not_valid_after(end.astimezone(UTC))
+    )
+
+
+def _name(common_name: str, organizations: tuple[str, ...] = ()) -> x509.Name:
+    rows = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization) for organization in organizations]
+    return x509.Name([*rows, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _key_usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        key_cert_sign=signs,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _authority(ca: Pair) -> x509.AuthorityKeyIdentifier:
+    """Leaves name their issuer's key, so that strict verifiers (Python 3.13's) accept them."""
+    identifier = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)

@@ -1,0 +1,55 @@
+"""What happens while a command runs, as values: the library emits them, the command line draws them.
+
+A `Report` is any callable that takes an `Event`. The library never prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Phase: TypeAlias = Literal["preflight", "add", "start", "catch-up", "restart", "promote", "verify", "remove", "undo", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step or one reading of progress of the join of `member`.
+
+    `lag_entries` counts raft entries behind the leader's commit index; `lag_seconds` is how long the member has been
+    behind it; `received_bytes` is what its database holds so far of the `total_bytes` of the leader's.
+    """
+
+    phase: Phase
+    member: str
+    text: str
+    lag_entries: int | None = None
+    lag_seconds: float | None = None
+    received_bytes: int | None = None
+    total_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know that is not progress: advice, a warning, a wait for somebody else."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+Message: TypeAlias = Event | Notice
+Report: TypeAlias = Callable[[Message], None]
+
+
+def silent(_message: Message) -> None:
+    """A report that drops everything; the default of the library."""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """A report that keeps everything, for `-o json` and for tests."""
+
+    messages: list[Message] = field(default_factory=list[Message])
+
+    def __call__(self, message: Message) -> None:
+        self.messages.append(message)
