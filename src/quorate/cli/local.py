@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,21 +159,40 @@ def start(name: str, folder: Path | None) -> None:
     click.echo(f"{name} runs")
 
 
-def _signal_command(name: str, number: signal.Signals, done: str, text: str) -> None:
-    @group.command(name, help=text)
-    @click.argument("member")
-    @dir_option
-    def command(member: str, folder: Path | None) -> None:
-        from quorate.local import cluster
+@group.command()
+@click.argument("name")
+@dir_option
+def kill(name: str, folder: Path | None) -> None:
+    """Crash NAME: SIGKILL."""
+    from quorate.local import cluster
 
-        with opened(folder) as home:
-            cluster.send(home, member, number)
-        click.echo(f"{member} {done}")
+    with opened(folder) as home:
+        cluster.kill(home, name)
+    click.echo(f"{name} was killed; bring it back with: quorate local start {name}{_dir_argument(folder)}")
 
 
-_signal_command("kill", signal.SIGKILL, "was killed; 'quorate local up' brings it back", "Crash a member: SIGKILL.")
-_signal_command("pause", signal.SIGSTOP, "is paused", "Hang a member: SIGSTOP; it keeps its connections and answers nothing.")
-_signal_command("resume", signal.SIGCONT, "goes on", "Let a paused member go on.")
+@group.command()
+@click.argument("name")
+@dir_option
+def pause(name: str, folder: Path | None) -> None:
+    """Hang NAME: SIGSTOP; it keeps its connections and answers nothing."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        cluster.pause(home, name)
+    click.echo(f"{name} is paused; let it go on with: quorate local resume {name}{_dir_argument(folder)}")
+
+
+@group.command()
+@click.argument("name")
+@dir_option
+def resume(name: str, folder: Path | None) -> None:
+    """Let a paused member go on."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        cluster.resume(home, name)
+    click.echo(f"{name} goes on")
 
 
 @group.command()

@@ -138,6 +138,7 @@ class Join:
         deadline = Deadline(self.clock, self.settings.stall_seconds, f"{', '.join(self._tracks)} joining")
         why = "no answer from the cluster"
         while not deadline.expired:
+            self.clock.cancel.check()
             view = self._observe(deadline)
             if view is None:
                 self.clock.sleep(_REFUSED_SECONDS)

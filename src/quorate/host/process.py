@@ -108,9 +108,14 @@ def stop(identity: Identity, clock: Clock, *, seconds: float = _STOP_SECONDS) ->
     if send(identity, signal.SIGTERM) and is_stopped(identity):
         send(identity, signal.SIGCONT)
     if not _gone_within(identity, clock, seconds):
-        send(identity, signal.SIGKILL)
-        deadline = Deadline(clock, _KILL_SECONDS, f"process {identity.pid} ends after SIGKILL")
-        wait_until(lambda: not _alive(identity), clock=clock, deadline=deadline, every=_POLL_SECONDS)
+        kill(identity, clock)
+
+
+def kill(identity: Identity, clock: Clock) -> None:
+    """SIGKILL; returns when the process is gone, its ports and files with it. Raises `DeadlineExceeded` when it stays."""
+    send(identity, signal.SIGKILL)
+    deadline = Deadline(clock, _KILL_SECONDS, f"process {identity.pid} ends after SIGKILL")
+    wait_until(lambda: not _alive(identity), clock=clock, deadline=deadline, every=_POLL_SECONDS)
 
 
 def _gone_within(identity: Identity, clock: Clock, seconds: float) -> bool:

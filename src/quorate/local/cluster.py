@@ -12,6 +12,8 @@ from quorate.errors import ConfigError, Refused
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.join import JoinResult
 from quorate.etcd.leave import Removal
+from quorate.host import process
+from quorate.host.process import Identity
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
@@ -46,7 +48,7 @@ def up(home: Home, wanted: int, etcd: str | None = None) -> Grown:
         started = start_members(home)
         view = wait_for_quorum(home)
         _advise(home, wanted)
-        return _grown(home, _names_to_join(home.load(), wanted - len(view.voters)), etcd, started, view)
+        return _grown(home, _names_to_join(home.load(), view, wanted), etcd, started, view)
 
 
 def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
@@ -57,7 +59,7 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
         _finish_leaving(home, saved)
         started = start_members(home)
         view = wait_for_quorum(home)
-        names = [check_name(name)] if name is not None else _names_to_join(home.load(), 1)
+        names = [check_name(name)] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
         _check_size(len(view.voters) + 1)
         _advise(home, len(view.voters) + 1)
         return _grown(home, names, etcd, started, view)
@@ -117,16 +119,32 @@ def down(home: Home, *, purge: bool = False) -> list[str]:
         return running
 
 
-def send(home: Home, name: str, number: signal.Signals) -> None:
-    """Signal a member's process: SIGKILL as a crash, SIGSTOP as a hang, SIGCONT to go on. Raises `Refused` when it does
-    not run."""
+def kill(home: Home, name: str) -> None:
+    """Crash a member's process; returns when it is gone, so that the next command does not take it for running."""
+    process.kill(_running(home, name), home.clock)
+
+
+def pause(home: Home, name: str) -> None:
+    """Hang it: it keeps its connections and answers nothing."""
+    process.send(_running(home, name), signal.SIGSTOP)
+
+
+def resume(home: Home, name: str) -> None:
+    """Let a paused member go on."""
+    process.send(_running(home, name), signal.SIGCONT)
+
+
+def _running(home: Home, name: str) -> Identity:
+    """The member's process; raises `Refused` when it does not run."""
     home.load().member(name)
-    if not home.runtime().signal(name, number):
+    identity = home.runtime().identity(name)
+    if identity is None:
         raise Refused(
             f"{name} does not run",
             state="nothing was changed",
             advice=f"quorate local start {name} --dir {home.layout.root}",
         )
+    return identity
 
 
 def stop(home: Home, name: str) -> None:
@@ -165,10 +183,12 @@ def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
         )
 
 
-def _names_to_join(saved: State, missing: int) -> list[str]:
-    """Joins that an earlier run began, then new names."""
-    begun = [member.name for member in saved.members if member.phase == "joining"]
-    return [*begun, *saved.free_names()][: max(missing, 0)]
+def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:
+    """Joins that an earlier run began, even those that have their vote already and were not verified; then new names."""
+    begun = [member for member in saved.members if member.phase == "joining"]
+    promoted = [member for member in begun if view.by_peer_urls((member.peer_url,)) in view.voters]
+    missing = wanted - len(view.voters) - (len(begun) - len(promoted))
+    return [*(member.name for member in begun), *saved.free_names()[: max(missing, 0)]]
 
 
 def _finish_leaving(home: Home, saved: State) -> None:
@@ -176,6 +196,9 @@ def _finish_leaving(home: Home, saved: State) -> None:
     for member in saved.members:
         if member.phase == "leaving" and _is_absent(home, member):
             _forget(home, member.name)
+        elif member.phase == "leaving":
+            again = f"quorate local leave {member.name} --dir {home.layout.root}"
+            home.report(Notice(f"{member.name} was about to leave and is still a member; to finish: {again}", "warning"))
 
 
 def _is_absent(home: Home, member: LocalMember) -> bool:

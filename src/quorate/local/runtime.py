@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,11 +84,6 @@ class ProcessRuntime:
             process.stop(identity, self.clock)
         self.layout.member(name).process.unlink(missing_ok=True)
 
-    def signal(self, name: str, number: signal.Signals) -> bool:
-        """Send a signal; returns False when the member does not run."""
-        identity = self.identity(name)
-        return identity is not None and process.send(identity, number)
-
     def wipe(self, name: str) -> None:
         """Delete everything of the member: the engine has seen that it is no member any more."""
         remove_tree(self.layout.member(name).folder)
@@ -123,7 +117,7 @@ def _rotate(log: Path) -> None:
 
 def last_words(paths: MemberPaths) -> str:
     """Why the process ended, as far as its log tells: the last fatal, panic or error entry."""
-    for line in reversed(tail(paths.log) + tail(paths.output)):
+    for line in [*reversed(tail(paths.log)), *reversed(tail(paths.output))]:
         words = _complaint(line)
         if words:
             return f"{words} (log: {paths.log})"

@@ -1,0 +1,98 @@
+"""Shared fixtures: engines, local clusters that leave nothing behind, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from quorate.deadline import SystemClock
+from quorate.host import process
+from quorate.local.home import Home
+from quorate.local.layout import Layout
+from quorate.local.runtime import ProcessRuntime
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = ROOT / ".engines" / "bin"
+
+
+def engine(name: str) -> str:
+    """The path of a built engine; skips, saying why, where it is not built."""
+    path = BIN / name
+    if not os.access(path, os.X_OK):
+        pytest.skip(f"{name} is not built here: run 'make engines'")
+    return str(path)
+
+
+@pytest.fixture(params=["3.4", "3.5", "3.6", "3.7"])
+def any_etcd(request: pytest.FixtureRequest) -> str:
+    """Each etcd in turn, as a path."""
+    return engine(f"etcd-{request.param}")
+
+
+@pytest.fixture
+def etcd36() -> str:
+    return engine("etcd-3.6")
+
+
+@pytest.fixture
+def etcdctl() -> str:
+    return engine("etcdctl")
+
+
+MakeHome = Callable[[], Home]
+
+
+@pytest.fixture
+def make_home(tmp_path: Path) -> Iterator[MakeHome]:
+    """Homes of local clusters below the test's folder; whatever still runs there is killed afterwards."""
+    homes: list[Home] = []
+
+    def make() -> Home:
+        homes.append(Home(Layout(tmp_path / f"cluster{len(homes) or ''}")))
+        return homes[-1]
+
+    yield make
+    for home in homes:
+        kill_everything(home)
+
+
+@pytest.fixture
+def home(make_home: MakeHome) -> Home:
+    return make_home()
+
+
+def kill_everything(home: Home) -> None:
+    """End the members of a cluster whatever state the test left it in."""
+    if not home.layout.members.exists():
+        return
+    clock = SystemClock()
+    for folder in home.layout.members.iterdir():
+        identity = ProcessRuntime(home.layout, home.load(), clock).identity(folder.name)
+        if identity is not None:
+            process.kill(identity, clock)
+
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def cli() -> RunCli:
+    """Run `quorate ARGUMENTS` in a process of its own; returns what it printed and its exit code."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "QUORATE_"))}
+        return subprocess.run(
+            [sys.executable, "-m", "quorate", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+            env={**clean, **environment},
+        )
+
+    return run
