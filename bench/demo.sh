@@ -14,7 +14,9 @@ echo
 echo "A key written once, read back from every member:"
 "$bin/etcdctl" put greeting "quorum is safe" >/dev/null
 for endpoint in $(echo "$ETCDCTL_ENDPOINTS" | tr , ' '); do
-	printf '  %s  %s\n' "$endpoint" "$("$bin/etcdctl" --endpoints "$endpoint" get greeting --print-value-only)"
+	# etcdctl refuses a flag beside its variable, so the variable is what changes.
+	value=$(ETCDCTL_ENDPOINTS=$endpoint "$bin/etcdctl" get greeting --print-value-only)
+	printf '  %s  %s\n' "$endpoint" "$value"
 done
 
 echo

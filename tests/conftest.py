@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from quorate.deadline import SystemClock
 from quorate.host import process
 from quorate.local.home import Home
 from quorate.local.layout import Layout
 from quorate.local.runtime import ProcessRuntime
+
+# Some examples write files and fsync them: their time says nothing about them.
+settings.register_profile("quorate", deadline=None)
+settings.load_profile("quorate")
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".engines" / "bin"

@@ -79,8 +79,9 @@ def connection_options(command: Command) -> Command:
     """Add the flags. They may stand on the group or on the command; the command's win."""
     for flag in reversed(_FLAGS):
         name = flag.spelling[-1].removeprefix("--")
+        spelling = flag.spelling if flag.kind is not bool else (f"--{name}/--no-{name}",)
         option = click.option(
-            *flag.spelling,
+            *spelling,
             type=flag.kind if flag.kind is not bool else click.BOOL,
             default=flag.default,
             help=flag.help,
@@ -88,8 +89,6 @@ def connection_options(command: Command) -> Command:
             envvar=f"ETCDCTL_{name.upper().replace('-', '_')}",
             expose_value=False,
             callback=_remember,
-            is_flag=flag.kind is bool,
-            flag_value=True if flag.kind is bool else None,
         )
         command = option(command)
     return command

@@ -86,7 +86,7 @@ def member() -> None:
     envvar="ETCDCTL_WRITE_OUT",
     help="Output format.",
 )
-@click.option("--hex", "as_hex", is_flag=True, envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
+@click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
 @click.option(
     "--consistency",
     type=click.Choice(["l", "s"]),
@@ -108,4 +108,4 @@ def member_list(write_out: str, as_hex: bool, consistency: str) -> None:
         answer = first_member_answer(
             connection.access, connection.endpoints, timeout=connection.timeout, linearizable=consistency == "l"
         )
-    click.get_binary_stream("stdout").write(format_member_list(answer, write_out, as_hex=as_hex))
+    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)

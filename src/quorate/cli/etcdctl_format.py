@@ -89,12 +89,13 @@ def _json(answer: MembersResponse) -> bytes:
 
 
 def _hex_json(answer: MembersResponse) -> bytes:
-    """etcdctl 3.6 leaves `isLearner` out with --hex, and prints empty names and lists."""
+    """etcdctl 3.6 leaves `isLearner` out with --hex, and prints empty names, and `null` for empty lists."""
     header = _header_json(answer.header)
     hexed = {**header, "cluster_id": f"{answer.header.cluster_id:x}", "member_id": f"{answer.header.member_id:x}"}
     members = [_member_json(member, f"{member.ID:x}") for member in answer.members]
     for member in members:
         del member["isLearner"]
+        member.update({name: None for name in ("peerURLs", "clientURLs") if not member[name]})
     return _go_json({"header": _without_empty(hexed), "members": members})
 
 

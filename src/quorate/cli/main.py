@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from quorate import __version__
+from quorate.cli.go_flags import plain_flags
 from quorate.errors import ConfigError, Interrupted, QuorateError
 
 _GROUPS = {
@@ -79,7 +80,7 @@ def run() -> NoReturn:
 def run_with(arguments: list[str]) -> int:
     """Run one command line; returns the exit code, having printed whatever went wrong."""
     try:
-        main.main(arguments, prog_name="quorate", standalone_mode=False)
+        main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except QuorateError as error:
         _print_error(error, as_json=_wants_json(arguments))
         return error.exit_code

@@ -120,7 +120,8 @@ def _read(path: Path) -> bytes:
 def _mismatch(files: TlsFiles, error: ssl.SSLError) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
         return f"the key {files.key} does not belong to the certificate {files.cert}"
-    if error.reason in ("NO_CERTIFICATE_OR_CRL_FOUND", "PEM_LIB"):
+    # OpenSSL names no reason for a file without any PEM in it.
+    if error.reason in (None, "NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"):
         return f"one of {', '.join(str(path) for path in (files.ca, files.cert, files.key) if path)} is not PEM"
     return f"the TLS files cannot be used: {error.reason or error}"
 

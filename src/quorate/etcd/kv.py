@@ -34,7 +34,8 @@ def get(channel: Channel, key: bytes, *, timeout: float, serializable: bool = Fa
 
 
 def get_prefix(channel: Channel, prefix: bytes, *, timeout: float) -> list[KeyValue]:
-    request = wire.RangeRequest(key=prefix, range_end=prefix_end(prefix))
+    """All keys that begin with `prefix`; an empty one means every key."""
+    request = wire.RangeRequest(key=prefix or b"\0", range_end=prefix_end(prefix))
     return [_key_value(row) for row in channel.call(rpc.RANGE, request, timeout).kvs]
 
 

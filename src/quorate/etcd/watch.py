@@ -27,7 +27,7 @@ def watch(channel: Channel, prefix: bytes, *, timeout: float, start_revision: in
 
     Close the iterator to end it. Raises `Compacted` when the revisions asked for are gone, `NoAnswer` at the timeout.
     """
-    create = wire.WatchCreateRequest(key=prefix, range_end=prefix_end(prefix), start_revision=start_revision)
+    create = wire.WatchCreateRequest(key=prefix or b"\0", range_end=prefix_end(prefix), start_revision=start_revision)
     # The request side stays open until the stream ends: closing it would end the watch.
     requests: queue.SimpleQueue[wire.WatchRequest | None] = queue.SimpleQueue()
     requests.put(wire.WatchRequest(create_request=create))

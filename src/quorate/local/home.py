@@ -56,6 +56,8 @@ class Home:
         return ProcessRuntime(self.layout, self.load(), self.clock)
 
     def access(self) -> Access:
+        """Connections to the members; raises `ConfigError` when there is no cluster here."""
+        self.load()
         return Access(certificates.client_tls(self.layout))
 
     def seeds(self) -> list[Endpoint]:

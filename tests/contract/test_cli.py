@@ -1,0 +1,132 @@
+"""The command line's contract: helps, exit codes, errors for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from conftest import RunCli
+
+from quorate.cli.connection import Duration
+from quorate.cli.main import main
+from quorate.cli.output import size
+from quorate.cli.progress import PlainProgress, describe
+from quorate.report import Event, Notice
+
+
+def commands(command: click.Command, *path: str) -> list[tuple[str, ...]]:
+    found = [path] if path else []
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            found += commands(child, *path, name)
+    return found
+
+
+@pytest.mark.parametrize("path", commands(main), ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...], cli: RunCli) -> None:
+    done = cli(*path, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 4 and done.stderr == ""
+
+
+def test_version(cli: RunCli) -> None:
+    assert cli("--version").stdout == "quorate 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["local", "up", "--bogus"], ["local", "up", "--members", "x"], ["etcd", "member", "list", "-w", "x"]],
+)
+def test_a_wrong_command_line_is_3(arguments: list[str], cli: RunCli) -> None:
+    done = cli(*arguments)
+    assert done.returncode == 3 and "Traceback" not in done.stderr and done.stderr
+
+
+def test_an_error_says_what_now_and_next(cli: RunCli, tmp_path: Path) -> None:
+    done = cli("local", "status", "--dir", str(tmp_path))
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"error: there is no local cluster in {tmp_path}",
+        f" next: quorate local up --dir {tmp_path}",
+    ]
+
+
+def test_an_error_as_json(cli: RunCli, tmp_path: Path) -> None:
+    for spelling in (["-o", "json"], ["--output=json"]):
+        error = json.loads(cli("local", "status", "--dir", str(tmp_path), *spelling).stderr)["error"]
+        assert error["code"] == "config" and error["exitCode"] == 3 and error["advice"].startswith("quorate local up")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["members"],
+        ["status"],
+        ["env"],
+        ["logs", "m1"],
+        ["kill", "m1"],
+        ["leave", "m1"],
+        ["join"],
+        ["down"],
+        ["start", "m1"],
+        ["stop", "m1"],
+    ],
+)
+def test_without_a_cluster_every_command_says_so(arguments: list[str], cli: RunCli, tmp_path: Path) -> None:
+    done = cli("local", *arguments, "--dir", str(tmp_path / "none"))
+    assert done.returncode == 3 and "there is no local cluster" in done.stderr
+
+
+def test_an_endpoint_that_is_not_there(cli: RunCli) -> None:
+    done = cli("etcd", "member", "list", "--endpoints=127.0.0.1:1")
+    assert done.returncode == 1 and "connection refused" in done.stderr and done.stdout == ""
+
+
+def test_ignored_and_refused_flags_of_etcdctl(cli: RunCli) -> None:
+    ignored = ["--insecure-transport=false", "--keepalive-time=1s", "--debug", "--max-recv-bytes=5", "--insecure-discovery"]
+    assert "connection refused" in cli("etcd", "member", "list", "--endpoints=127.0.0.1:1", *ignored).stderr
+    assert cli("etcd", "member", "list", "--insecure-skip-tls-verify").returncode == 3
+    assert cli("etcd", "member", "list", "--discovery-srv=example.org").returncode == 3
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str, cli: RunCli) -> None:
+    assert "_QUORATE_COMPLETE" in cli("completion", shell).stdout
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("5s", 5.0), ("500ms", 0.5), ("1m30s", 90.0), ("1.5h", 5400.0)])
+def test_durations(text: str, seconds: float) -> None:
+    assert Duration().convert(text, None, None) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5x", "-5s"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Duration().convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1300, "1.3 kB"), (20480, "20 kB"), (3_400_000_000, "3.4 GB")]
+)
+def test_sizes(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_progress_numbers() -> None:
+    event = Event("catch-up", "m2", "receiving the data", 120, 0.3, 14_000_000, 20_000_000)
+    assert describe(event) == "receiving the data, 120 entries behind (0.3 s), 14 MB of 20 MB"
+    assert describe(Event("promote", "m2", "now", 0, 0.0, 1, 1)) == "now"
+
+
+def test_plain_progress_does_not_repeat_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    report = PlainProgress()
+    for lag in (3, 2, 1):
+        report(Event("catch-up", "m2", "receiving the data", lag))
+    report(Notice("mind the gap", "warning"))
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 2 and "3 entries behind" in printed[0] and printed[1] == "warning: mind the gap"

@@ -1,0 +1,138 @@
+"""What the project promises about its own shape: import directions and budget, generated code, sizes, documents."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BIN, ROOT, RunCli
+
+SOURCES = sorted(path for path in (ROOT / "src" / "quorate").rglob("*.py") if not path.name.endswith("_pb2.py"))
+
+
+def third_party_after(*arguments: str) -> set[str]:
+    """Top-level names of third-party packages imported by running the command line with these arguments."""
+    script = (
+        "import json, sys\n"
+        "from quorate.cli.main import run_with\n"
+        "run_with(sys.argv[1:])\n"
+        "files = {name: getattr(module, '__file__', None) or '' for name, module in list(sys.modules.items())}\n"
+        "print('\\n' + json.dumps(sorted({name.split('.')[0] for name, file in files.items() if 'site-packages' in file})))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"], []])
+def test_help_imports_nothing_but_click(arguments: list[str]) -> None:
+    # Names with an underscore are the virtual environment's own hooks.
+    loaded = {name for name in third_party_after(*arguments) if not name.startswith("_")}
+    assert loaded - {"quorate"} == {"click"}
+
+
+@pytest.mark.parametrize("group", ["local", "etcd"])
+def test_help_of_a_group_stays_light(group: str) -> None:
+    assert not {"grpc", "cryptography", "yaml", "rich", "google"} & third_party_after(group, "--help")
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--config", str(folder / ".importlinter"), "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_imports_go_one_way() -> None:
+    done = lint_imports(ROOT)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("core/decide.py", "import time", "The core has no effects"),
+        ("core/ids.py", "import quorate.etcd.rpc", "Arrows go one way"),
+        ("etcd/observe.py", "import quorate.pki.store", "Arrows go one way"),
+        ("etcd/join.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
+        ("cli/etcd.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
+        ("host/ports.py", "import cryptography", "Only quorate.pki imports cryptography"),
+    ],
+)
+def test_a_planted_wrong_import_is_found(tmp_path: Path, file: str, line: str, contract: str) -> None:
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    shutil.copy(ROOT / ".importlinter", tmp_path)
+    path = tmp_path / "src" / "quorate" / file
+    path.write_text(f"{path.read_text()}\n{line}\n")
+    done = lint_imports(tmp_path)
+    assert done.returncode == 1 and f"{contract} BROKEN" in done.stdout
+
+
+def test_the_stubs_are_those_of_the_proto(tmp_path: Path) -> None:
+    source = ROOT / "src"
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
+    subprocess.run([*command, "quorate/etcd/wire.proto"], cwd=source, check=True)
+    for made in (tmp_path / "quorate" / "etcd").iterdir():
+        assert made.read_text() == (source / "quorate" / "etcd" / made.name).read_text(), "run 'make proto'"
+
+
+def test_files_stay_readable() -> None:
+    long = {str(path): count for path in SOURCES if (count := len(path.read_text().splitlines())) > 400}
+    assert long == {}
+
+
+def test_functions_stay_small() -> None:
+    lengths = [
+        (node.end_lineno or 0) - node.body[0].lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    assert statistics.median(lengths) <= 10
+    assert max(lengths) <= 60
+
+
+def test_every_module_says_what_it_owns() -> None:
+    assert [str(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def shell_blocks(document: Path) -> list[str]:
+    """The commands of a document: its ```sh blocks."""
+    return [part.partition("```")[0] for part in document.read_text().split("```sh\n")[1:]]
+
+
+def test_the_commands_of_the_readme_exist(cli: RunCli) -> None:
+    targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if line and line[0].isalpha()}
+    lines = [line.split("#")[0].split() for block in shell_blocks(ROOT / "README.md") for line in block.splitlines()]
+    checked = 0
+    for words in filter(None, lines):
+        if words[0] == "make":
+            assert words[1] in targets
+            checked += 1
+        if words[0] == "quorate":
+            names = [word for word in words[1:4] if not word.startswith("-")]
+            assert cli(*names[:3], "--help").returncode == 0 or cli(*names[:2], "--help").returncode == 0, words
+            checked += 1
+    assert checked >= 8
+
+
+@pytest.mark.real
+def test_make_demo(tmp_path: Path) -> None:
+    """The README's first command, on this clone's engines and environment."""
+    if not (BIN / "etcd-3.6").exists() or not (ROOT / ".venv" / ".installed").exists():
+        pytest.skip("needs the engines and .venv made by make")
+    folder = f"DEMO_DIR={tmp_path / 'demo'}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    try:
+        done = subprocess.run(["make", "demo", folder], cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("quorum is safe") == 3
+        assert done.stdout.count("|      false |") == 3
+    finally:
+        subprocess.run(["make", "demo-down", folder], cwd=ROOT, capture_output=True, check=True, env=environment)
+    assert not (tmp_path / "demo").exists()

