@@ -104,7 +104,16 @@ def test_an_ended_learner_fails_the_join_and_an_ended_voter_is_started_again() -
     ended = replace(NEW, process="exited", exit_note="exit 1")
     refused = decide(silent_learner(view(1, LEARNER)), ended)
     assert isinstance(refused, Refuse) and "exit 1" in refused.why
-    assert isinstance(decide(silent_learner(view(1, member(9))), ended), Do)
+    voter = silent_learner(view(1, member(9)))
+    assert decide(voter, replace(ended, has_data=True)) == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)))))
+    assert isinstance(decide(voter, ended), Refuse), "an empty voter is not started"
+
+
+def test_a_stopped_voter_is_started_even_when_nobody_leads() -> None:
+    """It may be the one the quorum is missing: a learner that died right behind its proof in a cluster of one."""
+    leaderless = view(1, member(9), answers={1: answer(1, leader=0)})
+    assert isinstance(decide(leaderless, replace(NEW, has_data=True)), Do)
+    assert isinstance(decide(leaderless, RUNNING), Wait)
 
 
 def test_a_taken_seat_is_waited_for_by_name() -> None:
@@ -254,6 +263,7 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
             f"m{number}",
             (url(number),),
             process=draw(st.sampled_from(["absent", "running", "exited"])),
+            has_data=draw(st.booleans()),
             listed_itself_at=draw(st.sampled_from([None, -5.0, 0.0])),
             can_restart=draw(st.booleans()),
             restarted=draw(st.booleans()),

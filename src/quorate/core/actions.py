@@ -77,7 +77,23 @@ class VerifyVoter:
     member_id: int
 
 
-Action: TypeAlias = MembershipChange | MoveLeader | StartMember | RestartLearner | ProveAlignment | VerifyVoter
+@dataclass(frozen=True, slots=True)
+class StopMember:
+    """End the etcd process of `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WipeData:
+    """Delete the data of `name`, which was seen to be no member."""
+
+    name: str
+
+
+Action: TypeAlias = (
+    MembershipChange | MoveLeader | StartMember | RestartLearner | ProveAlignment | VerifyVoter | StopMember | WipeData
+)
 
 
 @dataclass(frozen=True, slots=True)

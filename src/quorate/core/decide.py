@@ -40,15 +40,17 @@ ProcessState: TypeAlias = Literal["absent", "running", "exited"]
 class Joiner:
     """One member that is to become a voter, and what is known of it beside the cluster's own view.
 
-    `listed_itself_at` is since when (monotonic seconds) its own peer port lists it with client URLs, which it can only
-    know from applied data; None while it does not. `restarted` is True once this join restarted it, in this run or an
-    earlier one. `proof` and `verified` are results of `ProveAlignment` and `VerifyVoter`.
+    `has_data`: its data directory holds a log of etcd's. `listed_itself_at` is since when (monotonic seconds) its own peer
+    port lists it with client URLs, which it can only know from applied data; None while it does not. `restarted` is True
+    once this join restarted it, in this run or an earlier one. `proof` and `verified` are results of `ProveAlignment` and
+    `VerifyVoter`.
     """
 
     name: str
     peer_urls: tuple[str, ...]
     process: ProcessState = "absent"
     exit_note: str = ""
+    has_data: bool = False
     listed_itself_at: float | None = None
     can_restart: bool = True
     restarted: bool = False
@@ -96,15 +98,30 @@ def decide_grow(view: ClusterView, goal: Grow, now: float) -> Decision:
     Rules are tried in order over all joiners, so that a promoted member is verified before the next is promoted, and all
     learners are added before any is started: a joiner whose `--initial-cluster` is shorter than the list will not start.
     """
-    if view.leader is None:
-        return Wait("catch-up", "", "no member says that it leads: waiting for an election")
     cases = [_Case(view, goal, now, joiner) for joiner in goal.joiners]
-    for rule in RULES:
+    for rule in (*RULES_WITHOUT_LEADER, *(RULES if view.leader else ())):
         for case in cases:
             decision = rule(case)
             if decision is not None:
                 return decision
+    if view.leader is None:
+        return Wait("catch-up", "", "no member says that it leads: waiting for an election")
     return Done()
+
+
+def start_stopped_voter(case: _Case) -> Decision | None:
+    """A joiner that has its vote and stopped may be the very one a leader is missing for: it is started without one.
+
+    Never on an empty directory: a voter that forgot what it acknowledged could let the others lose it.
+    """
+    if case.voter is None or case.joiner.process == "running" or case.joiner.verified:
+        return None
+    if not case.joiner.has_data:
+        return Refuse(
+            f"{case.joiner.name} is a voter and its data is gone, so it is not started",
+            "remove it from the member list, then join it again",
+        )
+    return _start(case)
 
 
 def refuse_wrong_member(case: _Case) -> Decision | None:
@@ -131,8 +148,6 @@ def verify_promoted(case: _Case) -> Decision | None:
     """A new voter is verified before anything else changes."""
     if case.voter is None or case.joiner.verified:
         return None
-    if case.joiner.process != "running":
-        return _start(case)
     if case.answer is None:
         return Wait("verify", case.joiner.name, "it has a vote now; waiting for it to answer")
     return Do(VerifyVoter(case.joiner.name, case.voter.id))
@@ -233,6 +248,7 @@ def wait_for_the_rest(case: _Case) -> Decision | None:
     return Wait("catch-up", case.joiner.name, f"{lag_of(case.view, case.learner)} entries behind")
 
 
+RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (start_stopped_voter,)
 RULES: tuple[Callable[[_Case], Decision | None], ...] = (
     refuse_wrong_member,
     refuse_exited,

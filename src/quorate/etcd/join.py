@@ -36,19 +36,22 @@ from quorate.etcd.errors import (
     EtcdError,
     LearnerNotReady,
     MemberExists,
+    MemberNotFound,
     NotALearner,
     NotEnoughStarted,
 )
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec, Runtime
-from quorate.etcd.undo import Undo, undo_learner
+from quorate.etcd.undo import Undo
 from quorate.report import Event, Phase, Report
 
 _POLL_SECONDS = 0.02
 _REFUSED_SECONDS = 0.1
 _PATIENCE = Patience(members=3.0, status=0.25)
-_WORTH_WAITING = (MemberExists, NotEnoughStarted, LearnerNotReady, NotALearner)
-"""Refusals that another observation may explain away: somebody else's change, or our own that was thought lost."""
+_WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
+"""Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
+MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
+the id of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,7 @@ class Join:
             peer_urls=(track.spec.peer_url,),
             process=process.state,
             exit_note=process.note,
+            has_data=self.runtime.has_data(track.spec.name),
             listed_itself_at=track.listed_itself_at,
             can_restart=self.runtime.can_restart,
             restarted=track.restarted,
@@ -361,7 +365,7 @@ class Join:
             return "; ".join(self._undo_one(track) for track in self._tracks.values())
 
     def _undo_one(self, track: Track) -> str:
-        job = Undo(
+        return Undo(
             self._changer(),
             self.runtime,
             self.seeds,
@@ -370,8 +374,7 @@ class Join:
             self.report,
             track.ours,
             track.promotion_unknown,
-        )
-        return undo_learner(job)
+        ).run()
 
 
 _WORDS: dict[type, tuple[Phase, str]] = {

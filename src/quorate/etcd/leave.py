@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from quorate.core import invariants
@@ -43,9 +43,11 @@ class Removal:
         Raises `UnsafeStep` or `Refused` with nothing changed, an `EtcdError`, or `DeadlineExceeded`.
         """
         deadline = Deadline(self.clock, self.seconds, f"removing {self.goal.name}")
-        limits = self._check_first(self._look())
+        limits = self._check_first(self._look(()))
+        # Once its removal was asked for it is asked nothing any more: see `observe`.
+        leaving: set[str] = set()
         while not deadline.expired:
-            view = self._look_or_wait(deadline)
+            view = self._look_or_wait(deadline, leaving)
             if view is None:
                 continue
             match decide_remove(view, self.goal):
@@ -58,6 +60,7 @@ class Removal:
                 case Do(action=MoveLeader(target_id=heir)):
                     self._move_leader(view, heir, limits)
                 case Do(action=Remove() as removal):
+                    leaving.update(url for row in view.members if row.id == removal.member_id for url in row.peer_urls)
                     self._remove(removal, view, limits)
                 case Do(action=action):
                     raise AssertionError(f"a removal never decides {action}")
@@ -69,12 +72,12 @@ class Removal:
         invariants.check(Step(view, Remove(self.goal.member_id, named=True), limits, self.clock.now()))
         return limits
 
-    def _look(self, *unasked: int) -> ClusterView:
-        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unasked=unasked)
+    def _look(self, leaving: Container[str]) -> ClusterView:
+        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unasked_urls=leaving)
 
-    def _look_or_wait(self, deadline: Deadline) -> ClusterView | None:
+    def _look_or_wait(self, deadline: Deadline, leaving: Container[str]) -> ClusterView | None:
         try:
-            return self._look()
+            return self._look(leaving)
         except EtcdError as error:
             if error.disposition == "final" or deadline.expired:
                 raise

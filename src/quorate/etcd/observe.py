@@ -78,18 +78,19 @@ def observe(
     *,
     patience: Patience = Patience(),
     unpublished: Mapping[str, Endpoint] = NO_ENDPOINTS,
-    unasked: Container[int] = (),
+    unasked_urls: Container[str] = (),
 ) -> ClusterView:
     """One look at the cluster behind `seeds`.
 
     `unpublished` maps peer URLs to client endpoints of members that have not told the cluster theirs yet. Members are
-    asked at the same time, so a silent one costs `patience.status` once, whatever their number. `unasked` are ids about
+    asked at the same time, so a silent one costs `patience.status` once, whatever their number. `unasked_urls` are peer
+    URLs of members about
     to be removed: a Status in flight while a member applies its own removal makes it panic (etcd issue 21966). Raises the
     most telling error when no seed gives even its local list.
     """
     taken_at = clock.now()
     listed = _first_list(access, seeds, patience)
-    asked = [member for member in listed.members if member.id not in unasked]
+    asked = [member for member in listed.members if not any(url in unasked_urls for url in member.peer_urls)]
     targets = {member.id: where for member in asked if (where := endpoint_of(member, unpublished))}
     replies = _ask_statuses(access, targets, patience.status)
     absent = {member.id: Silence("it has told the cluster no client URL yet") for member in listed.members}

@@ -39,6 +39,14 @@ class Runtime(Protocol):
         """End it; returns when it has ended."""
         ...
 
+    def has_data(self, name: str) -> bool:
+        """Whether its data directory holds a log of etcd's."""
+        ...
+
+    def has_leftovers(self, name: str) -> bool:
+        """Whether anything that `wipe` would delete is there."""
+        ...
+
     def wipe(self, name: str) -> None:
         """Delete its data. The engine calls this last, when the member was observed to be absent."""
         ...

@@ -1,14 +1,14 @@
-"""Taking back a join that failed before promotion: member list first, data last."""
+"""Taking back a join that failed before promotion, run by the same rule: observe, decide, check, one step, observe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quorate.core.actions import Remove
-from quorate.core.ids import format_id
+from quorate.core.actions import Action, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
+from quorate.core.decide_undo import TakeBack, decide_undo
 from quorate.core.invariants import Limits
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline
 from quorate.errors import QuorateError
 from quorate.etcd.change import Changer
@@ -36,65 +36,65 @@ class Undo:
     ours: bool
     promotion_unknown: bool
 
-
-def undo_learner(job: Undo) -> str:
-    """Take the learner back if it is ours and has no vote; returns what is the case now, in words.
-
-    Never removes a voter, nor a learner whose promotion may have been accepted: from there the way is forward only.
-    """
-    name = job.spec.name
-    try:
-        view = _look(job)
-        member = view.by_peer_urls((job.spec.peer_url,))
-        if member is not None and not member.is_learner:
-            return f"{name} is a voter and stays one; run the same command again to finish"
-        if member is not None and job.promotion_unknown:
-            return f"whether {name} was promoted is not known; nothing was undone, run the same command again"
-        if not job.ours:
-            return f"nothing was registered for {name}"
-        _take_back(job, member)
-    except QuorateError as error:
-        return f"{name} could not be undone ({error.what}); run the same command again"
-    return f"{name} was taken back: the member list is as before, its data is deleted"
-
-
-def _look(job: Undo, *unasked: int) -> ClusterView:
-    return observe(job.changer.access, job.seeds, job.changer.clock, patience=_PATIENCE, unasked=unasked)
-
-
-def _take_back(job: Undo, member: Member | None) -> None:
-    """Stop it first: a learner has no vote, so nothing depends on it, and a process that learns of its own removal while
-    it is asked for its status panics (etcd issue 21966)."""
-    job.report(Event("undo", job.spec.name, "taking it back"))
-    job.runtime.stop(job.spec.name)
-    if member is not None:
-        _remove_until_absent(job, member)
-    job.runtime.wipe(job.spec.name)
-
-
-def _remove_until_absent(job: Undo, member: Member) -> None:
-    """Ask for the removal, and look, until a member list read through the quorum lacks it."""
-    deadline = Deadline(job.changer.clock, _SECONDS, f"removing the learner {job.spec.name} ({format_id(member.id)})")
-    while True:
-        view = _steady_look(job, deadline, member.id)
-        found = view.by_id(member.id)
-        if found is None:
-            return
-        job.changer.carry_out(Remove(member.id, owned=True), view, job.limits)
-        if deadline.expired:
-            raise deadline.error(because="it is still listed")
-
-
-def _steady_look(job: Undo, deadline: Deadline, member_id: int) -> ClusterView:
-    """A view with a leader, waiting out an election."""
-    while True:
-        why = "no member says that it leads"
+    def run(self) -> str:
+        """Take the learner back if it is ours and has no vote; returns what is the case now, in words."""
+        name = self.spec.name
+        self.report(Event("undo", name, "taking back what is half done"))
         try:
-            view = _look(job, member_id)
-            if view.leader is not None:
-                return view
-        except EtcdError as error:
-            why = error.what
-        if deadline.expired:
-            raise deadline.error(because=why)
-        job.changer.clock.sleep(_POLL_SECONDS)
+            refusal = self._reach_goal()
+        except QuorateError as error:
+            return f"{name} could not be undone ({error.what}); run the same command again"
+        return refusal or f"{name} was taken back: the member list is as before, its data is deleted"
+
+    def _reach_goal(self) -> str | None:
+        deadline = Deadline(self.changer.clock, _SECONDS, f"taking back {self.spec.name}")
+        why = "no answer from the cluster"
+        while not deadline.expired:
+            try:
+                view = self._look()
+            except EtcdError as error:
+                why = error.what
+                self.changer.clock.sleep(_POLL_SECONDS)
+                continue
+            match decide_undo(view, self._goal()):
+                case Done():
+                    return None
+                case Refuse(why=reason, advice=advice):
+                    return "; ".join(filter(None, (reason, advice)))
+                case Wait(why=why):
+                    self.changer.clock.sleep(_POLL_SECONDS)
+                case Do(action=action):
+                    self._do(action, view)
+        raise deadline.error(because=why)
+
+    def _look(self) -> ClusterView:
+        """The cluster, without asking the joiner: it is on its way out."""
+        return observe(
+            self.changer.access, self.seeds, self.changer.clock, patience=_PATIENCE, unasked_urls={self.spec.peer_url}
+        )
+
+    def _goal(self) -> TakeBack:
+        name = self.spec.name
+        running = self.runtime.process(name).state == "running"
+        return TakeBack(
+            name,
+            self.spec.peer_url,
+            self.ours,
+            self.promotion_unknown,
+            running,
+            self.runtime.has_data(name),
+            self.runtime.has_leftovers(name),
+        )
+
+    def _do(self, action: Action, view: ClusterView) -> None:
+        match action:
+            case StopMember(name=name):
+                self.runtime.stop(name)
+            case StartMember(name=name, initial_cluster=rows):
+                self.runtime.start(name, rows)
+            case WipeData(name=name):
+                self.runtime.wipe(name)
+            case Remove():
+                self.changer.carry_out(action, view, self.limits)
+            case _:
+                raise AssertionError(f"an undo never decides {action}")

@@ -84,6 +84,12 @@ class ProcessRuntime:
             process.stop(identity, self.clock)
         self.layout.member(name).process.unlink(missing_ok=True)
 
+    def has_data(self, name: str) -> bool:
+        return self.layout.member(name).has_data
+
+    def has_leftovers(self, name: str) -> bool:
+        return self.layout.member(name).folder.exists()
+
     def wipe(self, name: str) -> None:
         """Delete everything of the member: the engine has seen that it is no member any more."""
         remove_tree(self.layout.member(name).folder)
