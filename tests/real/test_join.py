@@ -79,8 +79,8 @@ def test_a_lost_publish_is_helped_by_one_restart(home: Home, any_etcd: str) -> N
     put_many(home, 300)
     (result,) = cluster.join(home, None).joined
     if versions.can_lose_publish(read_version(Path(any_etcd))):
-        assert result.restarted
-        assert result.timings["serving"] < 6, "etcd's own way out of it takes 7 s"
+        # Now and then a publish is not lost, when the snapshot is faster than it; waiting it out would take 7 s.
+        assert result.timings["serving"] < 6
     else:
         assert not result.restarted
 

@@ -19,6 +19,7 @@ from quorate.secret import Secret
 
 if TYPE_CHECKING:
     from quorate.etcd.access import Access
+    from quorate.etcd.cluster import Cluster
     from quorate.etcd.endpoint import Endpoint, Login
 
 Command = Callable[..., Any]
@@ -115,6 +116,42 @@ def _refuse_unsafe(name: str, value: object) -> None:
         raise ConfigError("--insecure-skip-tls-verify is not accepted", advice="pass the CA with --cacert")
     if name == "discovery_srv" and value:
         raise ConfigError("--discovery-srv is not supported", advice="name the members with --endpoints")
+
+
+@contextmanager
+def cluster_opened() -> Iterator[Cluster]:
+    """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
+    import time
+
+    from quorate import journal
+    from quorate.cli.progress import progress
+    from quorate.cli.signals import cancelling
+    from quorate.deadline import Cancel, SystemClock
+    from quorate.etcd.cluster import Cluster
+
+    cancel = Cancel()
+    with cancelling(cancel), progress() as report, connected() as connection:
+        book = journal.Journal(journal_path())
+        try:
+            yield Cluster(
+                connection.access,
+                connection.endpoints,
+                SystemClock(cancel),
+                report,
+                lambda kind, fields: book.write(journal.Record(kind, time.time(), fields)),
+                connection.timeout,
+            )
+        finally:
+            book.close()
+
+
+def journal_path() -> Path:
+    """Where membership changes of `quorate etcd` are journaled."""
+    from quorate.files import make_folder
+
+    base = Path(os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")) / "quorate"
+    make_folder(base)
+    return base / "journal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import connected, connection_options
+from quorate.cli.connection import cluster_opened, connected, connection_options
+from quorate.cli.etcd_change import add, move_leader, promote, remove, replace
 from quorate.cli.output import emit, output_option
 
 if TYPE_CHECKING:
@@ -67,6 +68,38 @@ def show_members(view: ClusterView, form: str) -> None:
             )
 
     emit(form, {"members": [member_json(member, view) for member in in_order(view)]}, text)
+
+
+@group.command()
+@connection_options
+@click.option("--write", is_flag=True, help="Also put a small key through every voter, and delete it.")
+@output_option()
+def health(write: bool, form: str) -> None:
+    """Whether every member works: a read through the quorum on voters, a local one on learners.
+
+    Exits 1 when one does not.
+    """
+    from quorate.cli.members import health_json
+    from quorate.cli.output import print_table
+    from quorate.errors import QuorateError
+
+    with cluster_opened() as cluster:
+        found = cluster.health(write=write)
+
+    def table() -> None:
+        rows = [
+            (f"{one.member.id:x}", one.member.name or "(unstarted)", one.reason or "healthy", f"{one.seconds * 1000:.1f} ms")
+            for one in found
+        ]
+        print_table(("ID", "NAME", "HEALTH", "TOOK"), rows)
+
+    emit(form, {"members": [health_json(one) for one in found]}, table)
+    if not all(one.healthy for one in found):
+        raise click.exceptions.Exit(QuorateError.exit_code)
+
+
+for _command in (add, promote, remove, replace, move_leader):
+    group.add_command(_command)
 
 
 @group.group(context_settings=_SETTINGS)

@@ -80,7 +80,7 @@ def run() -> NoReturn:
 def run_with(arguments: list[str]) -> int:
     """Run one command line; returns the exit code, having printed whatever went wrong."""
     try:
-        main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
+        result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except QuorateError as error:
         _print_error(error, as_json=_wants_json(arguments))
         return error.exit_code
@@ -97,7 +97,8 @@ def run_with(arguments: list[str]) -> int:
         # Whoever read our output has seen enough; stdout is gone, so Python must not flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return 0
+    # Outside standalone mode click hands the code of `ctx.exit` back.
+    return result if isinstance(result, int) else 0
 
 
 def _wants_json(arguments: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from quorate.cli.output import print_table, size
 from quorate.core.decide import lag_of
 from quorate.core.ids import format_id
 from quorate.core.membership import Answer, ClusterView, Member, Silence, margin_of, quorum
+
+if TYPE_CHECKING:
+    from quorate.etcd.health import Health
 
 
 def member_json(member: Member, view: ClusterView) -> dict[str, object]:
@@ -64,6 +68,17 @@ def cluster_json(view: ClusterView) -> dict[str, object]:
 def in_order(view: ClusterView) -> list[Member]:
     """By name as people count: m2 before m10; unstarted ones last."""
     return sorted(view.members, key=lambda member: (not member.name, len(member.name), member.name, member.id))
+
+
+def health_json(health: Health) -> dict[str, object]:
+    return {
+        "id": format_id(health.member.id),
+        "name": health.member.name,
+        "isLearner": health.member.is_learner,
+        "healthy": health.healthy,
+        "seconds": round(health.seconds, 4),
+        "reason": health.reason,
+    }
 
 
 def role(member: Member, view: ClusterView) -> str:

@@ -41,8 +41,8 @@ class UnsafeStep(Refused):
 
     code = "unsafe-step"
 
-    def __init__(self, invariant: str, why: str) -> None:
-        super().__init__(why, state="nothing was changed")
+    def __init__(self, invariant: str, why: str, advice: str = "") -> None:
+        super().__init__(why, state="nothing was changed", advice=advice)
         self.invariant = invariant
 
 
@@ -155,4 +155,11 @@ def violations(step: Step) -> Iterator[tuple[str, str]]:
 def check(step: Step) -> None:
     """Raise `UnsafeStep` for the first broken rule."""
     for name, why in violations(step):
-        raise UnsafeStep(name, why)
+        raise UnsafeStep(name, why, _advice(name, step))
+
+
+def _advice(name: str, step: Step) -> str:
+    """What would make the step possible, where something would."""
+    if name == margin_not_lowered.__name__ and margin(*voters_after(step.view, step.action)) >= 0:
+        return "add a member first, or accept it with --accept-reduced-tolerance"
+    return ""

@@ -112,6 +112,14 @@ class ClusterView:
         return sum(1 for member in self.voters if self.answer(member.id) is not None)
 
 
+def find_members(view: ClusterView, text: str) -> list[Member]:
+    """The members meant by a name, a hex id, or a peer URL; several when that is ambiguous."""
+    by_name = [member for member in view.members if text and member.name == text]
+    by_id = [member for member in view.members if f"{member.id:x}" == text.lower().lstrip("0")]
+    by_url = [member for member in view.members if text in member.peer_urls]
+    return list(dict.fromkeys([*by_name, *by_id, *by_url]))
+
+
 def quorum(voters: int) -> int:
     """The smallest majority of `voters`; 0 voters have none."""
     return voters // 2 + 1 if voters > 0 else 0

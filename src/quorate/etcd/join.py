@@ -23,7 +23,7 @@ from quorate.core.actions import (
 from quorate.core.decide import Grow, Joiner, decide_grow, lag_of
 from quorate.core.invariants import Limits
 from quorate.core.lag import LagMeter
-from quorate.core.membership import ClusterView
+from quorate.core.membership import ClusterView, Member
 from quorate.core.readiness import Proof
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import JoinFailed, QuorateError
@@ -31,6 +31,7 @@ from quorate.etcd import alignment, kv, peer
 from quorate.etcd.access import Access
 from quorate.etcd.alignment import Candidate
 from quorate.etcd.change import Carried, Changer, Declined, Note, Unknown
+from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import (
     EtcdError,
@@ -39,6 +40,8 @@ from quorate.etcd.errors import (
     MemberNotFound,
     NotALearner,
     NotEnoughStarted,
+    TooManyLearners,
+    UnhealthyCluster,
 )
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec, Runtime
@@ -175,7 +178,7 @@ class Join:
         return view
 
     def _unpublished(self) -> dict[str, Endpoint]:
-        return {spec.peer_url: spec.client for spec in self.specs}
+        return {spec.peer_url: spec.client for spec in self.specs if spec.client is not None}
 
     def _goal(self, view: ClusterView) -> Grow:
         joiners = tuple(self._joiner(track, view) for track in self._tracks.values())
@@ -256,8 +259,16 @@ class Join:
             case Declined(error=error):
                 if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
                     raise error
+                self._tell_refusal(action, error)
                 self.clock.sleep(_REFUSED_SECONDS)
                 return error.what
+
+    def _tell_refusal(self, action: MembershipChange, error: EtcdError) -> None:
+        told = f"refused {action} {error.text}"
+        if told != self._told:
+            self._told = told
+            why = _REFUSALS.get(type(error), error.text)
+            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
 
     def _add(self, action: AddLearner, view: ClusterView) -> str | None:
         track = self._tracks[action.name]
@@ -299,13 +310,19 @@ class Join:
         where = endpoint_of(leader) if leader else None
         if member is None or where is None:
             return None
-        own = self.access.channel(track.spec.client)
-        return Candidate(member, view.cluster_id, self.access.channel(where), own)
+        return Candidate(member, view.cluster_id, self.access.channel(where), self._own(track, member))
+
+    def _own(self, track: Track, member: Member) -> Channel:
+        """The channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
+        where = track.spec.client or endpoint_of(member)
+        if where is None:
+            raise JoinFailed(f"{track.spec.name} advertises no client URL that can be used")
+        return self.access.channel(where)
 
     def _verify(self, track: Track, member_id: int, view: ClusterView) -> str | None:
         member = view.by_id(member_id)
-        own = self.access.channel(track.spec.client)
-        if member is None or not alignment.serves_as_voter(self.access, view, member, own, timeout=1.0):
+        own = self._own(track, member) if member else None
+        if member is None or own is None or not alignment.serves_as_voter(self.access, view, member, own, timeout=1.0):
             self.clock.sleep(_POLL_SECONDS)
             return "the new voter is not seen to serve yet"
         self._mark(track.spec.name, "serving")
@@ -386,3 +403,10 @@ _WORDS: dict[type, tuple[Phase, str]] = {
     VerifyVoter: ("verify", "asking the members themselves whether it is a voter and serves"),
 }
 """Phase and words, for people, of each thing a join does."""
+
+_REFUSALS: dict[type[EtcdError], str] = {
+    UnhealthyCluster: "it wants enough voters to have been connected for 5 s",
+    TooManyLearners: "another learner has the seat",
+    NotEnoughStarted: "a member that was added before has not started yet",
+}
+"""What etcd's own words mean."""

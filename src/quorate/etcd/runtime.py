@@ -56,6 +56,8 @@ class Runtime(Protocol):
 class JoinSpec:
     """A member to be: where it will be reached by peers and by clients, and with which TLS its peer port is asked.
 
+    `client` is None where only its own publish will tell; it is asked nothing before that.
+
     `ours` is True when something on disk shows that an earlier run of ours registered this peer URL: then a learner found
     there may be undone by this run too. `restarted` tells that the earlier run restarted it already, `promotion_unknown` that
     it asked for the promotion and never learnt what became of it: from there on only forward.
@@ -63,7 +65,7 @@ class JoinSpec:
 
     name: str
     peer_url: str
-    client: Endpoint
+    client: Endpoint | None
     peer_tls: Tls | None
     ours: bool = False
     restarted: bool = False

@@ -1,0 +1,179 @@
+"""The verbs on any etcd cluster, for programs: typed, without printing, cancellable.
+
+from quorate import Cluster, connect
+
+with connect(["https://10.0.0.1:2379"], ca="ca.crt", cert="client.crt", key="client.key") as cluster:
+    print(cluster.status().leader)
+    cluster.remove("node-c")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from quorate.core import invariants
+from quorate.core.actions import MoveLeader, Remove
+from quorate.core.decide_remove import Leave
+from quorate.core.ids import normalise_url
+from quorate.core.invariants import Limits, Step
+from quorate.core.membership import ClusterView, Member, find_members
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import ConfigError, Refused
+from quorate.etcd import maintenance
+from quorate.etcd.access import Access
+from quorate.etcd.change import Note
+from quorate.etcd.elsewhere import Elsewhere, Start
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.health import Health, check_health
+from quorate.etcd.join import Join, JoinResult, Settings
+from quorate.etcd.leave import Removal
+from quorate.etcd.observe import Patience, endpoint_of, observe
+from quorate.etcd.runtime import JoinSpec
+from quorate.report import Report, silent
+
+
+def no_note(_kind: str, _fields: dict[str, object]) -> None:
+    """For callers that keep no journal."""
+
+
+def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
+    """For members that somebody else starts."""
+
+
+@dataclass(slots=True)
+class Cluster:
+    """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
+    may go without progress. Raises subclasses of `QuorateError`."""
+
+    access: Access
+    endpoints: Sequence[Endpoint]
+    clock: SystemClock = field(default_factory=SystemClock)
+    report: Report = silent
+    note: Note = no_note
+    timeout: float = 5.0
+    stall_seconds: float = 60.0
+
+    def status(self) -> ClusterView:
+        """The members, and what each says of itself."""
+        patience = Patience(self.timeout, min(self.timeout, 2.0))
+        return observe(self.access, self.endpoints, self.clock, patience=patience)
+
+    def health(self, *, write: bool = False) -> list[Health]:
+        """Whether every member reads through the quorum, and with `write` also writes."""
+        return check_health(self.access, self.status(), self.clock, timeout=self.timeout, write=write)
+
+    def add(self, name: str, peer_url: str, *, start: Start = nothing_to_start, client: Endpoint | None = None) -> JoinResult:
+        """Register `name` as a learner, call `start` with the initial cluster, wait until it is aligned, promote and
+        verify it. When that fails before the promotion, the learner is removed again.
+
+        Running it again continues what is there: a learner at this peer URL under this name, or without one, is taken up.
+        """
+        url = normalise_url(peer_url)
+        known = self.status().by_peer_urls((url,))
+        runtime = Elsewhere(start, started=bool(known and known.started))
+        spec = JoinSpec(name, url, client, self.access.tls, ours=False)
+        return self._join(spec, runtime, Settings(self.stall_seconds))
+
+    def promote(self, which: str) -> JoinResult | None:
+        """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
+
+        It is somebody else's learner: when it does not get aligned in time nothing is undone.
+        """
+        member = self.member(which)
+        if not member.is_learner:
+            return None
+        name = member.name or f"unstarted-{member.id:x}"
+        spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls)
+        settings = Settings(self.stall_seconds, keep_on_failure=True)
+        return self._join(spec, Elsewhere(nothing_to_start, started=True), settings)
+
+    def _join(self, spec: JoinSpec, runtime: Elsewhere, settings: Settings) -> JoinResult:
+        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, self.note, settings)
+        (result,) = join.run()
+        return result
+
+    def remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
+        """Remove the member `which`; leadership is moved away from it first. Returns it as it was.
+
+        Raises `UnsafeStep` with nothing changed when the others would be worse off.
+        """
+        member = self.member(which)
+        goal = Leave(member.id, member.name or f"{member.id:x}")
+        Removal(
+            self.access,
+            self.clock,
+            self.endpoints,
+            goal,
+            self.report,
+            self.note,
+            accept_reduced_tolerance=accept_reduced_tolerance,
+        ).run()
+        return member
+
+    def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
+        """Put `name` in the place of `old`: a live one goes last, when the new one serves; a dead one goes first, for a
+        dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses an add beside it.
+
+        Running it again continues: an `old` that is gone already is not looked for.
+        """
+        view = self.status()
+        found = find_members(view, old)
+        alive = any(view.answer(member.id) is not None for member in found)
+        if found and not alive:
+            self.remove(old)
+        joined = self.add(name, peer_url, start=start)
+        if alive:
+            self.remove(old)
+        return joined
+
+    def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
+        """Say whether `remove` would be allowed now, changing nothing; raises what it would raise."""
+        view = self.status()
+        member = pick(view, which)
+        limits = Limits(view.cluster_id, accept_reduced_tolerance=accept_reduced_tolerance)
+        invariants.check(Step(view, Remove(member.id, named=True), limits, self.clock.now()))
+        return member
+
+    def move_leader(self, which: str) -> Member:
+        """Hand leadership to the voter `which`; returns it once it leads."""
+        view = self.status()
+        target, leader = pick(view, which), view.leader
+        where = endpoint_of(leader) if leader else None
+        if leader is None or where is None:
+            raise Refused("no member says that it leads", state="nothing was changed")
+        if target.is_learner or view.answer(target.id) is None:
+            why = "it is a learner" if target.is_learner else "it does not answer"
+            raise Refused(f"{target.name} cannot lead: {why}", state="nothing was changed")
+        if leader.id != target.id:
+            invariants.check(Step(view, MoveLeader(target.id), Limits(view.cluster_id), self.clock.now()))
+            maintenance.move_leader(self.access.channel(where), target.id, timeout=self.timeout)
+        self._wait(lambda seen: seen.leader is not None and seen.leader.id == target.id, f"{target.name} leads")
+        return target
+
+    def member(self, which: str) -> Member:
+        """The member of that name, hex id or peer URL; raises `ConfigError` for none or several."""
+        return pick(self.status(), which)
+
+    def _wait(self, holds: Callable[[ClusterView], bool], goal: str) -> None:
+        deadline = Deadline(self.clock, 10.0, goal)
+        while not deadline.expired:
+            try:
+                if holds(self.status()):
+                    return
+            except EtcdError as error:
+                if error.disposition == "final":
+                    raise
+            self.clock.sleep(0.1)
+        raise deadline.error()
+
+
+def pick(view: ClusterView, which: str) -> Member:
+    """The one member meant by `which`; raises `ConfigError` naming the choices."""
+    found = find_members(view, which)
+    if len(found) == 1:
+        return found[0]
+    rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)
+    why = "names several members" if found else "is no member of this cluster"
+    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice="name it by its hex id")

@@ -1,0 +1,57 @@
+"""A member whose process is somebody else's: a unit file, another machine, a person at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from quorate.etcd.runtime import Process
+
+Start = Callable[[str, Sequence[tuple[str, str]]], None]
+
+
+@dataclass(slots=True)
+class Elsewhere:
+    """Starts the process through a hook, once, and can do nothing else to it: not restart, not stop, not wipe.
+
+    `started` is True from the beginning when the member list shows that the process has run before.
+    """
+
+    start_hook: Start
+    started: bool = False
+    can_restart: bool = False
+
+    def process(self, name: str) -> Process:  # noqa: ARG002
+        return Process("running" if self.started else "absent")
+
+    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
+        if not self.started:
+            self.start_hook(name, initial_cluster)
+            self.started = True
+
+    def restart(self, name: str) -> None:
+        raise AssertionError(f"the process of {name} is not ours to restart")
+
+    def stop(self, name: str) -> None:  # noqa: ARG002
+        self.started = False
+
+    def has_data(self, name: str) -> bool:  # noqa: ARG002
+        return self.started
+
+    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
+    def wipe(self, name: str) -> None:
+        raise AssertionError(f"the data of {name} is not ours to delete")
+
+
+def environment_file(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str]]) -> str:
+    """What the new process needs to know, as `etcdctl member add` prints it, one shell assignment a line."""
+    rows = ",".join(f"{row}={url}" for row, url in initial_cluster)
+    values = {
+        "ETCD_NAME": name,
+        "ETCD_INITIAL_CLUSTER": rows,
+        "ETCD_INITIAL_ADVERTISE_PEER_URLS": peer_url,
+        "ETCD_INITIAL_CLUSTER_STATE": "existing",
+    }
+    return "".join(f'{key}="{value}"\n' for key, value in values.items())

@@ -1,0 +1,68 @@
+"""Whether each member does its work: a linearizable read on a voter, a local one on a learner; a write when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Clock
+from quorate.etcd import kv
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.errors import EtcdError, PermissionDenied
+from quorate.etcd.observe import endpoint_of
+
+_KEY = b"/quorate/health"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`seconds`: how long the check took; `reason`: why it is not healthy, empty when it is."""
+
+    member: Member
+    seconds: float
+    reason: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.reason
+
+
+def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: float, write: bool) -> list[Health]:
+    """Ask every member at once; a silent one costs `timeout` once. `write` puts a small key through each voter.
+
+    A read that is refused for lack of rights has gone through the quorum: it counts as healthy.
+    """
+    reachable = [(member, where) for member in view.members if (where := endpoint_of(member))]
+    asked = [
+        access.ask_all(partial(_probe, member=member, clock=clock, timeout=timeout, write=write), [where])[0]
+        for member, where in reachable
+    ]
+    answered = {health.member.id: health for health in (future.result() for future in asked)}
+    return [answered.get(member.id) or Health(member, 0.0, "it has told no client URL") for member in view.members]
+
+
+def _probe(channel: Channel, *, member: Member, clock: Clock, timeout: float, write: bool) -> Health:
+    began = clock.now()
+    reason = _problem(channel, member, timeout=timeout, write=write)
+    return Health(member, clock.now() - began, reason)
+
+
+def _problem(channel: Channel, member: Member, *, timeout: float, write: bool) -> str:
+    try:
+        kv.get(channel, _KEY, timeout=timeout, serializable=member.is_learner)
+    except PermissionDenied:
+        pass
+    except EtcdError as error:
+        return error.text
+    return _write_problem(channel, timeout) if write and not member.is_learner else ""
+
+
+def _write_problem(channel: Channel, timeout: float) -> str:
+    try:
+        kv.put(channel, _KEY, b"", timeout=timeout)
+        kv.delete(channel, _KEY, timeout=timeout)
+    except EtcdError as error:
+        return f"reads, but does not write: {error.text}"
+    return ""

@@ -1,0 +1,273 @@
+"""`quorate etcd …` on a cluster it did not start, whose new member's process is somebody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import RunCli
+
+from quorate.core.membership import Member
+from quorate.deadline import DeadlineExceeded
+from quorate.errors import ConfigError, Refused
+from quorate.etcd import kv, member_rpc
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.errors import EtcdError
+from quorate.host import ports
+from quorate.local import cluster
+from quorate.local.command import environment
+from quorate.local.home import Home
+
+pytestmark = pytest.mark.real
+
+
+@dataclass
+class Machine:
+    """A machine that is to join: its ports, and an etcd started by hand with the certificates of the local cluster."""
+
+    home: Home
+    folder: Path
+    etcd: str
+    peer_port: int
+    client_port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def peer_url(self) -> str:
+        return f"https://127.0.0.1:{self.peer_port}"
+
+    def start(self, name: str, rows: object) -> None:
+        pki, ca = self.home.layout.member("m1").pki, self.home.layout.pki / "ca.crt"
+        client = f"https://127.0.0.1:{self.client_port}"
+        cluster_rows = ",".join(f"{row}={url}" for row, url in rows)  # type: ignore[attr-defined]
+        tls = [
+            f"--cert-file={pki}/server.crt", f"--key-file={pki}/server.key", f"--trusted-ca-file={ca}", "--client-cert-auth",
+            f"--peer-cert-file={pki}/peer.crt", f"--peer-key-file={pki}/peer.key", f"--peer-trusted-ca-file={ca}",
+            "--peer-client-cert-auth",
+        ]  # fmt: skip
+        flags = [
+            f"--name={name}", f"--data-dir={self.folder}/data", f"--listen-peer-urls={self.peer_url}",
+            f"--initial-advertise-peer-urls={self.peer_url}", f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}", f"--initial-cluster={cluster_rows}", "--initial-cluster-state=existing",
+            "--logger=zap",
+        ]  # fmt: skip
+        if self.home.load().max_learners > 1:
+            flags.append(f"--max-learners={self.home.load().max_learners}")
+        with (self.folder / "log").open("wb") as log:
+            self.process = subprocess.Popen([self.etcd, *flags, *tls], stdout=log, stderr=log, env=environment())
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def machine(home: Home, tmp_path: Path, any_etcd: str) -> Iterator[Machine]:
+    """A cluster of one and a machine beside it."""
+    cluster.up(home, 1, any_etcd)
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    peer_port, client_port = ports.reserve(2, home.layout.lock)
+    machine = Machine(home, folder, any_etcd, peer_port, client_port)
+    yield machine
+    machine.end()
+
+
+@pytest.fixture
+def target(machine: Machine) -> Iterator[Cluster]:
+    with machine.home.access() as access:
+        yield Cluster(access, machine.home.seeds(), stall_seconds=20)
+
+
+def flags_of(home: Home) -> list[str]:
+    pki = home.layout.pki
+    endpoints = ",".join(str(seed) for seed in home.seeds())
+    return [
+        f"--endpoints={endpoints}",
+        f"--cacert={pki}/ca.crt",
+        f"--cert={pki}/healthcheck-client.crt",
+        f"--key={pki}/healthcheck-client.key",
+    ]
+
+
+def test_add_waits_for_a_process_that_is_not_ours(machine: Machine, target: Cluster) -> None:
+    result = target.add("m9", machine.peer_url, start=machine.start)
+    assert {"added", "started", "aligned", "promoted", "serving"} <= set(result.timings)
+    view = target.status()
+    assert [member.name for member in view.voters if member.id == result.member_id] == ["m9"]
+    assert target.add("m9", machine.peer_url).member_id == result.member_id, "again: nothing to do"
+
+
+def test_a_writer_goes_on_while_a_member_joins(machine: Machine, target: Cluster) -> None:
+    """No acknowledged write is lost, and no write waits longer than an election."""
+    acknowledged: list[int] = []
+    waits: list[float] = []
+    over = threading.Event()
+
+    def write() -> None:
+        with machine.home.access() as access:
+            channel = access.channel(machine.home.seeds()[0])
+            while not over.is_set():
+                began = time.monotonic()
+                kv.put(channel, f"w/{len(acknowledged)}".encode(), b"v" * 200, timeout=10)
+                waits.append(time.monotonic() - began)
+                acknowledged.append(len(acknowledged))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        target.add("m9", machine.peer_url, start=machine.start)
+    finally:
+        over.set()
+        writer.join()
+    with machine.home.access() as access:
+        found = kv.get_prefix(access.channel(machine.home.seeds()[0]), b"w/", timeout=10)
+    assert len(acknowledged) > 20
+    assert {row.key for row in found} >= {f"w/{number}".encode() for number in acknowledged}
+    assert max(waits) < 1.5
+
+
+def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine, target: Cluster) -> None:
+    target.stall_seconds = 1.0
+    with pytest.raises(DeadlineExceeded) as failed:
+        target.add("m9", machine.peer_url)
+    assert "taken back" in failed.value.state
+    assert [member.name for member in target.status().members] == ["m1"]
+
+
+def test_somebody_elses_unstarted_learner_is_neither_taken_nor_removed(machine: Machine, target: Cluster) -> None:
+    access = target.access
+    foreign = member_rpc.add_learner(access.channel(machine.home.seeds()[0]), ["https://127.0.0.1:1"], timeout=5)
+    target.stall_seconds = 1.0
+    with pytest.raises(DeadlineExceeded, match=f"{foreign:x}"):
+        target.add("m9", machine.peer_url, start=machine.start)
+    assert [member.id for member in target.status().learners] == [foreign]
+
+
+def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, target: Cluster) -> None:
+    """etcd would promote it: this is the case that stops clusters."""
+    channel = target.access.channel(machine.home.seeds()[0])
+    learner = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
+    machine.start("m9", [("m1", machine.home.load().members[0].peer_url), ("m9", machine.peer_url)])
+    _until(lambda: any(member.name == "m9" for member in target.status().members))
+    machine.end()
+    target.stall_seconds = 1.5
+    with pytest.raises(DeadlineExceeded):
+        target.promote("m9")
+    assert [member.id for member in target.status().learners] == [learner]
+    machine.start("m9", [])
+    target.stall_seconds = 20
+    assert target.promote(f"{learner:x}") is not None
+    assert target.promote("m9") is None, "a voter already"
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_replace_a_live_member(machine: Machine, home: Home) -> None:
+    cluster.up(home, 3)
+    with home.access() as access:
+        target = Cluster(access, home.seeds(), stall_seconds=30)
+        before = target.status()
+        result = target.replace("m1", "m9", machine.peer_url, start=machine.start)
+        after = target.status()
+    assert {member.name for member in after.voters} == {"m2", "m3", "m9"} and after.learners == ()
+    assert result.member_id not in {member.id for member in before.members}
+
+
+def test_replace_a_dead_member_removes_it_first(machine: Machine, home: Home) -> None:
+    cluster.up(home, 3)
+    cluster.kill(home, "m3")
+    with home.access() as access:
+        target = Cluster(access, home.seeds(), stall_seconds=30)
+        target.replace("m3", "m9", machine.peer_url, start=machine.start)
+        assert {member.name for member in target.status().voters} == {"m1", "m2", "m9"}
+
+
+def test_remove_and_move_leader(home: Home, etcd36: str) -> None:
+    cluster.up(home, 3, etcd36)
+    with home.access() as access:
+        target = Cluster(access, home.seeds())
+        assert target.move_leader("m2").name == "m2"
+        assert target.move_leader("m2").name == "m2"
+        with pytest.raises(Refused, match="could lose 0 more") as refused:
+            target.remove("m2")
+        assert "--accept-reduced-tolerance" in refused.value.advice
+        gone = target.remove("m2", accept_reduced_tolerance=True)
+        assert isinstance(gone, Member)
+        assert {member.name for member in target.status().members} == {"m1", "m3"}
+        for wrong in ("m2", "", "zz", "123"):
+            with pytest.raises(ConfigError, match="is no member"):
+                target.member(wrong)
+
+
+def test_health_tells_learners_and_dead_ones_apart(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 3, etcd36)
+    with home.access() as access:
+        assert all(one.healthy for one in Cluster(access, home.seeds()).health(write=True))
+    cluster.kill(home, "m2")
+    done = cli("etcd", "health", *flags_of(home), "-o", "json")
+    found = {row["name"]: row["healthy"] for row in json.loads(done.stdout)["members"]}
+    assert done.returncode == 1 and found == {"m1": True, "m2": False, "m3": True}
+
+
+def test_the_commands_and_their_dry_runs(home: Home, etcd36: str, cli: RunCli, tmp_path: Path) -> None:
+    cluster.up(home, 3, etcd36)
+    flags = [*flags_of(home), "-o", "json"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return cli("etcd", *arguments, *flags, XDG_STATE_HOME=str(tmp_path / "state"))
+
+    before = json.loads(run("status").stdout)
+    assert before["margin"] == {"voters": 3, "reachable": 3, "quorum": 2, "margin": 1}
+    assert run("add", "m9", "--peer-urls=https://127.0.0.1:1", "--dry-run").returncode == 0
+    assert run("remove", "m3", "--dry-run").returncode == 4
+    assert run("remove", "m3", "--dry-run", "--accept-reduced-tolerance").returncode == 0
+    assert run("promote", "m3").returncode == 0
+    assert run("add", "m9", "--peer-urls=nonsense").returncode == 3
+    assert json.loads(run("status").stdout)["members"][0]["id"] == before["members"][0]["id"]
+    removed = run("remove", "m3", "--accept-reduced-tolerance")
+    assert removed.returncode == 0, removed.stderr
+    assert len(json.loads(removed.stdout)["members"]) == 2
+    journaled = (tmp_path / "state" / "quorate" / "journal").read_text()
+    assert '"do": "remove"' in journaled and "carried" in journaled
+
+
+def test_a_killed_add_is_continued_by_the_same_command(machine: Machine, target: Cluster, cli: RunCli, tmp_path: Path) -> None:
+    """The tool dies right behind the MemberAdd; the next run takes up the learner at its peer URL."""
+    arguments = ["etcd", "add", "m9", f"--peer-urls={machine.peer_url}", *flags_of(machine.home)]
+    state = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = subprocess.Popen([sys.executable, "-m", "quorate", *arguments], stderr=subprocess.PIPE, text=True, env=state)
+    assert command.stderr is not None
+    for line in command.stderr:
+        if "start the etcd of m9 with" in line:
+            break
+    command.send_signal(signal.SIGKILL)
+    command.communicate()
+    assert len(target.status().learners) == 1
+    result = target.add("m9", machine.peer_url, start=machine.start)
+    assert [member.id for member in target.status().voters if member.name == "m9"] == [result.member_id]
+
+
+def test_without_a_quorum_changes_are_refused_and_said(home: Home, etcd36: str) -> None:
+    cluster.up(home, 3, etcd36)
+    for name in ("m2", "m3"):
+        cluster.kill(home, name)
+    with home.access() as access:
+        target = Cluster(access, home.seeds(), timeout=1.0)
+        with pytest.raises((Refused, EtcdError)):
+            target.remove("m2")
