@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,7 @@ def make_home(tmp_path: Path) -> Iterator[MakeHome]:
     yield make
     for home in homes:
         kill_everything(home)
+        shutil.rmtree(home.layout.root, ignore_errors=True)
 
 
 @pytest.fixture

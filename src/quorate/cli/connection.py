@@ -196,6 +196,8 @@ def _password(given: dict[str, Any], user: str) -> str:
             return Path(given["password_file"]).read_text().rstrip("\n")
         except OSError as error:
             raise ConfigError(f"cannot read the password file {given['password_file']}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"the password file {given['password_file']} is not text in UTF-8") from None
     if sys.stdin.isatty():
         return str(click.prompt(f"Password of {user}", hide_input=True, err=True))
     raise ConfigError(f"no password for {user}", advice="set ETCDCTL_PASSWORD or pass --password-file")

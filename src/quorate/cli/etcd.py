@@ -135,10 +135,15 @@ def member_list(write_out: str, as_hex: bool, consistency: str) -> None:
       quorate etcd member list --endpoints 127.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
     """
     from quorate.cli.etcdctl_format import format_member_list
+    from quorate.deadline import SystemClock
     from quorate.etcd.observe import first_member_answer
 
     with connected() as connection:
         answer = first_member_answer(
-            connection.access, connection.endpoints, timeout=connection.timeout, linearizable=consistency == "l"
+            connection.access,
+            connection.endpoints,
+            SystemClock(),
+            timeout=connection.timeout,
+            linearizable=consistency == "l",
         )
     click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)

@@ -18,7 +18,7 @@ from quorate.errors import HostError
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.elsewhere import Start
-    from quorate.etcd.join import JoinResult
+    from quorate.etcd.track import JoinResult
 
 Command = Callable[..., Any]
 

@@ -10,8 +10,14 @@ _SPELLED_OUT = re.compile(rf"--({'|'.join(SWITCHES)})=(true|false|1|0|t|f)", re.
 
 
 def plain_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments with etcdctl's switches as `--name` or `--no-name`; everything else stays as it is."""
-    return [_plain(argument) for argument in arguments]
+    """The arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words."""
+    return [part for argument in arguments for part in _short_value(_plain(argument))]
+
+
+def _short_value(argument: str) -> list[str]:
+    """Go lets a value follow a one-letter flag behind "=": -w=table."""
+    match = re.fullmatch(r"(-[a-z])=(.+)", argument, re.DOTALL)
+    return [match[1], match[2]] if match else [argument]
 
 
 def _plain(argument: str) -> str:

@@ -16,6 +16,7 @@ from quorate.cli.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
 
 if TYPE_CHECKING:
+    from quorate.core.membership import ClusterView
     from quorate.local.cluster import Grown
     from quorate.local.home import Home
 
@@ -34,7 +35,7 @@ def dir_option(command: Command) -> Command:
 
 def etcd_option(command: Command) -> Command:
     return click.option(
-        "--etcd", metavar="PATH", help="The etcd to run.  [default: from PATH, then the built engines, then quorate\\[etcd]]"
+        "--etcd", metavar="PATH", help="The etcd to run.  [default: from PATH, then the built engines, then quorate[etcd]]"
     )(command)
 
 
@@ -58,11 +59,13 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--members", type=int, default=3, show_default=True, help="How many voting members to have; odd is better.")
+@click.option(
+    "--members", type=int, help="How many voting members to have; odd is better.  [default: as many as there are, else 3]"
+)
 @etcd_option
 @dir_option
 @output_option()
-def up(members: int, etcd: str | None, folder: Path | None, form: str) -> None:
+def up(members: int | None, etcd: str | None, folder: Path | None, form: str) -> None:
     """Start the cluster and grow it; start again what died; change nothing when all is well.
 
     \b
@@ -119,9 +122,21 @@ def status(folder: Path | None, form: str) -> None:
     from quorate.cli.members import cluster_json, print_status
 
     with opened(folder) as home:
-        view = home.look()
         processes = {member.name: home.runtime().describe(member.name) for member in home.load().members}
+        view = _look(home, processes)
     emit(form, {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
+
+
+def _look(home: Home, processes: dict[str, str]) -> ClusterView:
+    """The cluster; when nobody answers, the error says at least which processes run."""
+    from quorate.etcd.errors import EtcdError
+
+    try:
+        return home.look()
+    except EtcdError as error:
+        error.state = ", ".join(f"{name} {state}" for name, state in processes.items())
+        error.advice = f"quorate local up --dir {shlex.quote(str(home.layout.root))}"
+        raise
 
 
 @group.command()
@@ -155,8 +170,10 @@ def start(name: str, folder: Path | None) -> None:
     from quorate.local import cluster
 
     with opened(folder) as home:
-        cluster.start(home, name)
-    click.echo(f"{name} runs")
+        answers = cluster.start(home, name)
+    click.echo(
+        f"{name} runs" if answers else f"{name} runs and does not answer yet: is there a quorum? See 'quorate local status'"
+    )
 
 
 @group.command()
@@ -207,7 +224,7 @@ def env(folder: Path | None) -> None:
     with opened(folder) as home:
         members, pki = home.load().members, home.layout.pki
     values = {
-        "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members if member.phase == "member"),
+        "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members if member.phase != "joining"),
         "ETCDCTL_CACERT": str(pki / "ca.crt"),
         "ETCDCTL_CERT": str(pki / "healthcheck-client.crt"),
         "ETCDCTL_KEY": str(pki / "healthcheck-client.key"),
@@ -218,7 +235,7 @@ def env(folder: Path | None) -> None:
 
 @group.command()
 @click.argument("name")
-@click.option("-n", "--lines", type=int, default=50, show_default=True, help="How many of the last lines.")
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the last lines.")
 @dir_option
 def logs(name: str, lines: int, folder: Path | None) -> None:
     """The last lines of a member's log."""

@@ -27,7 +27,7 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
             os.write(2, b"\nstopped in the middle: run the same command again, it looks and goes on from what is there\n")
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
-        os.write(2, b"\nstopping: what is half done is taken back first (once more to leave at once)\n")
+        os.write(2, b"\nstopping: what can be taken back is taken back first (once more to leave at once)\n")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

@@ -51,11 +51,11 @@ def normalise_url(url: str) -> str:
 
     etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = None
+        raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
         raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT")
     if parts.path not in ("", "/") or parts.query or parts.username is not None:

@@ -27,10 +27,11 @@ from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.health import Health, check_health
-from quorate.etcd.join import Join, JoinResult, Settings
+from quorate.etcd.join import Join
 from quorate.etcd.leave import Removal
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec
+from quorate.etcd.track import JoinResult, Settings
 from quorate.report import Report, silent
 
 

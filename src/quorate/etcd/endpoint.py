@@ -25,14 +25,16 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> Endpoint:
         """Read `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
-        parts = urlsplit(text if "://" in text else f"//{text}")
+        try:
+            parts = urlsplit(text if "://" in text else f"//{text}")
+            port = parts.port
+        except ValueError as error:
+            raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379): {error}") from None
         if parts.scheme not in ("", "http", "https"):
             raise ConfigError(f"endpoint {text!r}: the scheme must be http or https")
-        try:
-            port = parts.port
-        except ValueError:
-            raise ConfigError(f"endpoint {text!r}: the port is not a number from 1 to 65535") from None
-        if not parts.hostname or parts.path not in ("", "/"):
+        if parts.username is not None:
+            raise ConfigError("an endpoint holds no user and no password", advice="see --user")
+        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
         return cls(parts.hostname, DEFAULT_PORT if port is None else port, _tls_of(parts.scheme))
 

@@ -238,10 +238,14 @@ def _tls_reason(text: str) -> str:
     ):
         if mark in text:
             return reason
+    if "Unwrap failed" in text or "TSI_DATA_CORRUPTED" in text:
+        return "the server ended it: it wants a client certificate that it trusts (--cert, --key)"
     return text
 
 
 def _connect_reason(text: str) -> str:
+    if "Handshake read failed" in text:
+        return "the port is open, but nobody answers there yet: a member that is starting, or that has no quorum"
     for mark in ("Connection refused", "No route to host", "Network is unreachable", "Connection timed out"):
         if mark in text:
             return mark.lower()

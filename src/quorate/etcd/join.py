@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core.actions import (
@@ -22,9 +22,7 @@ from quorate.core.actions import (
 )
 from quorate.core.decide import Grow, Joiner, decide_grow, lag_of
 from quorate.core.invariants import Limits
-from quorate.core.lag import LagMeter
 from quorate.core.membership import ClusterView, Member
-from quorate.core.readiness import Proof
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import JoinFailed, QuorateError
 from quorate.etcd import alignment, kv, peer
@@ -45,58 +43,17 @@ from quorate.etcd.errors import (
 )
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec, Runtime
+from quorate.etcd.track import JoinResult, Settings, Track, track_of
 from quorate.etcd.undo import Undo
 from quorate.report import Event, Phase, Report
 
 _POLL_SECONDS = 0.02
 _REFUSED_SECONDS = 0.1
-_PATIENCE = Patience(members=3.0, status=0.25)
+_PATIENCE = Patience(members=1.5, status=0.25)
 _WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
 """Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
 MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
 the id of both."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`stall_seconds`: how long a join may go without any progress. `learner_seats` as in `invariants.Limits`."""
-
-    stall_seconds: float = 60.0
-    learner_seats: int = 1
-    keep_on_failure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JoinResult:
-    """`timings`: seconds from the MemberAdd to each step: started, aligned, promoted, serving."""
-
-    name: str
-    member_id: int
-    timings: Mapping[str, float]
-    restarted: bool
-
-
-@dataclass(slots=True)
-class Track:
-    """What this run learnt of one joiner."""
-
-    spec: JoinSpec
-    lag: LagMeter
-    began_at: float
-    listed_itself_at: float | None = None
-    restarted: bool = False
-    proof: Proof | None = None
-    verified: bool = False
-    ours: bool = False
-    promotion_unknown: bool = False
-    marks: dict[str, float] = field(default_factory=dict[str, float])
-
-    def mark(self, step: str, now: float) -> None:
-        self.marks.setdefault(step, now)
-
-    def timings(self) -> dict[str, float]:
-        start = self.marks.get("added", self.began_at)
-        return {step: round(at - start, 3) for step, at in self.marks.items()}
 
 
 @dataclass(slots=True)
@@ -110,7 +67,7 @@ class Join:
     specs: Sequence[JoinSpec]
     report: Report
     note: Note
-    settings: Settings = Settings()
+    settings: Settings
     _tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     _limits: Limits = field(default_factory=lambda: Limits(0))
     _told: str = ""
@@ -122,17 +79,7 @@ class Join:
         Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state` whether the
         member list is as it was before.
         """
-        self._tracks = {
-            spec.name: Track(
-                spec,
-                LagMeter(self.clock.now()),
-                self.clock.now(),
-                restarted=spec.restarted,
-                ours=spec.ours,
-                promotion_unknown=spec.promotion_unknown,
-            )
-            for spec in self.specs
-        }
+        self._tracks = {spec.name: track_of(spec, self.clock.now()) for spec in self.specs}
         try:
             self._reach_goal()
         except QuorateError as error:

@@ -9,7 +9,7 @@ from quorate.core import invariants
 from quorate.core.actions import Do, Done, MoveLeader, Refuse, Remove, Wait
 from quorate.core.decide_remove import Leave, decide_remove
 from quorate.core.invariants import Limits, Step
-from quorate.core.membership import ClusterView
+from quorate.core.membership import ClusterView, margin_of
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import Refused
 from quorate.etcd import maintenance
@@ -20,7 +20,7 @@ from quorate.etcd.errors import EtcdError
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.report import Event, Report
 
-_PATIENCE = Patience(members=3.0, status=1.0)
+_PATIENCE = Patience(members=1.5, status=0.5)
 _POLL_SECONDS = 0.1
 
 
@@ -47,6 +47,7 @@ class Removal:
         # Once its removal was asked for it is asked nothing any more: see `observe`.
         leaving: set[str] = set()
         while not deadline.expired:
+            self.clock.cancel.check()
             view = self._look_or_wait(deadline, leaving)
             if view is None:
                 continue
@@ -68,6 +69,12 @@ class Removal:
 
     def _check_first(self, view: ClusterView) -> Limits:
         """Say no before leadership is moved for nothing; returns what holds for the rest of the run."""
+        if margin_of(view) < 0:
+            raise Refused(
+                f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters answer",
+                state="nothing was changed, and nothing can be before more voters come back",
+                advice="start the members that are down, then run the same command again",
+            )
         limits = Limits(view.cluster_id, accept_reduced_tolerance=self.accept_reduced_tolerance)
         invariants.check(Step(view, Remove(self.goal.member_id, named=True), limits, self.clock.now()))
         return limits
@@ -105,4 +112,5 @@ class Removal:
             return
         if outcome.error.disposition == "final":
             raise outcome.error
+        self.report(Event("remove", self.goal.name, f"etcd says not yet: {outcome.error.text}"))
         self.clock.sleep(_POLL_SECONDS)

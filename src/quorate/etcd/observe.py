@@ -10,16 +10,17 @@ from typing import TypeVar
 
 from quorate.core.membership import Answer, ClusterView, Member, Reply, Silence
 from quorate.core.versions import Version
-from quorate.deadline import Clock
+from quorate.deadline import Clock, Deadline
 from quorate.errors import ConfigError
 from quorate.etcd import maintenance, rpc
 from quorate.etcd import wire_pb2 as wire
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, Unreachable
+from quorate.etcd.errors import EtcdError, NoAnswer, Unavailable, Unreachable
 
 T = TypeVar("T")
+_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,10 @@ def _ask_members(channel: Channel, *, timeout: float, linearizable: bool) -> wir
 
 
 def first_member_answer(
-    access: Access, seeds: Sequence[Endpoint], *, timeout: float, linearizable: bool
+    access: Access, seeds: Sequence[Endpoint], clock: Clock, *, timeout: float, linearizable: bool
 ) -> wire.MembersResponse:
     """The member list on the wire, of the first seed that gives one; for output that mirrors etcd's own."""
-    return _first_answer(access, seeds, partial(_ask_members, timeout=timeout, linearizable=linearizable))
+    return _patiently(access, seeds, partial(_ask_members, timeout=timeout, linearizable=linearizable), clock, timeout)
 
 
 def to_member(row: wire.Member) -> Member:
@@ -89,7 +90,7 @@ def observe(
     most telling error when no seed gives even its local list.
     """
     taken_at = clock.now()
-    listed = _first_list(access, seeds, patience)
+    listed = _first_list(access, seeds, clock, patience)
     asked = [member for member in listed.members if not any(url in unasked_urls for url in member.peer_urls)]
     targets = {member.id: where for member in asked if (where := endpoint_of(member, unpublished))}
     replies = _ask_statuses(access, targets, patience.status)
@@ -103,14 +104,26 @@ def observe(
     )
 
 
-def _first_list(access: Access, seeds: Sequence[Endpoint], patience: Patience) -> MemberList:
+def _first_list(access: Access, seeds: Sequence[Endpoint], clock: Clock, patience: Patience) -> MemberList:
     """The first list read through the quorum; failing that, the first local one."""
     try:
-        return _first_answer(access, seeds, partial(member_list, timeout=patience.members))
+        return _patiently(access, seeds, partial(member_list, timeout=patience.members), clock, patience.members)
     except EtcdError as no_quorum:
         if isinstance(no_quorum, Unreachable):
             raise
         return _first_answer(access, seeds, partial(member_list, timeout=patience.status, linearizable=False))
+
+
+def _patiently(access: Access, seeds: Sequence[Endpoint], ask: Callable[[Channel], T], clock: Clock, seconds: float) -> T:
+    """As `_first_answer`, asking again for `seconds` while the cluster is there but changes its leader: this only reads."""
+    deadline = Deadline(clock, seconds, "a member answers")
+    while True:
+        try:
+            return _first_answer(access, seeds, ask)
+        except EtcdError as error:
+            if not isinstance(error, NoAnswer | Unavailable) or deadline.expired:
+                raise
+            clock.sleep(_AGAIN_SECONDS)
 
 
 def _first_answer(access: Access, seeds: Sequence[Endpoint], ask: Callable[[Channel], T]) -> T:

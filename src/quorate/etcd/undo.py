@@ -20,7 +20,7 @@ from quorate.report import Event, Report
 
 _SECONDS = 20.0
 _POLL_SECONDS = 0.1
-_PATIENCE = Patience(members=3.0, status=0.5)
+_PATIENCE = Patience(members=1.5, status=0.5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,15 @@ def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callab
         os.close(fd)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether the file at `path` is absent, or was written by `hold`, or is empty: nobody else's file is taken for a lock."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return not path.exists()
+    return not content or content.startswith(b'{"pid": ')
+
+
 def _acquire(fd: int, clock: Clock, seconds: float, tell: Callable[[str], None]) -> None:
     deadline = Deadline(clock, seconds, "waiting for another command")
     told = False

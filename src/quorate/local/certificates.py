@@ -26,9 +26,21 @@ def ensure_cluster_certificates(layout: Layout) -> None:
     from quorate.pki import etcd as pki
 
     make_folder(layout.pki)
+    _refuse_lost_ca(layout)
     now = datetime.now(UTC)
     ca = pki.ensure_ca(layout.pki, now=now, kind=_KIND)
     pki.ensure_leaf(layout.pki / pki.HEALTHCHECK_CLIENT, pki.healthcheck_client(_KIND), ca, now=now)
+
+
+def _refuse_lost_ca(layout: Layout) -> None:
+    """Members that run trust the CA they were made with: a new one in its place would lock everybody out."""
+    lost = [path for path in (layout.pki / "ca.crt", layout.pki / "ca.key") if not path.exists()]
+    if lost and any(layout.members.glob("*/pki/etcd/ca.crt")):
+        raise ConfigError(
+            f"{' and '.join(path.name for path in lost)} of the cluster's CA is gone from {layout.pki}",
+            state="nothing was changed; members that run go on running",
+            advice=f"put it back (a copy of ca.crt is in {layout.members}/*/pki/etcd), or start over with 'local down --purge'",
+        )
 
 
 def ensure_member_certificates(layout: Layout, name: str) -> None:

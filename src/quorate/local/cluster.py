@@ -7,21 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import Leave
-from quorate.core.membership import ClusterView, size_advice
-from quorate.errors import ConfigError, Refused
+from quorate.core.membership import ClusterView, margin_of, size_advice
+from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.errors import EtcdError
-from quorate.etcd.join import JoinResult
 from quorate.etcd.leave import Removal
+from quorate.etcd.track import JoinResult
 from quorate.host import process
 from quorate.host.process import Identity
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.runtime import remove_tree
-from quorate.local.start import load_or_create, start_members, start_one, wait_for_quorum
+from quorate.local.start import load_or_create, start_members, start_one, wait_for_leader, wait_for_quorum, wait_until_up
 from quorate.local.state import LocalMember, State
 from quorate.report import Event, Notice
 
+_DEFAULT_MEMBERS = 3
 _MOST_MEMBERS = 7
 
 
@@ -34,21 +35,30 @@ class Grown:
     view: ClusterView
 
 
-def up(home: Home, wanted: int, etcd: str | None = None) -> Grown:
-    """Make the cluster have `wanted` voters, all running; changes nothing when it has.
+def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> Grown:
+    """Make the cluster have `wanted` voters, all running; changes nothing when it has. None keeps the size it has, and
+    means three for a new one.
 
     Raises `Refused` when it has more (members are removed only by name), `ConfigError` for an impossible number, and
     whatever the join raises; see `quorate.etcd.join`.
     """
-    _check_size(wanted)
+    if wanted is not None:
+        _check_size(wanted)
+    home.create(etcd)
     with home.locked("local up"):
-        saved = load_or_create(home, etcd)
-        _refuse_shrinking(home, saved, wanted)
-        _finish_leaving(home, saved)
+        _finish_leaving(home, load_or_create(home, etcd))
         started = start_members(home)
         view = wait_for_quorum(home)
-        _advise(home, wanted)
-        return _grown(home, _names_to_join(home.load(), view, wanted), etcd, started, view)
+        size = wanted if wanted is not None else _present_size(home)
+        _refuse_shrinking(home, home.load(), size)
+        _advise(home, size)
+        return _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
+
+
+def _present_size(home: Home) -> int:
+    """Members and begun joins; a cluster that is only just begun is meant to have three."""
+    size = sum(member.phase != "leaving" for member in home.load().members)
+    return size if home.was_there else _DEFAULT_MEMBERS
 
 
 def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
@@ -77,12 +87,18 @@ def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> C
     """
     with home.locked("local leave"):
         member = home.load().member(name)
+        if home.layout.member(name).folder.is_symlink():
+            raise Refused(
+                f"{home.layout.member(name).folder} is a symlink", state="nothing was changed", advice="remove the link"
+            )
         # On disk before the removal: a run cut off behind it must know that this member is not to be started again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
             _remove(home, member, accept_reduced_tolerance=accept_reduced_tolerance)
-        except Refused:
-            home.save(home.load().with_member(member))
+        except QuorateError as error:
+            error.state = error.state or _settle_leaving(home, member)
+            if isinstance(error, Refused):
+                home.save(home.load().with_member(member))
             raise
         _forget(home, name)
         view = wait_for_quorum(home)
@@ -90,7 +106,20 @@ def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> C
         return view
 
 
+def _settle_leaving(home: Home, member: LocalMember) -> str:
+    """Look whether the removal happened although it was cut off; returns what is the case, for the error."""
+    with home.clock.cancel.shielded():
+        absent = _is_absent(home, member)
+        if absent is None:
+            return f"whether {member.name} was removed is not known; run the same command again"
+        if absent:
+            return f"{member.name} is no member any more, its data is still there; run the same command again to delete it"
+        home.save(home.load().with_member(member))
+        return f"{member.name} is still a member, nothing was changed"
+
+
 def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) -> None:
+    wait_for_leader(home)
     with home.access() as access, home.journal() as note:
         listed = home.observe(access).by_peer_urls((member.peer_url,))
         if listed is None:
@@ -154,10 +183,11 @@ def stop(home: Home, name: str) -> None:
         home.runtime().stop(name)
 
 
-def start(home: Home, name: str) -> None:
-    """Start a stopped member on its data; it stays the member it is."""
+def start(home: Home, name: str) -> bool:
+    """Start a stopped member on its data; it stays the member it is. Returns whether it answers clients by now."""
     with home.locked("local start"):
         start_one(home, name)
+        return wait_until_up(home, name)
 
 
 def _check_size(wanted: int) -> None:
@@ -179,7 +209,7 @@ def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
         raise Refused(
             f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",
             state="nothing was changed: members are removed by name only, one at a time",
-            advice=f"quorate local leave {have[-1]} --dir {home.layout.root}",
+            advice=f"quorate local up --members {len(have)}, or quorate local leave {have[-1]} --dir {home.layout.root}",
         )
 
 
@@ -192,20 +222,26 @@ def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:
 
 
 def _finish_leaving(home: Home, saved: State) -> None:
-    """An earlier `leave` was cut off: the data of a member that is seen to be gone goes now, one still listed stays."""
+    """An earlier `leave` was cut off: the data of a member that is seen to be gone goes now, one still listed stays one."""
     for member in saved.members:
-        if member.phase == "leaving" and _is_absent(home, member):
+        absent = _is_absent(home, member) if member.phase == "leaving" else None
+        if absent:
             _forget(home, member.name)
-        elif member.phase == "leaving":
+        elif absent is False:
+            home.save(home.load().with_member(replace(member, phase="member")))
             again = f"quorate local leave {member.name} --dir {home.layout.root}"
-            home.report(Notice(f"{member.name} was about to leave and is still a member; to finish: {again}", "warning"))
+            home.report(
+                Notice(f"{member.name} was about to leave and is a member still; to go on with that: {again}", "warning")
+            )
 
 
-def _is_absent(home: Home, member: LocalMember) -> bool:
+def _is_absent(home: Home, member: LocalMember) -> bool | None:
+    """Whether the member is off the list; None when nobody can say with a quorum behind it."""
     try:
-        return home.look().by_peer_urls((member.peer_url,)) is None
+        view = home.look()
     except EtcdError:
-        return False
+        return None
+    return view.by_peer_urls((member.peer_url,)) is None if margin_of(view) >= 0 else None
 
 
 def _forget(home: Home, name: str) -> None:

@@ -10,8 +10,9 @@ from quorate.core import versions
 from quorate.errors import Refused
 from quorate.etcd.change import Note
 from quorate.etcd.errors import EtcdError
-from quorate.etcd.join import Join, JoinResult, Settings
+from quorate.etcd.join import Join
 from quorate.etcd.runtime import JoinSpec
+from quorate.etcd.track import JoinResult, Settings
 from quorate.host import etcd_binary, ports
 from quorate.local import certificates
 from quorate.local.home import Home

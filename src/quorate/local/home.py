@@ -38,6 +38,7 @@ class Home:
     report: Report = silent
     lock_seconds: float = 120.0
     stall_seconds: float = 60.0
+    was_there: bool = True
     _warned: set[str] = field(default_factory=set[str])
 
     def load(self) -> State:
@@ -58,7 +59,11 @@ class Home:
     def access(self) -> Access:
         """Connections to the members; raises `ConfigError` when there is no cluster here."""
         self.load()
-        return Access(certificates.client_tls(self.layout))
+        try:
+            return Access(certificates.client_tls(self.layout))
+        except ConfigError as error:
+            error.advice = error.advice or f"quorate local up --dir {self.layout.root} makes a missing certificate again"
+            raise
 
     def seeds(self) -> list[Endpoint]:
         """Joiners are no seeds: a learner does not give the member list. A leaving member may still be the only one up."""
@@ -85,7 +90,8 @@ class Home:
     @contextmanager
     def locked(self, command: str) -> Iterator[None]:
         """Work on the directory alone; raises when it is not ours, or somebody else keeps working on it."""
-        make_folder(self.layout.root)
+        if not self.layout.root.exists():
+            self.load()
         self._refuse_foreign()
         with lock.hold(
             self.layout.lock,
@@ -96,12 +102,20 @@ class Home:
         ):
             yield
 
+    def create(self, etcd: str | None) -> None:
+        """Make the directory of a cluster that is not there yet, once it is certain that there is an etcd to run."""
+        self.was_there = self.layout.state.exists()
+        if not self.was_there:
+            self.program(etcd)
+        make_folder(self.layout.root)
+
     def _refuse_foreign(self) -> None:
         """Ours or empty: never work in a directory that holds somebody else's files."""
         root = self.layout.root
         if not os.access(root, os.W_OK | os.X_OK):
             raise HostError(f"{root} is not writable", advice="choose another --dir")
-        strangers = {entry.name for entry in root.iterdir()} - {self.layout.lock.name}
+        ours = {self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]()
+        strangers = {entry.name for entry in root.iterdir()} - ours
         if strangers and not self.layout.state.exists():
             raise ConfigError(
                 f"{root} is not empty and not the directory of a local cluster (it holds {min(strangers)!r})",

@@ -9,6 +9,7 @@ from quorate.core import versions
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline
 from quorate.errors import HostError, Refused
+from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.errors import EtcdError
 from quorate.host import ports
@@ -23,6 +24,7 @@ MAX_LEARNERS = 6
 """Learners that may catch up side by side: enough for 1 to 7 voters. Every member is started with the same number."""
 
 _HEALTHY_SECONDS = 30.0
+_START_SECONDS = 3.0
 _POLL_SECONDS = 0.02
 
 
@@ -46,28 +48,71 @@ def start_members(home: Home) -> tuple[str, ...]:
     Returns the names of those started. Raises `Refused` for a paused one, `HostError` for one that cannot start.
     """
     certificates.ensure_cluster_certificates(home.layout)
-    saved, runtime = home.load(), home.runtime()
-    names = [member.name for member in saved.members if member.phase != "joining"]
+    runtime = home.runtime()
+    names = [member.name for member in home.load().members if _should_run(home, member)]
     for name in names:
         _refuse_paused(home, name)
     down = [name for name in names if runtime.identity(name) is None]
+    failed: HostError | None = None
     for name in down:
-        start_one(home, name)
+        try:
+            start_one(home, name)
+        except HostError as error:
+            # The others are started all the same: without them there may be no quorum to mend this one with.
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return tuple(down)
+
+
+def _should_run(home: Home, member: LocalMember) -> bool:
+    """Members do, and so does a joiner that may have got its vote before its join was cut off: the quorum may need it."""
+    if member.phase == "joining":
+        return member.promotion_unknown and home.layout.member(member.name).has_data
+    return True
 
 
 def start_one(home: Home, name: str) -> None:
     """Start a member on its data; nothing happens when it runs. Raises `HostError` when its data is gone."""
     member, paths = home.load().member(name), home.layout.member(name)
-    if member.phase == "member" and not paths.has_data:
+    if member.phase != "first" and not paths.has_data:
         raise HostError(
-            f"{name} is a member but its data is gone from {paths.data}",
+            f"{name} has no data in {paths.data}",
             state="it was not started: an empty member that votes could lose acknowledged writes",
-            advice=f"quorate local leave {name} --dir {home.layout.root}, then run the same command again",
+            advice=_advice_without_data(home, member),
         )
     certificates.ensure_member_certificates(home.layout, name)
     home.report(Event("start", name, "starting its etcd"))
     home.runtime().start(name, [(name, member.peer_url)])
+
+
+def _advice_without_data(home: Home, member: LocalMember) -> str:
+    where = f"--dir {home.layout.root}"
+    if member.phase == "joining":
+        return f"quorate local up {where} starts its join anew"
+    if not any(home.layout.member(other.name).has_data for other in home.load().members):
+        return f"no member has any data left: quorate local down --purge {where} makes room for a new cluster"
+    return f"quorate local leave {member.name} {where}, then run the same command again"
+
+
+def wait_until_up(home: Home, name: str) -> bool:
+    """Whether the member just started answers clients by now; without a quorum it runs and does not.
+
+    Raises `HostError` when its process ended.
+    """
+    deadline = Deadline(home.clock, _START_SECONDS, f"{name} answers")
+    with home.access() as access:
+        channel = access.channel(home.load().member(name).client)
+        while not deadline.expired:
+            if home.runtime().process(name).state == "exited":
+                raise _ended(home, name)
+            try:
+                maintenance.status(channel, timeout=0.5)
+            except EtcdError:
+                home.clock.sleep(_POLL_SECONDS)
+            else:
+                return True
+    return False
 
 
 def _refuse_paused(home: Home, name: str) -> None:
@@ -99,6 +144,20 @@ def wait_for_quorum(home: Home) -> ClusterView:
             home.clock.sleep(_POLL_SECONDS)
 
 
+def wait_for_leader(home: Home) -> None:
+    """Give members that were just started a moment to elect one; returns all the same when they do not."""
+    deadline = Deadline(home.clock, _START_SECONDS, "the members elect a leader")
+    with home.access() as access:
+        while not deadline.expired:
+            try:
+                if home.observe(access).leader is not None:
+                    return
+            except EtcdError as error:
+                if error.disposition == "final":
+                    raise
+            home.clock.sleep(_POLL_SECONDS)
+
+
 def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
     """The view when it is a healthy one, else why it is not."""
     try:
@@ -116,11 +175,15 @@ def _refuse_ended(home: Home) -> None:
     runtime = home.runtime()
     for member in home.load().members:
         if member.phase in ("first", "member") and runtime.process(member.name).state == "exited":
-            raise HostError(
-                f"the etcd of {member.name} ended: {last_words(home.layout.member(member.name))}",
-                state="the other members were left as they are",
-                advice=f"quorate local logs {member.name} --dir {home.layout.root}",
-            )
+            raise _ended(home, member.name)
+
+
+def _ended(home: Home, name: str) -> HostError:
+    return HostError(
+        f"the etcd of {name} ended: {last_words(home.layout.member(name))}",
+        state="the other members were left as they are",
+        advice=f"quorate local logs {name} --dir {home.layout.root}",
+    )
 
 
 def _check_cluster_id(home: Home, view: ClusterView) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from quorate.errors import ConfigError
 from quorate.etcd.endpoint import Endpoint
 from quorate.files import write_atomic
 from quorate.host.ports import LOOPBACK
+from quorate.local.layout import check_name
 
 _FORMAT = 1
 Phase: TypeAlias = Literal["first", "joining", "member", "leaving"]
@@ -88,11 +89,25 @@ def load(path: Path) -> State | None:
         content: dict[str, Any] = json.loads(path.read_bytes())
         if content.pop("format") != _FORMAT:
             raise ValueError("written by another version of quorate")
-        members = tuple(LocalMember(**row) for row in content.pop("members"))
+        members = tuple(_checked(LocalMember(**row)) for row in content.pop("members"))
         return State(**content, members=members)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} is not the state of a local cluster ({error})", advice="choose another --dir") from None
+        processes = f"pgrep -f -- '--data-dir={path.parent}/members/'"
+        raise ConfigError(
+            f"{path} is not the state of a local cluster ({error})",
+            advice=f"put a good copy back or choose another --dir; members that still run: {processes}",
+        ) from None
+
+
+def _checked(member: LocalMember) -> LocalMember:
+    """Raises ValueError for a field that no version of ours could have written."""
+    if not all(isinstance(port, int) and 0 < port < 65536 for port in (member.peer_port, member.client_port)):
+        raise ValueError(f"the ports of {member.name} are not ports")
+    if member.phase not in get_args(Phase) or not isinstance(member.etcd, str):
+        raise ValueError(f"{member.name} is in no phase there is")
+    check_name(member.name)
+    return member

@@ -21,9 +21,12 @@ def node_names(node: str, addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def ensure_ca(folder: Path, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pair:
-    """The etcd CA in `folder`, made when it is not there."""
+    """The etcd CA in `folder`, made when neither of its files is there.
+
+    Raises `ConfigError` when only one of them is: a new CA would be one that nobody trusts.
+    """
     base = folder / CA
-    if not all(path.exists() for path in paths(base)):
+    if not any(path.exists() for path in paths(base)):
         write_pair(base, make_ca("etcd-ca", now=now, kind=kind))
     return read_pair(base)
 

@@ -1,0 +1,40 @@
+"""The front door of the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from quorate.deadline import Cancel, SystemClock
+from quorate.etcd.access import Access
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.endpoint import Login, TlsFiles, load_tls, parse_endpoints
+from quorate.report import Report, silent
+from quorate.secret import Secret
+
+
+@contextmanager
+def connect(
+    endpoints: Sequence[str],
+    *,
+    ca: str | os.PathLike[str] | None = None,
+    cert: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    report: Report = silent,
+    cancel: Cancel | None = None,
+    timeout: float = 5.0,
+) -> Iterator[Cluster]:
+    """An etcd cluster for the block. `endpoints` are HOST:PORT or URLs; `timeout` is seconds for one answer.
+
+    Raises `ConfigError` for files that do not fit together or endpoints that are none; nothing is contacted yet.
+    """
+    files = TlsFiles(*(Path(path) if path is not None else None for path in (ca, cert, key)))
+    tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
+    login = Login(user, Secret(password or "")) if user is not None else None
+    targets = parse_endpoints(list(endpoints))
+    with Access(tls, login) as access:
+        yield Cluster(access, targets, SystemClock(cancel), report, timeout=timeout)
