@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from quorate.host import ports
 from quorate.local import cluster
 from quorate.local.command import environment
 from quorate.local.home import Home
+from quorate.report import Recorder
 
 pytestmark = pytest.mark.real
 
@@ -261,6 +263,76 @@ def test_a_killed_add_is_continued_by_the_same_command(machine: Machine, target:
     assert len(target.status().learners) == 1
     result = target.add("m9", machine.peer_url, start=machine.start)
     assert [member.id for member in target.status().voters if member.name == "m9"] == [result.member_id]
+
+
+def keys_of_ours(target: Cluster, machine: Machine) -> list[bytes]:
+    rows = kv.get_prefix(target.access.channel(machine.home.seeds()[0]), b"/quorate/", timeout=5)
+    return [row.key for row in rows]
+
+
+def test_the_same_command_takes_up_its_own_learner_and_may_take_it_back(machine: Machine, target: Cluster) -> None:
+    """Killed behind the MemberAdd, run again, and this time the member never starts: the record says whose it is."""
+
+    def die(_name: str, _rows: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        target.add("m9", machine.peer_url, start=die)
+    assert len(target.status().learners) == 1
+    told = Recorder()
+    again = Cluster(target.access, target.endpoints, report=told, stall_seconds=1.0)
+    with pytest.raises(DeadlineExceeded) as failed:
+        again.add("m9", machine.peer_url)
+    assert any("taking up the join" in message.text for message in told.messages)
+    assert "taken back" in failed.value.state
+    assert target.status().learners == ()
+
+
+def test_a_learner_of_somebody_else_at_our_url_is_used_but_never_taken_back(machine: Machine, target: Cluster) -> None:
+    channel = target.access.channel(machine.home.seeds()[0])
+    foreign = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
+    target.stall_seconds = 1.0
+    with pytest.raises(DeadlineExceeded):
+        target.add("m9", machine.peer_url)
+    assert [member.id for member in target.status().learners] == [foreign]
+    target.stall_seconds = 20
+    assert target.add("m9", machine.peer_url, start=machine.start).member_id == foreign
+
+
+def test_a_second_join_waits_for_the_first_and_says_for_whom(machine: Machine, target: Cluster) -> None:
+    told, first_is_in, go_on = Recorder(), threading.Event(), threading.Event()
+
+    def slowly(name: str, rows: object) -> None:
+        first_is_in.set()
+        go_on.wait(20)
+        machine.start(name, rows)
+
+    with machine.home.access() as access:
+        first = Cluster(access, target.endpoints, stall_seconds=30)
+        runner = threading.Thread(target=lambda: first.add("m9", machine.peer_url, start=slowly))
+        runner.start()
+        assert first_is_in.wait(20)
+        second = Cluster(target.access, target.endpoints, report=told, stall_seconds=1.0)
+        waiter = threading.Thread(target=lambda: _ignoring(lambda: second.add("m8", "https://127.0.0.1:1")))
+        waiter.start()
+        _until(lambda: any("waiting for the join of 'm9'" in message.text for message in told.messages))
+        assert len(target.status().learners) == 1
+        go_on.set()
+        runner.join(60)
+        waiter.join(60)
+    assert [member.name for member in target.status().voters if member.name == "m9"] == ["m9"]
+    assert target.status().learners == ()
+    assert [key for key in keys_of_ours(target, machine) if b"seat" in key] == []
+
+
+def _ignoring(call: Callable[[], object]) -> None:
+    with contextlib.suppress(DeadlineExceeded):
+        call()
+
+
+def test_nothing_of_ours_stays_in_the_cluster_after_a_join(machine: Machine, target: Cluster) -> None:
+    target.add("m9", machine.peer_url, start=machine.start)
+    assert keys_of_ours(target, machine) == []
 
 
 def test_without_a_quorum_changes_are_refused_and_said(home: Home, etcd36: str) -> None:

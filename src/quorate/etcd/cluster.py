@@ -9,6 +9,7 @@ with connect(["https://10.0.0.1:2379"], ca="ca.crt", cert="client.crt", key="cli
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,11 +24,13 @@ from quorate.errors import ConfigError, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.change import Note
+from quorate.etcd.channel import Channel
+from quorate.etcd.claim import Bid, claimed
 from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.health import Health, check_health
-from quorate.etcd.join import Join
+from quorate.etcd.join import Join, do_nothing
 from quorate.etcd.leave import Removal
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec
@@ -71,11 +74,15 @@ class Cluster:
 
         Running it again continues what is there: a learner at this peer URL under this name, or without one, is taken up.
         """
-        url = normalise_url(peer_url)
-        known = self.status().by_peer_urls((url,))
+        url, view = normalise_url(peer_url), self.status()
+        known = view.by_peer_urls((url,))
         runtime = Elsewhere(start, started=bool(known and known.started))
-        spec = JoinSpec(name, url, client, self.access.tls, ours=False)
-        return self._join(spec, runtime, Settings(self.stall_seconds))
+        if known is not None and not known.is_learner:
+            return self._join(JoinSpec(name, url, client, self.access.tls), runtime, Settings(self.stall_seconds))
+        bid = Bid(secrets.token_hex(8), name, url, view.cluster_id, registered=known is not None)
+        with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
+            spec = JoinSpec(name, url, client, self.access.tls, ours=claim.ours)
+            return self._join(spec, runtime, Settings(self.stall_seconds), claim.keep)
 
     def promote(self, which: str) -> JoinResult | None:
         """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
@@ -90,10 +97,22 @@ class Cluster:
         settings = Settings(self.stall_seconds, keep_on_failure=True)
         return self._join(spec, Elsewhere(nothing_to_start, started=True), settings)
 
-    def _join(self, spec: JoinSpec, runtime: Elsewhere, settings: Settings) -> JoinResult:
-        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, self.note, settings)
+    def _join(
+        self, spec: JoinSpec, runtime: Elsewhere, settings: Settings, tick: Callable[[], None] = do_nothing
+    ) -> JoinResult:
+        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, self.note, settings, tick)
         (result,) = join.run()
         return result
+
+    def _leader_channel(self, view: ClusterView) -> Channel:
+        where = endpoint_of(view.leader) if view.leader else None
+        if where is None:
+            raise Refused(
+                "no member says that it leads",
+                state="nothing was changed",
+                advice="wait for the election, or bring voters back, then run the same command again",
+            )
+        return self.access.channel(where)
 
     def remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
         """Remove the member `which`; leadership is moved away from it first. Returns it as it was.
@@ -140,16 +159,13 @@ class Cluster:
     def move_leader(self, which: str) -> Member:
         """Hand leadership to the voter `which`; returns it once it leads."""
         view = self.status()
-        target, leader = pick(view, which), view.leader
-        where = endpoint_of(leader) if leader else None
-        if leader is None or where is None:
-            raise Refused("no member says that it leads", state="nothing was changed")
+        target, leader, channel = pick(view, which), view.leader, self._leader_channel(view)
         if target.is_learner or view.answer(target.id) is None:
             why = "it is a learner" if target.is_learner else "it does not answer"
             raise Refused(f"{target.name} cannot lead: {why}", state="nothing was changed")
-        if leader.id != target.id:
+        if leader is None or leader.id != target.id:
             invariants.check(Step(view, MoveLeader(target.id), Limits(view.cluster_id), self.clock.now()))
-            maintenance.move_leader(self.access.channel(where), target.id, timeout=self.timeout)
+            maintenance.move_leader(channel, target.id, timeout=self.timeout)
         self._wait(lambda seen: seen.leader is not None and seen.leader.id == target.id, f"{target.name} leads")
         return target
 

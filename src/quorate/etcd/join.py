@@ -28,7 +28,7 @@ from quorate.errors import JoinFailed, QuorateError
 from quorate.etcd import alignment, kv, peer
 from quorate.etcd.access import Access
 from quorate.etcd.alignment import Candidate
-from quorate.etcd.change import Carried, Changer, Declined, Note, Unknown
+from quorate.etcd.change import Carried, Changer, Declined, Note, Outcome, Unknown
 from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import (
@@ -47,18 +47,24 @@ from quorate.etcd.track import JoinResult, Settings, Track, track_of
 from quorate.etcd.undo import Undo
 from quorate.report import Event, Phase, Report
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.01
+_PEER_SECONDS = 0.25
 _REFUSED_SECONDS = 0.1
-_PATIENCE = Patience(members=1.5, status=0.25)
+_PATIENCE = Patience(members=1.5, status=0.5, learner=0.03)
 _WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
 """Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
 MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
 the id of both."""
 
 
+def do_nothing() -> None:
+    """For runs that keep nothing alive."""
+
+
 @dataclass(slots=True)
 class Join:
-    """One run of the engine over `specs`. `seeds` are endpoints of members that are there already."""
+    """One run of the engine over `specs`. `seeds` are endpoints of members that are there already; `tick` is called in
+    every round, for what must be kept alive meanwhile."""
 
     access: Access
     clock: SystemClock
@@ -68,6 +74,7 @@ class Join:
     report: Report
     note: Note
     settings: Settings
+    tick: Callable[[], None] = do_nothing
     _tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     _limits: Limits = field(default_factory=lambda: Limits(0))
     _told: str = ""
@@ -92,6 +99,7 @@ class Join:
         why = "no answer from the cluster"
         while not deadline.expired:
             self.clock.cancel.check()
+            self.tick()
             view = self._observe(deadline)
             if view is None:
                 self.clock.sleep(_REFUSED_SECONDS)
@@ -150,9 +158,13 @@ class Join:
     def _look_at_peer_port(self, track: Track, view: ClusterView) -> None:
         """Only while the learner is silent: then its peer port is the one place that tells whether its data is there."""
         member = view.by_peer_urls((track.spec.peer_url,))
-        if member is None or not member.is_learner or view.answer(member.id) is not None or track.restarted:
+        if member is None or not member.is_learner or view.answer(member.id) is not None:
             return
-        listed = peer.members(track.spec.peer_url, track.spec.peer_tls, timeout=_PATIENCE.status)
+        if track.spec.client is not None:
+            self.access.renew(track.spec.client)
+        if track.restarted:
+            return
+        listed = peer.members(track.spec.peer_url, track.spec.peer_tls, timeout=_PEER_SECONDS)
         itself = next((row for row in listed.members if row.id == member.id), None) if listed else None
         if itself is None or not itself.client_urls:
             track.listed_itself_at = None
@@ -194,21 +206,15 @@ class Join:
     def _changer(self) -> Changer:
         return Changer(self.access, self.clock, self.note)
 
-    def _change(self, action: MembershipChange, view: ClusterView, settle: Callable[[int], None]) -> str | None:
-        """One membership change; `settle` runs when it was carried out. A refusal that may pass is returned, others raise."""
+    def _change(self, action: MembershipChange, view: ClusterView) -> Outcome:
+        """One membership change. A refusal that may pass is told and returned, others raise."""
         outcome = self._changer().carry_out(action, view, self._limits)
-        match outcome:
-            case Carried(member_id=member_id):
-                settle(member_id)
-                return None
-            case Unknown(error=error):
-                return f"no answer to it yet: {error.what}"
-            case Declined(error=error):
-                if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
-                    raise error
-                self._tell_refusal(action, error)
-                self.clock.sleep(_REFUSED_SECONDS)
-                return error.what
+        if isinstance(outcome, Declined):
+            if outcome.error.disposition == "final" and not isinstance(outcome.error, _WORTH_WAITING):
+                raise outcome.error
+            self._tell_refusal(action, outcome.error)
+            self.clock.sleep(_REFUSED_SECONDS)
+        return outcome
 
     def _tell_refusal(self, action: MembershipChange, error: EtcdError) -> None:
         told = f"refused {action} {error.text}"
@@ -218,24 +224,30 @@ class Join:
             self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
 
     def _add(self, action: AddLearner, view: ClusterView) -> str | None:
-        track = self._tracks[action.name]
-        # From here on a learner at this peer URL is ours, even if the answer is lost: it was not there a moment ago.
+        track, asked_at = self._tracks[action.name], self.clock.now()
+        ours_before = track.ours
+        # Until a refusal says otherwise a learner that turns up at this peer URL is ours, even if the answer is lost.
         track.ours = True
-        asked_at = self.clock.now()
-        return self._change(action, view, lambda _id: track.mark("added", asked_at))
+        outcome = self._change(action, view)
+        if isinstance(outcome, Declined):
+            track.ours = ours_before
+        if isinstance(outcome, Carried):
+            track.mark("added", asked_at)
+        return _why(outcome)
 
     def _promote(self, action: Promote, view: ClusterView) -> str | None:
         track = self._tracks[action.name]
-        track.promotion_unknown = True
+        track.proof, track.promotion_unknown = None, True
         try:
-            refused = self._change(action, view, lambda _id: track.mark("promoted", self.clock.now()))
+            outcome = self._change(action, view)
         except EtcdError:
             track.promotion_unknown = False
             raise
-        if refused and not refused.startswith("no answer"):
+        if isinstance(outcome, Declined):
             track.promotion_unknown = False
-        track.proof = None
-        return refused
+        if isinstance(outcome, Carried):
+            track.mark("promoted", self.clock.now())
+        return _why(outcome)
 
     def _restart(self, name: str) -> None:
         track = self._tracks[name]
@@ -339,6 +351,17 @@ class Join:
             track.ours,
             track.promotion_unknown,
         ).run()
+
+
+def _why(outcome: Outcome) -> str | None:
+    """Why a change did not happen, or is not known to have happened."""
+    match outcome:
+        case Carried():
+            return None
+        case Unknown(error=error):
+            return f"no answer to it yet: {error.what}"
+        case Declined(error=error):
+            return error.what
 
 
 _WORDS: dict[type, tuple[Phase, str]] = {

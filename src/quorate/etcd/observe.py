@@ -36,10 +36,15 @@ class MemberList:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds to wait for one member: for its member list, and for its status."""
+    """Seconds to wait for one member: for its member list, for its status, and for the status of a learner, whose client
+    port accepts connections long before anybody answers there."""
 
     members: float = 5.0
     status: float = 2.0
+    learner: float | None = None
+
+    def for_member(self, member: Member) -> float:
+        return self.learner if member.is_learner and self.learner is not None else self.status
 
 
 NO_ENDPOINTS: Mapping[str, Endpoint] = {}
@@ -92,8 +97,7 @@ def observe(
     taken_at = clock.now()
     listed = _first_list(access, seeds, clock, patience)
     asked = [member for member in listed.members if not any(url in unasked_urls for url in member.peer_urls)]
-    targets = {member.id: where for member in asked if (where := endpoint_of(member, unpublished))}
-    replies = _ask_statuses(access, targets, patience.status)
+    replies = _ask_statuses(access, asked, patience, unpublished)
     absent = {member.id: Silence("it has told the cluster no client URL yet") for member in listed.members}
     return ClusterView(
         cluster_id=listed.cluster_id,
@@ -153,9 +157,17 @@ def endpoint_of(member: Member, unpublished: Mapping[str, Endpoint] = NO_ENDPOIN
     return next((unpublished[url] for url in member.peer_urls if url in unpublished), None)
 
 
-def _ask_statuses(access: Access, targets: Mapping[int, Endpoint], timeout: float) -> dict[int, Reply]:
-    asked = access.ask_all(partial(_status_or_silence, timeout=timeout), targets.values())
-    return {member_id: _own_reply(member_id, future.result()) for member_id, future in zip(targets, asked, strict=True)}
+def _ask_statuses(
+    access: Access, members: Sequence[Member], patience: Patience, unpublished: Mapping[str, Endpoint]
+) -> dict[int, Reply]:
+    """Every member's own status, asked at the same time."""
+    asked: dict[int, Future[Reply]] = {}
+    for member in members:
+        where = endpoint_of(member, unpublished)
+        if where is not None:
+            ask = partial(_status_or_silence, timeout=patience.for_member(member))
+            (asked[member.id],) = access.ask_all(ask, [where])
+    return {member_id: _own_reply(member_id, future.result()) for member_id, future in asked.items()}
 
 
 def _status_or_silence(channel: Channel, timeout: float) -> Reply:

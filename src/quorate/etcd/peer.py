@@ -6,6 +6,7 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ def members(peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | 
 
 def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes]:
     parts = urlsplit(peer_url)
-    context: ssl.SSLContext | None = tls.context() if tls and parts.scheme == "https" else None
+    context = _context(tls) if tls and parts.scheme == "https" else None
     host, port = parts.hostname or "", parts.port or 2380
     connection = (
         http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
@@ -47,6 +48,12 @@ def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes]:
         return response.headers["X-Etcd-Cluster-ID"], response.read(_MOST_BYTES)
     finally:
         connection.close()
+
+
+@lru_cache(maxsize=16)
+def _context(tls: Tls) -> ssl.SSLContext:
+    """Reading the files again for every look would cost more than the look."""
+    return tls.context()
 
 
 def _parse(cluster_id: str, body: bytes) -> PeerMembers:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from quorate.core import versions
@@ -92,7 +93,15 @@ def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
 
 
 def read_version(path: Path) -> Version:
-    """Ask the program itself; raises `ConfigError` when it does not say."""
+    """Ask the program itself, once for each state of its file; raises `ConfigError` when it does not say."""
+    try:
+        return _ask_version(path, path.stat().st_mtime_ns)
+    except OSError:
+        raise ConfigError(f"{path} is not there, or cannot be read") from None
+
+
+@lru_cache(maxsize=32)
+def _ask_version(path: Path, _modified: int) -> Version:
     try:
         printed = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False, stdin=subprocess.DEVNULL
