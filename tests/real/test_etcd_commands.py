@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,13 +22,18 @@ from conftest import RunCli
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, Refused
-from quorate.etcd import kv, member_rpc
+from quorate.etcd import kv, maintenance, member_rpc
+from quorate.etcd.channel import Channel
 from quorate.etcd.cluster import Cluster
+from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.host import ports
 from quorate.local import cluster
 from quorate.local.command import environment
 from quorate.local.home import Home
+from quorate.pki import etcd as pki
+from quorate.pki.certificates import make_ca, make_leaf
+from quorate.pki.store import write_pair
 from quorate.report import Recorder
 
 pytestmark = pytest.mark.real
@@ -47,8 +54,8 @@ class Machine:
     def peer_url(self) -> str:
         return f"https://127.0.0.1:{self.peer_port}"
 
-    def start(self, name: str, rows: object) -> None:
-        pki, ca = self.home.layout.member("m1").pki, self.home.layout.pki / "ca.crt"
+    def start(self, name: str, rows: object, certificates: Path | None = None, state: str = "existing") -> None:
+        pki, ca = certificates or self.home.layout.member("m1").pki, self.home.layout.pki / "ca.crt"
         client = f"https://127.0.0.1:{self.client_port}"
         cluster_rows = ",".join(f"{row}={url}" for row, url in rows)  # type: ignore[attr-defined]
         tls = [
@@ -59,7 +66,7 @@ class Machine:
         flags = [
             f"--name={name}", f"--data-dir={self.folder}/data", f"--listen-peer-urls={self.peer_url}",
             f"--initial-advertise-peer-urls={self.peer_url}", f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}", f"--initial-cluster={cluster_rows}", "--initial-cluster-state=existing",
+            f"--advertise-client-urls={client}", f"--initial-cluster={cluster_rows}", f"--initial-cluster-state={state}",
             "--logger=zap",
         ]  # fmt: skip
         if self.home.load().max_learners > 1:
@@ -263,6 +270,45 @@ def test_a_killed_add_is_continued_by_the_same_command(machine: Machine, target:
     assert len(target.status().learners) == 1
     result = target.add("m9", machine.peer_url, start=machine.start)
     assert [member.id for member in target.status().voters if member.name == "m9"] == [result.member_id]
+
+
+def test_a_stall_is_named_as_what_it_is(machine: Machine, target: Cluster, tmp_path: Path) -> None:
+    """Not started, a certificate of another CA, and the data of another cluster: three stalls, three names."""
+    target.stall_seconds = 1.5
+    with pytest.raises(DeadlineExceeded, match="nothing listens") as not_started:
+        target.add("m9", machine.peer_url)
+    assert "start it" in not_started.value.advice
+
+    now = datetime.now(UTC)
+    foreign = make_ca("etcd-ca", now=now, kind="ECDSA-P256")
+    for base in ("server", "peer"):
+        write_pair(tmp_path / base, make_leaf(pki.node_certificates("m9", (), "ECDSA-P256")[base], foreign, now=now))
+    # A joiner that is refused ends at once; one that has data goes on listening with the wrong certificate.
+    rows = [("m9", machine.peer_url)]
+    machine.start("m9", rows, tmp_path, state="new")
+    _until(lambda: not ports.is_free(machine.peer_port))
+    with pytest.raises(DeadlineExceeded, match="TLS with") as refused:
+        target.add("m9", machine.peer_url)
+    assert "signed by the cluster's CA" in refused.value.advice
+    machine.end()
+    shutil.rmtree(machine.folder / "data", ignore_errors=True)
+
+    machine.start("m9", rows, state="new")
+    with machine.home.access() as access:
+        channel = access.channel(Endpoint("127.0.0.1", machine.client_port, "on"))
+        _until(lambda: _answers(channel))
+    with pytest.raises(DeadlineExceeded, match="belongs to cluster") as other:
+        target.add("m9", machine.peer_url)
+    assert "of another cluster" in other.value.advice
+    assert target.status().learners == ()
+
+
+def _answers(channel: Channel) -> bool:
+    try:
+        maintenance.status(channel, timeout=0.5)
+    except EtcdError:
+        return False
+    return True
 
 
 def keys_of_ours(target: Cluster, machine: Machine) -> list[bytes]:

@@ -30,6 +30,7 @@ from quorate.etcd.access import Access
 from quorate.etcd.alignment import Candidate
 from quorate.etcd.change import Carried, Changer, Declined, Note, Outcome, Unknown
 from quorate.etcd.channel import Channel
+from quorate.etcd.diagnose import Stall, diagnose
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import (
     EtcdError,
@@ -116,7 +117,20 @@ class Join:
                     self.clock.sleep(_POLL_SECONDS)
                 case Do(action=action):
                     why = self._do(action, view) or why
-        raise deadline.error(because=why)
+        stall = self._diagnose()
+        raise deadline.error(because=stall.why if stall else why, advice=stall.advice if stall else "")
+
+    def _diagnose(self) -> Stall | None:
+        """What keeps the first joiner that is a silent learner; asked before anything is taken back."""
+        try:
+            view = observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unpublished=self._unpublished())
+        except EtcdError:
+            return None
+        for track in self._tracks.values():
+            member = view.by_peer_urls((track.spec.peer_url,))
+            if member is not None and member.is_learner and view.answer(member.id) is None:
+                return diagnose(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
+        return None
 
     def _observe(self, deadline: Deadline) -> ClusterView | None:
         """The cluster now, or None while it does not answer but may."""
