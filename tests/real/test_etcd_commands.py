@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from conftest import RunCli
 
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.etcd import kv, maintenance, member_rpc
 from quorate.etcd.channel import Channel
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.errors import EtcdError, NoSpace
 from quorate.host import ports
 from quorate.local import cluster
 from quorate.local.command import environment
@@ -309,6 +309,30 @@ def _answers(channel: Channel) -> bool:
     except EtcdError:
         return False
     return True
+
+
+def test_a_cluster_with_an_alarm_is_not_grown(machine: Machine, target: Cluster) -> None:
+    """A real NOSPACE: the member runs with a tiny quota and is filled."""
+    home = machine.home
+    cluster.stop(home, "m1")
+    script = machine.folder / "etcd"
+    lines = ("#!/bin/sh", f'[ "$1" = --version ] && exec {machine.etcd} --version')
+    script.write_text("\n".join([*lines, f'exec {machine.etcd} --quota-backend-bytes=65536 "$@"', ""]))
+    script.chmod(0o755)
+    saved = home.load()
+    home.save(saved.with_member(replace(saved.member("m1"), etcd=str(script))))
+    cluster.up(home, 1)
+    channel = target.access.channel(home.seeds()[0])
+    with contextlib.suppress(NoSpace):
+        for number in range(100):
+            kv.put(channel, f"fill/{number}".encode(), b"x" * 4096, timeout=5)
+    _until(lambda: bool(target.status().alarms))
+    with pytest.raises(PreflightFailed, match="NOSPACE") as refused:
+        target.add("m9", machine.peer_url, start=machine.start)
+    assert refused.value.exit_code == 2
+    assert target.status().learners == ()
+    assert all(one.healthy for one in target.health()), "reads go on under NOSPACE"
+    assert not all(one.healthy for one in target.health(write=True))
 
 
 def keys_of_ours(target: Cluster, machine: Machine) -> list[bytes]:

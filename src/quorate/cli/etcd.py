@@ -41,7 +41,8 @@ def status(form: str) -> None:
     """Every member: role, health, version, database size, lag; and how many may fail now."""
     from quorate.cli.members import cluster_json, print_status
 
-    view = _observed()
+    with cluster_opened() as cluster:
+        view = cluster.status()
     emit(form, cluster_json(view), lambda: print_status(view))
 
 

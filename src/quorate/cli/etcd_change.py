@@ -13,7 +13,7 @@ import click
 
 from quorate.cli.connection import cluster_opened, connection_options
 from quorate.cli.output import emit, output_option
-from quorate.errors import HostError
+from quorate.errors import HostError, PreflightFailed
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
@@ -186,16 +186,23 @@ def _say_add(cluster: Cluster, name: str, peer_url: str, form: str) -> None:
     from quorate.core.actions import AddLearner
     from quorate.core.ids import normalise_url
     from quorate.core.invariants import Limits, Step
+    from quorate.core.preflight import findings
 
     view = cluster.status()
     action = AddLearner(name, (normalise_url(peer_url),))
+    found = findings(view, action.peer_urls[0])
     invariants.check(Step(view, action, Limits(view.cluster_id), cluster.clock.now()))
 
     def table() -> None:
         click.echo(f"would add {name} at {action.peer_urls[0]} as a learner, promote it once aligned, and verify it")
         print_margin(view)
+        for finding in found:
+            click.echo(f"{finding.level} {finding.name}: {finding.text}")
 
-    emit(form, {"wouldAdd": name, "peerURL": action.peer_urls[0], **cluster_json(view)}, table)
+    rows = [{"name": one.name, "level": one.level, "text": one.text, "advice": one.advice} for one in found]
+    emit(form, {"wouldAdd": name, "peerURL": action.peer_urls[0], "findings": rows, **cluster_json(view)}, table)
+    if any(finding.level == "error" for finding in found):
+        raise click.exceptions.Exit(PreflightFailed.exit_code)
 
 
 def _show_join(cluster: Cluster, result: JoinResult, form: str) -> None:

@@ -61,6 +61,7 @@ def cluster_json(view: ClusterView) -> dict[str, object]:
         "linearizable": view.linearizable,
         "leader": view.leader.name if view.leader else None,
         "margin": margin_json(view),
+        "alarms": [{"member": format_id(alarm.member_id), "alarm": alarm.kind} for alarm in view.alarms],
         "members": [status_json(member, view) for member in in_order(view)],
     }
 
@@ -105,6 +106,9 @@ def print_status(view: ClusterView, processes: dict[str, str] | None = None) -> 
     ]
     print_table(("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG", *extra), rows)
     print_margin(view)
+    for alarm in view.alarms:
+        member = view.by_id(alarm.member_id)
+        click.echo(click.style(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
     print_staleness(view)
 
 

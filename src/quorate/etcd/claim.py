@@ -66,14 +66,13 @@ def claimed(channel: Channel, bid: Bid, clock: SystemClock, report: Report) -> I
     A cluster that takes no writes of ours, or none at all, is joined without either, and that is said.
     """
     try:
-        granted = lease.grant(channel, _TTL_SECONDS, timeout=_RPC_SECONDS)
+        granted = _take_place(channel, bid)
     except (NoSpace, PermissionDenied, CorruptCluster) as error:
         report(Notice(f"no place in the queue could be taken ({error.text}); going on without", "warning"))
         yield Claim(ours=False, keep=lambda: None)
         return
     keep = _keeper(channel, granted, clock)
     try:
-        kv.put(channel, _seat_key(bid), _describe(bid), timeout=_RPC_SECONDS, lease=granted)
         _wait_for_seat(channel, bid, clock, report, keep)
         yield Claim(_take_up(channel, bid, report), keep)
         kv.delete(channel, record_key(bid.peer_url), timeout=_RPC_SECONDS)
@@ -86,6 +85,13 @@ def claimed(channel: Channel, bid: Bid, clock: SystemClock, report: Report) -> I
         with suppress(EtcdError):
             # It ends by itself when this does not get through.
             lease.revoke(channel, granted, timeout=_RPC_SECONDS)
+
+
+def _take_place(channel: Channel, bid: Bid) -> int:
+    """Stand at the end of the queue; returns the lease that holds the place."""
+    granted = lease.grant(channel, _TTL_SECONDS, timeout=_RPC_SECONDS)
+    kv.put(channel, _seat_key(bid), _describe(bid), timeout=_RPC_SECONDS, lease=granted)
+    return granted
 
 
 def _seat_key(bid: Bid) -> bytes:

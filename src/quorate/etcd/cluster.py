@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
 from quorate.core.actions import MoveLeader, Remove
@@ -19,8 +19,9 @@ from quorate.core.decide_remove import Leave
 from quorate.core.ids import normalise_url
 from quorate.core.invariants import Limits, Step
 from quorate.core.membership import ClusterView, Member, find_members
+from quorate.core.preflight import findings
 from quorate.deadline import Deadline, SystemClock
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.change import Note
@@ -35,7 +36,7 @@ from quorate.etcd.leave import Removal
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec
 from quorate.etcd.track import JoinResult, Settings
-from quorate.report import Report, silent
+from quorate.report import Notice, Report, silent
 
 
 def no_note(_kind: str, _fields: dict[str, object]) -> None:
@@ -60,9 +61,17 @@ class Cluster:
     stall_seconds: float = 60.0
 
     def status(self) -> ClusterView:
-        """The members, and what each says of itself."""
+        """The members, what each says of itself, and the alarms that are raised."""
         patience = Patience(self.timeout, min(self.timeout, 2.0))
-        return observe(self.access, self.endpoints, self.clock, patience=patience)
+        view = observe(self.access, self.endpoints, self.clock, patience=patience)
+        where = endpoint_of(view.leader) if view.leader else None
+        if where is None:
+            return view
+        try:
+            alarms = maintenance.alarms(self.access.channel(where), timeout=patience.status)
+        except EtcdError as error:
+            return replace(view, warnings=(*view.warnings, f"alarms are not known: {error.text}"))
+        return replace(view, alarms=alarms)
 
     def health(self, *, write: bool = False) -> list[Health]:
         """Whether every member reads through the quorum, and with `write` also writes."""
@@ -76,6 +85,8 @@ class Cluster:
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
+        if known is None:
+            self._check_before_add(view, url)
         runtime = Elsewhere(start, started=bool(known and known.started))
         if known is not None and not known.is_learner:
             return self._join(JoinSpec(name, url, client, self.access.tls), runtime, Settings(self.stall_seconds))
@@ -83,6 +94,20 @@ class Cluster:
         with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
             spec = JoinSpec(name, url, client, self.access.tls, ours=claim.ours)
             return self._join(spec, runtime, Settings(self.stall_seconds), claim.keep)
+
+    def _check_before_add(self, view: ClusterView, url: str) -> None:
+        """Say what is worth a warning; raise `PreflightFailed` for what would make the join fail or do harm."""
+        found = findings(view, url)
+        for finding in found:
+            if finding.level == "warning":
+                self.report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))
+        errors = [finding for finding in found if finding.level == "error"]
+        if errors:
+            raise PreflightFailed(
+                "; ".join(finding.text for finding in errors),
+                state="nothing was changed",
+                advice="; ".join(finding.advice for finding in errors if finding.advice),
+            )
 
     def promote(self, which: str) -> JoinResult | None:
         """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
