@@ -324,7 +324,7 @@ def test_a_cluster_with_an_alarm_is_not_grown(machine: Machine, target: Cluster)
     cluster.up(home, 1)
     channel = target.access.channel(home.seeds()[0])
     with contextlib.suppress(NoSpace):
-        for number in range(100):
+        for number in range(1000):
             kv.put(channel, f"fill/{number}".encode(), b"x" * 4096, timeout=5)
     _until(lambda: bool(target.status().alarms))
     with pytest.raises(PreflightFailed, match="NOSPACE") as refused:
