@@ -65,6 +65,7 @@ def make_home(tmp_path: Path) -> Iterator[MakeHome]:
     yield make
     for home in homes:
         kill_everything(home)
+        # Every etcd preallocates 128 MB of log, and pytest keeps the folders of three runs.
         shutil.rmtree(home.layout.root, ignore_errors=True)
 
 

@@ -90,6 +90,7 @@ def machine(home: Home, tmp_path: Path, any_etcd: str) -> Iterator[Machine]:
     machine = Machine(home, folder, any_etcd, peer_port, client_port)
     yield machine
     machine.end()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

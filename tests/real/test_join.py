@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import RunCli
+from conftest import RunCli, engine
 
 from quorate.core import versions
 from quorate.core.versions import Version
@@ -94,6 +94,16 @@ def test_learners_side_by_side_only_where_every_member_allows_them(home: Home, a
     order = [(message.phase, message.member) for message in recorder.messages if isinstance(message, Event)]
     added_before_promotion = order.index(("add", "m3")) < order.index(("promote", "m2"))
     assert added_before_promotion is several
+
+
+def test_a_refusal_that_passes_is_said_once(home: Home) -> None:
+    """etcd 3.5 takes the third member only when the second has been connected for 5 s; it is asked many times."""
+    cluster.up(home, 2, engine("etcd-3.5"))
+    home.report = recorder = Recorder()
+    cluster.up(home, 3)
+    said = [message.text for message in recorder.messages if isinstance(message, Event) and message.phase == "add"]
+    assert len(said) <= 2
+    assert not said[1:] or "connected for 5 s" in said[1]
 
 
 def test_growing_to_five_from_one(home: Home, etcd36: str) -> None:

@@ -79,6 +79,7 @@ class Join:
     _tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     _limits: Limits = field(default_factory=lambda: Limits(0))
     _told: str = ""
+    _refused: tuple[Action, str] | None = None
     _progress: object = None
 
     def run(self) -> list[JoinResult]:
@@ -231,9 +232,8 @@ class Join:
         return outcome
 
     def _tell_refusal(self, action: MembershipChange, error: EtcdError) -> None:
-        told = f"refused {action} {error.text}"
-        if told != self._told:
-            self._told = told
+        if (action, error.text) != self._refused:
+            self._refused = (action, error.text)
             why = _REFUSALS.get(type(error), error.text)
             self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
 
@@ -318,7 +318,9 @@ class Join:
 
     def _tell(self, decision: Decision, view: ClusterView) -> None:
         event = self._event(decision, view)
-        if event is None:
+        # What etcd has refused is asked for again and again; that it is was said once.
+        again = isinstance(decision, Do) and self._refused is not None and decision.action == self._refused[0]
+        if event is None or again:
             return
         said = f"{event.phase} {event.member} {event.text} {event.lag_entries}"
         if said != self._told:
