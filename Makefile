@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= $(CURDIR)/.demo
-PYTEST_JOBS ?= 3
+PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help venv dev engines engines-demo engines-kube demo demo-down lint format test bench proto clean

@@ -29,7 +29,7 @@ from quorate.report import Notice, Report
 
 _SEATS = b"/quorate/seat/"
 _RECORDS = b"/quorate/joins/"
-_TTL_SECONDS = 30
+_TTL_SECONDS = 10
 _RPC_SECONDS = 5.0
 _POLL_SECONDS = 0.2
 
