@@ -38,13 +38,14 @@ class Undo:
 
     def run(self) -> str:
         """Take the learner back if it is ours and has no vote; returns what is the case now, in words."""
-        name = self.spec.name
+        name, had_data = self.spec.name, self.runtime.has_leftovers(self.spec.name)
         self.report(Event("undo", name, "taking back what is half done"))
         try:
             refusal = self._reach_goal()
         except QuorateError as error:
             return f"{name} could not be undone ({error.what}); run the same command again"
-        return refusal or f"{name} was taken back: the member list is as before, its data is deleted"
+        data = ", its data is deleted" if had_data else "; if its etcd was started, stop it and delete its data directory"
+        return refusal or f"{name} was taken back: the member list is as before{data}"
 
     def _reach_goal(self) -> str | None:
         deadline = Deadline(self.changer.clock, _SECONDS, f"taking back {self.spec.name}")
