@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,16 @@ from quorate.local.runtime import ProcessRuntime
 # Some examples write files and fsync them: their time says nothing about them.
 settings.register_profile("quorate", deadline=None)
 settings.load_profile("quorate")
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Port reservations and journals of the tests, shared by the workers, who inherit this; gone when the session ends.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="quorate-tests-")
+
+
+def pytest_sessionfinish() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".engines" / "bin"
