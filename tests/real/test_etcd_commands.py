@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,85 +29,14 @@ from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError, NoSpace
 from quorate.host import ports
 from quorate.local import cluster
-from quorate.local.command import environment
 from quorate.local.home import Home
 from quorate.pki import etcd as pki
 from quorate.pki.certificates import make_ca, make_leaf
 from quorate.pki.store import write_pair
 from quorate.report import Recorder
+from real.machines import Machine, flags_of, until
 
 pytestmark = pytest.mark.real
-
-
-@dataclass
-class Machine:
-    """A machine that is to join: its ports, and an etcd started by hand with the certificates of the local cluster."""
-
-    home: Home
-    folder: Path
-    etcd: str
-    peer_port: int
-    client_port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def peer_url(self) -> str:
-        return f"https://127.0.0.1:{self.peer_port}"
-
-    def start(self, name: str, rows: object, certificates: Path | None = None, state: str = "existing") -> None:
-        pki, ca = certificates or self.home.layout.member("m1").pki, self.home.layout.pki / "ca.crt"
-        client = f"https://127.0.0.1:{self.client_port}"
-        cluster_rows = ",".join(f"{row}={url}" for row, url in rows)  # type: ignore[attr-defined]
-        tls = [
-            f"--cert-file={pki}/server.crt", f"--key-file={pki}/server.key", f"--trusted-ca-file={ca}", "--client-cert-auth",
-            f"--peer-cert-file={pki}/peer.crt", f"--peer-key-file={pki}/peer.key", f"--peer-trusted-ca-file={ca}",
-            "--peer-client-cert-auth",
-        ]  # fmt: skip
-        flags = [
-            f"--name={name}", f"--data-dir={self.folder}/data", f"--listen-peer-urls={self.peer_url}",
-            f"--initial-advertise-peer-urls={self.peer_url}", f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}", f"--initial-cluster={cluster_rows}", f"--initial-cluster-state={state}",
-            "--logger=zap",
-        ]  # fmt: skip
-        if self.home.load().max_learners > 1:
-            flags.append(f"--max-learners={self.home.load().max_learners}")
-        with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([self.etcd, *flags, *tls], stdout=log, stderr=log, env=environment())
-
-    def end(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
-@pytest.fixture
-def machine(home: Home, tmp_path: Path, any_etcd: str) -> Iterator[Machine]:
-    """A cluster of one and a machine beside it."""
-    cluster.up(home, 1, any_etcd)
-    folder = tmp_path / "machine"
-    folder.mkdir()
-    peer_port, client_port = ports.reserve(2, home.layout.lock)
-    machine = Machine(home, folder, any_etcd, peer_port, client_port)
-    yield machine
-    machine.end()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def target(machine: Machine) -> Iterator[Cluster]:
-    with machine.home.access() as access:
-        yield Cluster(access, machine.home.seeds(), stall_seconds=20)
-
-
-def flags_of(home: Home) -> list[str]:
-    pki = home.layout.pki
-    endpoints = ",".join(str(seed) for seed in home.seeds())
-    return [
-        f"--endpoints={endpoints}",
-        f"--cacert={pki}/ca.crt",
-        f"--cert={pki}/healthcheck-client.crt",
-        f"--key={pki}/healthcheck-client.key",
-    ]
 
 
 def test_add_waits_for_a_process_that_is_not_ours(machine: Machine, target: Cluster) -> None:
@@ -170,7 +99,7 @@ def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, 
     channel = target.access.channel(machine.home.seeds()[0])
     learner = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
     machine.start("m9", [("m1", machine.home.load().members[0].peer_url), ("m9", machine.peer_url)])
-    _until(lambda: any(member.name == "m9" for member in target.status().members))
+    until(lambda: any(member.name == "m9" for member in target.status().members))
     machine.end()
     target.stall_seconds = 1.5
     with pytest.raises(DeadlineExceeded):
@@ -180,13 +109,6 @@ def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, 
     target.stall_seconds = 20
     assert target.promote(f"{learner:x}") is not None
     assert target.promote("m9") is None, "a voter already"
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_replace_a_live_member(machine: Machine, home: Home) -> None:
@@ -288,7 +210,7 @@ def test_a_stall_is_named_as_what_it_is(machine: Machine, target: Cluster, tmp_p
     # A joiner that is refused ends at once; one that has data goes on listening with the wrong certificate.
     rows = [("m9", machine.peer_url)]
     machine.start("m9", rows, tmp_path, state="new")
-    _until(lambda: not ports.is_free(machine.peer_port))
+    until(lambda: not ports.is_free(machine.peer_port))
     with pytest.raises(DeadlineExceeded, match="TLS with") as refused:
         target.add("m9", machine.peer_url)
     assert "signed by the cluster's CA" in refused.value.advice
@@ -298,7 +220,7 @@ def test_a_stall_is_named_as_what_it_is(machine: Machine, target: Cluster, tmp_p
     machine.start("m9", rows, state="new")
     with machine.home.access() as access:
         channel = access.channel(Endpoint("127.0.0.1", machine.client_port, "on"))
-        _until(lambda: _answers(channel))
+        until(lambda: _answers(channel))
     with pytest.raises(DeadlineExceeded, match="belongs to cluster") as other:
         target.add("m9", machine.peer_url)
     assert "of another cluster" in other.value.advice
@@ -328,7 +250,7 @@ def test_a_cluster_with_an_alarm_is_not_grown(machine: Machine, target: Cluster)
     with contextlib.suppress(NoSpace):
         for number in range(1000):
             kv.put(channel, f"fill/{number}".encode(), b"x" * 4096, timeout=5)
-    _until(lambda: bool(target.status().alarms))
+    until(lambda: bool(target.status().alarms))
     with pytest.raises(PreflightFailed, match="NOSPACE") as refused:
         target.add("m9", machine.peer_url, start=machine.start)
     assert refused.value.exit_code == 2
@@ -387,7 +309,7 @@ def test_a_second_join_waits_for_the_first_and_says_for_whom(machine: Machine, t
         second = Cluster(target.access, target.endpoints, report=told, stall_seconds=1.0)
         waiter = threading.Thread(target=lambda: _ignoring(lambda: second.add("m8", "https://127.0.0.1:1")))
         waiter.start()
-        _until(lambda: any("waiting for the join of 'm9'" in message.text for message in told.messages))
+        until(lambda: any("waiting for the join of 'm9'" in message.text for message in told.messages))
         assert len(target.status().learners) == 1
         go_on.set()
         runner.join(60)

@@ -8,13 +8,16 @@ import click
 
 from quorate.cli.connection import cluster_opened, connected, connection_options
 from quorate.cli.etcd_change import add, move_leader, promote, remove, replace
+from quorate.cli.etcd_member import member
+from quorate.cli.etcd_plan import plan
+from quorate.cli.etcd_queue import adopt, unlock
+from quorate.cli.etcd_watch import watch
 from quorate.cli.output import emit, output_option
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_ETCDCTL_FORMATS = ("simple", "table", "json", "fields", "protobuf")
 
 
 @click.group(context_settings=_SETTINGS)
@@ -36,14 +39,33 @@ def members(form: str) -> None:
 
 @group.command()
 @connection_options
+@click.option("--hash", "with_hash", is_flag=True, help="Also compare the data of the voters: it scans their whole stores.")
 @output_option()
-def status(form: str) -> None:
-    """Every member: role, health, version, database size, lag; and how many may fail now."""
+def status(form: str, with_hash: bool) -> None:
+    """Every member: role, health, version, database size, lag; and how many may fail now.
+
+    Exits 1 when --hash finds members whose data differs.
+
+    \b
+    Example:
+      quorate etcd status -o json | jq .margin
+    """
     from quorate.cli.members import cluster_json, print_status
+    from quorate.errors import QuorateError
+    from quorate.etcd.detail import differ
 
     with cluster_opened() as cluster:
         view = cluster.status()
-    emit(form, cluster_json(view), lambda: print_status(view))
+        detail = cluster.detail(view, with_hash=with_hash)
+    differs = differ(detail.hashes)
+    data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
+    emit(form, data, lambda: print_status(view, detail=detail))
+    if differs:
+        raise QuorateError(
+            "members that compacted up to the same revision have different data",
+            state="nothing was changed",
+            advice="find the member that differs, replace it from the others; see etcd's guide on data corruption",
+        )
 
 
 def _observed() -> ClusterView:
@@ -99,52 +121,5 @@ def health(write: bool, form: str) -> None:
         raise click.exceptions.Exit(QuorateError.exit_code)
 
 
-for _command in (add, promote, remove, replace, move_leader):
+for _command in (add, promote, remove, replace, move_leader, plan, watch, unlock, adopt, member):
     group.add_command(_command)
-
-
-@group.group(context_settings=_SETTINGS)
-@connection_options
-def member() -> None:
-    """etcdctl's spelling, with its flags, defaults and output."""
-
-
-@member.command("list")
-@connection_options
-@click.option(
-    "-w",
-    "--write-out",
-    type=click.Choice(_ETCDCTL_FORMATS),
-    default="simple",
-    show_default=True,
-    envvar="ETCDCTL_WRITE_OUT",
-    help="Output format.",
-)
-@click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
-@click.option(
-    "--consistency",
-    type=click.Choice(["l", "s"]),
-    default="l",
-    show_default=True,
-    help="Through the quorum, or one member's copy.",
-)
-def member_list(write_out: str, as_hex: bool, consistency: str) -> None:
-    """List the members byte for byte as etcdctl does.
-
-    \b
-    Example:
-      quorate etcd member list --endpoints 127.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
-    """
-    from quorate.cli.etcdctl_format import format_member_list
-    from quorate.deadline import SystemClock
-    from quorate.etcd.observe import first_member_answer
-
-    with connected() as connection:
-        answer = first_member_answer(
-            connection.access,
-            connection.endpoints,
-            SystemClock(),
-            timeout=connection.timeout,
-            linearizable=consistency == "l",
-        )
-    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)

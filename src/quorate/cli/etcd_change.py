@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quorate.cli.connection import cluster_opened, connection_options
+from quorate.cli.joiner import new_member_options, probed, starter
+from quorate.cli.local_change import Add, Replace, local_change
 from quorate.cli.output import emit, output_option
-from quorate.errors import HostError, PreflightFailed
+from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.elsewhere import Start
+    from quorate.etcd.probe import Gap
     from quorate.etcd.track import JoinResult
 
 Command = Callable[..., Any]
@@ -38,15 +37,15 @@ def _common(command: Command) -> Command:
 
 def _new_member(command: Command) -> Command:
     for option in (
-        click.option("--peer-urls", "peer_url", required=True, metavar="URL", help="Where the other members will reach it."),
+        click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
         click.option(
-            "--env-file",
+            "--dir",
+            "folder",
             type=click.Path(path_type=Path),
-            help="Write the new process' ETCD_* variables here instead of to stderr.",
+            help="The member is one of the local cluster in this directory ('quorate local'); nothing else is needed then.",
         ),
-        click.option(
-            "--start", "start_command", metavar="CMD", help="Run this once the member is registered; it gets the variables."
-        ),
+        click.option("--peer-urls", "peer_url", metavar="URL", help="Where the other members will reach it."),
+        new_member_options,
     ):
         command = option(command)
     return command
@@ -58,12 +57,14 @@ def _new_member(command: Command) -> Command:
 @_common
 def add(
     name: str,
-    peer_url: str,
+    peer_url: str | None,
+    folder: Path | None,
     env_file: Path | None,
     start_command: str | None,
     form: str,
     timeout: float,
     dry_run: bool,
+    probe_writes: bool,
 ) -> None:
     """Add the member NAME: as a learner first, a voter once it is fully aligned.
 
@@ -71,16 +72,34 @@ def add(
     machine, or let --start do so. If it does not get ready it is taken off the member list again.
 
     \b
-    Example:
+    Examples:
       quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --env-file /etc/etcd/join.env --start 'systemctl start etcd'
+      quorate etcd add m4 --dir ./try        # on a local cluster
     """
+    if folder is not None:
+        _only_with_a_cluster(peer_url, env_file, start_command)
+        local_change(folder, Add(name), form, dry_run=dry_run)
+        return
+    url = _needed(peer_url)
     with cluster_opened() as cluster:
         cluster.stall_seconds = timeout
         if dry_run:
-            _say_add(cluster, name, peer_url, form)
+            _say_add(cluster, name, url, form)
             return
-        result = cluster.add(name, peer_url, start=_starter(peer_url, env_file, start_command))
-        _show_join(cluster, result, form)
+        with probed(cluster, probe_writes) as gap:
+            result = cluster.add(name, url, start=starter(env_file, start_command))
+        _show_join(cluster, result, form, gap())
+
+
+def _needed(peer_url: str | None) -> str:
+    if peer_url is None:
+        raise ConfigError("--peer-urls is missing: where will the other members reach it?")
+    return peer_url
+
+
+def _only_with_a_cluster(*given: object) -> None:
+    if any(value is not None for value in given):
+        raise ConfigError("--dir names a local cluster, whose members need no other option")
 
 
 @click.command()
@@ -125,21 +144,35 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
 def replace(
     old: str,
     new: str,
-    peer_url: str,
+    peer_url: str | None,
+    folder: Path | None,
     env_file: Path | None,
     start_command: str | None,
     form: str,
     timeout: float,
     dry_run: bool,
+    probe_writes: bool,
 ) -> None:
-    """Put NEW in the place of OLD: a live OLD leaves when NEW serves; a dead one is removed first."""
+    """Put NEW in the place of OLD: a live OLD leaves when NEW serves; a dead one is removed first.
+
+    \b
+    Examples:
+      quorate etcd replace node-a node-e --peer-urls https://10.0.0.5:2380 --start './start.sh'
+      quorate etcd replace m1 m5 --dir ./try -o json
+    """
+    if folder is not None:
+        _only_with_a_cluster(peer_url, env_file, start_command)
+        local_change(folder, Replace(old, new), form, dry_run=dry_run)
+        return
+    url = _needed(peer_url)
     with cluster_opened() as cluster:
         cluster.stall_seconds = timeout
         if dry_run:
-            _say_add(cluster, new, peer_url, form)
+            _say_add(cluster, new, url, form)
             return
-        result = cluster.replace(old, new, peer_url, start=_starter(peer_url, env_file, start_command))
-        _show_join(cluster, result, form)
+        with probed(cluster, probe_writes) as gap:
+            result = cluster.replace(old, new, url, start=starter(env_file, start_command))
+        _show_join(cluster, result, form, gap())
 
 
 @click.command("move-leader")
@@ -151,32 +184,6 @@ def move_leader(member: str, form: str) -> None:
     with cluster_opened() as cluster:
         leader = cluster.move_leader(member)
         _show_view(cluster, form, f"{leader.name} leads")
-
-
-def _starter(peer_url: str, env_file: Path | None, start_command: str | None) -> Start:
-    """What happens between the registration and the wait: tell the variables, and run the command if there is one."""
-
-    def start(name: str, rows: Sequence[tuple[str, str]]) -> None:
-        from quorate.etcd.elsewhere import environment_file
-        from quorate.files import write_atomic
-
-        text = environment_file(name, peer_url, rows)
-        if env_file is not None:
-            write_atomic(env_file, text.encode(), mode=0o600)
-        else:
-            click.echo(f"start the etcd of {name} with:\n{text}", err=True)
-        if start_command is not None:
-            _run(start_command, dict(line.split("=", 1) for line in text.splitlines()))
-
-    return start
-
-
-def _run(command: str, variables: dict[str, str]) -> None:
-    environment = {**os.environ, **{name: value.strip('"') for name, value in variables.items()}}
-    try:
-        subprocess.run(shlex.split(command), env=environment, check=True, stdin=subprocess.DEVNULL, stdout=2)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise HostError(f"the start command failed: {error}") from None
 
 
 def _say_add(cluster: Cluster, name: str, peer_url: str, form: str) -> None:
@@ -205,17 +212,18 @@ def _say_add(cluster: Cluster, name: str, peer_url: str, form: str) -> None:
         raise click.exceptions.Exit(PreflightFailed.exit_code)
 
 
-def _show_join(cluster: Cluster, result: JoinResult, form: str) -> None:
-    from quorate.cli.members import cluster_json, print_margin, print_members
+def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None = None) -> None:
+    from quorate.cli.members import cluster_json, gap_json, print_gap, print_margin, print_members
 
     view = cluster.status()
 
     def table() -> None:
         print_members(view)
         print_margin(view)
+        print_gap(gap)
 
     joined = {"id": f"{result.member_id:x}", "name": result.name, "timings": dict(result.timings)}
-    emit(form, {"joined": joined, **cluster_json(view)}, table)
+    emit(form, {"joined": joined, **gap_json(gap), **cluster_json(view)}, table)
 
 
 def _show_view(cluster: Cluster, form: str, text: str) -> None:

@@ -13,7 +13,9 @@ from quorate.core.ids import format_id
 from quorate.core.membership import Answer, ClusterView, Member, Silence, margin_of, quorum
 
 if TYPE_CHECKING:
+    from quorate.etcd.detail import Detail
     from quorate.etcd.health import Health
+    from quorate.etcd.probe import Gap
 
 
 def member_json(member: Member, view: ClusterView) -> dict[str, object]:
@@ -28,7 +30,7 @@ def member_json(member: Member, view: ClusterView) -> dict[str, object]:
     }
 
 
-def status_json(member: Member, view: ClusterView) -> dict[str, object]:
+def status_json(member: Member, view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
     """A member with what it says of itself, or why it says nothing."""
     reply = view.replies.get(member.id)
     base = member_json(member, view)
@@ -45,8 +47,18 @@ def status_json(member: Member, view: ClusterView) -> dict[str, object]:
         "raftIndex": reply.raft_index,
         "appliedIndex": reply.applied_index,
         "lagEntries": lag_of(view, member),
+        **_detail_json(member, detail),
         "errors": list(reply.errors),
     }
+
+
+def _detail_json(member: Member, detail: Detail | None) -> dict[str, object]:
+    """Lag in seconds (null: more than a second), and the hash of the data when it was asked for."""
+    if detail is None:
+        return {}
+    lag, found = detail.lag_seconds.get(member.id), detail.hashes.get(member.id)
+    hashed = {"hash": f"{found.value:08x}", "hashCompactRevision": found.compact_revision} if found else {}
+    return {"lagSeconds": None if lag is None else round(lag, 3), **hashed}
 
 
 def margin_json(view: ClusterView) -> dict[str, object]:
@@ -55,14 +67,14 @@ def margin_json(view: ClusterView) -> dict[str, object]:
     return {"voters": voters, "reachable": view.reachable_voters, "quorum": quorum(voters), "margin": margin_of(view)}
 
 
-def cluster_json(view: ClusterView) -> dict[str, object]:
+def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
     return {
         "clusterId": format_id(view.cluster_id),
         "linearizable": view.linearizable,
         "leader": view.leader.name if view.leader else None,
         "margin": margin_json(view),
         "alarms": [{"member": format_id(alarm.member_id), "alarm": alarm.kind} for alarm in view.alarms],
-        "members": [status_json(member, view) for member in in_order(view)],
+        "members": [status_json(member, view, detail) for member in in_order(view)],
     }
 
 
@@ -97,28 +109,59 @@ def print_members(view: ClusterView) -> None:
     print_staleness(view)
 
 
-def print_status(view: ClusterView, processes: dict[str, str] | None = None) -> None:
-    """One line a member; `processes` adds a column for members whose processes are ours."""
-    extra = ("PROCESS",) if processes is not None else ()
-    rows = [
-        (*_status_row(member, view), *((processes.get(member.name, ""),) if processes is not None else ()))
-        for member in in_order(view)
-    ]
-    print_table(("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG", *extra), rows)
+def print_status(view: ClusterView, processes: dict[str, str] | None = None, detail: Detail | None = None) -> None:
+    """One line a member; `processes` adds a column for members whose processes are ours, hashes one of them."""
+    rows = status_rows(view, detail)
+    if processes is not None:
+        rows = [(*row, processes.get(row[1], "")) for row in rows]
+    hashed = ("HASH",) if detail and detail.hashes else ()
+    print_table((*STATUS_HEADERS, *hashed, *(("PROCESS",) if processes is not None else ())), rows)
     print_margin(view)
-    for alarm in view.alarms:
-        member = view.by_id(alarm.member_id)
-        click.echo(click.style(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
+    print_alarms(view)
     print_staleness(view)
 
 
-def _status_row(member: Member, view: ClusterView) -> Sequence[str]:
+def print_alarms(view: ClusterView) -> None:
+    for alarm in view.alarms:
+        member = view.by_id(alarm.member_id)
+        click.echo(click.style(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
+
+
+STATUS_HEADERS = ("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG")
+
+
+def status_rows(view: ClusterView, detail: Detail | None = None) -> list[Sequence[str]]:
+    """The cells of a table with `STATUS_HEADERS`, and one for the hash when hashes were asked for."""
+    rows = [(member, _status_row(member, view, detail)) for member in in_order(view)]
+    if detail is None or not detail.hashes:
+        return [row for _, row in rows]
+    found = {key: f"{one.value:08x}" for key, one in detail.hashes.items() if one is not None}
+    return [(*row, found.get(member.id, "-")) for member, row in rows]
+
+
+def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Sequence[str]:
     reply = view.replies.get(member.id)
-    head = (format_id(member.id), member.name or "(unstarted)", role(member, view))
+    head = (format_id(member.id), member.name or "(unstarted)", role(member, view), health_words(member, view))
     if not isinstance(reply, Answer):
-        return (*head, f"no answer: {reply.reason}" if isinstance(reply, Silence) else "not asked", "", "", "")
-    health = "; ".join(reply.errors) or "healthy"
-    return (*head, health, reply.version, size(reply.db_size), str(lag_of(view, member)))
+        return (*head, "", "", "")
+    database = f"{size(reply.db_size)} of {size(reply.db_quota)}" if reply.db_quota else size(reply.db_size)
+    return (*head, reply.version, database, _lag(lag_of(view, member), member, detail))
+
+
+def health_words(member: Member, view: ClusterView) -> str:
+    """healthy, what it complains of itself, or why it does not answer."""
+    reply = view.replies.get(member.id)
+    if isinstance(reply, Answer):
+        return "; ".join(reply.errors) or "healthy"
+    return f"no answer: {reply.reason}" if isinstance(reply, Silence) else "not asked"
+
+
+def _lag(entries: int, member: Member, detail: Detail | None) -> str:
+    """Entries behind, and for how long: 3 (0.2 s); over a second it is said so."""
+    if not entries or detail is None or member.id not in detail.lag_seconds:
+        return str(entries)
+    seconds = detail.lag_seconds[member.id]
+    return f"{entries} ({'over 1 s' if seconds is None else f'{seconds:.1f} s'})"
 
 
 def print_margin(view: ClusterView) -> None:
@@ -129,6 +172,16 @@ def print_margin(view: ClusterView) -> None:
     else:
         verdict = f"{left} more may fail"
     click.echo(f"{counts}: {verdict}")
+
+
+def gap_json(gap: Gap | None) -> dict[str, object]:
+    """What a writer beside the change saw; nothing when there was none."""
+    return {} if gap is None else {"writer": {"writes": gap.writes, "longestGapSeconds": gap.longest}}
+
+
+def print_gap(gap: Gap | None) -> None:
+    if gap is not None:
+        click.echo(f"{gap.writes} writes meanwhile, the longest time without one was {gap.longest:.2f} s")
 
 
 def print_staleness(view: ClusterView) -> None:

@@ -56,3 +56,7 @@ def size(count: int) -> str:
 
 def stderr_is_terminal() -> bool:
     return sys.stderr.isatty()
+
+
+def stdout_is_terminal() -> bool:
+    return sys.stdout.isatty()

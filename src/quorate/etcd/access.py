@@ -23,6 +23,10 @@ class Access:
         self._channels: dict[Endpoint, Channel] = {}
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
 
+    def again(self) -> Access:
+        """Another one with the same TLS and login, for a thread of its own."""
+        return Access(self.tls, self._login)
+
     def channel(self, endpoint: Endpoint) -> Channel:
         if endpoint not in self._channels:
             self._channels[endpoint] = Channel(endpoint, self.tls, self._login)

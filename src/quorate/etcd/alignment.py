@@ -15,6 +15,9 @@ from quorate.etcd.channel import Channel
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.observe import MemberList, endpoint_of, member_list
 
+RECORDS = b"/quorate/align/"
+"""Where the writes of proofs go: keys of our own that nobody else has a reason to watch."""
+
 ROUND_SECONDS = 1.0
 """How long one write may take to be seen applied on the learner."""
 
@@ -32,8 +35,8 @@ class Candidate:
 
 
 def record_key(member_id: int) -> bytes:
-    """Where the writes of a proof go: a key of our own that nobody else has a reason to watch."""
-    return f"/quorate/align/{member_id:x}".encode()
+    """The key that a proof about this member writes."""
+    return RECORDS + f"{member_id:x}".encode()
 
 
 def prove(candidate: Candidate, clock: Clock) -> Proof | None:

@@ -27,8 +27,8 @@ from quorate.etcd.kv import KeyValue
 from quorate.etcd.observe import member_list
 from quorate.report import Notice, Report
 
-_SEATS = b"/quorate/seat/"
-_RECORDS = b"/quorate/joins/"
+SEATS = b"/quorate/seat/"
+RECORDS = b"/quorate/joins/"
 _TTL_SECONDS = 10
 _RPC_SECONDS = 5.0
 _POLL_SECONDS = 0.2
@@ -55,7 +55,7 @@ class Claim:
 
 
 def record_key(peer_url: str) -> bytes:
-    return _RECORDS + hashlib.sha256(peer_url.encode()).hexdigest()[:16].encode()
+    return RECORDS + hashlib.sha256(peer_url.encode()).hexdigest()[:16].encode()
 
 
 @contextmanager
@@ -90,12 +90,12 @@ def claimed(channel: Channel, bid: Bid, clock: SystemClock, report: Report) -> I
 def _take_place(channel: Channel, bid: Bid) -> int:
     """Stand at the end of the queue; returns the lease that holds the place."""
     granted = lease.grant(channel, _TTL_SECONDS, timeout=_RPC_SECONDS)
-    kv.put(channel, _seat_key(bid), _describe(bid), timeout=_RPC_SECONDS, lease=granted)
+    kv.put(channel, _seat_key(bid), describe(bid), timeout=_RPC_SECONDS, lease=granted)
     return granted
 
 
 def _seat_key(bid: Bid) -> bytes:
-    return _SEATS + bid.run.encode()
+    return SEATS + bid.run.encode()
 
 
 def _forget_if_absent(channel: Channel, bid: Bid) -> None:
@@ -124,7 +124,7 @@ def _wait_for_seat(channel: Channel, bid: Bid, clock: SystemClock, report: Repor
     """Stand in the queue until every older bid is gone."""
     told = b""
     while True:
-        queue = sorted(kv.get_prefix(channel, _SEATS, timeout=_RPC_SECONDS), key=lambda row: row.create_revision)
+        queue = sorted(kv.get_prefix(channel, SEATS, timeout=_RPC_SECONDS), key=lambda row: row.create_revision)
         if _seat_key(bid) not in [row.key for row in queue]:
             raise LeaseNotFound("the place in the queue was lost", endpoint=str(channel.endpoint))
         first = queue[0]
@@ -143,16 +143,17 @@ def _take_up(channel: Channel, bid: Bid, report: Report) -> bool:
     A record of another cluster id is void: a restored snapshot revives records of its past.
     """
     found = kv.get(channel, record_key(bid.peer_url), timeout=_RPC_SECONDS)
-    fields = _fields(found) if found else {}
+    fields = fields_of(found) if found else {}
     began_here = fields.get("clusterId") == format_id(bid.cluster_id) and fields.get("peerURL") == bid.peer_url
     if began_here and bid.registered and found is not None:
         report(Notice(f"taking up the join that {_who(found)} began"))
     if began_here or not bid.registered:
-        kv.put(channel, record_key(bid.peer_url), _describe(bid), timeout=_RPC_SECONDS)
+        kv.put(channel, record_key(bid.peer_url), describe(bid), timeout=_RPC_SECONDS)
     return began_here and bid.registered
 
 
-def _describe(bid: Bid) -> bytes:
+def describe(bid: Bid) -> bytes:
+    """The value of a place in the queue and of a record."""
     fields = {
         "run": bid.run,
         "name": bid.name,
@@ -164,7 +165,7 @@ def _describe(bid: Bid) -> bytes:
     return json.dumps(fields).encode()
 
 
-def _fields(row: KeyValue) -> dict[str, Any]:
+def fields_of(row: KeyValue) -> dict[str, Any]:
     """What a record says; anybody may have written there, so nonsense is nothing."""
     try:
         fields = json.loads(row.value)
@@ -174,5 +175,5 @@ def _fields(row: KeyValue) -> dict[str, Any]:
 
 
 def _who(row: KeyValue) -> str:
-    fields = _fields(row)
+    fields = fields_of(row)
     return f"the join of {fields.get('name', '?')!r} from {fields.get('host', '?')} (pid {fields.get('pid', '?')})"

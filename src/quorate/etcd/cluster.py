@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
-from quorate.core.actions import MoveLeader, Remove
+from quorate.core.actions import AddLearner, Done, MoveLeader, Refuse, Remove
+from quorate.core.decide_converge import Converge, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
 from quorate.core.decide_remove import Leave
 from quorate.core.ids import normalise_url
 from quorate.core.invariants import Limits, Step
@@ -27,16 +28,24 @@ from quorate.etcd.access import Access
 from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
 from quorate.etcd.claim import Bid, claimed
+from quorate.etcd.detail import Detail, hashes, lag_seconds
 from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.health import Health, check_health
 from quorate.etcd.join import Join, do_nothing
 from quorate.etcd.leave import Removal
+from quorate.etcd.leftovers import Leftover, drop_old_proofs, free
+from quorate.etcd.leftovers import adopt as adopt_learner
+from quorate.etcd.leftovers import find as find_leftovers
 from quorate.etcd.observe import Patience, endpoint_of, observe
+from quorate.etcd.probe import WriteProbe
+from quorate.etcd.register import Registration
 from quorate.etcd.runtime import JoinSpec
 from quorate.etcd.track import JoinResult, Settings
 from quorate.report import Notice, Report, silent
+
+_MOST_STEPS = 64
 
 
 def no_note(_kind: str, _fields: dict[str, object]) -> None:
@@ -73,6 +82,17 @@ class Cluster:
             return replace(view, warnings=(*view.warnings, f"alarms are not known: {error.text}"))
         return replace(view, alarms=alarms)
 
+    def detail(self, view: ClusterView, *, with_hash: bool = False) -> Detail:
+        """A closer look at what `status` showed: lag in seconds, and with `with_hash` the hash of each voter's keys, which
+        scans their whole stores."""
+        lags = lag_seconds(self.access, view, self.clock)
+        return Detail(lags, hashes(self.access, view, timeout=max(self.timeout, 30.0)) if with_hash else {})
+
+    def probe(self) -> WriteProbe:
+        """A writer for its `with`, to measure how long the cluster takes no writes."""
+        members = [where for member in self.status().voters if (where := endpoint_of(member))]
+        return WriteProbe(self.access.again(), members or self.endpoints, SystemClock())
+
     def health(self, *, write: bool = False) -> list[Health]:
         """Whether every member reads through the quorum, and with `write` also writes."""
         return check_health(self.access, self.status(), self.clock, timeout=self.timeout, write=write)
@@ -108,6 +128,72 @@ class Cluster:
                 state="nothing was changed",
                 advice="; ".join(finding.advice for finding in errors if finding.advice),
             )
+
+    def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
+        """Add `name` to the member list as a learner and leave the rest to the caller; returns it with that list.
+
+        Nobody is recorded as its owner: a later `add` of it uses it, and takes it back only after `adopt`.
+        """
+        urls = tuple(map(normalise_url, peer_urls))
+        if not urls:
+            raise ConfigError("a member needs a peer URL")
+        for url in urls:
+            self._check_before_add(self.status(), url)
+        run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
+        return run.run(AddLearner(name, urls))
+
+    def leftovers(self) -> list[Leftover]:
+        """The joins that wait, that are at work, and that were cut off."""
+        view = self.status()
+        return find_leftovers(self._leader_channel(view), view, timeout=self.timeout)
+
+    def unlock(self, which: str) -> list[Leftover]:
+        """Free the places and records of the joins whose run, member name or peer URL is `which`; returns them.
+
+        The member list stays as it is. Raises `ConfigError` when there is none.
+        """
+        found = [row for row in self.leftovers() if which in (row.run, row.name, row.peer_url)]
+        if not found:
+            raise ConfigError(f"no join named {which!r} holds anything", state="nothing was changed")
+        view = self.status()
+        channel = self._leader_channel(view)
+        for row in found:
+            free(channel, row, timeout=self.timeout)
+        drop_old_proofs(channel, view, timeout=self.timeout)
+        return found
+
+    def adopt(self, which: str, name: str) -> Member:
+        """Make the learner `which` one that `add(name, …)` owns: it finishes the join, or takes it back."""
+        view = self.status()
+        member = pick(view, which)
+        if member.name and member.name != name:
+            raise ConfigError(f"that learner has started as {member.name}", state="nothing was changed")
+        bid = Bid(secrets.token_hex(8), name, member.peer_urls[0], view.cluster_id, registered=True)
+        adopt_learner(self._leader_channel(view), member, bid, timeout=self.timeout)
+        return member
+
+    def converge(
+        self, wanted: Sequence[Wanted], *, start: Start = nothing_to_start, accept_reduced_tolerance: bool = False
+    ) -> list[NextStep]:
+        """Turn the members there are into `wanted`, one safe step at a time; returns the steps taken.
+
+        Raises `Refused` where no safe step is left, and what `add` and `remove` raise. Running it again continues.
+        """
+        goal = Converge(tuple(wanted), accept_reduced_tolerance)
+        taken: list[NextStep] = []
+        while len(taken) < _MOST_STEPS:
+            match decide_converge(self.status(), goal):
+                case Done():
+                    return taken
+                case Refuse(why=why, advice=advice):
+                    raise Refused(why, state=f"{len(taken)} steps were taken before", advice=advice)
+                case JoinNext(member=row) as step:
+                    self.add(row.name, row.peer_url, start=start)
+                    taken.append(step)
+                case RemoveNext(member=member) as step:
+                    self.remove(f"{member.id:x}", accept_reduced_tolerance=accept_reduced_tolerance)
+                    taken.append(step)
+        raise Refused(f"{_MOST_STEPS} steps did not lead there: somebody else changes the members too")
 
     def promote(self, which: str) -> JoinResult | None:
         """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
@@ -170,7 +256,8 @@ class Cluster:
             self.remove(old)
         joined = self.add(name, peer_url, start=start)
         if alive:
-            self.remove(old)
+            # Named as replaced: with the new one there, its removal leaves as many to fail as before.
+            self.remove(old, accept_reduced_tolerance=True)
         return joined
 
     def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:

@@ -39,6 +39,11 @@ def get_prefix(channel: Channel, prefix: bytes, *, timeout: float) -> list[KeyVa
     return [_key_value(row) for row in channel.call(rpc.RANGE, request, timeout).kvs]
 
 
+def revision(channel: Channel, *, timeout: float) -> int:
+    """The store's revision, read through the quorum."""
+    return channel.call(rpc.RANGE, wire.RangeRequest(key=b"\0", count_only=True), timeout).header.revision
+
+
 def put(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> Written:
     header = channel.call(rpc.PUT, wire.PutRequest(key=key, value=value, lease=lease), timeout).header
     return Written(header.revision, header.raft_term)

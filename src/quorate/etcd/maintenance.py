@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.core.membership import Alarm, Answer
@@ -55,10 +56,20 @@ def disarm_no_space(channel: Channel, member_id: int, *, timeout: float) -> None
     )
 
 
-def hash_kv(channel: Channel, *, timeout: float, revision: int = 0) -> int:
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """A hash of all keys between the compacted revision and the one asked for; it says something only beside another one
+    that was compacted up to the same revision."""
+
+    value: int
+    compact_revision: int
+
+
+def hash_kv(channel: Channel, *, timeout: float, revision: int = 0) -> Hash:
     """The hash of all keys up to `revision` (0: the latest). It scans the whole store under a lock: ask for it only when
     told to, and never on the leader."""
-    return channel.call(rpc.HASH_KV, wire.HashKVRequest(revision=revision), timeout).hash
+    answer = channel.call(rpc.HASH_KV, wire.HashKVRequest(revision=revision), timeout)
+    return Hash(answer.hash, answer.compact_revision)
 
 
 def move_leader(channel: Channel, target_id: int, *, timeout: float) -> None:

@@ -75,6 +75,27 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
         return _grown(home, names, etcd, started, view)
 
 
+def replace_member(home: Home, old: str, new: str | None, etcd: str | None = None) -> Grown:
+    """Put `new` in the place of `old`: a live one leaves when the new one serves; a dead one is removed first, for it
+    counts against the quorum. Running it again continues: an `old` that is gone already is not looked for."""
+    present = any(member.name == old for member in home.load().members)
+    alive = present and home.runtime().identity(old) is not None
+    if not present and new is None:
+        home.load().member(old)
+    if present and not alive:
+        leave(home, old)
+    grown = _join_once(home, new, etcd)
+    # Named as replaced: with the new one there, its removal leaves as many to fail as before.
+    return replace(grown, view=leave(home, old, accept_reduced_tolerance=True)) if alive else grown
+
+
+def _join_once(home: Home, name: str | None, etcd: str | None) -> Grown:
+    """As `join`; a member of that name which an earlier run joined is left as it is."""
+    if any(member.name == name and member.phase == "member" for member in home.load().members):
+        return Grown((), (), wait_for_quorum(home))
+    return join(home, name, etcd)
+
+
 def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> Grown:
     joined = tuple(grow_by(home, names, etcd))
     return Grown(joined, started, wait_for_quorum(home) if joined else view)

@@ -16,6 +16,7 @@ from quorate.etcd.access import Access
 from quorate.etcd.change import Note
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.observe import Patience, observe
+from quorate.etcd.probe import WriteProbe
 from quorate.files import make_folder
 from quorate.host import etcd_binary, lock
 from quorate.host.etcd_binary import EtcdBinary
@@ -86,6 +87,10 @@ class Home:
             self.report(Notice(warning, "warning"))
         self._warned.update(found.warnings)
         return found
+
+    def probe(self) -> WriteProbe:
+        """A writer for its `with`, to measure how long the cluster takes no writes."""
+        return WriteProbe(self.access(), self.seeds(), SystemClock())
 
     @contextmanager
     def locked(self, command: str) -> Iterator[None]:

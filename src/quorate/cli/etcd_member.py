@@ -1,0 +1,177 @@
+"""`quorate etcd member …`: etcdctl's spelling, flags, defaults and output, on the engine that keeps the quorum safe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.connection import Connection, cluster_opened, connected, connection_options
+from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.core.membership import ClusterView
+    from quorate.etcd.wire_pb2 import MembersResponse
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_FORMATS = ("simple", "table", "json", "fields", "protobuf")
+_write_out = click.option(
+    "-w",
+    "--write-out",
+    type=click.Choice(_FORMATS),
+    default="simple",
+    show_default=True,
+    envvar="ETCDCTL_WRITE_OUT",
+    help="Output format.",
+)
+_hex = click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
+
+
+@click.group(context_settings=_SETTINGS)
+@connection_options
+def member() -> None:
+    """etcdctl's spelling, with its flags, defaults and output."""
+
+
+@member.command("list")
+@connection_options
+@_write_out
+@_hex
+@click.option(
+    "--consistency",
+    type=click.Choice(["l", "s"]),
+    default="l",
+    show_default=True,
+    help="Through the quorum, or one member's copy.",
+)
+def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
+    """List the members byte for byte as etcdctl does.
+
+    \b
+    Example:
+      quorate etcd member list --endpoints 127.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
+    """
+    from quorate.cli.etcdctl_format import format_member_list
+
+    with connected() as connection:
+        answer = _answer(connection, linearizable=consistency == "l")
+    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)
+
+
+@member.command("add")
+@click.argument("name")
+@connection_options
+@click.option("--peer-urls", required=True, metavar="URL[,URL]", help="Where the other members will reach it.")
+@click.option("--learner/--no-learner", help="Accepted; a new member is always a learner first.")
+@_write_out
+@_hex
+def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) -> None:
+    """Register NAME as a learner and print what its etcd needs to know; it is neither waited for nor promoted.
+
+    'quorate etcd add' does all of it.
+
+    \b
+    Example:
+      quorate etcd member add node-d --peer-urls=https://10.0.0.4:2380 --learner
+    """
+    _only(write_out, "simple", "json", "fields", "protobuf")
+    with cluster_opened() as cluster:
+        added, view = cluster.register(name, peer_urls.split(","))
+    if not learner:
+        advice = f"quorate etcd member promote {added.id:x}"
+        click.echo(f"it was added as a learner, without a vote; once its etcd runs: {advice}", err=True)
+    if write_out != "simple":
+        _echo_list(write_out, as_hex=as_hex)
+        return
+    click.echo(f"Member {added.id:16x} added as learner to cluster {view.cluster_id:16x}\n")
+    click.echo(_variables(name, added.id, view), nl=False)
+
+
+def _variables(name: str, member_id: int, view: ClusterView) -> str:
+    """etcdctl's lines: members in the order of their ids, those without a name as `=URL`."""
+    rows = sorted(view.members, key=lambda row: row.id)
+    pairs = [(name if row.id == member_id else row.name, url) for row in rows for url in row.peer_urls]
+    own = next(row for row in rows if row.id == member_id)
+    values = {
+        "ETCD_NAME": name,
+        "ETCD_INITIAL_CLUSTER": ",".join(f"{row}={url}" for row, url in pairs),
+        "ETCD_INITIAL_ADVERTISE_PEER_URLS": ",".join(own.peer_urls),
+        "ETCD_INITIAL_CLUSTER_STATE": "existing",
+    }
+    return "".join(f'{key}="{value}"\n' for key, value in values.items())
+
+
+@member.command("promote")
+@click.argument("member_id", metavar="ID")
+@connection_options
+@_write_out
+@_hex
+def promote(member_id: str, write_out: str, as_hex: bool) -> None:
+    """Give the learner ID (hex) its vote, once it answers and has applied what was just written.
+
+    Where etcdctl fails while the learner lags, this waits, up to 60 s without progress.
+
+    \b
+    Example:
+      quorate etcd member promote 8e9e05c52164694d
+    """
+    from quorate.core.ids import parse_id
+
+    with cluster_opened() as cluster:
+        found = cluster.member(f"{parse_id(member_id):x}")
+        if cluster.promote(f"{found.id:x}") is None:
+            click.echo("it is a voter already: nothing was changed", err=True)
+        view = cluster.status()
+    _done(f"Member {found.id:16x} promoted in cluster {view.cluster_id:16x}", write_out, as_hex=as_hex)
+
+
+@member.command("remove")
+@click.argument("member_id", metavar="ID")
+@connection_options
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@_write_out
+@_hex
+def remove(member_id: str, write_out: str, as_hex: bool, accept_reduced_tolerance: bool) -> None:
+    """Remove the member ID (hex); refused when that could cost the quorum, where etcdctl goes on.
+
+    \b
+    Example:
+      quorate etcd member remove 8e9e05c52164694d
+    """
+    from quorate.core.ids import parse_id
+
+    with cluster_opened() as cluster:
+        gone = cluster.remove(f"{parse_id(member_id):x}", accept_reduced_tolerance=accept_reduced_tolerance)
+        view = cluster.status()
+    _done(f"Member {gone.id:16x} removed from cluster {view.cluster_id:16x}", write_out, as_hex=as_hex)
+
+
+def _done(text: str, write_out: str, *, as_hex: bool) -> None:
+    _only(write_out, "simple", "json", "fields", "protobuf")
+    if write_out == "simple":
+        click.echo(text)
+    else:
+        _echo_list(write_out, as_hex=as_hex)
+
+
+def _only(write_out: str, *supported: str) -> None:
+    """etcdctl prints no table for a change either."""
+    if write_out not in supported:
+        raise ConfigError(f"-w {write_out} is not supported here", advice=f"one of: {', '.join(supported)}")
+
+
+def _echo_list(write_out: str, *, as_hex: bool) -> None:
+    from quorate.cli.etcdctl_format import format_member_list
+
+    with connected() as connection:
+        answer = _answer(connection, linearizable=True)
+    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)
+
+
+def _answer(connection: Connection, *, linearizable: bool) -> MembersResponse:
+    from quorate.deadline import SystemClock
+    from quorate.etcd.observe import first_member_answer
+
+    return first_member_answer(
+        connection.access, connection.endpoints, SystemClock(), timeout=connection.timeout, linearizable=linearizable
+    )

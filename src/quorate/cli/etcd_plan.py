@@ -1,0 +1,159 @@
+"""`quorate etcd plan`: from the members there are to the members wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.connection import cluster_opened, connection_options
+from quorate.cli.joiner import new_member_options, starter
+from quorate.cli.output import emit, output_option, print_table
+from quorate.errors import ConfigError, Refused
+
+if TYPE_CHECKING:
+    from quorate.core.decide_converge import Choice, NextStep, Wanted
+    from quorate.core.membership import ClusterView
+
+_MOST_BYTES = 1 << 20
+
+
+@click.command()
+@click.option(
+    "--want",
+    "want",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="YAML or JSON: members, each with a name and a peerURL. The output of 'etcd members -o yaml' is one.",
+)
+@click.option("--apply", "apply_it", is_flag=True, help="Carry the plan out, one safe step at a time.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan, as without --apply.")
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after.")
+@new_member_options
+@connection_options
+@output_option()
+def plan(
+    want: Path,
+    env_file: Path | None,
+    start_command: str | None,
+    form: str,
+    timeout: float,
+    apply_it: bool,
+    dry_run: bool,
+    accept_reduced_tolerance: bool,
+) -> None:
+    """Show the safe steps from the members there are to those of a file, or take them.
+
+    Dead members that are not wanted go first, then joins and removals take turns so that no step lowers how many members
+    may fail. Every step is decided anew from what is there, so the same command continues what was cut off.
+
+    \b
+    Examples:
+      quorate etcd members -o yaml > want.yaml      # edit it, then
+      quorate etcd plan --want want.yaml
+      quorate etcd plan --want want.yaml --apply --start './start-member.sh'
+    """
+    wanted = read_wanted(want)
+    if apply_it and not dry_run:
+        with cluster_opened() as cluster:
+            cluster.stall_seconds = timeout
+            taken = cluster.converge(
+                wanted, start=starter(env_file, start_command), accept_reduced_tolerance=accept_reduced_tolerance
+            )
+            _show_taken(cluster.status(), taken, form)
+        return
+    from quorate.core.decide_converge import Converge, steps
+
+    with cluster_opened() as cluster:
+        view = cluster.status()
+    _show_plan(view, list(steps(view, Converge(tuple(wanted), accept_reduced_tolerance))), form)
+
+
+def read_wanted(path: Path) -> list[Wanted]:
+    """The members of a file; raises `ConfigError` naming what is wrong with it."""
+    import yaml
+
+    from quorate.core.decide_converge import Wanted
+    from quorate.core.ids import normalise_url
+
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path} is larger than a list of members can be")
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is neither YAML nor JSON: {str(error).splitlines()[0]}") from None
+    rows = content.get("members") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
+    wanted = [Wanted(*_name_and_url(row, f"{path}: members[{number}]")) for number, row in enumerate(rows)]
+    wanted = [Wanted(row.name, normalise_url(row.peer_url)) for row in wanted]
+    for kind, values in (("name", [row.name for row in wanted]), ("peerURL", [row.peer_url for row in wanted])):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{path} has the {kind} {twice} twice")
+    return wanted
+
+
+def _name_and_url(row: Any, where: str) -> tuple[str, str]:
+    if not isinstance(row, dict):
+        raise ConfigError(f"{where} is not a member: it needs a name and a peerURL")
+    name, url, urls = row.get("name"), row.get("peerURL"), row.get("peerURLs")
+    if url is None and isinstance(urls, list) and len(urls) == 1:
+        url = urls[0]
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{where} has no name")
+    if not isinstance(url, str):
+        raise ConfigError(f"{where} ({name}) has no peerURL, or several")
+    return name, url
+
+
+def _words(step: NextStep) -> str:
+    from quorate.core.decide_converge import JoinNext
+
+    if isinstance(step, JoinNext):
+        return f"join {step.member.name} at {step.member.peer_url}, as a learner first"
+    return f"remove {step.member.name or 'an unstarted member'} ({step.member.id:x}): {step.why}"
+
+
+def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
+    """The steps with what is left to fail after each; ends with exit code 4 when they lead into a refusal."""
+    from quorate.core.actions import Done, Refuse
+    from quorate.core.decide_converge import after, margin_after
+
+    rows: list[dict[str, object]] = []
+    for number, choice in enumerate(choices, 1):
+        if isinstance(choice, Done | Refuse):
+            break
+        voters, quorum, margin = margin_after(view, choice)
+        rows.append({"step": number, "do": _words(choice), "voters": voters, "quorum": quorum, "margin": margin})
+        view = after(view, choice)
+    refusal = choices[-1] if isinstance(choices[-1], Refuse) else None
+
+    def table() -> None:
+        if rows:
+            print_table(
+                ("STEP", "WHAT", "VOTERS", "QUORUM", "MAY FAIL"),
+                [tuple(str(row[key]) for key in ("step", "do", "voters", "quorum", "margin")) for row in rows],
+            )
+        elif refusal is None:
+            click.echo("nothing to do: the members are as wanted")
+
+    emit(form, {"steps": rows, "refused": refusal.why if refusal else None}, table)
+    if refusal is not None:
+        raise Refused(refusal.why, state="nothing was changed", advice=refusal.advice)
+
+
+def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:
+    from quorate.cli.members import cluster_json, print_margin, print_members
+
+    def table() -> None:
+        for number, step in enumerate(taken, 1):
+            click.echo(f"{number}. {_words(step)}")
+        print_members(view)
+        print_margin(view)
+
+    emit(form, {"steps": [_words(step) for step in taken], **cluster_json(view)}, table)

@@ -1,0 +1,98 @@
+"""`quorate etcd unlock|adopt`: what runs hold in a cluster, and what dead ones left there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.connection import cluster_opened, connection_options
+from quorate.cli.output import emit, output_option, print_table
+
+if TYPE_CHECKING:
+    from quorate.etcd.leftovers import Leftover
+
+
+@click.command()
+@click.argument("which", required=False)
+@click.option("--dry-run", is_flag=True, help="Show what would be freed; change nothing.")
+@connection_options
+@output_option()
+def unlock(which: str | None, form: str, dry_run: bool) -> None:
+    """Show the joins that wait, work or were cut off; free those of WHICH (a member name, a run, or a peer URL).
+
+    Freeing gives its place in the queue to the next and forgets its record. The member list stays as it is.
+
+    \b
+    Examples:
+      quorate etcd unlock
+      quorate etcd unlock node-d
+    """
+    with cluster_opened() as cluster:
+        if which is None or dry_run:
+            found = [row for row in cluster.leftovers() if which in (None, row.run, row.name, row.peer_url)]
+        else:
+            found = cluster.unlock(which)
+    freed = which is not None and not dry_run
+
+    def table() -> None:
+        if not found:
+            click.echo("no join holds or left anything")
+            return
+        print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
+        if freed:
+            click.echo("freed: their places in the queue and their records")
+
+    emit(form, {"freed": freed, "joins": [_json(one) for one in found]}, table)
+
+
+def _row(one: Leftover) -> tuple[str, ...]:
+    state = "cut off" if one.place is None else "at work" if one.place == 1 else f"waits, number {one.place}"
+    return (one.name, one.peer_url, state, _listed(one), f"{one.host} (pid {one.pid})", one.run)
+
+
+def _listed(one: Leftover) -> str:
+    if one.member is None:
+        return "no member"
+    return f"{'learner' if one.member.is_learner else 'voter'} {one.member.id:x}"
+
+
+def _json(one: Leftover) -> dict[str, object]:
+    return {
+        "run": one.run,
+        "name": one.name,
+        "peerURL": one.peer_url,
+        "host": one.host,
+        "pid": one.pid,
+        "place": one.place,
+        "secondsLeft": one.seconds,
+        "member": f"{one.member.id:x}" if one.member else None,
+        "isLearner": one.member.is_learner if one.member else None,
+    }
+
+
+@click.command()
+@click.argument("member")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what would be adopted; change nothing.")
+@connection_options
+@output_option()
+def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
+    """Take over the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left, as NAME.
+
+    From then on 'quorate etcd add NAME' finishes its join, or takes it back when that fails.
+
+    \b
+    Example:
+      quorate etcd adopt 8e9e05c52164694d node-d
+    """
+    with cluster_opened() as cluster:
+        found = cluster.member(member) if dry_run else cluster.adopt(member, name)
+    url = found.peer_urls[0]
+    then = f"quorate etcd add {name} --peer-urls {url}"
+    done = "would adopt" if dry_run else "adopted"
+    emit(
+        form,
+        {"adopted": not dry_run, "id": f"{found.id:x}", "name": name, "peerURL": url, "next": then},
+        lambda: click.echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}"),
+    )

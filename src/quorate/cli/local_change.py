@@ -1,0 +1,79 @@
+"""`quorate etcd add|replace --dir`: the same verbs on a local cluster, whose new member needs nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from quorate.cli.local import opened
+from quorate.cli.output import emit
+
+if TYPE_CHECKING:
+    from quorate.etcd.probe import Gap
+    from quorate.local.cluster import Grown
+    from quorate.local.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    old: str
+    new: str
+
+
+Change: TypeAlias = Add | Replace
+
+
+def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> None:
+    """Carry out the change with a writer beside it, and show what came of it."""
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        if dry_run:
+            _say(home, change, form)
+            return
+        with home.probe() as probe:
+            match change:
+                case Add(name=name):
+                    grown = cluster.join(home, name)
+                case Replace(old=old, new=new):
+                    grown = cluster.replace_member(home, old, new)
+    _show(grown, form, probe.gap)
+
+
+def _say(home: Home, change: Change, form: str) -> None:
+    from quorate.cli.members import cluster_json, print_margin
+
+    view = home.look()
+    match change:
+        case Add(name=name):
+            text = f"would add {name} as a learner, promote it once aligned, and verify it"
+        case Replace(old=old, new=new):
+            home.load().member(old)
+            text = f"would add {new} as a learner, promote it, move leadership away from {old}, and remove {old}"
+
+    def table() -> None:
+        click.echo(text)
+        print_margin(view)
+
+    emit(form, {"would": text, **cluster_json(view)}, table)
+
+
+def _show(grown: Grown, form: str, gap: Gap) -> None:
+    from quorate.cli.members import cluster_json, gap_json, print_gap, print_margin, print_members
+
+    joined = [{"name": result.name, "id": f"{result.member_id:x}", "timings": dict(result.timings)} for result in grown.joined]
+
+    def table() -> None:
+        print_members(grown.view)
+        print_margin(grown.view)
+        print_gap(gap)
+
+    emit(form, {"joined": joined, **gap_json(gap), **cluster_json(grown.view)}, table)

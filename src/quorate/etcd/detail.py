@@ -1,0 +1,88 @@
+"""What a closer look at a cluster tells beside one round of statuses: lag in seconds, and whether the data is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from quorate.core.decide import lag_of
+from quorate.core.membership import Answer, ClusterView, Member
+from quorate.deadline import Clock, Deadline
+from quorate.etcd import kv, maintenance
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.maintenance import Hash
+from quorate.etcd.observe import endpoint_of
+
+_POLL_SECONDS = 0.01
+_MOST_LAG_SECONDS = 1.0
+_SMALL_BYTES = 64 << 20
+"""Below this a hash takes milliseconds, on a leader too; above it the leader is spared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """`lag_seconds`: how long each member took from the look on to apply what the leader had committed by then; None when
+    that was more than a second. `hashes`: of the keys at one revision, None where it was not to be had."""
+
+    lag_seconds: Mapping[int, float | None] = field(default_factory=dict[int, "float | None"])
+    hashes: Mapping[int, Hash | None] = field(default_factory=dict[int, "Hash | None"])
+
+
+def lag_seconds(access: Access, view: ClusterView, clock: Clock) -> dict[int, float | None]:
+    """Seconds of lag of every member that answers; measured only for those that lag in entries."""
+    leader = view.answer(view.leader.id) if view.leader else None
+    if leader is None:
+        return {}
+    answering = [member for member in view.members if view.answer(member.id)]
+    asked = {
+        member.id: access.ask_all(partial(_until_applied, index=leader.raft_index, since=view.taken_at, clock=clock), [where])[
+            0
+        ]
+        for member in answering
+        if lag_of(view, member) and (where := endpoint_of(member))
+    }
+    return {member.id: asked[member.id].result() if member.id in asked else 0.0 for member in answering}
+
+
+def _until_applied(channel: Channel, *, index: int, since: float, clock: Clock) -> float | None:
+    deadline = Deadline(clock, _MOST_LAG_SECONDS, "the member applies what was committed")
+    while not deadline.expired:
+        try:
+            if maintenance.status(channel, timeout=_MOST_LAG_SECONDS).applied_index >= index:
+                return clock.now() - since
+        except EtcdError:
+            return None
+        clock.sleep(_POLL_SECONDS)
+    return None
+
+
+def hashes(access: Access, view: ClusterView, *, timeout: float) -> dict[int, Hash | None]:
+    """The hash of all keys on each voter at one revision; a large store is not scanned on the leader."""
+    voters = [voter for voter in view.voters if (answer := view.answer(voter.id)) and not _spared(voter, answer, view)]
+    places = [(voter, where) for voter in voters if (where := endpoint_of(voter))]
+    if not places:
+        return {}
+    revision = kv.revision(access.channel(places[0][1]), timeout=timeout)
+    ask = partial(_hash_or_none, revision=revision, timeout=timeout)
+    asked = access.ask_all(ask, [where for _, where in places])
+    return {voter.id: future.result() for (voter, _), future in zip(places, asked, strict=True)}
+
+
+def _spared(voter: Member, answer: Answer, view: ClusterView) -> bool:
+    return view.leader is not None and voter.id == view.leader.id and answer.db_size > _SMALL_BYTES
+
+
+def _hash_or_none(channel: Channel, *, revision: int, timeout: float) -> Hash | None:
+    try:
+        return maintenance.hash_kv(channel, timeout=timeout, revision=revision)
+    except EtcdError:
+        return None
+
+
+def differ(found: Mapping[int, Hash | None]) -> bool:
+    """Whether two members that compacted up to the same revision have different data."""
+    known = [one for one in found.values() if one is not None]
+    return any(one.value != other.value for one in known for other in known if one.compact_revision == other.compact_revision)

@@ -1,0 +1,61 @@
+"""Registering a learner and nothing more, as `etcdctl member add --learner` does, by the engine's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quorate.core.actions import AddLearner
+from quorate.core.invariants import Limits
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import OutcomeUnknown
+from quorate.etcd.access import Access
+from quorate.etcd.change import Changer, Declined, Note, Unknown
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.observe import Patience, observe
+
+_PATIENCE = Patience(members=2.0, status=1.0)
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One run. `seconds`: how long to ask again while etcd says that it is too early."""
+
+    access: Access
+    clock: SystemClock
+    seeds: Sequence[Endpoint]
+    note: Note
+    seconds: float
+
+    def run(self, action: AddLearner) -> tuple[Member, ClusterView]:
+        """Add the learner; returns it with the list that has it.
+
+        Raises `UnsafeStep` or an `EtcdError` with nothing changed, `OutcomeUnknown` when only looking again will tell.
+        """
+        deadline = Deadline(self.clock, self.seconds, f"adding {action.name}")
+        while True:
+            view = self._look()
+            outcome = Changer(self.access, self.clock, self.note).carry_out(action, view, Limits(view.cluster_id))
+            if not isinstance(outcome, Declined):
+                return self._listed(action, outcome)
+            if outcome.error.disposition == "final" or deadline.expired:
+                outcome.error.state = "nothing was changed"
+                raise outcome.error
+            self.clock.sleep(_POLL_SECONDS)
+
+    def _look(self) -> ClusterView:
+        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE)
+
+    def _listed(self, action: AddLearner, outcome: object) -> tuple[Member, ClusterView]:
+        view = self._look()
+        member = view.by_peer_urls(action.peer_urls)
+        if member is not None:
+            return member, view
+        what = outcome.error.what if isinstance(outcome, Unknown) else "it is not listed"
+        raise OutcomeUnknown(
+            f"whether {action.name} was added is not known: {what}",
+            state="a learner may appear in the member list; it has no vote",
+            advice="look with 'quorate etcd members', then run the same command again",
+        )

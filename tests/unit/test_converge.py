@@ -1,0 +1,98 @@
+"""From the members there are to the members wanted: the steps, and that none of them breaks an invariant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate.core.actions import AddLearner, Done, Refuse, Remove
+from quorate.core.decide_converge import Converge, JoinNext, RemoveNext, Wanted, after, decide_converge, steps
+from quorate.core.invariants import Limits, Step, violations
+from quorate.core.membership import ClusterView, Silence, margin_of
+from unit.views import CLUSTER, member, url, view
+
+
+def want(*numbers: int, accept: bool = False) -> Converge:
+    return Converge(tuple(Wanted(f"m{number}", url(number)) for number in numbers), accept)
+
+
+def dead(seen: ClusterView, *numbers: int) -> ClusterView:
+    return replace(seen, replies={**seen.replies, **{number: Silence("dead") for number in numbers}})
+
+
+def words(seen: ClusterView, goal: Converge) -> list[str]:
+    return [
+        f"+{choice.member.name}" if isinstance(choice, JoinNext) else f"-{choice.member.name}"
+        for choice in steps(seen, goal)
+        if isinstance(choice, JoinNext | RemoveNext)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "goal", "expected"),
+    [
+        (view(3), want(1, 2, 3), []),
+        (view(1), want(1, 2, 3), ["+m2", "+m3"]),
+        (view(3), want(1, 2, 4), ["+m4", "-m3"]),
+        (view(3), want(4, 5, 6), ["+m4", "-m2", "+m5", "-m3", "+m6", "-m1"]),
+        (view(4), want(1, 2, 3), ["-m4"]),
+        (view(4), want(2, 3, 4, 5), ["-m1", "+m5"]),
+        (dead(view(3), 3), want(1, 2, 4), ["-m3", "+m4"]),
+        (view(3, member(9, learner=True)), want(1, 2, 3), ["-m9"]),
+        (view(3, member(4, learner=True)), want(1, 2, 3, 4), ["+m4"]),
+        (view(5), want(1, 2, 3, accept=True), ["-m4", "-m5"]),
+    ],
+)
+def test_the_steps(there: ClusterView, goal: Converge, expected: list[str]) -> None:
+    assert words(there, goal) == expected
+    assert list(steps(there, goal))[-1] == Done()
+
+
+@pytest.mark.parametrize(
+    ("there", "goal", "why"),
+    [
+        (view(3), want(), "no member is wanted"),
+        (dead(view(3), 2, 3), want(1, 2, 4), "no quorum"),
+        (view(5), want(1, 2, 3), "could lose 1 more voters instead of 2"),
+        (view(3), Converge((Wanted("m1", url(7)), Wanted("m2", url(2)), Wanted("m3", url(3)))), "already there"),
+    ],
+)
+def test_what_is_refused(there: ClusterView, goal: Converge, why: str) -> None:
+    (choice,) = [choice for choice in steps(there, goal) if isinstance(choice, Refuse)]
+    assert why in choice.why and choice.advice
+
+
+@given(
+    voters=st.integers(1, 7),
+    down=st.sets(st.integers(1, 7)),
+    numbers=st.sets(st.integers(1, 9), min_size=1, max_size=7),
+    learner=st.booleans(),
+    accept=st.booleans(),
+)
+def test_no_step_breaks_an_invariant_and_the_end_is_reached(
+    voters: int, down: set[int], numbers: set[int], learner: bool, accept: bool
+) -> None:
+    extra = (member(9, learner=True),) if learner else ()
+    seen = dead(view(voters, *extra), *(number for number in down if number <= voters))
+    goal = want(*sorted(numbers), accept=accept)
+    for _ in range(40):
+        choice = decide_converge(seen, goal)
+        if isinstance(choice, Done | Refuse):
+            break
+        action = (
+            Remove(choice.member.id, named=True)
+            if isinstance(choice, RemoveNext)
+            else AddLearner(choice.member.name, (choice.member.peer_url,))
+        )
+        broken = list(violations(Step(seen, action, Limits(CLUSTER, accept_reduced_tolerance=accept), 0.0)))
+        taken_up = isinstance(choice, JoinNext) and seen.by_peer_urls((choice.member.peer_url,)) is not None
+        assert broken == [] or taken_up, (choice, broken)
+        before, seen = margin_of(seen), after(seen, choice)
+        assert accept or margin_of(seen) >= before
+    else:
+        pytest.fail("it never ends")
+    if isinstance(choice, Done):
+        assert {row.peer_urls[0] for row in seen.voters} == {row.peer_url for row in goal.wanted} and not seen.learners
