@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from quorate.errors import HostError
@@ -43,3 +44,15 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder of ours; a symlink in its place is refused rather than followed."""
+    if folder.is_symlink():
+        raise HostError(f"{folder} is a symlink: it is not followed, nothing was deleted")
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise HostError(f"cannot delete {error.filename or folder}: {error.strerror}") from error

@@ -61,12 +61,12 @@ def test_a_reused_pid_is_never_signalled(tmp_path: Path) -> None:
 
 def test_a_process_is_found_by_its_argument(tmp_path: Path) -> None:
     marker = f"--data-dir={tmp_path}"
-    assert process.find_by_argument(marker) is None
+    assert process.find_by_arguments([marker]) is None
     identity = start(tmp_path, sys.executable, "-c", "import time; time.sleep(60)", marker)
-    while process.find_by_argument(marker) != identity:
+    while process.find_by_arguments([marker]) != identity:
         CLOCK.sleep(0.01)
     process.stop(identity, CLOCK)
-    assert process.find_by_argument(marker) is None
+    assert process.find_by_arguments([marker]) is None
 
 
 def test_a_program_that_does_not_exist(tmp_path: Path) -> None:

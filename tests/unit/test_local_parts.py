@@ -9,10 +9,11 @@ import pytest
 
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
+from quorate.files import remove_tree
 from quorate.local import state
 from quorate.local.command import environment, etcd_command
 from quorate.local.layout import Layout, check_name
-from quorate.local.runtime import last_words, remove_tree
+from quorate.local.runtime import daemon_of
 from quorate.local.state import LocalMember, State
 
 MEMBER = LocalMember("m1", 15001, 15002, "/bin/etcd", "first")
@@ -99,7 +100,7 @@ def test_why_a_member_ended(tmp_path: Path, log: str, output: str, said: str) ->
     paths.folder.mkdir(parents=True)
     paths.log.write_text(log)
     paths.output.write_text(output)
-    assert said in last_words(paths)
+    assert said in daemon_of(paths).last_words()
 
 
 def test_a_symlink_is_not_followed_when_deleting(tmp_path: Path) -> None:

@@ -163,6 +163,12 @@ class Connection:
     timeout: float
 
 
+def given_value(name: str) -> str | None:
+    """What the running command was given for one of the flags."""
+    value = click.get_current_context().meta[_KEY].get(name)
+    return str(value) if value else None
+
+
 @contextmanager
 def connected() -> Iterator[Connection]:
     """Open what the flags and variables of the running command describe; raises `ConfigError`."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quorate.cli.connection import cluster_opened, connection_options
+from quorate.cli.host_options import HostOptions, host_options, runtime_of
 from quorate.cli.joiner import new_member_options, probed, starter
 from quorate.cli.local_change import Add, Replace, local_change
 from quorate.cli.output import emit, output_option
 from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
+    from quorate.core.membership import ClusterView
+    from quorate.core.preflight import Finding
     from quorate.etcd.cluster import Cluster
+    from quorate.etcd.elsewhere import Start
     from quorate.etcd.probe import Gap
     from quorate.etcd.track import JoinResult
+    from quorate.preflight.add_here import HostRuntime
 
 Command = Callable[..., Any]
 
@@ -46,6 +52,7 @@ def _new_member(command: Command) -> Command:
         ),
         click.option("--peer-urls", "peer_url", metavar="URL", help="Where the other members will reach it."),
         new_member_options,
+        host_options,
     ):
         command = option(command)
     return command
@@ -61,6 +68,7 @@ def add(
     folder: Path | None,
     env_file: Path | None,
     start_command: str | None,
+    host: HostOptions,
     form: str,
     timeout: float,
     dry_run: bool,
@@ -74,27 +82,59 @@ def add(
     \b
     Examples:
       quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --env-file /etc/etcd/join.env --start 'systemctl start etcd'
+      quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --runtime systemd --cert-file … --peer-cert-file …
       quorate etcd add m4 --dir ./try        # on a local cluster
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, env_file, start_command)
+        _only_with_a_cluster(peer_url, env_file, start_command, host.runtime)
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
-    url = _needed(peer_url)
     with cluster_opened() as cluster:
         cluster.stall_seconds = timeout
+        joiner = _joiner(cluster, name, peer_url, host, starter(env_file, start_command))
         if dry_run:
-            _say_add(cluster, name, url, form)
+            _say_add(joiner, form)
             return
         with probed(cluster, probe_writes) as gap:
-            result = cluster.add(name, url, start=starter(env_file, start_command))
+            result = joiner.join()
         _show_join(cluster, result, form, gap())
 
 
-def _needed(peer_url: str | None) -> str:
+@dataclass(frozen=True, slots=True)
+class _Joiner:
+    """A member to be and who runs it: this host's runtime, or somebody else."""
+
+    cluster: Cluster
+    name: str
+    peer_url: str
+    start: Start
+    runtime: HostRuntime | None
+    probe_inbound: bool
+
+    def join(self) -> JoinResult:
+        if self.runtime is None:
+            return self.cluster.add(self.name, self.peer_url, start=self.start)
+        from quorate.preflight.add_here import add_here
+
+        return add_here(self.cluster, self.runtime, probe_inbound=self.probe_inbound)
+
+    def look(self) -> tuple[ClusterView, list[Finding]]:
+        """The cluster, and what this host's own checks say."""
+        if self.runtime is None:
+            return self.cluster.status(), []
+        from quorate.preflight.add_here import look
+
+        return look(self.cluster, self.runtime)
+
+
+def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, start: Start) -> _Joiner:
+    from quorate.core.ids import normalise_url
+
     if peer_url is None:
         raise ConfigError("--peer-urls is missing: where will the other members reach it?")
-    return peer_url
+    url = normalise_url(peer_url)
+    runtime = runtime_of(host, name, url, cluster.clock) if host.runtime else None
+    return _Joiner(cluster, name, url, start, runtime, not host.no_inbound_probe)
 
 
 def _only_with_a_cluster(*given: object) -> None:
@@ -148,6 +188,7 @@ def replace(
     folder: Path | None,
     env_file: Path | None,
     start_command: str | None,
+    host: HostOptions,
     form: str,
     timeout: float,
     dry_run: bool,
@@ -161,17 +202,17 @@ def replace(
       quorate etcd replace m1 m5 --dir ./try -o json
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, env_file, start_command)
+        _only_with_a_cluster(peer_url, env_file, start_command, host.runtime)
         local_change(folder, Replace(old, new), form, dry_run=dry_run)
         return
-    url = _needed(peer_url)
     with cluster_opened() as cluster:
         cluster.stall_seconds = timeout
+        joiner = _joiner(cluster, new, peer_url, host, starter(env_file, start_command))
         if dry_run:
-            _say_add(cluster, new, url, form)
+            _say_add(joiner, form)
             return
         with probed(cluster, probe_writes) as gap:
-            result = cluster.replace(old, new, url, start=starter(env_file, start_command))
+            result = cluster.swap(old, joiner.join)
         _show_join(cluster, result, form, gap())
 
 
@@ -186,19 +227,18 @@ def move_leader(member: str, form: str) -> None:
         _show_view(cluster, form, f"{leader.name} leads")
 
 
-def _say_add(cluster: Cluster, name: str, peer_url: str, form: str) -> None:
-    """Judge the first step of a join as the engine would."""
+def _say_add(joiner: _Joiner, form: str) -> None:
+    """Judge the first step of a join as the engine would, and this host when it is to run the member."""
     from quorate.cli.members import cluster_json, print_margin
     from quorate.core import invariants
     from quorate.core.actions import AddLearner
-    from quorate.core.ids import normalise_url
     from quorate.core.invariants import Limits, Step
     from quorate.core.preflight import findings
 
-    view = cluster.status()
-    action = AddLearner(name, (normalise_url(peer_url),))
-    found = findings(view, action.peer_urls[0])
-    invariants.check(Step(view, action, Limits(view.cluster_id), cluster.clock.now()))
+    view, found = joiner.look()
+    name, action = joiner.name, AddLearner(joiner.name, (joiner.peer_url,))
+    found += findings(view, joiner.peer_url)
+    invariants.check(Step(view, action, Limits(view.cluster_id), joiner.cluster.clock.now()))
 
     def table() -> None:
         click.echo(f"would add {name} at {action.peer_urls[0]} as a learner, promote it once aligned, and verify it")

@@ -239,7 +239,7 @@ def env(folder: Path | None) -> None:
 @dir_option
 def logs(name: str, lines: int, folder: Path | None) -> None:
     """The last lines of a member's log."""
-    from quorate.local.runtime import tail
+    from quorate.host.daemon import tail
 
     with opened(folder) as home:
         home.load().member(name)

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from quorate.core.ids import format_id
 from quorate.deadline import SystemClock
 from quorate.errors import QuorateError
 from quorate.etcd import kv, lease
+from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
 from quorate.etcd.errors import CorruptCluster, EtcdError, LeaseNotFound, NoSpace, PermissionDenied
 from quorate.etcd.kv import KeyValue
@@ -32,6 +33,7 @@ RECORDS = b"/quorate/joins/"
 _TTL_SECONDS = 10
 _RPC_SECONDS = 5.0
 _POLL_SECONDS = 0.2
+NOTHING: Mapping[str, bool] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,21 @@ class Bid:
     registered: bool
 
 
+def forget(_kind: str, _fields: dict[str, object]) -> None:
+    """For runs without a record."""
+
+
 @dataclass(slots=True)
 class Claim:
-    """A seat held. `ours`: the learner at the peer URL was registered by this tool. Call `keep` now and then."""
+    """A seat held. `ours`: the learner at the peer URL was registered by this tool. `restarted` and `promotion_unknown`:
+    what an earlier run of the join did to it (see `JoinSpec`). Call `keep` now and then, and `note` for every journal
+    record, so that a later run knows the same of this one."""
 
     ours: bool
     keep: Callable[[], None]
+    note: Note = forget
+    restarted: bool = False
+    promotion_unknown: bool = False
 
 
 def record_key(peer_url: str) -> bytes:
@@ -74,7 +85,14 @@ def claimed(channel: Channel, bid: Bid, clock: SystemClock, report: Report) -> I
     keep = _keeper(channel, granted, clock)
     try:
         _wait_for_seat(channel, bid, clock, report, keep)
-        yield Claim(_take_up(channel, bid, report), keep)
+        found = _take_up(channel, bid, report)
+        yield Claim(
+            found is not None and bid.registered,
+            keep,
+            _rememberer(channel, bid, dict(found or {})),
+            restarted=bool(found and found.get("restarted")),
+            promotion_unknown=bool(found and found.get("promoting")),
+        )
         kv.delete(channel, record_key(bid.peer_url), timeout=_RPC_SECONDS)
     except QuorateError:
         with suppress(EtcdError):
@@ -137,8 +155,26 @@ def _wait_for_seat(channel: Channel, bid: Bid, clock: SystemClock, report: Repor
         keep()
 
 
-def _take_up(channel: Channel, bid: Bid, report: Report) -> bool:
-    """Find the record of an earlier run, or write one; returns whether a learner at the peer URL is ours.
+def _rememberer(channel: Channel, bid: Bid, known: dict[str, Any]) -> Note:
+    """Keeps in the record what a later run must know: a restart, and a promotion whose outcome is not known."""
+    memory = {key: bool(known.get(key)) for key in ("restarted", "promoting")}
+
+    def note(kind: str, fields: dict[str, object]) -> None:
+        before = dict(memory)
+        if kind == "restart":
+            memory["restarted"] = True
+        elif fields.get("do") == "promote":
+            memory["promoting"] = kind == "intent" or fields.get("result") != "declined"
+        if memory != before:
+            with suppress(EtcdError):
+                # The journal has it too; only a run on another machine would miss this one.
+                kv.put(channel, record_key(bid.peer_url), describe(bid, memory), timeout=_RPC_SECONDS)
+
+    return note
+
+
+def _take_up(channel: Channel, bid: Bid, report: Report) -> dict[str, Any] | None:
+    """Find the record of an earlier run, or write one; returns what it says when it is about this join.
 
     A record of another cluster id is void: a restored snapshot revives records of its past.
     """
@@ -148,11 +184,12 @@ def _take_up(channel: Channel, bid: Bid, report: Report) -> bool:
     if began_here and bid.registered and found is not None:
         report(Notice(f"taking up the join that {_who(found)} began"))
     if began_here or not bid.registered:
-        kv.put(channel, record_key(bid.peer_url), describe(bid), timeout=_RPC_SECONDS)
-    return began_here and bid.registered
+        memory = {key: bool(fields.get(key)) for key in ("restarted", "promoting") if bid.registered}
+        kv.put(channel, record_key(bid.peer_url), describe(bid, memory), timeout=_RPC_SECONDS)
+    return fields if began_here and bid.registered else None
 
 
-def describe(bid: Bid) -> bytes:
+def describe(bid: Bid, memory: Mapping[str, bool] = NOTHING) -> bytes:
     """The value of a place in the queue and of a record."""
     fields = {
         "run": bid.run,
@@ -161,6 +198,7 @@ def describe(bid: Bid) -> bytes:
         "clusterId": format_id(bid.cluster_id),
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        **memory,
     }
     return json.dumps(fields).encode()
 

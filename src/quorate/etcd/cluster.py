@@ -20,14 +20,14 @@ from quorate.core.decide_remove import Leave
 from quorate.core.ids import normalise_url
 from quorate.core.invariants import Limits, Step
 from quorate.core.membership import ClusterView, Member, find_members
-from quorate.core.preflight import findings
+from quorate.core.preflight import Finding, findings
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
-from quorate.etcd.claim import Bid, claimed
+from quorate.etcd.claim import Bid, Claim, claimed
 from quorate.etcd.detail import Detail, hashes, lag_seconds
 from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
@@ -41,7 +41,7 @@ from quorate.etcd.leftovers import find as find_leftovers
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.probe import WriteProbe
 from quorate.etcd.register import Registration
-from quorate.etcd.runtime import JoinSpec
+from quorate.etcd.runtime import JoinSpec, Runtime
 from quorate.etcd.track import JoinResult, Settings
 from quorate.report import Notice, Report, silent
 
@@ -105,19 +105,29 @@ class Cluster:
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
-        if known is None:
-            self._check_before_add(view, url)
         runtime = Elsewhere(start, started=bool(known and known.started))
-        if known is not None and not known.is_learner:
-            return self._join(JoinSpec(name, url, client, self.access.tls), runtime, Settings(self.stall_seconds))
-        bid = Bid(secrets.token_hex(8), name, url, view.cluster_id, registered=known is not None)
-        with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
-            spec = JoinSpec(name, url, client, self.access.tls, ours=claim.ours)
-            return self._join(spec, runtime, Settings(self.stall_seconds), claim.keep)
+        return self.join(JoinSpec(name, url, client, self.access.tls), runtime)
 
-    def _check_before_add(self, view: ClusterView, url: str) -> None:
+    def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = ()) -> JoinResult:
+        """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
+        own, judged together with ours before the first change."""
+        view = self.status()
+        known = view.by_peer_urls((spec.peer_url,))
+        if known is not None and not known.is_learner:
+            return self._run(spec, runtime, Settings(self.stall_seconds))
+        self._judge([*checks, *(findings(view, spec.peer_url) if known is None else ())])
+        bid = Bid(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id, registered=known is not None)
+        with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
+            taken_up = replace(
+                spec,
+                ours=spec.ours or claim.ours,
+                restarted=spec.restarted or claim.restarted,
+                promotion_unknown=spec.promotion_unknown or claim.promotion_unknown,
+            )
+            return self._run(taken_up, runtime, Settings(self.stall_seconds), claim)
+
+    def _judge(self, found: Sequence[Finding]) -> None:
         """Say what is worth a warning; raise `PreflightFailed` for what would make the join fail or do harm."""
-        found = findings(view, url)
         for finding in found:
             if finding.level == "warning":
                 self.report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))
@@ -137,8 +147,8 @@ class Cluster:
         urls = tuple(map(normalise_url, peer_urls))
         if not urls:
             raise ConfigError("a member needs a peer URL")
-        for url in urls:
-            self._check_before_add(self.status(), url)
+        view = self.status()
+        self._judge([finding for url in urls for finding in findings(view, url)])
         run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
         return run.run(AddLearner(name, urls))
 
@@ -206,12 +216,16 @@ class Cluster:
         name = member.name or f"unstarted-{member.id:x}"
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls)
         settings = Settings(self.stall_seconds, keep_on_failure=True)
-        return self._join(spec, Elsewhere(nothing_to_start, started=True), settings)
+        return self._run(spec, Elsewhere(nothing_to_start, started=True), settings)
 
-    def _join(
-        self, spec: JoinSpec, runtime: Elsewhere, settings: Settings, tick: Callable[[], None] = do_nothing
-    ) -> JoinResult:
-        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, self.note, settings, tick)
+    def _run(self, spec: JoinSpec, runtime: Runtime, settings: Settings, claim: Claim | None = None) -> JoinResult:
+        held = claim or Claim(ours=False, keep=do_nothing)
+
+        def note(kind: str, fields: dict[str, object]) -> None:
+            self.note(kind, fields)
+            held.note(kind, fields)
+
+        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, note, settings, held.keep)
         (result,) = join.run()
         return result
 
@@ -244,8 +258,12 @@ class Cluster:
         return member
 
     def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
-        """Put `name` in the place of `old`: a live one goes last, when the new one serves; a dead one goes first, for a
-        dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses an add beside it.
+        """Put `name` in the place of `old`; see `swap`."""
+        return self.swap(old, lambda: self.add(name, peer_url, start=start))
+
+    def swap(self, old: str, join: Callable[[], JoinResult]) -> JoinResult:
+        """Join a member with `join` in the place of `old`: a live one goes last, when the new one serves; a dead one goes
+        first, for a dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses an add beside it.
 
         Running it again continues: an `old` that is gone already is not looked for.
         """
@@ -254,7 +272,7 @@ class Cluster:
         alive = any(view.answer(member.id) is not None for member in found)
         if found and not alive:
             self.remove(old)
-        joined = self.add(name, peer_url, start=start)
+        joined = join()
         if alive:
             # Named as replaced: with the new one there, its removal leaves as many to fail as before.
             self.remove(old, accept_reduced_tolerance=True)

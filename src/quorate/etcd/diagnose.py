@@ -23,15 +23,16 @@ class Stall:
     advice: str
 
 
-def diagnose(peer_url: str, tls: Tls | None, cluster_id: int, member_id: int) -> Stall:
-    """Tell apart what keeps a registered learner from answering clients."""
+def reach(peer_url: str, tls: Tls | None) -> Stall | None:
+    """Why a peer port that should answer does not let us in; None when it does."""
     parts = urlsplit(peer_url)
     host, port = parts.hostname or "", parts.port or 2380
-    return (
-        _connect_problem(host, port)
-        or (_tls_problem(host, port, tls) if parts.scheme == "https" and tls else None)
-        or _member_problem(peer_url, tls, cluster_id, member_id)
-    )
+    return _connect_problem(host, port) or (_tls_problem(host, port, tls) if parts.scheme == "https" and tls else None)
+
+
+def diagnose(peer_url: str, tls: Tls | None, cluster_id: int, member_id: int) -> Stall:
+    """Tell apart what keeps a registered learner from answering clients."""
+    return reach(peer_url, tls) or _member_problem(peer_url, tls, cluster_id, member_id)
 
 
 def _connect_problem(host: str, port: int) -> Stall | None:

@@ -92,7 +92,8 @@ class Join:
         try:
             self._reach_goal()
         except QuorateError as error:
-            error.state = error.state or self._undo()
+            # Whatever it says of the moment it was raised in, what counts for the user is the state after the undo.
+            error.state = self._undo()
             raise
         return [self._result(track) for track in self._tracks.values()]
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import ssl
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,11 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class PeerMembers:
+    """`told_at`: the time on the member's clock, seconds since the epoch, to the second; None when it did not say."""
+
     cluster_id: int
     members: tuple[Member, ...]
+    told_at: float | None = None
 
 
 def members(peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
@@ -31,7 +35,7 @@ def members(peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | 
         return None
 
 
-def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes]:
+def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes, str]:
     parts = urlsplit(peer_url)
     context = _context(tls) if tls and parts.scheme == "https" else None
     host, port = parts.hostname or "", parts.port or 2380
@@ -45,7 +49,7 @@ def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes]:
         response = connection.getresponse()
         if response.status != 200:
             raise ValueError(f"HTTP {response.status}")
-        return response.headers["X-Etcd-Cluster-ID"], response.read(_MOST_BYTES)
+        return response.headers["X-Etcd-Cluster-ID"], response.read(_MOST_BYTES), response.headers.get("Date", "")
     finally:
         connection.close()
 
@@ -56,9 +60,16 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return tls.context()
 
 
-def _parse(cluster_id: str, body: bytes) -> PeerMembers:
+def _parse(cluster_id: str, body: bytes, date: str) -> PeerMembers:
     rows: list[dict[str, Any]] = json.loads(body)
-    return PeerMembers(int(cluster_id, 16), tuple(map(_member, rows)))
+    return PeerMembers(int(cluster_id, 16), tuple(map(_member, rows)), _seconds(date))
+
+
+def _seconds(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
 
 
 def _member(row: dict[str, Any]) -> Member:

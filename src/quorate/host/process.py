@@ -66,14 +66,19 @@ def is_stopped(identity: Identity) -> bool:
     return is_running(identity) and state == "T"
 
 
-def find_by_argument(argument: str) -> Identity | None:
-    """A running process that has exactly `argument` among its arguments: one whose start was not recorded any more."""
+def find_by_arguments(wanted: Sequence[str]) -> Identity | None:
+    """A running process that has exactly `wanted` among its arguments, side by side: one whose start was not recorded any
+    more. Two of them, so that a command which only names the same directory is never taken for it."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and argument in arguments_of(int(entry.name)):
+        if entry.name.isdecimal() and _holds(arguments_of(int(entry.name)), list(wanted)):
             identity = identify(int(entry.name))
             if identity is not None:
                 return identity
     return None
+
+
+def _holds(arguments: list[str], wanted: list[str]) -> bool:
+    return any(arguments[at : at + len(wanted)] == wanted for at in range(len(arguments)))
 
 
 def arguments_of(pid: int) -> list[str]:

@@ -12,12 +12,12 @@ from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.leave import Removal
 from quorate.etcd.track import JoinResult
+from quorate.files import remove_tree
 from quorate.host import process
 from quorate.host.process import Identity
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
-from quorate.local.runtime import remove_tree
 from quorate.local.start import load_or_create, start_members, start_one, wait_for_leader, wait_for_quorum, wait_until_up
 from quorate.local.state import LocalMember, State
 from quorate.report import Event, Notice

@@ -15,9 +15,9 @@ _ROTATION = {"maxsize": 32, "maxage": 0, "maxbackups": 2, "localtime": False, "c
 """Megabytes and files: at most about 100 MB of log a member."""
 
 
-def data_argument(paths: MemberPaths) -> str:
-    """The argument a member's process is found by when its start could not be recorded."""
-    return f"--data-dir={paths.data}"
+def telling_arguments(paths: MemberPaths) -> tuple[str, str]:
+    """The arguments a member's process is found by when its start could not be recorded."""
+    return f"--name={paths.folder.name}", f"--data-dir={paths.data}"
 
 
 def etcd_command(
@@ -26,8 +26,7 @@ def etcd_command(
     """Every `--initial-…` flag is ignored once the data directory holds a log."""
     return [
         member.etcd,
-        f"--name={member.name}",
-        data_argument(paths),
+        *telling_arguments(paths),
         f"--listen-peer-urls={member.peer_url}",
         f"--initial-advertise-peer-urls={member.peer_url}",
         f"--listen-client-urls={member.client_url}",

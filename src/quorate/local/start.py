@@ -16,7 +16,7 @@ from quorate.host import ports
 from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
-from quorate.local.runtime import last_words
+from quorate.local.runtime import daemon_of
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
 
@@ -180,7 +180,7 @@ def _refuse_ended(home: Home) -> None:
 
 def _ended(home: Home, name: str) -> HostError:
     return HostError(
-        f"the etcd of {name} ended: {last_words(home.layout.member(name))}",
+        f"the etcd of {name} ended: {daemon_of(home.layout.member(name)).last_words()}",
         state="the other members were left as they are",
         advice=f"quorate local logs {name} --dir {home.layout.root}",
     )

@@ -91,14 +91,14 @@ def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime) -> Pair:
     builder = _builder(_name(spec.common_name, spec.organizations), issuer, key, start, now + spec.validity)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in spec.usages]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([USAGES[usage] for usage in spec.usages]), critical=False)
     builder = builder.add_extension(_authority(ca), critical=False)
     if spec.names:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternative_names(spec.names)), critical=False)
     return Pair(builder.sign(ca.key, hashes.SHA256()), key)
 
 
-_USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
 def alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:

@@ -9,10 +9,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from quorate.errors import ConfigError
 from quorate.files import write_atomic
-from quorate.pki.certificates import Pair
+from quorate.pki.certificates import USAGES, Pair, Usage
 
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o600
@@ -60,8 +61,11 @@ def _read_key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     return key
 
 
-def problems(path: Path, *, ca: x509.Certificate, names: tuple[str, ...], now: datetime) -> list[str]:
-    """What is wrong with the certificate at `path` for a server reached by `names`: dates, issuer, missing SANs."""
+def problems(
+    path: Path, *, ca: x509.Certificate, names: tuple[str, ...], now: datetime, usages: tuple[Usage, ...] = ()
+) -> list[str]:
+    """What is wrong with the certificate at `path` for a server reached by `names`: dates, issuer, missing SANs, and those
+    of `usages` that it does not have."""
     certificate = read_certificate(path)
     found: list[str] = []
     if certificate.not_valid_after_utc < now:
@@ -73,7 +77,17 @@ def problems(path: Path, *, ca: x509.Certificate, names: tuple[str, ...], now: d
     missing = [name for name in names if name not in _names_in(certificate)]
     if missing:
         found.append(f"{path} lacks the subject alternative name {', '.join(missing)}")
+    found += [f"{path} may not be used as a {usage} certificate" for usage in usages if not _may_be(certificate, usage)]
     return found
+
+
+def _may_be(certificate: x509.Certificate, usage: Usage) -> bool:
+    """A certificate without any extended usage may be used for everything."""
+    try:
+        allowed = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return USAGES[usage] in allowed or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in allowed
 
 
 def _is_signed_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:

@@ -1,0 +1,141 @@
+"""`--runtime` and what belongs to it: the new member's etcd is started and looked after on this host."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.deadline import SystemClock
+    from quorate.etcd.endpoint import TlsFiles
+    from quorate.preflight.add_here import HostRuntime
+    from quorate.runtimes.spec import EtcdSpec
+
+Command = Callable[..., Any]
+_PATH = click.Path(path_type=Path)
+_OPTIONS = (
+    click.option(
+        "--runtime",
+        type=click.Choice(["process", "systemd"]),
+        help="Run the new member's etcd on this host, and take it back when the join fails.",
+    ),
+    click.option("--data-dir", type=_PATH, help="etcd's data directory; must be empty.  [default: /var/lib/etcd]"),
+    click.option("--client-urls", "client_url", metavar="URL", help="Where clients reach it.  [default: peer host, port 2379]"),
+    click.option("--etcd", "program", metavar="PATH", help="The etcd to run.  [default: from PATH]"),
+    click.option("--cert-file", type=_PATH, help="Server certificate."),
+    click.option("--key-file", type=_PATH, help="Its key."),
+    click.option("--trusted-ca-file", type=_PATH, help="CA of the clients.  [default: --cacert]"),
+    click.option("--peer-cert-file", type=_PATH, help="Peer certificate."),
+    click.option("--peer-key-file", type=_PATH, help="Its key."),
+    click.option("--peer-trusted-ca-file", type=_PATH, help="CA of the peers.  [default: --trusted-ca-file]"),
+    click.option("--etcd-arg", multiple=True, metavar="NAME=VALUE", help="A further etcd setting; may be repeated."),
+    click.option("--unit", default="etcd", show_default=True, help="systemd: name of the unit, without .service."),
+    click.option("--run-as", metavar="USER", help="systemd: the user etcd runs as.  [default: root]"),
+    click.option("--no-inbound-probe", is_flag=True, help="Do not listen for the voters before etcd is started."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What was given on the command line; `runtime` is None when somebody else runs the new member."""
+
+    runtime: str | None
+    data_dir: Path | None
+    client_url: str | None
+    program: str | None
+    cert_file: Path | None
+    key_file: Path | None
+    trusted_ca_file: Path | None
+    peer_cert_file: Path | None
+    peer_key_file: Path | None
+    peer_trusted_ca_file: Path | None
+    etcd_arg: tuple[str, ...]
+    unit: str
+    run_as: str | None
+    no_inbound_probe: bool
+
+
+def host_options(command: Command) -> Command:
+    """Add the options; the command gets them as one value, `host`."""
+
+    @functools.wraps(command)
+    def packed(**given: Any) -> Any:
+        host = HostOptions(**{field.name: given.pop(field.name) for field in fields(HostOptions)})
+        _check(host)
+        return command(**given, host=host)
+
+    decorated: Command = packed
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _check(host: HostOptions) -> None:
+    given = [host.data_dir, host.client_url, host.program, host.cert_file, host.peer_cert_file, *host.etcd_arg]
+    if host.runtime is None and any(value is not None for value in given):
+        raise ConfigError("--data-dir, certificates and the like need --runtime: without it somebody else runs the new etcd")
+    if host.run_as and host.runtime != "systemd":
+        raise ConfigError("--run-as needs --runtime systemd")
+
+
+def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) -> HostRuntime:
+    """The runtime that the options describe; raises `ConfigError`."""
+    spec = _spec(host, name, peer_url)
+    if host.runtime == "systemd":
+        from quorate.runtimes.unit import SystemdUnit
+
+        return SystemdUnit(spec, host.unit, host.run_as)
+    from quorate.runtimes.plain import PlainProcess
+
+    return PlainProcess(spec, clock)
+
+
+def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
+    from quorate.core.ids import host_of, normalise_url
+    from quorate.host import etcd_binary
+    from quorate.runtimes.spec import EtcdSpec
+
+    url = normalise_url(peer_url)
+    scheme = url.partition("://")[0]
+    address = f"[{host_of(url)}]" if ":" in host_of(url) else host_of(url)
+    client_ca = host.trusted_ca_file or _cacert()
+    return EtcdSpec(
+        name,
+        etcd_binary.find(host.program).path,
+        (host.data_dir or Path("/var/lib/etcd")).absolute(),
+        url,
+        normalise_url(host.client_url or f"{scheme}://{address}:2379"),
+        _files(client_ca, host.cert_file, host.key_file),
+        _files(host.peer_trusted_ca_file or client_ca, host.peer_cert_file, host.peer_key_file),
+        tuple(map(_setting, host.etcd_arg)),
+    )
+
+
+def _cacert() -> Path | None:
+    """The CA given for our own connection."""
+    from quorate.cli.connection import given_value
+
+    value = given_value("cacert")
+    return Path(value) if value else None
+
+
+def _files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsFiles | None:
+    from quorate.etcd.endpoint import TlsFiles
+
+    if cert is None and key is None:
+        return None
+    return TlsFiles(*(path.absolute() if path else None for path in (ca, cert, key)))
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.lstrip("-").partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--etcd-arg {text!r} is not of the form NAME=VALUE")
+    return name, value

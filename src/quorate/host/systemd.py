@@ -1,0 +1,101 @@
+"""systemd as seen from a command line: units started, stopped and asked for, without waiting for them to be ready."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quorate.errors import HostError
+
+_SECONDS = 30.0
+_STOP_SECONDS = 120.0
+_ASKED = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ExecMainStartTimestampMonotonic")
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What systemd says of a unit. `began`: its process was started since systemd last forgot about it."""
+
+    loaded: bool
+    active: str
+    sub: str
+    result: str
+    exit_status: int
+    restarts: int
+    began: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Systemd:
+    """`command`: how systemctl is called; another prefix reaches a systemd in other namespaces."""
+
+    command: tuple[str, ...] = ("systemctl",)
+
+    def show(self, unit: str) -> UnitState:
+        """Raises `HostError` when systemd does not answer."""
+        lines = self._run("show", unit, *(f"--property={name}" for name in _ASKED)).splitlines()
+        fields = dict(line.partition("=")[::2] for line in lines)
+        return UnitState(
+            fields.get("LoadState") not in (None, "not-found"),
+            fields.get("ActiveState", ""),
+            fields.get("SubState", ""),
+            fields.get("Result", ""),
+            int(fields.get("ExecMainStatus") or 0),
+            int(fields.get("NRestarts") or 0),
+            fields.get("ExecMainStartTimestampMonotonic", "0") not in ("0", ""),
+        )
+
+    def reload(self) -> None:
+        """Read the unit files again."""
+        self._run("daemon-reload")
+
+    def start(self, unit: str) -> None:
+        """Start it, now and after every boot. Returns before it is ready: a joiner is ready when it serves."""
+        self._run("enable", "--quiet", unit)
+        self._run("start", "--no-block", unit)
+
+    def restart(self, unit: str) -> None:
+        self._run("restart", "--no-block", unit)
+
+    def stop(self, unit: str) -> None:
+        """End it; returns when it has ended, and it is not started after a boot any more."""
+        self._run("disable", "--quiet", unit)
+        self._run("stop", unit, seconds=_STOP_SECONDS)
+        self._try("reset-failed", unit)
+
+    def log(self, unit: str, lines: int = 50) -> list[str]:
+        """The last lines the unit logged; empty where there is no journal."""
+        journalctl = [*self.command[:-1], "journalctl", f"--unit={unit}", f"--lines={lines}", "--output=cat", "--no-pager"]
+        try:
+            done = subprocess.run(journalctl, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return []
+        return done.stdout.splitlines() if done.returncode == 0 else []
+
+    def _run(self, *arguments: str, seconds: float = _SECONDS) -> str:
+        done = self._call(arguments, seconds)
+        if done.returncode != 0:
+            raise HostError(
+                f"'systemctl {' '.join(arguments)}' failed: {done.stderr.strip() or f'exit code {done.returncode}'}"
+            )
+        return done.stdout
+
+    def _try(self, *arguments: str) -> None:
+        """For what may have nothing to do."""
+        self._call(arguments, _SECONDS)
+
+    def _call(self, arguments: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                [*self.command, "--no-ask-password", *arguments],
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except FileNotFoundError:
+            raise HostError("this machine has no systemctl", advice="choose another --runtime") from None
+        except subprocess.TimeoutExpired:
+            raise HostError(f"'systemctl {' '.join(arguments)}' did not answer within {seconds:g} s") from None

@@ -1,0 +1,109 @@
+"""Whether the voters reach this host: a short listen on the peer port, between the registration of the learner and the
+start of its etcd, in which they dial it by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from quorate.errors import HostError
+from quorate.etcd.endpoint import TlsFiles
+from quorate.runtimes.spec import EtcdSpec, listen_url
+
+SECONDS = 5.0
+"""Voters dial a new member within a tenth of a second, and again and again."""
+
+_HANDSHAKE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Heard:
+    """Who dialled and was let in, and what was wrong with those who were not."""
+
+    trusted: set[str] = field(default_factory=set[str])
+    refused: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def expect_voters(spec: EtcdSpec, voter_urls: Sequence[str], *, seconds: float = SECONDS) -> list[str]:
+    """Listen until every voter has dialled and was let in, or `seconds` are over; returns the peer URLs not heard of.
+
+    Raises `HostError` when nobody got in: an etcd started now would wait in vain. Voters behind the same address, or behind
+    an address translation, cannot be told apart: then one of them speaks for all.
+    """
+    wanted = {url: _addresses(url) for url in voter_urls}
+    heard = _listen(spec, wanted, seconds)
+    if not heard.trusted:
+        raise HostError(
+            f"no voter reached {spec.peer_url} within {seconds:g} s{_reasons(heard)}",
+            advice="open the port in firewalls, check --peer-urls and the peer certificate; --no-inbound-probe skips this",
+        )
+    known = set().union(*wanted.values())
+    if not heard.trusted & known:
+        return []
+    return [url for url, addresses in wanted.items() if not addresses & heard.trusted]
+
+
+def _reasons(heard: Heard) -> str:
+    return "".join(f"; {address}: {why}" for address, why in sorted(heard.refused.items()))
+
+
+def _addresses(url: str) -> set[str]:
+    parts = urlsplit(url)
+    try:
+        return {str(row[4][0]) for row in socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)}
+    except OSError:
+        return set()
+
+
+def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> Heard:
+    parts, heard = urlsplit(listen_url(spec.peer_url)), Heard()
+    family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
+    context = _server_context(spec.peer) if parts.scheme == "https" and spec.peer else None
+    end = time.monotonic() + seconds
+    try:
+        server = socket.create_server((parts.hostname or "", parts.port or 0), family=family, backlog=16)
+    except OSError as error:
+        raise HostError(f"cannot listen on {parts.hostname}:{parts.port}: {error.strerror}") from error
+    with server:
+        while (left := end - time.monotonic()) > 0 and not _all_heard(heard, wanted):
+            server.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                plain, address = server.accept()
+                _greet(plain, str(address[0]), context, heard)
+    return heard
+
+
+def _all_heard(heard: Heard, wanted: dict[str, set[str]]) -> bool:
+    return bool(heard.trusted) and all(addresses & heard.trusted for addresses in wanted.values())
+
+
+def _greet(plain: socket.socket, address: str, context: ssl.SSLContext | None, heard: Heard) -> None:
+    """Shake hands as etcd would, and hang up."""
+    plain.settimeout(_HANDSHAKE_SECONDS)
+    with plain:
+        try:
+            if context is None:
+                if plain.recv(1):
+                    heard.trusted.add(address)
+                return
+            with context.wrap_socket(plain, server_side=True) as secure:
+                # With TLS 1.3 a client that refuses our certificate says so only behind the handshake.
+                if secure.recv(1):
+                    heard.trusted.add(address)
+        except ssl.SSLError as error:
+            heard.refused[address] = f"TLS fails: {getattr(error, 'verify_message', '') or error.reason or error}"
+        except OSError as error:
+            heard.refused[address] = str(error.strerror or error)
+
+
+def _server_context(files: TlsFiles) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.ca))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(str(files.cert), str(files.key))
+    return context

@@ -1,0 +1,162 @@
+"""What to know of this host before its etcd joins: certificates, data, disk, ports, version, clock, the way to the voters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from quorate.core.ids import host_of
+from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.preflight import Finding
+from quorate.core.versions import Version
+from quorate.errors import ConfigError, HostError
+from quorate.etcd import diagnose, peer
+from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.host import disk, etcd_binary, ports
+from quorate.runtimes.spec import EtcdSpec, listen_url
+
+if TYPE_CHECKING:
+    from quorate.pki.certificates import Usage
+
+_DIAL_SECONDS = 3.0
+_MOST_SKEW_SECONDS = 3.0
+_SLOW_FSYNC_SECONDS = 0.010
+"""etcd's hardware guide: the 99th percentile of WAL fsync should be below 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a check may look at. `resumed`: an earlier run of ours began this join, so its files and process are expected."""
+
+    spec: EtcdSpec
+    view: ClusterView
+    resumed: bool
+
+
+def findings(case: Case) -> list[Finding]:
+    """Everything to be said, errors first. Asks each voter's peer port, and writes a small file next to the data."""
+    found = [finding for check in CHECKS for finding in check(case)]
+    return sorted(found, key=lambda finding: finding.level != "error")
+
+
+def check_certificates(case: Case) -> Iterator[Finding]:
+    """Chain, dates, names and usages. Peers dial each other with the peer certificate, so it needs both usages; etcd's own
+    gateway dials with the server certificate, but works without."""
+    spec = case.spec
+    yield from _certificate("peer", spec.peer, spec.peer_url, ("server", "client"))
+    yield from _certificate("server", spec.server, spec.client_url, ("server",))
+
+
+def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usage, ...]) -> Iterator[Finding]:
+    from quorate.pki.store import problems, read_certificate
+
+    if files is None:
+        if urlsplit(url).scheme == "https":
+            yield Finding(f"{kind}-certificate", "error", f"{url} needs a {kind} certificate, its key and a CA")
+        return
+    if files.ca is None or files.cert is None or files.key is None:
+        yield Finding(f"{kind}-certificate", "error", f"the {kind} certificate needs its key and a CA")
+        return
+    try:
+        load_tls(files)
+        found = problems(files.cert, ca=read_certificate(files.ca), names=(host_of(url),), now=datetime.now(UTC), usages=usages)
+    except ConfigError as error:
+        found = [error.what]
+    for problem in found:
+        yield Finding(f"{kind}-certificate", "error", problem, "make a new one, signed by the cluster's CA")
+
+
+def check_data(case: Case) -> Iterator[Finding]:
+    """A data directory that holds anything belongs to somebody; an etcd that starts on it is whoever that was."""
+    data = case.spec.data_dir
+    if data.is_symlink():
+        yield Finding("data-dir", "error", f"{data} is a symlink", "name the directory itself")
+    elif not case.resumed and data.exists() and (not data.is_dir() or any(data.iterdir())):
+        advice = "move it away if it is not needed; a removed member's data must not be used again"
+        yield Finding("data-dir", "error", f"{data} is not empty", advice)
+
+
+def check_disk(case: Case) -> Iterator[Finding]:
+    folder = next(parent for parent in (case.spec.data_dir, *case.spec.data_dir.parents) if parent.is_dir())
+    try:
+        seconds = disk.fsync_seconds(folder)
+    except HostError as error:
+        yield Finding("disk", "error", error.what)
+        return
+    if seconds > _SLOW_FSYNC_SECONDS:
+        text = f"a small write to {folder} takes {seconds * 1000:.0f} ms to be kept; etcd's advice is below 10 ms"
+        yield Finding("disk", "warning", text, "use a faster disk, or expect elections under load")
+
+
+def check_ports(case: Case) -> Iterator[Finding]:
+    for url in (case.spec.peer_url, case.spec.client_url):
+        parts = urlsplit(listen_url(url))
+        if not case.resumed and not ports.is_free(parts.port or 0, parts.hostname or ""):
+            advice = f"'ss -ltnp sport = :{parts.port}' names its owner, if the address is one of this machine's"
+            yield Finding("port", "error", f"{parts.hostname}:{parts.port} cannot be listened on", advice)
+
+
+def check_version(case: Case) -> Iterator[Finding]:
+    """etcd refuses to join a cluster of a newer minor version; a newer joiner is how an upgrade begins, unplanned."""
+    try:
+        own = etcd_binary.read_version(case.spec.program)
+    except ConfigError as error:
+        yield Finding("etcd", "error", error.what)
+        return
+    theirs = [Version.parse(reply.version) for reply in case.view.replies.values() if isinstance(reply, Answer)]
+    if theirs and own.series < min(theirs).series:
+        text = f"etcd {own} cannot join a cluster of etcd {min(theirs)}"
+        yield Finding("etcd", "error", text, f"use etcd {min(theirs).major}.{min(theirs).minor} with --etcd PATH")
+    elif theirs and own.series > max(theirs).series:
+        yield Finding("etcd", "warning", f"etcd {own} joins members of etcd {max(theirs)}", "use their version, then upgrade")
+
+
+def check_way(case: Case) -> Iterator[Finding]:
+    """Every voter's peer port, dialled with the peer certificate: reachable, trusted both ways, of the same cluster, and
+    with a clock like ours."""
+    try:
+        tls = case.spec.peer_tls()
+    except ConfigError:
+        return  # said by the check of the certificates
+    voters = case.view.voters
+    with ThreadPoolExecutor(max(len(voters), 1)) as pool:
+        for found in pool.map(partial(_dial, case.view, tls), voters):
+            yield from found
+
+
+def _dial(view: ClusterView, tls: Tls | None, voter: Member) -> list[Finding]:
+    url = voter.peer_urls[0]
+    began = time.time()
+    listed = peer.members(url, tls, timeout=_DIAL_SECONDS)
+    if listed is None:
+        problem = diagnose.reach(url, tls)
+        level: Literal["error", "warning"] = "error" if view.answer(voter.id) is not None else "warning"
+        text = problem.why if problem else f"{url} gives no member list"
+        return [Finding("dial", level, f"from here to {voter.name}: {text}", problem.advice if problem else "")]
+    if listed.cluster_id != view.cluster_id:
+        return [Finding("dial", "error", f"{url} answers for cluster {listed.cluster_id:x}, not {view.cluster_id:x}")]
+    return _skew(voter, listed.told_at, began)
+
+
+def _skew(voter: Member, told_at: float | None, began: float) -> list[Finding]:
+    """Their answer has whole seconds and was made between our asking and now."""
+    if told_at is None or began - _MOST_SKEW_SECONDS - 1 <= told_at <= time.time() + _MOST_SKEW_SECONDS:
+        return []
+    text = f"the clock of {voter.name} is {abs(told_at - began):.0f} s {'ahead of' if told_at > began else 'behind'} ours"
+    return [Finding("clock", "warning", text, "leases and certificates depend on clocks: run NTP on both")]
+
+
+CHECKS: Sequence[Callable[[Case], Iterator[Finding]]] = (
+    check_certificates,
+    check_data,
+    check_disk,
+    check_ports,
+    check_version,
+    check_way,
+)

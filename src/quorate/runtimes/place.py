@@ -1,0 +1,66 @@
+"""The data directory of a member on this host: made, and given back as it was found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.errors import HostError
+from quorate.files import make_folder, remove_tree, write_atomic
+from quorate.runtimes.spec import EtcdSpec
+
+_MADE = "made-data-dir"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`run_as`: the user who shall own the data; None for the one who runs this."""
+
+    spec: EtcdSpec
+    run_as: str | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a join of ours began here: only then is what lies here ours to delete."""
+        return self.spec.beside.is_dir()
+
+    def prepare(self) -> None:
+        """Make the data directory, mode 0700, and note whether it was there. Raises `HostError`."""
+        beside, data = self.spec.beside, self.spec.data_dir
+        make_folder(beside)
+        if not data.exists():
+            write_atomic(beside / _MADE, b"", mode=0o600)
+            make_folder(data)
+            self._give_away(data)
+
+    def _give_away(self, folder: Path) -> None:
+        if self.run_as is None:
+            return
+        try:
+            shutil.chown(folder, self.run_as, group=None)
+            folder.chmod(0o700)
+        except (OSError, LookupError) as error:
+            raise HostError(f"cannot give {folder} to {self.run_as}: {error}") from error
+
+    def give_back(self) -> None:
+        """Empty the data directory, remove it if we made it, and what is beside it. Never follows a symlink."""
+        data, beside = self.spec.data_dir, self.spec.beside
+        if not self.is_begun:
+            return
+        if data.is_symlink() or beside.is_symlink():
+            raise HostError(f"{data} or {beside} is a symlink: it is not followed, nothing was deleted")
+        if (beside / _MADE).exists():
+            remove_tree(data)
+        else:
+            _empty(data)
+        remove_tree(beside)
+
+
+def _empty(folder: Path) -> None:
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(Path(entry.path))
+        else:
+            Path(entry.path).unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""One etcd that this host is to run: where its files are, how it is reached, and the settings that follow."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from quorate.core.ids import host_of
+from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSpec:
+    """`peer_url` and `client_url` are what it advertises. `server` and `peer` are its certificates with the CA that signs
+    those it trusts; None where a URL is plain http. `extra`: further settings, name and value, without dashes."""
+
+    name: str
+    program: Path
+    data_dir: Path
+    peer_url: str
+    client_url: str
+    server: TlsFiles | None = None
+    peer: TlsFiles | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether etcd has written a log there: then it knows who it is and ignores every initial setting."""
+        return (self.data_dir / "member" / "wal").is_dir()
+
+    @property
+    def beside(self) -> Path:
+        """The folder next to the data where what we need to know of it is kept."""
+        return self.data_dir.with_name(f"{self.data_dir.name}.quorate")
+
+    def peer_tls(self) -> Tls | None:
+        """With which other peers are talked to; raises `ConfigError` when the files do not fit together."""
+        return load_tls(self.peer) if self.peer else None
+
+
+def settings(spec: EtcdSpec, initial_cluster: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Every setting the member is started with, by its flag's name without dashes."""
+    return [
+        ("name", spec.name),
+        ("data-dir", str(spec.data_dir)),
+        ("listen-peer-urls", listen_url(spec.peer_url)),
+        ("initial-advertise-peer-urls", spec.peer_url),
+        ("listen-client-urls", listen_url(spec.client_url)),
+        ("advertise-client-urls", spec.client_url),
+        ("initial-cluster", ",".join(f"{name}={url}" for name, url in initial_cluster)),
+        ("initial-cluster-state", "existing"),
+        ("logger", "zap"),
+        *_tls("", spec.server),
+        *_tls("peer-", spec.peer),
+        *spec.extra,
+    ]
+
+
+def _tls(prefix: str, files: TlsFiles | None) -> list[tuple[str, str]]:
+    if files is None:
+        return []
+    return [
+        (f"{prefix}cert-file", str(files.cert)),
+        (f"{prefix}key-file", str(files.key)),
+        (f"{prefix}trusted-ca-file", str(files.ca)),
+        (f"{prefix}client-cert-auth", "true"),
+    ]
+
+
+def listen_url(url: str) -> str:
+    """Where to listen for a URL that is advertised: etcd listens on addresses only, so a host name means all of them."""
+    parts = urlsplit(url)
+    try:
+        ipaddress.ip_address(host_of(url))
+    except ValueError:
+        return f"{parts.scheme}://0.0.0.0:{parts.port}"
+    return url
+
+
+def flags(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"--{name}={value}" for name, value in pairs]
+
+
+def environment_lines(pairs: Sequence[tuple[str, str]]) -> str:
+    """The settings as ETCD_* variables, one a line, quoted as systemd's EnvironmentFile and a shell both read them."""
+    return "".join(f"ETCD_{name.upper().replace('-', '_')}={_quoted(value)}\n" for name, value in pairs)
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
+    return f'"{escaped}"'

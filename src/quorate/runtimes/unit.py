@@ -1,0 +1,151 @@
+"""A member as a systemd unit: a unit file, a file of ETCD_* variables, and the data; and the undo of all three."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quorate.core.decide import ProcessState
+from quorate.core.preflight import Finding
+from quorate.errors import HostError
+from quorate.etcd.runtime import Process
+from quorate.files import write_atomic
+from quorate.host.daemon import complaint
+from quorate.host.systemd import Systemd, UnitState
+from quorate.runtimes.place import Place
+from quorate.runtimes.spec import EtcdSpec, environment_lines, settings
+
+UNIT_FOLDER = Path("/etc/systemd/system")
+_MOST_RESTARTS = 2
+
+
+@dataclass(slots=True)
+class SystemdUnit:
+    """Runs `spec` as the unit `unit` (without .service). A unit file that is there and not ours is never touched."""
+
+    spec: EtcdSpec
+    unit: str
+    run_as: str | None = None
+    systemd: Systemd = field(default_factory=Systemd)
+    unit_folder: Path = UNIT_FOLDER
+    can_restart: bool = True
+    _stopped: bool = False
+
+    @property
+    def service(self) -> str:
+        return f"{self.unit}.service"
+
+    @property
+    def unit_file(self) -> Path:
+        return self.unit_folder / self.service
+
+    @property
+    def variables_file(self) -> Path:
+        return self.spec.beside / "etcd.env"
+
+    @property
+    def place(self) -> Place:
+        return Place(self.spec, self.run_as)
+
+    @property
+    def mark(self) -> str:
+        """The first line of our unit file: by it a later run knows it as its own."""
+        return f"# Written by quorate for the etcd member {self.spec.name} in {self.spec.data_dir}."
+
+    def process(self, name: str) -> Process:  # noqa: ARG002
+        seen = self.systemd.show(self.service)
+        state = "absent" if self._stopped and seen.active in ("inactive", "failed") else _state(seen)
+        return Process(state, self._last_words(seen) if state == "exited" else "")
+
+    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
+        """Write both files and start the unit; raises `HostError` when a unit is there that is not ours."""
+        if _state(self.systemd.show(self.service)) == "running":
+            return
+        for finding in self.findings():
+            raise HostError(finding.text, advice=finding.advice)
+        self.place.prepare()
+        variables = environment_lines(settings(self.spec, initial_cluster))
+        write_atomic(self.variables_file, variables.encode(), mode=0o600)
+        write_atomic(self.unit_file, self.unit_text().encode(), mode=0o644)
+        self.systemd.reload()
+        self.systemd.start(self.service)
+        self._stopped = False
+
+    def findings(self) -> list[Finding]:
+        """What stands in the way of this runtime here."""
+        self.systemd.show(self.service)
+        path = self.unit_file
+        if not (path.exists() or path.is_symlink()) or self._is_ours():
+            return []
+        text = f"{path} is there and was not written for this member"
+        return [Finding("unit", "error", text, "choose another --unit, or move that file away")]
+
+    def _is_ours(self) -> bool:
+        try:
+            return not self.unit_file.is_symlink() and self.unit_file.read_text().partition("\n")[0] == self.mark
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def unit_text(self) -> str:
+        """Type=notify: etcd tells systemd when it serves, which for a joiner may take as long as its data needs."""
+        user = f"User={self.run_as}\n" if self.run_as else ""
+        return f"""{self.mark}
+[Unit]
+Description=etcd member {self.spec.name}
+Documentation=https://etcd.io
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+EnvironmentFile={self.variables_file}
+ExecStart={self.spec.program}
+{user}Restart=on-failure
+RestartSec=2
+TimeoutStartSec=infinity
+LimitNOFILE=65536
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+    def restart(self, name: str) -> None:  # noqa: ARG002
+        self.systemd.restart(self.service)
+
+    def stop(self, name: str) -> None:  # noqa: ARG002
+        if self._is_ours():
+            self.systemd.stop(self.service)
+            self._stopped = True
+
+    def has_data(self, name: str) -> bool:  # noqa: ARG002
+        return self.spec.has_data
+
+    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+        return self.place.is_begun or self._is_ours()
+
+    def wipe(self, name: str) -> None:  # noqa: ARG002
+        """The unit if it is ours, and the data with what is beside it."""
+        if self._is_ours():
+            # Also when its process has ended: it would be started again after a boot.
+            self.systemd.stop(self.service)
+            self.unit_file.unlink()
+            self.systemd.reload()
+        self.place.give_back()
+
+    def _last_words(self, seen: UnitState) -> str:
+        for line in reversed(self.systemd.log(self.service)):
+            words = complaint(line)
+            if words:
+                return f"{words} (log: journalctl -u {self.unit})"
+        return f"systemd says {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
+
+
+def _state(seen: UnitState) -> ProcessState:
+    """`auto-restart`: it ended by itself and systemd is about to try again, which may help against a crash; one that ends
+    again and again will not get ready."""
+    if seen.sub == "auto-restart":
+        return "exited" if seen.restarts >= _MOST_RESTARTS else "running"
+    if seen.active in ("active", "activating", "reloading", "deactivating"):
+        return "running"
+    return "exited" if seen.loaded and seen.began else "absent"

@@ -1,0 +1,229 @@
+"""`etcd add --runtime`: the new member's etcd on this host, as a process and as a unit of a real systemd, and its undo."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import RunCli
+
+from quorate.deadline import SystemClock
+from quorate.host import ports, process
+from quorate.local import cluster
+from quorate.local.home import Home
+from quorate.pki import etcd as pki
+from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
+from quorate.pki.store import read_pair, write_pair
+from quorate.runtimes.plain import PlainProcess
+from quorate.runtimes.spec import EtcdSpec
+from real.machines import flags_of
+from real.systemd_lab import Lab, systemd_lab
+
+pytestmark = pytest.mark.real
+
+
+class Host:
+    """What a new host needs: ports, certificates of the cluster's CA, a folder."""
+
+    def __init__(self, home: Home, folder: Path, etcd: str) -> None:
+        self.home, self.folder, self.etcd = home, folder, etcd
+        folder.mkdir()
+        self.peer_port, self.client_port = ports.reserve(2, home.layout.lock)
+        self.make_certificates()
+
+    def make_certificates(self, names: tuple[str, ...] = (), usages: tuple[str, ...] = ("server", "client")) -> None:
+        ca = read_pair(self.home.layout.pki / "ca")
+        for base in ("server", "peer"):
+            spec = LeafSpec("m9", usages, names or pki.node_names("m9", ()), kind="ECDSA-P256")  # type: ignore[arg-type]
+            write_pair(self.folder / base, make_leaf(spec, ca, now=datetime.now(UTC)))
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def arguments(self, runtime: str) -> list[str]:
+        folder, seats = self.folder, self.home.load().max_learners
+        return [
+            "etcd", "add", "m9", f"--runtime={runtime}", f"--peer-urls=https://127.0.0.1:{self.peer_port}",
+            f"--client-urls=https://127.0.0.1:{self.client_port}", f"--data-dir={self.data}", f"--etcd={self.etcd}",
+            f"--cert-file={folder}/server.crt", f"--key-file={folder}/server.key",
+            f"--peer-cert-file={folder}/peer.crt", f"--peer-key-file={folder}/peer.key",
+            *([f"--etcd-arg=max-learners={seats}"] if seats > 1 else []), "--timeout=15", "-o", "json",
+            *flags_of(self.home),
+        ]  # fmt: skip
+
+    def end_process(self) -> None:
+        spec = EtcdSpec("m9", Path(self.etcd), self.data, "", "")
+        identity = PlainProcess(spec, SystemClock()).daemon.identity()
+        if identity is not None:
+            process.kill(identity, SystemClock())
+
+
+@pytest.fixture
+def host(home: Home, tmp_path: Path, etcd36: str) -> Iterator[Host]:
+    cluster.up(home, 1, etcd36)
+    new = Host(home, tmp_path / "host", etcd36)
+    yield new
+    new.end_process()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with systemd_lab(f"quorate-{os.getpid()}") as running:
+        yield running
+
+
+def members(home: Home) -> dict[str, bool]:
+    return {member.name: member.is_learner for member in home.look().members}
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    shown: dict[str, dict[str, str]] = json.loads(done.stderr.splitlines()[-1])
+    return shown["error"]
+
+
+# -- a plain process ---------------------------------------------------------------------------------------------------
+
+
+def test_a_process_on_this_host_joins_and_outlives_the_command(host: Host, cli: RunCli) -> None:
+    done = cli(*host.arguments("process"))
+    assert done.returncode == 0, done.stderr
+    assert "listening for the voters" in done.stderr
+    assert members(host.home) == {"m1": False, "m9": False}
+    assert (host.folder / "data.quorate" / "output.log").stat().st_mode & 0o777 == 0o600
+    again = cli(*host.arguments("process"))
+    assert again.returncode == 0, again.stderr
+
+
+def test_what_is_wrong_with_the_host_is_said_before_the_first_change(host: Host, cli: RunCli) -> None:
+    host.data.mkdir()
+    (host.data / "something").touch()
+    done = cli(*host.arguments("process"), "--dry-run")
+    assert done.returncode == 2
+    assert [one["name"] for one in json.loads(done.stdout)["findings"] if one["level"] == "error"] == ["data-dir"]
+    refused = cli(*host.arguments("process"))
+    assert refused.returncode == 2 and error_of(refused)["state"] == "nothing was changed"
+    assert members(host.home) == {"m1": False} and (host.data / "something").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda host: host.make_certificates(names=("elsewhere",)), "lacks the subject alternative name 127.0.0.1"),
+        (lambda host: host.make_certificates(usages=("server",)), "may not be used as a client certificate"),
+        (lambda host: (host.folder / "peer.key").write_bytes((host.folder / "server.key").read_bytes()), "does not belong to"),
+        (lambda host: write_pair(host.folder / "peer", _foreign()), "not signed by the CA"),
+        (lambda host: (host.folder / "peer.crt").unlink(), "cannot read"),
+    ],
+    ids=["name", "usage", "key", "ca", "missing"],
+)
+def test_certificates_that_would_not_do(host: Host, cli: RunCli, spoil: Callable[[Host], object], why: str) -> None:
+    spoil(host)
+    done = cli(*host.arguments("process"))
+    assert done.returncode in (2, 3) and why in error_of(done)["message"]
+    assert members(host.home) == {"m1": False} and not host.data.exists()
+
+
+def _foreign() -> Pair:
+    now = datetime.now(UTC)
+    spec = LeafSpec("m9", ("server", "client"), ("127.0.0.1",), kind="ECDSA-P256")
+    return make_leaf(spec, make_ca("other", now=now, kind="ECDSA-P256"), now=now)
+
+
+def test_an_older_etcd_and_a_taken_port_are_refused(host: Host, cli: RunCli) -> None:
+    older = host.etcd.replace("etcd-3.6", "etcd-3.5")
+    done = cli(*[argument.replace(host.etcd, older) for argument in host.arguments("process")])
+    assert done.returncode == 2 and "cannot join a cluster of etcd 3.6" in error_of(done)["message"]
+    peer = str(host.home.load().members[0].peer_port)
+    taken = [argument.replace(str(host.client_port), peer) for argument in host.arguments("process")]
+    assert "cannot be listened on" in error_of(cli(*taken))["message"]
+
+
+def test_voters_that_cannot_dial_in_are_noticed_before_etcd_starts(host: Host, cli: RunCli) -> None:
+    """A peer URL that leads somewhere else: nobody ever arrives here, and the learner is taken off again."""
+    spec = EtcdSpec("m9", Path(host.etcd), host.data, f"http://127.0.0.1:{host.peer_port}", "http://127.0.0.1:1")
+    from quorate.errors import HostError
+    from quorate.preflight.inbound import expect_voters
+
+    with pytest.raises(HostError, match="no voter reached"):
+        expect_voters(spec, ["https://127.0.0.1:1"], seconds=0.3)
+    # The voter's certificate is of another CA than the one this host trusts: it dials, and is not let in.
+    foreign = make_ca("other", now=datetime.now(UTC), kind="ECDSA-P256")
+    write_pair(host.folder / "otherca", foreign)
+    arguments = [*host.arguments("process"), f"--peer-trusted-ca-file={host.folder}/otherca.crt"]
+    done = cli(*arguments)
+    assert done.returncode == 2, "the check of the certificates says it first"
+    assert members(host.home) == {"m1": False}
+
+
+def test_a_start_that_fails_is_undone_on_this_host_too(host: Host, cli: RunCli) -> None:
+    done = cli(*host.arguments("process"), "--etcd-arg=no-such-setting=1")
+    assert done.returncode == 1
+    assert "taken back" in error_of(done)["state"] and "flag provided but not defined" in error_of(done)["message"]
+    assert members(host.home) == {"m1": False}
+    assert not host.data.exists() and not (host.folder / "data.quorate").exists()
+
+
+def test_a_killed_join_is_continued_on_this_host(host: Host, cli: RunCli) -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "quorate", *host.arguments("process")],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert command.stderr is not None
+    for line in command.stderr:
+        if " start " in line:
+            break
+    command.send_signal(signal.SIGKILL)
+    command.communicate()
+    done = cli(*host.arguments("process"))
+    assert done.returncode == 0, done.stderr
+    assert members(host.home) == {"m1": False, "m9": False}
+
+
+# -- systemd -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_of_a_real_systemd_joins(host: Host, lab: Lab) -> None:
+    done = lab.quorate(*host.arguments("systemd"), "--unit=etcd-m9")
+    assert done.returncode == 0, done.stderr
+    assert members(host.home) == {"m1": False, "m9": False}
+    assert lab.property("etcd-m9", "ActiveState") == "active"
+    assert lab.property("etcd-m9", "UnitFileState") == "enabled"
+    assert (host.folder / "data.quorate" / "etcd.env").stat().st_mode & 0o777 == 0o600
+    lab.run("systemctl", "kill", "--signal=KILL", "etcd-m9")
+    again = lab.quorate(*host.arguments("systemd"), "--unit=etcd-m9")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_unit_that_cannot_start_leaves_nothing_behind(host: Host, lab: Lab) -> None:
+    done = lab.quorate(*host.arguments("systemd"), "--unit=etcd-m9", "--etcd-arg=max-learners=x")
+    assert done.returncode == 1, done.stdout
+    assert "taken back" in error_of(done)["state"]
+    assert members(host.home) == {"m1": False}
+    assert not host.data.exists() and not (host.folder / "data.quorate").exists()
+    assert list(lab.units.glob("**/etcd-m9*")) == []
+    assert lab.property("etcd-m9", "LoadState") == "not-found"
+
+
+def test_a_unit_of_somebody_else_is_left_alone(host: Host, lab: Lab) -> None:
+    foreign = lab.units / "etcd.service"
+    foreign.write_text("[Service]\nExecStart=/bin/sleep 1000\n")
+    done = lab.quorate(*host.arguments("systemd"))
+    assert done.returncode == 2 and "was not written for this member" in error_of(done)["message"]
+    assert foreign.read_text() == "[Service]\nExecStart=/bin/sleep 1000\n"
+    assert members(host.home) == {"m1": False}
+
+
+def test_a_machine_without_systemd_says_so(host: Host, cli: RunCli) -> None:
+    done = cli(*host.arguments("systemd"))
+    assert done.returncode == 1 and "systemctl" in error_of(done)["message"]
+    assert members(host.home) == {"m1": False}
