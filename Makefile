@@ -6,7 +6,7 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube demo demo-down lint format test bench proto clean
+.PHONY: help venv dev engines engines-demo engines-kube demo demo-down lint format test chaos bench proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ format: dev  ## Format and fix what can be fixed
 
 test: engines lint  ## Unit, model, contract and real-etcd tests
 	$(BIN)/pytest -n $(PYTEST_JOBS)
+
+chaos: engines dev  ## The faults that take long: every call killed, large databases, slow links, partitions
+	$(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
 
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py

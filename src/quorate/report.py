@@ -17,7 +17,8 @@ class Event:
     """One step or one reading of progress of the join of `member`.
 
     `lag_entries` counts raft entries behind the leader's commit index; `lag_seconds` is how long the member has been
-    behind it; `received_bytes` is what its database holds so far of the `total_bytes` of the leader's.
+    behind it; `received_bytes` is what its database holds so far of the `total_bytes` of the leader's, growing by
+    `bytes_per_second`, so that about `eta_seconds` are left.
     """
 
     phase: Phase
@@ -27,6 +28,8 @@ class Event:
     lag_seconds: float | None = None
     received_bytes: int | None = None
     total_bytes: int | None = None
+    bytes_per_second: int | None = None
+    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

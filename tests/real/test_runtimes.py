@@ -32,8 +32,8 @@ pytestmark = pytest.mark.real
 class Host:
     """What a new host needs: ports, certificates of the cluster's CA, a folder."""
 
-    def __init__(self, home: Home, folder: Path, etcd: str) -> None:
-        self.home, self.folder, self.etcd = home, folder, etcd
+    def __init__(self, home: Home, folder: Path, etcd: str, name: str = "m9") -> None:
+        self.home, self.folder, self.etcd, self.name = home, folder, etcd, name
         folder.mkdir()
         self.peer_port, self.client_port = ports.reserve(2, home.layout.lock)
         self.make_certificates()
@@ -41,7 +41,7 @@ class Host:
     def make_certificates(self, names: tuple[str, ...] = (), usages: tuple[str, ...] = ("server", "client")) -> None:
         ca = read_pair(self.home.layout.pki / "ca")
         for base in ("server", "peer"):
-            spec = LeafSpec("m9", usages, names or pki.node_names("m9", ()), kind="ECDSA-P256")  # type: ignore[arg-type]
+            spec = LeafSpec(self.name, usages, names or pki.node_names(self.name, ()), kind="ECDSA-P256")  # type: ignore[arg-type]
             write_pair(self.folder / base, make_leaf(spec, ca, now=datetime.now(UTC)))
 
     @property
@@ -51,7 +51,7 @@ class Host:
     def arguments(self, runtime: str) -> list[str]:
         folder, seats = self.folder, self.home.load().max_learners
         return [
-            "etcd", "add", "m9", f"--runtime={runtime}", f"--peer-urls=https://127.0.0.1:{self.peer_port}",
+            "etcd", "add", self.name, f"--runtime={runtime}", f"--peer-urls=https://127.0.0.1:{self.peer_port}",
             f"--client-urls=https://127.0.0.1:{self.client_port}", f"--data-dir={self.data}", f"--etcd={self.etcd}",
             f"--cert-file={folder}/server.crt", f"--key-file={folder}/server.key",
             f"--peer-cert-file={folder}/peer.crt", f"--peer-key-file={folder}/peer.key",
@@ -60,7 +60,7 @@ class Host:
         ]  # fmt: skip
 
     def end_process(self) -> None:
-        spec = EtcdSpec("m9", Path(self.etcd), self.data, "", "")
+        spec = EtcdSpec(self.name, Path(self.etcd), self.data, "", "")
         identity = PlainProcess(spec, SystemClock()).daemon.identity()
         if identity is not None:
             process.kill(identity, SystemClock())

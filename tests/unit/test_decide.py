@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from quorate.core.actions import (
     AddLearner,
+    AddVoter,
     Decision,
     Do,
     Done,
@@ -185,6 +186,7 @@ def step(seen: ClusterView, action: object, *, limits: Limits = LIMITS, now: flo
 BROKEN = {
     "view_is_current": step(view(3, taken_at=-60), AddLearner("m9", (url(9),))),
     "one_change_in_flight": step(view(3, LEARNER), AddLearner("m8", (url(8),))),
+    "learner_first": step(view(3), AddVoter("m9", (url(9),))),
     "last_voter_stays": step(view(1), Remove(1, named=True)),
     "margin_not_lowered": step(view(3), Remove(3, named=True)),
     "promote_only_aligned": step(view(3, LEARNER), Promote(9, "m9", proof(at=-60))),
@@ -203,6 +205,7 @@ def test_the_sound_versions_of_those_steps_pass() -> None:
     for sound in (
         step(view(3), AddLearner("m9", (url(9),))),
         step(view(3, LEARNER), AddLearner("m8", (url(8),)), limits=Limits(CLUSTER, 2)),
+        step(view(1), AddVoter("m9", (url(9),)), limits=Limits(CLUSTER, voter_join=True)),
         step(view(2), Remove(2, named=True)),
         step(view(3), Remove(3, named=True), limits=Limits(CLUSTER, accept_reduced_tolerance=True)),
         step(view(3, LEARNER), Promote(9, "m9", proof())),
@@ -235,6 +238,34 @@ def test_a_proof_of_an_earlier_leader_is_void() -> None:
 
 def test_a_promotion_beside_a_dead_voter_keeps_the_margin() -> None:
     check(step(view(3, LEARNER, answers={1: answer(1), 2: answer(2), 9: answer(9, learner=True)}), Promote(9, "m9", proof())))
+
+
+# -- the legacy join, for EtcdLearnerMode: false -------------------------------------------------------------------------
+
+
+def decide_legacy(seen: ClusterView, joiner: Joiner) -> Decision:
+    return decide_grow(seen, Grow((joiner,), voter_join=True), 0.0)
+
+
+def test_the_life_of_a_legacy_join() -> None:
+    assert decide_legacy(view(1), NEW) == Do(AddVoter("m9", (url(9),)))
+    unstarted = member(9, started=False)
+    leaderless = view(1, unstarted, answers={1: answer(1, leader=0)})
+    rows = (("m1", url(1)), ("m9", url(9)))
+    assert decide_legacy(leaderless, NEW) == Do(StartMember("m9", rows)), "its vote is the one the quorum is missing"
+    assert decide_legacy(view(1, member(9)), RUNNING) == Do(VerifyVoter("m9", 9))
+    assert isinstance(decide_legacy(view(1, member(9)), NEW), Refuse), "it ran once, and its data is gone"
+    assert decide_legacy(view(1, member(9)), replace(RUNNING, verified=True)) == Done()
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [view(3, answers={1: answer(1)}), view(2, member(8, started=False), answers={1: answer(1), 2: answer(2)})],
+    ids=["no quorum even with it", "another one not started yet"],
+)
+def test_a_legacy_join_is_not_allowed_to_make_things_worse(seen: ClusterView) -> None:
+    with pytest.raises(UnsafeStep):
+        check(step(seen, AddVoter("m9", (url(9),)), limits=Limits(CLUSTER, voter_join=True)))
 
 
 # -- any view, any joiners: what is decided is always allowed ----------------------------------------------------------

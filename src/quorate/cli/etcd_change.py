@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.connection import cluster_opened, connection_options
-from quorate.cli.host_options import HostOptions, host_options, runtime_of
-from quorate.cli.joiner import new_member_options, probed, starter
+from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
+from quorate.cli.join_options import JoinOptions, join_options
+from quorate.cli.joiner import starter
 from quorate.cli.local_change import Add, Replace, local_change
 from quorate.cli.output import emit, output_option
 from quorate.errors import ConfigError, PreflightFailed
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+_timeout = click.option(
+    "--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."
+)
+
+
 def _common(command: Command) -> Command:
     for option in (
         connection_options,
         output_option(),
-        click.option(
-            "--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."
-        ),
         click.option("--dry-run", is_flag=True, help="Look and judge; change nothing."),
     ):
         command = option(command)
@@ -43,7 +46,8 @@ def _common(command: Command) -> Command:
 
 def _new_member(command: Command) -> Command:
     for option in (
-        click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
+        join_options,
+        host_options,
         click.option(
             "--dir",
             "folder",
@@ -51,8 +55,6 @@ def _new_member(command: Command) -> Command:
             help="The member is one of the local cluster in this directory ('quorate local'); nothing else is needed then.",
         ),
         click.option("--peer-urls", "peer_url", metavar="URL", help="Where the other members will reach it."),
-        new_member_options,
-        host_options,
     ):
         command = option(command)
     return command
@@ -63,21 +65,13 @@ def _new_member(command: Command) -> Command:
 @_new_member
 @_common
 def add(
-    name: str,
-    peer_url: str | None,
-    folder: Path | None,
-    env_file: Path | None,
-    start_command: str | None,
-    host: HostOptions,
-    form: str,
-    timeout: float,
-    dry_run: bool,
-    probe_writes: bool,
+    name: str, peer_url: str | None, folder: Path | None, host: HostOptions, joining: JoinOptions, form: str, dry_run: bool
 ) -> None:
     """Add the member NAME: as a learner first, a voter once it is fully aligned.
 
     The member is registered, what its etcd needs to know is written or printed, and then it is waited for: start it on its
-    machine, or let --start do so. If it does not get ready it is taken off the member list again.
+    machine, or let --start do so. With --runtime its etcd is run on this host. If it does not get ready it is taken off the
+    member list again.
 
     \b
     Examples:
@@ -86,18 +80,23 @@ def add(
       quorate etcd add m4 --dir ./try        # on a local cluster
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, env_file, start_command, host.runtime)
+        _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
     with cluster_opened() as cluster:
-        cluster.stall_seconds = timeout
-        joiner = _joiner(cluster, name, peer_url, host, starter(env_file, start_command))
+        joining.apply(cluster)
+        joiner = _joiner(cluster, name, peer_url, host, starter(joining))
         if dry_run:
             _say_add(joiner, form)
             return
-        with probed(cluster, probe_writes) as gap:
+        with joining.probed(cluster) as gap:
             result = joiner.join()
         _show_join(cluster, result, form, gap())
+
+
+def _only_with_a_cluster(*given: object) -> None:
+    if any(value is not None for value in given):
+        raise ConfigError("--dir names a local cluster, whose members need no other option")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +131,15 @@ def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions
 
     if peer_url is None:
         raise ConfigError("--peer-urls is missing: where will the other members reach it?")
+    check_host(host)
     url = normalise_url(peer_url)
     runtime = runtime_of(host, name, url, cluster.clock) if host.runtime else None
     return _Joiner(cluster, name, url, start, runtime, not host.no_inbound_probe)
 
 
-def _only_with_a_cluster(*given: object) -> None:
-    if any(value is not None for value in given):
-        raise ConfigError("--dir names a local cluster, whose members need no other option")
-
-
 @click.command()
 @click.argument("member")
+@_timeout
 @_common
 def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     """Make the learner MEMBER (name, hex id or peer URL) a voter, once it is fully aligned."""
@@ -161,6 +157,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
 @click.command()
 @click.argument("member")
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@_timeout
 @_common
 def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced_tolerance: bool) -> None:
     """Remove MEMBER (name, hex id or peer URL); refused when that could cost the quorum.
@@ -186,13 +183,10 @@ def replace(
     new: str,
     peer_url: str | None,
     folder: Path | None,
-    env_file: Path | None,
-    start_command: str | None,
     host: HostOptions,
+    joining: JoinOptions,
     form: str,
-    timeout: float,
     dry_run: bool,
-    probe_writes: bool,
 ) -> None:
     """Put NEW in the place of OLD: a live OLD leaves when NEW serves; a dead one is removed first.
 
@@ -202,16 +196,16 @@ def replace(
       quorate etcd replace m1 m5 --dir ./try -o json
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, env_file, start_command, host.runtime)
+        _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
         local_change(folder, Replace(old, new), form, dry_run=dry_run)
         return
     with cluster_opened() as cluster:
-        cluster.stall_seconds = timeout
-        joiner = _joiner(cluster, new, peer_url, host, starter(env_file, start_command))
+        joining.apply(cluster)
+        joiner = _joiner(cluster, new, peer_url, host, starter(joining))
         if dry_run:
             _say_add(joiner, form)
             return
-        with probed(cluster, probe_writes) as gap:
+        with joining.probed(cluster) as gap:
             result = cluster.swap(old, joiner.join)
         _show_join(cluster, result, form, gap())
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.connection import cluster_opened, connection_options
-from quorate.cli.joiner import new_member_options, starter
+from quorate.cli.join_options import JoinOptions, join_options
+from quorate.cli.joiner import starter
 from quorate.cli.output import emit, output_option, print_table
 from quorate.errors import ConfigError, Refused
 
@@ -30,20 +31,10 @@ _MOST_BYTES = 1 << 20
 @click.option("--apply", "apply_it", is_flag=True, help="Carry the plan out, one safe step at a time.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as without --apply.")
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after.")
-@new_member_options
+@join_options
 @connection_options
 @output_option()
-def plan(
-    want: Path,
-    env_file: Path | None,
-    start_command: str | None,
-    form: str,
-    timeout: float,
-    apply_it: bool,
-    dry_run: bool,
-    accept_reduced_tolerance: bool,
-) -> None:
+def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: bool, accept_reduced_tolerance: bool) -> None:
     """Show the safe steps from the members there are to those of a file, or take them.
 
     Dead members that are not wanted go first, then joins and removals take turns so that no step lowers how many members
@@ -58,10 +49,8 @@ def plan(
     wanted = read_wanted(want)
     if apply_it and not dry_run:
         with cluster_opened() as cluster:
-            cluster.stall_seconds = timeout
-            taken = cluster.converge(
-                wanted, start=starter(env_file, start_command), accept_reduced_tolerance=accept_reduced_tolerance
-            )
+            joining.apply(cluster)
+            taken = cluster.converge(wanted, start=starter(joining), accept_reduced_tolerance=accept_reduced_tolerance)
             _show_taken(cluster.status(), taken, form)
         return
     from quorate.core.decide_converge import Converge, steps

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.packed import packed
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from quorate.preflight.add_here import HostRuntime
     from quorate.runtimes.spec import EtcdSpec
 
-Command = Callable[..., Any]
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
@@ -62,22 +60,11 @@ class HostOptions:
     no_inbound_probe: bool
 
 
-def host_options(command: Command) -> Command:
-    """Add the options; the command gets them as one value, `host`."""
-
-    @functools.wraps(command)
-    def packed(**given: Any) -> Any:
-        host = HostOptions(**{field.name: given.pop(field.name) for field in fields(HostOptions)})
-        _check(host)
-        return command(**given, host=host)
-
-    decorated: Command = packed
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+host_options = packed(HostOptions, "host", _OPTIONS)
 
 
-def _check(host: HostOptions) -> None:
+def check_host(host: HostOptions) -> None:
+    """Raises `ConfigError` for options that have nothing to act on."""
     given = [host.data_dir, host.client_url, host.program, host.cert_file, host.peer_cert_file, *host.etcd_arg]
     if host.runtime is None and any(value is not None for value in given):
         raise ConfigError("--data-dir, certificates and the like need --runtime: without it somebody else runs the new etcd")

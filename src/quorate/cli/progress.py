@@ -36,6 +36,12 @@ def describe(event: Event) -> str:
         parts.append(behind if not event.lag_seconds else f"{behind} ({event.lag_seconds:g} s)")
         if event.received_bytes and event.total_bytes:
             parts.append(f"{size(event.received_bytes)} of {size(event.total_bytes)}")
+    elif event.lag_entries is None and event.received_bytes is not None and event.total_bytes:
+        parts.append(f"{size(event.received_bytes)} of {size(event.total_bytes)}")
+        if event.bytes_per_second:
+            parts.append(f"{size(event.bytes_per_second)}/s")
+        if event.eta_seconds:
+            parts.append(f"about {event.eta_seconds:.0f} s left")
     return ", ".join(dict.fromkeys(parts))
 
 

@@ -18,6 +18,14 @@ class AddLearner:
 
 
 @dataclass(frozen=True, slots=True)
+class AddVoter:
+    """MemberAdd as kubeadm did before learners: a vote from the first moment. Only for `EtcdLearnerMode: false`."""
+
+    name: str
+    peer_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """MemberPromote, sent to the leader; `proof` is why it is safe."""
 
@@ -42,7 +50,7 @@ class MoveLeader:
     target_id: int
 
 
-MembershipChange: TypeAlias = AddLearner | Promote | Remove
+MembershipChange: TypeAlias = AddLearner | AddVoter | Promote | Remove
 
 
 @dataclass(frozen=True, slots=True)

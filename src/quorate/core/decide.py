@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from quorate.core.actions import (
     AddLearner,
+    AddVoter,
     Decision,
     Do,
     Done,
@@ -60,10 +61,11 @@ class Joiner:
 
 @dataclass(frozen=True, slots=True)
 class Grow:
-    """The goal: all of `joiners` are verified voters. `learner_seats` as in `invariants.Limits`."""
+    """The goal: all of `joiners` are verified voters. `learner_seats` and `voter_join` as in `invariants.Limits`."""
 
     joiners: tuple[Joiner, ...]
     learner_seats: int = 1
+    voter_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +114,12 @@ def decide_grow(view: ClusterView, goal: Grow, now: float) -> Decision:
 def start_stopped_voter(case: _Case) -> Decision | None:
     """A joiner that has its vote and stopped may be the very one a leader is missing for: it is started without one.
 
-    Never on an empty directory: a voter that forgot what it acknowledged could let the others lose it.
+    Never on an empty directory: a voter that forgot what it acknowledged could let the others lose it. Only in the legacy
+    join a voter begins empty, and there only while nobody has seen it run.
     """
     if case.voter is None or case.joiner.process == "running" or case.joiner.verified:
         return None
-    if not case.joiner.has_data:
+    if not case.joiner.has_data and not (case.goal.voter_join and not case.voter.started):
         return Refuse(
             f"{case.joiner.name} is a voter and its data is gone, so it is not started",
             "remove it from the member list, then join it again",
@@ -160,7 +163,8 @@ def add_missing(case: _Case) -> Decision | None:
         return _wait_for_seat(case)
     if any(_is_settling(other) for other in _others(case)):
         return None
-    return Do(AddLearner(case.joiner.name, case.joiner.peer_urls))
+    add = AddVoter if case.goal.voter_join else AddLearner
+    return Do(add(case.joiner.name, case.joiner.peer_urls))
 
 
 def _others(case: _Case) -> list[_Case]:
@@ -238,7 +242,7 @@ def lag_of(view: ClusterView, member: Member) -> int:
 
 def wait_for_the_rest(case: _Case) -> Decision | None:
     """Says where an unfinished joiner is."""
-    if case.joiner.verified:
+    if case.joiner.verified and case.voter is not None:
         return None
     if case.learner is None:
         return Wait("add", case.joiner.name, "waiting for its turn")

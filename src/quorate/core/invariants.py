@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quorate.core.actions import Action, AddLearner, Promote, Remove
+from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove
 from quorate.core.membership import ClusterView, Member, margin, margin_of, quorum
 from quorate.errors import Refused
 
@@ -19,11 +19,13 @@ VIEW_SECONDS = 3.0
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What holds for this run. `learner_seats` is how many learners may exist side by side: 1 unless this tool started
-    every member with one `--max-learners`. `cluster_id` is the cluster the run began on."""
+    every member with one `--max-learners`. `cluster_id` is the cluster the run began on. `voter_join`: the legacy join, that
+    a Kubernetes version allowed and a user asked for with `EtcdLearnerMode: false`."""
 
     cluster_id: int
     learner_seats: int = 1
     accept_reduced_tolerance: bool = False
+    voter_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,25 @@ def one_change_in_flight(step: Step) -> str | None:
     return None
 
 
+def learner_first(step: Step) -> str | None:
+    """A new member has no vote before it has the data. The legacy join breaks this on purpose, but never where the new
+    voter, once it runs, would not give the quorum back."""
+    if not isinstance(step.action, AddVoter):
+        return None
+    if not step.limits.voter_join:
+        return "a new member is a learner first"
+    voters, reachable = len(step.view.voters) + 1, step.view.reachable_voters + 1
+    if reachable < quorum(voters):
+        return f"of {voters} voters {reachable} would be reachable even with the new one: fewer than their quorum"
+    if any(not voter.started for voter in step.view.voters):
+        return "a voter that was added before has not started yet"
+    return None
+
+
 def margin_not_lowered(step: Step) -> str | None:
     """No step makes the margin negative or lower than it is; lowering it on purpose needs the member named and consent."""
+    if isinstance(step.action, AddVoter):
+        return None  # see learner_first
     before, after = margin_of(step.view), margin(*voters_after(step.view, step.action))
     if after >= before:
         return None
@@ -136,6 +155,7 @@ RULES: dict[str, Rule] = {
     for rule in (
         view_is_current,
         one_change_in_flight,
+        learner_first,
         last_voter_stays,
         margin_not_lowered,
         promote_only_aligned,

@@ -9,9 +9,12 @@ from typing import TypeVar
 
 from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint, Login, Tls
+from quorate.etcd.errors import EtcdError, Unreachable
 
 T = TypeVar("T")
 _MOST_AT_ONCE = 32
+_LOGIN_SECONDS = 5.0
+"""etcd hashes the password with bcrypt: longer than a learner is waited for in one round."""
 
 
 class Access:
@@ -21,6 +24,7 @@ class Access:
         self.tls = tls
         self._login = login
         self._channels: dict[Endpoint, Channel] = {}
+        self._lent: str | None = None
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
 
     def again(self) -> Access:
@@ -29,8 +33,24 @@ class Access:
 
     def channel(self, endpoint: Endpoint) -> Channel:
         if endpoint not in self._channels:
-            self._channels[endpoint] = Channel(endpoint, self.tls, self._login)
+            self._channels[endpoint] = Channel(endpoint, self.tls, self._login, self._lend_token)
         return self._channels[endpoint]
+
+    def _lend_token(self, refused: str | None, timeout: float) -> str:
+        """A token for members that let nobody log in. Each costs the cluster a slow hash and a write, so one is kept until
+        it is refused: by a learner that was not there yet when it was given out, or when it expired."""
+        if self._lent is None or self._lent == refused:
+            self._lent = self._log_in_somewhere(max(timeout, _LOGIN_SECONDS))
+        return self._lent
+
+    def _log_in_somewhere(self, timeout: float) -> str:
+        failure: EtcdError | None = None
+        for channel in list(self._channels.values()):
+            try:
+                return channel.log_in(self._login, timeout) if self._login else ""
+            except EtcdError as error:
+                failure = error
+        raise failure or Unreachable("no member to log in at")
 
     def renew(self, endpoint: Endpoint) -> None:
         """Forget the channel: the next one connects at once, where grpc would back off for 100 ms and more."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from quorate.core import invariants
-from quorate.core.actions import AddLearner, MembershipChange, Promote, Remove
+from quorate.core.actions import AddLearner, AddVoter, MembershipChange, Promote, Remove
 from quorate.core.ids import format_id
 from quorate.core.invariants import Limits, Step
 from quorate.core.membership import ClusterView
@@ -65,16 +65,20 @@ class Changer:
         """
         invariants.check(Step(view, action, limits, self.clock.now()))
         self.note("intent", describe(action))
-        outcome = _send(self._leader(view), action)
+        outcome = _send(self._channel(view, action), action)
         self.note("outcome", {**describe(action), "result": type(outcome).__name__.lower(), **_detail(outcome)})
         return outcome
 
-    def _leader(self, view: ClusterView) -> Channel:
-        leader = view.leader
-        where = endpoint_of(leader) if leader else None
-        if where is None:
-            raise invariants.UnsafeStep("leader_known", "no member says that it leads")
-        return self.access.channel(where)
+    def _channel(self, view: ClusterView, action: MembershipChange) -> Channel:
+        """To the leader. A removal may also go through a voter that answers, for every voter proposes it: the leader may be
+        out of our reach and not out of theirs. A promotion never may: a follower forwards it blindly."""
+        answering = [voter for voter in view.voters if view.answer(voter.id) is not None]
+        others = answering if isinstance(action, Remove) and view.linearizable else []
+        for member in (view.leader, *others):
+            where = endpoint_of(member) if member else None
+            if where is not None:
+                return self.access.channel(where)
+        raise invariants.UnsafeStep("leader_known", "no member says that it leads")
 
 
 def _send(channel: Channel, action: MembershipChange) -> Outcome:
@@ -88,6 +92,8 @@ def _rpc(channel: Channel, action: MembershipChange) -> int:
     match action:
         case AddLearner(peer_urls=urls):
             return member_rpc.add_learner(channel, urls, timeout=RPC_SECONDS)
+        case AddVoter(peer_urls=urls):
+            return member_rpc.add_voter(channel, urls, timeout=RPC_SECONDS)
         case Promote(member_id=member_id):
             member_rpc.promote(channel, member_id, timeout=RPC_SECONDS)
         case Remove(member_id=member_id):
@@ -100,6 +106,8 @@ def describe(action: MembershipChange) -> dict[str, object]:
     match action:
         case AddLearner():
             return {"do": "add-learner", "name": action.name, "peer_urls": list(action.peer_urls)}
+        case AddVoter():
+            return {"do": "add-voter", "name": action.name, "peer_urls": list(action.peer_urls)}
         case Promote():
             return {"do": "promote", "name": action.name, "member": format_id(action.member_id)}
         case Remove():

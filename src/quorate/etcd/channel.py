@@ -7,14 +7,14 @@ answer differently. Who is asked, and who next, is decided by `observe` and `cha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from quorate.etcd import rpc
 from quorate.etcd import wire_pb2 as wire
 from quorate.etcd.endpoint import Endpoint, Login, Tls
-from quorate.etcd.errors import EtcdError, Failure, TokenExpired, classify
+from quorate.etcd.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
 from quorate.etcd.rpc import Method, Req
 
 # grpc's core writes its own diagnosis to stderr; ours is in the exception.
@@ -23,6 +23,8 @@ import grpc
 
 Res = TypeVar("Res")
 _Metadata = tuple[tuple[str, str], ...]
+Borrow = Callable[["str | None", float], str]
+"""Gives a token of another member: not the one that was refused, within so many seconds."""
 
 _OPTIONS = (
     # A snapshot chunk or a member list is small; a range answer may be as large as etcd sends (2 GiB - 1).
@@ -40,10 +42,14 @@ _OPTIONS = (
 class Channel:
     """Calls methods on the member at `endpoint`. Close it, or use it in a `with`."""
 
-    def __init__(self, endpoint: Endpoint, tls: Tls | None = None, login: Login | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, tls: Tls | None = None, login: Login | None = None, borrow: Borrow | None = None
+    ) -> None:
         self.endpoint = endpoint
         self._login = login
+        self._borrow = borrow
         self._token: str | None = None
+        self._refused: str | None = None
         self._channel = _open(endpoint, tls)
 
     def call(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
@@ -54,7 +60,7 @@ class Channel:
         try:
             return self._unary(method, request, timeout, self._metadata(timeout))
         except TokenExpired:
-            self._token = None
+            self._refused, self._token = self._token, None
             return self._unary(method, request, timeout, self._metadata(timeout))
 
     def _unary(self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata) -> Res:
@@ -104,9 +110,22 @@ class Channel:
         if self._login is None:
             return ()
         if self._token is None:
-            request = wire.AuthenticateRequest(name=self._login.user, password=self._login.password.reveal())
-            self._token = self._unary(rpc.AUTHENTICATE, request, timeout, ()).token
+            self._token = self._new_token(self._login, timeout)
         return (("token", self._token),)
+
+    def _new_token(self, login: Login, timeout: float) -> str:
+        """A learner lets nobody log in, but knows the tokens that others gave out: one of those is borrowed."""
+        try:
+            return self.log_in(login, timeout)
+        except RpcOnLearner:
+            if self._borrow is None:
+                raise
+            return self._borrow(self._refused, timeout)
+
+    def log_in(self, login: Login, timeout: float) -> str:
+        """A new token from this member; raises `LoginFailed`, and `RpcOnLearner` on a learner."""
+        request = wire.AuthenticateRequest(name=login.user, password=login.password.reveal())
+        return self._unary(rpc.AUTHENTICATE, request, timeout, ()).token
 
     def close(self) -> None:
         self._channel.close()

@@ -116,6 +116,12 @@ def _seat_key(bid: Bid) -> bytes:
     return SEATS + bid.run.encode()
 
 
+def forget_record(channel: Channel, peer_url: str) -> None:
+    """Delete what a run left that was cut off behind its promotion."""
+    with suppress(EtcdError):
+        kv.delete(channel, record_key(peer_url), timeout=_RPC_SECONDS)
+
+
 def _forget_if_absent(channel: Channel, bid: Bid) -> None:
     """A join that was taken back leaves no record: a later learner at that peer URL may be somebody else's."""
     listed = member_list(channel, timeout=_RPC_SECONDS)

@@ -27,7 +27,7 @@ from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
-from quorate.etcd.claim import Bid, Claim, claimed
+from quorate.etcd.claim import Bid, Claim, claimed, forget_record
 from quorate.etcd.detail import Detail, hashes, lag_seconds
 from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
@@ -59,7 +59,9 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
 @dataclass(slots=True)
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
-    may go without progress. Raises subclasses of `QuorateError`."""
+    may go without progress; `restart_learner`: whether a learner that lost its publish may be restarted once;
+    `keep_on_failure`: take nothing back. Raises
+    subclasses of `QuorateError`."""
 
     access: Access
     endpoints: Sequence[Endpoint]
@@ -68,6 +70,8 @@ class Cluster:
     note: Note = no_note
     timeout: float = 5.0
     stall_seconds: float = 60.0
+    restart_learner: bool = True
+    keep_on_failure: bool = False
 
     def status(self) -> ClusterView:
         """The members, what each says of itself, and the alarms that are raised."""
@@ -114,7 +118,9 @@ class Cluster:
         view = self.status()
         known = view.by_peer_urls((spec.peer_url,))
         if known is not None and not known.is_learner:
-            return self._run(spec, runtime, Settings(self.stall_seconds))
+            result = self._run(spec, runtime, self._settings())
+            forget_record(self._leader_channel(view), spec.peer_url)
+            return result
         self._judge([*checks, *(findings(view, spec.peer_url) if known is None else ())])
         bid = Bid(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id, registered=known is not None)
         with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
@@ -124,7 +130,7 @@ class Cluster:
                 restarted=spec.restarted or claim.restarted,
                 promotion_unknown=spec.promotion_unknown or claim.promotion_unknown,
             )
-            return self._run(taken_up, runtime, Settings(self.stall_seconds), claim)
+            return self._run(taken_up, runtime, self._settings(), claim)
 
     def _judge(self, found: Sequence[Finding]) -> None:
         """Say what is worth a warning; raise `PreflightFailed` for what would make the join fail or do harm."""
@@ -215,8 +221,11 @@ class Cluster:
             return None
         name = member.name or f"unstarted-{member.id:x}"
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls)
-        settings = Settings(self.stall_seconds, keep_on_failure=True)
+        settings = replace(self._settings(), keep_on_failure=True)
         return self._run(spec, Elsewhere(nothing_to_start, started=True), settings)
+
+    def _settings(self) -> Settings:
+        return Settings(self.stall_seconds, keep_on_failure=self.keep_on_failure, restart_learner=self.restart_learner)
 
     def _run(self, spec: JoinSpec, runtime: Runtime, settings: Settings, claim: Claim | None = None) -> JoinResult:
         held = claim or Claim(ours=False, keep=do_nothing)

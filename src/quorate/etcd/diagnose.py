@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 from quorate.core.ids import format_id
 from quorate.etcd import peer
 from quorate.etcd.endpoint import Tls
+from quorate.etcd.metrics import Metrics
 
 _SECONDS = 2.0
+_SLOW_FSYNC_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """`name` is stable, for programs: not-started, unreachable, tls-refused, wrong-cluster, receiving, not-serving."""
+    """`name` is stable, for programs: not-started, unreachable, tls-refused, wrong-cluster, one-way, snapshot-in-flight,
+    receiving, not-serving, slow-disk."""
 
     name: str
     why: str
@@ -30,9 +33,50 @@ def reach(peer_url: str, tls: Tls | None) -> Stall | None:
     return _connect_problem(host, port) or (_tls_problem(host, port, tls) if parts.scheme == "https" and tls else None)
 
 
-def diagnose(peer_url: str, tls: Tls | None, cluster_id: int, member_id: int) -> Stall:
-    """Tell apart what keeps a registered learner from answering clients."""
-    return reach(peer_url, tls) or _member_problem(peer_url, tls, cluster_id, member_id)
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A registered learner that answers no client: where its peer port is, and who it should be."""
+
+    peer_url: str
+    tls: Tls | None
+    cluster_id: int
+    member_id: int
+
+
+def diagnose(suspect: Suspect, leader: Metrics | None) -> Stall:
+    """Tell apart what keeps a registered learner from answering clients; `leader`: what the leader's metrics say."""
+    problem = reach(suspect.peer_url, suspect.tls) or _identity_problem(suspect)
+    return problem or _link_problem(suspect, leader) or _data_problem(suspect)
+
+
+def _link_problem(suspect: Suspect, leader: Metrics | None) -> Stall | None:
+    """It can be reached from here; can the leader?"""
+    if leader is None:
+        return None
+    if leader.snapshot_in_flight(suspect.member_id):
+        return Stall(
+            "snapshot-in-flight",
+            "the leader is still sending it the database",
+            "run the same command again, with a longer --timeout; if that does not help, look at the network between the two",
+        )
+    if not leader.linked(suspect.member_id):
+        return Stall(
+            "one-way",
+            f"{suspect.peer_url} answers here, but the leader has no connection to it",
+            "check routes and firewalls from the leader's machine to that address, in both directions",
+        )
+    return None
+
+
+def lagging(own: Metrics | None) -> Stall | None:
+    """Why a learner that answers does not catch up, as its own metrics tell; None when they do not."""
+    if own is None or own.fsync_seconds < _SLOW_FSYNC_SECONDS:
+        return None
+    return Stall(
+        "slow-disk",
+        f"its disk takes {own.fsync_seconds * 1000:.0f} ms to keep a write",
+        "put its data on a faster disk; etcd's advice is below 10 ms",
+    )
 
 
 def _connect_problem(host: str, port: int) -> Stall | None:
@@ -75,17 +119,22 @@ def _tls_problem(host: str, port: int, tls: Tls) -> Stall | None:
     return None
 
 
-def _member_problem(peer_url: str, tls: Tls | None, cluster_id: int, member_id: int) -> Stall:
-    listed = peer.members(peer_url, tls, timeout=_SECONDS)
+def _identity_problem(suspect: Suspect) -> Stall | None:
+    listed = peer.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
+    if listed is None or listed.cluster_id == suspect.cluster_id:
+        return None
+    return Stall(
+        "wrong-cluster",
+        f"its etcd belongs to cluster {format_id(listed.cluster_id)}, not to {format_id(suspect.cluster_id)}",
+        "its data directory is of another cluster: stop it, move that directory away, then run the same command again",
+    )
+
+
+def _data_problem(suspect: Suspect) -> Stall:
+    listed = peer.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None:
         return Stall("receiving", "its etcd runs and has no member list yet", "wait, or look at its log for 'raft' errors")
-    if listed.cluster_id != cluster_id:
-        return Stall(
-            "wrong-cluster",
-            f"its etcd belongs to cluster {format_id(listed.cluster_id)}, not to {format_id(cluster_id)}",
-            "its data directory is of another cluster: stop it, move that directory away, then run the same command again",
-        )
-    itself = next((row for row in listed.members if row.id == member_id), None)
+    itself = next((row for row in listed.members if row.id == suspect.member_id), None)
     if itself is None or not itself.client_urls:
         return Stall("receiving", "it is still receiving the data", "run the same command again, with a longer --timeout")
     return Stall(

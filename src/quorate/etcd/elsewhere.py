@@ -41,6 +41,9 @@ class Elsewhere:
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return False
 
+    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
+        return None
+
     def wipe(self, name: str) -> None:
         raise AssertionError(f"the data of {name} is not ours to delete")
 

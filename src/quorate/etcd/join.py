@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from quorate.core.actions import (
     Action,
     AddLearner,
-    Decision,
+    AddVoter,
     Do,
     Done,
     MembershipChange,
@@ -20,17 +20,17 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.decide import Grow, Joiner, decide_grow, lag_of
+from quorate.core.decide import Grow, Joiner, decide_grow
 from quorate.core.invariants import Limits
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import JoinFailed, QuorateError
-from quorate.etcd import alignment, kv, peer
+from quorate.etcd import alignment, kv, metrics, peer, transfer
 from quorate.etcd.access import Access
 from quorate.etcd.alignment import Candidate
 from quorate.etcd.change import Carried, Changer, Declined, Note, Outcome, Unknown
 from quorate.etcd.channel import Channel
-from quorate.etcd.diagnose import Stall, diagnose
+from quorate.etcd.diagnose import Stall, Suspect, diagnose, lagging
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import (
     EtcdError,
@@ -39,14 +39,13 @@ from quorate.etcd.errors import (
     MemberNotFound,
     NotALearner,
     NotEnoughStarted,
-    TooManyLearners,
-    UnhealthyCluster,
 )
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.etcd.runtime import JoinSpec, Runtime
+from quorate.etcd.telling import Teller
 from quorate.etcd.track import JoinResult, Settings, Track, track_of
 from quorate.etcd.undo import Undo
-from quorate.report import Event, Phase, Report
+from quorate.report import Report
 
 _POLL_SECONDS = 0.01
 _PEER_SECONDS = 0.25
@@ -78,9 +77,14 @@ class Join:
     tick: Callable[[], None] = do_nothing
     _tracks: dict[str, Track] = field(default_factory=dict[str, Track])
     _limits: Limits = field(default_factory=lambda: Limits(0))
-    _told: str = ""
-    _refused: tuple[Action, str] | None = None
+    _telling: Teller | None = None
     _progress: object = None
+
+    @property
+    def _teller(self) -> Teller:
+        if self._telling is None:
+            self._telling = Teller(self.report, self._tracks, self.clock)
+        return self._telling
 
     def run(self) -> list[JoinResult]:
         """Make every spec a verified voter.
@@ -88,7 +92,7 @@ class Join:
         Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state` whether the
         member list is as it was before.
         """
-        self._tracks = {spec.name: track_of(spec, self.clock.now()) for spec in self.specs}
+        self._tracks.update({spec.name: track_of(spec, self.clock.now()) for spec in self.specs})
         try:
             self._reach_goal()
         except QuorateError as error:
@@ -109,7 +113,7 @@ class Join:
                 continue
             decision = decide_grow(view, self._goal(view), self.clock.now())
             self._extend_while_moving(deadline, view)
-            self._tell(decision, view)
+            self._teller.decision(decision, view)
             match decision:
                 case Done():
                     return
@@ -123,16 +127,23 @@ class Join:
         raise deadline.error(because=stall.why if stall else why, advice=stall.advice if stall else "")
 
     def _diagnose(self) -> Stall | None:
-        """What keeps the first joiner that is a silent learner; asked before anything is taken back."""
+        """What keeps the first joiner that is still a learner; asked before anything is taken back."""
         try:
             view = observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unpublished=self._unpublished())
         except EtcdError:
             return None
         for track in self._tracks.values():
             member = view.by_peer_urls((track.spec.peer_url,))
-            if member is not None and member.is_learner and view.answer(member.id) is None:
-                return diagnose(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
+            if member is not None and member.is_learner:
+                return self._diagnose_learner(track, member, view)
         return None
+
+    def _diagnose_learner(self, track: Track, member: Member, view: ClusterView) -> Stall | None:
+        if view.answer(member.id) is None:
+            suspect = Suspect(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
+            return diagnose(suspect, transfer.leader_metrics(self.access, view))
+        where = track.spec.client or endpoint_of(member)
+        return lagging(metrics.scrape(where, self.access.tls, timeout=1.0) if where else None)
 
     def _observe(self, deadline: Deadline) -> ClusterView | None:
         """The cluster now, or None while it does not answer but may."""
@@ -145,7 +156,7 @@ class Join:
                 raise deadline.error(because=error.what) from error
             return None
         if not self._limits.cluster_id:
-            self._limits = Limits(view.cluster_id, self.settings.learner_seats)
+            self._limits = Limits(view.cluster_id, self.settings.learner_seats, voter_join=self.settings.voter_join)
         return view
 
     def _unpublished(self) -> dict[str, Endpoint]:
@@ -153,7 +164,7 @@ class Join:
 
     def _goal(self, view: ClusterView) -> Grow:
         joiners = tuple(self._joiner(track, view) for track in self._tracks.values())
-        return Grow(joiners, self.settings.learner_seats)
+        return Grow(joiners, self.settings.learner_seats, self.settings.voter_join)
 
     def _joiner(self, track: Track, view: ClusterView) -> Joiner:
         process = self.runtime.process(track.spec.name)
@@ -165,7 +176,7 @@ class Join:
             exit_note=process.note,
             has_data=self.runtime.has_data(track.spec.name),
             listed_itself_at=track.listed_itself_at,
-            can_restart=self.runtime.can_restart,
+            can_restart=self.runtime.can_restart and self.settings.restart_learner,
             restarted=track.restarted,
             proof=track.proof,
             verified=track.verified,
@@ -176,6 +187,7 @@ class Join:
         member = view.by_peer_urls((track.spec.peer_url,))
         if member is None or not member.is_learner or view.answer(member.id) is not None:
             return
+        track.received = self.runtime.received_bytes(track.spec.name)
         if track.spec.client is not None:
             self.access.renew(track.spec.client)
         if track.restarted:
@@ -188,21 +200,28 @@ class Join:
             track.listed_itself_at = self.clock.now()
 
     def _extend_while_moving(self, deadline: Deadline, view: ClusterView) -> None:
-        """Progress is anything that changes on the joiners: membership, steps done, applied index, database size."""
+        """Progress is anything that changes on the joiners: membership, steps done, bytes that arrived, applied index; and
+        where their disks cannot be seen, a snapshot that the leader is still sending."""
         now = [self._position(track, view) for track in self._tracks.values()]
-        if now != self._progress:
+        if now != self._progress or any(self._is_fed(track, view) for track in self._tracks.values()):
             self._progress = now
             deadline.extend(self.settings.stall_seconds)
 
     def _position(self, track: Track, view: ClusterView) -> object:
         member = view.by_peer_urls((track.spec.peer_url,))
         answer = view.answer(member.id) if member else None
-        return member, tuple(track.marks), answer and (answer.applied_index, answer.db_size)
+        return member, tuple(track.marks), track.received, answer and (answer.applied_index, answer.db_size)
+
+    def _is_fed(self, track: Track, view: ClusterView) -> bool:
+        member = view.by_peer_urls((track.spec.peer_url,))
+        if member is None or not member.is_learner or view.answer(member.id) is not None or track.received is not None:
+            return False
+        return track.feeding.is_on(self.access, view, member, self.clock.now())
 
     def _do(self, action: Action, view: ClusterView) -> str | None:
         """Carry out one action; returns why it did not work out, if it did not."""
         match action:
-            case AddLearner():
+            case AddLearner() | AddVoter():
                 return self._add(action, view)
             case Promote():
                 return self._promote(action, view)
@@ -228,24 +247,18 @@ class Join:
         if isinstance(outcome, Declined):
             if outcome.error.disposition == "final" and not isinstance(outcome.error, _WORTH_WAITING):
                 raise outcome.error
-            self._tell_refusal(action, outcome.error)
+            self._teller.refusal(action, outcome.error)
             self.clock.sleep(_REFUSED_SECONDS)
         return outcome
 
-    def _tell_refusal(self, action: MembershipChange, error: EtcdError) -> None:
-        if (action, error.text) != self._refused:
-            self._refused = (action, error.text)
-            why = _REFUSALS.get(type(error), error.text)
-            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
-
-    def _add(self, action: AddLearner, view: ClusterView) -> str | None:
+    def _add(self, action: AddLearner | AddVoter, view: ClusterView) -> str | None:
         track, asked_at = self._tracks[action.name], self.clock.now()
         ours_before = track.ours
         # Until a refusal says otherwise a learner that turns up at this peer URL is ours, even if the answer is lost.
-        track.ours = True
+        track.ours, track.promotion_unknown = True, isinstance(action, AddVoter)
         outcome = self._change(action, view)
         if isinstance(outcome, Declined):
-            track.ours = ours_before
+            track.ours, track.promotion_unknown = ours_before, False
         if isinstance(outcome, Carried):
             track.mark("added", asked_at)
         return _why(outcome)
@@ -315,39 +328,6 @@ class Join:
         member = view.by_peer_urls((track.spec.peer_url,))
         return member.id if member else 0
 
-    # -- telling -----------------------------------------------------------------------------------------------------
-
-    def _tell(self, decision: Decision, view: ClusterView) -> None:
-        event = self._event(decision, view)
-        # What etcd has refused is asked for again and again; that it is was said once.
-        again = isinstance(decision, Do) and self._refused is not None and decision.action == self._refused[0]
-        if event is None or again:
-            return
-        said = f"{event.phase} {event.member} {event.text} {event.lag_entries}"
-        if said != self._told:
-            self._told = said
-            self.report(event)
-
-    def _event(self, decision: Decision, view: ClusterView) -> Event | None:
-        match decision:
-            case Wait(phase=phase, member=name, why=why):
-                return self._progress_event(phase, name, why, view)
-            case Do(action=action):
-                phase, text = _WORDS[type(action)]
-                return self._progress_event(phase, getattr(action, "name", ""), text, view)
-            case _:
-                return None
-
-    def _progress_event(self, phase: Phase, name: str, text: str, view: ClusterView) -> Event:
-        track = self._tracks.get(name)
-        member = view.by_peer_urls((track.spec.peer_url,)) if track else None
-        answer = view.answer(member.id) if member else None
-        leader = view.answer(view.leader.id) if view.leader else None
-        if track is None or member is None or answer is None or leader is None:
-            return Event(phase, name, text)
-        seconds = track.lag.seconds(self.clock.now(), leader.raft_index, answer.applied_index)
-        return Event(phase, name, text, lag_of(view, member), round(seconds, 1), answer.db_size, leader.db_size)
-
     # -- undoing -----------------------------------------------------------------------------------------------------
 
     def _undo(self) -> str:
@@ -379,21 +359,3 @@ def _why(outcome: Outcome) -> str | None:
             return f"no answer to it yet: {error.what}"
         case Declined(error=error):
             return error.what
-
-
-_WORDS: dict[type, tuple[Phase, str]] = {
-    AddLearner: ("add", "adding it as a learner: it gets the data and has no vote"),
-    StartMember: ("start", "starting its etcd"),
-    RestartLearner: ("restart", "its data is there but its publish was lost: restarting this learner once"),
-    ProveAlignment: ("catch-up", "it answers: checking that it applies what is written now"),
-    Promote: ("promote", "fully aligned: giving it a vote"),
-    VerifyVoter: ("verify", "asking the members themselves whether it is a voter and serves"),
-}
-"""Phase and words, for people, of each thing a join does."""
-
-_REFUSALS: dict[type[EtcdError], str] = {
-    UnhealthyCluster: "it wants enough voters to have been connected for 5 s",
-    TooManyLearners: "another learner has the seat",
-    NotEnoughStarted: "a member that was added before has not started yet",
-}
-"""What etcd's own words mean."""

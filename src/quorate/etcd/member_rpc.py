@@ -15,6 +15,11 @@ def add_learner(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -
     return channel.call(rpc.MEMBER_ADD, request, timeout).member.ID
 
 
+def add_voter(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:
+    """Register a member that has a vote at once; returns its member id."""
+    return channel.call(rpc.MEMBER_ADD, wire.MemberAddRequest(peerURLs=peer_urls), timeout).member.ID
+
+
 def promote(channel: Channel, member_id: int, *, timeout: float) -> None:
     """Give a learner its vote; `channel` must lead to the leader: a follower forwards, loses the login and retries blindly."""
     channel.call(rpc.MEMBER_PROMOTE, wire.MemberPromoteRequest(ID=member_id), timeout)

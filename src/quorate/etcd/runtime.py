@@ -47,6 +47,10 @@ class Runtime(Protocol):
         """Whether anything that `wipe` would delete is there."""
         ...
 
+    def received_bytes(self, name: str) -> int | None:
+        """How much of the database has arrived on its disk; None when this host cannot tell."""
+        ...
+
     def wipe(self, name: str) -> None:
         """Delete its data. The engine calls this last, when the member was observed to be absent."""
         ...

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from quorate.core.lag import LagMeter
+from quorate.core.rate import RateMeter
 from quorate.core.readiness import Proof
 from quorate.etcd.runtime import JoinSpec
+from quorate.etcd.transfer import Feeding
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`stall_seconds`: how long a join may go without any progress. `learner_seats` as in `invariants.Limits`."""
+    """`stall_seconds`: how long a join may go without any progress. `learner_seats` and `voter_join` as in
+    `invariants.Limits`. `restart_learner`: whether a learner that lost its publish may be restarted once."""
 
     stall_seconds: float = 60.0
     learner_seats: int = 1
     keep_on_failure: bool = False
+    restart_learner: bool = True
+    voter_join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,15 @@ class JoinResult:
 
 @dataclass(slots=True)
 class Track:
-    """What this run learnt of one joiner."""
+    """What this run learnt of one joiner. `received`: bytes of the database that arrived, where this host can tell."""
 
     spec: JoinSpec
     lag: LagMeter
     began_at: float
     listed_itself_at: float | None = None
+    received: int | None = None
+    rate: RateMeter = field(default_factory=RateMeter)
+    feeding: Feeding = field(default_factory=Feeding)
     restarted: bool = False
     proof: Proof | None = None
     verified: bool = False

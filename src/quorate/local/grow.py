@@ -60,13 +60,13 @@ def _join(home: Home, joiners: Sequence[LocalMember]) -> list[JoinResult]:
     try:
         with home.access() as access, home.journal() as note:
             settings = Settings(home.stall_seconds, saved.max_learners)
-            specs = [_spec(home, joiner) for joiner in joiners]
+            specs = [spec_of(home, joiner) for joiner in joiners]
             return Join(access, home.clock, runtime, home.seeds(), specs, home.report, _remembering(home, note), settings).run()
     finally:
         _settle(home, joiners)
 
 
-def _spec(home: Home, joiner: LocalMember) -> JoinSpec:
+def spec_of(home: Home, joiner: LocalMember) -> JoinSpec:
     """`ours`: everything at this peer URL was put there by this directory's commands."""
     return JoinSpec(
         joiner.name,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import ConfigError
+from quorate.host import etcd_data
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -61,7 +62,7 @@ class MemberPaths:
     @property
     def has_data(self) -> bool:
         """Whether etcd has written a log there: then it knows who it is and ignores every `--initial-…` flag."""
-        return (self.data / "member" / "wal").is_dir()
+        return etcd_data.has_log(self.data)
 
 
 @dataclass(frozen=True, slots=True)

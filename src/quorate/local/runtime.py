@@ -10,7 +10,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.etcd.runtime import Process
 from quorate.files import make_folder, remove_tree
-from quorate.host import etcd_binary, ports, process
+from quorate.host import etcd_binary, etcd_data, ports, process
 from quorate.host.daemon import Daemon
 from quorate.host.process import Identity
 from quorate.local.command import environment, etcd_command, telling_arguments
@@ -77,6 +77,9 @@ class ProcessRuntime:
 
     def has_leftovers(self, name: str) -> bool:
         return self.layout.member(name).folder.exists()
+
+    def received_bytes(self, name: str) -> int | None:
+        return etcd_data.received_bytes(self.layout.member(name).data)
 
     def wipe(self, name: str) -> None:
         """Delete everything of the member: the engine has seen that it is no member any more."""

@@ -87,5 +87,8 @@ class Probed:
     def has_leftovers(self, name: str) -> bool:
         return self.runtime.has_leftovers(name)
 
+    def received_bytes(self, name: str) -> int | None:
+        return self.runtime.received_bytes(name)
+
     def wipe(self, name: str) -> None:
         self.runtime.wipe(name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from quorate.core.preflight import Finding
 from quorate.deadline import SystemClock
 from quorate.etcd.runtime import Process
+from quorate.host import etcd_data
 from quorate.host.daemon import Daemon
 from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, flags, settings
@@ -57,6 +58,9 @@ class PlainProcess:
 
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return self.place.is_begun
+
+    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
+        return etcd_data.received_bytes(self.spec.data_dir)
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         self.place.give_back()

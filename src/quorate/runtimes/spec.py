@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from quorate.core.ids import host_of
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.host import etcd_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class EtcdSpec:
     @property
     def has_data(self) -> bool:
         """Whether etcd has written a log there: then it knows who it is and ignores every initial setting."""
-        return (self.data_dir / "member" / "wal").is_dir()
+        return etcd_data.has_log(self.data_dir)
 
     @property
     def beside(self) -> Path:

@@ -11,6 +11,7 @@ from quorate.core.preflight import Finding
 from quorate.errors import HostError
 from quorate.etcd.runtime import Process
 from quorate.files import write_atomic
+from quorate.host import etcd_data
 from quorate.host.daemon import complaint
 from quorate.host.systemd import Systemd, UnitState
 from quorate.runtimes.place import Place
@@ -123,6 +124,9 @@ WantedBy=multi-user.target
 
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return self.place.is_begun or self._is_ours()
+
+    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
+        return etcd_data.received_bytes(self.spec.data_dir)
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         """The unit if it is ours, and the data with what is beside it."""

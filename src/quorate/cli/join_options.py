@@ -1,0 +1,56 @@
+"""What every command that joins a member takes: how long to wait, what may be done to it, and how it gets started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.packed import packed
+
+if TYPE_CHECKING:
+    from quorate.etcd.cluster import Cluster
+    from quorate.etcd.probe import Gap
+
+_OPTIONS = (
+    click.option("--start", "start_command", metavar="CMD", help="Run this once the member is registered; it gets ETCD_*."),
+    click.option("--env-file", type=click.Path(path_type=Path), help="Write the ETCD_* here instead of to stderr."),
+    click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."),
+    click.option("--keep-on-failure", is_flag=True, help="Take nothing back when the join fails, for a look."),
+    click.option("--no-learner-restart", is_flag=True, help="Wait 7 s for a lost publish instead of one restart."),
+    click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JoinOptions:
+    """What was given on the command line; `timeout` in seconds."""
+
+    start_command: str | None
+    env_file: Path | None
+    timeout: float
+    keep_on_failure: bool
+    no_learner_restart: bool
+    probe_writes: bool
+
+    def apply(self, cluster: Cluster) -> None:
+        """Make the joins of `cluster` do so."""
+        cluster.stall_seconds = self.timeout
+        cluster.keep_on_failure = self.keep_on_failure
+        cluster.restart_learner = not self.no_learner_restart
+
+    @contextmanager
+    def probed(self, cluster: Cluster) -> Iterator[Callable[[], Gap | None]]:
+        """A writer beside the block, when wanted; what it gives tells afterwards what the writer saw."""
+        if not self.probe_writes:
+            yield lambda: None
+            return
+        with cluster.probe() as probe:
+            yield lambda: probe.gap
+
+
+join_options = packed(JoinOptions, "joining", _OPTIONS)

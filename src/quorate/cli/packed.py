@@ -1,0 +1,28 @@
+"""Options that belong together reach their command as one value."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
+
+Command = Callable[..., Any]
+
+
+def packed(kind: type[Any], name: str, options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    """A decorator that adds `options` to a command and passes their values as one `kind`, a dataclass whose fields are
+    named like them, in the parameter `name`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(**given: Any) -> Any:
+            value = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+            return command(**given, **{name: value})
+
+        decorated: Command = call
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate

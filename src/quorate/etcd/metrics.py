@@ -1,0 +1,72 @@
+"""Numbers that etcd gives only as metrics: snapshots on their way, live peer links, how long the disk takes."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from dataclasses import dataclass
+
+from quorate.core.ids import format_id
+from quorate.etcd.endpoint import Endpoint, Tls
+
+_LINE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>[^}]*)\})? (?P<value>[-+.0-9eE]+|NaN)$")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_MOST_BYTES = 8 << 20
+_WANTED = (
+    "etcd_network_snapshot_send_inflights_total",
+    "etcd_network_active_peers",
+    "etcd_disk_wal_fsync_duration_seconds_sum",
+    "etcd_disk_wal_fsync_duration_seconds_count",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Values by name and labels; only those that quorate asks for."""
+
+    values: dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+    def snapshot_in_flight(self, member_id: int) -> bool:
+        """Whether this member is sending its database to `member_id`."""
+        return self._with("etcd_network_snapshot_send_inflights_total", "To", format_id(member_id)) > 0
+
+    def linked(self, member_id: int) -> bool:
+        """Whether this member has a live stream to `member_id`."""
+        return self._with("etcd_network_active_peers", "Remote", format_id(member_id)) > 0
+
+    @property
+    def fsync_seconds(self) -> float:
+        """The mean time of an fsync of its log since it was started; 0.0 when it made none."""
+        count = self.values.get(("etcd_disk_wal_fsync_duration_seconds_count", frozenset()), 0.0)
+        return self.values.get(("etcd_disk_wal_fsync_duration_seconds_sum", frozenset()), 0.0) / count if count else 0.0
+
+    def _with(self, name: str, label: str, value: str) -> float:
+        return sum(number for (key, labels), number in self.values.items() if key == name and (label, value) in labels)
+
+
+def scrape(endpoint: Endpoint, tls: Tls | None, *, timeout: float) -> Metrics | None:
+    """What the member tells on its client port, or None: metrics may be served elsewhere, or not at all."""
+    secure = endpoint.tls == "on" or (endpoint.tls == "auto" and tls is not None)
+    connection = (
+        http.client.HTTPSConnection(endpoint.host, endpoint.port, timeout=timeout, context=tls.context() if tls else None)
+        if secure
+        else http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout)
+    )
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        return parse(response.read(_MOST_BYTES).decode(errors="replace")) if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def parse(text: str) -> Metrics:
+    """The values of a Prometheus text page that quorate asks for; lines it does not understand are passed over."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line) if line.startswith("etcd_") else None
+        if match and match["name"] in _WANTED:
+            found[match["name"], frozenset(_LABEL.findall(match["labels"] or ""))] = float(match["value"])
+    return Metrics(found)
