@@ -1,8 +1,9 @@
 """How long a join takes, 1 -> 2 members, against the tightest loop that could do it, in one run.
 
 The floor does add, start, the same one restart where it helps, promote, read, and checks nothing. Ours is
-`quorate local join` as a library call, from the MemberAdd to a voter that answered a linearizable read. Both on a fresh
-cluster over TLS with a database of --keys keys, in alternating order. Prints medians, and the ratio of the medians.
+`quorate local join` as a library call, from the MemberAdd to a voter that answered a linearizable read. Both on a copy of the
+same cluster over TLS with a database of --megabytes, with a writer beside them, in alternating order. Prints the medians of
+the time and of the writer's longest gap, and the ratio of the times.
 
     python bench/join_floor.py --rounds 10 --etcd 3.6 --etcd 3.7
 """
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import QuorateError
@@ -28,14 +31,15 @@ from quorate.local.layout import Layout
 
 BIN = Path(__file__).resolve().parents[1] / ".engines" / "bin"
 GRACE = 0.1
+VALUE_BYTES = 100_000
 Mode = Callable[[Home], float]
 
 
-def fill(home: Home, keys: int, value_bytes: int) -> None:
+def fill(home: Home, keys: int, value_bytes: int, prefix: str) -> None:
     with home.access() as access:
         channel = access.channel(home.seeds()[0])
         for number in range(keys):
-            kv.put(channel, f"bench/{number}".encode(), b"v" * value_bytes, timeout=10)
+            kv.put(channel, f"{prefix}/{number}".encode(), b"v" * value_bytes, timeout=10)
 
 
 def floor(home: Home) -> float:
@@ -94,35 +98,64 @@ def ours(home: Home) -> float:
     return result.timings["serving"]
 
 
-def measure(etcd: str, mode: Mode, keys: int, value_bytes: int) -> float:
+@dataclass(frozen=True)
+class Round:
+    """Seconds from the MemberAdd to the first read of the new voter, and the longest time without a write meanwhile."""
+
+    seconds: float
+    gap: float
+
+
+def prepare_template(folder: Path, etcd: str, megabytes: int) -> None:
+    """A stopped cluster of one with so much data, to be copied for every round."""
+    home = Home(Layout(folder))
+    try:
+        cluster.up(home, 1, str(BIN / f"etcd-{etcd}"))
+        fill(home, megabytes * 1_000_000 // VALUE_BYTES, VALUE_BYTES, "data")
+    finally:
+        cluster.down(home)
+
+
+def measure(template: Path, mode: Mode, keys: int) -> Round:
     with tempfile.TemporaryDirectory(prefix="quorate-bench-") as scratch:
         home = Home(Layout(Path(scratch) / "cluster"))
+        shutil.copytree(template, home.layout.root)
         try:
-            cluster.up(home, 1, str(BIN / f"etcd-{etcd}"))
-            fill(home, keys, value_bytes)
-            return mode(home)
+            cluster.up(home, 1)
+            # Behind a restart the leader still has its whole log: these make it drop the old entries, as one that runs on has.
+            fill(home, keys, 100, "bench")
+            with home.probe() as probe:
+                seconds = mode(home)
+            return Round(seconds, probe.gap.longest)
         finally:
             cluster.down(home, purge=True)
 
 
 def compare(etcd: str, arguments: argparse.Namespace) -> dict[str, object]:
     modes: list[Mode] = [floor, ours, *([alone] if arguments.alone else [])]
-    seconds: dict[str, list[float]] = {mode.__name__: [] for mode in modes}
-    for round_number in range(arguments.rounds):
-        for mode in modes if round_number % 2 == 0 else reversed(modes):
-            seconds[mode.__name__].append(measure(etcd, mode, arguments.keys, arguments.value_bytes))
-    medians = {name: round(statistics.median(values), 3) for name, values in seconds.items()}
+    rounds: dict[str, list[Round]] = {mode.__name__: [] for mode in modes}
+    with tempfile.TemporaryDirectory(prefix="quorate-bench-") as scratch:
+        template = Path(scratch) / "template"
+        prepare_template(template, etcd, arguments.megabytes)
+        for number in range(arguments.rounds):
+            for mode in modes if number % 2 == 0 else reversed(modes):
+                rounds[mode.__name__].append(measure(template, mode, arguments.keys))
+    medians = {name: round(statistics.median(one.seconds for one in found), 3) for name, found in rounds.items()}
+    gaps = {name: round(statistics.median(one.gap for one in found), 3) for name, found in rounds.items()}
     ratio = round(medians["ours"] / medians["floor"], 2)
-    print(f"etcd {etcd}: {medians}  ours/floor {ratio}", file=sys.stderr)
-    return {"etcd": etcd, "keys": arguments.keys, "medians": medians, "ratio": ratio, "seconds": seconds}
+    print(
+        f"etcd {etcd}, {arguments.megabytes} MB: {medians}  ours/floor {ratio}  longest gap {gaps}", file=sys.stderr, flush=True
+    )
+    raw = {name: [(round(one.seconds, 3), one.gap) for one in found] for name, found in rounds.items()}
+    return {"etcd": etcd, "megabytes": arguments.megabytes, "medians": medians, "ratio": ratio, "gaps": gaps, "rounds": raw}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--etcd", action="append", help="series to measure; may be repeated (default 3.5, 3.6, 3.7)")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--keys", type=int, default=300, help="keys written before the join")
-    parser.add_argument("--value-bytes", type=int, default=100)
+    parser.add_argument("--megabytes", type=int, default=0, help="data that is there before the join")
+    parser.add_argument("--keys", type=int, default=300, help="small keys written right before the join")
     parser.add_argument("--alone", action="store_true", help="also measure the floor without the one restart")
     arguments = parser.parse_args()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -62,6 +63,8 @@ def test_imports_go_one_way() -> None:
         ("etcd/join.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
         ("cli/etcd.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
         ("host/ports.py", "import cryptography", "Only quorate.pki imports cryptography"),
+        ("runtimes/plain.py", "import quorate.preflight.joiner", "Arrows go one way"),
+        ("preflight/joiner.py", "import quorate.local.home", "Arrows go one way"),
     ],
 )
 def test_a_planted_wrong_import_is_found(tmp_path: Path, file: str, line: str, contract: str) -> None:
@@ -119,6 +122,19 @@ def test_the_commands_of_the_readme_exist(cli: RunCli) -> None:
             assert cli(*names[:3], "--help").returncode == 0 or cli(*names[:2], "--help").returncode == 0, words
             checked += 1
     assert checked >= 8
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    defined = {
+        node.name
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+    texts = [path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]]
+    named = {name for text in texts for name in re.findall(r"`(test_\w+)`", text)}
+    assert len(named) > 50
+    assert sorted(named - defined) == []
 
 
 @pytest.mark.real

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,10 +38,15 @@ class Host:
         self.peer_port, self.client_port = ports.reserve(2, home.layout.lock)
         self.make_certificates()
 
-    def make_certificates(self, names: tuple[str, ...] = (), usages: tuple[str, ...] = ("server", "client")) -> None:
+    def make_certificates(
+        self,
+        names: tuple[str, ...] = (),
+        usages: tuple[str, ...] = ("server", "client"),
+        validity: timedelta = timedelta(days=1),
+    ) -> None:
         ca = read_pair(self.home.layout.pki / "ca")
         for base in ("server", "peer"):
-            spec = LeafSpec(self.name, usages, names or pki.node_names(self.name, ()), kind="ECDSA-P256")  # type: ignore[arg-type]
+            spec = LeafSpec(self.name, usages, names or pki.node_names(self.name, ()), validity=validity, kind="ECDSA-P256")  # type: ignore[arg-type]
             write_pair(self.folder / base, make_leaf(spec, ca, now=datetime.now(UTC)))
 
     @property
@@ -121,8 +126,9 @@ def test_what_is_wrong_with_the_host_is_said_before_the_first_change(host: Host,
         (lambda host: (host.folder / "peer.key").write_bytes((host.folder / "server.key").read_bytes()), "does not belong to"),
         (lambda host: write_pair(host.folder / "peer", _foreign()), "not signed by the CA"),
         (lambda host: (host.folder / "peer.crt").unlink(), "cannot read"),
+        (lambda host: host.make_certificates(validity=timedelta(minutes=-1)), "expired at"),
     ],
-    ids=["name", "usage", "key", "ca", "missing"],
+    ids=["name", "usage", "key", "ca", "missing", "expired"],
 )
 def test_certificates_that_would_not_do(host: Host, cli: RunCli, spoil: Callable[[Host], object], why: str) -> None:
     spoil(host)

@@ -15,6 +15,7 @@ _MOST_BYTES = 8 << 20
 _WANTED = (
     "etcd_network_snapshot_send_inflights_total",
     "etcd_network_active_peers",
+    "etcd_network_peer_sent_bytes_total",
     "etcd_disk_wal_fsync_duration_seconds_sum",
     "etcd_disk_wal_fsync_duration_seconds_count",
 )
@@ -33,6 +34,10 @@ class Metrics:
     def linked(self, member_id: int) -> bool:
         """Whether this member has a live stream to `member_id`."""
         return self._with("etcd_network_active_peers", "Remote", format_id(member_id)) > 0
+
+    def sent_bytes(self, member_id: int) -> float:
+        """What this member sent to `member_id` beside snapshots, heartbeats included."""
+        return self._with("etcd_network_peer_sent_bytes_total", "To", format_id(member_id))
 
     @property
     def fsync_seconds(self) -> float:

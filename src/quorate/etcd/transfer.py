@@ -14,6 +14,9 @@ _ASK_EVERY_SECONDS = 1.0
 _SLOWEST_BYTES_PER_SECOND = 256 * 1024
 """A sender does not notice for minutes that nobody reads any more: no transfer is waited for longer than at this rate."""
 
+_MORE_THAN_HEARTBEATS = 16 * 1024
+"""Bytes a second: a link without entries carries a few hundred."""
+
 
 def leader_metrics(access: Access, view: ClusterView) -> Metrics | None:
     """The leader's numbers, or None when it does not tell."""
@@ -27,16 +30,22 @@ class Feeding:
 
     began_at: float | None = None
     asked_at: float = float("-inf")
-    _on: bool = False
+    sent: float = 0.0
+    _snapshot: bool = False
+    _entries: bool = False
 
     def is_on(self, access: Access, view: ClusterView, member: Member, now: float) -> bool:
-        """Whether a snapshot is on its way to `member`, and not for longer than its size explains."""
+        """Whether entries or a snapshot are on their way to `member`; a snapshot for no longer than its size explains."""
         if now - self.asked_at >= _ASK_EVERY_SECONDS:
-            self.asked_at = now
-            told = leader_metrics(access, view)
-            self._on = told is not None and told.snapshot_in_flight(member.id)
-            self.began_at = (self.began_at or now) if self._on else None
+            self._ask(leader_metrics(access, view), member.id, now)
         leader = view.answer(view.leader.id) if view.leader else None
-        if not self._on or leader is None or self.began_at is None:
-            return False
-        return now - self.began_at < leader.db_size / _SLOWEST_BYTES_PER_SECOND
+        if leader is None or self.began_at is None:
+            return self._entries
+        return self._entries or now - self.began_at < leader.db_size / _SLOWEST_BYTES_PER_SECOND
+
+    def _ask(self, told: Metrics | None, member_id: int, now: float) -> None:
+        sent = told.sent_bytes(member_id) if told else 0.0
+        self._entries = sent - self.sent > _MORE_THAN_HEARTBEATS * (now - max(self.asked_at, now - 60))
+        self._snapshot = told is not None and told.snapshot_in_flight(member_id)
+        self.began_at = (self.began_at or now) if self._snapshot else None
+        self.sent, self.asked_at = sent, now
