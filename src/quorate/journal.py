@@ -19,6 +19,8 @@ from quorate.errors import HostError
 
 _ROOM = 64 * 1024
 _PADDING = b"\n"
+_SEEN_AGAIN = frozenset({"outcome"})
+"""What became of an intent is seen by looking; its record explains, and is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def read(path: Path) -> list[Record]:
 
 
 class Journal:
-    """Writes records to `path` (mode 0600), each on disk when `write` returns.
+    """Writes records to `path` (mode 0600), each on disk when `write` returns but for outcomes.
 
     Raises `HostError` when there is no room for the file; a record that fits the preallocated room always succeeds.
     """
@@ -96,7 +98,8 @@ class Journal:
         return end
 
     def write(self, record: Record) -> None:
-        """Append and fsync; the terminating newline of a torn predecessor is overwritten by this one."""
+        """Append, on disk when this returns unless losing it costs nothing; the terminating newline of a torn predecessor is
+        overwritten by this one."""
         line = encode(record)
         try:
             self._reserve(self._fd, self._end + len(line))
@@ -106,7 +109,8 @@ class Journal:
         os.pwrite(self._fd, line, self._end)
         # A longer torn record may reach past this line: cut its tail off so that it cannot be read as a line of its own.
         self._blank_tail(self._end + len(line))
-        os.fsync(self._fd)
+        if record.kind not in _SEEN_AGAIN:
+            os.fsync(self._fd)
         self._end += len(line)
 
     def _blank_tail(self, start: int) -> None:

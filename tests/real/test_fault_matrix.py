@@ -107,7 +107,8 @@ def test_the_learner_is_paused_for_good(home: Home, etcd36: str, phase: str) -> 
     cluster.up(home, 2, etcd36)
     fill(home)
     home.report = at(phase, lambda: cluster.pause(home, "m3"))
-    home.stall_seconds = 3.0
+    # Longer than the 5 s for which etcd may refuse the add.
+    home.stall_seconds = 8.0
     with writing(home), pytest.raises(DeadlineExceeded) as failed:
         cluster.join(home, "m3")
     if phase == "catch-up":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from dataclasses import dataclass, field
@@ -68,10 +69,27 @@ class Pair:
             else:
                 member_rpc.remove(channel, self.ids.get(slot, 12345), timeout=3)
         except EtcdError as error:
-            return VERDICTS.get(type(error), "no-answer")
+            verdict = VERDICTS.get(type(error), "no-answer")
+            if verdict != "no-answer" or operation != "remove" or not self._is_gone(slot):
+                return verdict
         if operation == "remove":
             self._forget(slot)
         return "ok"
+
+    def _is_gone(self, slot: int) -> bool:
+        """Whether those who remain no longer list it: a member that removes itself may be gone before it has answered."""
+        rest = [
+            self.home.load().members[other].client
+            for other, node in enumerate(self.etcd.nodes)
+            if other != slot and node.running and node.role == "voter"
+        ]
+        deadline = time.monotonic() + LINK_SECONDS
+        while rest and time.monotonic() < deadline:
+            for client in rest:
+                with contextlib.suppress(EtcdError):
+                    return self.ids[slot] not in {row.id for row in member_list(self.access.channel(client), timeout=1).members}
+            time.sleep(0.1)
+        return False
 
     def _forget(self, slot: int) -> None:
         name = self.home.load().members[slot].name

@@ -6,19 +6,24 @@ import json
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import RunCli
 
 from quorate.core.decide_converge import JoinNext, RemoveNext, Wanted
-from quorate.errors import ConfigError, Refused
+from quorate.core.membership import Member
+from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd import kv, member_rpc
+from quorate.etcd.agreement import disagreements
 from quorate.etcd.alignment import record_key
+from quorate.etcd.change_lock import KEY
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.detail import differ
 from quorate.local import cluster
 from quorate.local.home import Home
+from quorate.report import Recorder
 from real.machines import Machine, flags_of, until
 
 pytestmark = pytest.mark.real
@@ -226,3 +231,44 @@ def test_a_registered_learner_that_nobody_owns_is_not_taken_back(machine: Machin
         target.add("m9", machine.peer_url)
     assert [row.id for row in target.status().learners] == [added.id]
     member_rpc.remove(target.access.channel(target.endpoints[0]), added.id, timeout=5)
+
+
+def test_removals_take_turns(home: Home, etcd36: str) -> None:
+    """Two at once, each of which would leave room for one failure alone: the second is judged by what the first left."""
+    cluster.up(home, 5, etcd36)
+    told, outcomes = Recorder(), list[object]()
+
+    def remove(name: str) -> None:
+        with home.access() as access:
+            try:
+                outcomes.append(Cluster(access, home.seeds(), report=told).remove(name, accept_reduced_tolerance=True))
+            except QuorateError as error:
+                outcomes.append(error)
+
+    threads = [threading.Thread(target=remove, args=(name,)) for name in ("m1", "m5")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [isinstance(one, Member) for one in outcomes] == [True, True], outcomes
+    assert len(home.look().voters) == 3
+    with home.access() as access:
+        survivor = next(member.client for member in home.load().members if member.name == "m2")
+        assert kv.get(access.channel(survivor), KEY, timeout=5) is None, "the lock went with the run, whoever led"
+
+
+def test_members_that_disagree_about_the_members_stop_a_join(home: Home, etcd36: str) -> None:
+    """The list read through the quorum against each voter's own copy; a row fewer on either side is found."""
+    cluster.up(home, 3, etcd36)
+    with home.access() as access:
+        target = Cluster(access, home.seeds())
+        view = target.status()
+        assert target.preflight(view, "https://127.0.0.1:9") == []
+        found = list(disagreements(access, replace(view, members=view.members[:-1]), timeout=5))
+        assert [one.level for one in found] == ["error"] * len(view.voters[:-1])
+
+
+def test_a_learner_in_the_way_is_named_with_whose_it_is(machine: Machine, target: Cluster) -> None:
+    cut_off(target, machine)
+    (found,) = [one for one in target.preflight(target.status(), "https://127.0.0.1:9") if one.name == "learner-there"]
+    assert "of the join of 'm9'" in found.text and "cut off" in found.text

@@ -227,11 +227,10 @@ def _say_add(joiner: _Joiner, form: str) -> None:
     from quorate.core import invariants
     from quorate.core.actions import AddLearner
     from quorate.core.invariants import Limits, Step
-    from quorate.core.preflight import findings
 
     view, found = joiner.look()
     name, action = joiner.name, AddLearner(joiner.name, (joiner.peer_url,))
-    found += findings(view, joiner.peer_url)
+    found += joiner.cluster.preflight(view, joiner.peer_url)
     invariants.check(Step(view, action, Limits(view.cluster_id), joiner.cluster.clock.now()))
 
     def table() -> None:

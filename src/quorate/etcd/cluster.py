@@ -25,6 +25,7 @@ from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
+from quorate.etcd.agreement import disagreements, learners_there
 from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
 from quorate.etcd.claim import Bid, Claim, claimed, forget_record
@@ -121,7 +122,7 @@ class Cluster:
             result = self._run(spec, runtime, self._settings())
             forget_record(self._leader_channel(view), spec.peer_url)
             return result
-        self._judge([*checks, *(findings(view, spec.peer_url) if known is None else ())])
+        self._judge([*checks, *(self.preflight(view, spec.peer_url) if known is None else ())])
         bid = Bid(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id, registered=known is not None)
         with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
             taken_up = replace(
@@ -131,6 +132,14 @@ class Cluster:
                 promotion_unknown=spec.promotion_unknown or claim.promotion_unknown,
             )
             return self._run(taken_up, runtime, self._settings(), claim)
+
+    def preflight(self, view: ClusterView, peer_url: str) -> list[Finding]:
+        """What there is to say before a member is added at `peer_url`; changes nothing."""
+        found = findings(view, peer_url)
+        found += disagreements(self.access, view, timeout=self.timeout)
+        if view.leader is not None:
+            found += learners_there(self._leader_channel(view), view, peer_url, timeout=self.timeout)
+        return found
 
     def _judge(self, found: Sequence[Finding]) -> None:
         """Say what is worth a warning; raise `PreflightFailed` for what would make the join fail or do harm."""
@@ -154,7 +163,7 @@ class Cluster:
         if not urls:
             raise ConfigError("a member needs a peer URL")
         view = self.status()
-        self._judge([finding for url in urls for finding in findings(view, url)])
+        self._judge([finding for url in urls for finding in self.preflight(view, url)])
         run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
         return run.run(AddLearner(name, urls))
 

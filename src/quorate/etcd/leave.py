@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quorate.core import invariants
 from quorate.core.actions import Do, Done, MoveLeader, Refuse, Remove, Wait
@@ -15,8 +15,10 @@ from quorate.errors import Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.change import Carried, Changer, Note
+from quorate.etcd.change_lock import change_lock
+from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.errors import EtcdError, Unavailable
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.report import Event, Report
 
@@ -36,19 +38,35 @@ class Removal:
     note: Note
     seconds: float = 60.0
     accept_reduced_tolerance: bool = False
+    _leaving: set[str] = field(default_factory=set[str])
+    """Peer URLs of the member once its removal was asked for: it is asked nothing any more, see `observe`."""
 
     def run(self) -> None:
         """Return when a list read through the quorum lacks the member.
 
         Raises `UnsafeStep` or `Refused` with nothing changed, an `EtcdError`, or `DeadlineExceeded`.
         """
+        self._check_first(self._look(()))
+        with change_lock(self._leader, f"removing {self.goal.name}", self.clock, self.report):
+            # Another removal may have gone through while this one waited.
+            self._reach_goal(self._check_first(self._look(())))
+
+    def _leader(self) -> Channel:
+        """Who leads now; raises an `EtcdError` while nobody says so."""
+        deadline = Deadline(self.clock, _PATIENCE.members, "a member leads")
+        while not deadline.expired:
+            leader = self._look(self._leaving).leader
+            where = endpoint_of(leader) if leader else None
+            if where is not None:
+                return self.access.channel(where)
+            self.clock.sleep(_POLL_SECONDS)
+        raise Unavailable("no member says that it leads")
+
+    def _reach_goal(self, limits: Limits) -> None:
         deadline = Deadline(self.clock, self.seconds, f"removing {self.goal.name}")
-        limits = self._check_first(self._look(()))
-        # Once its removal was asked for it is asked nothing any more: see `observe`.
-        leaving: set[str] = set()
         while not deadline.expired:
             self.clock.cancel.check()
-            view = self._look_or_wait(deadline, leaving)
+            view = self._look_or_wait(deadline)
             if view is None:
                 continue
             match decide_remove(view, self.goal):
@@ -61,7 +79,7 @@ class Removal:
                 case Do(action=MoveLeader(target_id=heir)):
                     self._move_leader(view, heir, limits)
                 case Do(action=Remove() as removal):
-                    leaving.update(url for row in view.members if row.id == removal.member_id for url in row.peer_urls)
+                    self._leaving.update(url for row in view.members if row.id == removal.member_id for url in row.peer_urls)
                     self._remove(removal, view, limits)
                 case Do(action=action):
                     raise AssertionError(f"a removal never decides {action}")
@@ -69,22 +87,24 @@ class Removal:
 
     def _check_first(self, view: ClusterView) -> Limits:
         """Say no before leadership is moved for nothing; returns what holds for the rest of the run."""
+        limits = Limits(view.cluster_id, accept_reduced_tolerance=self.accept_reduced_tolerance)
+        if view.by_id(self.goal.member_id) is None:
+            return limits
         if margin_of(view) < 0:
             raise Refused(
                 f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters answer",
                 state="nothing was changed, and nothing can be before more voters come back",
                 advice="start the members that are down, then run the same command again",
             )
-        limits = Limits(view.cluster_id, accept_reduced_tolerance=self.accept_reduced_tolerance)
         invariants.check(Step(view, Remove(self.goal.member_id, named=True), limits, self.clock.now()))
         return limits
 
     def _look(self, leaving: Container[str]) -> ClusterView:
         return observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unasked_urls=leaving)
 
-    def _look_or_wait(self, deadline: Deadline, leaving: Container[str]) -> ClusterView | None:
+    def _look_or_wait(self, deadline: Deadline) -> ClusterView | None:
         try:
-            return self._look(leaving)
+            return self._look(self._leaving)
         except EtcdError as error:
             if error.disposition == "final" or deadline.expired:
                 raise

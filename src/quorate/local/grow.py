@@ -90,12 +90,14 @@ def _remembering(home: Home, note: Note) -> Note:
 
     def write(kind: str, fields: dict[str, object]) -> None:
         note(kind, fields)
-        name, saved = str(fields.get("name", "")), home.load()
-        if kind == "restart":
-            home.save(saved.with_member(replace(saved.member(name), restarted=True)))
-        elif fields.get("do") == "promote":
-            unknown = kind == "intent" or fields.get("result") != "declined"
-            home.save(saved.with_member(replace(saved.member(name), promotion_unknown=unknown)))
+        if kind != "restart" and fields.get("do") != "promote":
+            return
+        saved = home.load()
+        before = saved.member(str(fields.get("name", "")))
+        unknown = kind == "intent" or (kind == "outcome" and fields.get("result") != "declined")
+        after = replace(before, restarted=True) if kind == "restart" else replace(before, promotion_unknown=unknown)
+        if after != before:
+            home.save(saved.with_member(after))
 
     return write
 
