@@ -6,7 +6,7 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube demo demo-down lint format test chaos bench proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test chaos bench bench-files proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ engines-demo:
 engines-kube:  ## Build the Kubernetes components and kubeadm (about 8 minutes)
 	$(PYTHON) engines/build.py kube
 
+engines-oracles:  ## Build further releases of kubeadm to compare with (about 2 minutes each)
+	$(PYTHON) engines/build.py kubeadm-1.29 kubeadm-1.31 kubeadm-1.37
+
 demo: engines-demo $(VENV)/.installed  ## Three-member etcd on this machine, joined through learners
 	@bench/demo.sh '$(BIN)/quorate' '.engines/bin' '$(DEMO_DIR)'
 
@@ -55,11 +58,14 @@ test: engines lint  ## Unit, model, contract and real-etcd tests
 chaos: engines dev  ## The faults that take long: every call killed, large databases, slow links, partitions
 	$(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
 
+bench-files: engines-kube dev  ## Certificates and config validate against kubeadm and the bare interpreter
+	$(BIN)/python bench/files.py
+
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
 
-proto: dev  ## Write the stubs from src/quorate/etcd/wire.proto
-	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto
+proto: dev  ## Write the stubs from the .proto files
+	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto quorate/host/cri.proto
 
 clean:  ## Delete what was made in this folder (caches outside it stay)
 	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

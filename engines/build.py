@@ -25,7 +25,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BIN = HERE.parent / ".engines" / "bin"
-KUBERNETES = "1.34.4"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,9 @@ KUBE_PROGRAMS = (
     "kube-scheduler",
     "kube-proxy",
 )
+ORACLES = ("1.29", "1.31", "1.37")
+"""Further releases of kubeadm alone, to compare what it writes."""
+
 ENGINES = {
     engine.name: engine
     for engine in (
@@ -56,6 +58,7 @@ ENGINES = {
         Engine("etcdctl", ("etcdctl",), "go.etcd.io/etcd/etcdctl/v3", ("version",)),
         Engine("etcdutl", ("etcdutl",), "go.etcd.io/etcd/etcdutl/v3", ("version",)),
         Engine("kube", KUBE_PROGRAMS, "k8s.io/kubernetes"),
+        *(Engine(f"kubeadm-{one}", (f"kubeadm-{one}",), "k8s.io/kubernetes") for one in ORACLES),
     )
 }
 DEBIAN_ETCD = "etcd-3.4"
@@ -79,12 +82,13 @@ def pinned_version(engine: Engine) -> str:
 
 
 def linker_flags(engine: Engine) -> str:
-    if engine.name != "kube":
+    if engine.module != "k8s.io/kubernetes":
         return "-s -w"
-    major, minor, _ = KUBERNETES.split(".")
+    version = pinned_version(engine)
+    major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     facts = {
-        "gitVersion": f"v{KUBERNETES}",
+        "gitVersion": f"v{version}",
         "gitMajor": major,
         "gitMinor": minor,
         "gitTreeState": "clean",
@@ -171,7 +175,7 @@ def check_version(program: Path, arguments: Sequence[str], wanted: str) -> None:
 
 
 def version_arguments(engine: Engine, program: str) -> tuple[str, ...]:
-    if program == "kubeadm":
+    if program.startswith("kubeadm"):
         return ("version", "-o", "short")
     if program == "kubectl":
         return ("version", "--client")

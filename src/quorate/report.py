@@ -40,11 +40,21 @@ class Notice:
     level: Literal["info", "warning"] = "info"
 
 
+@dataclass(frozen=True, slots=True)
+class PhaseLine:
+    """What a phase of init, join or reset says: `phase` as kubeadm names it."""
+
+    phase: str
+    text: str
+
+
 Message: TypeAlias = Event | Notice
 Report: TypeAlias = Callable[[Message], None]
+PhaseReport: TypeAlias = Callable[[Message | PhaseLine], None]
+"""Of init, join and reset; it is a `Report` as well."""
 
 
-def silent(_message: Message) -> None:
+def silent(_message: Message | PhaseLine) -> None:
     """A report that drops everything; the default of the library."""
 
 

@@ -79,9 +79,11 @@ def test_a_planted_wrong_import_is_found(tmp_path: Path, file: str, line: str, c
 def test_the_stubs_are_those_of_the_proto(tmp_path: Path) -> None:
     source = ROOT / "src"
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
-    subprocess.run([*command, "quorate/etcd/wire.proto"], cwd=source, check=True)
-    for made in (tmp_path / "quorate" / "etcd").iterdir():
-        assert made.read_text() == (source / "quorate" / "etcd" / made.name).read_text(), "run 'make proto'"
+    subprocess.run([*command, "quorate/etcd/wire.proto", "quorate/host/cri.proto"], cwd=source, check=True)
+    made = [path for path in (tmp_path / "quorate").rglob("*") if path.is_file()]
+    assert len(made) == 4
+    for path in made:
+        assert path.read_text() == (source / path.relative_to(tmp_path)).read_text(), "run 'make proto'"
 
 
 def test_files_stay_readable() -> None:

@@ -6,12 +6,27 @@ import re
 from collections.abc import Sequence
 
 SWITCHES = ("debug", "hex", "insecure-discovery", "insecure-skip-tls-verify", "insecure-transport")
-_SPELLED_OUT = re.compile(rf"--({'|'.join(SWITCHES)})=(true|false|1|0|t|f)", re.IGNORECASE)
+OFF_UNLESS_GIVEN = (
+    "cleanup-tmp-dir",
+    "control-plane",
+    "discovery-token-unsafe-skip-ca-verification",
+    "dry-run",
+    "force",
+    "print-join-command",
+    "print-manifest",
+    "skip-certificate-key-print",
+    "skip-token-print",
+    "upload-certs",
+)
+"""Switches of kubeadm's: "=false" is what they are when they are left out."""
+
+_SPELLED_OUT = re.compile(rf"--({'|'.join((*SWITCHES, *OFF_UNLESS_GIVEN))})=(true|false|1|0|t|f)", re.IGNORECASE)
 
 
 def plain_flags(arguments: Sequence[str]) -> list[str]:
     """The arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words."""
-    return [part for argument in arguments for part in _short_value(_plain(argument))]
+    plain = [_plain(argument) for argument in arguments]
+    return [part for argument in plain if argument is not None for part in _short_value(argument)]
 
 
 def _short_value(argument: str) -> list[str]:
@@ -20,8 +35,10 @@ def _short_value(argument: str) -> list[str]:
     return [match[1], match[2]] if match else [argument]
 
 
-def _plain(argument: str) -> str:
+def _plain(argument: str) -> str | None:
     match = _SPELLED_OUT.fullmatch(argument)
     if match is None:
         return argument
-    return f"--{match[1]}" if match[2].lower() in ("true", "1", "t") else f"--no-{match[1]}"
+    if match[2].lower() in ("true", "1", "t"):
+        return f"--{match[1]}"
+    return None if match[1].lower() in OFF_UNLESS_GIVEN else f"--no-{match[1]}"

@@ -12,9 +12,16 @@ import click
 
 from quorate import __version__
 from quorate.cli.go_flags import plain_flags
-from quorate.errors import ConfigError, Interrupted, QuorateError
+from quorate.errors import ConfigError, Interrupted, QuorateError, Refused
 
 _GROUPS = {
+    "certs": ("quorate.cli.kubeadm.certs", "Certificates: how long they last, renewing them, requests for a CA elsewhere."),
+    "config": ("quorate.cli.kubeadm.config", "Print, check and convert kubeadm configuration files; list images."),
+    "init": ("quorate.cli.kubeadm.init", "Make this host the first node of a control plane."),
+    "join": ("quorate.cli.kubeadm.join", "Make this host a further node, safely."),
+    "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "kubeconfig files for users."),
+    "reset": ("quorate.cli.kubeadm.reset", "Take back what init or join made on this host."),
+    "token": ("quorate.cli.kubeadm.token", "Bootstrap tokens, which nodes join with."),
     "local": ("quorate.cli.local", "A real etcd cluster on this machine, every member joined through a learner."),
     "etcd": ("quorate.cli.etcd", "Look at any etcd cluster and change its members safely."),
 }
@@ -53,6 +60,41 @@ def main() -> None:
 
     A new member joins as a learner: it gets the data and has no vote until it is fully aligned.
     """
+
+
+@main.command("version")
+@click.option("-o", "--output", "form", type=click.Choice(["short", "json", "yaml"]), help="How to print it.")
+def print_version(form: str | None) -> None:
+    """Print the version.
+
+    \b
+    Example:
+      quorate version -o short
+    """
+    match form:
+        case "json":
+            click.echo(json.dumps({"clientVersion": {"version": __version__}}))
+        case "yaml":
+            click.echo(f"clientVersion:\n  version: {__version__}")
+        case "short":
+            click.echo(__version__)
+        case _:
+            click.echo(f"quorate version: {__version__}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def upgrade() -> None:
+    """Upgrade a control plane: not there yet.
+
+    \b
+    Example:
+      kubeadm upgrade plan      (on nodes made by either tool)
+    """
+    raise Refused(
+        "quorate does not upgrade control planes yet",
+        state="nothing was changed",
+        advice="use kubeadm upgrade: it works on nodes that quorate made, too",
+    )
 
 
 @main.command()

@@ -14,15 +14,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from quorate.errors import ConfigError
 from quorate.secret import Secret
 
 KeyKind: TypeAlias = Literal["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256", "ECDSA-P384"]
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 Usage: TypeAlias = Literal["server", "client"]
+
+Certificate: TypeAlias = x509.Certificate
 
 CA_VALIDITY = timedelta(days=3650)
 LEAF_VALIDITY = timedelta(days=365)
@@ -38,15 +42,21 @@ class Pair:
     key: PrivateKey
 
     def certificate_pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return certificate_pem(self.certificate)
 
     def key_pem(self) -> Secret[bytes]:
-        """PKCS#1 for RSA and SEC1 for EC, as kubeadm writes them."""
-        return Secret(
-            self.key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-            )
-        )
+        return key_pem(self.key)
+
+
+def key_pem(key: PrivateKey) -> Secret[bytes]:
+    """PKCS#1 for RSA and SEC1 for EC, as kubeadm writes them."""
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return Secret(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+
+
+def public_key_pem(key: PrivateKey) -> bytes:
+    """PKIX, the form of sa.pub."""
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +81,18 @@ def make_key(kind: KeyKind) -> PrivateKey:
             return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("RSA-")))
 
 
-def make_ca(common_name: str, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pair:
-    """A self-signed CA."""
-    key = make_key(kind)
+def make_ca(
+    common_name: str,
+    *,
+    now: datetime,
+    kind: KeyKind = "RSA-2048",
+    validity: timedelta = CA_VALIDITY,
+    key: PrivateKey | None = None,
+) -> Pair:
+    """A self-signed CA. `key`: one that was made before, else a new one of `kind`."""
+    key = key or make_key(kind)
     start = now - _BACKDATE
-    builder = _builder(_name(common_name), _name(common_name), key, start, now + CA_VALIDITY)
+    builder = _builder(_name(common_name), _name(common_name), key, start, now + validity)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -83,9 +100,9 @@ def make_ca(common_name: str, *, now: datetime, kind: KeyKind = "RSA-2048") -> P
     return Pair(builder.sign(key, hashes.SHA256()), key)
 
 
-def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime) -> Pair:
-    """A certificate for `spec` signed by `ca`."""
-    key = make_key(spec.kind)
+def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime, key: PrivateKey | None = None) -> Pair:
+    """A certificate for `spec` signed by `ca`. `key`: one that was made before, else a new one."""
+    key = key or make_key(spec.kind)
     start = ca.certificate.not_valid_before_utc
     issuer = ca.certificate.subject
     builder = _builder(_name(spec.common_name, spec.organizations), issuer, key, start, now + spec.validity)
@@ -95,7 +112,40 @@ def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime) -> Pair:
     builder = builder.add_extension(_authority(ca), critical=False)
     if spec.names:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternative_names(spec.names)), critical=False)
-    return Pair(builder.sign(ca.key, hashes.SHA256()), key)
+    return _signed(builder, ca, key)
+
+
+def _signed(builder: x509.CertificateBuilder, ca: Pair, key: PrivateKey) -> Pair:
+    """Raises `ConfigError` when the CA's key is damaged: what it signs would not verify."""
+    certificate = builder.sign(ca.key, hashes.SHA256())
+    try:
+        certificate.verify_directly_issued_by(ca.certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        raise ConfigError(f"the key of the CA {ca.certificate.subject.rfc4514_string()} is damaged: restore it") from None
+    return Pair(certificate, key)
+
+
+def renew_leaf(old: x509.Certificate, ca: Pair, *, now: datetime, validity: timedelta, key: PrivateKey) -> Pair:
+    """A certificate with a new key that says what the old one says: subject, names and usages."""
+    start = ca.certificate.not_valid_before_utc
+    builder = _builder(old.subject, ca.certificate.subject, key, start, now + validity)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(signs=False), critical=True)
+    for kind in (x509.ExtendedKeyUsage, x509.SubjectAlternativeName):
+        try:
+            builder = builder.add_extension(old.extensions.get_extension_for_class(kind).value, critical=False)
+        except x509.ExtensionNotFound:
+            continue
+    builder = builder.add_extension(_authority(ca), critical=False)
+    return _signed(builder, ca, key)
+
+
+def make_request(spec: LeafSpec, key: PrivateKey) -> bytes:
+    """A signing request (PEM) for a CA that is elsewhere."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(spec.common_name, spec.organizations))
+    if spec.names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternative_names(spec.names)), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
@@ -106,6 +156,17 @@ def alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:
     addresses = [address for name in names if (address := _address(name)) is not None]
     dns = sorted({name for name in names if _address(name) is None})
     return [*map(x509.DNSName, dns), *map(x509.IPAddress, dict.fromkeys(addresses))]
+
+
+def names_by_kind(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """DNS names, then addresses, as they will stand in the certificate."""
+    found = alternative_names(names)
+    dns = [str(one.value) for one in found if isinstance(one, x509.DNSName)]
+    return dns, [str(one.value) for one in found if isinstance(one, x509.IPAddress)]
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

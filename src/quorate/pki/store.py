@@ -6,14 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from quorate.errors import ConfigError
 from quorate.files import write_atomic
-from quorate.pki.certificates import USAGES, Pair, Usage
+from quorate.pki.certificates import USAGES, Pair, PrivateKey, Usage, alternative_names
 
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o600
@@ -41,24 +41,39 @@ def read_pair(base: Path) -> Pair:
 
 
 def read_certificate(path: Path) -> x509.Certificate:
+    return parse_certificate(_bytes(path, "certificate"), str(path))
+
+
+def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
+    """The first certificate of a bundle. Raises `ConfigError`."""
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read the certificate {path}: {error.strerror}") from error
+        return x509.load_pem_x509_certificate(pem)
     except ValueError:
-        raise ConfigError(f"{path} is not a PEM certificate") from None
+        raise ConfigError(f"{where} is not a PEM certificate") from None
 
 
-def _read_key(path: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+def _read_key(path: Path) -> PrivateKey:
+    return parse_key(_bytes(path, "key"), str(path))
+
+
+def parse_key(pem: bytes, where: str) -> PrivateKey:
+    """Raises `ConfigError`; never repeats the content."""
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise ConfigError(f"cannot read the key {path}: {error.strerror}") from error
-    except (ValueError, TypeError):
-        raise ConfigError(f"{path} is not an unencrypted PEM private key") from None
+        # Validating an RSA key takes as long as making half a one. What counts is shown by use: the key has to belong to its
+        # certificate, and whatever a CA signs is verified (certificates.make_leaf).
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ConfigError(f"{where} is not an unencrypted PEM private key") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} holds neither an RSA nor an EC key")
+        raise ConfigError(f"{where} holds neither an RSA nor an EC key")
     return key
+
+
+def _bytes(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from error
 
 
 def problems(
@@ -66,7 +81,19 @@ def problems(
 ) -> list[str]:
     """What is wrong with the certificate at `path` for a server reached by `names`: dates, issuer, missing SANs, and those
     of `usages` that it does not have."""
-    certificate = read_certificate(path)
+    return flaws(read_certificate(path), str(path), ca=ca, names=names, now=now, usages=usages)
+
+
+def flaws(
+    certificate: x509.Certificate,
+    path: str,
+    *,
+    ca: x509.Certificate,
+    names: tuple[str, ...],
+    now: datetime,
+    usages: tuple[Usage, ...] = (),
+) -> list[str]:
+    """What is wrong with a certificate that was read from `path`."""
     found: list[str] = []
     if certificate.not_valid_after_utc < now:
         found.append(f"{path} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
@@ -74,10 +101,26 @@ def problems(
         found.append(f"{path} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: is the clock right?")
     if not _is_signed_by(certificate, ca):
         found.append(f"{path} is not signed by the CA {ca.subject.rfc4514_string()} given for it")
-    missing = [name for name in names if name not in _names_in(certificate)]
+    there = _names_in(certificate)
+    missing = [name for name in names if not {str(one.value) for one in alternative_names([name])} <= there]
     if missing:
         found.append(f"{path} lacks the subject alternative name {', '.join(missing)}")
     found += [f"{path} may not be used as a {usage} certificate" for usage in usages if not _may_be(certificate, usage)]
+    return found
+
+
+def ca_flaws(certificate: x509.Certificate, path: str, *, now: datetime) -> list[str]:
+    """What is wrong with a certificate that is to sign others."""
+    found: list[str] = []
+    try:
+        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_ca = False
+    if not is_ca:
+        found.append(f"{path} is not a CA's certificate")
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= now <= end:
+        found.append(f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
     return found
 
 

@@ -1,0 +1,1 @@
+"""kubeadm's commands: its names and flags, our code behind them."""

@@ -1,0 +1,191 @@
+"""`quorate certs`: how long certificates last, renewing them, requests for a CA elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.kubeadm import render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.output import emit, output_option, print_table
+from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.phases.context import Context
+    from quorate.phases.renewal import Expiry
+
+_FLAGS = ("cert-dir", "config", "kubeconfig")
+_RENEWABLE = (
+    "admin.conf",
+    "apiserver",
+    "apiserver-etcd-client",
+    "apiserver-kubelet-client",
+    "controller-manager.conf",
+    "etcd-healthcheck-client",
+    "etcd-peer",
+    "etcd-server",
+    "front-proxy-client",
+    "scheduler.conf",
+    "super-admin.conf",
+)
+
+
+@click.group("certs")
+def group() -> None:
+    """Certificates of a control plane.
+
+    \b
+    Examples:
+      quorate certs check-expiration
+      quorate certs renew all
+      quorate certs certificate-key
+    """
+
+
+def _context(given: Given) -> Context:
+    """Of the file, or of what an empty one means: only places, periods and algorithms matter here."""
+    report = render.printer(quiet=given.text("form") in ("json", "yaml"))
+    folder = given.values.pop("cert_dir", "")
+    made = setup.init_setup(given, report)
+    if folder:
+        from msgspec.structs import replace
+
+        made = replace(made, cluster=replace(made.cluster, certificates_dir=str(folder)))
+    return setup.init_context(made, given, setup.tree_for(given), report)
+
+
+@group.command("check-expiration")
+@with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
+@output_option("text", "json", "yaml")
+def check_expiration(**parameters: Any) -> None:
+    """Say how long each certificate lasts.
+
+    \b
+    Example:
+      quorate certs check-expiration -o json
+    """
+    from quorate.phases.renewal import expiries
+
+    given = Given.of(parameters)
+    context = _context(given)
+    leaves, authorities = expiries(context)
+
+    def table() -> None:
+        headers = ("CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED")
+        print_table(headers, [_row(one, context.now, with_authority=True) for one in leaves])
+        click.echo()
+        own = ("CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED")
+        print_table(own, [_row(one, context.now, with_authority=False) for one in authorities])
+
+    emit(given.text("form"), _as_data(leaves, authorities, context.now), table)
+
+
+def _row(one: Expiry, now: datetime, *, with_authority: bool) -> tuple[str, ...]:
+    if one.expires is None:
+        return (f"!MISSING! {one.name}", "", "", *([""] if with_authority else []), "")
+    authority = [one.authority] if with_authority else []
+    external = "yes" if one.external else "no"
+    return (one.name, f"{one.expires:%b %d, %Y %H:%M UTC}", _residual(one, now), *authority, external)
+
+
+def _residual(one: Expiry, now: datetime) -> str:
+    """As kubeadm counts: years from the third on, days, hours and so on below."""
+    left = one.left(now)
+    seconds = int(left.total_seconds()) if left else 0
+    if seconds < 0:
+        return "<invalid>"
+    for size, unit, least in ((365 * 86400, "y", 8 * 365 * 86400), (86400, "d", 2 * 86400), (3600, "h", 3 * 3600)):
+        if seconds >= least:
+            return f"{seconds // size}{unit}"
+    return f"{seconds // 60}m"
+
+
+def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> dict[str, object]:
+    def rows(found: list[Expiry]) -> list[dict[str, object]]:
+        return [
+            {
+                "name": one.name,
+                "missing": one.expires is None,
+                "expirationDate": f"{one.expires:%Y-%m-%dT%H:%M:%SZ}" if one.expires else None,
+                "residualTime": int(left.total_seconds()) if (left := one.left(now)) is not None else None,
+                "caName": one.authority,
+                "externallyManaged": one.external,
+            }
+            for one in found
+        ]
+
+    return {
+        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "kind": "CertificateExpirationInfo",
+        "certificates": rows(leaves),
+        "certificateAuthorities": rows(authorities),
+    }
+
+
+@group.group()
+def renew() -> None:
+    """Renew certificates: a new key, and what the old one said.
+
+    \b
+    Examples:
+      quorate certs renew all
+      quorate certs renew apiserver
+    """
+
+
+def _renewal(name: str) -> click.Command:
+    def callback(**parameters: Any) -> None:
+        from quorate.phases import renewal
+
+        given = Given.of(parameters)
+        context = _context(given)
+        if name == "all":
+            renewal.renew_all(context)
+        else:
+            renewal.renew(context, name)
+        render.show_changes(context.tree)
+        click.echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use what is new.")
+
+    what = "Everything that is there" if name == "all" else f"The certificate {name}"
+    text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
+    return click.command(name, help=text)(with_flags((*_FLAGS, "dry-run"))(callback))
+
+
+for _name in ("all", *_RENEWABLE):
+    renew.add_command(_renewal(_name))
+
+
+@group.command("certificate-key")
+def certificate_key() -> None:
+    """Print a new key for certificates that are kept in the cluster.
+
+    \b
+    Example:
+      quorate certs certificate-key
+    """
+    click.echo(secrets.token_hex(32))
+
+
+@group.command("generate-csr")
+@with_flags(("cert-dir", "config", "kubeconfig-dir"))
+def generate_csr(**parameters: Any) -> None:
+    """Make keys and signing requests for a CA that is elsewhere.
+
+    \b
+    Example:
+      quorate certs generate-csr --cert-dir ./pki --kubeconfig-dir ./conf
+    """
+    from quorate.phases.csr import generate
+
+    given = Given.of(parameters)
+    if not given.text("cert-dir") and not given.text("config"):
+        raise ConfigError("--cert-dir or --config must say where the requests go", advice="--cert-dir DIR")
+    for flag in ("cert-dir", "kubeconfig-dir"):
+        name = flag.replace("-", "_")
+        if name in given.values:
+            given.values[name] = str(Path(given.text(flag)).absolute())
+    generate(_context(given))

@@ -1,0 +1,216 @@
+"""`quorate config`: look at configurations, check and convert them, list images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quorate.cli.kubeadm import render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.output import emit, output_option
+from quorate.config.load import load
+from quorate.errors import ConfigError
+from quorate.report import Notice
+
+_COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
+
+
+@click.group("config")
+@with_flags(("kubeconfig",))
+def group(**_parameters: Any) -> None:
+    """Print, check and convert kubeadm configuration files.
+
+    \b
+    Examples:
+      quorate config print init-defaults
+      quorate config validate --config kubeadm-config.yaml
+      quorate config migrate --old-config old.yaml --new-config new.yaml
+    """
+
+
+def _need(given: Given, flag: str) -> Path:
+    if not given.text(flag):
+        raise ConfigError(f"--{flag} is needed", advice=f"name a file: --{flag} FILE")
+    return Path(given.text(flag))
+
+
+@group.command()
+@with_flags(("config", "kubeconfig", "allow-experimental-api", "allow-deprecated-api"))
+@output_option("text", "json")
+def validate(**parameters: Any) -> None:
+    """Check a file; every problem is printed with its line and path, and the exit code is 3.
+
+    \b
+    Example:
+      quorate config validate --config kubeadm-config.yaml
+    """
+    from quorate.config.resolve import resolve_any
+
+    given = Given.of(parameters)
+    loaded = load(_need(given, "config"))
+    report = render.printer(quiet=True)
+    facts = setup.facts_for(loaded, setup.root_of(given), report)
+    notes = resolve_any(loaded, facts)
+    for note in notes:
+        report(Notice(note, "warning"))
+    click.echo(json.dumps({"valid": True, "notes": notes}) if given.text("form") == "json" else "ok")
+
+
+@group.command()
+@with_flags(("kubeconfig", "old-config", "new-config", "allow-experimental-api"))
+def migrate(**parameters: Any) -> None:
+    """Convert a file to the newest version of the API, completed with defaults.
+
+    \b
+    Example:
+      quorate config migrate --old-config v1beta3.yaml --new-config v1beta4.yaml
+    """
+    from quorate.config.printing import migrated
+    from quorate.files import write_atomic
+
+    given = Given.of(parameters)
+    loaded = load(_need(given, "old-config"))
+    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.printer(quiet=True)))
+    target = given.text("new-config")
+    if target:
+        # It may hold bootstrap tokens and a certificate key.
+        write_atomic(Path(target).absolute(), text.encode(), mode=0o600)
+    else:
+        click.echo(text, nl=False)
+
+
+@group.group("print")
+@with_flags(("kubeconfig",))
+def print_group(**_parameters: Any) -> None:
+    """Print configurations as they are when nothing is said.
+
+    \b
+    Examples:
+      quorate config print init-defaults --component-configs KubeletConfiguration
+      quorate config print join-defaults
+    """
+
+
+@print_group.command("init-defaults")
+@with_flags(("component-configs", "kubeconfig"))
+def print_init(**parameters: Any) -> None:
+    """InitConfiguration and ClusterConfiguration.
+
+    \b
+    Example:
+      quorate config print init-defaults > kubeadm-config.yaml
+    """
+    from quorate.config.printing import init_defaults
+    from quorate.config.versions import DEFAULT
+    from quorate.host.facts import kubelet_version
+
+    components = Given.of(parameters).words("component-configs")
+    wrong = [name for name in components if name not in _COMPONENTS]
+    if wrong:
+        raise ConfigError(
+            f"there is no component configuration {', '.join(wrong)}", advice=f"there are {', '.join(_COMPONENTS)}"
+        )
+    click.echo(init_defaults(kubelet_version() or DEFAULT, components), nl=False)
+
+
+@print_group.command("join-defaults")
+@with_flags(("kubeconfig",))
+def print_join(**_parameters: Any) -> None:
+    """JoinConfiguration.
+
+    \b
+    Example:
+      quorate config print join-defaults > join.yaml
+    """
+    from quorate.config.printing import join_defaults
+    from quorate.host.facts import hostname
+
+    click.echo(join_defaults(hostname()), nl=False)
+
+
+@print_group.command("reset-defaults")
+@with_flags(("kubeconfig",))
+def print_reset(**_parameters: Any) -> None:
+    """ResetConfiguration.
+
+    \b
+    Example:
+      quorate config print reset-defaults > reset.yaml
+    """
+    from quorate.config.printing import reset_defaults
+
+    click.echo(reset_defaults(), nl=False)
+
+
+@print_group.command("upgrade-defaults")
+@with_flags(("kubeconfig",))
+def print_upgrade(**_parameters: Any) -> None:
+    """UpgradeConfiguration.
+
+    \b
+    Example:
+      quorate config print upgrade-defaults > upgrade.yaml
+    """
+    from quorate.config.printing import upgrade_defaults
+
+    click.echo(upgrade_defaults(), nl=False)
+
+
+@group.group()
+@with_flags(("kubeconfig",))
+def images(**_parameters: Any) -> None:
+    """The images that a control plane is made of.
+
+    \b
+    Examples:
+      quorate config images list
+      quorate config images list --kubernetes-version v1.34.4 -o json
+    """
+
+
+_IMAGES = ("config", "feature-gates", "image-repository", "kubeconfig", "kubernetes-version")
+
+
+@images.command("list")
+@with_flags((*_IMAGES, "allow-missing-template-keys", "show-managed-fields"))
+@output_option("text", "json", "yaml")
+def list_images(**parameters: Any) -> None:
+    """Print them, one a line.
+
+    \b
+    Example:
+      quorate config images list --config kubeadm-config.yaml
+    """
+    given = Given.of(parameters)
+    found = _images(given)
+    emit(given.text("form"), {"images": found}, lambda: click.echo("\n".join(found)))
+
+
+def _images(given: Given) -> list[str]:
+    from quorate.manifests.images import all_images
+
+    made = setup.init_setup(given, render.printer(quiet=True))
+    return all_images(made.cluster)
+
+
+@images.command("pull")
+@with_flags((*_IMAGES, "cri-socket"))
+def pull_images(**parameters: Any) -> None:
+    """Have the container runtime fetch them.
+
+    \b
+    Example:
+      quorate config images pull --kubernetes-version v1.34.4
+    """
+    from quorate.host.cri import Runtime
+
+    given = Given.of(parameters)
+    loaded = setup.with_init_flags(setup.read_config(given), given)
+    facts = setup.facts_for(loaded, setup.root_of(given), render.printer(quiet=True))
+    with Runtime.connect(facts.cri_socket) as runtime:
+        for image in _images(given):
+            runtime.ensure_image(image, policy="IfNotPresent")
+            click.echo(f"[config/images] Pulled {image}")

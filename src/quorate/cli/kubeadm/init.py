@@ -1,0 +1,100 @@
+"""`quorate init` and its phases."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.kubeadm import render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.phase_commands import phase_group
+from quorate.cli.output import output_option
+from quorate.phases.init import TREE, InitRun
+from quorate.phases.runner import Phase, check_skipped, run_all, run_one
+
+if TYPE_CHECKING:
+    from quorate.report import PhaseReport
+
+_FLAGS = (
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "apiserver-cert-extra-sans",
+    "cert-dir",
+    "certificate-key",
+    "config",
+    "control-plane-endpoint",
+    "cri-socket",
+    "dry-run",
+    "feature-gates",
+    "ignore-preflight-errors",
+    "image-repository",
+    "kubernetes-version",
+    "node-name",
+    "patches",
+    "pod-network-cidr",
+    "service-cidr",
+    "service-dns-domain",
+    "skip-certificate-key-print",
+    "skip-phases",
+    "skip-token-print",
+    "token",
+    "token-ttl",
+    "upload-certs",
+)
+
+
+@click.group("init", invoke_without_command=True)
+@with_flags(_FLAGS)
+@output_option("text", "json")
+@click.pass_context
+def group(ctx: click.Context, /, **parameters: Any) -> None:
+    """Make this host the first node of a control plane.
+
+    \b
+    Examples:
+      quorate init --config kubeadm-config.yaml
+      quorate init --control-plane-endpoint lb.example.org:6443 --upload-certs
+      quorate init --dry-run
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    given = Given.of(parameters)
+    report = render.printer(quiet=given.text("form") == "json")
+    run = make_run(given, report)
+    check_skipped(TREE, run.init.skip_phases)
+    run_all(TREE, run, run.init.skip_phases)
+    finish(run, given)
+
+
+def make_run(given: Given, report: PhaseReport) -> InitRun:
+    made = setup.init_setup(given, report)
+    context = setup.init_context(made, given, setup.tree_for(given), report)
+    return InitRun(
+        context,
+        made.init,
+        kubeconfig=given.text("kubeconfig") or f"{context.config_folder}/admin.conf",
+        upload_certs=given.on("upload-certs"),
+        skip_token_print=given.on("skip-token-print"),
+        skip_certificate_key_print=given.on("skip-certificate-key-print"),
+        dry_run=given.on("dry-run"),
+    )
+
+
+def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
+    """One phase, called by its own command."""
+    run = make_run(given, render.printer(quiet=given.text("form") == "json"))
+    run_one(phase, run)
+    finish(run, given)
+
+
+def finish(run: InitRun, given: Given) -> None:
+    """Of a dry run, what would have been written."""
+    if given.text("form") == "json":
+        click.echo(json.dumps({"dryRun": run.dry_run, "files": render.changes_as_data(run.context.tree)}, indent=2))
+    else:
+        render.show_changes(run.context.tree)
+
+
+group.add_command(phase_group("init", TREE, run_phase))

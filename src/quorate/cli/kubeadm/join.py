@@ -1,0 +1,109 @@
+"""`quorate join` and its phases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from quorate.cli.kubeadm import overlay, render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.phase_commands import phase_group
+from quorate.cli.output import output_option
+from quorate.config import types as v4
+from quorate.phases.join import TREE
+from quorate.phases.runner import Phase, run_all, run_one
+
+_FLAGS = (
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "certificate-key",
+    "config",
+    "control-plane",
+    "cri-socket",
+    "discovery-file",
+    "discovery-token",
+    "discovery-token-ca-cert-hash",
+    "discovery-token-unsafe-skip-ca-verification",
+    "dry-run",
+    "ignore-preflight-errors",
+    "node-name",
+    "patches",
+    "skip-phases",
+    "tls-bootstrap-token",
+    "token",
+)
+
+
+_ENDPOINT = "endpoint"
+
+
+class JoinGroup(click.Group):
+    """`join HOST:PORT …` beside `join phase …`: a first word that is no command is the endpoint, and flags may follow it."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            return _ENDPOINT, self.commands[_ENDPOINT], args
+        return super().resolve_command(ctx, args)
+
+
+@click.group("join", cls=JoinGroup, invoke_without_command=True, subcommand_metavar="[HOST:PORT] | phase NAME")
+@with_flags(_FLAGS)
+@output_option("text", "json")
+@click.pass_context
+def group(ctx: click.Context, /, **parameters: Any) -> None:
+    """Make this host a further node: a worker, or with --control-plane a control-plane node.
+
+    \b
+    Examples:
+      quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH
+      quorate join … --control-plane --certificate-key KEY
+    """
+    if ctx.invoked_subcommand is None:
+        _join(Given.of(parameters), "")
+
+
+@group.command(_ENDPOINT, hidden=True)
+@click.argument("endpoint", metavar="HOST:PORT")
+@with_flags(_FLAGS)
+@output_option("text", "json")
+@click.pass_context
+def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> None:
+    """Join the cluster at an endpoint.
+
+    \b
+    Example:
+      quorate join lb.example.org:6443 --token TOKEN
+    """
+    before = ctx.parent.params if ctx.parent else {}
+    _join(Given({**Given.of(before).values, **Given.of(parameters).values}), endpoint)
+
+
+def _join(given: Given, endpoint: str) -> None:
+    join = configuration(given, endpoint)
+    run_all(TREE, join, join.skip_phases)
+
+
+def configuration(given: Given, endpoint: str) -> v4.JoinConfiguration:
+    """The file and the flags, completed and checked."""
+    from msgspec.structs import replace
+
+    from quorate.config.resolve import resolve_join
+    from quorate.report import Notice
+
+    report = render.printer(quiet=given.text("form") == "json")
+    loaded = setup.read_config(given)
+    join = loaded.join or (None if given.text("config") else v4.JoinConfiguration())
+    if join is not None:
+        loaded = replace(loaded, join=overlay.overlay_join(join, given, endpoint))
+    resolved, notes = resolve_join(loaded, setup.facts_for(loaded, setup.root_of(given), report))
+    for note in notes:
+        report(Notice(note, "warning"))
+    return resolved
+
+
+def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
+    run_one(phase, (given, endpoint))
+
+
+group.add_command(phase_group("join", TREE, run_phase))

@@ -1,0 +1,49 @@
+"""`quorate kubeconfig user`: a kubeconfig for somebody new."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+from msgspec.structs import replace
+
+from quorate.cli.kubeadm import overlay, render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.errors import ConfigError
+
+
+@click.group("kubeconfig")
+def group() -> None:
+    """kubeconfig files for users.
+
+    \b
+    Example:
+      quorate kubeconfig user --client-name alice --org developers
+    """
+
+
+@group.command()
+@with_flags(("client-name", "config", "org", "token", "validity-period"))
+def user(**parameters: Any) -> None:
+    """Print a kubeconfig for a user, with a client certificate signed by the cluster's CA, or with a token.
+
+    \b
+    Example:
+      quorate kubeconfig user --config kubeadm-config.yaml --client-name alice > alice.conf
+    """
+    from quorate.phases.user_config import user_kubeconfig
+    from quorate.secret import Secret
+
+    given = Given.of(parameters)
+    name = given.text("client-name")
+    if not name:
+        raise ConfigError("--client-name is needed", advice="--client-name NAME: who the API server will see")
+    period = overlay.duration(given, "validity-period")
+    file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
+    made = setup.init_setup(file, render.printer(quiet=True))
+    context = setup.init_context(made, file, setup.tree_for(file), render.printer(quiet=True))
+    if period is not None:
+        context = dataclasses.replace(context, cluster=replace(context.cluster, certificate_validity_period=period))
+    token = Secret(given.text("token")) if given.text("token") else None
+    click.echo(user_kubeconfig(context, name, given.words("org"), token), nl=False)

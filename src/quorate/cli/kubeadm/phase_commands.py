@@ -1,0 +1,67 @@
+"""Commands made from trees of phases: `init phase certs ca`, `init phase certs all`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.output import output_option
+from quorate.phases.runner import Phase
+
+Runner = Callable[[Phase[Any], Given, str], None]
+
+
+def phase_group(command: str, tree: Sequence[Phase[Any]], run: Runner) -> click.Group:
+    """`run` is given the phase that was called, the flags, and further words of the command line."""
+    group = click.Group("phase", help=f"Run one phase of {command} alone.\n\nPhases run in this order:\n\n{_listing(tree)}")
+    for phase in tree:
+        group.add_command(_command(command, phase, run))
+        _add_aliases(group, command, phase, run)
+    return group
+
+
+def _add_aliases(group: click.Group, command: str, phase: Phase[Any], run: Runner) -> None:
+    """Older names of a phase, not shown in helps."""
+    for alias in phase.aliases:
+        made = _leaf(command, phase, alias, run)
+        made.hidden = True
+        group.add_command(made)
+
+
+def _listing(tree: Sequence[Phase[Any]]) -> str:
+    rows = ["\b"]
+    for phase in tree:
+        if not phase.hidden:
+            rows.append(f"  {phase.name:22} {phase.help}")
+            rows += [f"    /{child.name:19} {child.help}" for child in phase.children if not child.hidden]
+    return "\n".join(rows)
+
+
+def _command(command: str, phase: Phase[Any], run: Runner) -> click.Command:
+    if not phase.children:
+        return _leaf(command, phase, phase.name, run)
+    group = click.Group(phase.name, help=f"{phase.help}\n\n\b\nExample:\n  quorate {command} phase {phase.name} --help")
+    for child in phase.children:
+        group.add_command(_leaf(f"{command} phase {phase.name}", child, child.name, run))
+        _add_aliases(group, f"{command} phase {phase.name}", child, run)
+    # kubeadm has no "all" beside an only child.
+    if len(phase.children) > 1 or phase.flags:
+        group.add_command(_leaf(f"{command} phase {phase.name}", phase, "all", run))
+    return group
+
+
+def _leaf(command: str, phase: Phase[Any], name: str, run: Runner) -> click.Command:
+    def callback(**parameters: Any) -> None:
+        given = Given.of(parameters)
+        run(phase, given, parameters.get("endpoint") or "")
+
+    text = phase.help if name != "all" else f"All of these, in order: {', '.join(child.name for child in phase.children)}."
+    verb = command if " phase" in command else f"{command} phase"
+    help_text = f"{text}\n\n\b\nExample:\n  quorate {verb} {name} --dry-run"
+    decorated = output_option("text", "json")(with_flags(phase.flags)(callback))
+    if "discovery-token" in phase.flags:
+        decorated = click.argument("endpoint", required=False, metavar="[HOST:PORT]")(decorated)
+    return click.command(name, help=help_text, hidden=phase.hidden)(decorated)

@@ -1,0 +1,154 @@
+"""From a command line to what phases need: the file read, flags laid over it, defaults of this host, all checked."""
+
+from __future__ import annotations
+
+import os
+import string
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from quorate.cli.kubeadm import overlay
+from quorate.cli.kubeadm.flags import Given
+from quorate.config import types as v4
+from quorate.config.defaults import Facts
+from quorate.config.load import Loaded, load
+from quorate.config.versions import DEFAULT, is_label
+from quorate.errors import ConfigError
+from quorate.host import facts as host
+from quorate.report import Notice, PhaseReport, Report
+
+if TYPE_CHECKING:
+    from quorate.config.resolve import InitSetup
+    from quorate.phases.context import Context, HostFacts
+    from quorate.tree import Tree
+
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+def random_token() -> str:
+    """A bootstrap token: public id, dot, secret."""
+    import secrets
+
+    half: Callable[[int], str] = lambda count: "".join(secrets.choice(_ALPHABET) for _ in range(count))  # noqa: E731
+    return f"{half(6)}.{half(16)}"
+
+
+def root_of(given: Given) -> Path:
+    """Raises `ConfigError` when the directory is not there: nothing is made at a place that was mistyped."""
+    root = Path(given.text("rootfs") or "/").absolute()
+    if not root.is_dir():
+        raise ConfigError(f"--rootfs: there is no directory {root}", advice="make it, or correct the path")
+    return root
+
+
+def read_config(given: Given) -> Loaded:
+    """The file of --config, or an empty one. Raises `ConfigError`."""
+    overlay.check_mix(given)
+    path = given.text("config")
+    return load(Path(path)) if path else Loaded("the command line")
+
+
+def with_init_flags(loaded: Loaded, given: Given) -> Loaded:
+    """The configuration of init: at least an empty one where no file is given."""
+    init, cluster = loaded.init, loaded.cluster
+    if not given.text("config"):
+        init, cluster = v4.InitConfiguration(), v4.ClusterConfiguration()
+    return replace(
+        loaded,
+        init=overlay.overlay_init(init or v4.InitConfiguration(), given) if init or cluster else None,
+        cluster=overlay.overlay_cluster(cluster or v4.ClusterConfiguration(), given) if init or cluster else None,
+    )
+
+
+def facts_for(loaded: Loaded, root: Path, report: Report) -> Facts:
+    """What the host says where the configuration says nothing; the kubelet is asked only when it must be."""
+    address = "" if _has_address(loaded) else host.default_address()
+    return Facts(host.hostname(), address, _socket(loaded, root), _version(loaded, report), random_token())
+
+
+def _has_address(loaded: Loaded) -> bool:
+    """Whether no address of this host will be asked for."""
+    if loaded.init is None and loaded.cluster is None and loaded.join is None:
+        return True
+    ends = [loaded.init.local_api_endpoint] if loaded.init else []
+    ends += [loaded.join.control_plane.local_api_endpoint] if loaded.join and loaded.join.control_plane else []
+    return bool(ends) and all(end.advertise_address not in ("", "0.0.0.0", "::") for end in ends)  # noqa: S104
+
+
+def _version(loaded: Loaded, report: Report) -> str:
+    wanted = loaded.cluster.kubernetes_version if loaded.cluster else ""
+    if wanted and not is_label(wanted):
+        return wanted
+    installed = host.kubelet_version()
+    if not installed:
+        report(Notice(f"no version is named and no kubelet is installed: taking {DEFAULT}", "warning"))
+    return installed or DEFAULT
+
+
+def _socket(loaded: Loaded, root: Path) -> str:
+    given = [one.node_registration.cri_socket for one in (loaded.init, loaded.join) if one and one.node_registration.cri_socket]
+    given += [loaded.reset.cri_socket] if loaded.reset and loaded.reset.cri_socket else []
+    if given:
+        return given[0]
+    found = host.cri_sockets(root)
+    if len(found) > 1:
+        raise ConfigError(
+            f"there are several container runtimes: {', '.join(found)}",
+            advice="say which: --cri-socket, or nodeRegistration.criSocket",
+        )
+    return f"unix://{found[0] if found else host.CRI_SOCKETS[0]}"
+
+
+def init_setup(given: Given, report: Report) -> InitSetup:
+    """Raises `ConfigError` with everything that is wrong."""
+    from quorate.config.resolve import resolve_init
+
+    loaded = with_init_flags(read_config(given), given)
+    setup = resolve_init(loaded, facts_for(loaded, root_of(given), report))
+    for note in setup.notes:
+        report(Notice(note, "warning"))
+    return setup
+
+
+def host_facts(root: Path) -> HostFacts:
+    from quorate.manifests.control_plane import CA_FOLDERS
+    from quorate.phases.context import HostFacts
+
+    return HostFacts(
+        host.hostname(),
+        host.existing_folders(CA_FOLDERS, root),
+        host.proxy_variables(os.environ),
+        host.resolv_conf() if root == Path("/") else "",
+    )
+
+
+def tree_for(given: Given) -> Tree:
+    """The real files, or with --dry-run ones that only remember."""
+    from quorate.tree import DryTree, RealTree
+
+    real = RealTree(root_of(given))
+    return DryTree(real) if given.on("dry-run") else real
+
+
+def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport) -> Context:
+    from quorate.phases.context import CONFIG_FOLDER, Context
+
+    init = setup.init
+    assert init.timeouts is not None
+    return Context(
+        cluster=setup.cluster,
+        registration=init.node_registration,
+        endpoint=init.local_api_endpoint,
+        host=host_facts(root_of(given)),
+        tree=tree,
+        now=datetime.now(UTC),
+        timeouts=init.timeouts,
+        components=setup.components,
+        patches=init.patches.directory if init.patches else "",
+        config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
+        report=report,
+    )

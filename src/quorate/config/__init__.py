@@ -1,0 +1,1 @@
+"""kubeadm's configuration: read strictly, with lines and field paths; defaulted, validated, converted, written back."""

@@ -1,0 +1,175 @@
+"""Defaults: those that are always the same, and those that depend on the host, which are passed in as facts."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from quorate.config import types as v4
+from quorate.config.duration import Duration
+
+_MINUTE = 60 * 10**9
+_HOUR = 60 * _MINUTE
+TOKEN_GROUP = "system:bootstrappers:kubeadm:default-node-token"  # noqa: S105
+BIND_PORT = 6443
+CERTIFICATES_DIR = "/etc/kubernetes/pki"
+IMAGE_REPOSITORY = "registry.k8s.io"
+CONTROL_PLANE_TAINT = v4.Taint("node-role.kubernetes.io/control-plane", effect="NoSchedule")
+_TIMEOUTS = v4.Timeouts(
+    control_plane_component_health_check=Duration(4 * _MINUTE),
+    kubelet_health_check=Duration(4 * _MINUTE),
+    kubernetes_api_call=Duration(_MINUTE),
+    etcd_api_call=Duration(2 * _MINUTE),
+    tls_bootstrap=Duration(5 * _MINUTE),
+    discovery=Duration(5 * _MINUTE),
+    upgrade_manifests=Duration(5 * _MINUTE),
+)
+
+
+class Facts(Struct, frozen=True):
+    """What this host is like. `addresses` of its interfaces: the one of the default route first."""
+
+    hostname: str
+    address: str
+    cri_socket: str
+    kubernetes_version: str
+    token: str
+
+
+def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
+    tokens = given.bootstrap_tokens or (v4.BootstrapToken(),)
+    return replace(
+        given,
+        bootstrap_tokens=tuple(_token(token, facts) for token in tokens),
+        node_registration=_registration(given.node_registration, facts, control_plane=True),
+        local_api_endpoint=_endpoint(given.local_api_endpoint, facts),
+        timeouts=_timeouts(given.timeouts),
+    )
+
+
+def _token(given: v4.BootstrapToken, facts: Facts) -> v4.BootstrapToken:
+    ttl = given.ttl if given.ttl is not None or given.expires else Duration(24 * _HOUR)
+    return replace(
+        given,
+        token=given.token or facts.token,
+        ttl=ttl,
+        usages=given.usages or ("signing", "authentication"),
+        groups=given.groups or (TOKEN_GROUP,),
+    )
+
+
+def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bool) -> v4.NodeRegistration:
+    taints = given.taints if given.taints is not None or not control_plane else (CONTROL_PLANE_TAINT,)
+    return replace(
+        given,
+        name=given.name or facts.hostname.strip().lower(),
+        cri_socket=given.cri_socket or facts.cri_socket,
+        taints=taints,
+        image_pull_policy=given.image_pull_policy or "IfNotPresent",
+        image_pull_serial=True if given.image_pull_serial is None else given.image_pull_serial,
+    )
+
+
+def _endpoint(given: v4.APIEndpoint, facts: Facts) -> v4.APIEndpoint:
+    unspecified = given.advertise_address in ("", "0.0.0.0", "::")  # noqa: S104
+    address = facts.address if unspecified else given.advertise_address
+    return v4.APIEndpoint(address, given.bind_port or BIND_PORT)
+
+
+def _timeouts(given: v4.Timeouts | None) -> v4.Timeouts:
+    if given is None:
+        return _TIMEOUTS
+    names = v4.Timeouts.__struct_fields__
+    return v4.Timeouts(**{name: _or(getattr(given, name), getattr(_TIMEOUTS, name)) for name in names})
+
+
+def _or(given: Duration | None, default: Duration | None) -> Duration | None:
+    """What was given, also when it is nothing: a wait of 0s is judged, not replaced."""
+    return given if given is not None else default
+
+
+def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterConfiguration:
+    return replace(
+        given,
+        etcd=_etcd(given.etcd),
+        networking=replace(
+            given.networking,
+            service_subnet=given.networking.service_subnet or "10.96.0.0/12",
+            dns_domain=given.networking.dns_domain or "cluster.local",
+        ),
+        kubernetes_version=given.kubernetes_version or facts.kubernetes_version,
+        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        image_repository=given.image_repository or IMAGE_REPOSITORY,
+        cluster_name=given.cluster_name or "kubernetes",
+        encryption_algorithm=given.encryption_algorithm or "RSA-2048",
+        certificate_validity_period=_or(given.certificate_validity_period, Duration(8760 * _HOUR)),
+        ca_certificate_validity_period=_or(given.ca_certificate_validity_period, Duration(87600 * _HOUR)),
+        api_server=replace(given.api_server, cert_sans=tuple(name.lower() for name in given.api_server.cert_sans)),
+    )
+
+
+def _etcd(given: v4.Etcd) -> v4.Etcd:
+    if given.local is None and given.external is not None:
+        return given
+    local = given.local or v4.LocalEtcd()
+    return replace(given, local=replace(local, data_dir=local.data_dir or "/var/lib/etcd"))
+
+
+def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfiguration:
+    control_plane = given.control_plane
+    if control_plane is not None:
+        control_plane = replace(control_plane, local_api_endpoint=_endpoint(control_plane.local_api_endpoint, facts))
+    return replace(
+        given,
+        node_registration=_registration(given.node_registration, facts, control_plane=control_plane is not None),
+        ca_cert_path=given.ca_cert_path or f"{CERTIFICATES_DIR}/ca.crt",
+        discovery=_discovery(given.discovery),
+        control_plane=control_plane,
+        timeouts=_timeouts(given.timeouts),
+    )
+
+
+def _discovery(given: v4.Discovery) -> v4.Discovery:
+    """The token for discovery is also the one for the kubelet's bootstrap; a file URL is the path in it."""
+    token = given.bootstrap_token.token if given.bootstrap_token else ""
+    file = given.file
+    if file is not None and file.kube_config_path.startswith("file://"):
+        file = v4.FileDiscovery(file.kube_config_path.removeprefix("file://"))
+    return replace(given, file=file, tls_bootstrap_token=given.tls_bootstrap_token or token)
+
+
+def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfiguration:
+    return replace(
+        given,
+        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        cri_socket=given.cri_socket or facts.cri_socket,
+        timeouts=_timeouts(given.timeouts),
+    )
+
+
+def default_upgrade(given: v4.UpgradeConfiguration) -> v4.UpgradeConfiguration:
+    pull = ("IfNotPresent", True)
+    apply, node, plan = given.apply, given.node, given.plan
+    return replace(
+        given,
+        apply=replace(
+            apply,
+            certificate_renewal=_or_true(apply.certificate_renewal),
+            etcd_upgrade=_or_true(apply.etcd_upgrade),
+            image_pull_policy=apply.image_pull_policy or pull[0],
+            image_pull_serial=_or_true(apply.image_pull_serial),
+        ),
+        node=replace(
+            node,
+            certificate_renewal=_or_true(node.certificate_renewal),
+            etcd_upgrade=_or_true(node.etcd_upgrade),
+            image_pull_policy=node.image_pull_policy or pull[0],
+            image_pull_serial=_or_true(node.image_pull_serial),
+        ),
+        plan=replace(plan, etcd_upgrade=_or_true(plan.etcd_upgrade)),
+        timeouts=_timeouts(given.timeouts),
+    )
+
+
+def _or_true(given: bool | None) -> bool:  # noqa: FBT001
+    return True if given is None else given

@@ -1,0 +1,81 @@
+"""kubeadm's feature gates by Kubernetes minor version: which names exist, what they are when not given, and which are locked.
+
+Source: kubeadm's feature list of each release, facts gathered from its changelogs and checked against built versions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quorate.config.problems import Problems
+
+LEARNER = "EtcdLearnerMode"
+_FOREVER = 999
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """`since` and `gone`: minor versions between which the name is known. `on` and `locked`: from which minor it is on by
+    default, and cannot be set to anything else."""
+
+    name: str
+    since: int
+    gone: int = _FOREVER
+    on: int = _FOREVER
+    locked: int = _FOREVER
+
+
+GATES = (
+    Gate("ControlPlaneKubeletLocalMode", 31, gone=36, on=33, locked=35),
+    Gate(LEARNER, 27, gone=33, on=29, locked=32),
+    Gate("NodeLocalCRISocket", 32, on=34, locked=36),
+    Gate("PublicKeysECDSA", 19),
+    Gate("RootlessControlPlane", 22),
+    Gate("UpgradeAddonsBeforeControlPlane", 28, gone=31),
+    Gate("WaitForAllControlPlaneComponents", 30, gone=35, on=33, locked=34),
+)
+
+
+def known(minor: int) -> list[str]:
+    """The names that this minor version knows."""
+    return [gate.name for gate in GATES if gate.since <= minor < gate.gone]
+
+
+def is_on(name: str, minor: int, given: dict[str, bool]) -> bool:
+    """Whether a gate is in force: locked, given, or by default."""
+    gate = next(gate for gate in GATES if gate.name == name)
+    if minor >= gate.locked:
+        return True
+    return given.get(name, minor >= gate.on)
+
+
+def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
+    """Add what is wrong with the gates given; returns what is worth a note.
+
+    `EtcdLearnerMode: true` is taken on every version, so that files that were written for it go on working: where it is
+    locked on or gone, it is what happens anyway. kubeadm 1.33 and newer refuse the name.
+    """
+    notes: list[str] = []
+    for name, value in sorted(given.items()):
+        gate = next((gate for gate in GATES if gate.name == name), None)
+        path = f"featureGates.{name}"
+        if gate is not None and name == LEARNER and minor >= gate.locked:
+            _check_learner(value, minor, problems, notes)
+        elif gate is None or not gate.since <= minor < gate.gone:
+            problems.add(path, f"Kubernetes 1.{minor} has no such feature gate; it has {', '.join(known(minor))}")
+        elif minor >= gate.locked and not value:
+            problems.add(path, f"this gate is locked on since Kubernetes 1.{gate.locked} and cannot be switched off")
+        elif name == LEARNER and not value:
+            notes.append(
+                f"{LEARNER}: false means that a new etcd member has a vote before it has the data: writes stop until it runs"
+            )
+    return notes
+
+
+def _check_learner(value: bool, minor: int, problems: Problems, notes: list[str]) -> None:  # noqa: FBT001
+    if not value:
+        problems.add(
+            f"featureGates.{LEARNER}", f"learner mode cannot be switched off since Kubernetes 1.32, and this is 1.{minor}"
+        )
+        return
+    notes.append(f"{LEARNER}: true is how every join works since Kubernetes 1.32; the line can go")

@@ -1,0 +1,140 @@
+"""A file or several documents as one configuration: which kinds are there, in which version, each at most once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from quorate.config import types as v4
+from quorate.config.components import VERSIONS
+from quorate.config.documents import Mapping, plain, read_documents
+from quorate.config.problems import Problem, Problems
+from quorate.config.schema import decode
+from quorate.errors import ConfigError
+
+_V4: dict[str, type[Any]] = {
+    "InitConfiguration": v4.InitConfiguration,
+    "ClusterConfiguration": v4.ClusterConfiguration,
+    "JoinConfiguration": v4.JoinConfiguration,
+    "ResetConfiguration": v4.ResetConfiguration,
+    "UpgradeConfiguration": v4.UpgradeConfiguration,
+}
+_V3 = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
+"""Kinds that the older version has as well."""
+
+_IGNORED = frozenset({"apiVersion", "kind"})
+
+
+class Loaded(Struct, frozen=True):
+    """What a file says, in the shape of v1beta4 and without defaults. `components`: KubeletConfiguration and
+    KubeProxyConfiguration as they were given. `documents`: the trees, by kind, for line numbers.
+    `problems`: what is wrong with its form; whoever completes it
+    refuses it for these, together with what breaks the rules. `old_api`: something in it is v1beta3."""
+
+    source: str
+    init: v4.InitConfiguration | None = None
+    cluster: v4.ClusterConfiguration | None = None
+    join: v4.JoinConfiguration | None = None
+    reset: v4.ResetConfiguration | None = None
+    upgrade: v4.UpgradeConfiguration | None = None
+    components: dict[str, dict[str, Any]] = {}
+    documents: dict[str, Mapping] = {}
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    old_api: bool = False
+
+
+def load(path: Path) -> Loaded:
+    """Read a file; raises `ConfigError` when it is no YAML or holds nothing of ours."""
+    try:
+        with path.open("rb") as file:
+            # One byte more than allowed is enough to refuse it.
+            content = file.read((1 << 20) + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    return loads(content, str(path))
+
+
+def loads(content: bytes, source: str) -> Loaded:
+    problems = Problems(source)
+    documents = read_documents(content, problems)
+    found: dict[str, tuple[str, Mapping]] = {}
+    for document in documents:
+        _sort_in(document, found, problems)
+    if not documents and not problems.found:
+        problems.add("", "there is nothing in it")
+    decoded = {kind: _decode(kind, version, document, problems) for kind, (version, document) in found.items()}
+    if not found:
+        problems.raise_if_any()
+    return _loaded(problems, found, decoded)
+
+
+def _sort_in(document: Mapping, found: dict[str, tuple[str, Mapping]], problems: Problems) -> None:
+    version, kind = document.text("apiVersion"), document.text("kind")
+    if not version or not kind:
+        problems.add("", "this document has no apiVersion or no kind", document.line)
+    elif kind in found:
+        problems.add("kind", f"there is a {kind} already, at line {found[kind][1].line}", document.line)
+    elif not _is_known(version, kind):
+        problems.add("kind", f"{version} {kind} is not a kind that can be used here; {_hint(version, kind)}", document.line)
+    else:
+        found[kind] = (version, document)
+
+
+def _is_known(version: str, kind: str) -> bool:
+    if kind in VERSIONS:
+        return version == VERSIONS[kind]
+    return (version == v4.V1BETA4 and kind in _V4) or (version == v4.V1BETA3 and kind in _V3)
+
+
+def _hint(version: str, kind: str) -> str:
+    if kind in _V4 and version.startswith(v4.GROUP):
+        return f"use {v4.V1BETA4}, or migrate it with a kubeadm that still reads {version}"
+    return f"kinds are {', '.join(_V4)} of {v4.V1BETA4}, and {' and '.join(VERSIONS)}"
+
+
+def _decode(kind: str, version: str, document: Mapping, problems: Problems) -> Any:
+    if kind in VERSIONS:
+        return plain(document)
+    if version == v4.V1BETA4:
+        return decode(document, _V4[kind], problems, "", _IGNORED)
+    from quorate.config import v1beta3
+
+    return decode(document, v1beta3.KINDS[kind], problems, "", _IGNORED)
+
+
+def _loaded(problems: Problems, found: dict[str, tuple[str, Mapping]], decoded: dict[str, Any]) -> Loaded:
+    old = {kind: value for kind, value in decoded.items() if found[kind][0] == v4.V1BETA3}
+    new = {kind: value for kind, value in decoded.items() if found[kind][0] == v4.V1BETA4}
+    if old:
+        new.update(_upgraded(old))
+    return Loaded(
+        problems.source,
+        new.get("InitConfiguration"),
+        new.get("ClusterConfiguration"),
+        new.get("JoinConfiguration"),
+        new.get("ResetConfiguration"),
+        new.get("UpgradeConfiguration"),
+        {kind: decoded[kind] for kind in VERSIONS if kind in decoded},
+        {kind: document for kind, (_, document) in found.items()},
+        tuple(problems.found),
+        notes=("v1beta3 is deprecated: 'quorate config migrate' writes v1beta4",) if old else (),
+        old_api=bool(old),
+    )
+
+
+def _upgraded(old: dict[str, Any]) -> dict[str, Any]:
+    from quorate.config import v1beta3
+
+    cluster = old.get("ClusterConfiguration")
+    new: dict[str, Any] = {}
+    if cluster is not None:
+        new["ClusterConfiguration"] = v1beta3.upgrade_cluster(cluster)
+    # Its timeout for the API server is the InitConfiguration's now, so there must be one.
+    if "InitConfiguration" in old or (cluster is not None and cluster.api_server.timeout_for_control_plane is not None):
+        new["InitConfiguration"] = v1beta3.upgrade_init(old.get("InitConfiguration") or v1beta3.InitConfiguration(), cluster)
+    if "JoinConfiguration" in old:
+        new["JoinConfiguration"] = v1beta3.upgrade_join(old["JoinConfiguration"])
+    return new

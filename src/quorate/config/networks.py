@@ -1,0 +1,18 @@
+"""Addresses that follow from the service network."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from quorate.config.rules import networks
+
+
+def service_address(service_subnet: str, number: int) -> str:
+    """The address with that number in the first service network: 1 is the API server's, 10 the DNS server's.
+
+    Raises ValueError when the network is none, or too small.
+    """
+    network = networks(service_subnet)[0]
+    if number >= network.num_addresses:
+        raise ValueError(f"{network} has no address number {number}")
+    return str(ipaddress.ip_address(int(network.network_address) + number))

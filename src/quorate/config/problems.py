@@ -1,0 +1,59 @@
+"""What is wrong with a configuration: every problem at once, each with its file, line and field path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from quorate.errors import ConfigError
+
+_MOST_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`path` as kubeadm writes it: networking.serviceSubnet, bootstrapTokens[0].token. `line` counts from 1, 0 when the value
+    did not come from the file. The text never holds a secret."""
+
+    path: str
+    text: str
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Problems:
+    """A list that grows while a file is read."""
+
+    source: str
+    found: list[Problem] = field(default_factory=list[Problem])
+
+    def add(self, path: str, text: str, line: int = 0) -> None:
+        self.found.append(Problem(path, text, line))
+
+    def raise_if_any(self) -> None:
+        if self.found:
+            raise InvalidConfig(self.source, self.found)
+
+
+class InvalidConfig(ConfigError):
+    """Raised with all problems of a file; `problems` has them as values."""
+
+    code = "config"
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = [describe(source, problem) for problem in self.problems[:_MOST_SHOWN]]
+        more = len(self.problems) - _MOST_SHOWN
+        if more > 0:
+            lines.append(f"… and {more} more")
+        super().__init__("\n       ".join(lines), state="nothing was changed", advice="correct the file and try again")
+
+    def as_dict(self) -> dict[str, object]:
+        rows = [{"path": one.path, "line": one.line, "text": one.text} for one in self.problems]
+        return {**super().as_dict(), "problems": rows}
+
+
+def describe(source: str, problem: Problem) -> str:
+    place = f"{source}:{problem.line}" if problem.line else source
+    return f"{place}: {problem.path}: {problem.text}" if problem.path else f"{place}: {problem.text}"

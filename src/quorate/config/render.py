@@ -1,0 +1,46 @@
+"""Configurations as YAML, as kubeadm writes them: keys in alphabetical order, block style, documents separated by ---."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from quorate.config.schema import encode
+
+
+class _Flat(yaml.SafeDumper):
+    """Never uses anchors: Kubernetes' readers do not need them, and people do not like them."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _text(dumper: _Flat, value: str) -> yaml.ScalarNode:
+    """Quoted as Go's library does: doubly where YAML would take the text for something else, a block where it has lines."""
+    resolved = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
+    looks_like_text = resolved == _STRING and not _BASE_60.fullmatch(value) and value not in _OLD_BOOLEANS
+    style = "|" if "\n" in value else None if looks_like_text else '"'
+    return dumper.represent_scalar(_STRING, value, style=style)
+
+
+_STRING = "tag:yaml.org,2002:str"
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+_OLD_BOOLEANS = frozenset(["y", "Y", "n", "N"])
+_Flat.add_representer(str, _text)
+
+
+def to_yaml(value: Any) -> str:
+    """One document; strings that YAML 1.1 would take for something else are quoted."""
+    return yaml.dump(value, Dumper=_Flat, sort_keys=True, default_flow_style=False, width=10**6, allow_unicode=True)
+
+
+def document(kind: str, version: str, value: Any) -> str:
+    """A configuration with its kind and version."""
+    return to_yaml({"apiVersion": version, "kind": kind, **encode(value)})
+
+
+def documents(parts: Sequence[str]) -> str:
+    return "---\n".join(parts)

@@ -1,0 +1,124 @@
+"""From what a file says to what will be done: defaults filled in, every rule checked, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from quorate.config import types as v4
+from quorate.config import validate
+from quorate.config.components import KUBELET, kubelet_overrides
+from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
+from quorate.config.documents import Mapping, Node, Sequence
+from quorate.config.load import Loaded
+from quorate.config.problems import Problem, Problems
+from quorate.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class InitSetup(Struct, frozen=True):
+    """Everything `init` goes by. `components`: KubeletConfiguration and KubeProxyConfiguration as given. `notes`: what the user
+    should know, none of it wrong."""
+
+    init: v4.InitConfiguration
+    cluster: v4.ClusterConfiguration
+    components: dict[str, dict[str, Any]] = {}
+    notes: tuple[str, ...] = ()
+
+
+def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
+    """Raises `InvalidConfig`."""
+    if loaded.init is None and loaded.cluster is None:
+        raise ConfigError(
+            f"{loaded.source} has neither an InitConfiguration nor a ClusterConfiguration",
+            advice="'quorate config print init-defaults' shows both",
+        )
+    init = default_init(loaded.init or v4.InitConfiguration(), facts)
+    cluster = default_cluster(loaded.cluster or v4.ClusterConfiguration(), facts)
+    found: list[Problem] = []
+    notes = [*loaded.notes]
+    found += _checked(loaded, "InitConfiguration", lambda problems: validate.check_init(init, problems))
+    found += _checked(loaded, "ClusterConfiguration", lambda problems: notes.extend(validate.check_cluster(cluster, problems)))
+    _refuse(loaded, found)
+    if KUBELET in loaded.components:
+        notes += kubelet_overrides(cluster, loaded.components[KUBELET])
+    return InitSetup(init, cluster, loaded.components, tuple(notes))
+
+
+def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:
+    """The configuration of a join, and notes. Raises `InvalidConfig`."""
+    join = default_join(_given(loaded, loaded.join, "JoinConfiguration", "join-defaults"), facts)
+    _refuse(loaded, _checked(loaded, "JoinConfiguration", lambda problems: validate.check_join(join, problems)))
+    return join, loaded.notes
+
+
+def resolve_reset(loaded: Loaded, facts: Facts) -> v4.ResetConfiguration:
+    """Raises `InvalidConfig`."""
+    reset = default_reset(_given(loaded, loaded.reset, "ResetConfiguration", "reset-defaults"), facts)
+    _refuse(loaded, _checked(loaded, "ResetConfiguration", lambda problems: validate.check_reset(reset, problems)))
+    return reset
+
+
+def resolve_upgrade(loaded: Loaded) -> v4.UpgradeConfiguration:
+    """Raises `InvalidConfig`."""
+    upgrade = default_upgrade(_given(loaded, loaded.upgrade, "UpgradeConfiguration", "upgrade-defaults"))
+    _refuse(loaded, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems)))
+    return upgrade
+
+
+def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
+    """Check every kind that a file has; returns notes. Raises `InvalidConfig`, or `ConfigError` when there is nothing of ours
+    in it."""
+    notes: list[str] = []
+    if loaded.init is not None or loaded.cluster is not None:
+        notes += resolve_init(loaded, facts).notes
+    if loaded.join is not None:
+        notes += resolve_join(loaded, facts)[1]
+    if loaded.reset is not None:
+        resolve_reset(loaded, facts)
+    if loaded.upgrade is not None:
+        resolve_upgrade(loaded)
+    _refuse(loaded, [])
+    if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
+        raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
+    return tuple(dict.fromkeys(notes))
+
+
+def _given(loaded: Loaded, value: T | None, kind: str, example: str) -> T:
+    if value is None:
+        raise ConfigError(f"{loaded.source} has no {kind}", advice=f"'quorate config print {example}' shows one")
+    return value
+
+
+def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> list[Problem]:
+    """What `check` finds, each with the line of the field where the file has it."""
+    problems = Problems(loaded.source)
+    check(problems)
+    document = loaded.documents.get(kind)
+    return [Problem(one.path, one.text, line_of(document, one.path)) for one in problems.found]
+
+
+def _refuse(loaded: Loaded, found: list[Problem]) -> None:
+    Problems(loaded.source, [*loaded.problems, *found]).raise_if_any()
+
+
+def line_of(document: Mapping | None, path: str) -> int:
+    """The line of a field (networking.serviceSubnet, bootstrapTokens[0].token) or of the innermost part of its path that is
+    written down; 0 when there is none."""
+    node: Node | None = document
+    line = 0
+    for part in path.replace("[", ".[").split("."):
+        if part.startswith("[") and isinstance(node, Sequence):
+            number = int(part[1:-1])
+            node = node.items[number] if number < len(node.items) else None
+        elif isinstance(node, Mapping):
+            node = node.get(part)
+        else:
+            node = None
+        if node is None:
+            break
+        line = node.line
+    return line

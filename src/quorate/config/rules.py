@@ -1,0 +1,132 @@
+"""The small rules that fields obey: names, addresses, ports, subnets, tokens; each says what is wrong, or None."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_WILDCARD = re.compile(rf"\*\.{_LABEL}(?:\.{_LABEL})*")
+_TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
+_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
+_HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?"
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_HOST}|(?:{_HOST}/)?{_PART}(?:/{_PART})*")
+"""A registry alone will do: the image's name follows it."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def subdomain(text: str) -> str | None:
+    """DNS-1123: what Kubernetes takes for names of nodes and domains."""
+    if len(text) <= 253 and _SUBDOMAIN.fullmatch(text):
+        return None
+    return f"{text!r} is not a DNS name: lower-case letters, digits, - and ., beginning and ending with a letter or digit"
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def alternative_name(text: str) -> str | None:
+    """What may stand in a certificate: a DNS name, one with a leading wildcard, or an address."""
+    if is_address(text) or _WILDCARD.fullmatch(text) or subdomain(text) is None:
+        return None
+    return f"{text!r} is neither a DNS name, nor one with a leading *., nor an IP address"
+
+
+def port(number: int) -> str | None:
+    return None if 0 < number < 65536 else f"{number} is not a port: 1 to 65535"
+
+
+def advertised(text: str) -> str | None:
+    """An address others can reach: given, global or private, not this machine itself."""
+    if not is_address(text):
+        return f"{text!r} is not an IP address"
+    address = ipaddress.ip_address(text)
+    if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
+        return f"{text} cannot be reached by other nodes: use an address of this host's network"
+    return None
+
+
+def endpoint(text: str) -> str | None:
+    """HOST or HOST:PORT, the host a DNS name or an address (IPv6 in brackets)."""
+    if is_address(text):
+        return None
+    host, number = split_endpoint(text)
+    if number is not None and (not number.isdecimal() or port(int(number)) is not None):
+        return f"{text!r}: {number!r} is not a port: 1 to 65535"
+    if is_address(host) or subdomain(host) is None:
+        return None
+    return f"{text!r} is not of the form HOST or HOST:PORT"
+
+
+def split_endpoint(text: str) -> tuple[str, str | None]:
+    """Host without brackets, and port when there is one."""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        return host, rest[1:] if rest.startswith(":") else None
+    if text.count(":") == 1:
+        host, _, number = text.partition(":")
+        return host, number
+    return text, None
+
+
+def networks(text: str) -> list[Network]:
+    """One network, or two of different families; raises ValueError saying what is wrong."""
+    parts = text.split(",")
+    found = [_network(part.strip()) for part in parts]
+    if len(found) > 2:
+        raise ValueError(f"{text!r} names {len(found)} subnets: one, or two for dual-stack")
+    if len(found) == 2 and found[0].version == found[1].version:
+        raise ValueError(f"{text!r}: two subnets must be one of IPv4 and one of IPv6")
+    return found
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a subnet such as 10.96.0.0/12") from None
+
+
+def token(text: str) -> str | None:
+    """Never repeats the text: half of it is a secret."""
+    return None if _TOKEN.fullmatch(text) else "this is not a bootstrap token: six and sixteen of a-z0-9, with a dot between"
+
+
+def token_group(text: str) -> str | None:
+    return None if _GROUP.fullmatch(text) else f"{text!r} is not a group of bootstrappers (system:bootstrappers:NAME)"
+
+
+def certificate_key(text: str) -> str | None:
+    """Never repeats the text: it is a secret."""
+    try:
+        ok = len(bytes.fromhex(text)) == 32 and " " not in text
+    except ValueError:
+        ok = False
+    return None if ok else "this is not a certificate key: 64 hex digits"
+
+
+def absolute(text: str) -> str | None:
+    return None if text.startswith("/") else f"{text!r} is not an absolute path"
+
+
+def socket(text: str) -> str | None:
+    """kubeadm takes a bare path and puts unix:// before it; a path that is not absolute is refused here."""
+    parts = urlsplit(text)
+    if parts.scheme == "unix" and parts.path.startswith("/"):
+        return None
+    if text.startswith("/"):
+        return None
+    return f"{text!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
+
+
+def repository(text: str) -> str | None:
+    return None if _REPOSITORY.fullmatch(text) else f"{text!r} is not an image repository"

@@ -1,0 +1,146 @@
+"""Typed reading and writing: trees to frozen values, with every problem named, and back to plain values.
+
+Field names follow kubeadm's in snake case; where that is not enough (certSANs) the field says so. Fields that Go would write
+although they are empty are listed in `always`.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import lru_cache
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
+
+from msgspec import Struct
+from msgspec.structs import FieldInfo, fields
+
+from quorate.config.documents import Leaf, Mapping, Node, Sequence, plain
+from quorate.config.duration import Duration
+from quorate.config.problems import Problems
+
+
+class Value(Struct, frozen=True):
+    """A part of a configuration."""
+
+    always: ClassVar[tuple[str, ...]] = ()
+
+
+T = TypeVar("T", bound=Value)
+_WORDS = {str: "a string", int: "a whole number", bool: "true or false", Duration: "a duration such as 4m0s"}
+
+
+def key_of(name: str, explicit: str = "") -> str:
+    """A field's name in the file."""
+    if explicit and explicit != name:
+        return explicit
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+@lru_cache(maxsize=128)
+def keys(kind: type[Value]) -> dict[str, FieldInfo]:
+    """The fields of a kind by their names in the file."""
+    return {key_of(info.name, info.encode_name): info for info in fields(kind)}
+
+
+def decode(node: Node, kind: type[T], problems: Problems, path: str = "", ignored: frozenset[str] = frozenset()) -> T:
+    """The tree as `kind`. Unknown fields and wrong types are added to `problems`; what is wrong is left at its
+    default, so that everything is found at once. `ignored` keys are read by somebody else."""
+    if not isinstance(node, Mapping):
+        problems.add(path, "this must be a mapping", node.line)
+        return kind()
+    known, values = keys(kind), dict[str, Any]()
+    for key, value in node.rows:
+        where = f"{path}.{key}" if path else key
+        if key in known:
+            values[known[key].name] = _value(value, known[key].type, problems, where)
+        elif key not in ignored:
+            problems.add(where, f"there is no such field{_like(key, list(known))}", value.line)
+    return kind(**values)
+
+
+def _like(key: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _value(node: Node, hint: Any, problems: Problems, path: str) -> Any:
+    if isinstance(node, Leaf) and node.value is None:
+        return _empty(hint)
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+    if get_origin(hint) is tuple:
+        return _items(node, get_args(hint)[0], problems, path)
+    if get_origin(hint) is dict:
+        return _entries(node, get_args(hint)[1], problems, path)
+    if isinstance(hint, type) and issubclass(hint, Value):
+        return decode(node, hint, problems, path)
+    return plain(node) if hint is Any else _scalar(node, hint, problems, path)
+
+
+def _empty(hint: Any) -> Any:
+    """What an explicit null means: the field's zero, and for optional fields absence."""
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        return None
+    if get_origin(hint) is tuple:
+        return ()
+    if get_origin(hint) is dict:
+        return {}
+    return hint() if hint is not Any else None
+
+
+def _items(node: Node, hint: Any, problems: Problems, path: str) -> tuple[Any, ...]:
+    if not isinstance(node, Sequence):
+        problems.add(path, "this must be a list", node.line)
+        return ()
+    return tuple(_value(item, hint, problems, f"{path}[{number}]") for number, item in enumerate(node.items))
+
+
+def _entries(node: Node, hint: Any, problems: Problems, path: str) -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        problems.add(path, "this must be a mapping of names to values", node.line)
+        return {}
+    return {key: _value(value, hint, problems, f"{path}.{key}") for key, value in node.rows}
+
+
+def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
+    if isinstance(node, Leaf):
+        if hint is Duration and isinstance(node.value, str):
+            return _duration(node, problems, path)
+        # bool is an int for Python, not for a file.
+        if type(node.value) is hint:
+            return node.value
+    problems.add(path, f"this must be {_WORDS.get(hint, 'something else')}", node.line)
+    return hint()
+
+
+def _duration(node: Leaf, problems: Problems, path: str) -> Duration:
+    try:
+        return Duration.parse(node.text)
+    except ValueError as error:
+        problems.add(path, str(error), node.line)
+        return Duration(0)
+
+
+def encode(value: Any) -> Any:
+    """A value as plain ones, empty fields left out but for those that are always written, keys in alphabetical order."""
+    if isinstance(value, Value):
+        rows = {
+            key: encode(inner)
+            for key, info in keys(type(value)).items()
+            if not _is_zero(inner := getattr(value, info.name)) or info.name in value.always
+        }
+        return dict(sorted(rows.items()))
+    if isinstance(value, Duration):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if isinstance(value, dict):
+        return {key: encode(inner) for key, inner in sorted(value.items())}
+    return value
+
+
+def _is_zero(value: Any) -> bool:
+    return value is None or value is False or value in ("", (), {}) or (type(value) is int and value == 0)

@@ -1,0 +1,77 @@
+"""Kubernetes versions as a configuration names them, and what depends on them: images and their tags.
+
+Tags per kubeadm release, checked against `kubeadm config images list` of the versions that are built (see the golden data).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from quorate.errors import ConfigError
+
+_SEMANTIC = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-\d+(?:\.\d+)?)?")
+OLDEST, OLDEST_TESTED, NEWEST = 27, 29, 37
+DEFAULT = "v1.34.4"
+"""Where nobody names a version and no kubelet is installed that could."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesVersion:
+    """`text` is how images are tagged: v1.34.4, with what follows the patch."""
+
+    text: str
+    minor: int
+    patch: int
+
+    @property
+    def tag(self) -> str:
+        """As an image tag: a + cannot be in one."""
+        return self.text.replace("+", "_")
+
+
+def parse_version(text: str) -> KubernetesVersion:
+    """Raises `ConfigError` for what is no version, and for a major version other than 1."""
+    match = _SEMANTIC.fullmatch(text)
+    if match is None:
+        hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else "as v1.34.4"
+        raise ConfigError(f"{text!r} is not a Kubernetes version", advice=hint)
+    if match[1] != "1":
+        raise ConfigError(f"{text!r}: only Kubernetes 1.x is known")
+    return KubernetesVersion(text if text.startswith("v") else f"v{text}", int(match[2]), int(match[3]))
+
+
+def is_label(text: str) -> bool:
+    """Whether it names a release by a label that only a server can resolve."""
+    return _LABEL.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The images that a kubeadm of one minor version uses beside the control plane's own."""
+
+    coredns: str
+    pause: str
+    etcd: str
+
+
+TAGS = {
+    27: Tags("v1.10.1", "3.9", "3.5.12-0"),
+    28: Tags("v1.10.1", "3.9", "3.5.15-0"),
+    29: Tags("v1.11.1", "3.9", "3.5.12-0"),
+    30: Tags("v1.11.3", "3.9", "3.5.15-0"),
+    31: Tags("v1.11.1", "3.10", "3.5.15-0"),
+    32: Tags("v1.11.3", "3.10", "3.5.24-0"),
+    33: Tags("v1.12.0", "3.10", "3.5.24-0"),
+    34: Tags("v1.12.1", "3.10.1", "3.6.5-0"),
+    35: Tags("v1.13.1", "3.10.1", "3.6.6-0"),
+    36: Tags("v1.14.2", "3.10.2", "3.6.8-0"),
+    37: Tags("v1.14.6", "3.10.2", "3.7.0-0"),
+}
+"""Of 1.27.16, 1.28.15, 1.29.6, 1.30.14, 1.31.0, 1.32.10, 1.33.6, 1.34.4, 1.35.4, 1.36.3 and 1.37.2."""
+
+
+def tags_for(minor: int) -> Tags:
+    """The tags of the kubeadm that came with this minor version; the nearest one for versions outside the table."""
+    return TAGS[min(max(minor, OLDEST), NEWEST)]

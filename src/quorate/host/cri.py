@@ -1,0 +1,169 @@
+"""The container runtime, asked over its unix socket (CRI v1): pods, containers, images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+
+from quorate.errors import HostError, QuorateError
+from quorate.host import cri_pb2 as wire
+
+_RPC_SECONDS = 10.0
+_PULL_SECONDS = 600.0
+_RUNTIME, _IMAGES = "/runtime.v1.RuntimeService", "/runtime.v1.ImageService"
+
+
+class CriError(HostError):
+    """The container runtime did not answer, or answered with an error."""
+
+    code = "container-runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One attempt of a container. `attempt` counts from 0; times in nanoseconds since the epoch, 0 while not reached."""
+
+    id: str
+    name: str
+    pod: str
+    attempt: int
+    running: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container is, or how it ended. `log_path`: on the host, where the kubelet keeps its output."""
+
+    running: bool
+    exit_code: int
+    reason: str
+    message: str
+    started_at: int
+    finished_at: int
+    log_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A pod as the runtime knows it. `ready`: its namespaces are there."""
+
+    id: str
+    name: str
+    namespace: str
+    uid: str
+    ready: bool
+
+
+class Runtime:
+    """A connection. Every call raises `CriError` when the runtime does not answer in time, or refuses."""
+
+    def __init__(self, channel: grpc.Channel, socket: str) -> None:
+        self._channel = channel
+        self.socket = socket
+
+    @classmethod
+    @contextmanager
+    def connect(cls, socket: str) -> Iterator[Runtime]:
+        """`socket`: as unix:///run/containerd/containerd.sock, or a path."""
+        path = socket.removeprefix("unix://")
+        with grpc.insecure_channel(f"unix:{path}", options=[("grpc.default_authority", "localhost")]) as channel:
+            yield cls(channel, socket)
+
+    def _call(self, path: str, request: Any, parse: Callable[[bytes], Any], timeout: float = _RPC_SECONDS) -> Any:
+        method = self._channel.unary_unary(
+            path, request_serializer=lambda message: message.SerializeToString(), response_deserializer=parse
+        )
+        try:
+            return method(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise _translate(error, self.socket, path) from None
+
+    def version(self) -> str:
+        """Name and version, as containerd 1.6.20."""
+        answer = self._call(f"{_RUNTIME}/Version", wire.VersionRequest(), wire.VersionResponse.FromString)
+        return f"{answer.runtime_name} {answer.runtime_version}"
+
+    def unready(self) -> list[str]:
+        """Conditions that do not hold, each with its message; the network is left out, for it comes later."""
+        answer = self._call(f"{_RUNTIME}/Status", wire.StatusRequest(), wire.StatusResponse.FromString)
+        return [
+            f"{one.type}: {one.message or one.reason}"
+            for one in answer.status.conditions
+            if not one.status and one.type != "NetworkReady"
+        ]
+
+    def sandboxes(self, labels: Mapping[str, str] | None = None) -> list[Sandbox]:
+        request = wire.ListSandboxesRequest(filter=wire.SandboxFilter(label_selector=dict(labels or {})))
+        answer = self._call(f"{_RUNTIME}/ListPodSandbox", request, wire.ListSandboxesResponse.FromString)
+        return [
+            Sandbox(one.id, one.metadata.name, one.metadata.namespace, one.metadata.uid, one.state == wire.SANDBOX_READY)
+            for one in answer.items
+        ]
+
+    def stop_sandbox(self, sandbox_id: str) -> None:
+        """Ends its containers too; fine when it is stopped."""
+        request = wire.SandboxId(pod_sandbox_id=sandbox_id)
+        self._call(f"{_RUNTIME}/StopPodSandbox", request, wire.Empty.FromString, timeout=60)
+
+    def remove_sandbox(self, sandbox_id: str) -> None:
+        request = wire.SandboxId(pod_sandbox_id=sandbox_id)
+        self._call(f"{_RUNTIME}/RemovePodSandbox", request, wire.Empty.FromString, timeout=60)
+
+    def containers(self, name: str) -> list[Container]:
+        """Every attempt of the kube-system container of that name, newest first."""
+        labels = {"io.kubernetes.container.name": name, "io.kubernetes.pod.namespace": "kube-system"}
+        request = wire.ListContainersRequest(filter=wire.ContainerFilter(label_selector=labels))
+        answer = self._call(f"{_RUNTIME}/ListContainers", request, wire.ListContainersResponse.FromString)
+        found = [
+            Container(
+                one.id,
+                one.metadata.name,
+                one.pod_sandbox_id,
+                one.metadata.attempt,
+                one.state == wire.CONTAINER_RUNNING,
+                one.created_at,
+            )
+            for one in answer.containers
+        ]
+        return sorted(found, key=lambda one: one.created_at, reverse=True)
+
+    def container_end(self, container_id: str) -> ContainerEnd:
+        request = wire.ContainerStatusRequest(container_id=container_id)
+        one = self._call(f"{_RUNTIME}/ContainerStatus", request, wire.ContainerStatusResponse.FromString).status
+        running = one.state == wire.CONTAINER_RUNNING
+        return ContainerEnd(running, one.exit_code, one.reason, one.message, one.started_at, one.finished_at, one.log_path)
+
+    def stop_container(self, container_id: str, *, grace: int) -> None:
+        """SIGTERM, then after `grace` seconds SIGKILL; the kubelet starts the container of a static pod again."""
+        request = wire.StopContainerRequest(container_id=container_id, timeout=grace)
+        self._call(f"{_RUNTIME}/StopContainer", request, wire.Empty.FromString, timeout=grace + _RPC_SECONDS)
+
+    def has_image(self, image: str) -> bool:
+        request = wire.ImageRequest(image=wire.ImageSpec(image=image))
+        answer = self._call(f"{_IMAGES}/ImageStatus", request, wire.ImageStatusResponse.FromString)
+        return bool(answer.image.id)
+
+    def ensure_image(self, image: str, *, policy: str) -> None:
+        """Fetch it as imagePullPolicy says: Always, IfNotPresent or Never."""
+        if policy == "Never" or (policy == "IfNotPresent" and self.has_image(image)):
+            return
+        request = wire.ImageRequest(image=wire.ImageSpec(image=image))
+        self._call(f"{_IMAGES}/PullImage", request, wire.PullImageResponse.FromString, timeout=_PULL_SECONDS)
+
+
+def _translate(error: grpc.RpcError, socket: str, path: str) -> QuorateError:
+    # Every error a call raises is a `grpc.Call` as well; the stubs do not say so.
+    answer = cast("grpc.Call", error)
+    status, details = answer.code(), answer.details() or "no details"
+    call = path.rpartition("/")[2]
+    if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return CriError(
+            f"the container runtime at {socket} does not answer ({call}: {details})",
+            advice="start it, or name another with --cri-socket",
+        )
+    return CriError(f"the container runtime refused {call}: {details}")

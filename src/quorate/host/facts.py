@@ -1,0 +1,76 @@
+"""What this host is like, as far as configuration and manifests depend on it. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+CRI_SOCKETS = ("/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock")
+RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
+_NOWHERE = {"AF_INET": "192.0.2.1", "AF_INET6": "2001:db8::1"}
+"""Addresses that nobody has (RFC 5737, RFC 3849): asked for the way there, the kernel names the default route's address. No
+packet is sent."""
+
+
+def hostname() -> str:
+    return os.uname().nodename.strip().lower()
+
+
+def default_address() -> str:
+    """The address that the default route leaves from, IPv4 before IPv6; empty when there is no default route."""
+    import socket
+
+    for family, target in _NOWHERE.items():
+        try:
+            with socket.socket(getattr(socket, family), socket.SOCK_DGRAM) as probe:
+                probe.connect((target, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return ""
+
+
+def cri_sockets(root: Path = Path("/")) -> list[str]:
+    """The known container runtimes whose sockets are there."""
+    return [path for path in CRI_SOCKETS if root.joinpath(path.lstrip("/")).is_socket()]
+
+
+def kubelet_version() -> str:
+    """Of the installed kubelet, as v1.34.4; empty when there is none or it does not say."""
+    import shutil
+    import subprocess
+
+    kubelet = shutil.which("kubelet")
+    if kubelet is None:
+        return ""
+    try:
+        printed = subprocess.run([kubelet, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    match = re.search(r"v\d+\.\d+\.\d+\S*", printed)
+    return match[0] if match else ""
+
+
+def existing_folders(folders: tuple[str, ...], root: Path = Path("/")) -> tuple[str, ...]:
+    return tuple(folder for folder in folders if root.joinpath(folder.lstrip("/")).is_dir())
+
+
+def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The *_proxy variables of an environment, in either case, empty ones left out."""
+    return {name: value for name, value in sorted(environment.items()) if name.lower().endswith("_proxy") and value}
+
+
+def resolv_conf() -> str:
+    """systemd-resolved's own file where that service runs: pods must not be sent to its stub on loopback."""
+    import shutil
+    import subprocess
+
+    if not Path("/run/systemd/system").is_dir() or not Path(RESOLVED_CONF).exists():
+        return ""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return ""
+    active = subprocess.run([systemctl, "is-active", "--quiet", "systemd-resolved"], check=False, env=os.environ.copy())
+    return RESOLVED_CONF if active.returncode == 0 else ""

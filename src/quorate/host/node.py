@@ -1,0 +1,134 @@
+"""Facts that preflight checks judge a node by, gathered once. Reads only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quorate.host.facts import kubelet_version
+
+_PROGRAMS = (
+    "conntrack",
+    "cp",
+    "crictl",
+    "ebtables",
+    "ethtool",
+    "ip",
+    "iptables",
+    "losetup",
+    "mount",
+    "nsenter",
+    "socat",
+    "tc",
+    "touch",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """`memory_mb` in units of 2^20 bytes. `programs`: those of the wanted ones that PATH has. `busy_ports`: those of the asked
+    ones that something listens on. `cri`: whether something answers at the runtime's socket. `services`: state by unit, as
+    systemctl names it; empty where there is no systemd."""
+
+    uid: int
+    cpus: int
+    memory_mb: int
+    kernel: str
+    system: str
+    cgroup_v2: bool
+    swap: bool
+    programs: frozenset[str]
+    busy_ports: frozenset[int]
+    kubelet_version: str
+    name_resolves: bool
+    cri: bool
+    forwarding: dict[str, str] = field(default_factory=dict[str, str])
+    services: dict[str, str] = field(default_factory=dict[str, str])
+    proxies: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def gather(*, ports: Iterable[int], node_name: str, cri_socket: str, proxies: dict[str, str]) -> NodeFacts:
+    """Ask this host everything that `preflight.node` wants to know."""
+    return NodeFacts(
+        uid=os.geteuid(),
+        cpus=os.cpu_count() or 1,
+        memory_mb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        kernel=platform.release(),
+        system=platform.system(),
+        cgroup_v2=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+        swap=_has_swap(),
+        programs=frozenset(name for name in _PROGRAMS if shutil.which(name)),
+        busy_ports=frozenset(port for port in ports if not _can_listen(port)),
+        kubelet_version=kubelet_version(),
+        name_resolves=_resolves(node_name),
+        cri=_answers(cri_socket.removeprefix("unix://")),
+        forwarding={path: _first_line(path) for path in FORWARDING},
+        services={unit: state for unit in ("kubelet", "firewalld") if (state := _service(unit))},
+        proxies=proxies,
+    )
+
+
+IPV4_FORWARD, IPV6_FORWARD = "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/default/forwarding"
+BRIDGE, BRIDGE6 = "/proc/sys/net/bridge/bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-ip6tables"
+FORWARDING = (IPV4_FORWARD, IPV6_FORWARD, BRIDGE, BRIDGE6)
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _has_swap() -> bool:
+    try:
+        return len(Path("/proc/swaps").read_text().splitlines()) > 1
+    except OSError:
+        return False
+
+
+def _can_listen(port: int) -> bool:
+    """On every address at once, both families where there are both: the components will."""
+    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    try:
+        with socket.create_server(("", port), family=family, dualstack_ipv6=family == socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def _resolves(name: str) -> bool:
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return False
+    return True
+
+
+def _answers(path: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(2)
+            probe.connect(path)
+    except OSError:
+        return False
+    return True
+
+
+def _service(unit: str) -> str:
+    systemctl = shutil.which("systemctl")
+    if systemctl is None or not Path("/run/systemd/system").is_dir():
+        return ""
+    done = subprocess.run(
+        [systemctl, "show", f"{unit}.service", "--property=LoadState,UnitFileState,ActiveState", "--value"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return " ".join(done.stdout.split())

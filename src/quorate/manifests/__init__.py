@@ -1,0 +1,1 @@
+"""What the kubelet runs: static pod manifests and the patches users put on them. Pure; written elsewhere."""

@@ -1,0 +1,1 @@
+"""kubeadm's phases: where configuration, certificates, manifests and the host meet. One file per phase, and their trees."""

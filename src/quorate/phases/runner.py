@@ -1,0 +1,72 @@
+"""Trees of phases: which there are, in which order, and running them all, some, or one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from quorate.errors import ConfigError
+
+R = TypeVar("R")
+
+
+def always(_run: object) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Phase(Generic[R]):
+    """A step with a name that users can call alone or skip; with `children`, those in their order instead.
+
+    `flags`: names of the options that its own command takes. `when`: whether it applies to a run at all. `hidden`: not shown
+    in helps, as for kubeadm.
+    """
+
+    name: str
+    help: str
+    run: Callable[[R], None] | None = None
+    children: tuple[Phase[R], ...] = ()
+    flags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    when: Callable[[R], bool] = always
+    hidden: bool = False
+
+
+def paths(tree: Sequence[Phase[R]], above: str = "") -> Iterator[tuple[str, Phase[R]]]:
+    """Every phase with its path (certs/ca), parents before children, in the order in which they run."""
+    for phase in tree:
+        path = f"{above}/{phase.name}" if above else phase.name
+        yield path, phase
+        yield from paths(phase.children, path)
+
+
+def check_skipped(tree: Sequence[Phase[R]], skipped: Iterable[str]) -> None:
+    """Raises `ConfigError` for names that are no phase: a typing error must not run what was to be skipped."""
+    known = {path for path, _ in paths(tree)}
+    known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
+    wrong = [name for name in skipped if name not in known]
+    if wrong:
+        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=f"phases are: {', '.join(sorted(known))}")
+
+
+def run_all(tree: Sequence[Phase[R]], run: R, skipped: Iterable[str] = ()) -> None:
+    """Run a tree in order. Skipping a parent skips its children."""
+    skip = frozenset(skipped)
+    check_skipped(tree, skip)
+    _run(tree, run, skip, "")
+
+
+def _run(tree: Sequence[Phase[R]], run: R, skip: frozenset[str], above: str) -> None:
+    for phase in tree:
+        names = {f"{above}{name}" for name in (phase.name, *phase.aliases)}
+        if names & skip or not phase.when(run):
+            continue
+        if phase.run is not None:
+            phase.run(run)
+        _run(phase.children, run, skip, f"{above}{phase.name}/")
+
+
+def run_one(phase: Phase[R], run: R) -> None:
+    """Run a single phase, or all children of a parent, as `phase NAME all` does."""
+    _run([phase], run, frozenset(), "")

@@ -1,0 +1,196 @@
+"""kubeadm's commands as a user runs them: exit codes, dry runs, what is printed, what never is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import RunCli
+from kubeadm_cases import MINIMAL
+
+SEED = """
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: 10.77.0.11}
+nodeRegistration: {name: cp1}
+---
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: ClusterConfiguration
+kubernetesVersion: v1.29.6
+featureGates: {EtcdLearnerMode: true, PublicKeysECDSA: true}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL)
+    return str(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "root"
+    path.mkdir()
+    return path
+
+
+PHASES = (("certs", "all"), ("kubeconfig", "all"), ("etcd", "local"), ("control-plane", "all"))
+
+
+@pytest.mark.parametrize("text", [MINIMAL, SEED], ids=["v1beta4", "seed"])
+def test_the_file_writing_phases_one_after_another(text: str, cli: RunCli, tmp_path: Path, root: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    for phase in PHASES:
+        done = cli("init", "phase", *phase, "--config", str(path), "--rootfs", str(root))
+        assert done.returncode == 0, done.stderr
+        assert f"[{phase[0]}] " in done.stdout
+    assert {one.name for one in (root / "etc/kubernetes/manifests").iterdir()} == {
+        "etcd.yaml",
+        "kube-apiserver.yaml",
+        "kube-controller-manager.yaml",
+        "kube-scheduler.yaml",
+    }
+
+
+def test_a_dry_run_shows_differences_and_no_secret(cli: RunCli, config: str, root: Path) -> None:
+    done = cli("init", "phase", "certs", "all", "--config", config, "--rootfs", str(root), "--dry-run")
+    assert "[dryrun] would write /etc/kubernetes/pki/ca.key (mode 0600)\n    (holds a secret: not shown)" in done.stdout
+    assert "PRIVATE KEY" not in done.stdout + done.stderr and list(root.iterdir()) == []
+    assert "-----BEGIN CERTIFICATE-----" in done.stdout
+    cli("init", "phase", "etcd", "local", "--config", config, "--rootfs", str(root))
+    changed = Path(config).read_text().replace("v1.34.4", "v1.34.4\netcd: {local: {imageTag: 3.6.9-0}}")
+    Path(config).write_text(changed)
+    shown = cli("init", "phase", "etcd", "local", "--config", config, "--rootfs", str(root), "--dry-run").stdout
+    assert "-    image: registry.k8s.io/etcd:3.6.5-0" in shown and "+    image: registry.k8s.io/etcd:3.6.9-0" in shown
+    data = json.loads(
+        cli("init", "phase", "certs", "all", "--config", config, "--rootfs", str(root), "--dry-run", "-o", "json").stdout
+    )
+    assert data["dryRun"] and all(row["content"] is None for row in data["files"] if row["path"].endswith(".key"))
+
+
+def test_flags_alone_are_a_configuration(cli: RunCli, root: Path) -> None:
+    flags = ["--apiserver-advertise-address", "10.1.1.1", "--kubernetes-version=v1.34.4", "--service-cidr", "10.9.0.0/16"]
+    done = cli("init", "phase", "control-plane", "apiserver", *flags, "--rootfs", str(root))
+    assert done.returncode == 0, done.stderr
+    manifest = (root / "etc/kubernetes/manifests/kube-apiserver.yaml").read_text()
+    assert "--service-cluster-ip-range=10.9.0.0/16" in manifest and "--advertise-address=10.1.1.1" in manifest
+    both = cli("init", "phase", "certs", "ca", "--cert-dir", "/x", "--config", "c.yaml")
+    assert both.returncode == 3 and "--config cannot be mixed with --cert-dir" in both.stderr
+    wrong = cli("init", "phase", "control-plane", "all", "--feature-gates", "EtcdLearnerMode=maybe")
+    assert wrong.returncode == 3 and "NAME=true" in wrong.stderr
+
+
+def test_switches_in_gos_spelling(cli: RunCli, config: str, root: Path) -> None:
+    for spelling, written in (("--dry-run=true", False), ("--dry-run=false", True)):
+        done = cli("init", "phase", "certs", "ca", "--config", config, "--rootfs", str(root), spelling)
+        assert done.returncode == 0, done.stderr
+        assert (root / "etc/kubernetes/pki/ca.crt").exists() == written
+
+
+def test_validate_says_everything_with_exit_3(cli: RunCli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(MINIMAL.replace("cp1", "Bad_Name") + "networking: {serviceSubnet: x}\nnonsense: 1\n")
+    done = cli("config", "validate", "--config", str(path))
+    assert done.returncode == 3 and f"{path}:12: nonsense: there is no such field" in done.stderr
+    error = json.loads(cli("config", "validate", "--config", str(path), "-o", "json").stderr.splitlines()[-1])["error"]
+    assert {row["path"]: row["line"] for row in error["problems"]} == {
+        "nonsense": 12,
+        "nodeRegistration.name": 5,
+        "networking.serviceSubnet": 11,
+    }
+    assert cli("config", "validate").returncode == 3
+    assert cli("config", "validate", "--config", str(tmp_path / "none.yaml")).returncode == 3
+
+
+def test_migrate_writes_what_it_prints_for_its_owner_only(cli: RunCli, tmp_path: Path) -> None:
+    path, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    path.write_text(SEED)
+    done = cli("config", "migrate", "--old-config", str(path), "--new-config", str(new))
+    assert done.returncode == 0, done.stderr
+    assert new.stat().st_mode & 0o777 == 0o600
+    documents = list(yaml.safe_load_all(new.read_text()))
+    assert [one["kind"] for one in documents] == ["InitConfiguration", "ClusterConfiguration"]
+    assert documents[1]["encryptionAlgorithm"] == "ECDSA-P256"
+    assert cli("config", "validate", "--config", str(new)).returncode == 0
+
+
+def test_tokens_and_keys_are_random(cli: RunCli) -> None:
+    tokens = {cli("token", "generate").stdout.strip() for _ in range(2)}
+    assert len(tokens) == 2 and all(re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token) for token in tokens)
+    assert re.fullmatch(r"[0-9a-f]{64}\n", cli("certs", "certificate-key").stdout)
+
+
+def test_certs_commands(cli: RunCli, config: str, root: Path) -> None:
+    at = ("--config", config, "--rootfs", str(root))
+    cli("init", "phase", "certs", "all", *at)
+    table = cli("certs", "check-expiration", *at).stdout
+    assert "CERTIFICATE AUTHORITY" in table and "!MISSING! admin.conf" in table and "364d" in table
+    data = json.loads(cli("certs", "check-expiration", *at, "-o", "json").stdout)
+    rows = {row["name"]: row for row in data["certificates"]}
+    assert rows["admin.conf"]["missing"] and rows["apiserver"]["caName"] == "ca"
+    before = (root / "etc/kubernetes/pki/apiserver.crt").read_bytes()
+    assert cli("certs", "renew", "apiserver", *at).returncode == 0
+    assert (root / "etc/kubernetes/pki/apiserver.crt").read_bytes() != before
+    missing = cli("certs", "renew", "admin.conf", *at)
+    assert missing.returncode == 2 and "nothing to renew" in missing.stderr
+    user = cli("kubeconfig", "user", *at, "--client-name", "alice", "--org", "a,b")
+    assert yaml.safe_load(user.stdout)["current-context"] == "alice@kubernetes"
+    assert cli("kubeconfig", "user", *at).returncode == 3
+
+
+def test_images_as_text_and_json(cli: RunCli, config: str) -> None:
+    text = cli("config", "images", "list", "--config", config).stdout.splitlines()
+    data = json.loads(cli("config", "images", "list", "--config", config, "-o", "json").stdout)
+    assert data["images"] == text and len(text) == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("upgrade", "plan"),
+        ("upgrade", "apply", "v1.35.0", "--yes"),
+        ("join", "phase", "etcd-join"),
+        ("reset", "--force"),
+        ("token", "list"),
+        ("init", "phase", "addon", "all", "--config", "CONFIG"),
+    ],
+)
+def test_what_is_not_there_yet_says_so(arguments: tuple[str, ...], cli: RunCli, config: str) -> None:
+    done = cli(*(config if word == "CONFIG" else word for word in arguments))
+    assert done.returncode == 4 and "yet" in done.stderr and "nothing was changed" in done.stderr
+
+
+def test_join_reads_flags_before_and_behind_the_endpoint(cli: RunCli) -> None:
+    token = "abcdef.0123456789abcdef"
+    wrong = cli("join", "--token", token, "10.0.0.1:6443")
+    assert wrong.returncode == 3 and "caCertHashes" in wrong.stderr and token not in wrong.stderr
+    assert "discovery" in cli("join").stderr
+
+
+def test_a_kill_in_the_middle_leaves_whole_files(config: str, root: Path) -> None:
+    """At whatever moment: the same command again finishes, and every certificate has its key."""
+    command = [sys.executable, "-m", "quorate", "init", "phase", "certs", "all", "--config", config, "--rootfs", str(root)]
+    for delay in (0.1, 0.2, 0.25, 0.3, 0.35, 0.4):
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+        for certificate in (root / "etc/kubernetes").rglob("*.crt"):
+            assert certificate.with_suffix(".key").exists()
+            assert certificate.read_text().endswith("-----END CERTIFICATE-----\n")
+        for key in (root / "etc/kubernetes").rglob("*.key"):
+            if key.name != "sa.key" and not key.with_suffix(".crt").exists():
+                # A key without its certificate is refused, and named: it may be somebody's only copy.
+                key.unlink()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

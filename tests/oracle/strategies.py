@@ -1,0 +1,176 @@
+"""Configurations of all kinds, valid or nearly, as plain values; hypothesis makes them small when something differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+Values = dict[str, Any]
+
+NAMES = st.sampled_from(["cp1", "node-a", "a.b-c.example", "x9"])
+WORDS = st.sampled_from(["v", "2", "false", "a=b", "x,y", "http://h:1/p?q=1", "true", "0.5"])
+
+
+def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Values]:
+    """A mapping with any part of these fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def _args(names: list[str], old: bool) -> st.SearchStrategy[Any]:
+    pairs = st.lists(st.tuples(st.sampled_from(names), WORDS), max_size=4)
+    if old:
+        return pairs.map(dict)
+    return pairs.map(lambda rows: [{"name": name, "value": value} for name, value in rows])
+
+
+def _volumes() -> st.SearchStrategy[Any]:
+    volume = st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(["extra", "k8s-certs", "zz"]),
+            "hostPath": st.sampled_from(["/opt/x", "/etc/extra"]),
+            "mountPath": st.sampled_from(["/opt/x", "/mnt"]),
+        },
+        optional={"readOnly": st.booleans(), "pathType": st.sampled_from(["File", "DirectoryOrCreate", ""])},
+    )
+    return st.lists(volume, max_size=2, unique_by=lambda one: one["name"])
+
+
+def _envs(minor: int) -> st.SearchStrategy[Any]:
+    return st.lists(
+        st.fixed_dictionaries({"name": st.sampled_from(["A", "HTTPS_PROXY", "B_C"]), "value": WORDS}),
+        # Before 1.32 kubeadm's order was a matter of luck.
+        max_size=2 if minor >= 32 else 1,
+        unique_by=lambda one: one["name"],
+    )
+
+
+def _component(names: list[str], old: bool, minor: int, **more: st.SearchStrategy[Any]) -> st.SearchStrategy[Values]:
+    fields = {"extraArgs": _args(names, old), "extraVolumes": _volumes(), **more}
+    return maybe(**fields) if old else maybe(**fields, extraEnvs=_envs(minor))
+
+
+def _etcd(old: bool, minor: int) -> st.SearchStrategy[Values]:
+    sans = st.lists(st.sampled_from(["etcd.example.org", "10.9.9.9", "*.example.org", "fd00::9"]), max_size=3)
+    fields: dict[str, st.SearchStrategy[Any]] = {
+        "dataDir": st.sampled_from(["/var/lib/etcd", "/data/etcd"]),
+        # Releases before 1.34 and from 1.36 on do not look at the tag, and write flags that other etcds refuse: docs/compat.md.
+        "imageTag": st.sampled_from([*(["3.5.10-0"] if minor < 36 else []), *(["3.6.1-0", "latest"] if minor >= 34 else [])]),
+        "imageRepository": st.sampled_from(["registry.example.org/k8s", "etcd.example.org:5000"]),
+        "extraArgs": _args(["listen-metrics-urls", "snapshot-count", "log-level", "advertise-client-urls"], old),
+        "serverCertSANs": sans,
+        "peerCertSANs": sans,
+    }
+    if not old:
+        fields["extraEnvs"] = _envs(minor)
+    # What extra arguments say must be a URL where kubeadm reads it as one.
+    local = maybe(**fields).filter(lambda one: not _bad_metrics(one))
+    external = st.fixed_dictionaries(
+        {"endpoints": st.lists(st.sampled_from(["https://10.0.0.1:2379", "https://e2:2379"]), min_size=1, unique=True)},
+        optional={"caFile": st.just("/etc/etcd/ca.crt")},
+    ).flatmap(_with_client_files)
+    own = st.fixed_dictionaries({"local": local})
+    return st.one_of(own, own, st.fixed_dictionaries({"external": external}))
+
+
+def _with_client_files(external: Values) -> st.SearchStrategy[Values]:
+    if "caFile" not in external:
+        return st.just(external)
+    both = {**external, "certFile": "/etc/etcd/client/c.crt", "keyFile": "/etc/etcd/client/c.key"}
+    return st.sampled_from([external, both])
+
+
+def _bad_metrics(local: Values) -> bool:
+    args = local.get("extraArgs") or []
+    names = list(args) if isinstance(args, dict) else [arg["name"] for arg in args]
+    return "listen-metrics-urls" in names or "advertise-client-urls" in names
+
+
+V4_NETS = [("10.96.0.0/12", "10.244.0.0/16"), ("172.20.0.0/16", "172.21.0.0/20"), ("10.96.0.0/16", "")]
+V6_NETS = [("fd00:1::/112", "fd00:2::/56"), ("fd00:1::/108", "")]
+DUAL = [("10.96.0.0/16,fd00:1::/112", "10.244.0.0/16,fd00:2::/56")]
+
+
+@st.composite
+def init_files(draw: st.DrawFn, version: str, api: str) -> tuple[str, Values]:
+    """The text of a file for `init`, and its ClusterConfiguration. `api`: v1beta3 or v1beta4."""
+    minor, old = int(version.split(".")[1]), api == "v1beta3"
+    v6 = draw(st.integers(0, 5)) == 0
+    address = "fd00:7::11" if v6 else draw(st.sampled_from(["10.77.0.11", "192.168.7.3"]))
+    services, pods = draw(st.sampled_from(V6_NETS if v6 else [*V4_NETS, *DUAL]))
+    networking: Values = {"serviceSubnet": services, **({"podSubnet": pods} if pods else {})}
+    if draw(st.booleans()):
+        networking["dnsDomain"] = "corp.local"
+    cluster: Values = {
+        "apiVersion": f"kubeadm.k8s.io/{api}",
+        "kind": "ClusterConfiguration",
+        "kubernetesVersion": version,
+        "networking": networking,
+        **draw(
+            maybe(
+                controlPlaneEndpoint=st.sampled_from(["lb.example.org:7443", "lb.example.org", "10.1.1.1:6443", "10.1.1.1"]),
+                clusterName=st.sampled_from(["kubernetes", "prod"]),
+                imageRepository=st.sampled_from(["registry.k8s.io", "mirror.example.org/k8s"]),
+                certificatesDir=st.just("/etc/kubernetes/pki"),
+                dns=maybe(imageRepository=st.just("dns.example.org"), imageTag=st.just("v9.9.9")),
+                apiServer=_component(
+                    ["audit-log-path", "v", "enable-admission-plugins", "feature-gates", "allow-privileged"],
+                    old,
+                    minor,
+                    certSANs=st.lists(st.sampled_from(["API.example.org", "10.3.3.3", "b.c", "*.wild.org"]), max_size=3),
+                ),
+                controllerManager=_component(
+                    ["concurrent-gc-syncs", "v", "bind-address", "flex-volume-plugin-dir"], old, minor
+                ),
+                scheduler=_component(["v", "bind-address", "profiling"], old, minor),
+                etcd=_etcd(old, minor),
+            )
+        ),
+    }
+    cluster.update(_algorithm(draw, old))
+    registration = draw(
+        maybe(
+            criSocket=st.just("unix:///run/other.sock"),
+            kubeletExtraArgs=_args(["node-ip", "v", "cert-dir", "pod-infra-container-image"], old),
+            imagePullPolicy=st.sampled_from(["Always", "Never", "IfNotPresent"]),
+            taints=st.just([]),
+        )
+    )
+    init: Values = {
+        "apiVersion": f"kubeadm.k8s.io/{api}",
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": {"advertiseAddress": address, **draw(maybe(bindPort=st.just(7443)))},
+        "nodeRegistration": {"name": draw(NAMES), **registration},
+    }
+    if not old:
+        init.update(draw(maybe(timeouts=maybe(controlPlaneComponentHealthCheck=st.sampled_from(["4m0s", "1m", "95s"])))))
+    documents = [init, cluster]
+    if draw(st.booleans()):
+        documents.append(
+            {
+                "apiVersion": "kubelet.config.k8s.io/v1beta1",
+                "kind": "KubeletConfiguration",
+                **draw(
+                    maybe(
+                        maxPods=st.just(77),
+                        failSwapOn=st.just(False),
+                        cgroupDriver=st.just("cgroupfs"),
+                        evictionHard=st.just({"memory.available": "1Mi"}),
+                        clusterDNS=st.just(["10.96.0.99"]),
+                        healthzPort=st.just(10999),
+                        syncFrequency=st.just("30s"),
+                        authentication=st.just({"webhook": {"cacheTTL": "1m0s"}}),
+                    )
+                ),
+            }
+        )
+    return "---\n".join(yaml.safe_dump(one) for one in documents), cluster
+
+
+def _algorithm(draw: st.DrawFn, old: bool) -> Values:
+    """Mostly elliptic curves: RSA keys are slow to make."""
+    if old:
+        return {"featureGates": {"PublicKeysECDSA": True}}
+    more: Values = {"encryptionAlgorithm": "ECDSA-P256"}
+    return {**more, **draw(maybe(certificateValidityPeriod=st.just("48h"), caCertificateValidityPeriod=st.just("96h0m0s")))}

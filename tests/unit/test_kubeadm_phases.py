@@ -1,0 +1,426 @@
+"""Phases that write files: what is there is kept or refused, dry runs, external CAs, renewal, requests, patches, checks."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from dataclasses import replace as with_changes
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
+from kubeadm_cases import MINIMAL, context_of, setup_of
+from oracle.trees import certificate_fields
+
+from quorate.config.types import Arg
+from quorate.config.versions import parse_version
+from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.host.node import IPV4_FORWARD, NodeFacts
+from quorate.manifests.args import merged
+from quorate.manifests.patches import read_patches
+from quorate.phases import certs, csr, kubeconfigs, kubelet_files, renewal, static_pods
+from quorate.phases.context import Context
+from quorate.phases.runner import Phase, check_skipped, paths, run_all
+from quorate.phases.user_config import user_kubeconfig
+from quorate.pki import kubeconfig
+from quorate.pki.store import parse_certificate
+from quorate.preflight import node
+from quorate.report import Message, Notice, PhaseLine
+from quorate.secret import Secret
+from quorate.tree import DryTree, RealTree
+
+PKI = "etc/kubernetes/pki"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return context_of(setup_of(), tmp_path)
+
+
+def everything(context: Context) -> None:
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    static_pods.write_etcd(context)
+    static_pods.write_control_plane()(context)
+    kubelet_files.write_all(context)
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def test_running_again_changes_nothing(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    before = contents(tmp_path)
+    everything(context)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("lost", ["ca.key", "apiserver.key", "apiserver.crt", "sa.key", "sa.pub"])
+def test_a_lost_half_is_noticed(context: Context, tmp_path: Path, lost: str) -> None:
+    certs.ensure_all(context)
+    (tmp_path / PKI / lost).unlink()
+    if lost in ("ca.key", "sa.key", "sa.pub"):
+        # An external CA, a node that only checks tokens, and what can be made from the key.
+        certs.ensure_all(context)
+        assert (tmp_path / PKI / lost).exists() == (lost == "sa.pub")
+        return
+    with pytest.raises(PreflightFailed) as error:
+        certs.ensure_all(context)
+    assert lost.partition(".")[0] in error.value.what and "left as it is" in error.value.state
+
+
+def test_what_is_there_and_wrong_is_refused(context: Context, tmp_path: Path) -> None:
+    """Expired, of another CA, without a name that is needed, a key that does not fit, no PEM at all."""
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    before = contents(tmp_path)
+    late = with_changes(context, now=datetime.now(UTC) + timedelta(days=400))
+    with pytest.raises(PreflightFailed, match="expired"):
+        certs.ensure_all(late)
+    with pytest.raises(PreflightFailed, match="expired"):
+        kubeconfigs.ensure_all(late)
+    renamed = context_of(setup_of(MINIMAL + "apiServer: {certSANs: [more.example.org]}\n"), tmp_path)
+    with pytest.raises(PreflightFailed, match=r"lacks the subject alternative name more\.example\.org"):
+        certs.ensure_all(renamed)
+    assert contents(tmp_path) == before
+
+    folder = tmp_path / PKI
+    (folder / "apiserver.key").write_bytes((folder / "front-proxy-client.key").read_bytes())
+    with pytest.raises(PreflightFailed, match="does not belong"):
+        certs.ensure_all(context)
+    (folder / "apiserver.key").write_text("nonsense")
+    with pytest.raises(ConfigError, match="not an unencrypted PEM private key"):
+        certs.ensure_all(context)
+
+
+def test_another_ca_is_noticed_everywhere(context: Context, tmp_path: Path) -> None:
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    other = context_of(setup_of(), tmp_path / "other")
+    certs.ensure_all(other)
+    for name in ("ca.crt", "ca.key"):
+        (tmp_path / PKI / name).write_bytes((tmp_path / "other" / PKI / name).read_bytes())
+    with pytest.raises(PreflightFailed, match="not signed by the CA"):
+        certs.ensure_named(context, "apiserver")
+    with pytest.raises(PreflightFailed, match="belongs to another CA"):
+        kubeconfigs.ensure_all(context)
+
+
+def test_a_damaged_ca_key_signs_nothing(context: Context, tmp_path: Path) -> None:
+    """Its public half fits the certificate and its private half does not: what it signs is checked before it is written."""
+    setup = setup_of(MINIMAL.replace("ECDSA-P256", "RSA-2048"))
+    context = context_of(setup, tmp_path)
+    certs.ensure_named(context, "ca")
+    path = tmp_path / PKI / "ca.key"
+    der = bytearray(base64.b64decode("".join(path.read_text().splitlines()[1:-1])))
+    for offset in (400, 560, 700):
+        # In d, p and q: OpenSSL makes up for any one of them.
+        der[offset] ^= 1
+    pem = base64.b64encode(bytes(der)).decode()
+    path.write_text(f"-----BEGIN RSA PRIVATE KEY-----\n{pem}\n-----END RSA PRIVATE KEY-----\n")
+    with pytest.raises((ConfigError, PreflightFailed)):
+        certs.ensure_named(context, "apiserver")
+    assert not (tmp_path / PKI / "apiserver.crt").exists()
+
+
+def test_an_external_ca(context: Context, tmp_path: Path) -> None:
+    """Its key is elsewhere: what it signed is taken, what is missing cannot be made, and nothing signs in the cluster."""
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    (tmp_path / PKI / "ca.key").unlink()
+    certs.ensure_all(context)
+    static_pods.write_control_plane("kube-controller-manager")(context)
+    manifest = (tmp_path / "etc/kubernetes/manifests/kube-controller-manager.yaml").read_text()
+    assert "--cluster-signing-cert-file=\n" in manifest.replace('"', "") and "--cluster-signing-key-file=/" not in manifest
+    (tmp_path / PKI / "apiserver.crt").unlink()
+    (tmp_path / PKI / "apiserver.key").unlink()
+    with pytest.raises(PreflightFailed, match=r"ca\.key is missing"):
+        certs.ensure_all(context)
+
+
+def test_a_dry_run_writes_nothing_and_shows_no_secret(context: Context, tmp_path: Path) -> None:
+    """The later phases see what the earlier ones would have written."""
+    tree = DryTree(RealTree(tmp_path))
+    dry = context_of(setup_of(), tree)
+    everything(dry)
+    assert contents(tmp_path) == {}
+    changes = {change.path: change for change in tree.changes()}
+    assert changes["/etc/kubernetes/manifests/etcd.yaml"].kind == "create"
+    assert all(change.secret for path, change in changes.items() if path.endswith((".key", ".conf")))
+    everything(context)
+    again = DryTree(RealTree(tmp_path))
+    everything(context_of(setup_of(MINIMAL.replace("v1.34.4", "v1.34.5")), again))
+    kinds = {change.path: change.kind for change in again.changes()}
+    assert kinds["/etc/kubernetes/manifests/kube-scheduler.yaml"] == "change"
+    assert kinds["/var/lib/kubelet/config.yaml"] == "keep"
+
+
+def test_paths_do_not_lead_out_of_the_root(tmp_path: Path) -> None:
+    tree = RealTree(tmp_path / "root")
+    for path in ("/../x", "relative", "/a/../../x"):
+        with pytest.raises(HostError):
+            tree.write(path, b"x", mode=0o600)
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(outside)
+    tree.write("/link", b"ours", mode=0o600)
+    assert outside.read_text() == "mine" and tree.read("/link") == b"ours"
+    (tmp_path / "root" / "folder").symlink_to(tmp_path)
+    tree.remove("/folder")
+    assert outside.exists()
+
+
+def test_loose_modes_are_warned_of(context: Context, tmp_path: Path) -> None:
+    certs.ensure_all(context)
+    (tmp_path / PKI / "ca.key").chmod(0o644)
+    said: list[Message | PhaseLine] = []
+    certs.ensure_all(with_changes(context, report=said.append))
+    assert [one.text for one in said if isinstance(one, Notice)] == [
+        "/etc/kubernetes/pki/ca.key can be read by others (mode 0644): chmod 600 it"
+    ]
+
+
+def test_expiration_is_told_like_kubeadm(context: Context, tmp_path: Path) -> None:
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    (tmp_path / PKI / "apiserver.crt").unlink()
+    (tmp_path / PKI / "front-proxy-ca.key").unlink()
+    leaves, authorities = renewal.expiries(context)
+    assert [one.name for one in leaves] == renewal.renewable(context)
+    rows = {one.name: one for one in leaves}
+    assert rows["apiserver"].expires is None and rows["front-proxy-client"].external
+    assert rows["admin.conf"].authority == "ca" and rows["etcd-peer"].authority == "etcd-ca"
+    left = rows["etcd-server"].left(context.now)
+    assert left is not None and left.days in (364, 365)
+    assert [one.name for one in authorities] == ["ca", "etcd-ca", "front-proxy-ca"]
+
+
+def test_renewal_keeps_what_a_certificate_says(context: Context, tmp_path: Path) -> None:
+    """Also what the configuration does not say any more; the key is new, and the time."""
+    named = context_of(setup_of(MINIMAL + "apiServer: {certSANs: [old.example.org]}\n"), tmp_path)
+    certs.ensure_all(named)
+    kubeconfigs.ensure_all(named)
+    path = tmp_path / PKI / "apiserver.crt"
+    before = x509.load_pem_x509_certificate(path.read_bytes())
+    admin = (tmp_path / "etc/kubernetes/admin.conf").read_bytes()
+    later = with_changes(context, now=context.now + timedelta(days=30))
+    renewal.renew_all(later)
+    after = x509.load_pem_x509_certificate(path.read_bytes())
+    one, other = certificate_fields(before), certificate_fields(after)
+    assert one.pop("minutes") + 30 * 24 * 60 == pytest.approx(other.pop("minutes"), abs=2) and one == other
+    assert before.public_key() != after.public_key() and before.serial_number != after.serial_number
+    fresh = kubeconfig.parse((tmp_path / "etc/kubernetes/admin.conf").read_bytes(), "admin.conf")
+    stale = kubeconfig.parse(admin, "admin.conf")
+    assert fresh.server == stale.server and fresh.certificate_pem != stale.certificate_pem
+    certs.ensure_all(later)
+    kubeconfigs.ensure_all(later)
+    (tmp_path / PKI / "etcd/peer.crt").unlink()
+    with pytest.raises(PreflightFailed, match="nothing to renew"):
+        renewal.renew(context, "etcd-peer")
+
+
+def test_requests_for_a_ca_elsewhere(context: Context, tmp_path: Path) -> None:
+    csr.generate(context)
+    request = x509.load_pem_x509_csr((tmp_path / PKI / "apiserver.csr").read_bytes())
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "cp1" in names.get_values_for_type(x509.DNSName) and request.is_signature_valid
+    admin = yaml.safe_load((tmp_path / "etc/kubernetes/admin.conf").read_text())
+    assert list(admin["users"][0]["user"]) == ["client-key-data"]
+    assert (tmp_path / PKI / "apiserver.key").stat().st_mode & 0o777 == 0o600
+    assert not list((tmp_path / PKI).rglob("ca.*"))
+    with pytest.raises(PreflightFailed, match="there already"):
+        csr.generate(context)
+
+
+def test_a_kubeconfig_for_a_user(context: Context) -> None:
+    certs.ensure_all(context)
+    parsed = kubeconfig.parse(user_kubeconfig(context, "alice", ("dev", "ops"), None), "x")
+    subject = parse_certificate(parsed.certificate_pem, "x").subject.rfc4514_string()
+    assert parsed.user == "alice" and "CN=alice" in subject and "O=dev" in subject and "O=ops" in subject
+    by_token = kubeconfig.parse(user_kubeconfig(context, "bob", (), Secret("t0ken")), "x")
+    assert by_token.token.reveal() == "t0ken" and by_token.certificate_pem == b"" and "t0ken" not in repr(by_token.token)
+
+
+def test_the_kubelet_is_pointed_to_its_own_certificate(context: Context, tmp_path: Path) -> None:
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    path = tmp_path / "etc/kubernetes/kubelet.conf"
+    before = path.read_bytes()
+    kubelet_files.use_rotated_certificate(context)
+    assert path.read_bytes() == before
+    rotated = tmp_path / "var/lib/kubelet/pki/kubelet-client-current.pem"
+    rotated.parent.mkdir(parents=True)
+    rotated.write_text("x")
+    kubelet_files.use_rotated_certificate(context)
+    user = yaml.safe_load(path.read_text())["users"][0]["user"]
+    assert user == dict.fromkeys(("client-certificate", "client-key"), "/var/lib/kubelet/pki/kubelet-client-current.pem")
+
+
+def test_flags_follow_the_etcd_that_will_run(tmp_path: Path) -> None:
+    for version, tag, new in (("v1.31.0", "3.6.4-0", True), ("v1.37.2", "3.5.10-0", False), ("v1.36.3", "latest", True)):
+        text = MINIMAL.replace("v1.34.4", version) + f"etcd: {{local: {{imageTag: {tag}}}}}\n"
+        static_pods.write_etcd(context_of(setup_of(text), tmp_path))
+        manifest = (tmp_path / "etc/kubernetes/manifests/etcd.yaml").read_text()
+        assert ("InitialCorruptCheck=true" in manifest) == new and ("experimental" in manifest) != new
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+
+
+@given(st.dictionaries(NAMES, st.text(max_size=2)), st.lists(st.tuples(NAMES, st.text(max_size=2)), max_size=5))
+def test_what_the_user_gives_replaces_every_default_of_that_name(
+    defaults: dict[str, str], extra: list[tuple[str, str]]
+) -> None:
+    given_args = [Arg(*one) for one in extra]
+    for version in ("v1.31.0", "v1.34.3", "v1.34.4", "v1.35.0", "v1.37.2"):
+        found = merged(defaults, given_args, parse_version(version))
+        names = {arg.name for arg in given_args}
+        assert sorted((one.name, one.value) for one in found) == sorted(
+            [*extra, *((name, value) for name, value in defaults.items() if name not in names)]
+        )
+        keeps = version in ("v1.34.4", "v1.37.2")
+        assert not keeps or found[len(found) - len(given_args) :] == given_args
+        assert keeps or found == sorted(found, key=lambda one: (one.name, one.value))
+
+
+# -- patches -----------------------------------------------------------------------------------------------------------
+
+
+def test_patch_files_that_are_none() -> None:
+    found = read_patches([("foo.yaml", bytes), ("etcd.txt", bytes), (".etcd.yaml", bytes), ("etcd", bytes)])
+    assert found.patches == () and len(found.ignored) == 4
+    for name, content in (("etcd+nonsense.yaml", b"{}"), ("etcd+.yaml", b"{}"), ("etcd.yaml", b"a: ["), ("etcd.json", b"\xff")):
+        with pytest.raises(ConfigError, match="the patch etcd"):
+            read_patches([(name, lambda content=content: content)])  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("etcd+json.yaml", b"[{op: remove, path: /nowhere}]"),
+        ("etcd+json.yaml", b"[{op: nonsense}]"),
+        ("etcd+merge.yaml", b"[1]"),
+        ("etcd.yaml", b"x"),
+        ("etcd.yaml", b"{spec: {containers: [1]}}"),
+        ("etcd.yaml", b"{spec: {containers: [{image: x}]}}"),
+        ("etcd.yaml", b"{$patch: nonsense}"),
+        ("etcd+json.yaml", b"[{op: replace, path: '', value: 1}]"),
+    ],
+)
+def test_patches_that_do_not_fit_name_their_file(name: str, content: bytes) -> None:
+    pod = {"spec": {"containers": [{"name": "etcd"}]}}
+    with pytest.raises(ConfigError, match=f"the patch {re.escape(name)}"):
+        read_patches([(name, lambda: content)]).apply("etcd", pod)
+
+
+# -- phases ------------------------------------------------------------------------------------------------------------
+
+
+def test_phases_run_in_order_and_can_be_skipped() -> None:
+    done: list[str] = []
+
+    def step(name: str) -> Phase[None]:
+        return Phase(name, "", lambda _: done.append(name), aliases=(f"old-{name}",))
+
+    tree: tuple[Phase[None], ...] = (
+        step("a"),
+        Phase("b", "", lambda _: done.append("b"), (step("c"), step("d"))),
+        Phase("e", "", when=lambda _: False),
+    )
+    assert [path for path, _ in paths(tree)] == ["a", "b", "b/c", "b/d", "e"]
+    for skipped, wanted in (((), "abcd"), (("b",), "a"), (("b/c", "a"), "bd"), (("old-a", "b/old-d"), "bc")):
+        done.clear()
+        run_all(tree, None, skipped)
+        assert "".join(done) == wanted
+
+
+def test_phases_that_do_not_exist_cannot_be_skipped() -> None:
+    with pytest.raises(ConfigError, match="there is no phase nonsense"):
+        check_skipped((Phase("a", ""),), ["a", "nonsense"])
+
+
+# -- preflight ---------------------------------------------------------------------------------------------------------
+
+GOOD = NodeFacts(
+    uid=0,
+    cpus=4,
+    memory_mb=8000,
+    kernel="6.1",
+    system="Linux",
+    cgroup_v2=True,
+    swap=False,
+    programs=frozenset(["mount", "cp", "losetup"]),
+    busy_ports=frozenset(),
+    kubelet_version="v1.34.4",
+    name_resolves=True,
+    cri=True,
+    forwarding={IPV4_FORWARD: "1"},
+    services={"kubelet": "loaded enabled active"},
+)
+
+
+def case(text: str = MINIMAL, there: tuple[str, ...] = (), **facts: object) -> node.NodeCase:
+    setup = setup_of(text)
+    changed = with_changes(GOOD, **facts)  # type: ignore[arg-type]
+    return node.NodeCase(changed, setup.cluster, "cp1", "10.77.0.11", 6443, lambda path: path in there)
+
+
+def names(one: node.NodeCase, checks: tuple[node.Check, ...] = node.INIT) -> set[tuple[str, str]]:
+    return {(finding.name, finding.level) for finding in node.judge(one, checks, ())}
+
+
+def test_each_check_of_a_node() -> None:
+    assert names(case()) == set()
+    for facts, wanted in (
+        ({"uid": 1000}, ("IsPrivilegedUser", "error")),
+        ({"cpus": 1}, ("NumCPU", "error")),
+        ({"memory_mb": 1000}, ("Mem", "error")),
+        ({"cri": False}, ("CRI", "error")),
+        ({"swap": True}, ("Swap", "warning")),
+        ({"cgroup_v2": False}, ("SystemVerification", "warning")),
+        ({"system": "Plan9"}, ("SystemVerification", "error")),
+        ({"name_resolves": False}, ("Hostname", "warning")),
+        ({"kubelet_version": ""}, ("KubeletVersion", "error")),
+        ({"kubelet_version": "v1.35.1"}, ("KubeletVersion", "error")),
+        ({"kubelet_version": "v1.30.1"}, ("KubeletVersion", "error")),
+        ({"services": {}}, ("Service-Kubelet", "warning")),
+        ({"services": {"kubelet": "loaded disabled inactive"}}, ("Service-Kubelet", "warning")),
+        ({"busy_ports": frozenset([10250])}, ("Port-10250", "error")),
+        ({"busy_ports": frozenset([6443])}, ("Port-6443", "error")),
+        ({"busy_ports": frozenset([2380])}, ("Port-2380", "error")),
+        ({"forwarding": {}}, ("FileContent--proc-sys-net-ipv4-ip_forward", "error")),
+        ({"programs": frozenset(["cp", "mount"])}, ("FileExisting-losetup", "error")),
+        ({"proxies": {"https_proxy": "http://p", "no_proxy": "10.96.0.0/12"}}, ("HTTPProxy", "warning")),
+        ({"proxies": {"https_proxy": "http://p", "no_proxy": "10.77.0.11"}}, ("HTTPProxyCIDR", "warning")),
+    ):
+        assert names(case(**facts)) == {wanted}
+    assert names(case(there=("/etc/kubernetes/manifests/etcd.yaml",))) == {
+        ("FileAvailable--etc-kubernetes-manifests-etcd.yaml", "error")
+    }
+    assert names(case(there=("/var/lib/etcd",))) == {("DirAvailable--var-lib-etcd", "error")}
+    old = case(MINIMAL.replace("v1.34.4", "v1.29.6").replace("encryptionAlgorithm: ECDSA-P256", ""), kubelet_version="v1.29.6")
+    assert ("FileExisting-conntrack", "error") in names(old) and ("FileExisting-socat", "warning") in names(old)
+    newer = case(MINIMAL.replace("v1.34.4", "v1.35.4"), cgroup_v2=False)
+    assert names(newer) == {("SystemVerification", "error")}
+
+
+def test_an_external_etcd_is_checked_instead() -> None:
+    text = MINIMAL + "etcd: {external: {endpoints: ['https://e:2379'], caFile: /e/ca.crt}}\n"
+    assert names(case(text, busy_ports=frozenset([2379]))) == {("ExternalEtcdClientCertificates", "error")}
+
+
+def test_errors_can_be_made_warnings_by_name_or_all() -> None:
+    one = case(cpus=1, memory_mb=1)
+    levels = {finding.name: finding.level for finding in node.judge(one, node.INIT, ("numcpu",))}
+    assert levels == {"NumCPU": "warning", "Mem": "error"}
+    assert {finding.level for finding in node.judge(one, node.INIT, ("all",))} == {"warning"}
+    with pytest.raises(PreflightFailed, match=r"\[ERROR Mem\]") as error:
+        node.refuse(node.judge(one, node.INIT, ()))
+    assert error.value.exit_code == 2 and os.linesep in error.value.what
