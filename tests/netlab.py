@@ -252,11 +252,12 @@ class NetLab:
         )
 
     @contextmanager
-    def writing(self, *, longest: float) -> Iterator[None]:
-        """A writer for the block; afterwards nothing acknowledged is lost and no write waited for longer."""
+    def writing(self, *, longest: float, pause: float = 0.002) -> Iterator[None]:
+        """A writer for the block; afterwards nothing acknowledged is lost and no write waited for longer. `pause`: seconds
+        between its writes."""
         command = ["nsenter", f"--net=/run/netns/{self.hub}", sys.executable, str(TESTS / "writer_process.py")]
         writer = subprocess.Popen(
-            [*command, self.endpoints, str(self.folder)],
+            [*command, self.endpoints, str(self.folder), str(pause)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -27,6 +27,7 @@ class Writer:
     acknowledged: list[int] = field(default_factory=list)
     longest_gap: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
+    pause: float = 0.002
 
     def run(self) -> None:
         number, last = 0, time.monotonic()
@@ -41,7 +42,7 @@ class Writer:
             now = time.monotonic()
             self.acknowledged.append(number)
             self.longest_gap, last = max(self.longest_gap, now - last), now
-            time.sleep(0.002)
+            time.sleep(self.pause)
         self.longest_gap = max(self.longest_gap, time.monotonic() - last)
 
     def check(self, access: Access, endpoints: Sequence[Endpoint]) -> None:

@@ -19,7 +19,7 @@ def main() -> None:
     endpoints = parse_endpoints([sys.argv[1]])
     folder = Path(sys.argv[2])
     with Access(load_tls(TlsFiles(folder / "ca.crt", folder / "client.crt", folder / "client.key"))) as access:
-        writer = Writer(access, endpoints)
+        writer = Writer(access, endpoints, pause=float(sys.argv[3]))
         thread = threading.Thread(target=writer.run)
         thread.start()
         sys.stdin.read()

@@ -162,7 +162,6 @@ def test_images_as_text_and_json(cli: RunCli, config: str) -> None:
         ("join", "phase", "etcd-join"),
         ("reset", "--force"),
         ("token", "list"),
-        ("init", "phase", "addon", "all", "--config", "CONFIG"),
     ],
 )
 def test_what_is_not_there_yet_says_so(arguments: tuple[str, ...], cli: RunCli, config: str) -> None:

@@ -360,7 +360,7 @@ GOOD = NodeFacts(
     busy_ports=frozenset(),
     kubelet_version="v1.34.4",
     name_resolves=True,
-    cri=True,
+    cri="",
     forwarding={IPV4_FORWARD: "1"},
     services={"kubelet": "loaded enabled active"},
 )
@@ -382,7 +382,7 @@ def test_each_check_of_a_node() -> None:
         ({"uid": 1000}, ("IsPrivilegedUser", "error")),
         ({"cpus": 1}, ("NumCPU", "error")),
         ({"memory_mb": 1000}, ("Mem", "error")),
-        ({"cri": False}, ("CRI", "error")),
+        ({"cri": "it does not answer"}, ("CRI", "error")),
         ({"swap": True}, ("Swap", "warning")),
         ({"cgroup_v2": False}, ("SystemVerification", "warning")),
         ({"system": "Plan9"}, ("SystemVerification", "error")),

@@ -67,3 +67,14 @@ def test_what_arrived_is_the_largest_database_there(tmp_path: Path) -> None:
 def test_a_transfer_is_told_with_its_rate_and_what_is_left() -> None:
     event = Event("catch-up", "m2", "receiving the data", None, None, 120_000_000, 500_000_000, 25_000_000, 15.2)
     assert describe(event) == "receiving the data, 120 MB of 500 MB, 25 MB/s, about 15 s left"
+
+
+def test_a_second_snapshot_counts_from_its_own_beginning(tmp_path: Path) -> None:
+    folder = tmp_path / "member" / "snap"
+    folder.mkdir(parents=True)
+    (folder / "db").write_bytes(b"x" * 50_000)
+    assert etcd_data.received_bytes(tmp_path) == 50_000
+    (folder / "tmp123").write_bytes(b"x" * 7_000)
+    assert etcd_data.received_bytes(tmp_path) == 7_000
+    (folder / "tmp123").rename(folder / "0000.snap.db")
+    assert etcd_data.received_bytes(tmp_path) == 50_000

@@ -13,14 +13,20 @@ def has_log(data_dir: Path) -> bool:
 
 def received_bytes(data_dir: Path) -> int | None:
     """How much of a database has arrived: the size of the snapshot being received (a temporary file, then `*.snap.db`), or
-    of the database once it is in place; None when there is nothing yet. Sparse parts do not count."""
-    sizes = []
+    of the database once it is in place; None when there is nothing yet. Sparse parts do not count.
+
+    A second snapshot counts from its own beginning: a database that stays as it is meanwhile would hide that it arrives.
+    """
+    arriving: list[int] = []
+    there: list[int] = []
     try:
-        for entry in os.scandir(data_dir / "member" / "snap"):
-            if entry.name.startswith("tmp") or entry.name.endswith((".snap.db", "db")):
-                status = entry.stat(follow_symlinks=False)
-                sizes.append(min(status.st_size, status.st_blocks * 512))
+        with os.scandir(data_dir / "member" / "snap") as entries:
+            for entry in entries:
+                if entry.name.startswith("tmp") or entry.name.endswith("db"):
+                    status = entry.stat(follow_symlinks=False)
+                    size = min(status.st_size, status.st_blocks * 512)
+                    (arriving if entry.name.startswith("tmp") else there).append(size)
     except OSError:
         # It is not there yet, or a file was renamed while we looked: the next look tells more.
-        return max(sizes, default=None)
-    return max(sizes, default=None)
+        return max(arriving or there, default=None)
+    return max(arriving or there, default=None)

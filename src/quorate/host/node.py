@@ -33,8 +33,8 @@ _PROGRAMS = (
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
     """`memory_mb` in units of 2^20 bytes. `programs`: those of the wanted ones that PATH has. `busy_ports`: those of the asked
-    ones that something listens on. `cri`: whether something answers at the runtime's socket. `services`: state by unit, as
-    systemctl names it; empty where there is no systemd."""
+    ones that something listens on. `cri`: what is wrong with the container runtime, empty when it is well. `services`: state
+    by unit, as systemctl names it; empty where there is no systemd."""
 
     uid: int
     cpus: int
@@ -47,7 +47,7 @@ class NodeFacts:
     busy_ports: frozenset[int]
     kubelet_version: str
     name_resolves: bool
-    cri: bool
+    cri: str
     forwarding: dict[str, str] = field(default_factory=dict[str, str])
     services: dict[str, str] = field(default_factory=dict[str, str])
     proxies: dict[str, str] = field(default_factory=dict[str, str])
@@ -67,7 +67,7 @@ def gather(*, ports: Iterable[int], node_name: str, cri_socket: str, proxies: di
         busy_ports=frozenset(port for port in ports if not _can_listen(port)),
         kubelet_version=kubelet_version(),
         name_resolves=_resolves(node_name),
-        cri=_answers(cri_socket.removeprefix("unix://")),
+        cri=_runtime(cri_socket),
         forwarding={path: _first_line(path) for path in FORWARDING},
         services={unit: state for unit in ("kubelet", "firewalld") if (state := _service(unit))},
         proxies=proxies,
@@ -111,14 +111,14 @@ def _resolves(name: str) -> bool:
     return True
 
 
-def _answers(path: str) -> bool:
+def _runtime(cri_socket: str) -> str:
+    from quorate.host.cri import CriError, Runtime
+
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(2)
-            probe.connect(path)
-    except OSError:
-        return False
-    return True
+        with Runtime.connect(cri_socket) as runtime:
+            return "; ".join(runtime.unready())
+    except CriError as error:
+        return error.what
 
 
 def _service(unit: str) -> str:

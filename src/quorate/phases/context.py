@@ -9,6 +9,7 @@ from typing import Any
 
 from quorate.config import types as v4
 from quorate.config.versions import parse_version
+from quorate.deadline import SystemClock
 from quorate.pki.keys import KeyPool
 from quorate.pki.table import Node
 from quorate.report import PhaseLine, PhaseReport, silent
@@ -32,7 +33,8 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`config_folder`: where kubeconfig files go. `control_plane`: whether this node is one."""
+    """`config_folder`: where kubeconfig files go. `control_plane`: whether this node is one. `dry_run`: nothing may be
+    changed outside the tree."""
 
     cluster: v4.ClusterConfiguration
     registration: v4.NodeRegistration
@@ -44,7 +46,9 @@ class Context:
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
     patches: str = ""
     control_plane: bool = True
+    dry_run: bool = False
     config_folder: str = CONFIG_FOLDER
+    clock: SystemClock = field(default_factory=SystemClock)
     keys: KeyPool = field(default_factory=KeyPool)
     report: PhaseReport = silent
 

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quorate.config import types as v4
-from quorate.phases import certs, kubeconfigs, kubelet_files, static_pods
+from quorate.config.render import to_yaml
+from quorate.core.preflight import Finding
+from quorate.kube.resources import Object
+from quorate.phases import (
+    addon,
+    admins,
+    bootstrap_token,
+    certs,
+    kubeconfigs,
+    kubelet_files,
+    kubelet_start,
+    mark_control_plane,
+    show_join,
+    static_pods,
+    upload_certs,
+    upload_config,
+    wait,
+)
 from quorate.phases.context import Context
 from quorate.phases.node_checks import check_init_node
-from quorate.phases.not_yet import not_yet
 from quorate.phases.runner import Phase
+from quorate.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
 class InitRun:
     """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: what only flags say. `kubeconfig`: the
-    file that later phases reach the API server with."""
+    file that later phases reach the API server with.
+    `findings`: of preflight, for programs. `shown`: what is
+    printed behind everything else."""
 
     context: Context
     init: v4.InitConfiguration
@@ -25,11 +44,51 @@ class InitRun:
     skip_token_print: bool = False
     skip_certificate_key_print: bool = False
     dry_run: bool = False
+    certificate_key: Secret[str] = field(default_factory=lambda: Secret(""))
+    print_manifest: bool = False
+    findings: list[Finding] = field(default_factory=list[Finding])
+    shown: list[str] = field(default_factory=list[str])
 
 
 def _on(step: Callable[[Context], None]) -> Callable[[InitRun], None]:
     """A step that needs no more than the context."""
     return lambda run: step(run.context)
+
+
+def _api(step: Callable[[Context, str], None]) -> Callable[[InitRun], None]:
+    """A step that talks to the API server."""
+    return lambda run: step(run.context, run.kubeconfig)
+
+
+def _wait(run: InitRun) -> None:
+    wait.run(run.context)
+    admins.ensure_cluster_admins(run.context, run.kubeconfig)
+
+
+def _upload_certs(run: InitRun) -> None:
+    upload_certs.run(run.context, run.kubeconfig, run.certificate_key)
+    if not run.skip_certificate_key_print:
+        run.context.say(upload_certs.PHASE, f"Using certificate key:\n{run.certificate_key.reveal()}")
+
+
+def _tokens(run: InitRun) -> None:
+    bootstrap_token.run(run.context, run.kubeconfig, run.init.bootstrap_tokens, show=not run.skip_token_print)
+
+
+def _addon(make: Callable[[Context], list[Object]], apply: Callable[[Context, str], None]) -> Callable[[InitRun], None]:
+    def step(run: InitRun) -> None:
+        if run.print_manifest:
+            run.shown.append("---\n".join(to_yaml(one) for one in make(run.context)))
+        else:
+            apply(run.context, run.kubeconfig)
+
+    return step
+
+
+def _show(run: InitRun) -> None:
+    token = run.init.bootstrap_tokens[0].token if run.init.bootstrap_tokens and not run.skip_token_print else "TOKEN"
+    key = run.certificate_key.reveal() if run.upload_certs and not run.skip_certificate_key_print else ""
+    run.shown.append(show_join.closing_words(run.context, run.kubeconfig, token, key))
 
 
 _CERT = ("cert-dir", "config", "dry-run", "kubernetes-version")
@@ -128,11 +187,14 @@ _CONTROL_PLANE = (
 )
 
 
+_COREDNS_STEP = _addon(addon.coredns_objects, addon.coredns)
+_PROXY_STEP = _addon(addon.kube_proxy_objects, addon.kube_proxy)
+
 TREE: tuple[Phase[InitRun], ...] = (
     Phase(
         "preflight",
         "Look at this host before anything is changed.",
-        _on(check_init_node),
+        lambda run: run.findings.extend(check_init_node(run.context)),
         flags=("config", "cri-socket", "dry-run", "ignore-preflight-errors", "image-repository"),
     ),
     Phase("certs", "Certificates.", _on(certs.prepare), _CERTS, flags=_API_NAMES),
@@ -170,10 +232,10 @@ TREE: tuple[Phase[InitRun], ...] = (
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
-        _on(kubelet_files.write_all),
+        _on(kubelet_start.run),
         flags=("config", "cri-socket", "dry-run", "image-repository", "node-name", "patches"),
     ),
-    Phase("wait-control-plane", "Wait until the control plane answers.", not_yet("wait-control-plane")),
+    Phase("wait-control-plane", "Wait until the control plane answers.", _wait),
     Phase(
         "upload-config",
         "Keep the configuration in the cluster.",
@@ -181,13 +243,13 @@ TREE: tuple[Phase[InitRun], ...] = (
             Phase(
                 "kubeadm",
                 "The ClusterConfiguration.",
-                not_yet("upload-config/kubeadm"),
+                _api(upload_config.upload_kubeadm),
                 flags=(*_API_CLIENT, "cri-socket"),
             ),
             Phase(
                 "kubelet",
                 "The kubelets' configuration.",
-                not_yet("upload-config/kubelet"),
+                _api(upload_config.upload_kubelet),
                 flags=(*_API_CLIENT, "cri-socket"),
             ),
         ),
@@ -196,20 +258,20 @@ TREE: tuple[Phase[InitRun], ...] = (
     Phase(
         "upload-certs",
         "Keep the shared certificates in the cluster, encrypted.",
-        not_yet("upload-certs"),
+        _upload_certs,
         flags=(*_API_CLIENT, "certificate-key", "skip-certificate-key-print", "upload-certs"),
         when=lambda run: run.upload_certs,
     ),
     Phase(
         "mark-control-plane",
         "Label and taint this node as a control plane.",
-        not_yet("mark-control-plane"),
+        _api(mark_control_plane.run),
         flags=("config", "dry-run", "node-name"),
     ),
     Phase(
         "bootstrap-token",
         "The token that nodes join with, and what it may do.",
-        not_yet("bootstrap-token"),
+        _tokens,
         flags=(*_API_CLIENT, "skip-token-print"),
     ),
     Phase(
@@ -230,10 +292,20 @@ TREE: tuple[Phase[InitRun], ...] = (
         "addon",
         "CoreDNS and kube-proxy.",
         children=(
-            Phase("coredns", "The cluster's DNS server.", not_yet("addon/coredns"), flags=(*_COREDNS, "print-manifest")),
-            Phase("kube-proxy", "The proxy of services.", not_yet("addon/kube-proxy"), flags=(*_PROXY, "print-manifest")),
+            Phase(
+                "coredns",
+                "The cluster's DNS server.",
+                _addon(addon.coredns_objects, addon.coredns),
+                flags=(*_COREDNS, "print-manifest"),
+            ),
+            Phase(
+                "kube-proxy",
+                "The proxy of services.",
+                _addon(addon.kube_proxy_objects, addon.kube_proxy),
+                flags=(*_PROXY, "print-manifest"),
+            ),
         ),
         flags=(*dict.fromkeys((*_PROXY, *_COREDNS)),),
     ),
-    Phase("show-join-command", "Say how further nodes join.", not_yet("show-join-command")),
+    Phase("show-join-command", "Say how further nodes join.", _show),
 )

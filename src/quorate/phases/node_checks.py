@@ -3,28 +3,62 @@
 from __future__ import annotations
 
 from quorate.core.preflight import Finding
+from quorate.host.cri import CriError
 from quorate.host.node import gather
+from quorate.manifests import images
 from quorate.phases.context import Context
-from quorate.preflight import node
+from quorate.preflight import external_etcd, node
+from quorate.preflight.images import pull
 from quorate.preflight.node import Check, NodeCase
 from quorate.report import Notice
 
 PHASE = "preflight"
 
 
-def check_init_node(context: Context) -> None:
-    run_checks(context, node.INIT)
+def check_init_node(context: Context) -> list[Finding]:
+    """Of the first node: it runs a control plane, and needs its images."""
+    return run_checks(context, node.INIT, wants_images=True)
 
 
-def run_checks(context: Context, checks: tuple[Check, ...]) -> list[Finding]:
-    """Says warnings; raises `PreflightFailed` for errors."""
+def run_checks(context: Context, checks: tuple[Check, ...], *, wants_images: bool) -> list[Finding]:
+    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before."""
     context.say(PHASE, "Running pre-flight checks")
-    found = node.judge(case_of(context), checks, context.registration.ignore_preflight_errors)
+    ignored = context.registration.ignore_preflight_errors
+    found = node.judge(case_of(context), checks, ignored)
+    external = context.cluster.etcd.external
+    if external is not None and context.control_plane:
+        found += node.lenient(list(external_etcd.check(external, context.minor)), ignored)
+    _tell(context, found)
+    if wants_images:
+        found += _pull(context, ignored)
+    return found
+
+
+def _pull(context: Context, ignored: tuple[str, ...]) -> list[Finding]:
+    registration = context.registration
+    wanted = images.all_images(context.cluster)
+    if context.dry_run:
+        context.say(PHASE, f"Would pull the required images: {' '.join(wanted)}")
+        return []
+    context.say(PHASE, "Pulling images required for setting up a Kubernetes cluster")
+
+    def told(image: str) -> None:
+        context.say(PHASE, f"Pulling {image}")
+
+    try:
+        missing = list(pull(registration.cri_socket, wanted, registration.image_pull_policy, told))
+    except CriError as error:
+        missing = [Finding("ImagePull", "error", error.what)]
+    found = node.lenient(missing, ignored)
+    _tell(context, found)
+    return found
+
+
+def _tell(context: Context, found: list[Finding]) -> None:
     for finding in found:
         if finding.level == "warning":
             context.report(Notice(f"[{finding.name}] {finding.text}", "warning"))
     node.refuse(found)
-    return found
 
 
 def case_of(context: Context) -> NodeCase:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from quorate.config import types as v4
 from quorate.config.rules import Network, networks
-from quorate.config.versions import parse_version
+from quorate.config.versions import NEWEST, parse_version
 from quorate.core.preflight import Finding
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.host.node import BRIDGE, BRIDGE6, IPV4_FORWARD, IPV6_FORWARD, NodeFacts
@@ -140,8 +140,8 @@ def _is_excepted(address: str, proxies: dict[str, str]) -> bool:
 
 
 def check_runtime(case: NodeCase) -> Iterator[Finding]:
-    if not case.facts.cri:
-        yield _error("CRI", "the container runtime does not answer at its socket: start it, or name another with --cri-socket")
+    if case.facts.cri:
+        yield _error("CRI", case.facts.cri)
 
 
 def check_swap(case: NodeCase) -> Iterator[Finding]:
@@ -219,6 +219,11 @@ def check_etcd(case: NodeCase) -> Iterator[Finding]:
         yield _error(f"DirAvailable-{local.data_dir.replace('/', '-')}", f"{local.data_dir} is not empty")
 
 
+def check_version(case: NodeCase) -> Iterator[Finding]:
+    if case.minor > NEWEST:
+        yield _warning("KubernetesVersion", f"{_version(case)} is newer than what is known here: 1.{NEWEST}")
+
+
 def check_external_etcd(case: NodeCase) -> Iterator[Finding]:
     external = case.cluster.etcd.external
     files = (external.ca_file, external.cert_file, external.key_file) if external else ()
@@ -248,6 +253,7 @@ _ANY_NODE: tuple[Check, ...] = (
 _CONTROL_PLANE: tuple[Check, ...] = (check_size, check_firewall, check_control_plane_ports, check_manifests, check_proxies)
 INIT: tuple[Check, ...] = (
     check_privileges,
+    check_version,
     *_CONTROL_PLANE,
     *_ANY_NODE,
     check_forwarding,
@@ -267,8 +273,12 @@ JOIN_CONTROL_PLANE: tuple[Check, ...] = (
 
 def judge(case: NodeCase, checks: tuple[Check, ...], ignored: tuple[str, ...]) -> list[Finding]:
     """All findings; errors whose check is ignored (by its name in any case, or by `all`) are warnings."""
+    return lenient([finding for check in checks for finding in check(case)], ignored)
+
+
+def lenient(found: list[Finding], ignored: tuple[str, ...]) -> list[Finding]:
+    """Errors whose check is ignored, as warnings."""
     names = {name.lower() for name in ignored}
-    found = [finding for check in checks for finding in check(case)]
     return [
         replace(one, level="warning") if one.level == "error" and names & {one.name.lower(), "all"} else one for one in found
     ]

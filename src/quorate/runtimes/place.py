@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +58,8 @@ class Place:
 
 
 def _empty(folder: Path) -> None:
-    for entry in os.scandir(folder) if folder.is_dir() else ():
-        if entry.is_dir(follow_symlinks=False):
-            remove_tree(Path(entry.path))
+    for entry in list(folder.iterdir()) if folder.is_dir() else []:
+        if entry.is_dir() and not entry.is_symlink():
+            remove_tree(entry)
         else:
-            Path(entry.path).unlink(missing_ok=True)
+            entry.unlink(missing_ok=True)

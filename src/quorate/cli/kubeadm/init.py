@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
 from quorate.phases.init import TREE, InitRun
 from quorate.phases.runner import Phase, check_skipped, run_all, run_one
+from quorate.secret import Secret
 
 if TYPE_CHECKING:
     from quorate.report import PhaseReport
@@ -76,6 +78,8 @@ def make_run(given: Given, report: PhaseReport) -> InitRun:
         made.init,
         kubeconfig=given.text("kubeconfig") or f"{context.config_folder}/admin.conf",
         upload_certs=given.on("upload-certs"),
+        certificate_key=Secret(made.init.certificate_key or secrets.token_hex(32)),
+        print_manifest=given.on("print-manifest"),
         skip_token_print=given.on("skip-token-print"),
         skip_certificate_key_print=given.on("skip-certificate-key-print"),
         dry_run=given.on("dry-run"),
@@ -92,9 +96,13 @@ def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
 def finish(run: InitRun, given: Given) -> None:
     """Of a dry run, what would have been written."""
     if given.text("form") == "json":
-        click.echo(json.dumps({"dryRun": run.dry_run, "files": render.changes_as_data(run.context.tree)}, indent=2))
+        found = [{"check": one.name, "level": one.level, "text": one.text} for one in run.findings]
+        files = render.changes_as_data(run.context.tree)
+        click.echo(json.dumps({"dryRun": run.dry_run, "findings": found, "files": files}, indent=2))
     else:
         render.show_changes(run.context.tree)
+        for text in run.shown:
+            click.echo(text)
 
 
 group.add_command(phase_group("init", TREE, run_phase))

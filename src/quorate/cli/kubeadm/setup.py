@@ -149,6 +149,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         timeouts=init.timeouts,
         components=setup.components,
         patches=init.patches.directory if init.patches else "",
+        dry_run=given.on("dry-run"),
         config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
         report=report,
     )

@@ -1,0 +1,60 @@
+"""The kubelet as a service of this host, and whether it says that it is well."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from quorate.errors import HostError
+
+UNIT = "kubelet"
+_SECONDS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Kubelet:
+    """`systemctl`: its path; empty where there is no systemd, and somebody else starts the kubelet."""
+
+    systemctl: str
+
+    @classmethod
+    def here(cls) -> Kubelet:
+        return cls(shutil.which("systemctl") or "")
+
+    @property
+    def managed(self) -> bool:
+        return bool(self.systemctl)
+
+    def start(self) -> None:
+        """Start it, or start it again with what its files say now. Raises `HostError`."""
+        self._do("daemon-reload")
+        self._do("restart", UNIT)
+
+    def stop(self) -> None:
+        """Raises `HostError`."""
+        self._do("stop", UNIT)
+
+    def _do(self, *words: str) -> None:
+        if not self.managed:
+            return
+        done = subprocess.run([self.systemctl, *words], capture_output=True, text=True, check=False, timeout=_SECONDS)
+        if done.returncode != 0:
+            raise HostError(
+                f"systemctl {' '.join(words)} failed: {done.stderr.strip()}",
+                advice="'systemctl status kubelet' and 'journalctl -u kubelet' tell why",
+            )
+
+
+def health(port: int) -> str:
+    """Empty when the kubelet on this host answers that it is well, else what it says instead."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        return "" if answer.status == 200 else f"HTTP {answer.status}"
+    except OSError as error:
+        return str(error)
+    finally:
+        connection.close()

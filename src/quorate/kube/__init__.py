@@ -1,0 +1,1 @@
+"""The Kubernetes API: a small client, and kubeadm's objects as plain values."""

@@ -1,0 +1,53 @@
+"""What the API server may answer.
+
+KubeError            1   the API server answered with an error
+├── NotFound             no such object
+├── AlreadyExists        an object of that name is there
+├── Conflict             somebody else changed it meanwhile
+├── Denied               we may not do this, or are not who we say
+└── Unreachable          no answer, or one that says to come again
+"""
+
+from __future__ import annotations
+
+from quorate.errors import QuorateError
+
+
+class KubeError(QuorateError):
+    code = "kubernetes"
+
+
+class NotFound(KubeError):
+    code = "kubernetes-not-found"
+
+
+class AlreadyExists(KubeError):
+    code = "kubernetes-exists"
+
+
+class Conflict(KubeError):
+    code = "kubernetes-conflict"
+
+
+class Denied(KubeError):
+    code = "kubernetes-denied"
+
+
+class Unreachable(KubeError):
+    """Asking again may help; whether a change was made is not known."""
+
+    code = "kubernetes-unreachable"
+
+
+def from_status(status: int, what: str, message: str, reason: str) -> KubeError:
+    """The error for an HTTP status; `reason` is the API's own word."""
+    text = f"{what}: {message or reason or f'HTTP {status}'}"
+    if status == 404:
+        return NotFound(text)
+    if status == 409:
+        return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
+    if status in (401, 403):
+        return Denied(text, advice="check the kubeconfig: who it logs in as, and for which cluster")
+    if status == 429 or status >= 500:
+        return Unreachable(text)
+    return KubeError(text)

@@ -1,0 +1,44 @@
+"""TLS towards API servers: verified always; private keys go to OpenSSL through memory, never through a file on disk."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from quorate.errors import ConfigError
+from quorate.secret import Secret
+
+
+def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] | None = None) -> ssl.SSLContext:
+    """Trusts only `ca_pem`. Raises `ConfigError` for what is no certificate or does not fit."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        made.load_verify_locations(cadata=ca_pem.decode())
+        if certificate_pem and key_pem is not None:
+            _load(made, certificate_pem, key_pem)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"the certificates of the kubeconfig cannot be used: {_reason(error)}") from None
+    return made
+
+
+def unverified() -> ssl.SSLContext:
+    """For the first look of a token discovery only: what is read that way is trusted for its signature, not for its sender."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+def _load(made: ssl.SSLContext, certificate_pem: bytes, key_pem: Secret[bytes]) -> None:
+    # OpenSSL reads certificates from files only; this one is in memory and has no name.
+    fd = os.memfd_create("quorate", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, certificate_pem + b"\n" + key_pem.reveal())
+        made.load_cert_chain(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, ssl.SSLError) and error.reason else "they are no PEM"

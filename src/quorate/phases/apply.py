@@ -1,0 +1,28 @@
+"""Objects put into the cluster by a phase, or in a dry run only named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quorate.kube.resources import Object
+from quorate.phases.cluster_access import connected
+from quorate.phases.context import Context
+from quorate.report import PhaseLine
+
+
+def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> None:
+    """Make each, or make it so. Raises a `KubeError`."""
+    wanted = list(objects)
+    if context.dry_run:
+        for value in wanted:
+            context.report(PhaseLine("dryrun", f"would apply {named(value)}"))
+        return
+    with connected(context, kubeconfig) as client:
+        for value in wanted:
+            client.apply(value)
+
+
+def named(value: Object) -> str:
+    metadata = value["metadata"]
+    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{value['kind']} {place}{metadata['name']}"

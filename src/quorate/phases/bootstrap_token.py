@@ -1,0 +1,57 @@
+"""Phase bootstrap-token: the tokens that nodes join with, what they may do, and cluster-info, which they trust by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import yaml
+
+from quorate.config.types import BootstrapToken
+from quorate.kube import rbac, tokens
+from quorate.kube.resources import new
+from quorate.kube.tokens import DEFAULT_DESCRIPTION, Token
+from quorate.phases import cluster_access
+from quorate.phases.apply import apply_all
+from quorate.phases.context import Context
+from quorate.pki.kubeconfig import encode
+from quorate.secret import Secret
+
+PHASE = "bootstrap-token"
+
+
+def run(context: Context, kubeconfig: str, wanted: Sequence[BootstrapToken], *, show: bool) -> None:
+    """`show`: print the token itself."""
+    for one in wanted:
+        if show:
+            context.say(PHASE, f"Using token: {one.token}")
+    context.say(PHASE, "Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles")
+    made = [tokens.to_secret(_token(one, context.now)) for one in wanted]
+    apply_all(context, kubeconfig, [*made, *rbac.node_bootstrap()])
+    context.say(PHASE, 'Creating the "cluster-info" ConfigMap in the "kube-public" namespace')
+    info = new("ConfigMap", "cluster-info", "kube-public", data={"kubeconfig": cluster_info(context, kubeconfig)})
+    apply_all(context, kubeconfig, [info, *rbac.cluster_info()])
+
+
+def _token(given: BootstrapToken, now: datetime) -> Token:
+    parsed = Token.parse(given.token)
+    expires = datetime.fromisoformat(given.expires) if given.expires else None
+    if given.ttl is not None and given.ttl > 0:
+        expires = now + timedelta(seconds=given.ttl.seconds)
+    description = given.description or DEFAULT_DESCRIPTION
+    return Token(parsed.id, Secret(parsed.secret.reveal()), expires, description, given.usages, given.groups)
+
+
+def cluster_info(context: Context, kubeconfig: str) -> str:
+    """A kubeconfig with the cluster alone: where it is, and whom to trust."""
+    parsed = cluster_access.read(context.tree, kubeconfig)
+    cluster = {"certificate-authority-data": encode(parsed.ca_pem), "server": parsed.server}
+    value = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"cluster": cluster, "name": ""}],
+        "contexts": None,
+        "current-context": "",
+        "users": None,
+    }
+    return yaml.safe_dump(value, sort_keys=True, default_flow_style=False, width=10**6).replace("''", '""')

@@ -1,0 +1,45 @@
+"""Certificates sealed for the cluster's keeping: AES-256-GCM as kubeadm does it, and the hash that pins a CA."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from cryptography import x509
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from quorate.errors import ConfigError
+from quorate.secret import Secret
+
+_NONCE_BYTES = 12
+
+
+def seal(content: bytes, key: Secret[str]) -> bytes:
+    """nonce, ciphertext, tag. `key`: 64 hex digits."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(bytes.fromhex(key.reveal())).encrypt(nonce, content, None)
+
+
+def unseal(sealed: bytes, key: Secret[str]) -> Secret[bytes]:
+    """Raises `ConfigError` when it was sealed with another key, or changed since."""
+    try:
+        cipher = AESGCM(bytes.fromhex(key.reveal()))
+        return Secret(cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None))
+    except (InvalidTag, ValueError):
+        raise ConfigError(
+            "the certificates that the cluster keeps cannot be read with this certificate key",
+            state="nothing was changed",
+            advice="use the key that was printed, or upload them again: quorate init phase upload-certs --upload-certs",
+        ) from None
+
+
+def pins_of(bundle_pem: bytes) -> list[str]:
+    """sha256:HEX of each certificate's public key (DER SubjectPublicKeyInfo). Raises `ConfigError`."""
+    try:
+        found = x509.load_pem_x509_certificates(bundle_pem)
+    except ValueError:
+        raise ConfigError("the cluster's CA is not PEM") from None
+    keys = [one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in found]
+    return [f"sha256:{hashlib.sha256(key).hexdigest()}" for key in keys]
