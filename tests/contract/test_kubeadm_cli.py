@@ -159,7 +159,6 @@ def test_images_as_text_and_json(cli: RunCli, config: str) -> None:
     [
         ("upgrade", "plan"),
         ("upgrade", "apply", "v1.35.0", "--yes"),
-        ("join", "phase", "etcd-join"),
         ("reset", "--force"),
         ("token", "list"),
     ],

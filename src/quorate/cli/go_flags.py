@@ -12,6 +12,7 @@ OFF_UNLESS_GIVEN = (
     "discovery-token-unsafe-skip-ca-verification",
     "dry-run",
     "force",
+    "keep-on-failure",
     "print-join-command",
     "print-manifest",
     "skip-certificate-key-print",

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from quorate.phases.not_yet import not_yet
+from quorate.phases import (
+    certs,
+    download_certs,
+    etcd_join,
+    join_checks,
+    kubeconfigs,
+    kubelet_bootstrap,
+    mark_control_plane,
+    static_pods,
+    wait,
+)
+from quorate.phases.joining import JoinRun
 from quorate.phases.runner import Phase
 
 _DISCOVERY = (
@@ -19,13 +30,50 @@ _DISCOVERY = (
 )
 _NODE = ("apiserver-advertise-address", "config", "control-plane", "dry-run", "node-name", "patches")
 _PREPARE = (*_DISCOVERY, "control-plane")
-_ETCD_JOIN = not_yet("etcd-join")
+_CONFS = ("admin", "controller-manager", "scheduler")
 
-TREE: tuple[Phase[Any], ...] = (
+
+def _on_control_plane(step: Callable[[JoinRun], None]) -> Callable[[JoinRun], None]:
+    """A step that workers do not take."""
+
+    def run(join: JoinRun) -> None:
+        if join.control_plane:
+            step(join)
+
+    return run
+
+
+def _control_plane(join: JoinRun) -> None:
+    """In a whole join beside a local etcd the manifests wait for it; a phase alone writes them where they belong."""
+    if join.whole and join.context.cluster.etcd.external is None:
+        static_pods.stage_control_plane(join.context)
+    else:
+        static_pods.write_control_plane()(join.context)
+
+
+def _etcd_join(join: JoinRun) -> None:
+    etcd_join.run(join)
+    static_pods.publish_control_plane(join.context)
+
+
+def _wait(join: JoinRun) -> None:
+    wait.run(join.context)
+
+
+def _alone(join: JoinRun) -> bool:
+    """In a whole join etcd was joined before, by the phase of its own."""
+    return not join.whole
+
+
+def _mark(join: JoinRun) -> None:
+    mark_control_plane.run(join.context, join.admin)
+
+
+TREE: tuple[Phase[JoinRun], ...] = (
     Phase(
         "preflight",
         "Look at this host before anything is changed.",
-        not_yet("preflight"),
+        join_checks.run,
         flags=(
             *_PREPARE,
             "apiserver-advertise-address",
@@ -43,25 +91,25 @@ TREE: tuple[Phase[Any], ...] = (
             Phase(
                 "download-certs",
                 "Fetch the shared certificates that the cluster keeps.",
-                not_yet("control-plane-prepare/download-certs"),
+                _on_control_plane(download_certs.run),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "certs",
                 "Make this node's certificates.",
-                not_yet("control-plane-prepare/certs"),
+                _on_control_plane(lambda join: certs.ensure_all(join.context)),
                 flags=(*_PREPARE, "apiserver-advertise-address", "node-name"),
             ),
             Phase(
                 "kubeconfig",
                 "Make the control plane's kubeconfig files.",
-                not_yet("control-plane-prepare/kubeconfig"),
+                _on_control_plane(lambda join: kubeconfigs.ensure_named(*_CONFS)(join.context)),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "control-plane",
                 "Write the control plane's manifests.",
-                not_yet("control-plane-prepare/control-plane"),
+                _on_control_plane(_control_plane),
                 flags=(
                     "apiserver-advertise-address",
                     "apiserver-bind-port",
@@ -81,18 +129,18 @@ TREE: tuple[Phase[Any], ...] = (
             "patches",
         ),
     ),
-    Phase("check-etcd", "Look at etcd before it gets a member.", not_yet("check-etcd"), hidden=True),
+    Phase("check-etcd", "Look at etcd before it gets a member.", _on_control_plane(etcd_join.check), hidden=True),
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
-        not_yet("kubelet-start"),
+        kubelet_bootstrap.start,
         flags=(*_DISCOVERY, "cri-socket", "node-name", "patches"),
     ),
-    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", _ETCD_JOIN, flags=_NODE),
+    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", _on_control_plane(_etcd_join), flags=_NODE),
     Phase(
         "kubelet-wait-bootstrap",
         "Wait until the kubelet has its certificate.",
-        not_yet("kubelet-wait-bootstrap"),
+        kubelet_bootstrap.finish,
         flags=(*_DISCOVERY, "cri-socket"),
         hidden=True,
     ),
@@ -100,16 +148,20 @@ TREE: tuple[Phase[Any], ...] = (
         "control-plane-join",
         "Make this node known as a control plane.",
         children=(
-            Phase("etcd", "Join etcd; now the phase etcd-join.", _ETCD_JOIN, flags=_NODE),
+            Phase("etcd", "Join etcd; now the phase etcd-join.", _on_control_plane(_etcd_join), flags=_NODE, when=_alone),
             Phase("update-status", "Does nothing any more.", lambda _run: None, flags=_NODE, hidden=True),
             Phase(
                 "mark-control-plane",
                 "Label and taint this node as a control plane.",
-                not_yet("control-plane-join/mark-control-plane"),
+                _on_control_plane(_mark),
                 flags=("config", "control-plane", "dry-run", "node-name"),
             ),
         ),
         flags=_NODE,
     ),
-    Phase("wait-control-plane", "Wait until this node's control plane answers.", not_yet("wait-control-plane")),
+    Phase(
+        "wait-control-plane",
+        "Wait until this node's control plane answers.",
+        _on_control_plane(_wait),
+    ),
 )

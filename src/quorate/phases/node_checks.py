@@ -6,6 +6,7 @@ from quorate.core.preflight import Finding
 from quorate.host.cri import CriError
 from quorate.host.node import gather
 from quorate.manifests import images
+from quorate.phases import marker
 from quorate.phases.context import Context
 from quorate.preflight import external_etcd, node
 from quorate.preflight.images import pull
@@ -17,14 +18,18 @@ PHASE = "preflight"
 
 def check_init_node(context: Context) -> list[Finding]:
     """Of the first node: it runs a control plane, and needs its images."""
-    return run_checks(context, node.INIT, wants_images=True)
+    return run_checks(context, node.INIT, wants_images=True, resumed=marker.is_resumed(context, "init"))
 
 
-def run_checks(context: Context, checks: tuple[Check, ...], *, wants_images: bool) -> list[Finding]:
-    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before."""
+def run_checks(
+    context: Context, checks: tuple[Check, ...], *, wants_images: bool = False, resumed: bool = False
+) -> list[Finding]:
+    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before.
+    `resumed`: the same command was cut off here, and what it made is no obstacle."""
     context.say(PHASE, "Running pre-flight checks")
     ignored = context.registration.ignore_preflight_errors
     found = node.judge(case_of(context), checks, ignored)
+    found = node.without_leftovers(found) if resumed else found
     external = context.cluster.etcd.external
     if external is not None and context.control_plane:
         found += node.lenient(list(external_etcd.check(external, context.minor)), ignored)

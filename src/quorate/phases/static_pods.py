@@ -54,6 +54,28 @@ def write_control_plane(*names: str) -> Callable[[Context], None]:
     return run
 
 
+def staged_path(name: str) -> str:
+    """Where a manifest waits: the kubelet does not look at files that begin with a dot."""
+    return f"{MANIFESTS_FOLDER}/.{name}.yaml"
+
+
+def stage_control_plane(context: Context) -> None:
+    """Written, and not started yet: an API server without its etcd would only crash, and be started ever later."""
+    node = control_plane_node(context)
+    for name in PODS:
+        context.say("control-plane", f'Creating static Pod manifest for "{name}", to be started when etcd serves')
+        write_manifest(context, name, PODS[name](context.cluster, node), path=staged_path(name))
+
+
+def publish_control_plane(context: Context) -> None:
+    """Have the kubelet start what was staged; nothing to do where nothing was."""
+    for name in PODS:
+        content = context.tree.read(staged_path(name))
+        if content is not None:
+            context.tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
+            context.tree.remove(staged_path(name))
+
+
 def control_plane_node(context: Context) -> ControlPlaneNode:
     return ControlPlaneNode(
         address=context.endpoint.advertise_address,

@@ -260,15 +260,8 @@ INIT: tuple[Check, ...] = (
     check_external_etcd,
     check_etcd,
 )
-JOIN_WORKER: tuple[Check, ...] = (check_privileges, check_kubelet_files, *_ANY_NODE, check_ca_file)
-JOIN_CONTROL_PLANE: tuple[Check, ...] = (
-    check_privileges,
-    check_kubelet_files,
-    *_ANY_NODE,
-    *_CONTROL_PLANE,
-    check_external_etcd,
-    check_etcd,
-)
+JOIN_NODE: tuple[Check, ...] = (check_privileges, check_kubelet_files, *_ANY_NODE)
+JOIN_CONTROL_PLANE: tuple[Check, ...] = (*_CONTROL_PLANE, check_external_etcd, check_etcd)
 
 
 def judge(case: NodeCase, checks: tuple[Check, ...], ignored: tuple[str, ...]) -> list[Finding]:
@@ -282,6 +275,11 @@ def lenient(found: list[Finding], ignored: tuple[str, ...]) -> list[Finding]:
     return [
         replace(one, level="warning") if one.level == "error" and names & {one.name.lower(), "all"} else one for one in found
     ]
+
+
+def without_leftovers(found: list[Finding]) -> list[Finding]:
+    """For a run that goes on: what is there, and what listens, is its own."""
+    return [one for one in found if not one.name.startswith(("FileAvailable-", "DirAvailable-", "Port-"))]
 
 
 def refuse(found: list[Finding]) -> None:

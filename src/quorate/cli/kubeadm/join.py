@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -10,9 +11,13 @@ from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
+from quorate.cli.signals import cancelling
 from quorate.config import types as v4
+from quorate.deadline import Cancel, SystemClock
 from quorate.phases.join import TREE
-from quorate.phases.runner import Phase, run_all, run_one
+from quorate.phases.join_whole import carry_out, closing_words
+from quorate.phases.joining import JoinRun
+from quorate.phases.runner import Phase, check_skipped, run_one
 
 _FLAGS = (
     "apiserver-advertise-address",
@@ -27,6 +32,7 @@ _FLAGS = (
     "discovery-token-unsafe-skip-ca-verification",
     "dry-run",
     "ignore-preflight-errors",
+    "keep-on-failure",
     "node-name",
     "patches",
     "skip-phases",
@@ -80,12 +86,18 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
 
 
 def _join(given: Given, endpoint: str) -> None:
-    join = configuration(given, endpoint)
-    run_all(TREE, join, join.skip_phases)
+    """The whole join: its phases, what to take back when one fails, and what to say at the end."""
+    cancel = Cancel()
+    with cancelling(cancel):
+        run = make_run(given, endpoint, SystemClock(cancel))
+        check_skipped(TREE, run.join.skip_phases)
+        run.whole = "etcd-join" not in run.join.skip_phases
+        carry_out(run)
+    finish(run, given)
 
 
-def configuration(given: Given, endpoint: str) -> v4.JoinConfiguration:
-    """The file and the flags, completed and checked."""
+def make_run(given: Given, endpoint: str, clock: SystemClock) -> JoinRun:
+    """The file and the flags, completed and checked, with what this host says."""
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_join
@@ -96,14 +108,42 @@ def configuration(given: Given, endpoint: str) -> v4.JoinConfiguration:
     join = loaded.join or (None if given.text("config") else v4.JoinConfiguration())
     if join is not None:
         loaded = replace(loaded, join=overlay.overlay_join(join, given, endpoint))
-    resolved, notes = resolve_join(loaded, setup.facts_for(loaded, setup.root_of(given), report))
+    facts = setup.facts_for(loaded, setup.root_of(given), report)
+    if not given.text("config") and _has_admin(given):
+        # Where a control plane's phases are run one by one, admin.conf stands for discovery.
+        loaded = replace(loaded, join=overlay.without_discovery(loaded.join, facts.token))
+    resolved, notes = resolve_join(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
-    return resolved
+    return JoinRun(
+        setup.join_context(resolved, facts, given, report, clock),
+        resolved,
+        facts,
+        keep_on_failure=given.on("keep-on-failure"),
+    )
+
+
+def _has_admin(given: Given) -> bool:
+    return given.on("control-plane") and (setup.root_of(given) / "etc/kubernetes/admin.conf").is_file()
+
+
+def finish(run: JoinRun, given: Given) -> None:
+    if given.text("form") == "json":
+        files = render.changes_as_data(run.base.tree)
+        found = [{"check": one.name, "level": one.level, "text": one.text} for one in run.findings]
+        click.echo(json.dumps({"dryRun": run.base.dry_run, "findings": found, "files": files}, indent=2))
+        return
+    render.show_changes(run.base.tree)
+    if not run.base.dry_run and run.whole_done:
+        click.echo(closing_words(run))
 
 
 def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
-    run_one(phase, (given, endpoint))
+    cancel = Cancel()
+    with cancelling(cancel):
+        run = make_run(given, endpoint, SystemClock(cancel))
+        run_one(phase, run)
+    finish(run, given)
 
 
 group.add_command(phase_group("join", TREE, run_phase))

@@ -22,6 +22,7 @@ _BESIDE_A_FILE = frozenset(
         "form",
         "force",
         "ignore-preflight-errors",
+        "keep-on-failure",
         "kubeconfig",
         "kubeconfig-dir",
         "node-name",
@@ -158,6 +159,14 @@ def overlay_join(join: v4.JoinConfiguration, given: Given, endpoint: str) -> v4.
         skip_phases=given.words("skip-phases"),
         patches=v4.Patches(given.text("patches")) if given.text("patches") else None,
     )
+
+
+def without_discovery(join: v4.JoinConfiguration | None, token: str) -> v4.JoinConfiguration | None:
+    """Discovery that is never made: the rules ask for one, and a kubeconfig that is here takes its place."""
+    if join is None or join.discovery.bootstrap_token is not None or join.discovery.file is not None:
+        return join
+    never = v4.BootstrapTokenDiscovery(token, "localhost:6443", (), unsafe_skip_ca_verification=True)
+    return replace(join, discovery=v4.Discovery(never))
 
 
 def _control_plane(old: v4.JoinControlPlane | None, given: Given) -> v4.JoinControlPlane | None:

@@ -23,6 +23,7 @@ from quorate.report import Notice, PhaseReport, Report
 
 if TYPE_CHECKING:
     from quorate.config.resolve import InitSetup
+    from quorate.deadline import SystemClock
     from quorate.phases.context import Context, HostFacts
     from quorate.tree import Tree
 
@@ -151,5 +152,28 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         patches=init.patches.directory if init.patches else "",
         dry_run=given.on("dry-run"),
         config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
+        report=report,
+    )
+
+
+def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report: PhaseReport, clock: SystemClock) -> Context:
+    """Of a node whose cluster is not known yet: until it is, an empty configuration of the kubelet's version stands for it."""
+    from quorate.config.defaults import default_cluster
+    from quorate.phases.context import Context
+
+    assert join.timeouts is not None
+    empty = v4.APIEndpoint(facts.address, 6443)
+    return Context(
+        cluster=default_cluster(v4.ClusterConfiguration(), facts),
+        registration=join.node_registration,
+        endpoint=join.control_plane.local_api_endpoint if join.control_plane else empty,
+        host=host_facts(root_of(given)),
+        tree=tree_for(given),
+        now=datetime.now(UTC),
+        timeouts=join.timeouts,
+        patches=join.patches.directory if join.patches else "",
+        control_plane=join.control_plane is not None,
+        dry_run=given.on("dry-run"),
+        clock=clock,
         report=report,
     )

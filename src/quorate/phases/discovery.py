@@ -1,0 +1,146 @@
+"""Finding the cluster to join, and trusting it: by a token whose signature is under cluster-info, or by a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import httpx
+import yaml
+
+from quorate.config import types as v4
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import ConfigError, PreflightFailed
+from quorate.kube import tls
+from quorate.kube.client import KubeClient, Server
+from quorate.kube.errors import KubeError, NotFound
+from quorate.kube.tokens import Token, is_signed
+from quorate.pki import kubeconfig
+from quorate.pki.sealing import pins_of
+from quorate.secret import Secret
+from quorate.tree import Tree
+
+PHASE = "discovery"
+_POLL_SECONDS = 1.0
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The cluster: where it is, whom to trust, and how to log in while this node has no certificate of its own."""
+
+    url: str
+    ca_pem: bytes
+    token: Secret[str]
+    certificate_pem: bytes = b""
+    key_pem: Secret[bytes] | None = None
+
+    def server(self, url: str = "") -> Server:
+        return Server(url or self.url, tls.context(self.ca_pem, self.certificate_pem, self.key_pem), self.token)
+
+
+def discover(given: v4.Discovery, seconds: float, tree: Tree, clock: SystemClock) -> Found:
+    """Raises `PreflightFailed` when the cluster cannot be trusted or does not answer in time, `ConfigError` for bad input."""
+    token = Secret(given.tls_bootstrap_token)
+    if given.bootstrap_token is not None:
+        return _by_token(given.bootstrap_token, token, seconds, clock)
+    assert given.file is not None
+    return _by_file(given.file.kube_config_path, token, tree)
+
+
+def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], seconds: float, clock: SystemClock) -> Found:
+    url, token = f"https://{given.api_server_endpoint}", Token.parse(given.token)
+    content = _wait_for_info(url, token, seconds, clock)
+    cluster = _only_cluster(content)
+    found = Found(cluster.server, cluster.ca_pem, login)
+    if given.ca_cert_hashes:
+        pins = pins_of(cluster.ca_pem)
+        if not {pin.lower() for pin in given.ca_cert_hashes} & set(pins):
+            raise _distrusted(f"its CA is {', '.join(pins)}, and none of the given hashes is that")
+        _check_again(Found(url, cluster.ca_pem, Secret("")), content, clock)
+    return found
+
+
+def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -> str:
+    """cluster-info, read without trusting the sender, once the token's signature is under it."""
+    deadline = Deadline(clock, seconds, f"cluster-info of {url}")
+    client = KubeClient(Server(url, tls.unverified()), clock, patience=seconds)
+    with client.connected():
+        while True:
+            try:
+                data = client.get("ConfigMap", "cluster-info", "kube-public").get("data") or {}
+            except NotFound:
+                raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
+            except KubeError as error:
+                raise PreflightFailed(
+                    error.what,
+                    state="nothing was changed",
+                    advice="check the endpoint, that the API server runs, and the way to it",
+                ) from None
+            content, signature = data.get("kubeconfig", ""), data.get(f"jws-kubeconfig-{token.id}")
+            if signature:
+                if not is_signed(content, signature, token):
+                    raise _distrusted("its signature does not fit the token")
+                return str(content)
+            if deadline.expired or any(key.startswith("jws-kubeconfig-") for key in data):
+                raise PreflightFailed(
+                    f"the token {token.id!r} is not known to the cluster, or has expired",
+                    state="nothing was changed",
+                    advice="make one on a control-plane node: quorate token create --print-join-command",
+                )
+            clock.sleep(_POLL_SECONDS)
+
+
+def _check_again(found: Found, content: str, clock: SystemClock) -> None:
+    """The same, now from a server whose certificate the pinned CA has signed."""
+    client = KubeClient(found.server(), clock, patience=10.0)
+    with client.connected():
+        again = client.get("ConfigMap", "cluster-info", "kube-public")
+    if (again.get("data") or {}).get("kubeconfig") != content:
+        raise _distrusted("what it says over TLS is not what it said before")
+
+
+def _only_cluster(content: str) -> kubeconfig.Parsed:
+    try:
+        data = yaml.safe_load(content)
+        (row,) = data["clusters"]
+    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        raise _distrusted("its cluster-info does not name exactly one cluster") from None
+    data = {
+        "kind": "Config",
+        "clusters": [{"name": "kubernetes", "cluster": row.get("cluster")}],
+        "contexts": [{"name": "x", "context": {"cluster": "kubernetes"}}],
+        "current-context": "x",
+    }
+    return kubeconfig.parse(yaml.safe_dump(data).encode(), "cluster-info")
+
+
+def _distrusted(why: str) -> PreflightFailed:
+    return PreflightFailed(
+        f"the API server cannot be trusted: {why}",
+        state="nothing was changed",
+        advice="check the endpoint, the token and the hash of the CA; print them on a control-plane node: "
+        "quorate token create --print-join-command",
+    )
+
+
+def _by_file(where: str, token: Secret[str], tree: Tree) -> Found:
+    content = _fetch(where) if where.startswith("https://") else tree.read(where)
+    if content is None:
+        raise ConfigError(f"the discovery file {where} does not exist")
+    parsed = kubeconfig.parse(content, where)
+    if not parsed.ca_pem or not parsed.server.startswith("https://"):
+        raise ConfigError(f"{where} lacks the cluster's CA (certificate-authority-data) or its https address")
+    login = token if token.reveal() else parsed.token
+    if not login.reveal() and not parsed.certificate_pem:
+        raise ConfigError(f"{where} has no credentials: give --tls-bootstrap-token")
+    return Found(parsed.server, parsed.ca_pem, login, parsed.certificate_pem, parsed.key_pem)
+
+
+def _fetch(url: str) -> bytes:
+    """Trusting the host's own CAs."""
+    try:
+        answer = httpx.get(url, timeout=10, follow_redirects=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise PreflightFailed(f"{url} cannot be read: {error}", state="nothing was changed") from None
+    return answer.content[:_MOST_BYTES]

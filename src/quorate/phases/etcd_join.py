@@ -1,0 +1,168 @@
+"""Phases check-etcd and etcd-join: this node's etcd becomes a voter by the membership engine, run as a static pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from quorate.config import gates
+from quorate.errors import PreflightFailed, QuorateError
+from quorate.etcd.access import Access
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls
+from quorate.etcd.runtime import JoinSpec
+from quorate.etcd.track import JoinResult
+from quorate.kube.client import KubeClient
+from quorate.manifests import images
+from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
+from quorate.phases import static_pods, wait
+from quorate.phases.cluster_access import connected
+from quorate.phases.context import Context
+from quorate.phases.joining import JoinRun
+from quorate.report import Notice
+from quorate.runtimes.static_pod import StaticPod
+from quorate.tree import RealTree
+
+CHECK, PHASE = "check-etcd", "etcd"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane="
+
+
+def endpoints(client: KubeClient, leave_out: str = "") -> list[str]:
+    """Client URLs of the cluster's etcds: what their pods say, and the addresses of control-plane nodes, for a pod may not be
+    shown while its node is away. `leave_out`: an address that is not asked."""
+    pods = client.list("Pod", "kube-system", labels="component=etcd,tier=control-plane")
+    found = [(pod["metadata"].get("annotations") or {}).get(URLS_ANNOTATION, "") for pod in pods]
+    for node in client.list("Node", labels=CONTROL_PLANE):
+        rows = (node.get("status") or {}).get("addresses") or []
+        found += [client_url(row["address"]) for row in rows if row.get("type") == "InternalIP"]
+    urls = [url for one in found for url in one.split(",") if url]
+    return [url for url in dict.fromkeys(urls) if not leave_out or url != client_url(leave_out)]
+
+
+@contextmanager
+def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
+    """By the health check's certificate, which every control-plane node has."""
+    if not urls:
+        raise PreflightFailed(
+            "no etcd of the cluster is known: no control-plane node or etcd pod tells where it is",
+            state="nothing was changed",
+            advice="kubectl -n kube-system get pods -l component=etcd",
+        )
+    files = TlsFiles(
+        real_path(context, context.pki("etcd/ca.crt")),
+        real_path(context, context.pki("etcd/healthcheck-client.crt")),
+        real_path(context, context.pki("etcd/healthcheck-client.key")),
+    )
+    stall = context.timeouts.etcd_api_call
+    with Access(load_tls(files), None) as access:
+        yield Cluster(
+            access,
+            [Endpoint.parse(url) for url in urls],
+            context.clock,
+            context.report,
+            stall_seconds=stall.seconds if stall else 120.0,
+        )
+
+
+def real_path(context: Context, path: str) -> Path:
+    """Where a file of the node is for libraries that open files themselves."""
+    tree = context.tree
+    if not isinstance(tree, RealTree):
+        raise PreflightFailed("this step cannot be shown in a dry run")
+    return tree.at(path)
+
+
+def check(join: JoinRun) -> None:
+    """Whether etcd is well enough to be given a member. A dead minority is named and does not block: the join may repair it."""
+    context = join.context
+    if context.cluster.etcd.external is not None or not join.control_plane:
+        return
+    if context.dry_run:
+        context.say(CHECK, "Would check that the etcd cluster is healthy")
+        return
+    context.say(CHECK, "Checking that the etcd cluster is healthy")
+    with connected(context, join.admin) as client:
+        urls = endpoints(client, context.node.address)
+    with etcd_cluster(context, urls) as cluster:
+        view = cluster.status()
+        for member in view.members:
+            if view.answer(member.id) is None and peer_url(context.node.address) not in member.peer_urls:
+                context.report(Notice(f"etcd member {member.name or f'{member.id:x}'} does not answer", "warning"))
+
+
+def run(join: JoinRun) -> None:
+    """Raises what `Cluster.join` raises; `state` then says whether the member list is as it was."""
+    context = join.context
+    if context.cluster.etcd.external is not None or not join.control_plane:
+        return
+    if context.dry_run:
+        context.say(PHASE, "Would join the etcd cluster as a learner, and become a voter when aligned")
+        return
+    with connected(context, join.admin) as client:
+        urls = endpoints(client, context.node.address)
+    with etcd_cluster(context, urls) as cluster:
+        cluster.keep_on_failure = join.keep_on_failure
+        result = _join(context, cluster)
+    join.joined_etcd = True
+    context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
+
+
+def _join(context: Context, cluster: Cluster) -> JoinResult:
+    address, name = context.node.address, context.node.name
+    context.say(PHASE, "Announced new etcd member joining to the existing etcd cluster")
+    spec = JoinSpec(
+        name,
+        peer_url(address),
+        Endpoint.parse(client_url(address)),
+        load_tls(
+            TlsFiles(
+                real_path(context, context.pki("etcd/ca.crt")),
+                real_path(context, context.pki("etcd/peer.crt")),
+                real_path(context, context.pki("etcd/peer.key")),
+            )
+        ),
+        ours=_was_begun(context),
+    )
+    return cluster.join(spec, runtime_of(context))
+
+
+def _was_begun(context: Context) -> bool:
+    """A manifest that waits for a member of this node was written by a run of ours, or by kubeadm's for this node."""
+    return context.tree.is_file(static_pods.manifest_path("etcd"))
+
+
+def runtime_of(context: Context) -> StaticPod:
+    local = context.cluster.etcd.local
+    assert local is not None
+    return StaticPod(
+        manifest=real_path(context, static_pods.manifest_path("etcd")),
+        data_dir=real_path(context, local.data_dir),
+        socket=context.registration.cri_socket,
+        image=images.etcd(context.cluster),
+        write=lambda rows: static_pods.write_member(context, rows),
+        log_lines=lambda path: wait.last_words(context, path),
+        clock=context.clock,
+    )
+
+
+def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
+    """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one."""
+    context = join.context
+    if context.cluster.etcd.external is not None or not join.control_plane or not _was_begun(context):
+        return "none"
+    try:
+        with connected(context, join.admin) as client:
+            client.patience = 10.0
+            urls = endpoints(client, context.node.address)
+        with etcd_cluster(context, urls) as cluster:
+            member = cluster.status().by_peer_urls((peer_url(context.node.address),))
+    except QuorateError:
+        return "unknown"
+    return "voter" if member is not None and not member.is_learner else "none"
+
+
+def is_legacy(context: Context) -> bool:
+    """Whether the cluster asks for joins without learners."""
+    return not gates.is_on(gates.LEARNER, context.minor, context.cluster.feature_gates)

@@ -1,0 +1,44 @@
+"""Phase preflight of a join: this host first, then what the cluster asks of it."""
+
+from __future__ import annotations
+
+from quorate.errors import PreflightFailed
+from quorate.phases import certs, marker, node_checks
+from quorate.phases.context import Context
+from quorate.phases.joining import JoinRun
+from quorate.pki.table import SA_KEY, SA_PUB, entries
+from quorate.preflight import node
+
+
+def run(join: JoinRun) -> None:
+    """Raises `PreflightFailed` with nothing changed."""
+    resumed = marker.is_resumed(join.base, "join")
+    role = () if join.control_plane else (node.check_ca_file,)
+    join.findings += node_checks.run_checks(join.base, (*node.JOIN_NODE, *role), resumed=resumed)
+    context = join.context
+    if not join.control_plane:
+        return
+    if not context.cluster.control_plane_endpoint:
+        raise PreflightFailed(
+            "unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address",
+            state="nothing was changed",
+            advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will stay",
+        )
+    _check_shared_certificates(join, context)
+    join.findings += node_checks.run_checks(context, node.JOIN_CONTROL_PLANE, resumed=resumed, wants_images=True)
+
+
+def _check_shared_certificates(join: JoinRun, context: Context) -> None:
+    """Without a certificate key whoever joins must have brought them."""
+    if join.join.control_plane and join.join.control_plane.certificate_key:
+        return
+    authorities = [entry for entry in entries(context.cluster, context.node) if entry.is_ca]
+    wanted = [certs.files(context, entry)[0] for entry in authorities] + [context.pki(SA_KEY), context.pki(SA_PUB)]
+    missing = [path for path in wanted if not context.tree.is_file(path)]
+    if missing:
+        raise PreflightFailed(
+            f"the shared certificates are not here: {', '.join(missing)}",
+            state="nothing was changed",
+            advice="copy them from a control-plane node, or let the cluster keep them: there, "
+            "'quorate init phase upload-certs --upload-certs', and here --certificate-key",
+        )

@@ -1,0 +1,67 @@
+"""A whole join: all phases in order, and what becomes of the node when one of them fails."""
+
+from __future__ import annotations
+
+from quorate.errors import QuorateError
+from quorate.phases import etcd_join, marker, undo_join
+from quorate.phases.join import TREE
+from quorate.phases.joining import JoinRun
+from quorate.phases.marker import Marker
+from quorate.phases.runner import run_all
+from quorate.report import Notice
+
+
+def carry_out(join: JoinRun) -> None:
+    """Raises what the phase raised that failed; `state` then says what became of what the join made."""
+    skipped = frozenset(join.join.skip_phases)
+    checks, rest = TREE[:1], TREE[1:]
+    run_all(checks, join, skipped & {"preflight"})
+    if join.base.dry_run:
+        run_all(rest, join, skipped - {"preflight"})
+        return
+    mark = marker.begin(join.context, "join", undo_join.may_be_made(join.context))
+    if mark.resumed:
+        join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
+    try:
+        run_all(rest, join, skipped - {"preflight"})
+    except QuorateError as error:
+        error.state = "; ".join(filter(None, (error.state, _after_failure(join, mark))))
+        raise
+    marker.finish(join.context)
+    join.whole_done = True
+
+
+def _after_failure(join: JoinRun, mark: Marker) -> str:
+    """Before its etcd has a vote everything can be taken back; from then on only the same command leads on."""
+    if join.keep_on_failure:
+        return "everything was kept for a look, as asked"
+    if etcd_join.vote_of(join) != "none":
+        return "this node's etcd is a voter, or may be one: nothing was taken back; run the same command again to finish"
+    with join.base.clock.cancel.shielded():
+        return undo_join.take_back(join, mark)
+
+
+def closing_words(join: JoinRun) -> str:
+    """kubeadm's first lines, which tools look for, then what to do next."""
+    lines = [""]
+    if not join.control_plane:
+        lines += [
+            "This node has joined the cluster:",
+            "* Certificate signing request was sent to apiserver and a response was received.",
+            "* The Kubelet was informed of the new secure connection details.",
+            "",
+            "Run 'kubectl get nodes' on the control-plane to see this node join the cluster.",
+        ]
+        return "\n".join(lines)
+    lines += [
+        "This node has joined the cluster and a new control plane instance was created:",
+        "",
+        "* Certificate signing request was sent to apiserver and approval was received.",
+        "* The Kubelet was informed of the new secure connection details.",
+        "* Control plane label and taint were applied to the new node.",
+        "* The Kubernetes control plane instances scaled up.",
+    ]
+    if join.joined_etcd:
+        lines.append("* A new etcd member was added to the local/stacked etcd cluster.")
+    lines += ["", f"To use the cluster from this node:\n\n  export KUBECONFIG={join.admin}", ""]
+    return "\n".join(lines)

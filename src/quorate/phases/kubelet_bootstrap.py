@@ -1,0 +1,88 @@
+"""The kubelet of a joining node: started with a token, until it has a certificate of its own."""
+
+from __future__ import annotations
+
+from quorate.config import gates
+from quorate.deadline import Deadline
+from quorate.errors import PreflightFailed
+from quorate.phases import kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
+from quorate.phases.context import Context
+from quorate.phases.joining import JoinRun
+from quorate.pki import kubeconfig
+from quorate.pki.kubeconfig import Identity
+
+PHASE = "kubelet-start"
+_BOOTSTRAP, _FINAL = "bootstrap-kubelet", "kubelet"
+_USER = "tls-bootstrap-token-user"
+_POLL_SECONDS = 0.2
+
+
+def start(join: JoinRun) -> None:
+    """Write what the kubelet needs and start it. Raises `PreflightFailed` when a node of this name is at work."""
+    context = join.context
+    _check_name_is_free(join, context)
+    path = kubeconfigs.path_of(context, _BOOTSTRAP)
+    final = kubeconfigs.path_of(context, _FINAL)
+    if not context.dry_run:
+        kubelet_start.stop(context)
+    if not context.tree.is_file(final):
+        context.tree.write(path, _bootstrap(join, context), mode=kubeconfig.MODE, secret=True)
+    if not context.tree.is_file(join.join.ca_cert_path):
+        context.tree.write(join.join.ca_cert_path, join.found().ca_pem, mode=0o644)
+    kubelet_files.write_all(context, join.kubelet)
+    kubelet_start.start(context)
+
+
+def _check_name_is_free(join: JoinRun, context: Context) -> None:
+    if context.tree.is_file(kubeconfigs.path_of(context, _FINAL)):
+        return
+    with join.client() as client:
+        node = client.find("Node", context.node.name)
+    conditions = ((node or {}).get("status") or {}).get("conditions") or []
+    if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+        name = context.node.name
+        raise PreflightFailed(
+            f'a Node with name "{name}" and status "Ready" already exists in the cluster',
+            state="the node that has the name goes on working",
+            advice=f"choose another with --node-name, or delete that one first: kubectl delete node {name}",
+        )
+
+
+def _bootstrap(join: JoinRun, context: Context) -> bytes:
+    """A control plane's kubelet talks to the API server of its own node from the start, where that is the cluster's way."""
+    local = join.control_plane and gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates)
+    found = join.found()
+    token = join.join.discovery.tls_bootstrap_token
+    if not token and not found.token.reveal():
+        raise PreflightFailed(
+            "the kubelet has no token to ask for its certificate with",
+            advice="give --token, or --tls-bootstrap-token",
+        )
+    from quorate.secret import Secret
+
+    return kubeconfig.render(
+        Identity(_USER, token=Secret(token) if token else found.token),
+        server=kubeconfigs.local_server(context) if local else found.url,
+        ca_pem=found.ca_pem,
+        cluster=context.cluster.cluster_name,
+        minor=context.minor,
+    )
+
+
+def finish(join: JoinRun) -> None:
+    """Wait until the kubelet has its certificate; what it started with is deleted."""
+    context = join.context
+    if context.dry_run:
+        context.say(PHASE, "Would wait for the kubelet to perform the TLS Bootstrap")
+        return
+    wait.wait_kubelet(context)
+    context.say(PHASE, "Waiting for the kubelet to perform the TLS Bootstrap")
+    timeout = context.timeouts.tls_bootstrap
+    deadline = Deadline(context.clock, timeout.seconds if timeout else 300.0, "the kubelet has a certificate of its own")
+    while not context.tree.is_file(kubeconfigs.path_of(context, _FINAL)):
+        context.clock.cancel.check()
+        if deadline.expired:
+            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
+        context.clock.sleep(_POLL_SECONDS)
+    context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
+    upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))

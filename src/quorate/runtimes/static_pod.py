@@ -1,0 +1,118 @@
+"""A member as a static pod: its manifest is written and taken away, the kubelet starts and ends it, the CRI tells how it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import HostError
+from quorate.etcd.runtime import Process
+from quorate.files import remove_tree
+from quorate.host import etcd_data
+from quorate.host.cri import Container, CriError, Runtime
+
+_CONTAINER = "etcd"
+_CRASHES = 2
+"""Ends after which the kubelet waits ten seconds and more before it starts the container again: it will not get better."""
+
+_IMAGE_SECONDS = 10.0
+_STOP_SECONDS = 60.0
+_GRACE_SECONDS = 5
+
+
+@dataclass(slots=True)
+class StaticPod:
+    """`write` writes the manifest for these rows of --initial-cluster; `image` is what it runs; `log_lines` reads the last
+    lines of a container's log. The data directory was empty when the join began: `wipe` empties it again."""
+
+    manifest: Path
+    data_dir: Path
+    socket: str
+    image: str
+    write: Callable[[Sequence[tuple[str, str]]], None]
+    log_lines: Callable[[str], str]
+    clock: SystemClock
+    can_restart: bool = True
+    _since: float | None = None
+
+    def process(self, name: str) -> Process:  # noqa: ARG002
+        if not self.manifest.exists():
+            return Process("absent")
+        if self._since is None:
+            self._since = self.clock.now()
+        try:
+            return self._ask()
+        except CriError:
+            # Whether it runs is not known; the cluster will tell.
+            return Process("running")
+
+    def _ask(self) -> Process:
+        with Runtime.connect(self.socket) as runtime:
+            attempts = self._ours(runtime)
+            if not attempts:
+                return self._not_created(runtime)
+            newest = attempts[0]
+            if newest.running or newest.attempt + 1 < _CRASHES or not runtime.container_end(newest.id).finished_at:
+                return Process("running")
+            end = runtime.container_end(newest.id)
+        return Process("exited", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
+
+    def _ours(self, runtime: Runtime) -> list[Container]:
+        """Containers of this manifest: those of a pod that was there before it do not count."""
+        begun = self.manifest.stat().st_mtime_ns if self.manifest.exists() else 0
+        return [one for one in runtime.containers(_CONTAINER) if one.created_at >= begun]
+
+    def _not_created(self, runtime: Runtime) -> Process:
+        """Not yet, or never: an image that is not there is what most often keeps a container from being made."""
+        assert self._since is not None
+        if self.clock.now() - self._since > _IMAGE_SECONDS and not runtime.has_image(self.image):
+            return Process("exited", f"its image {self.image} is not on this node, and could not be fetched")
+        return Process("running")
+
+    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
+        if not self.manifest.exists():
+            self.write(initial_cluster)
+            self._since = self.clock.now()
+
+    def restart(self, name: str) -> None:  # noqa: ARG002
+        """The kubelet starts it again at once, the first time."""
+        with Runtime.connect(self.socket) as runtime:
+            for container in runtime.containers(_CONTAINER):
+                if container.running:
+                    runtime.stop_container(container.id, grace=_GRACE_SECONDS)
+
+    def stop(self, name: str) -> None:
+        """Take the manifest away and see the container gone; the kubelet alone may take half a minute."""
+        self.manifest.unlink(missing_ok=True)
+        deadline = Deadline(self.clock, _STOP_SECONDS, f"the container of {name} has ended")
+        with Runtime.connect(self.socket) as runtime:
+            while any(container.running for container in runtime.containers(_CONTAINER)):
+                for container in runtime.containers(_CONTAINER):
+                    if container.running:
+                        runtime.stop_container(container.id, grace=_GRACE_SECONDS)
+                if deadline.expired:
+                    raise deadline.error(advice="'crictl ps' shows it; stop the kubelet, then the container")
+                time.sleep(0.1)
+
+    def has_data(self, name: str) -> bool:  # noqa: ARG002
+        return etcd_data.has_log(self.data_dir)
+
+    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+        return self.manifest.exists() or (self.data_dir.is_dir() and any(self.data_dir.iterdir()))
+
+    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
+        return etcd_data.received_bytes(self.data_dir)
+
+    def wipe(self, name: str) -> None:  # noqa: ARG002
+        """Raises `HostError` when the directory is a link: what is behind it was not made by us."""
+        self.manifest.unlink(missing_ok=True)
+        if self.data_dir.is_symlink():
+            raise HostError(f"{self.data_dir} is a symlink: it is not followed, nothing was deleted")
+        for entry in list(self.data_dir.iterdir()) if self.data_dir.is_dir() else []:
+            if entry.is_dir() and not entry.is_symlink():
+                remove_tree(entry)
+            else:
+                entry.unlink(missing_ok=True)
