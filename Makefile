@@ -6,7 +6,7 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test chaos bench bench-files proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e chaos bench bench-files proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: dev  ## Format and fix what can be fixed
 
 test: engines lint  ## Unit, model, contract and real-etcd tests
 	$(BIN)/pytest -n $(PYTEST_JOBS)
+
+e2e: engines engines-kube dev  ## Real control planes on nodes made of namespaces: needs root and Debian's containerd, iptables, conntrack
+	$(BIN)/pytest -m e2e tests/e2e --durations=0
 
 chaos: engines dev  ## The faults that take long: every call killed, large databases, slow links, partitions
 	$(BIN)/pytest -n $(PYTEST_JOBS) -m chaos

@@ -159,8 +159,6 @@ def test_images_as_text_and_json(cli: RunCli, config: str) -> None:
     [
         ("upgrade", "plan"),
         ("upgrade", "apply", "v1.35.0", "--yes"),
-        ("reset", "--force"),
-        ("token", "list"),
     ],
 )
 def test_what_is_not_there_yet_says_so(arguments: tuple[str, ...], cli: RunCli, config: str) -> None:

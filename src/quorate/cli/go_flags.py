@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 SWITCHES = ("debug", "hex", "insecure-discovery", "insecure-skip-tls-verify", "insecure-transport")
 OFF_UNLESS_GIVEN = (
+    "abandon-etcd-member",
     "cleanup-tmp-dir",
     "control-plane",
     "discovery-token-unsafe-skip-ca-verification",

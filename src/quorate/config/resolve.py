@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from quorate.config import rules, validate
 from quorate.config import types as v4
-from quorate.config import validate
 from quorate.config.components import KUBELET, kubelet_overrides
 from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
 from quorate.config.documents import Mapping, Node, Sequence
@@ -38,6 +39,9 @@ def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
         )
     init = default_init(loaded.init or v4.InitConfiguration(), facts)
     cluster = default_cluster(loaded.cluster or v4.ClusterConfiguration(), facts)
+    cluster = replace(
+        cluster, control_plane_endpoint=with_port(cluster.control_plane_endpoint, init.local_api_endpoint.bind_port)
+    )
     found: list[Problem] = []
     notes = [*loaded.notes]
     found += _checked(loaded, "InitConfiguration", lambda problems: validate.check_init(init, problems))
@@ -46,6 +50,14 @@ def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
     if KUBELET in loaded.components:
         notes += kubelet_overrides(cluster, loaded.components[KUBELET])
     return InitSetup(init, cluster, loaded.components, tuple(notes))
+
+
+def with_port(endpoint: str, port: int) -> str:
+    """An endpoint without a port is reached at the one that API servers listen on; what is no endpoint stays as it is."""
+    if not endpoint or rules.endpoint(endpoint) is not None:
+        return endpoint
+    host, given = rules.split_endpoint(endpoint)
+    return endpoint if given else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:

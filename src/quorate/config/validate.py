@@ -23,7 +23,7 @@ _LEAST_SERVICE_ADDRESSES, _LEAST_POD_ADDRESSES = 10, 14
 
 def check_init(config: v4.InitConfiguration, problems: Problems) -> None:
     for number, token in enumerate(config.bootstrap_tokens):
-        _check_token(token, f"bootstrapTokens[{number}]", problems)
+        check_token(token, f"bootstrapTokens[{number}]", problems)
     check_registration(config.node_registration, "nodeRegistration", problems)
     check_api_endpoint(config.local_api_endpoint, "localAPIEndpoint", problems)
     _if_given(config.certificate_key, rules.certificate_key, "certificateKey", problems)
@@ -48,7 +48,7 @@ def _one_of(text: str, choices: Iterable[str], path: str, problems: Problems) ->
         problems.add(path, f"{text!r} is none of {', '.join(known)}")
 
 
-def _check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None:
+def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None:
     _apply(rules.token, token.token, f"{path}.token", problems)
     if token.ttl is not None and token.expires:
         problems.add(path, "ttl and expires exclude each other")

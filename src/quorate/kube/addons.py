@@ -127,11 +127,18 @@ def _dns_service(address: str) -> Object:
     return made
 
 
-def kube_proxy(image: str, config: str, server: str, proxy_env: list[Object]) -> list[Object]:
-    """`config`: the KubeProxyConfiguration's text; `server`: where the proxies reach the API."""
+HASH_ANNOTATION = "kubeadm.kubernetes.io/component-config.hash"
+"""On a configuration that nobody wrote by hand: it may be written anew by an upgrade."""
+
+
+def kube_proxy(image: str, config: str, server: str, proxy_env: list[Object], generated: str) -> list[Object]:
+    """`config`: the KubeProxyConfiguration's text; `server`: where the proxies reach the API; `generated`: the text's hash,
+    empty for one that a user wrote."""
     data = {"config.conf": config, "kubeconfig.conf": _proxy_kubeconfig(server)}
     settings = new("ConfigMap", "kube-proxy", _SYSTEM, data=data)
     settings["metadata"]["labels"] = {"app": "kube-proxy"}
+    if generated:
+        settings["metadata"]["annotations"] = {HASH_ANNOTATION: generated}
     return [new("ServiceAccount", "kube-proxy", _SYSTEM), settings, *rbac.kube_proxy(), _proxy_daemons(image, proxy_env)]
 
 

@@ -15,6 +15,7 @@ from quorate.phases.apply import apply_all
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
 from quorate.phases.static_pods import patch_set
+from quorate.phases.upload_config import config_hash
 
 PHASE = "addons"
 
@@ -58,4 +59,5 @@ def kube_proxy_objects(context: Context) -> list[Object]:
     )
     env = [{"name": name, "value": value} for name, value in context.host.proxy_env.items()]
     image = images.component(context.cluster, "kube-proxy")
-    return addons.kube_proxy(image, to_yaml(config).rstrip("\n"), kubeconfigs.shared_server(context), env)
+    text = to_yaml(config).rstrip("\n")
+    return addons.kube_proxy(image, text, kubeconfigs.shared_server(context), env, "" if given else config_hash(text))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from quorate.config import gates
 from quorate.deadline import Deadline
 from quorate.errors import PreflightFailed
-from quorate.phases import kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
+from quorate.phases import cluster_access, kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
 from quorate.phases.context import Context
 from quorate.phases.joining import JoinRun
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig import Identity
+from quorate.secret import Secret
 
 PHASE = "kubelet-start"
 _BOOTSTRAP, _FINAL = "bootstrap-kubelet", "kubelet"
@@ -22,10 +23,9 @@ def start(join: JoinRun) -> None:
     context = join.context
     _check_name_is_free(join, context)
     path = kubeconfigs.path_of(context, _BOOTSTRAP)
-    final = kubeconfigs.path_of(context, _FINAL)
     if not context.dry_run:
         kubelet_start.stop(context)
-    if not context.tree.is_file(final):
+    if not _has_certificate(context):
         context.tree.write(path, _bootstrap(join, context), mode=kubeconfig.MODE, secret=True)
     if not context.tree.is_file(join.join.ca_cert_path):
         context.tree.write(join.join.ca_cert_path, join.found().ca_pem, mode=0o644)
@@ -33,8 +33,17 @@ def start(join: JoinRun) -> None:
     kubelet_start.start(context)
 
 
+def _has_certificate(context: Context) -> bool:
+    """The kubelet writes kubelet.conf when it begins to ask for a certificate: only the certificate in it is proof."""
+    path = kubeconfigs.path_of(context, _FINAL)
+    if not context.tree.is_file(path):
+        return False
+    parsed = cluster_access.read(context.tree, path)
+    return bool(parsed.certificate_pem and parsed.key_pem.reveal())
+
+
 def _check_name_is_free(join: JoinRun, context: Context) -> None:
-    if context.tree.is_file(kubeconfigs.path_of(context, _FINAL)):
+    if _has_certificate(context):
         return
     with join.client() as client:
         node = client.find("Node", context.node.name)
@@ -58,8 +67,6 @@ def _bootstrap(join: JoinRun, context: Context) -> bytes:
             "the kubelet has no token to ask for its certificate with",
             advice="give --token, or --tls-bootstrap-token",
         )
-    from quorate.secret import Secret
-
     return kubeconfig.render(
         Identity(_USER, token=Secret(token) if token else found.token),
         server=kubeconfigs.local_server(context) if local else found.url,
@@ -79,7 +86,7 @@ def finish(join: JoinRun) -> None:
     context.say(PHASE, "Waiting for the kubelet to perform the TLS Bootstrap")
     timeout = context.timeouts.tls_bootstrap
     deadline = Deadline(context.clock, timeout.seconds if timeout else 300.0, "the kubelet has a certificate of its own")
-    while not context.tree.is_file(kubeconfigs.path_of(context, _FINAL)):
+    while not _has_certificate(context):
         context.clock.cancel.check()
         if deadline.expired:
             raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")

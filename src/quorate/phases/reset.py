@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
-from quorate.phases.not_yet import not_yet
+from quorate.errors import PreflightFailed, Refused
+from quorate.phases import cleanup_node, etcd_leave
+from quorate.phases.resetting import ResetRun
 from quorate.phases.runner import Phase
 
-TREE: tuple[Phase[Any], ...] = (
+
+def preflight(run: ResetRun) -> None:
+    """Raises `Refused` when it is not meant."""
+    if os.geteuid() != 0 and "all" not in run.reset.ignore_preflight_errors:
+        raise PreflightFailed("this must be run as root", state="nothing was changed")
+    run.say("preflight", "Running pre-flight checks")
+    if run.reset.force or run.dry_run:
+        return
+    if not run.ask("Changes made to this host by 'init' or 'join' will be reverted. Are you sure you want to proceed?"):
+        raise Refused("the reset was not confirmed", state="nothing was changed", advice="--force does not ask")
+
+
+TREE: tuple[Phase[ResetRun], ...] = (
     Phase(
         "preflight",
         "Ask whether this is meant.",
-        not_yet("preflight"),
+        preflight,
         flags=("dry-run", "force", "ignore-preflight-errors"),
     ),
     Phase(
         "remove-etcd-member",
         "Remove this node's etcd member, where that is safe.",
-        not_yet("remove-etcd-member"),
-        flags=("dry-run", "kubeconfig"),
+        etcd_leave.remove_member,
+        flags=("abandon-etcd-member", "cert-dir", "cri-socket", "dry-run", "kubeconfig"),
     ),
     Phase(
         "cleanup-node",
         "Stop the kubelet and its pods, and delete what init or join made.",
-        not_yet("cleanup-node"),
+        cleanup_node.clean_up,
         flags=("cert-dir", "cleanup-tmp-dir", "cri-socket", "dry-run"),
         aliases=("cleanupnode",),
     ),

@@ -9,6 +9,7 @@ from quorate.host.kubelet import Kubelet
 from quorate.kube.errors import KubeError
 from quorate.manifests.control_plane import PODS
 from quorate.phases import certs, kubelet_files, marker, static_pods
+from quorate.phases.cluster_access import connected
 from quorate.phases.context import CONFIG_FOLDER, KUBELET_FOLDER, Context
 from quorate.phases.joining import JoinRun
 from quorate.phases.marker import Marker
@@ -44,9 +45,7 @@ def take_back(join: JoinRun, mark: Marker) -> str:
     except (CriError, OSError) as error:
         problems.append(str(error))
     try:
-        with join.client() as client:
-            client.patience = 5.0
-            client.delete("Node", context.node.name)
+        _delete_node(join, context)
     except KubeError as error:
         problems.append(f"the node's object may be there: {error.what}")
     for path in may_be_made(context):
@@ -56,6 +55,15 @@ def take_back(join: JoinRun, mark: Marker) -> str:
     for problem in problems:
         context.report(Notice(problem, "warning"))
     return "what the join made on this node was deleted" + (", but see the warnings" if problems else "")
+
+
+def _delete_node(join: JoinRun, context: Context) -> None:
+    """Only an administrator may; on a worker it is left, and its kubelet, which is gone, made it at most."""
+    if not context.tree.is_file(join.admin):
+        return
+    with connected(context, join.admin) as client:
+        client.patience = 5.0
+        client.delete("Node", context.node.name)
 
 
 def _end_pods(context: Context) -> None:

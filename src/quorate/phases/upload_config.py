@@ -10,6 +10,7 @@ from quorate.config import v1beta3
 from quorate.config.components import KUBELET, kubelet_configuration
 from quorate.config.render import document, to_yaml
 from quorate.kube import rbac
+from quorate.kube.addons import HASH_ANNOTATION
 from quorate.kube.resources import Object, new
 from quorate.phases import kubelet_files
 from quorate.phases.apply import apply_all
@@ -20,7 +21,6 @@ from quorate.report import Notice
 PHASE = "upload-config"
 _V4_SINCE = 31
 CRI_ANNOTATION = "kubeadm.alpha.kubernetes.io/cri-socket"
-HASH_ANNOTATION = "kubeadm.kubernetes.io/component-config.hash"
 
 
 def upload_kubeadm(context: Context, kubeconfig: str) -> None:
@@ -59,9 +59,12 @@ def _kubelet_map(context: Context, name: str) -> Object:
     text = to_yaml(kubelet_configuration(context.cluster, dict(given) if given else None, context.minor))
     made = new("ConfigMap", name, "kube-system", data={"kubelet": text})
     if given is None:
-        # What nobody wrote by hand may be written anew by an upgrade.
-        made["metadata"]["annotations"] = {HASH_ANNOTATION: f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"}
+        made["metadata"]["annotations"] = {HASH_ANNOTATION: config_hash(text)}
     return made
+
+
+def config_hash(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def annotate_node(context: Context, kubeconfig: str) -> None:

@@ -3,6 +3,7 @@ recognised early and named."""
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from quorate.report import Notice
 PHASE, KUBELET_CHECK, CHECK = "wait-control-plane", "kubelet-check", "control-plane-check"
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _POLL_SECONDS = 0.2
+_MOST_LINES = 400
+_TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
 
@@ -133,11 +136,14 @@ def check_container(context: Context, name: str) -> None:
 
 
 def last_words(context: Context, log_path: str) -> str:
-    """The last lines of a container's log (CRI format: time, stream, tag, text)."""
+    """What a container's log (CRI format: time, stream, tag, text) says of its end: lines that speak of an error, or else the
+    last ones. A component that does not understand a flag prints its whole help behind that."""
     content = context.tree.read(log_path) if log_path else None
-    lines = (content or b"").decode(errors="replace").splitlines()[-3:]
-    told = [line.split(" ", 3)[-1][:300] for line in lines]
-    return f"Its last words: {' | '.join(told)}" if told else "It said nothing."
+    lines = (content or b"").decode(errors="replace").splitlines()
+    told = [line.split(" ", 3)[-1].strip()[:300] for line in lines[-_MOST_LINES:]]
+    bad = [line for line in told if _TROUBLE.search(line)]
+    chosen = list(dict.fromkeys(bad[:2] or told[-3:]))
+    return f"Its last words: {' | '.join(chosen)}" if chosen else "It said nothing."
 
 
 def _seconds(given: Duration | None) -> float:

@@ -38,6 +38,7 @@ class Flag:
 
 
 _TABLE = (
+    Flag("abandon-etcd-member", "Delete etcd's data although the cluster still lists the member.", "bool"),
     Flag("apiserver-advertise-address", "Address of this node's API server that others reach.", default="of the default route"),
     Flag("apiserver-bind-port", "Port of the API server.", "int", "6443"),
     Flag("apiserver-cert-extra-sans", "Further names and addresses of the API server's certificate.", "strings"),

@@ -12,8 +12,11 @@ from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
+from quorate.cli.signals import cancelling
+from quorate.deadline import Cancel, SystemClock
 from quorate.phases.init import TREE, InitRun
-from quorate.phases.runner import Phase, check_skipped, run_all, run_one
+from quorate.phases.init_whole import carry_out
+from quorate.phases.runner import Phase, check_skipped, run_one
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
@@ -64,15 +67,17 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
         return
     given = Given.of(parameters)
     report = render.printer(quiet=given.text("form") == "json")
-    run = make_run(given, report)
-    check_skipped(TREE, run.init.skip_phases)
-    run_all(TREE, run, run.init.skip_phases)
+    cancel = Cancel()
+    with cancelling(cancel):
+        run = make_run(given, report, SystemClock(cancel))
+        check_skipped(TREE, run.init.skip_phases)
+        carry_out(run)
     finish(run, given)
 
 
-def make_run(given: Given, report: PhaseReport) -> InitRun:
+def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
     made = setup.init_setup(given, report)
-    context = setup.init_context(made, given, setup.tree_for(given), report)
+    context = setup.init_context(made, given, setup.tree_for(given), report, clock)
     return InitRun(
         context,
         made.init,
@@ -88,8 +93,10 @@ def make_run(given: Given, report: PhaseReport) -> InitRun:
 
 def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
     """One phase, called by its own command."""
-    run = make_run(given, render.printer(quiet=given.text("form") == "json"))
-    run_one(phase, run)
+    cancel = Cancel()
+    with cancelling(cancel):
+        run = make_run(given, render.printer(quiet=given.text("form") == "json"), SystemClock(cancel))
+        run_one(phase, run)
     finish(run, given)
 
 

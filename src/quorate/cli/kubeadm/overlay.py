@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _BESIDE_A_FILE = frozenset(
     {
+        "abandon-etcd-member",
         "config",
         "cri-socket",
         "dry-run",

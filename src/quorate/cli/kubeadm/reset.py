@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
+from quorate.cli.signals import cancelling
+from quorate.config import types as v4
+from quorate.deadline import Cancel, SystemClock
 from quorate.phases.reset import TREE
+from quorate.phases.resetting import ResetRun
 from quorate.phases.runner import Phase, run_all, run_one
 
 _FLAGS = (
+    "abandon-etcd-member",
     "cert-dir",
     "cleanup-tmp-dir",
     "config",
@@ -39,11 +46,49 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     """
     if ctx.invoked_subcommand is None:
         given = Given.of(parameters)
-        run_all(TREE, given, given.words("skip-phases"))
+        _carry_out(given, lambda run: run_all(TREE, run, run.reset.skip_phases))
+        click.echo(_CLOSING)
+
+
+_CLOSING = """
+Not touched: the CNI configuration in /etc/cni/net.d, rules of iptables, nftables and IPVS, kubeconfig files of users.
+The Node object stays as well: kubectl delete node NAME."""
+
+
+def _carry_out(given: Given, steps: Callable[[ResetRun], None]) -> None:
+    cancel = Cancel()
+    with cancelling(cancel):
+        run = make_run(given, SystemClock(cancel))
+        steps(run)
+    render.show_changes(run.tree)
+
+
+def make_run(given: Given, clock: SystemClock) -> ResetRun:
+    """The file and the flags, completed and checked."""
+    from msgspec.structs import replace
+
+    from quorate.config.resolve import resolve_reset
+
+    report = render.printer(quiet=given.text("form") == "json")
+    loaded = setup.read_config(given)
+    reset = loaded.reset or (None if given.text("config") else v4.ResetConfiguration())
+    if reset is not None:
+        loaded = replace(loaded, reset=overlay.overlay_reset(reset, given))
+    resolved = resolve_reset(loaded, setup.facts_for(loaded, setup.root_of(given), report))
+    return ResetRun(
+        resolved,
+        setup.tree_for(given),
+        clock,
+        report,
+        lambda question: click.confirm(question, default=False, err=True),
+        kubeconfig=given.text("kubeconfig") or "/etc/kubernetes/admin.conf",
+        abandon=given.on("abandon-etcd-member"),
+        dry_run=given.on("dry-run"),
+    )
 
 
 def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
-    run_one(phase, given)
+    _carry_out(given, lambda run: run_one(phase, run))
 
 
 group.add_command(phase_group("reset", TREE, run_phase))

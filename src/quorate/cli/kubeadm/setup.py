@@ -135,7 +135,8 @@ def tree_for(given: Given) -> Tree:
     return DryTree(real) if given.on("dry-run") else real
 
 
-def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport) -> Context:
+def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport, clock: SystemClock | None = None) -> Context:
+    from quorate.deadline import SystemClock
     from quorate.phases.context import CONFIG_FOLDER, Context
 
     init = setup.init
@@ -152,6 +153,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         patches=init.patches.directory if init.patches else "",
         dry_run=given.on("dry-run"),
         config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
+        clock=clock or SystemClock(),
         report=report,
     )
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.kubeadm import setup
+from quorate.cli.kubeadm import overlay, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import output_option
-from quorate.phases.not_yet import not_yet
+from quorate.cli.output import emit, output_option, print_table
+from quorate.deadline import SystemClock
+from quorate.tree import RealTree
+
+if TYPE_CHECKING:
+    from quorate.kube.client import KubeClient
+    from quorate.kube.tokens import Token
 
 _FLAGS = ("dry-run", "kubeconfig")
 
@@ -38,40 +46,129 @@ def generate(**_parameters: Any) -> None:
     click.echo(setup.random_token())
 
 
+_DEFAULT_GROUP = "system:bootstrappers:kubeadm:default-node-token"
+
+
+def _given(ctx: click.Context, parameters: dict[str, Any]) -> Given:
+    """The command's flags over the group's."""
+    before = ctx.parent.params if ctx.parent else {}
+    return Given({**Given.of(before).values, **Given.of(parameters).values})
+
+
+@contextmanager
+def _api(given: Given) -> Iterator[KubeClient]:
+    from quorate.phases import tokens
+
+    with tokens.client(RealTree(setup.root_of(given)), _kubeconfig(given), SystemClock()) as api:
+        yield api
+
+
+def _kubeconfig(given: Given) -> str:
+    return given.text("kubeconfig") or "/etc/kubernetes/admin.conf"
+
+
 @group.command()
 @click.argument("token", required=False)
 @with_flags((*_FLAGS, "certificate-key", "config", "description", "groups", "print-join-command", "ttl", "usages"))
-def create(**parameters: Any) -> None:
+@click.pass_context
+def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     """Store a token in the cluster and print it.
 
     \b
     Example:
       quorate token create --ttl 2h --print-join-command
     """
-    not_yet("token create")(Given.of(parameters))
+    from quorate.phases import tokens
+
+    given = _given(ctx, parameters)
+    made = _token(given, token or setup.random_token())
+    if given.on("dry-run"):
+        click.echo(f"[dryrun] would create the token {made.id}", err=True)
+    else:
+        with _api(given) as api:
+            tokens.create(api, made)
+    if given.on("print-join-command"):
+        tree = RealTree(setup.root_of(given))
+        click.echo(tokens.join_command(tree, _kubeconfig(given), made.reveal(), given.text("certificate-key")))
+    else:
+        click.echo(made.reveal())
+
+
+def _token(given: Given, text: str) -> Token:
+    """Raises `ConfigError` with everything that is wrong with it."""
+    from quorate.config import types as v4
+    from quorate.config.duration import Duration
+    from quorate.config.problems import Problems
+    from quorate.config.validate import check_token
+    from quorate.kube.tokens import Token
+
+    ttl = overlay.duration(given, "ttl")
+    ttl = Duration(24 * 3600 * 10**9) if ttl is None else ttl
+    usages = given.words("usages") or ("signing", "authentication")
+    groups = given.words("groups") or (_DEFAULT_GROUP,)
+    problems = Problems("the command line")
+    check_token(v4.BootstrapToken(text, given.text("description"), ttl, "", usages, groups), "token", problems)
+    problems.raise_if_any()
+    expires = datetime.now(UTC) + timedelta(seconds=ttl.seconds) if ttl else None
+    parsed = Token.parse(text)
+    return Token(parsed.id, parsed.secret, expires, given.text("description"), usages, groups)
 
 
 @group.command("list")
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
-def list_tokens(**parameters: Any) -> None:
+@click.pass_context
+def list_tokens(ctx: click.Context, /, **parameters: Any) -> None:
     """List the cluster's tokens.
 
     \b
     Example:
       quorate token list
     """
-    not_yet("token list")(Given.of(parameters))
+    from quorate.phases import tokens
+
+    given = _given(ctx, parameters)
+    with _api(given) as api:
+        found = tokens.found(api)
+    now = datetime.now(UTC)
+
+    def table() -> None:
+        headers = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
+        print_table(headers, [_row(token, tokens.time_left(token, now)) for token in found])
+
+    emit(given.text("form"), {"tokens": [_as_data(token) for token in found]}, table)
+
+
+def _row(token: Token, left: str) -> tuple[str, ...]:
+    expires = f"{token.expires:%Y-%m-%dT%H:%M:%SZ}" if token.expires else "<never>"
+    groups = ",".join(token.groups) or "<none>"
+    return (token.reveal(), left, expires, ",".join(token.usages) or "<none>", token.description or "<none>", groups)
+
+
+def _as_data(token: Token) -> dict[str, object]:
+    return {
+        "token": token.reveal(),
+        "expires": f"{token.expires:%Y-%m-%dT%H:%M:%SZ}" if token.expires else None,
+        "usages": list(token.usages),
+        "description": token.description,
+        "groups": list(token.groups),
+    }
 
 
 @group.command()
 @click.argument("tokens", nargs=-1, required=True)
 @with_flags(_FLAGS)
-def delete(**parameters: Any) -> None:
+@click.pass_context
+def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) -> None:
     """Delete tokens, named by their id or whole.
 
     \b
     Example:
       quorate token delete abcdef
     """
-    not_yet("token delete")(Given.of(parameters))
+    from quorate.phases import tokens as steps
+
+    given = _given(ctx, parameters)
+    with _api(given) as api:
+        for which in tokens:
+            click.echo(f'bootstrap token "{steps.delete(api, which)}" deleted')

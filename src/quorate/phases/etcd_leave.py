@@ -1,0 +1,150 @@
+"""Phase remove-etcd-member: the member of this node leaves its cluster, safely; only then its data is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from quorate.core.membership import ClusterView, margin_of
+from quorate.deadline import Deadline
+from quorate.errors import ConfigError, HostError, QuorateError, Refused
+from quorate.etcd.access import Access
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls
+from quorate.host.cri import CriError, Runtime
+from quorate.manifests.etcd import client_url
+from quorate.phases.resetting import LocalEtcd, ResetRun, local_etcd
+from quorate.phases.static_pods import manifest_path
+from quorate.report import Notice
+from quorate.tree import RealTree
+
+PHASE = "reset"
+_STOP_SECONDS = 60.0
+_GRACE_SECONDS = 5
+
+
+def remove_member(run: ResetRun) -> None:
+    """Removed from the member list, seen to be absent, its pod gone, its data deleted, in this order.
+
+    Raises `Refused` with nothing deleted when it cannot be removed: a member that is listed and has lost its data costs the
+    cluster a vote.
+    """
+    etcd = local_etcd(run.tree)
+    if etcd is None:
+        run.say(PHASE, "No etcd is run by a manifest on this node: there is no member to remove")
+        return
+    if run.dry_run:
+        run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
+        return
+    try:
+        _leave(run, etcd)
+    except QuorateError as error:
+        if not run.abandon:
+            raise Refused(
+                f"the etcd member of this node could not be removed: {error.what}",
+                state="its data was not touched, and this node was left as it is",
+                advice="mend what keeps it and run the same command again; or, if the cluster is lost anyway, "
+                "wipe with the member still listed: --abandon-etcd-member",
+            ) from error
+        run.report(Notice(f"the member is still listed, and is abandoned as asked: {error.what}", "warning"))
+    _end_pod(run)
+    wipe(run, etcd.data_dir)
+
+
+def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
+    with _cluster(run, etcd) as cluster:
+        view = cluster.status()
+        member = view.by_peer_urls((etcd.peer_url,))
+        if member is None:
+            run.say(PHASE, "The etcd member of this node is not listed any more")
+            return
+        if len(view.members) == 1:
+            run.say(PHASE, "This is the only etcd member: the cluster ends with it")
+            return
+        run.say(PHASE, f"Removing etcd member {member.name or etcd.name} ({member.id:x})")
+        # Whoever resets this node has named its member; what would break the quorum is refused all the same.
+        cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
+        run.say(PHASE, "Removed, and seen to be absent")
+    _advise(run, etcd)
+
+
+def _advise(run: ResetRun, etcd: LocalEtcd) -> None:
+    """An even number of members survives no more failures than one less."""
+    with _cluster(run, etcd, without_own=True) as cluster:
+        try:
+            view = cluster.status()
+        except QuorateError:
+            return
+    run.report(Notice(odd_advice(view)))
+
+
+def odd_advice(view: ClusterView) -> str:
+    """How many members may fail, and what an even number means."""
+    count, margin = len(view.voters), margin_of(view)
+    text = f"etcd has {count} member{'s' if count != 1 else ''} now: {max(margin, 0)} may fail"
+    return text if count % 2 else f"{text}; an odd number of members tolerates as many failures with one less to run"
+
+
+@contextmanager
+def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> Iterator[Cluster]:
+    """Reached with the certificates on this node, whether or not an API server runs: through this member and the others that
+    its manifest knows."""
+    own = [] if without_own else list(etcd.client_urls)
+    others = [client_url(urlsplit(url).hostname or "") for url in etcd.rows.values() if url != etcd.peer_url]
+    names = ("etcd/ca.crt", "etcd/healthcheck-client.crt", "etcd/healthcheck-client.key")
+    files = [_real(run, run.pki(name)) for name in names]
+    if not all(path.is_file() for path in files):
+        raise ConfigError(f"the certificates for etcd are missing: {', '.join(str(path) for path in files)}")
+    with Access(load_tls(TlsFiles(*files)), None) as access:
+        targets = [Endpoint.parse(url) for url in [*own, *others]]
+        seeds = _known(access, targets, run) or targets
+        yield Cluster(access, seeds, run.clock, run.report, stall_seconds=60.0)
+
+
+def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpoint]:
+    """Every member's client URL, as the cluster tells: the manifest knows only who was there when this node joined."""
+    try:
+        view = Cluster(access, targets, run.clock, run.report).status()
+    except QuorateError:
+        return []
+    told = [Endpoint.parse(url) for member in view.members for url in member.client_urls[:1]]
+    return list(dict.fromkeys([*targets, *told]))
+
+
+def _real(run: ResetRun, path: str) -> Path:
+    tree = run.tree
+    if not isinstance(tree, RealTree):
+        raise HostError("this step cannot be shown in a dry run")
+    return tree.at(path)
+
+
+def _end_pod(run: ResetRun) -> None:
+    run.tree.remove(manifest_path("etcd"))
+    deadline = Deadline(run.clock, _STOP_SECONDS, "the etcd container has ended")
+    try:
+        with Runtime.connect(run.reset.cri_socket) as runtime:
+            while any(one.running for one in runtime.containers("etcd")):
+                for one in runtime.containers("etcd"):
+                    if one.running:
+                        runtime.stop_container(one.id, grace=_GRACE_SECONDS)
+                if deadline.expired:
+                    raise deadline.error(advice="'crictl ps' shows it; its data was not deleted")
+                run.clock.sleep(0.1)
+    except CriError as error:
+        raise Refused(
+            f"whether the etcd container has ended cannot be told: {error.what}",
+            state="the member is removed, its data was not deleted",
+            advice="start the container runtime and run the same command again",
+        ) from error
+
+
+def wipe(run: ResetRun, folder: str) -> None:
+    """The contents, not the folder: it may be a mount. A link in its place is not followed."""
+    tree = run.tree
+    if isinstance(tree, RealTree) and tree.at(folder).is_symlink():
+        raise HostError(f"{folder} is a symlink: it is not followed, nothing in it was deleted")
+    run.say(PHASE, f"Deleting contents of stateful directories: [{folder}]")
+    for name in tree.names(folder):
+        tree.remove(f"{folder}/{name}")

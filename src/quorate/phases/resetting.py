@@ -1,0 +1,62 @@
+"""What a reset knows of this node: what is left of a control plane, and whose etcd member runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import yaml
+
+from quorate.config import types as v4
+from quorate.deadline import SystemClock
+from quorate.phases.context import CONFIG_FOLDER
+from quorate.phases.static_pods import manifest_path
+from quorate.report import PhaseLine, PhaseReport
+from quorate.tree import Tree
+
+
+@dataclass(slots=True)
+class ResetRun:
+    """`ask`: puts a question and returns whether the answer was yes. `abandon`: wipe the data of an etcd member although the
+    cluster still lists it."""
+
+    reset: v4.ResetConfiguration
+    tree: Tree
+    clock: SystemClock
+    report: PhaseReport
+    ask: Callable[[str], bool]
+    kubeconfig: str = f"{CONFIG_FOLDER}/admin.conf"
+    abandon: bool = False
+    dry_run: bool = False
+
+    def say(self, phase: str, text: str) -> None:
+        self.report(PhaseLine(phase, text))
+
+    def pki(self, name: str) -> str:
+        return f"{self.reset.certificates_dir}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEtcd:
+    """What the manifest of the local etcd says: `rows` of --initial-cluster, by name."""
+
+    name: str
+    peer_url: str
+    client_urls: tuple[str, ...]
+    rows: dict[str, str]
+    data_dir: str
+
+
+def local_etcd(tree: Tree) -> LocalEtcd | None:
+    """Read from the manifest, or from one that a cut-off reset put aside; None where no etcd is run as a static pod."""
+    content = tree.read(manifest_path("etcd"))
+    if content is None:
+        return None
+    try:
+        command = yaml.safe_load(content)["spec"]["containers"][0]["command"]
+        flags = dict(word.removeprefix("--").split("=", 1) for word in command if word.startswith("--"))
+        rows = dict(row.split("=", 1) for row in flags.get("initial-cluster", "").split(",") if "=" in row)
+        clients = tuple(flags["listen-client-urls"].split(","))
+        return LocalEtcd(flags["name"], flags["initial-advertise-peer-urls"], clients, rows, flags["data-dir"])
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
+        return None

@@ -1,0 +1,91 @@
+"""What the tests do with nodes, in a word each."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+
+from e2e.kubelab import KubeNode, until
+
+_ETCD_PKI = "/etc/kubernetes/pki/etcd"
+ETCD = (f"--cacert={_ETCD_PKI}/ca.crt", f"--cert={_ETCD_PKI}/server.crt", f"--key={_ETCD_PKI}/server.key")
+
+
+@dataclass(frozen=True)
+class Joining:
+    """What init says of how further nodes join."""
+
+    endpoint: str
+    token: str
+    pin: str
+    key: str
+
+    @property
+    def worker(self) -> list[str]:
+        return [self.endpoint, "--token", self.token, "--discovery-token-ca-cert-hash", self.pin]
+
+    def control_plane(self, node: KubeNode) -> list[str]:
+        mine = ["--apiserver-advertise-address", node.address]
+        return [*self.worker, "--control-plane", "--certificate-key", self.key, *mine]
+
+
+def parse(text: str) -> Joining:
+    flat = text.replace("\\\n", " ")
+    endpoint = re.search(r"(?:kubeadm|quorate) join (\S+)", flat)
+    token, pin = re.search(r"--token (\S+)", flat), re.search(r"ca-cert-hash (\S+)", flat)
+    key = re.search(r"--certificate-key (\S+)", flat)
+    assert endpoint and token and pin and key, text
+    return Joining(endpoint[1], token[1], pin[1], key[1])
+
+
+def init(node: KubeNode, tool: str = "quorate", *more: str) -> Joining:
+    """The first node, at its own address."""
+    address = ["--apiserver-advertise-address", node.address, "--control-plane-endpoint", node.address]
+    version = ["--kubernetes-version=v1.34.4"] if tool == "kubeadm" else []
+    done = node.run(tool, "init", *address, *version, "--node-name", node.name, "--upload-certs", *more)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return parse(done.stdout)
+
+
+def join(node: KubeNode, words: list[str], tool: str = "quorate", *more: str) -> subprocess.CompletedProcess[str]:
+    return node.run(tool, "join", *words, "--node-name", node.name, *more)
+
+
+def joined(node: KubeNode, words: list[str], tool: str = "quorate", *more: str) -> str:
+    done = join(node, words, tool, *more)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return done.stdout
+
+
+def members(node: KubeNode) -> dict[str, str]:
+    """Name (or id while it has none) to role, as this node's etcd says."""
+    done = node.run("etcdctl", "--endpoints=https://127.0.0.1:2379", *ETCD, "member", "list", "-w", "json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["members"]
+    return {row.get("name") or str(row["ID"]): "learner" if row.get("isLearner") else "voter" for row in rows}
+
+
+def ready(node: KubeNode, *names: str, seconds: float = 60) -> None:
+    """Wait until the cluster calls these nodes Ready."""
+    until(lambda: set(names) <= _ready(node), seconds, f"{', '.join(names)} are Ready")
+
+
+def _ready(node: KubeNode) -> set[str]:
+    done = node.kubectl("get", "nodes", "-o", "json")
+    if done.returncode != 0:
+        return set()
+    found = json.loads(done.stdout)["items"]
+    return {
+        one["metadata"]["name"]
+        for one in found
+        if any(row["type"] == "Ready" and row["status"] == "True" for row in one["status"].get("conditions", []))
+    }
+
+
+def get(node: KubeNode, *what: str) -> dict[str, object]:
+    done = node.kubectl("get", *what, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found

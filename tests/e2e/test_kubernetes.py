@@ -1,0 +1,253 @@
+"""Real control planes: init, joins, workers, reset, both tools side by side, failures and what comes after them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from e2e.kubelab import KubeLab, KubeNode
+from e2e.steps import get, init, join, joined, members, parse, ready
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+
+def test_three_control_planes_and_a_worker_come_and_go(lab: KubeLab) -> None:
+    first = lab.node("cp1")
+    joining = init(first)
+    said = joined(lab.node("cp2"), joining.control_plane(lab.node("cp2")))
+    assert "* A new etcd member was added to the local/stacked etcd cluster." in said
+    joined(lab.node("cp3"), joining.control_plane(lab.node("cp3")))
+    said = joined(lab.node("w1"), joining.worker)
+    assert "This node has joined the cluster:" in said
+    ready(first, "cp1", "cp2", "cp3", "w1")
+    assert members(first) == {"cp1": "voter", "cp2": "voter", "cp3": "voter"}
+    planes = get(first, "nodes", "-l", "node-role.kubernetes.io/control-plane=")
+    assert [row["metadata"]["name"] for row in planes["items"]] == ["cp1", "cp2", "cp3"]  # type: ignore[attr-defined]
+    assert lab.node("w1").path("/etc/kubernetes/manifests").exists() is False or not list(
+        lab.node("w1").path("/etc/kubernetes/manifests").iterdir()
+    )
+    check_tokens(first)
+    leave(first, lab.node("cp3"))
+    assert members(first) == {"cp1": "voter", "cp2": "voter"}
+    # Gone means gone: the node can come again, under its name.
+    assert first.kubectl("delete", "node", "cp3").returncode == 0
+    joined(lab.node("cp3"), joining.control_plane(lab.node("cp3")))
+    assert members(first) == {"cp1": "voter", "cp2": "voter", "cp3": "voter"}
+
+
+def leave(other: KubeNode, node: KubeNode) -> None:
+    done = node.quorate("reset", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seen to be absent" in done.stdout and "2 members now: 0 may fail" in done.stderr
+    assert not list(node.path("/var/lib/etcd").iterdir())
+    assert not node.path("/etc/kubernetes/admin.conf").exists()
+    assert not list(node.path("/etc/kubernetes/pki").iterdir())
+    assert other.kubectl("get", "--raw", "/readyz").stdout == "ok"
+
+
+def check_tokens(node: KubeNode) -> None:
+    made = node.quorate("token", "create", "--ttl", "2h", "--description", "a test's", "--print-join-command")
+    assert made.returncode == 0, made.stderr
+    token = made.stdout.split("--token ")[1].split()[0]
+    rows = json.loads(node.quorate("token", "list", "-o", "json").stdout)["tokens"]
+    assert {row["token"]: row["description"] for row in rows}[token] == "a test's"
+    assert node.run("kubeadm", "token", "list").stdout.count(token) == 1
+    assert node.quorate("token", "delete", token).returncode == 0
+    assert token not in node.quorate("token", "list").stdout
+
+
+@pytest.mark.parametrize("tool", ["kubeadm", "quorate"])
+def test_both_tools_in_one_cluster(lab: KubeLab, tool: str) -> None:
+    """Made by one, joined by the other, then by the first; each resets what the other made."""
+    other = "quorate" if tool == "kubeadm" else "kubeadm"
+    first, second, third = (lab.node(name) for name in ("cp1", "cp2", "cp3"))
+    joining = init(first, tool)
+    joined(second, joining.control_plane(second), other)
+    joined(third, joining.control_plane(third), tool)
+    assert members(first) == {"cp1": "voter", "cp2": "voter", "cp3": "voter"}
+    ready(first, "cp1", "cp2", "cp3")
+    for node, with_tool in ((second, tool), (third, other)):
+        done = node.run(with_tool, "reset", "--force")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert members(first) == {"cp1": "voter"}
+
+
+def test_what_init_keeps_in_the_cluster_is_what_kubeadm_keeps(lab: KubeLab) -> None:
+    ours, theirs = lab.node("cp1"), lab.node("cp2")
+    init(ours)
+    init(theirs, "kubeadm")
+    kinds = (
+        ("clusterrolebindings",),
+        ("clusterroles",),
+        ("roles", "-n", "kube-system"),
+        ("rolebindings", "-n", "kube-system"),
+        ("roles", "-n", "kube-public"),
+        ("rolebindings", "-n", "kube-public"),
+        ("configmaps", "-n", "kube-system"),
+        ("configmaps", "-n", "kube-public"),
+        ("deployments", "-n", "kube-system"),
+        ("daemonsets", "-n", "kube-system"),
+        ("services", "-n", "kube-system"),
+    )
+    for kind in kinds:
+        one, two = _comparable(ours, kind), _comparable(theirs, kind)
+        assert one == two, kind
+
+
+_VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "ownerReferences")
+
+
+def _comparable(node: KubeNode, kind: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for one in get(node, *kind)["items"]:  # type: ignore[attr-defined]
+        for name in _VOLATILE:
+            one["metadata"].pop(name, None)
+        one.pop("status", None)
+        if one["metadata"].get("labels", {}).get("kubernetes.io/bootstrapping") == "rbac-defaults":
+            # The API server's own.
+            continue
+        data = one.get("data", {})
+        if "kubeconfig" in data:
+            data["kubeconfig"] = data["kubeconfig"][:20]
+        for key in [key for key in data if key.startswith("jws-") or key.endswith("ca.crt") or key == "ca.crt"]:
+            data.pop(key)
+        one["metadata"].get("annotations", {}).pop("kubeadm.kubernetes.io/component-config.hash", None)
+        found[one["metadata"]["name"]] = json.loads(json.dumps(one).replace(node.address, "ADDRESS").replace(node.name, "NODE"))
+    return {name: one for name, one in found.items() if name != "extension-apiserver-authentication"}
+
+
+BAD_ETCD = "- op: add\n  path: /spec/containers/0/command/-\n  value: --no-such-flag=1\n"
+
+
+def test_an_etcd_that_cannot_start_is_named_and_taken_back(lab: KubeLab) -> None:
+    first, second = lab.node("cp1"), lab.node("cp2")
+    joining = init(first)
+    patches = second.path("/etc/patches")
+    patches.mkdir()
+    (patches / "etcd+json.yaml").write_text(BAD_ETCD)
+    began = time.monotonic()
+    failed = join(second, joining.control_plane(second), "quorate", "--patches", "/etc/patches")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert time.monotonic() - began < 60
+    assert "no-such-flag" in failed.stderr and "taken back" in failed.stderr, failed.stderr
+    assert members(first) == {"cp1": "voter"}
+    left = [str(path) for top in ("/etc/kubernetes", "/var/lib/etcd") for path in second.path(top).rglob("*") if path.is_file()]
+    assert left == []
+    # The next join, of this node too, finds nothing in its way.
+    joined(second, joining.control_plane(second))
+    assert members(first) == {"cp1": "voter", "cp2": "voter"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[kubelet-start] Starting the kubelet", "giving it a vote", "[mark-control-plane] Marking"],
+    ids=["kubelet", "vote", "mark"],
+)
+def test_a_killed_join_is_finished_by_the_same_command(lab: KubeLab, line: str) -> None:
+    first, second = lab.node("cp1"), lab.node("cp2")
+    joining = init(first)
+    words = joining.control_plane(second)
+    kill_at(second, line, "quorate", "join", *words, "--node-name", second.name)
+    joined(second, words)
+    assert members(first) == {"cp1": "voter", "cp2": "voter"}
+    ready(first, "cp1", "cp2")
+    assert not second.path("/etc/kubernetes/.quorate-run.json").exists()
+
+
+def kill_at(node: KubeNode, line: str, *command: str) -> None:
+    """SIGKILL as soon as it prints this."""
+    running = subprocess.Popen(
+        node.command(*command),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**node.environment, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert running.stdout is not None
+    for printed in running.stdout:
+        if line in printed:
+            os.kill(running.pid, signal.SIGKILL)
+            break
+    running.stdout.close()
+    running.wait()
+    assert running.returncode == -signal.SIGKILL, f"it ended before it said {line!r}"
+
+
+def test_a_killed_init_is_finished_by_the_same_command(lab: KubeLab) -> None:
+    first = lab.node("cp1")
+    command = ["quorate", "init", "--apiserver-advertise-address", first.address, "--node-name", first.name]
+    kill_at(first, "[kubelet-check] The kubelet is healthy", *command)
+    done = first.run(*command)
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr
+    assert "was cut off here" in done.stderr
+    ready(first, "cp1")
+    again = first.run(*command)
+    assert again.returncode == 2 and "already exists" in again.stderr
+
+
+def test_what_is_not_to_be_trusted_is_refused(lab: KubeLab) -> None:
+    """Wrong token, pin, key, name; a cluster-info that was tampered with. Nothing is left behind, no secret is printed."""
+    first, second = lab.node("cp1"), lab.node("cp2")
+    joining = init(first)
+    token_id = joining.token.partition(".")[0]
+    wrong = f"{token_id}.0123456789abcdef"
+    endpoint = joining.endpoint
+    cases = {
+        ("--token", wrong, "--discovery-token-ca-cert-hash", joining.pin): "signature does not fit the token",
+        ("--token", "zzzzzz.0123456789abcdef", "--discovery-token-ca-cert-hash", joining.pin): "is not known to the cluster",
+        ("--token", joining.token, "--discovery-token-ca-cert-hash", "sha256:" + "0" * 64): "none of the given hashes",
+    }
+    for words, said in cases.items():
+        failed = second.run("quorate", "join", endpoint, *words, "--node-name", "cp2")
+        assert failed.returncode == 2 and said in failed.stderr, failed.stderr
+        assert "0123456789abcdef" not in failed.stdout + failed.stderr
+    key = ["--control-plane", "--certificate-key", "f" * 64, "--apiserver-advertise-address", second.address]
+    failed = join(second, [*joining.worker, *key])
+    assert failed.returncode == 3 and "cannot be read with this certificate key" in failed.stderr, failed.stderr
+    failed = second.run("quorate", "join", *joining.worker, "--node-name", "cp1")
+    assert failed.returncode == 2 and 'a Node with name "cp1" and status "Ready"' in failed.stderr, failed.stderr
+    assert first.kubectl("get", "node", "cp1").returncode == 0, "somebody else's node is not deleted"
+    info = first.kubectl("-n", "kube-public", "get", "cm", "cluster-info", "-o", "jsonpath={.data.kubeconfig}").stdout
+    patch = json.dumps({"data": {"kubeconfig": info.replace(first.address, "10.78.0.99")}})
+    # The controller manager would sign it anew at once: it is stopped first.
+    first.path("/etc/kubernetes/manifests/kube-controller-manager.yaml").unlink()
+    time.sleep(3)
+    assert first.kubectl("-n", "kube-public", "patch", "cm", "cluster-info", "-p", patch).returncode == 0
+    failed = join(second, joining.worker)
+    assert failed.returncode == 2 and "cannot be trusted" in failed.stderr, failed.stderr
+    left = [path for path in second.path("/etc/kubernetes").rglob("*") if path.is_file()]
+    assert left == [] and members(first) == {"cp1": "voter"}
+
+
+def test_a_reset_that_would_cost_the_quorum_stops(lab: KubeLab) -> None:
+    """Of two members one is away: the other must not leave, and its data must stay. kubeadm wipes it."""
+    first, second = lab.node("cp1"), lab.node("cp2")
+    joining = init(first)
+    joined(second, joining.control_plane(second))
+    first.halt()
+    done = second.quorate("reset", "--force", timeout=120)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "was not touched" in done.stderr and "--abandon-etcd-member" in done.stderr
+    assert list(second.path("/var/lib/etcd").iterdir()) and second.path("/etc/kubernetes/admin.conf").exists()
+    done = second.quorate("reset", "--force", "--abandon-etcd-member", timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(second.path("/var/lib/etcd").iterdir())
+
+
+def test_the_only_member_resets_without_being_removed(lab: KubeLab) -> None:
+    first = lab.node("cp1")
+    init(first)
+    done = first.quorate("reset", "--force")
+    assert done.returncode == 0 and "the cluster ends with it" in done.stdout, done.stdout + done.stderr
+    assert parse(str(init_again(first)))
+
+
+def init_again(node: KubeNode) -> str:
+    """The same host can be a first node again."""
+    address = ["--apiserver-advertise-address", node.address, "--control-plane-endpoint", node.address]
+    done = node.run("quorate", "init", *address, "--node-name", node.name, "--upload-certs")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return done.stdout
