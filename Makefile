@@ -6,7 +6,7 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e chaos bench bench-files proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e chaos bench bench-files bench-kube proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ chaos: engines dev  ## The faults that take long: every call killed, large datab
 
 bench-files: engines-kube dev  ## Certificates and config validate against kubeadm and the bare interpreter
 	$(BIN)/python bench/files.py
+
+bench-kube: engines engines-kube dev  ## init and joins beside the real kubeadm's, on real nodes
+	$(BIN)/python bench/kube.py
 
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py

@@ -17,6 +17,7 @@ from quorate.errors import ConfigError, Interrupted, QuorateError, Refused
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "Certificates: how long they last, renewing them, requests for a CA elsewhere."),
     "config": ("quorate.cli.kubeadm.config", "Print, check and convert kubeadm configuration files; list images."),
+    "doctor": ("quorate.cli.kubeadm.doctor", "One page on this node and its cluster: what is wrong, and what mends it."),
     "init": ("quorate.cli.kubeadm.init", "Make this host the first node of a control plane."),
     "join": ("quorate.cli.kubeadm.join", "Make this host a further node, safely."),
     "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "kubeconfig files for users."),

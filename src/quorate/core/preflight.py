@@ -19,7 +19,7 @@ class Finding:
     """One result of one check; `name` is stable, for programs."""
 
     name: str
-    level: Literal["error", "warning"]
+    level: Literal["error", "warning", "info"]
     text: str
     advice: str = ""
 

@@ -161,8 +161,7 @@ current-context: default
 users:
 - name: default
   user:
-    tokenFile: {account}/token
-"""
+    tokenFile: {account}/token"""
 
 
 def _proxy_daemons(image: str, proxy_env: list[Object]) -> Object:

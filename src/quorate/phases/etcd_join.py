@@ -20,6 +20,7 @@ from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
 from quorate.phases import static_pods, wait
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
+from quorate.phases.etcd_leave import odd_advice
 from quorate.phases.joining import JoinRun
 from quorate.report import Notice
 from quorate.runtimes.static_pod import StaticPod
@@ -84,12 +85,21 @@ def check(join: JoinRun) -> None:
         return
     context.say(CHECK, "Checking that the etcd cluster is healthy")
     with connected(context, join.admin) as client:
+        _tell_nodes(context, client)
         urls = endpoints(client, context.node.address)
     with etcd_cluster(context, urls) as cluster:
         view = cluster.status()
         for member in view.members:
             if view.answer(member.id) is None and peer_url(context.node.address) not in member.peer_urls:
                 context.report(Notice(f"etcd member {member.name or f'{member.id:x}'} does not answer", "warning"))
+
+
+def _tell_nodes(context: Context, client: KubeClient) -> None:
+    """Control-plane nodes that are not Ready, as warnings: this join may be the repair."""
+    for node in client.list("Node", labels=CONTROL_PLANE):
+        rows = (node.get("status") or {}).get("conditions") or []
+        if not any(row["type"] == "Ready" and row["status"] == "True" for row in rows):
+            context.report(Notice(f"the control-plane node {node['metadata']['name']} is not Ready", "warning"))
 
 
 def run(join: JoinRun) -> None:
@@ -105,7 +115,9 @@ def run(join: JoinRun) -> None:
     with etcd_cluster(context, urls) as cluster:
         cluster.keep_on_failure = join.keep_on_failure
         result = _join(context, cluster)
+        advice = odd_advice(cluster.status())
     join.joined_etcd = True
+    context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quorate.errors import PreflightFailed
+from quorate.kube.errors import KubeError
 from quorate.phases import certs, marker, node_checks
 from quorate.phases.context import Context
 from quorate.phases.joining import JoinRun
@@ -17,6 +18,7 @@ def run(join: JoinRun) -> None:
     join.findings += node_checks.run_checks(join.base, (*node.JOIN_NODE, *role), resumed=resumed)
     context = join.context
     if not join.control_plane:
+        _check_api(join)
         return
     if not context.cluster.control_plane_endpoint:
         raise PreflightFailed(
@@ -26,6 +28,19 @@ def run(join: JoinRun) -> None:
         )
     _check_shared_certificates(join, context)
     join.findings += node_checks.run_checks(context, node.JOIN_CONTROL_PLANE, resumed=resumed, wants_images=True)
+
+
+def _check_api(join: JoinRun) -> None:
+    """A worker joins a control plane that is well."""
+    with join.client() as client:
+        try:
+            client.request("GET", "/readyz")
+        except KubeError as error:
+            raise PreflightFailed(
+                f"the control plane is not ready: {error.what}",
+                state="nothing was changed",
+                advice="'quorate doctor' on a control-plane node tells what it lacks",
+            ) from None
 
 
 def _check_shared_certificates(join: JoinRun, context: Context) -> None:

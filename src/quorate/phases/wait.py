@@ -90,7 +90,7 @@ def _wait_component(context: Context, name: str, url: str, seconds: float) -> No
     began = time.monotonic()
     trust = _trust(context) if name == "kube-apiserver" else tls.unverified()
     with httpx.Client(verify=trust, timeout=2, trust_env=False) as http:
-        _until(context, seconds, name, lambda: _ask(http, url), lambda: check_container(context, name))
+        _until(context, seconds, name, lambda: _ask(http, url), Crashes(context, name).check)
     context.say(CHECK, f"{name} is healthy after {time.monotonic() - began:.1f} s")
 
 
@@ -116,23 +116,37 @@ def _url(context: Context, name: str) -> str:
     return f"https://{f'[{host}]' if ':' in host else host}:{port}{get['path']}"
 
 
-def check_container(context: Context, name: str) -> None:
-    """Raises `HostError` when the component's container has ended so often that waiting is in vain, with its last words."""
-    try:
-        with Runtime.connect(context.registration.cri_socket) as runtime:
-            attempts = runtime.containers(name)
-            if not attempts or attempts[0].running or attempts[0].attempt + 1 < _CRASHES:
-                return
-            end = runtime.container_end(attempts[0].id)
-    except CriError as error:
-        context.report(Notice(error.what, "warning"))
-        return
-    words = last_words(context, end.log_path)
-    raise HostError(
-        f"{name} cannot start: its container ended {attempts[0].attempt + 1} times, with exit code {end.exit_code}. {words}",
-        state="what was made so far is there",
-        advice=f"correct what it complains of, then run the same command again; its log is {end.log_path}",
-    )
+class Crashes:
+    """Ends of one component's container since this was made. The kubelet counts attempts on from old logs, so the number of an
+    attempt alone says nothing."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self._context, self._name = context, name
+        self._first: int | None = None
+
+    def check(self) -> None:
+        """Raises `HostError` when the container has ended so often that waiting is in vain, with its last words."""
+        context = self._context
+        try:
+            with Runtime.connect(context.registration.cri_socket) as runtime:
+                attempts = runtime.containers(self._name)
+                if not attempts or attempts[0].running:
+                    return
+                end = runtime.container_end(attempts[0].id)
+        except CriError as error:
+            context.report(Notice(error.what, "warning"))
+            return
+        if not end.finished_at:
+            return
+        self._first = attempts[0].attempt if self._first is None else self._first
+        ended = attempts[0].attempt - self._first + 1
+        if ended >= _CRASHES:
+            raise HostError(
+                f"{self._name} cannot start: its container ended {ended} times, with exit code {end.exit_code}. "
+                f"{last_words(context, end.log_path)}",
+                state="what was made so far is there",
+                advice=f"correct what it complains of, then run the same command again; its log is {end.log_path}",
+            )
 
 
 def last_words(context: Context, log_path: str) -> str:

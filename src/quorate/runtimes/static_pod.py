@@ -37,6 +37,7 @@ class StaticPod:
     clock: SystemClock
     can_restart: bool = True
     _since: float | None = None
+    _first: int | None = None
 
     def process(self, name: str) -> Process:  # noqa: ARG002
         if not self.manifest.exists():
@@ -54,10 +55,12 @@ class StaticPod:
             attempts = self._ours(runtime)
             if not attempts:
                 return self._not_created(runtime)
-            newest = attempts[0]
-            if newest.running or newest.attempt + 1 < _CRASHES or not runtime.container_end(newest.id).finished_at:
-                return Process("running")
+            newest, oldest = attempts[0], attempts[-1]
+            # The kubelet counts attempts on from old logs: only how many there were since the manifest says anything.
+            self._first = oldest.attempt if self._first is None else self._first
             end = runtime.container_end(newest.id)
+            if newest.running or not end.finished_at or newest.attempt - self._first + 1 < _CRASHES:
+                return Process("running")
         return Process("exited", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
 
     def _ours(self, runtime: Runtime) -> list[Container]:
@@ -75,7 +78,7 @@ class StaticPod:
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
         if not self.manifest.exists():
             self.write(initial_cluster)
-            self._since = self.clock.now()
+            self._since, self._first = self.clock.now(), None
 
     def restart(self, name: str) -> None:  # noqa: ARG002
         """The kubelet starts it again at once, the first time."""

@@ -1,0 +1,46 @@
+"""`quorate doctor`: one page on this node and its cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import click
+
+from quorate.cli.kubeadm import render, setup
+from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.output import emit, output_option, print_table
+
+
+@click.command("doctor")
+@with_flags(("cert-dir", "cri-socket", "kubeconfig"))
+@output_option()
+@click.pass_context
+def group(ctx: click.Context, /, **parameters: Any) -> None:
+    """Look at this node and its cluster; say what is wrong and what mends it. Changes nothing.
+
+    \b
+    Examples:
+      quorate doctor
+      quorate doctor -o json
+
+    Exit code 1 when something is wrong.
+    """
+    from quorate.phases import doctor
+
+    given = Given.of(parameters)
+    made = setup.init_setup(given, render.printer(quiet=True))
+    context = setup.init_context(made, given, setup.tree_for(given), render.printer(quiet=True))
+    context = doctor.of_this_node(context)
+    found = doctor.examine(context, given.text("kubeconfig") or doctor.admin_of(context))
+    wrong = any(one.level == "error" for one in found)
+    data = {"healthy": not wrong, "findings": [dataclasses.asdict(one) for one in found]}
+
+    def table() -> None:
+        rows = [(one.level, one.name, one.text, one.advice) for one in found]
+        if rows:
+            print_table(("LEVEL", "CHECK", "WHAT", "NEXT"), rows)
+        click.echo("something is wrong" if wrong else "nothing is wrong")
+
+    emit(given.text("form") or "table", data, table)
+    ctx.exit(1 if wrong else 0)

@@ -1,0 +1,155 @@
+"""One look at a node and its cluster: what is wrong, and the command that mends it. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace as with_changes
+
+from quorate.config.components import HEALTHZ_PORT
+from quorate.core.membership import ClusterView, margin_of
+from quorate.core.preflight import Finding
+from quorate.errors import QuorateError
+from quorate.host import facts, kubelet
+from quorate.host.cri import Runtime
+from quorate.manifests.etcd import client_url
+from quorate.phases import etcd_join, kubeconfigs, marker, renewal, static_pods, wait
+from quorate.phases.cluster_access import connected
+from quorate.phases.context import Context
+from quorate.phases.etcd_leave import odd_advice
+from quorate.phases.resetting import local_etcd
+
+_SOON = timedelta(days=30)
+_PODS = ("etcd", *wait.COMPONENTS)
+
+
+def examine(context: Context, admin: str) -> list[Finding]:
+    """Everything found, errors first. A check that cannot look says so, and the others go on."""
+    found: list[Finding] = []
+    for check in _CHECKS:
+        try:
+            found += check(context, admin)
+        except QuorateError as error:
+            found.append(Finding(check.__name__.removeprefix("check_"), "error", error.what, error.advice))
+    return sorted(found, key=lambda one: one.level != "error")
+
+
+def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
+    if context.tree.is_file(marker.PATH):
+        text = "an init or join of this node was cut off"
+        yield Finding("unfinished", "error", text, "run the same command again, or 'quorate reset'")
+
+
+def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
+    leaves, authorities = renewal.expiries(context)
+    for one in (*leaves, *authorities):
+        left = one.left(context.now)
+        if left is None or left > _SOON:
+            continue
+        mend = f"quorate certs renew {one.name}" if one.authority and not one.external else "renew it where its CA is"
+        if left < timedelta(0):
+            yield Finding("certificates", "error", f"{one.name} has expired", mend)
+        else:
+            yield Finding("certificates", "warning", f"{one.name} expires in {left.days} days", mend)
+
+
+def check_kubelet(context: Context, _admin: str) -> Iterator[Finding]:
+    said = kubelet.health(HEALTHZ_PORT)
+    if said:
+        yield Finding("kubelet", "error", f"the kubelet does not say that it is well: {said}", "journalctl -u kubelet")
+    installed = facts.kubelet_version()
+    if installed and not installed.startswith(f"v1.{context.minor}."):
+        text = f"the kubelet is {installed}, the control plane {context.cluster.kubernetes_version}"
+        yield Finding("kubelet", "warning", text, "upgrade the older one: 'kubeadm upgrade'")
+
+
+def check_runtime(context: Context, _admin: str) -> Iterator[Finding]:
+    with Runtime.connect(context.registration.cri_socket) as runtime:
+        for problem in runtime.unready():
+            yield Finding("runtime", "error", problem, "look at the container runtime's own log")
+
+
+def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
+    """Static pods that have a manifest and do not run, with what they said last."""
+    with Runtime.connect(context.registration.cri_socket) as runtime:
+        for name in _PODS:
+            if not context.tree.is_file(static_pods.manifest_path(name)):
+                continue
+            attempts = runtime.containers(name)
+            if attempts and attempts[0].running:
+                continue
+            words = (
+                wait.last_words(context, runtime.container_end(attempts[0].id).log_path) if attempts else "It was never made."
+            )
+            yield Finding("pods", "error", f"{name} does not run. {words}", f"crictl ps -a --name {name}")
+
+
+def check_api(context: Context, admin: str) -> Iterator[Finding]:
+    if not context.tree.is_file(admin):
+        return
+    with connected(context, admin) as client:
+        client.patience = 5.0
+        for node in client.list("Node"):
+            conditions = {one["type"]: one for one in (node.get("status") or {}).get("conditions") or []}
+            ready = conditions.get("Ready", {})
+            if ready.get("status") != "True":
+                name = node["metadata"]["name"]
+                text = f"node {name} is not Ready: {ready.get('message', 'it does not say why')}"
+                yield Finding("nodes", "warning", text, f"kubectl describe node {name}")
+
+
+def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
+    """Members that do not answer, learners left behind, alarms, and how many may fail."""
+    if not context.tree.is_file(static_pods.manifest_path("etcd")):
+        return
+    with etcd_join.etcd_cluster(context, [client_url("127.0.0.1"), client_url(context.node.address)]) as cluster:
+        view = cluster.status()
+        yield from _members(view)
+        yield Finding("etcd-margin", "warning" if margin_of(view) < 1 else "info", odd_advice(view))
+        for row in cluster.leftovers():
+            if row.place is None:
+                text = f"the join of {row.name} from {row.host} was cut off"
+                yield Finding("etcd-joins", "warning", text, "run it again, or: quorate etcd unlock, quorate etcd remove")
+
+
+def _members(view: ClusterView) -> Iterator[Finding]:
+    for alarm in view.alarms:
+        yield Finding("etcd-alarms", "error", f"etcd has the alarm {alarm.kind}", "quorate etcd status; etcdctl alarm list")
+    for member in view.members:
+        name = member.name or f"{member.id:x}"
+        if view.answer(member.id) is None:
+            text = f"etcd member {name} does not answer"
+            yield Finding("etcd-members", "error", text, f"start it, or replace it: quorate etcd replace {name} NEW")
+        elif member.is_learner:
+            text = f"etcd member {name} is a learner: it has no vote"
+            yield Finding("etcd-members", "warning", text, f"quorate etcd promote {name}, or run its join again")
+
+
+_CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
+    check_unfinished,
+    check_certificates,
+    check_kubelet,
+    check_runtime,
+    check_pods,
+    check_api,
+    check_etcd,
+)
+
+
+def of_this_node(context: Context) -> Context:
+    """With what the node's own files say: the address and name of its etcd, and the cluster's configuration where the API
+    server gives it."""
+    own = local_etcd(context.tree)
+    if own is not None:
+        address = urlsplit(own.peer_url).hostname or context.endpoint.advertise_address
+        registration = with_changes(context.registration, name=own.name)
+        endpoint = with_changes(context.endpoint, advertise_address=address)
+        context = replace(context, registration=registration, endpoint=endpoint)
+    return context
+
+
+def admin_of(context: Context) -> str:
+    return kubeconfigs.path_of(context, "admin")
