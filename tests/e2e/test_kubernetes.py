@@ -118,7 +118,11 @@ def _comparable(node: KubeNode, kind: tuple[str, ...]) -> dict[str, Any]:
             data["kubeconfig"] = data["kubeconfig"][:20]
         for key in [key for key in data if key.startswith("jws-") or key.endswith("ca.crt") or key == "ca.crt"]:
             data.pop(key)
-        one["metadata"].get("annotations", {}).pop("kubeadm.kubernetes.io/component-config.hash", None)
+        for made in ("kubeadm.kubernetes.io/component-config.hash", "deployment.kubernetes.io/revision"):
+            # The hash is of what was compared; the revision is given by a controller, some time later.
+            one["metadata"].get("annotations", {}).pop(made, None)
+        if not one["metadata"].get("annotations", True):
+            del one["metadata"]["annotations"]
         found[one["metadata"]["name"]] = json.loads(json.dumps(one).replace(node.address, "ADDRESS").replace(node.name, "NODE"))
     # These two are made by components of Kubernetes, some time after init.
     return {name: one for name, one in found.items() if name not in ("extension-apiserver-authentication", "kube-root-ca.crt")}

@@ -58,8 +58,8 @@ def _check_name_is_free(join: JoinRun, context: Context) -> None:
 
 
 def _bootstrap(join: JoinRun, context: Context) -> bytes:
-    """A control plane's kubelet talks to the API server of its own node from the start, where that is the cluster's way."""
-    local = join.control_plane and gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates)
+    """By the shared endpoint, also where the kubelet will talk to the API server of its own node: that one is not there yet,
+    and a kubelet that finds nobody asks again ever later (six seconds and more are lost so)."""
     found = join.found()
     token = join.join.discovery.tls_bootstrap_token
     if not token and not found.token.reveal():
@@ -69,7 +69,7 @@ def _bootstrap(join: JoinRun, context: Context) -> bytes:
         )
     return kubeconfig.render(
         Identity(_USER, token=Secret(token) if token else found.token),
-        server=kubeconfigs.local_server(context) if local else found.url,
+        server=found.url,
         ca_pem=found.ca_pem,
         cluster=context.cluster.cluster_name,
         minor=context.minor,
@@ -92,4 +92,23 @@ def finish(join: JoinRun) -> None:
             raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
         context.clock.sleep(_POLL_SECONDS)
     context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
+    _point_to_local(join, context)
     upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))
+
+
+def _point_to_local(join: JoinRun, context: Context) -> None:
+    """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node."""
+    if not join.control_plane or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates):
+        return
+    path = kubeconfigs.path_of(context, _FINAL)
+    parsed = kubeconfig.parse(context.tree.read(path) or b"", path)
+    local = kubeconfigs.local_server(context)
+    if parsed.server == local:
+        return
+    clusters = [
+        {**row, "cluster": {**row["cluster"], "server": local}} if row.get("name") == parsed.cluster else row
+        for row in parsed.data["clusters"]
+    ]
+    context.tree.write(path, kubeconfig.dump({**parsed.data, "clusters": clusters}), mode=kubeconfig.MODE, secret=True)
+    context.say(PHASE, f"Pointing the kubelet to the API server of this node, {local}")
+    kubelet_start.start(context)
