@@ -43,6 +43,12 @@ def test_help_of_a_group_stays_light(group: str) -> None:
     assert not {"grpc", "cryptography", "yaml", "rich", "google"} & third_party_after(group, "--help")
 
 
+@pytest.mark.parametrize("group", ["init", "join", "reset", "config", "certs", "token", "kubeconfig", "doctor"])
+def test_help_of_kubeadms_commands_stays_light(group: str) -> None:
+    """They read configuration types, and none of what carries them out."""
+    assert not {"grpc", "cryptography", "httpx", "rich", "google"} & third_party_after(group, "--help")
+
+
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
     command = [str(Path(sys.executable).parent / "lint-imports"), "--config", str(folder / ".importlinter"), "--no-cache"]

@@ -112,7 +112,7 @@ def init_files(draw: st.DrawFn, version: str, api: str) -> tuple[str, Values]:
                 controlPlaneEndpoint=st.sampled_from(["lb.example.org:7443", "lb.example.org", "10.1.1.1:6443", "10.1.1.1"]),
                 clusterName=st.sampled_from(["kubernetes", "prod"]),
                 imageRepository=st.sampled_from(["registry.k8s.io", "mirror.example.org/k8s"]),
-                certificatesDir=st.just("/etc/kubernetes/pki"),
+                certificatesDir=st.sampled_from(["/etc/kubernetes/pki", "/etc/kubernetes/certs"]),
                 dns=maybe(imageRepository=st.just("dns.example.org"), imageTag=st.just("v9.9.9")),
                 apiServer=_component(
                     ["audit-log-path", "v", "enable-admission-plugins", "feature-gates", "allow-privileged"],

@@ -19,7 +19,7 @@ from oracle.strategies import init_files
 from oracle.trees import differences, snapshot
 from quorate.cli.main import run_with
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.timeout(600)]
 
 RELEASES = {"1.29": "v1.29.6", "1.31": "v1.31.0", "1.34": "v1.34.4", "1.37": "v1.37.2"}
 PHASES = (("certs", "all"), ("kubeconfig", "all"), ("etcd", "local"), ("control-plane", "all"), ("kubelet-start",))

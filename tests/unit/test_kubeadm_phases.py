@@ -23,9 +23,9 @@ from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.host.node import IPV4_FORWARD, NodeFacts
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
-from quorate.phases import certs, csr, kubeconfigs, kubelet_files, renewal, static_pods
+from quorate.phases import certs, csr, init, join, kubeconfigs, kubelet_files, renewal, reset, static_pods
 from quorate.phases.context import Context
-from quorate.phases.runner import Phase, check_skipped, paths, run_all
+from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
 from quorate.phases.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
 from quorate.pki.store import parse_certificate
@@ -290,6 +290,26 @@ def test_what_the_user_gives_replaces_every_default_of_that_name(
         assert keeps or found == sorted(found, key=lambda one: (one.name, one.value))
 
 
+@pytest.mark.parametrize("kind", ["RSA-2048", "RSA-3072", "ECDSA-P256", "ECDSA-P384"])
+def test_every_algorithm_makes_its_kind_of_key(kind: str, tmp_path: Path) -> None:
+    context = context_of(setup_of(MINIMAL.replace("ECDSA-P256", kind)), tmp_path)
+    certs.ensure_named(context, "ca")
+    kubeconfigs.ensure_named("admin")(context)
+    fields = [certificate_fields(parse_certificate((tmp_path / PKI / "ca.crt").read_bytes(), "ca"))]
+    admin = kubeconfig.parse((tmp_path / "etc/kubernetes/admin.conf").read_bytes(), "admin.conf")
+    fields.append(certificate_fields(parse_certificate(admin.certificate_pem, "admin.conf")))
+    wanted = {"ECDSA-P256": "ECDSA-secp256r1", "ECDSA-P384": "ECDSA-secp384r1"}.get(kind, kind)
+    assert [one["key"] for one in fields] == [wanted, wanted]
+
+
+def test_another_folder_for_certificates(tmp_path: Path) -> None:
+    context = context_of(setup_of(MINIMAL + "certificatesDir: /srv/pki\n"), tmp_path)
+    everything(context)
+    assert (tmp_path / "srv/pki/etcd/ca.crt").exists() and not (tmp_path / PKI).exists()
+    manifest = (tmp_path / "etc/kubernetes/manifests/etcd.yaml").read_text()
+    assert "--cert-file=/srv/pki/etcd/server.crt" in manifest and "/etc/kubernetes/pki" not in manifest
+
+
 # -- patches -----------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +359,14 @@ def test_phases_run_in_order_and_can_be_skipped() -> None:
         done.clear()
         run_all(tree, None, skipped)
         assert "".join(done) == wanted
+
+
+@pytest.mark.parametrize("tree", [init.TREE, join.TREE, reset.TREE], ids=["init", "join", "reset"])
+def test_every_step_of_a_tree_is_there(tree: tuple[Phase[object], ...]) -> None:
+    """Steps are named, and imported when they are taken: a wrong name would be found too late."""
+    late = [one for _, phase in paths(tree) for one in (phase.run, phase.when) if isinstance(one, Late)]
+    assert len(late) > 2 and all(callable(one.load()) for one in late)
+    assert all(phase.run is not None or phase.children for _, phase in paths(tree))
 
 
 def test_phases_that_do_not_exist_cannot_be_skipped() -> None:
@@ -424,3 +452,5 @@ def test_errors_can_be_made_warnings_by_name_or_all() -> None:
     with pytest.raises(PreflightFailed, match=r"\[ERROR Mem\]") as error:
         node.refuse(node.judge(one, node.INIT, ()))
     assert error.value.exit_code == 2 and os.linesep in error.value.what
+    rows = error.value.as_dict()["findings"]
+    assert isinstance(rows, list) and {row["check"] for row in rows} == {"NumCPU", "Mem"}

@@ -50,13 +50,14 @@ class ContainerEnd:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A pod as the runtime knows it. `ready`: its namespaces are there."""
+    """A pod as the runtime knows it. `ready`: its namespaces are there. `created_at`: nanoseconds since the epoch."""
 
     id: str
     name: str
     namespace: str
     uid: str
     ready: bool
+    created_at: int
 
 
 class Runtime:
@@ -101,7 +102,14 @@ class Runtime:
         request = wire.ListSandboxesRequest(filter=wire.SandboxFilter(label_selector=dict(labels or {})))
         answer = self._call(f"{_RUNTIME}/ListPodSandbox", request, wire.ListSandboxesResponse.FromString)
         return [
-            Sandbox(one.id, one.metadata.name, one.metadata.namespace, one.metadata.uid, one.state == wire.SANDBOX_READY)
+            Sandbox(
+                one.id,
+                one.metadata.name,
+                one.metadata.namespace,
+                one.metadata.uid,
+                one.state == wire.SANDBOX_READY,
+                one.created_at,
+            )
             for one in answer.items
         ]
 

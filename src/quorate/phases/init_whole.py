@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from quorate.phases import marker, undo_join
-from quorate.phases.init import TREE, InitRun
+from quorate.phases.init import TREE
+from quorate.phases.init_steps import InitRun
 from quorate.phases.runner import run_all
 from quorate.report import Notice
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from quorate.phases import (
-    certs,
-    download_certs,
-    etcd_join,
-    join_checks,
-    kubeconfigs,
-    kubelet_bootstrap,
-    mark_control_plane,
-    static_pods,
-    wait,
-)
-from quorate.phases.joining import JoinRun
-from quorate.phases.runner import Phase
+from quorate.phases.runner import Late, Phase
+
+if TYPE_CHECKING:
+    from quorate.phases.joining import JoinRun
 
 _DISCOVERY = (
     "config",
@@ -30,50 +21,11 @@ _DISCOVERY = (
 )
 _NODE = ("apiserver-advertise-address", "config", "control-plane", "dry-run", "node-name", "patches")
 _PREPARE = (*_DISCOVERY, "control-plane")
-_CONFS = ("admin", "controller-manager", "scheduler")
-
-
-def _on_control_plane(step: Callable[[JoinRun], None]) -> Callable[[JoinRun], None]:
-    """A step that workers do not take."""
-
-    def run(join: JoinRun) -> None:
-        if join.control_plane:
-            step(join)
-
-    return run
-
-
-def _control_plane(join: JoinRun) -> None:
-    """In a whole join beside a local etcd the manifests wait for it; a phase alone writes them where they belong."""
-    if join.whole and join.context.cluster.etcd.external is None:
-        static_pods.stage_control_plane(join.context)
-    else:
-        static_pods.write_control_plane()(join.context)
-
-
-def _etcd_join(join: JoinRun) -> None:
-    etcd_join.run(join)
-    static_pods.publish_control_plane(join.context)
-
-
-def _wait(join: JoinRun) -> None:
-    wait.run(join.context)
-
-
-def _alone(join: JoinRun) -> bool:
-    """In a whole join etcd was joined before, by the phase of its own."""
-    return not join.whole
-
-
-def _mark(join: JoinRun) -> None:
-    mark_control_plane.run(join.context, join.admin)
-
-
 TREE: tuple[Phase[JoinRun], ...] = (
     Phase(
         "preflight",
         "Look at this host before anything is changed.",
-        join_checks.run,
+        Late("join_steps.preflight"),
         flags=(
             *_PREPARE,
             "apiserver-advertise-address",
@@ -91,25 +43,25 @@ TREE: tuple[Phase[JoinRun], ...] = (
             Phase(
                 "download-certs",
                 "Fetch the shared certificates that the cluster keeps.",
-                _on_control_plane(download_certs.run),
+                Late("join_steps.download"),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "certs",
                 "Make this node's certificates.",
-                _on_control_plane(lambda join: certs.ensure_all(join.context)),
+                Late("join_steps.certificates"),
                 flags=(*_PREPARE, "apiserver-advertise-address", "node-name"),
             ),
             Phase(
                 "kubeconfig",
                 "Make the control plane's kubeconfig files.",
-                _on_control_plane(lambda join: kubeconfigs.ensure_named(*_CONFS)(join.context)),
+                Late("join_steps.kubeconfig"),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "control-plane",
                 "Write the control plane's manifests.",
-                _on_control_plane(_control_plane),
+                Late("join_steps.control_plane"),
                 flags=(
                     "apiserver-advertise-address",
                     "apiserver-bind-port",
@@ -129,18 +81,18 @@ TREE: tuple[Phase[JoinRun], ...] = (
             "patches",
         ),
     ),
-    Phase("check-etcd", "Look at etcd before it gets a member.", _on_control_plane(etcd_join.check), hidden=True),
+    Phase("check-etcd", "Look at etcd before it gets a member.", Late("join_steps.check_etcd"), hidden=True),
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
-        kubelet_bootstrap.start,
+        Late("join_steps.kubelet_start"),
         flags=(*_DISCOVERY, "cri-socket", "node-name", "patches"),
     ),
-    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", _on_control_plane(_etcd_join), flags=_NODE),
+    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", Late("join_steps.join_etcd"), flags=_NODE),
     Phase(
         "kubelet-wait-bootstrap",
         "Wait until the kubelet has its certificate.",
-        kubelet_bootstrap.finish,
+        Late("join_steps.wait_bootstrap"),
         flags=(*_DISCOVERY, "cri-socket"),
         hidden=True,
     ),
@@ -148,12 +100,18 @@ TREE: tuple[Phase[JoinRun], ...] = (
         "control-plane-join",
         "Make this node known as a control plane.",
         children=(
-            Phase("etcd", "Join etcd; now the phase etcd-join.", _on_control_plane(_etcd_join), flags=_NODE, when=_alone),
-            Phase("update-status", "Does nothing any more.", lambda _run: None, flags=_NODE, hidden=True),
+            Phase(
+                "etcd",
+                "Join etcd; now the phase etcd-join.",
+                Late("join_steps.join_etcd"),
+                flags=_NODE,
+                when=Late("join_steps.is_alone"),
+            ),
+            Phase("update-status", "Does nothing any more.", Late("join_steps.nothing"), flags=_NODE, hidden=True),
             Phase(
                 "mark-control-plane",
                 "Label and taint this node as a control plane.",
-                _on_control_plane(_mark),
+                Late("join_steps.mark"),
                 flags=("config", "control-plane", "dry-run", "node-name"),
             ),
         ),
@@ -162,6 +120,6 @@ TREE: tuple[Phase[JoinRun], ...] = (
     Phase(
         "wait-control-plane",
         "Wait until this node's control plane answers.",
-        _on_control_plane(_wait),
+        Late("join_steps.wait"),
     ),
 )

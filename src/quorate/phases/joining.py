@@ -16,7 +16,7 @@ from quorate.config.resolve import resolve_init
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.kube.client import KubeClient
 from quorate.kube.errors import NotFound
-from quorate.phases import cluster_access, kubeconfigs
+from quorate.phases import cluster_access, kubeconfigs, marker
 from quorate.phases.context import Context
 from quorate.phases.discovery import Found, discover
 from quorate.secret import Secret
@@ -25,7 +25,8 @@ from quorate.secret import Secret
 @dataclass(slots=True)
 class JoinRun:
     """`base`: a context whose cluster is not known yet. What the cluster says is asked once, when it is first needed.
-    `whole`: the complete join runs, not a phase alone: then the control plane's manifests wait for etcd. `joined_etcd`: this
+    `whole`: the complete join runs, not a phase alone: then the control plane's manifests wait for etcd. `single`: one phase
+    is run by its own command. `joined_etcd`: this
     run made a member. `whole_done`: every phase of it ran."""
 
     base: Context
@@ -33,6 +34,7 @@ class JoinRun:
     facts: Facts
     keep_on_failure: bool = False
     whole: bool = False
+    single: bool = False
     joined_etcd: bool = False
     whole_done: bool = False
     findings: list[Any] = field(default_factory=list[Any])
@@ -51,11 +53,14 @@ class JoinRun:
     def found(self) -> Found:
         """By discovery, or by admin.conf where a control plane's phases are run one by one."""
         if self._found is None:
-            self._found = self._from_admin() if self._has_admin() else self._discover()
+            self._found = self._from_admin() if self._may_use_admin() else self._discover()
         return self._found
 
-    def _has_admin(self) -> bool:
-        return self.control_plane and self.base.tree.is_file(self.admin)
+    def _may_use_admin(self) -> bool:
+        """Never in the place of a discovery that was asked for, unless this very join wrote the file: one of another cluster
+        may lie there."""
+        there = self.control_plane and self.base.tree.is_file(self.admin)
+        return there and (self.single or marker.is_resumed(self.base, "join"))
 
     def _from_admin(self) -> Found:
         parsed = cluster_access.read(self.base.tree, self.admin)

@@ -17,12 +17,13 @@ _MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """`command`: init or join; `node`: its name; `before`: paths that were there when the first run began; `resumed`: this is
-    not the first run."""
+    """`command`: init or join; `node`: its name; `before`: paths that were there when the first run began, at `began_ns`
+    (nanoseconds since the epoch); `resumed`: this is not the first run."""
 
     command: str
     node: str
     before: frozenset[str]
+    began_ns: int
     resumed: bool
 
 
@@ -41,9 +42,10 @@ def begin(context: Context, command: str, may_be_made: Iterable[str]) -> Marker:
     if left is not None:
         return left
     before = frozenset(path for path in may_be_made if context.tree.mode(path) is not None)
-    made = {"command": command, "node": context.node.name, "before": sorted(before)}
+    began = int(context.now.timestamp() * 1e9)
+    made = {"command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
     context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)
-    return Marker(command, context.node.name, before, resumed=False)
+    return Marker(command, context.node.name, before, began, resumed=False)
 
 
 def is_resumed(context: Context, command: str) -> bool:
@@ -61,7 +63,8 @@ def _read(tree: Tree) -> Marker | None:
         return None
     try:
         told = json.loads(content)
-        return Marker(str(told["command"]), str(told["node"]), frozenset(map(str, told["before"])), resumed=True)
+        before = frozenset(map(str, told["before"]))
+        return Marker(str(told["command"]), str(told["node"]), before, int(told["beganNs"]), resumed=True)
     except (ValueError, KeyError, TypeError):
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and what it made is not known",

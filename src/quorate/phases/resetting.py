@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import yaml
 
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
+from quorate.errors import PreflightFailed, Refused
 from quorate.phases.context import CONFIG_FOLDER
 from quorate.phases.static_pods import manifest_path
 from quorate.report import PhaseLine, PhaseReport
@@ -60,3 +62,14 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
         return LocalEtcd(flags["name"], flags["initial-advertise-peer-urls"], clients, rows, flags["data-dir"])
     except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
         return None
+
+
+def confirm(run: ResetRun) -> None:
+    """Raises `Refused` when it is not meant."""
+    if os.geteuid() != 0 and "all" not in run.reset.ignore_preflight_errors:
+        raise PreflightFailed("this must be run as root", state="nothing was changed")
+    run.say("preflight", "Running pre-flight checks")
+    if run.reset.force or run.dry_run:
+        return
+    if not run.ask("Changes made to this host by 'init' or 'join' will be reverted. Are you sure you want to proceed?"):
+        raise Refused("the reset was not confirmed", state="nothing was changed", advice="--force does not ask")

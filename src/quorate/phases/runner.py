@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from quorate.errors import ConfigError
 
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A step: a function of `quorate.phases`, as module.function, imported when it is taken. A tree is also what helps are made
+    from, and those must not pay for gRPC and certificates. `arguments` follow the run."""
+
+    path: str
+    arguments: tuple[Any, ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        module, _, name = self.path.partition(".")
+        found: Callable[..., Any] = getattr(importlib.import_module(f"quorate.phases.{module}"), name)
+        return found
+
+    def __call__(self, run: Any) -> Any:
+        return self.load()(run, *self.arguments)
 
 
 def always(_run: object) -> bool:

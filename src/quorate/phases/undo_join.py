@@ -41,7 +41,7 @@ def take_back(join: JoinRun, mark: Marker) -> str:
         context.tree.remove(static_pods.manifest_path(name))
     try:
         Kubelet.here().stop()
-        _end_pods(context)
+        _end_pods(context, mark.began_ns)
     except (CriError, OSError) as error:
         problems.append(str(error))
     try:
@@ -66,8 +66,10 @@ def _delete_node(join: JoinRun, context: Context) -> None:
         client.delete("Node", context.node.name)
 
 
-def _end_pods(context: Context) -> None:
+def _end_pods(context: Context, since_ns: int) -> None:
+    """Those that began after the join did: whatever ran here before is somebody else's."""
     with Runtime.connect(context.registration.cri_socket) as runtime:
         for sandbox in runtime.sandboxes():
-            runtime.stop_sandbox(sandbox.id)
-            runtime.remove_sandbox(sandbox.id)
+            if sandbox.created_at >= since_ns:
+                runtime.stop_sandbox(sandbox.id)
+                runtime.remove_sandbox(sandbox.id)

@@ -282,12 +282,25 @@ def without_leftovers(found: list[Finding]) -> list[Finding]:
     return [one for one in found if not one.name.startswith(("FileAvailable-", "DirAvailable-", "Port-"))]
 
 
+class ChecksFailed(PreflightFailed):
+    """A node is not as it has to be; `findings` has everything that was found, warnings included."""
+
+    def __init__(self, findings: list[Finding], what: str, *, state: str, advice: str) -> None:
+        super().__init__(what, state=state, advice=advice)
+        self.findings = tuple(findings)
+
+    def as_dict(self) -> dict[str, object]:
+        rows = [{"check": one.name, "level": one.level, "text": one.text} for one in self.findings]
+        return {**super().as_dict(), "findings": rows}
+
+
 def refuse(found: list[Finding]) -> None:
-    """Raises `PreflightFailed` naming every error, in kubeadm's form."""
+    """Raises `ChecksFailed` naming every error, in kubeadm's form."""
     errors = [finding for finding in found if finding.level == "error"]
     if errors:
         lines = "\n".join(f"\t[ERROR {finding.name}]: {finding.text}" for finding in errors)
-        raise PreflightFailed(
+        raise ChecksFailed(
+            found,
             f"[preflight] Some fatal errors occurred:\n{lines}",
             state="nothing was changed",
             advice="mend them, or make a check non-fatal with --ignore-preflight-errors=NAME",

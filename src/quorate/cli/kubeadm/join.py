@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +15,10 @@ from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.join import TREE
-from quorate.phases.join_whole import carry_out, closing_words
-from quorate.phases.joining import JoinRun
 from quorate.phases.runner import Phase, check_skipped, run_one
+
+if TYPE_CHECKING:
+    from quorate.phases.joining import JoinRun
 
 _FLAGS = (
     "apiserver-advertise-address",
@@ -87,6 +88,8 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
 
 def _join(given: Given, endpoint: str) -> None:
     """The whole join: its phases, what to take back when one fails, and what to say at the end."""
+    from quorate.phases.join_whole import carry_out
+
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, endpoint, SystemClock(cancel))
@@ -101,6 +104,7 @@ def make_run(given: Given, endpoint: str, clock: SystemClock) -> JoinRun:
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_join
+    from quorate.phases.joining import JoinRun
     from quorate.report import Notice
 
     report = render.printer(quiet=given.text("form") == "json")
@@ -135,6 +139,8 @@ def finish(run: JoinRun, given: Given) -> None:
         return
     render.show_changes(run.base.tree)
     if not run.base.dry_run and run.whole_done:
+        from quorate.phases.join_whole import closing_words
+
         click.echo(closing_words(run))
 
 
@@ -142,6 +148,7 @@ def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, endpoint, SystemClock(cancel))
+        run.single = True
         run_one(phase, run)
     finish(run, given)
 

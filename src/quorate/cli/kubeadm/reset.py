@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,10 @@ from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.reset import TREE
-from quorate.phases.resetting import ResetRun
 from quorate.phases.runner import Phase, run_all, run_one
+
+if TYPE_CHECKING:
+    from quorate.phases.resetting import ResetRun
 
 _FLAGS = (
     "abandon-etcd-member",
@@ -68,6 +70,7 @@ def make_run(given: Given, clock: SystemClock) -> ResetRun:
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_reset
+    from quorate.phases.resetting import ResetRun
 
     report = render.printer(quiet=given.text("form") == "json")
     loaded = setup.read_config(given)
