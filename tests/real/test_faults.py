@@ -363,17 +363,11 @@ def _replace_server_certificate(home: Home, name: str, change: str) -> None:
     now = datetime.now(UTC)
     ca = read_pair(home.layout.pki / "ca") if change != "wrong CA" else make_ca("etcd-ca", now=now, kind="ECDSA-P256")
     names = ("m2",) if change == "missing SAN" else pki.node_names("m2", ())
-    validity = timedelta(days=-1) if change == "expired" else timedelta(days=1)
     made_at = now - timedelta(days=3) if change == "expired" else now
-    if change == "expired":
-        from quorate.pki.certificates import Pair
-
-        old = make_ca("etcd-ca", now=made_at, kind="ECDSA-P256")
-        ca = Pair(old.certificate, ca.key)
-        validity = timedelta(days=1)
-    write_pair(
-        base, make_leaf(LeafSpec("m2", ("server", "client"), names, validity=validity, kind="ECDSA-P256"), ca, now=made_at)
-    )
+    if change == "expired":  # one that the same CA signed when it was younger
+        ca = make_ca("etcd-ca", now=made_at, key=ca.key)
+    leaf = LeafSpec("m2", ("server", "client"), names, validity=timedelta(days=1), kind="ECDSA-P256")
+    write_pair(base, make_leaf(leaf, ca, now=made_at))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +17,15 @@ from conftest import RunCli
 
 from quorate.core.decide_converge import JoinNext, RemoveNext, Wanted
 from quorate.core.membership import Member
+from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd import kv, member_rpc
 from quorate.etcd.agreement import disagreements
 from quorate.etcd.alignment import record_key
-from quorate.etcd.change_lock import KEY
+from quorate.etcd.change_lock import KEY, change_lock
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.detail import differ
+from quorate.etcd.endpoint import Endpoint
 from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.report import Recorder
@@ -31,6 +36,14 @@ pytestmark = pytest.mark.real
 
 class Died(BaseException):
     """What the tool feels of a SIGKILL: no handler runs."""
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port where nothing listens, bound so that nobody else takes it meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 def cut_off(target: Cluster, machine: Machine) -> None:
@@ -255,6 +268,18 @@ def test_removals_take_turns(home: Home, etcd36: str) -> None:
     with home.access() as access:
         survivor = next(member.client for member in home.load().members if member.name == "m2")
         assert kv.get(access.channel(survivor), KEY, timeout=5) is None, "the lock went with the run, whoever led"
+
+
+def test_the_lock_is_taken_through_who_leads_now(home: Home, etcd36: str) -> None:
+    """Who led when the wait began may be the very member that the holder removes: nothing answers there any more."""
+    cluster.up(home, 1, etcd36)
+    with home.access() as access, free_port() as port:
+        alive = access.channel(home.load().members[0].client)
+        gone = access.channel(Endpoint.parse(f"https://127.0.0.1:{port}"))
+        leaders = iter([gone, gone, alive, alive])
+        with change_lock(lambda: next(leaders), "removing m9", SystemClock(), Recorder()):
+            assert kv.get(alive, KEY, timeout=5) is not None
+        assert kv.get(alive, KEY, timeout=5) is None
 
 
 def test_members_that_disagree_about_the_members_stop_a_join(home: Home, etcd36: str) -> None:

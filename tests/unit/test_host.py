@@ -16,6 +16,7 @@ from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.host import etcd_binary, lock, ports, process
+from quorate.host.kubelet import Kubelet
 
 CLOCK = SystemClock()
 
@@ -171,3 +172,14 @@ def test_the_trial_extra_is_used_last_and_said_aloud(tmp_path: Path, monkeypatch
     monkeypatch.setattr(etcd_binary, "_candidates", lambda: iter([(path, True)]))
     found = etcd_binary.find(None)
     assert found.trial and "for trying only" in found.warnings[0]
+
+
+def test_a_node_below_another_root_has_no_service_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--rootfs` prepares files of another node: the kubelet that runs here is not its."""
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    kubelet = Kubelet.of(tmp_path)
+    assert not kubelet.managed
+    kubelet.start()
+    kubelet.stop()

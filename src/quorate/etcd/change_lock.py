@@ -34,7 +34,7 @@ def change_lock(leader: Callable[[], Channel], what: str, clock: SystemClock, re
     A cluster that takes no writes of ours is changed without it, and that is said.
     """
     try:
-        held = _take(leader(), what, clock, report)
+        held = _take(leader, what, clock, report)
     except (NoSpace, PermissionDenied, CorruptCluster) as error:
         report(Notice(f"the lock for changes could not be taken ({error.text}); going on without", "warning"))
         yield
@@ -47,21 +47,38 @@ def change_lock(leader: Callable[[], Channel], what: str, clock: SystemClock, re
             lease.revoke(leader(), held, timeout=_RPC_SECONDS)
 
 
-def _take(channel: Channel, what: str, clock: SystemClock, report: Report) -> int:
+def _take(leader: Callable[[], Channel], what: str, clock: SystemClock, report: Report) -> int:
+    """The lease that holds the lock. Who leads is asked anew at each try: it may be the very member that the holder removes."""
     deadline = Deadline(clock, _TTL_SECONDS + 5.0, "the lock for changes is free")
     told = b""
     while not deadline.expired:
-        # Each try has a lease of its own: one that waited long would end too soon.
-        granted = lease.grant(channel, _TTL_SECONDS, timeout=_RPC_SECONDS)
-        if kv.create(channel, KEY, _describe(what), timeout=_RPC_SECONDS, lease=granted):
-            return granted
-        lease.revoke(channel, granted, timeout=_RPC_SECONDS)
-        holder = kv.get(channel, KEY, timeout=_RPC_SECONDS)
-        if holder is not None and holder.value != told:
-            told = holder.value
+        try:
+            held, holder = _try(leader(), what)
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            held, holder = 0, b""
+        if held:
+            return held
+        if holder and holder != told:
+            told = holder
             report(Notice(f"waiting for another change: {told.decode(errors='replace')[:200]}"))
         clock.sleep(_POLL_SECONDS)
     raise deadline.error(advice="'quorate etcd unlock' shows what is held; run the same command again")
+
+
+def _try(channel: Channel, what: str) -> tuple[int, bytes]:
+    """The lease that holds the lock from now on, or 0 and what its holder wrote.
+
+    Each try has a lease of its own: one that waited long would end too soon. Where the answer is lost, the key may be there by
+    this lease: nobody keeps it alive, so it is waited for as any other's.
+    """
+    granted = lease.grant(channel, _TTL_SECONDS, timeout=_RPC_SECONDS)
+    if kv.create(channel, KEY, _describe(what), timeout=_RPC_SECONDS, lease=granted):
+        return granted, b""
+    lease.revoke(channel, granted, timeout=_RPC_SECONDS)
+    holder = kv.get(channel, KEY, timeout=_RPC_SECONDS)
+    return 0, holder.value if holder else b""
 
 
 def _describe(what: str) -> bytes:

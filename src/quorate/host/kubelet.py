@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from quorate.errors import HostError
 
@@ -15,12 +15,16 @@ _SECONDS = 90
 
 @dataclass(frozen=True, slots=True)
 class Kubelet:
-    """`systemctl`: its path; empty where there is no systemd, and somebody else starts the kubelet."""
+    """`systemctl`: its path; empty where no systemd runs, and somebody else starts the kubelet."""
 
-    systemctl: str
+    systemctl: str = ""
 
     @classmethod
-    def here(cls) -> Kubelet:
+    def of(cls, root: Path) -> Kubelet:
+        """The kubelet of the node whose files are below `root`. Below another root than ours no systemd of ours is asked: its
+        kubelet is another node's. A systemctl without a systemd (a container) counts as none, as sd_booted(3) tells it."""
+        if root != Path("/") or not Path("/run/systemd/system").is_dir():
+            return cls()
         return cls(shutil.which("systemctl") or "")
 
     @property
@@ -49,6 +53,8 @@ class Kubelet:
 
 def health(port: int) -> str:
     """Empty when the kubelet on this host answers that it is well, else what it says instead."""
+    import http.client  # late: every phase knows a kubelet, few ask it
+
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", "/healthz")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
-from quorate.host.kubelet import Kubelet
 from quorate.phases import marker
 from quorate.phases.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
 from quorate.phases.resetting import ResetRun
@@ -39,7 +38,7 @@ def clean_up(run: ResetRun) -> None:
 def _end_kubelet(run: ResetRun) -> None:
     run.say(PHASE, "Stopping the kubelet service")
     try:
-        Kubelet.here().stop()
+        run.kubelet.stop()
     except HostError as error:
         run.report(Notice(error.what, "warning"))
     _remove_pods(run)

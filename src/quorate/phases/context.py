@@ -10,6 +10,7 @@ from typing import Any
 from quorate.config import types as v4
 from quorate.config.versions import parse_version
 from quorate.deadline import SystemClock
+from quorate.host.kubelet import Kubelet
 from quorate.pki.keys import KeyPool
 from quorate.pki.table import Node
 from quorate.report import PhaseLine, PhaseReport, silent
@@ -48,6 +49,7 @@ class Context:
     control_plane: bool = True
     dry_run: bool = False
     config_folder: str = CONFIG_FOLDER
+    kubelet: Kubelet = field(default_factory=Kubelet)
     clock: SystemClock = field(default_factory=SystemClock)
     keys: KeyPool = field(default_factory=KeyPool)
     report: PhaseReport = silent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from quorate.host.kubelet import Kubelet
 from quorate.phases import kubelet_files
 from quorate.phases.context import Context
 from quorate.report import Notice
@@ -21,16 +20,15 @@ def run(context: Context, shared: dict[str, Any] | None = None) -> None:
 def stop(context: Context) -> None:
     """It must not read files that are only half written."""
     if not context.dry_run:
-        Kubelet.here().stop()
+        context.kubelet.stop()
 
 
 def start(context: Context) -> None:
-    kubelet = Kubelet.here()
     if context.dry_run:
         context.say(kubelet_files.PHASE, "Would start the kubelet")
         return
     context.say(kubelet_files.PHASE, "Starting the kubelet")
-    if not kubelet.managed:
+    if not context.kubelet.managed:
         text = "there is no systemd here: start the kubelet by other means, or make sure that it runs"
         context.report(Notice(text, "warning"))
-    kubelet.start()
+    context.kubelet.start()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import PreflightFailed, Refused
+from quorate.host.kubelet import Kubelet
 from quorate.phases.context import CONFIG_FOLDER
 from quorate.phases.static_pods import manifest_path
 from quorate.report import PhaseLine, PhaseReport
@@ -27,6 +28,7 @@ class ResetRun:
     clock: SystemClock
     report: PhaseReport
     ask: Callable[[str], bool]
+    kubelet: Kubelet = field(default_factory=Kubelet)
     kubeconfig: str = f"{CONFIG_FOLDER}/admin.conf"
     abandon: bool = False
     dry_run: bool = False

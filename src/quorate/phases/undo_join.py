@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quorate.host.cri import CriError, Runtime
-from quorate.host.kubelet import Kubelet
 from quorate.kube.errors import KubeError
 from quorate.manifests.control_plane import PODS
 from quorate.phases import certs, kubelet_files, marker, static_pods
@@ -40,7 +39,7 @@ def take_back(join: JoinRun, mark: Marker) -> str:
     for name in ("etcd", *PODS):
         context.tree.remove(static_pods.manifest_path(name))
     try:
-        Kubelet.here().stop()
+        context.kubelet.stop()
         _end_pods(context, mark.began_ns)
     except (CriError, OSError) as error:
         problems.append(str(error))

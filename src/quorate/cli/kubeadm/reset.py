@@ -70,6 +70,7 @@ def make_run(given: Given, clock: SystemClock) -> ResetRun:
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_reset
+    from quorate.host.kubelet import Kubelet
     from quorate.phases.resetting import ResetRun
 
     report = render.printer(quiet=given.text("form") == "json")
@@ -84,6 +85,7 @@ def make_run(given: Given, clock: SystemClock) -> ResetRun:
         clock,
         report,
         lambda question: click.confirm(question, default=False, err=True),
+        kubelet=Kubelet.of(setup.root_of(given)),
         kubeconfig=given.text("kubeconfig") or "/etc/kubernetes/admin.conf",
         abandon=given.on("abandon-etcd-member"),
         dry_run=given.on("dry-run"),

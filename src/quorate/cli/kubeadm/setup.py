@@ -137,6 +137,7 @@ def tree_for(given: Given) -> Tree:
 
 def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport, clock: SystemClock | None = None) -> Context:
     from quorate.deadline import SystemClock
+    from quorate.host.kubelet import Kubelet
     from quorate.phases.context import CONFIG_FOLDER, Context
 
     init = setup.init
@@ -153,6 +154,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         patches=init.patches.directory if init.patches else "",
         dry_run=given.on("dry-run"),
         config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
+        kubelet=Kubelet.of(root_of(given)),
         clock=clock or SystemClock(),
         report=report,
     )
@@ -161,6 +163,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
 def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report: PhaseReport, clock: SystemClock) -> Context:
     """Of a node whose cluster is not known yet: until it is, an empty configuration of the kubelet's version stands for it."""
     from quorate.config.defaults import default_cluster
+    from quorate.host.kubelet import Kubelet
     from quorate.phases.context import Context
 
     assert join.timeouts is not None
@@ -176,6 +179,7 @@ def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report:
         patches=join.patches.directory if join.patches else "",
         control_plane=join.control_plane is not None,
         dry_run=given.on("dry-run"),
+        kubelet=Kubelet.of(root_of(given)),
         clock=clock,
         report=report,
     )
