@@ -15,16 +15,21 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 from kubeadm_cases import MINIMAL, context_of, setup_of
+from msgspec.structs import replace
 from oracle.trees import certificate_fields
 
+from quorate.config import types as v4
+from quorate.config.defaults import Facts
 from quorate.config.types import Arg
 from quorate.config.versions import parse_version
 from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.host.kubelet import Kubelet
 from quorate.host.node import IPV4_FORWARD, NodeFacts
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
-from quorate.phases import certs, csr, init, join, kubeconfigs, kubelet_files, renewal, reset, static_pods
+from quorate.phases import certs, csr, init, join, kubeconfigs, kubelet_files, marker, renewal, reset, static_pods, undo_join
 from quorate.phases.context import Context
+from quorate.phases.joining import JoinRun
 from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
 from quorate.phases.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
@@ -454,3 +459,29 @@ def test_errors_can_be_made_warnings_by_name_or_all() -> None:
     assert error.value.exit_code == 2 and os.linesep in error.value.what
     rows = error.value.as_dict()["findings"]
     assert isinstance(rows, list) and {row["check"] for row in rows} == {"NumCPU", "Mem"}
+
+
+# -- undoing a join ----------------------------------------------------------------------------------------------------
+
+
+def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Context, tmp_path: Path) -> None:
+    """Every step is tried; what failed is said; what was there before the join stays."""
+    told: list[Message | PhaseLine] = []
+    context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
+    context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    certs.ensure_named(context, "ca")
+    mark = marker.begin(context, "join", undo_join.may_be_made(context))
+    everything(context)
+    run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
+    run._context = context
+    (tmp_path / "etc/kubernetes/admin.conf").unlink()
+    assert undo_join.take_back(run, mark).endswith("but see the warnings")
+    warned = [one.text for one in told if isinstance(one, Notice)]
+    assert [text.partition(":")[0] for text in warned] == ["the kubelet may run", "pods may still run"]
+    assert sorted(contents(tmp_path / "etc")) == ["kubernetes/pki/ca.crt", "kubernetes/pki/ca.key"]
+
+
+def test_an_undo_leaves_the_object_of_a_node_that_was_there_before(context: Context) -> None:
+    mark = marker.begin(context, "join", (), [undo_join.node_object(context)])
+    assert undo_join.node_object(context) in mark.before
+    assert undo_join.node_object(context) in marker.begin(context, "join", ()).before, "and a resumed run knows it, too"

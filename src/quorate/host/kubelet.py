@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.errors import HostError
+from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
-_SECONDS = 90
+_SECONDS = 90.0
+_ADVICE = "'systemctl status kubelet' and 'journalctl -u kubelet' tell why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,8 @@ class Kubelet:
         self._do("stop", UNIT)
 
     def _do(self, *words: str) -> None:
-        if not self.managed:
-            return
-        done = subprocess.run([self.systemctl, *words], capture_output=True, text=True, check=False, timeout=_SECONDS)
-        if done.returncode != 0:
-            raise HostError(
-                f"systemctl {' '.join(words)} failed: {done.stderr.strip()}",
-                advice="'systemctl status kubelet' and 'journalctl -u kubelet' tell why",
-            )
+        if self.managed:
+            Systemd((self.systemctl,)).run(*words, seconds=_SECONDS, advice=_ADVICE)
 
 
 def health(port: int) -> str:

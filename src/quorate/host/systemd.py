@@ -34,7 +34,7 @@ class Systemd:
 
     def show(self, unit: str) -> UnitState:
         """Raises `HostError` when systemd does not answer."""
-        lines = self._run("show", unit, *(f"--property={name}" for name in _ASKED)).splitlines()
+        lines = self.run("show", unit, *(f"--property={name}" for name in _ASKED)).splitlines()
         fields = dict(line.partition("=")[::2] for line in lines)
         return UnitState(
             fields.get("LoadState") not in (None, "not-found"),
@@ -48,20 +48,20 @@ class Systemd:
 
     def reload(self) -> None:
         """Read the unit files again."""
-        self._run("daemon-reload")
+        self.run("daemon-reload")
 
     def start(self, unit: str) -> None:
         """Start it, now and after every boot. Returns before it is ready: a joiner is ready when it serves."""
-        self._run("enable", "--quiet", unit)
-        self._run("start", "--no-block", unit)
+        self.run("enable", "--quiet", unit)
+        self.run("start", "--no-block", unit)
 
     def restart(self, unit: str) -> None:
-        self._run("restart", "--no-block", unit)
+        self.run("restart", "--no-block", unit)
 
     def stop(self, unit: str) -> None:
         """End it; returns when it has ended, and it is not started after a boot any more."""
-        self._run("disable", "--quiet", unit)
-        self._run("stop", unit, seconds=_STOP_SECONDS)
+        self.run("disable", "--quiet", unit)
+        self.run("stop", unit, seconds=_STOP_SECONDS)
         self._try("reset-failed", unit)
 
     def log(self, unit: str, lines: int = 50) -> list[str]:
@@ -73,11 +73,13 @@ class Systemd:
             return []
         return done.stdout.splitlines() if done.returncode == 0 else []
 
-    def _run(self, *arguments: str, seconds: float = _SECONDS) -> str:
+    def run(self, *arguments: str, seconds: float = _SECONDS, advice: str = "") -> str:
+        """One call of systemctl; returns what it prints. Raises `HostError` when it fails or does not answer in time."""
         done = self._call(arguments, seconds)
         if done.returncode != 0:
             raise HostError(
-                f"'systemctl {' '.join(arguments)}' failed: {done.stderr.strip() or f'exit code {done.returncode}'}"
+                f"'systemctl {' '.join(arguments)}' failed: {done.stderr.strip() or f'exit code {done.returncode}'}",
+                advice=advice,
             )
         return done.stdout
 

@@ -119,25 +119,34 @@ class KubeClient:
         if self._http is None:
             raise RuntimeError("the client is not connected")
         try:
-            answer = self._http.request(verb, path, params=query, content=content, headers=headers)
+            with self._http.stream(verb, path, params=query, content=content, headers=headers) as answer:
+                told = read_at_most(answer, _MOST_BYTES)
         except httpx.HTTPError as error:
             raise Unreachable(
                 f"the API server at {self.server.url} does not answer: {error or type(error).__name__}",
                 advice="is it running? 'crictl ps', or the logs of its container and of the kubelet, tell",
             ) from None
-        return _parse(answer, f"{verb} {path}")
+        return _parse(answer, told, f"{verb} {path}")
 
 
-def _parse(answer: httpx.Response, what: str) -> Object:
-    data: Any = None
-    if len(answer.content) <= _MOST_BYTES:
-        try:
-            data = answer.json()
-        except ValueError:
-            data = None
+def read_at_most(answer: httpx.Response, most: int) -> bytes:
+    """The body; the first `most` bytes of one that does not end."""
+    found = bytearray()
+    for part in answer.iter_bytes():
+        found += part
+        if len(found) >= most:
+            break
+    return bytes(found[:most])
+
+
+def _parse(answer: httpx.Response, content: bytes, what: str) -> Object:
+    try:
+        data: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        data = None
     told = data if isinstance(data, dict) else {}
     if answer.is_success:
-        if not told and answer.text.strip() != "ok":
+        if not told and content.strip() != b"ok":
             raise KubeError(f"{what}: the answer is not an object")
         return told
     raise from_status(answer.status_code, what, str(told.get("message", "")), str(told.get("reason", "")))

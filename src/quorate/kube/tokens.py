@@ -80,7 +80,8 @@ def sign(content: str, token: Token) -> str:
 
 
 def is_signed(content: str, signature: str, token: Token) -> bool:
-    return hmac.compare_digest(sign(content, token), signature)
+    # As bytes: text that is not ASCII cannot be compared, and whoever sends it is not trusted yet.
+    return hmac.compare_digest(sign(content, token).encode(), signature.encode(errors="replace"))
 
 
 def _base64url(data: bytes) -> str:

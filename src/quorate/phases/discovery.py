@@ -11,7 +11,7 @@ from quorate.config import types as v4
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.kube import tls
-from quorate.kube.client import KubeClient, Server
+from quorate.kube.client import KubeClient, Server, read_at_most
 from quorate.kube.errors import KubeError, NotFound
 from quorate.kube.tokens import Token, is_signed
 from quorate.pki import kubeconfig
@@ -67,7 +67,7 @@ def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -
     with client.connected():
         while True:
             try:
-                data = client.get("ConfigMap", "cluster-info", "kube-public").get("data") or {}
+                data = _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data"))
             except NotFound:
                 raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
             except KubeError as error:
@@ -80,7 +80,7 @@ def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -
             if signature:
                 if not is_signed(content, signature, token):
                     raise _distrusted("its signature does not fit the token")
-                return str(content)
+                return content
             if deadline.expired or any(key.startswith("jws-kubeconfig-") for key in data):
                 raise PreflightFailed(
                     f"the token {token.id!r} is not known to the cluster, or has expired",
@@ -88,6 +88,12 @@ def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -
                     advice="make one on a control-plane node: quorate token create --print-join-command",
                 )
             clock.sleep(_POLL_SECONDS)
+
+
+def _texts(data: object) -> dict[str, str]:
+    """A ConfigMap's data from somebody who is not trusted yet: what has another shape is left out."""
+    rows = data.items() if isinstance(data, dict) else ()
+    return {key: value for key, value in rows if isinstance(key, str) and isinstance(value, str)}
 
 
 def _check_again(found: Found, content: str, clock: SystemClock) -> None:
@@ -103,11 +109,12 @@ def _only_cluster(content: str) -> kubeconfig.Parsed:
     try:
         data = yaml.safe_load(content)
         (row,) = data["clusters"]
-    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        cluster = row["cluster"]
+    except (yaml.YAMLError, RecursionError, TypeError, KeyError, ValueError):
         raise _distrusted("its cluster-info does not name exactly one cluster") from None
     data = {
         "kind": "Config",
-        "clusters": [{"name": "kubernetes", "cluster": row.get("cluster")}],
+        "clusters": [{"name": "kubernetes", "cluster": cluster}],
         "contexts": [{"name": "x", "context": {"cluster": "kubernetes"}}],
         "current-context": "x",
     }
@@ -139,8 +146,8 @@ def _by_file(where: str, token: Secret[str], tree: Tree) -> Found:
 def _fetch(url: str) -> bytes:
     """Trusting the host's own CAs."""
     try:
-        answer = httpx.get(url, timeout=10, follow_redirects=False)
-        answer.raise_for_status()
+        with httpx.stream("GET", url, timeout=10, follow_redirects=False) as answer:
+            answer.raise_for_status()
+            return read_at_most(answer, _MOST_BYTES)
     except httpx.HTTPError as error:
         raise PreflightFailed(f"{url} cannot be read: {error}", state="nothing was changed") from None
-    return answer.content[:_MOST_BYTES]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 
 from quorate.errors import PreflightFailed
 from quorate.kube.errors import NotFound
@@ -35,9 +36,16 @@ def run(join: JoinRun) -> None:
     for name, path in upload_certs.shared_files(context).items():
         if name not in data:
             raise PreflightFailed(f"the Secret does not include the required certificate or key - name: {name}")
-        sealed = base64.b64decode(data[name])
+        sealed = _decoded(data[name], name)
         if sealed and not context.tree.is_file(path):
             content = unseal(sealed, Secret(key)).reveal()
             secret = path.endswith(".key")
             context.tree.write(path, content, mode=_KEY_MODE if secret else _MODE, secret=secret)
     context.say(PHASE, f'Saving the certificates to the folder: "{context.cluster.certificates_dir}"')
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise PreflightFailed(f"the Secret does not hold base64 - name: {name}") from None

@@ -19,7 +19,9 @@ def carry_out(join: JoinRun) -> None:
     if join.base.dry_run:
         run_all(rest, join, skipped - {"preflight"})
         return
-    mark = marker.begin(join.context, "join", undo_join.may_be_made(join.context))
+    context = join.context
+    objects = [] if marker.is_resumed(context, "join") else _objects_there(join)
+    mark = marker.begin(context, "join", undo_join.may_be_made(context), objects)
     if mark.resumed:
         join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
     try:
@@ -29,6 +31,13 @@ def carry_out(join: JoinRun) -> None:
         raise
     marker.finish(join.context)
     join.whole_done = True
+
+
+def _objects_there(join: JoinRun) -> list[str]:
+    """A node object of somebody who had this name before: a join that fails must not delete it."""
+    with join.client() as client:
+        node = client.find("Node", join.context.node.name)
+    return [undo_join.node_object(join.context)] if node is not None else []
 
 
 def _after_failure(join: JoinRun, mark: Marker) -> str:

@@ -17,7 +17,7 @@ _MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """`command`: init or join; `node`: its name; `before`: paths that were there when the first run began, at `began_ns`
+    """`command`: init or join; `node`: its name; `before`: what was there when the first run began, at `began_ns`
     (nanoseconds since the epoch); `resumed`: this is not the first run."""
 
     command: str
@@ -27,8 +27,9 @@ class Marker:
     resumed: bool
 
 
-def begin(context: Context, command: str, may_be_made: Iterable[str]) -> Marker:
-    """Take up what a run of the same command left, or note that one begins. `may_be_made`: every path it may write.
+def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
+    """Take up what a run of the same command left, or note that one begins. `may_be_made`: every path it may write;
+    `objects`: of the cluster, those that are there before it.
 
     Raises `PreflightFailed` when another command, or one for another node name, was cut off here.
     """
@@ -41,7 +42,7 @@ def begin(context: Context, command: str, may_be_made: Iterable[str]) -> Marker:
         )
     if left is not None:
         return left
-    before = frozenset(path for path in may_be_made if context.tree.mode(path) is not None)
+    before = frozenset([*(path for path in may_be_made if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
     made = {"command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
     context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)

@@ -37,13 +37,17 @@ def found(api: KubeClient) -> list[Token]:
     return sorted(known, key=lambda token: token.id)
 
 
-def delete(api: KubeClient, which: str) -> str:
-    """`which`: an id, or a whole token; returns the id. Raises `ConfigError` for what is neither."""
+def id_of(which: str) -> str:
+    """`which`: an id, or a whole token. Raises `ConfigError` for what is neither, and does not repeat it."""
     token_id = which.partition(".")[0]
     if len(token_id) != 6 or not token_id.isalnum():
         raise ConfigError("that is neither a token nor the id of one: six of a-z0-9")
-    api.delete("Secret", tokens.secret_name(token_id), tokens.NAMESPACE)
     return token_id
+
+
+def delete(api: KubeClient, token_id: str) -> None:
+    """Fine when it is gone already."""
+    api.delete("Secret", tokens.secret_name(token_id), tokens.NAMESPACE)
 
 
 def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) -> str:

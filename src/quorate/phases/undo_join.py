@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from quorate.host.cri import CriError, Runtime
-from quorate.kube.errors import KubeError
+from quorate.errors import QuorateError
+from quorate.host.cri import Runtime
 from quorate.manifests.control_plane import PODS
 from quorate.phases import certs, kubelet_files, marker, static_pods
 from quorate.phases.cluster_access import connected
@@ -35,30 +35,44 @@ def take_back(join: JoinRun, mark: Marker) -> str:
     Returns what is the case now, in words. What cannot be done is said and does not stop the rest.
     """
     context = join.context
-    problems: list[str] = []
-    for name in ("etcd", *PODS):
-        context.tree.remove(static_pods.manifest_path(name))
-    try:
-        context.kubelet.stop()
-        _end_pods(context, mark.began_ns)
-    except (CriError, OSError) as error:
-        problems.append(str(error))
-    try:
-        _delete_node(join, context)
-    except KubeError as error:
-        problems.append(f"the node's object may be there: {error.what}")
-    for path in may_be_made(context):
-        if path not in mark.before:
-            context.tree.remove(path)
-    marker.finish(context)
-    for problem in problems:
-        context.report(Notice(problem, "warning"))
-    return "what the join made on this node was deleted" + (", but see the warnings" if problems else "")
+    made = [path for path in may_be_made(context) if path not in mark.before]
+    done = [
+        _try(context, "the manifests may be there", lambda: _remove(context, _manifests())),
+        _try(context, "the kubelet may run", context.kubelet.stop),
+        _try(context, "pods may still run", lambda: _end_pods(context, mark.began_ns)),
+        _try(context, "the node's object may be there", lambda: _delete_node(join, context, mark)),
+        _try(context, "files may be there", lambda: _remove(context, [*made, marker.PATH])),
+    ]
+    return "what the join made on this node was deleted" + ("" if all(done) else ", but see the warnings")
 
 
-def _delete_node(join: JoinRun, context: Context) -> None:
+def _try(context: Context, otherwise: str, step: Callable[[], None]) -> bool:
+    """Whether it was done. What cannot be is said: it must neither stop the other steps nor hide why the join failed."""
+    try:
+        step()
+    except QuorateError as error:
+        context.report(Notice(f"{otherwise}: {error.what}", "warning"))
+        return False
+    return True
+
+
+def _manifests() -> list[str]:
+    return [static_pods.manifest_path(name) for name in ("etcd", *PODS)]
+
+
+def _remove(context: Context, paths: Iterable[str]) -> None:
+    for path in paths:
+        context.tree.remove(path)
+
+
+def node_object(context: Context) -> str:
+    """How a mark names this node's object, beside paths."""
+    return f"Node/{context.node.name}"
+
+
+def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
     """Only an administrator may; on a worker it is left, and its kubelet, which is gone, made it at most."""
-    if not context.tree.is_file(join.admin):
+    if node_object(context) in mark.before or not context.tree.is_file(join.admin):
         return
     with connected(context, join.admin) as client:
         client.patience = 5.0

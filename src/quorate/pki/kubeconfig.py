@@ -83,11 +83,9 @@ class Parsed:
 def parse(content: bytes, where: str) -> Parsed:
     """Raises `ConfigError` when it is no kubeconfig with a usable current context; never repeats the content."""
     data = _load(content, where)
-    contexts = {row.get("name"): row.get("context") or {} for row in _rows(data, "contexts")}
-    context = contexts.get(data.get("current-context"), {})
-    clusters = {row.get("name"): row.get("cluster") or {} for row in _rows(data, "clusters")}
-    users = {row.get("name"): row.get("user") or {} for row in _rows(data, "users")}
-    cluster, user = clusters.get(context.get("cluster")), users.get(context.get("user"), {})
+    context = _named(data, "contexts", data.get("current-context")).get("context", {})
+    cluster = _named(data, "clusters", context.get("cluster")).get("cluster")
+    user = _named(data, "users", context.get("user")).get("user", {})
     if cluster is None:
         raise ConfigError(f"{where}: its current context names no cluster that is in it")
     return Parsed(
@@ -127,6 +125,12 @@ def _load(content: bytes, where: str) -> dict[str, Any]:
 def _rows(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     rows = data.get(key)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _named(data: dict[str, Any], key: str, name: object) -> dict[str, dict[str, Any]]:
+    """The row of that name, of its fields those that are mappings; empty when there is none."""
+    row: dict[str, Any] = next((row for row in _rows(data, key) if row.get("name") == name), {})
+    return {field: value for field, value in row.items() if isinstance(value, dict)}
 
 
 def _decode(text: object, where: str) -> bytes:

@@ -23,7 +23,7 @@ def check(external: ExternalEtcd, minor: int) -> Iterator[Finding]:
     for endpoint in external.http_endpoints or external.endpoints:
         try:
             version = _ask(f"{endpoint.rstrip('/')}/version", external)
-        except (OSError, ValueError, urllib.error.URLError) as error:
+        except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError) as error:
             reason = getattr(error, "reason", error)
             yield Finding("ExternalEtcdVersion", "error", f"{endpoint} does not tell its version: {reason}")
             continue

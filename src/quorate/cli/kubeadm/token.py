@@ -169,6 +169,12 @@ def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) ->
     from quorate.phases import tokens as steps
 
     given = _given(ctx, parameters)
+    ids = [steps.id_of(which) for which in tokens]
+    if given.on("dry-run"):
+        for token_id in ids:
+            click.echo(f"[dryrun] would delete the token {token_id}", err=True)
+        return
     with _api(given) as api:
-        for which in tokens:
-            click.echo(f'bootstrap token "{steps.delete(api, which)}" deleted')
+        for token_id in ids:
+            steps.delete(api, token_id)
+            click.echo(f'bootstrap token "{token_id}" deleted')
