@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import string
 from typing import Generic, TypeVar
 
+_TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 T = TypeVar("T", bound=str | bytes)
 
 
@@ -32,3 +34,11 @@ class Secret(Generic[T]):
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is not to be serialised")
+
+
+def random_token() -> str:
+    """A bootstrap token: public id of six characters, dot, secret of sixteen."""
+    import secrets  # late: every command imports this module, few make a token
+
+    token_id, secret = ("".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(count)) for count in (6, 16))
+    return f"{token_id}.{secret}"

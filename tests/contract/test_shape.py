@@ -10,11 +10,15 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
+import click
 import pytest
 from conftest import BIN, ROOT, RunCli
+
+from quorate.cli.main import main
 
 SOURCES = sorted(path for path in (ROOT / "src" / "quorate").rglob("*.py") if not path.name.endswith("_pb2.py"))
 
@@ -116,6 +120,41 @@ def test_every_module_says_what_it_owns() -> None:
 def shell_blocks(document: Path) -> list[str]:
     """The commands of a document: its ```sh blocks."""
     return [part.partition("```")[0] for part in document.read_text().split("```sh\n")[1:]]
+
+
+def commands(group: click.Group, above: click.Context | None = None) -> Iterator[tuple[click.Context, click.Command]]:
+    """Every command with its context, hidden ones too."""
+    context = click.Context(group, above)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None, name
+        yield context, found
+        if isinstance(found, click.Group):
+            yield from commands(found, context)
+
+
+def test_the_flags_of_the_examples_in_helps_exist() -> None:
+    checked = 0
+    for _, command in commands(main):
+        for line in (line.strip() for line in (command.help or "").splitlines()):
+            if line.startswith("quorate "):
+                words = re.split(r"\s{2,}|[>|]", line)[0].split()[1:]
+                check_flags(words, line)
+                checked += 1
+    assert checked > 100
+
+
+def check_flags(words: list[str], line: str) -> None:
+    """Walk down as far as there are commands; every flag must be one of the command reached, or of one above it."""
+    command: click.Command = main
+    known = {"-h", "--help"}
+    for word in words:
+        if word.startswith("-"):
+            known |= {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+            assert word.partition("=")[0] in known, line
+        elif isinstance(command, click.Group):
+            known |= {name for one in command.params for name in one.opts}
+            command = command.get_command(click.Context(command), word) or command
 
 
 def test_the_commands_of_the_readme_exist(cli: RunCli) -> None:

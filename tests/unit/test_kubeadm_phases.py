@@ -27,7 +27,20 @@ from quorate.host.kubelet import Kubelet
 from quorate.host.node import IPV4_FORWARD, NodeFacts
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
-from quorate.phases import certs, csr, init, join, kubeconfigs, kubelet_files, marker, renewal, reset, static_pods, undo_join
+from quorate.phases import (
+    certs,
+    csr,
+    init,
+    join,
+    kubeconfigs,
+    kubelet_files,
+    marker,
+    renewal,
+    reset,
+    static_pods,
+    undo_join,
+    wait,
+)
 from quorate.phases.context import Context
 from quorate.phases.joining import JoinRun
 from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
@@ -485,3 +498,22 @@ def test_an_undo_leaves_the_object_of_a_node_that_was_there_before(context: Cont
     mark = marker.begin(context, "join", (), [undo_join.node_object(context)])
     assert undo_join.node_object(context) in mark.before
     assert undo_join.node_object(context) in marker.begin(context, "join", ()).before, "and a resumed run knows it, too"
+
+
+# -- waiting for components --------------------------------------------------------------------------------------------
+
+
+def test_a_component_that_cannot_start_ends_the_wait_for_the_others(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take four minutes; the first that is known to be lost is told at once."""
+    context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    everything(context)
+
+    def check(self: wait.Crashes) -> None:
+        if self._name == "kube-scheduler":
+            raise HostError("kube-scheduler cannot start")
+
+    monkeypatch.setattr(wait.Crashes, "check", check)
+    with pytest.raises(HostError, match="kube-scheduler cannot start"):
+        wait.wait_components(context)

@@ -67,7 +67,8 @@ def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
             problems.add(path, f"this gate is locked on since Kubernetes 1.{gate.locked} and cannot be switched off")
         elif name == LEARNER and not value:
             notes.append(
-                f"{LEARNER}: false means that a new etcd member has a vote before it has the data: writes stop until it runs"
+                f"{LEARNER}: false is not followed: by it a new etcd member has a vote before it has the data, and writes stop "
+                "until it runs; 'quorate join' adds every member as a learner"
             )
     return notes
 

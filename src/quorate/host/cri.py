@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import grpc
 
+from quorate.deadline import Deadline, SystemClock
 from quorate.errors import HostError, QuorateError
 from quorate.host import cri_pb2 as wire
 
 _RPC_SECONDS = 10.0
 _PULL_SECONDS = 600.0
+_STOP_SECONDS, _GRACE_SECONDS, _POLL_SECONDS = 60.0, 5, 0.1
 _RUNTIME, _IMAGES = "/runtime.v1.RuntimeService", "/runtime.v1.ImageService"
 
 
@@ -150,6 +152,17 @@ class Runtime:
         """SIGTERM, then after `grace` seconds SIGKILL; the kubelet starts the container of a static pod again."""
         request = wire.StopContainerRequest(container_id=container_id, timeout=grace)
         self._call(f"{_RUNTIME}/StopContainer", request, wire.Empty.FromString, timeout=grace + _RPC_SECONDS)
+
+    def end_containers(self, name: str, clock: SystemClock, *, advice: str) -> None:
+        """See every running kube-system container of that name gone, whose manifest was taken away before: the kubelet alone
+        may take half a minute. Raises `DeadlineExceeded` with `advice`."""
+        deadline = Deadline(clock, _STOP_SECONDS, f"the container of {name} has ended")
+        while running := [one for one in self.containers(name) if one.running]:
+            for container in running:
+                self.stop_container(container.id, grace=_GRACE_SECONDS)
+            if deadline.expired:
+                raise deadline.error(advice=advice)
+            clock.sleep(_POLL_SECONDS)
 
     def has_image(self, image: str) -> bool:
         request = wire.ImageRequest(image=wire.ImageSpec(image=image))

@@ -9,6 +9,7 @@ from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
 from quorate.phases import marker
 from quorate.phases.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
+from quorate.phases.node_files import wipe
 from quorate.phases.resetting import ResetRun
 from quorate.phases.undo_join import CONFS
 from quorate.report import Notice
@@ -29,7 +30,10 @@ def clean_up(run: ResetRun) -> None:
         _end_kubelet(run)
     run.say(PHASE, f"Deleting contents of directories: [{' '.join(folders)}]")
     for folder in folders:
-        _empty(run, folder)
+        try:
+            wipe(run.tree, folder)
+        except HostError as error:
+            run.report(Notice(error.what, "warning"))
     run.say(PHASE, f"Deleting files: [{' '.join(files)}]")
     for path in [*files, marker.PATH]:
         run.tree.remove(path)
@@ -71,12 +75,3 @@ def _unmount(run: ResetRun) -> None:
 
 
 _FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
-
-
-def _empty(run: ResetRun, folder: str) -> None:
-    tree = run.tree
-    if isinstance(tree, RealTree) and tree.at(folder).is_symlink():
-        run.report(Notice(f"{folder} is a symlink: it is not followed, nothing in it was deleted", "warning"))
-        return
-    for name in tree.names(folder):
-        tree.remove(f"{folder}/{name}")

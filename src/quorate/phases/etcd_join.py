@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
-from quorate.config import gates
 from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls
+from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.etcd.runtime import JoinSpec
 from quorate.etcd.track import JoinResult
 from quorate.kube.client import KubeClient
@@ -22,9 +20,9 @@ from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
 from quorate.phases.etcd_leave import odd_advice
 from quorate.phases.joining import JoinRun
+from quorate.phases.node_files import real_path, tls_files
 from quorate.report import Notice
 from quorate.runtimes.static_pod import StaticPod
-from quorate.tree import RealTree
 
 CHECK, PHASE = "check-etcd", "etcd"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane="
@@ -51,11 +49,7 @@ def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
             state="nothing was changed",
             advice="kubectl -n kube-system get pods -l component=etcd",
         )
-    files = TlsFiles(
-        real_path(context, context.pki("etcd/ca.crt")),
-        real_path(context, context.pki("etcd/healthcheck-client.crt")),
-        real_path(context, context.pki("etcd/healthcheck-client.key")),
-    )
+    files = tls_files(context.tree, context.cluster.certificates_dir, "healthcheck-client")
     stall = context.timeouts.etcd_api_call
     with Access(load_tls(files), None) as access:
         yield Cluster(
@@ -65,14 +59,6 @@ def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
             context.report,
             stall_seconds=stall.seconds if stall else 120.0,
         )
-
-
-def real_path(context: Context, path: str) -> Path:
-    """Where a file of the node is for libraries that open files themselves."""
-    tree = context.tree
-    if not isinstance(tree, RealTree):
-        raise PreflightFailed("this step cannot be shown in a dry run")
-    return tree.at(path)
 
 
 def check(join: JoinRun) -> None:
@@ -128,13 +114,7 @@ def _join(context: Context, cluster: Cluster) -> JoinResult:
         name,
         peer_url(address),
         Endpoint.parse(client_url(address)),
-        load_tls(
-            TlsFiles(
-                real_path(context, context.pki("etcd/ca.crt")),
-                real_path(context, context.pki("etcd/peer.crt")),
-                real_path(context, context.pki("etcd/peer.key")),
-            )
-        ),
+        load_tls(tls_files(context.tree, context.cluster.certificates_dir, "peer")),
         ours=_was_begun(context),
     )
     return cluster.join(spec, runtime_of(context))
@@ -149,8 +129,8 @@ def runtime_of(context: Context) -> StaticPod:
     local = context.cluster.etcd.local
     assert local is not None
     return StaticPod(
-        manifest=real_path(context, static_pods.manifest_path("etcd")),
-        data_dir=real_path(context, local.data_dir),
+        manifest=real_path(context.tree, static_pods.manifest_path("etcd")),
+        data_dir=real_path(context.tree, local.data_dir),
         socket=context.registration.cri_socket,
         image=images.etcd(context.cluster),
         write=lambda rows: static_pods.write_member(context, rows),
@@ -173,8 +153,3 @@ def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
     except QuorateError:
         return "unknown"
     return "voter" if member is not None and not member.is_learner else "none"
-
-
-def is_legacy(context: Context) -> bool:
-    """Whether the cluster asks for joins without learners."""
-    return not gates.is_on(gates.LEARNER, context.minor, context.cluster.feature_gates)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from quorate.core.membership import ClusterView, margin_of
-from quorate.deadline import Deadline
-from quorate.errors import ConfigError, HostError, QuorateError, Refused
+from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls
+from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.host.cri import CriError, Runtime
 from quorate.manifests.etcd import client_url
+from quorate.phases.node_files import tls_files, wipe
 from quorate.phases.resetting import LocalEtcd, ResetRun, local_etcd
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
-from quorate.tree import RealTree
 
 PHASE = "reset"
-_STOP_SECONDS = 60.0
-_GRACE_SECONDS = 5
 
 
 def remove_member(run: ResetRun) -> None:
@@ -50,7 +46,8 @@ def remove_member(run: ResetRun) -> None:
             ) from error
         run.report(Notice(f"the member is still listed, and is abandoned as asked: {error.what}", "warning"))
     _end_pod(run)
-    wipe(run, etcd.data_dir)
+    run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
+    wipe(run.tree, etcd.data_dir)
 
 
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -93,11 +90,11 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
     its manifest knows."""
     own = [] if without_own else list(etcd.client_urls)
     others = [client_url(urlsplit(url).hostname or "") for url in etcd.rows.values() if url != etcd.peer_url]
-    names = ("etcd/ca.crt", "etcd/healthcheck-client.crt", "etcd/healthcheck-client.key")
-    files = [_real(run, run.pki(name)) for name in names]
-    if not all(path.is_file() for path in files):
-        raise ConfigError(f"the certificates for etcd are missing: {', '.join(str(path) for path in files)}")
-    with Access(load_tls(TlsFiles(*files)), None) as access:
+    files = tls_files(run.tree, run.reset.certificates_dir, "healthcheck-client")
+    missing = [str(path) for path in (files.ca, files.cert, files.key) if path is None or not path.is_file()]
+    if missing:
+        raise ConfigError(f"certificates for etcd are missing: {', '.join(missing)}")
+    with Access(load_tls(files), None) as access:
         targets = [Endpoint.parse(url) for url in [*own, *others]]
         seeds = _known(access, targets, run) or targets
         yield Cluster(access, seeds, run.clock, run.report, stall_seconds=60.0)
@@ -113,38 +110,14 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
     return list(dict.fromkeys([*targets, *told]))
 
 
-def _real(run: ResetRun, path: str) -> Path:
-    tree = run.tree
-    if not isinstance(tree, RealTree):
-        raise HostError("this step cannot be shown in a dry run")
-    return tree.at(path)
-
-
 def _end_pod(run: ResetRun) -> None:
     run.tree.remove(manifest_path("etcd"))
-    deadline = Deadline(run.clock, _STOP_SECONDS, "the etcd container has ended")
     try:
         with Runtime.connect(run.reset.cri_socket) as runtime:
-            while any(one.running for one in runtime.containers("etcd")):
-                for one in runtime.containers("etcd"):
-                    if one.running:
-                        runtime.stop_container(one.id, grace=_GRACE_SECONDS)
-                if deadline.expired:
-                    raise deadline.error(advice="'crictl ps' shows it; its data was not deleted")
-                run.clock.sleep(0.1)
+            runtime.end_containers("etcd", run.clock, advice="'crictl ps' shows it; its data was not deleted")
     except CriError as error:
         raise Refused(
             f"whether the etcd container has ended cannot be told: {error.what}",
             state="the member is removed, its data was not deleted",
             advice="start the container runtime and run the same command again",
         ) from error
-
-
-def wipe(run: ResetRun, folder: str) -> None:
-    """The contents, not the folder: it may be a mount. A link in its place is not followed."""
-    tree = run.tree
-    if isinstance(tree, RealTree) and tree.at(folder).is_symlink():
-        raise HostError(f"{folder} is a symlink: it is not followed, nothing in it was deleted")
-    run.say(PHASE, f"Deleting contents of stateful directories: [{folder}]")
-    for name in tree.names(folder):
-        tree.remove(f"{folder}/{name}")

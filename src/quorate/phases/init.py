@@ -96,11 +96,7 @@ def _component(name: str, text: str, flags: tuple[str, ...]) -> Phase[InitRun]:
 _CONTROLLER = (*_COMPONENT, "pod-network-cidr", "controller-manager-extra-args")
 _CONTROL_PLANE = (
     _component("kube-apiserver", "The API server's manifest.", (*_APISERVER, "apiserver-extra-args")),
-    _component(
-        "kube-controller-manager",
-        "The controller manager's manifest.",
-        (*_COMPONENT, "pod-network-cidr", "controller-manager-extra-args"),
-    ),
+    _component("kube-controller-manager", "The controller manager's manifest.", _CONTROLLER),
     _component("kube-scheduler", "The scheduler's manifest.", (*_COMPONENT, "scheduler-extra-args")),
 )
 

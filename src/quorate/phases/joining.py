@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
+from msgspec.structs import replace as with_changes
 
 from quorate.config import types as v4
 from quorate.config.defaults import Facts
 from quorate.config.load import loads
 from quorate.config.resolve import resolve_init
+from quorate.core.preflight import Finding
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.kube.client import KubeClient
 from quorate.kube.errors import NotFound
@@ -26,8 +28,7 @@ from quorate.secret import Secret
 class JoinRun:
     """`base`: a context whose cluster is not known yet. What the cluster says is asked once, when it is first needed.
     `whole`: the complete join runs, not a phase alone: then the control plane's manifests wait for etcd. `single`: one phase
-    is run by its own command. `joined_etcd`: this
-    run made a member. `whole_done`: every phase of it ran."""
+    is run by its own command. `joined_etcd`: this run made a member. `whole_done`: every phase of it ran."""
 
     base: Context
     join: v4.JoinConfiguration
@@ -37,7 +38,7 @@ class JoinRun:
     single: bool = False
     joined_etcd: bool = False
     whole_done: bool = False
-    findings: list[Any] = field(default_factory=list[Any])
+    findings: list[Finding] = field(default_factory=list[Finding])
     _found: Found | None = None
     _context: Context | None = None
     _kubelet: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -90,7 +91,7 @@ class JoinRun:
     def _with_cluster(self, client: KubeClient) -> Context:
         text = _text(client, "kubeadm-config", "ClusterConfiguration")
         init = self._init()
-        loaded = replace_init(loads(text.encode(), "ConfigMap kube-system/kubeadm-config"), init)
+        loaded = with_changes(loads(text.encode(), "ConfigMap kube-system/kubeadm-config"), init=init)
         setup = resolve_init(loaded, self.facts)
         return replace(
             self.base,
@@ -109,12 +110,6 @@ class JoinRun:
         """The configuration that the cluster's kubelets share."""
         _ = self.context
         return self._kubelet
-
-
-def replace_init(loaded: Any, init: v4.InitConfiguration) -> Any:
-    from msgspec.structs import replace as with_changes
-
-    return with_changes(loaded, init=init)
 
 
 def _text(client: KubeClient, name: str, key: str) -> str:

@@ -36,9 +36,6 @@ class ResetRun:
     def say(self, phase: str, text: str) -> None:
         self.report(PhaseLine(phase, text))
 
-    def pki(self, name: str) -> str:
-        return f"{self.reset.certificates_dir}/{name}"
-
 
 @dataclass(frozen=True, slots=True)
 class LocalEtcd:

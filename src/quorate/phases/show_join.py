@@ -5,16 +5,14 @@ from __future__ import annotations
 from quorate.phases import cluster_access
 from quorate.phases.context import Context
 from quorate.pki.sealing import pins_of
+from quorate.tree import Tree
 
 
-def join_command(context: Context, kubeconfig: str, token: str, certificate_key: str = "", *, control_plane: bool) -> str:
-    """One command line. `token` may be a placeholder."""
-    parsed = cluster_access.read(context.tree, kubeconfig)
+def join_words(tree: Tree, kubeconfig: str, token: str) -> list[str]:
+    """A worker's command, in parts that may stand on lines of their own. `token` may be a placeholder."""
+    parsed = cluster_access.read(tree, kubeconfig)
     words = [f"quorate join {parsed.server.removeprefix('https://')} --token {token}"]
-    words += [f"--discovery-token-ca-cert-hash {pin}" for pin in pins_of(parsed.ca_pem)]
-    if control_plane:
-        words.append("--control-plane" + (f" --certificate-key {certificate_key}" if certificate_key else ""))
-    return " \\\n\t".join(words)
+    return words + [f"--discovery-token-ca-cert-hash {pin}" for pin in pins_of(parsed.ca_pem)]
 
 
 def closing_words(context: Context, kubeconfig: str, token: str, certificate_key: str) -> str:
@@ -30,16 +28,18 @@ def closing_words(context: Context, kubeconfig: str, token: str, certificate_key
         "It needs a pod network before pods get addresses: https://kubernetes.io/docs/concepts/cluster-administration/addons/",
         "",
     ]
+    words = join_words(context.tree, kubeconfig, token)
     if context.cluster.control_plane_endpoint:
         lines += ["Further control-plane nodes join as root by:", ""]
-        lines += [_indented(join_command(context, kubeconfig, token, certificate_key, control_plane=True)), ""]
+        role = "--control-plane" + (f" --certificate-key {certificate_key}" if certificate_key else "")
+        lines += [_command([*words, role]), ""]
         if not certificate_key:
             lines += ["Copy the shared certificates there first, or keep them in the cluster:", ""]
             lines += ["  quorate init phase upload-certs --upload-certs", ""]
     lines += ["Workers join as root by:", ""]
-    lines.append(_indented(join_command(context, kubeconfig, token, control_plane=False)))
+    lines.append(_command(words))
     return "\n".join(lines)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _command(words: list[str]) -> str:
+    return "  " + " \\\n  \t".join(words)

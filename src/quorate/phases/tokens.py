@@ -12,7 +12,7 @@ from quorate.kube import tokens
 from quorate.kube.client import KubeClient
 from quorate.kube.tokens import Token
 from quorate.phases import cluster_access
-from quorate.pki.sealing import pins_of
+from quorate.phases.show_join import join_words
 from quorate.tree import Tree
 
 _PATIENCE_SECONDS = 10.0
@@ -52,9 +52,7 @@ def delete(api: KubeClient, token_id: str) -> None:
 
 def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) -> str:
     """One line for further nodes: workers, or with a certificate key control planes."""
-    parsed = cluster_access.read(tree, kubeconfig)
-    words = [f"quorate join {parsed.server.removeprefix('https://')} --token {token}"]
-    words += [f"--discovery-token-ca-cert-hash {pin}" for pin in pins_of(parsed.ca_pem)]
+    words = join_words(tree, kubeconfig, token)
     if certificate_key:
         words.append(f"--control-plane --certificate-key {certificate_key}")
     return " ".join(words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from datetime import timedelta
 
 from quorate.kube import rbac, tokens
@@ -13,7 +12,7 @@ from quorate.phases.apply import apply_all
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
 from quorate.pki.sealing import seal
-from quorate.secret import Secret
+from quorate.secret import Secret, random_token
 
 PHASE, NAME, NAMESPACE = "upload-certs", "kubeadm-certs", "kube-system"
 _LIVES = timedelta(hours=2)
@@ -43,16 +42,16 @@ def run(context: Context, kubeconfig: str, key: Secret[str]) -> None:
         return
     with connected(context, kubeconfig) as client:
         # The secret goes when this token does, and the token cleaner sees to that.
-        owner = client.create(tokens.to_secret(_owner(context)))
+        # Applied, not created: where an answer is lost it is asked for again, and must then not be in its own way.
+        owner = client.apply(tokens.to_secret(_owner(context)))
         client.apply(_secret(sealed, owner))
         for value in rbac.kubeadm_certs():
             client.apply(value)
 
 
 def _owner(context: Context) -> Token:
-    half = "abcdefghijklmnopqrstuvwxyz0123456789"
-    token_id, secret = ("".join(secrets.choice(half) for _ in range(count)) for count in (6, 16))
-    return Token(token_id, Secret(secret), context.now + _LIVES, tokens.CERTS_DESCRIPTION)
+    made = Token.parse(random_token())
+    return Token(made.id, made.secret, context.now + _LIVES, tokens.CERTS_DESCRIPTION)
 
 
 def _secret(sealed: dict[str, str], owner: Object) -> Object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 import ssl
-import time
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 
 import httpx
 import yaml
@@ -50,9 +50,9 @@ def wait_kubelet(context: Context) -> None:
     context.say(
         KUBELET_CHECK, f"Waiting for a healthy kubelet at http://127.0.0.1:{port}/healthz. This can take up to {seconds:.0f} s"
     )
-    began = time.monotonic()
+    began = context.clock.now()
     _until(context, seconds, "the kubelet", lambda: kubelet.health(port))
-    context.say(KUBELET_CHECK, f"The kubelet is healthy after {time.monotonic() - began:.1f} s")
+    context.say(KUBELET_CHECK, f"The kubelet is healthy after {context.clock.now() - began:.1f} s")
 
 
 def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], look: Callable[[], None] | None = None) -> None:
@@ -75,23 +75,34 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
 
 
 def wait_components(context: Context) -> None:
-    """Side by side: none waits for another."""
+    """Side by side: none waits for another, and one that cannot start ends the wait for all."""
     checks = {name: _url(context, name) for name in COMPONENTS}
     seconds = _seconds(context.timeouts.control_plane_component_health_check)
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
     for name, url in checks.items():
         context.say(CHECK, f"Checking {name} at {url}")
-    with ThreadPoolExecutor(len(checks)) as pool:
-        for waited in [pool.submit(_wait_component, context, name, url, seconds) for name, url in checks.items()]:
-            waited.result()
+    in_vain = threading.Event()
+    with futures.ThreadPoolExecutor(len(checks)) as pool:
+        waits = [pool.submit(_wait_component, context, name, url, seconds, in_vain) for name, url in checks.items()]
+        done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
+        in_vain.set()
+    for one in (one for one in waits if one in done):
+        one.result()
 
 
-def _wait_component(context: Context, name: str, url: str, seconds: float) -> None:
-    began = time.monotonic()
+def _wait_component(context: Context, name: str, url: str, seconds: float, in_vain: threading.Event) -> None:
+    crashes = Crashes(context, name)
+
+    def look() -> None:
+        if in_vain.is_set():
+            raise HostError(f"{name} is not waited for any more")
+        crashes.check()
+
+    began = context.clock.now()
     trust = _trust(context) if name == "kube-apiserver" else tls.unverified()
     with httpx.Client(verify=trust, timeout=2, trust_env=False) as http:
-        _until(context, seconds, name, lambda: _ask(http, url), Crashes(context, name).check)
-    context.say(CHECK, f"{name} is healthy after {time.monotonic() - began:.1f} s")
+        _until(context, seconds, name, lambda: _ask(http, url), look)
+    context.say(CHECK, f"{name} is healthy after {context.clock.now() - began:.1f} s")
 
 
 def _trust(context: Context) -> ssl.SSLContext:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.deadline import Deadline, SystemClock
+from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.etcd.runtime import Process
 from quorate.files import remove_tree
@@ -19,7 +18,6 @@ _CRASHES = 2
 """Ends after which the kubelet waits ten seconds and more before it starts the container again: it will not get better."""
 
 _IMAGE_SECONDS = 10.0
-_STOP_SECONDS = 60.0
 _GRACE_SECONDS = 5
 
 
@@ -87,18 +85,11 @@ class StaticPod:
                 if container.running:
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
 
-    def stop(self, name: str) -> None:
-        """Take the manifest away and see the container gone; the kubelet alone may take half a minute."""
+    def stop(self, name: str) -> None:  # noqa: ARG002
+        """Take the manifest away and see the container gone."""
         self.manifest.unlink(missing_ok=True)
-        deadline = Deadline(self.clock, _STOP_SECONDS, f"the container of {name} has ended")
         with Runtime.connect(self.socket) as runtime:
-            while any(container.running for container in runtime.containers(_CONTAINER)):
-                for container in runtime.containers(_CONTAINER):
-                    if container.running:
-                        runtime.stop_container(container.id, grace=_GRACE_SECONDS)
-                if deadline.expired:
-                    raise deadline.error(advice="'crictl ps' shows it; stop the kubelet, then the container")
-                time.sleep(0.1)
+            runtime.end_containers(_CONTAINER, self.clock, advice="'crictl ps' shows it; stop the kubelet, then the container")
 
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return etcd_data.has_log(self.data_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -107,9 +106,7 @@ def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
 def finish(run: InitRun, given: Given) -> None:
     """Of a dry run, what would have been written."""
     if given.text("form") == "json":
-        found = [{"check": one.name, "level": one.level, "text": one.text} for one in run.findings]
-        files = render.changes_as_data(run.context.tree)
-        click.echo(json.dumps({"dryRun": run.dry_run, "findings": found, "files": files}, indent=2))
+        click.echo(render.as_json(run.findings, run.context.tree, dry_run=run.dry_run))
     else:
         render.show_changes(run.context.tree)
         for text in run.shown:

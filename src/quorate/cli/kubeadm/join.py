@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -133,9 +132,7 @@ def _has_admin(given: Given) -> bool:
 
 def finish(run: JoinRun, given: Given) -> None:
     if given.text("form") == "json":
-        files = render.changes_as_data(run.base.tree)
-        found = [{"check": one.name, "level": one.level, "text": one.text} for one in run.findings]
-        click.echo(json.dumps({"dryRun": run.base.dry_run, "findings": found, "files": files}, indent=2))
+        click.echo(render.as_json(run.findings, run.base.tree, dry_run=run.base.dry_run))
         return
     render.show_changes(run.base.tree)
     if not run.base.dry_run and run.whole_done:

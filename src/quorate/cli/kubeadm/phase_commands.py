@@ -60,7 +60,8 @@ def _leaf(command: str, phase: Phase[Any], name: str, run: Runner) -> click.Comm
 
     text = phase.help if name != "all" else f"All of these, in order: {', '.join(child.name for child in phase.children)}."
     verb = command if " phase" in command else f"{command} phase"
-    help_text = f"{text}\n\n\b\nExample:\n  quorate {verb} {name} --dry-run"
+    shown = " --dry-run" if "dry-run" in phase.flags else ""
+    help_text = f"{text}\n\n\b\nExample:\n  quorate {verb} {name}{shown}"
     decorated = output_option("text", "json")(with_flags(phase.flags)(callback))
     if "discovery-token" in phase.flags:
         decorated = click.argument("endpoint", required=False, metavar="[HOST:PORT]")(decorated)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +11,7 @@ import click
 from quorate.report import Event, Message, Notice, PhaseLine, PhaseReport
 
 if TYPE_CHECKING:
+    from quorate.core.preflight import Finding
     from quorate.tree import Change, Tree
 
 
@@ -61,8 +64,14 @@ def _coloured(line: str) -> str:
     return click.style(line, fg=colour) if colour else line
 
 
-def changes_as_data(tree: Tree) -> list[dict[str, object]]:
-    """For `-o json`; without any content of secrets."""
+def as_json(findings: Iterable[Finding], tree: Tree, *, dry_run: bool) -> str:
+    """What a whole run or a phase found and would write, for `-o json`."""
+    found = [{"check": one.name, "level": one.level, "text": one.text} for one in findings]
+    return json.dumps({"dryRun": dry_run, "findings": found, "files": _changes_as_data(tree)}, indent=2)
+
+
+def _changes_as_data(tree: Tree) -> list[dict[str, object]]:
+    """Without any content of secrets."""
     from quorate.tree import DryTree
 
     if not isinstance(tree, DryTree):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import string
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,22 +18,13 @@ from quorate.config.versions import DEFAULT, is_label
 from quorate.errors import ConfigError
 from quorate.host import facts as host
 from quorate.report import Notice, PhaseReport, Report
+from quorate.secret import random_token
 
 if TYPE_CHECKING:
     from quorate.config.resolve import InitSetup
     from quorate.deadline import SystemClock
     from quorate.phases.context import Context, HostFacts
     from quorate.tree import Tree
-
-_ALPHABET = string.ascii_lowercase + string.digits
-
-
-def random_token() -> str:
-    """A bootstrap token: public id, dot, secret."""
-    import secrets
-
-    half: Callable[[int], str] = lambda count: "".join(secrets.choice(_ALPHABET) for _ in range(count))  # noqa: E731
-    return f"{half(6)}.{half(16)}"
 
 
 def root_of(given: Given) -> Path:

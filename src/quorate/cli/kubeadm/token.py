@@ -13,6 +13,7 @@ from quorate.cli.kubeadm import overlay, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.output import emit, output_option, print_table
 from quorate.deadline import SystemClock
+from quorate.secret import random_token
 from quorate.tree import RealTree
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def generate(**_parameters: Any) -> None:
     Example:
       quorate token generate
     """
-    click.echo(setup.random_token())
+    click.echo(random_token())
 
 
 _DEFAULT_GROUP = "system:bootstrappers:kubeadm:default-node-token"
@@ -81,7 +82,7 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     from quorate.phases import tokens
 
     given = _given(ctx, parameters)
-    made = _token(given, token or setup.random_token())
+    made = _token(given, token or random_token())
     if given.on("dry-run"):
         click.echo(f"[dryrun] would create the token {made.id}", err=True)
     else:
