@@ -16,6 +16,9 @@ import yaml
 from conftest import RunCli
 from kubeadm_cases import MINIMAL
 
+from quorate.cli.go_flags import OFF_UNLESS_GIVEN, plain_flags
+from quorate.cli.kubeadm.flags import SWITCHES
+
 SEED = """
 apiVersion: kubeadm.k8s.io/v1beta3
 kind: InitConfiguration
@@ -190,3 +193,10 @@ def test_a_kill_in_the_middle_leaves_whole_files(config: str, root: Path) -> Non
                 key.unlink()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_switch_may_be_spelled_out() -> None:
+    """As Go's flags take it; the list that the start-up reads is the one of the flags."""
+    assert sorted(OFF_UNLESS_GIVEN) == sorted(SWITCHES)
+    for value in ("true", "false"):
+        assert plain_flags([f"--{SWITCHES[0]}={value}"]) == ([f"--{SWITCHES[0]}"] if value == "true" else [])

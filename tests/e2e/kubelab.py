@@ -66,6 +66,7 @@ CNI = '{"cniVersion": "0.4.0", "name": "lab", "type": "ptp", "ipam": {"type": "h
 # What systemd would do for one unit: start when told, start again when it ends.
 INIT = """#!/bin/sh
 # The lab's only service, kubelet.service, in systemctl's words.
+while [ "${1#-}" != "$1" ]; do shift; done
 verb=$1
 case "$*" in
   *kubelet*|daemon-reload*) ;;
@@ -238,6 +239,10 @@ class KubeNode:
         inside = [pid for pid in pids if {_namespace(pid, "mnt"), _namespace(pid, "net")} & mine]
         return [pid for pid in inside if pid != os.getpid()]
 
+    def runs(self, name: str) -> bool:
+        """Whether a process of this node has a name that begins so (the kernel keeps 15 characters)."""
+        return any(_command(pid).startswith(name) for pid in self.processes())
+
     def halt(self) -> None:
         """End everything of this node, whatever state it is in."""
         for service in self.services:
@@ -259,6 +264,13 @@ class KubeNode:
             service.wait()
         run("ip", "netns", "del", self.space, check=False)
         remove_groups(self.group)
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
 
 
 def _namespace(pid: int, kind: str) -> str:

@@ -220,7 +220,7 @@ def test_what_is_not_to_be_trusted_is_refused(lab: KubeLab) -> None:
     patch = json.dumps({"data": {"kubeconfig": info.replace(first.address, "10.78.0.99")}})
     # The controller manager would sign it anew at once: it is stopped first.
     first.path("/etc/kubernetes/manifests/kube-controller-manager.yaml").unlink()
-    time.sleep(3)
+    until(lambda: not first.runs("kube-controller"), 60, "the controller manager has ended")
     assert first.kubectl("-n", "kube-public", "patch", "cm", "cluster-info", "-p", patch).returncode == 0
     failed = join(second, joining.worker)
     assert failed.returncode == 2 and "cannot be trusted" in failed.stderr, failed.stderr

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 SWITCHES = ("debug", "hex", "insecure-discovery", "insecure-skip-tls-verify", "insecure-transport")
 OFF_UNLESS_GIVEN = (
     "abandon-etcd-member",
+    "allow-deprecated-api",
+    "allow-experimental-api",
+    "allow-missing-template-keys",
     "cleanup-tmp-dir",
     "control-plane",
     "discovery-token-unsafe-skip-ca-verification",
@@ -16,11 +19,13 @@ OFF_UNLESS_GIVEN = (
     "keep-on-failure",
     "print-join-command",
     "print-manifest",
+    "show-managed-fields",
     "skip-certificate-key-print",
     "skip-token-print",
     "upload-certs",
 )
-"""Switches of kubeadm's: "=false" is what they are when they are left out."""
+"""Switches of kubeadm: "=false" is what they are when they are left out.
+A list of its own: start-up must not read all flags."""
 
 _SPELLED_OUT = re.compile(rf"--({'|'.join((*SWITCHES, *OFF_UNLESS_GIVEN))})=(true|false|1|0|t|f)", re.IGNORECASE)
 

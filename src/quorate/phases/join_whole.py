@@ -44,9 +44,10 @@ def _after_failure(join: JoinRun, mark: Marker) -> str:
     """Before its etcd has a vote everything can be taken back; from then on only the same command leads on."""
     if join.keep_on_failure:
         return "everything was kept for a look, as asked"
-    if etcd_join.vote_of(join) != "none":
-        return "this node's etcd is a voter, or may be one: nothing was taken back; run the same command again to finish"
+    # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
     with join.base.clock.cancel.shielded():
+        if etcd_join.vote_of(join) != "none":
+            return "this node's etcd is a voter, or may be one: nothing was taken back; run the same command again to finish"
         return undo_join.take_back(join, mark)
 
 
