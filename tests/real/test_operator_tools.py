@@ -19,13 +19,14 @@ from quorate.core.decide_converge import JoinNext, RemoveNext, Wanted
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, QuorateError, Refused
-from quorate.etcd import kv, member_rpc
-from quorate.etcd.agreement import disagreements
+from quorate.etcd import kv, leave, member_rpc
+from quorate.etcd.agreement import Comparison
 from quorate.etcd.alignment import record_key
 from quorate.etcd.change_lock import KEY, change_lock
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.detail import differ
 from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.observe import observe
 from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.report import Recorder
@@ -289,8 +290,33 @@ def test_members_that_disagree_about_the_members_stop_a_join(home: Home, etcd36:
         target = Cluster(access, home.seeds())
         view = target.status()
         assert target.preflight(view, "https://127.0.0.1:9") == []
-        found = list(disagreements(access, replace(view, members=view.members[:-1]), timeout=5))
+        fewer = replace(view, members=view.members[:-1])
+        found = list(Comparison(access, lambda: fewer, SystemClock(), 5).disagreements(fewer))
         assert [one.level for one in found] == ["error"] * len(view.voters[:-1])
+
+
+def test_voters_that_are_only_behind_stop_no_join(home: Home, etcd36: str) -> None:
+    """A change by somebody else is under way: what differed once is compared again with what the list is now."""
+    cluster.up(home, 3, etcd36)
+    with home.access() as access:
+        target = Cluster(access, home.seeds())
+        view = target.status()
+        old = replace(view, members=view.members[:-1])
+        assert list(Comparison(access, lambda: view, SystemClock(), 5).disagreements(old)) == []
+
+
+def test_a_removal_that_reads_an_old_list_after_it_is_done(home: Home, etcd36: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """3.4 answers the list locally: a member behind still shows the one that is gone, and etcd says that there is none."""
+    cluster.up(home, 3, etcd36)
+    with home.access() as access:
+        target = Cluster(access, home.seeds())
+        before = target.status()
+        leaving = next(member for member in before.voters if member != before.leader)
+        looks = iter([before] * 5)  # first check, lock, check again, removal, and the one behind it
+        monkeypatch.setattr(leave, "observe", lambda *args, **more: next(looks, None) or observe(*args, **more))
+        target.remove(leaving.name, accept_reduced_tolerance=True)
+        after = [member.id for member in observe(access, home.seeds(), SystemClock()).members]
+        assert len(after) == 2 and leaving.id not in after
 
 
 def test_a_learner_in_the_way_is_named_with_whose_it_is(machine: Machine, target: Cluster) -> None:

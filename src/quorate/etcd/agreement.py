@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from quorate.core.membership import ClusterView, Member
 from quorate.core.preflight import Finding
+from quorate.deadline import Clock, Deadline
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.leftovers import find
 from quorate.etcd.observe import endpoint_of, member_list
 
+_SETTLE_SECONDS = 5.0
+"""A voter that is only behind applies the change within an election; one that is still of another mind after this is not."""
 
-def disagreements(access: Access, view: ClusterView, *, timeout: float) -> Iterator[Finding]:
-    """Voters whose own copy of the list differs from the one read through the quorum: a change that reached not all of them
-    yet, or the leftovers of a restore or of a 3.5 that never wrote a promotion down (etcd issues 19557, 20967)."""
-    voters = [(voter, where) for voter in view.voters if view.answer(voter.id) and (where := endpoint_of(voter))]
-    asked = access.ask_all(partial(_own_list, timeout=timeout), [where for _, where in voters])
-    wanted = _roles(view.members)
-    for (voter, _), future in zip(voters, asked, strict=True):
-        own = future.result()
-        if own is not None and _roles(own) != wanted:
-            names = ", ".join(sorted(_differences(wanted, _roles(own))))
-            text = f"{voter.name} has another member list than the cluster: it differs in {names}"
-            yield Finding("membership-differs", "error", text, "wait a moment and look again; if it stays, replace that member")
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is compared: every voter's own copy of the list with the one that `reread` gets through the quorum."""
+
+    access: Access
+    reread: Callable[[], ClusterView]
+    clock: Clock
+    timeout: float
+
+    def disagreements(self, view: ClusterView) -> Iterator[Finding]:
+        """Voters whose own copy differs from the list of `view`, and goes on to: the leftovers of a restore or of a 3.5 that
+        never wrote a promotion down (etcd issues 19557, 20967).
+
+        A change under way reaches the voters one by one, so what differs is compared again before it is believed.
+        """
+        differing = self._differing(view, {voter.id for voter in view.voters})
+        deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters agree about who is a member")
+        while differing and not deadline.expired:
+            self.clock.sleep(_POLL_SECONDS)
+            view = self.reread()
+            differing = self._differing(view, differing.keys())
+        for text in differing.values():
+            yield Finding(
+                "membership-differs", "error", text, "replace that member if it stays; 'quorate etcd status' shows all"
+            )
+
+    def _differing(self, view: ClusterView, among: Container[int]) -> dict[int, str]:
+        """The voters of `among` that answer with another list, and in which ids it differs, in words."""
+        voters = [voter for voter in view.voters if voter.id in among and view.answer(voter.id)]
+        askable = [(voter, where) for voter in voters if (where := endpoint_of(voter))]
+        asked = self.access.ask_all(partial(_own_list, timeout=self.timeout), [where for _, where in askable])
+        wanted, found = _roles(view.members), dict[int, str]()
+        for (voter, _), future in zip(askable, asked, strict=True):
+            own = future.result()
+            if own is not None and _roles(own) != wanted:
+                ids = ", ".join(sorted(_differences(wanted, _roles(own))))
+                found[voter.id] = f"{voter.name} has another member list than the cluster: it differs in {ids}"
+        return found
 
 
 def _own_list(channel: Channel, *, timeout: float) -> tuple[Member, ...] | None:

@@ -25,7 +25,7 @@ from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
-from quorate.etcd.agreement import disagreements, learners_there
+from quorate.etcd.agreement import Comparison, learners_there
 from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
 from quorate.etcd.claim import Bid, Claim, claimed, forget_record
@@ -136,7 +136,7 @@ class Cluster:
     def preflight(self, view: ClusterView, peer_url: str) -> list[Finding]:
         """What there is to say before a member is added at `peer_url`; changes nothing."""
         found = findings(view, peer_url)
-        found += disagreements(self.access, view, timeout=self.timeout)
+        found += Comparison(self.access, self.status, self.clock, self.timeout).disagreements(view)
         if view.leader is not None:
             found += learners_there(self._leader_channel(view), view, peer_url, timeout=self.timeout)
         return found

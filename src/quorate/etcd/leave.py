@@ -18,7 +18,7 @@ from quorate.etcd.change import Carried, Changer, Note
 from quorate.etcd.change_lock import change_lock
 from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, Unavailable
+from quorate.etcd.errors import EtcdError, MemberNotFound, Unavailable
 from quorate.etcd.observe import Patience, endpoint_of, observe
 from quorate.report import Event, Report
 
@@ -129,6 +129,10 @@ class Removal:
         self.report(Event("remove", self.goal.name, "removing it from the member list"))
         outcome = Changer(self.access, self.clock, self.note).carry_out(removal, view, limits)
         if isinstance(outcome, Carried):
+            return
+        if isinstance(outcome.error, MemberNotFound):
+            # Gone already, and the list that we read is old: 3.4 answers it locally, and somebody else may have been first.
+            self.clock.sleep(_POLL_SECONDS)
             return
         if outcome.error.disposition == "final":
             raise outcome.error
