@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import yaml
@@ -26,11 +26,18 @@ def run(context: Context, kubeconfig: str, wanted: Sequence[BootstrapToken], *, 
         if show:
             context.say(PHASE, f"Using token: {one.token}")
     context.say(PHASE, "Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles")
-    made = [tokens.to_secret(_token(one, context.now)) for one in wanted]
-    apply_all(context, kubeconfig, [*made, *rbac.node_bootstrap()])
+    made = [_token(one, context.now) for one in wanted]
+    apply_all(context, kubeconfig, [*map(tokens.to_secret, made), *rbac.node_bootstrap()])
     context.say(PHASE, 'Creating the "cluster-info" ConfigMap in the "kube-public" namespace')
-    info = new("ConfigMap", "cluster-info", "kube-public", data={"kubeconfig": cluster_info(context, kubeconfig)})
-    apply_all(context, kubeconfig, [info, *rbac.cluster_info()])
+    data = signed(cluster_info(context, kubeconfig), made)
+    apply_all(context, kubeconfig, [new("ConfigMap", "cluster-info", "kube-public", data=data), *rbac.cluster_info()])
+
+
+def signed(content: str, made: Iterable[Token]) -> dict[str, str]:
+    """cluster-info with the signatures that its controller will find right: it begins some seconds after init has ended, and a
+    node that joins meanwhile would wait for it."""
+    signing = {f"jws-kubeconfig-{one.id}": tokens.sign(content, one) for one in made if "signing" in one.usages}
+    return {"kubeconfig": content, **signing}
 
 
 def _token(given: BootstrapToken, now: datetime) -> Token:

@@ -20,7 +20,11 @@ from quorate.secret import Secret
 from quorate.tree import Tree
 
 PHASE = "discovery"
-_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.5
+_SIGNING_SECONDS = 10.0
+"""A token made a moment ago is signed by the controller manager within a second; where it signs others and not this one for
+so long, it does not know it."""
+
 _MOST_BYTES = 1 << 20
 
 
@@ -63,31 +67,37 @@ def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], seconds: fl
 def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -> str:
     """cluster-info, read without trusting the sender, once the token's signature is under it."""
     deadline = Deadline(clock, seconds, f"cluster-info of {url}")
+    others = Deadline(clock, _SIGNING_SECONDS, "the token's signature, where other tokens have theirs")
     client = KubeClient(Server(url, tls.unverified()), clock, patience=seconds)
     with client.connected():
         while True:
-            try:
-                data = _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data"))
-            except NotFound:
-                raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
-            except KubeError as error:
-                raise PreflightFailed(
-                    error.what,
-                    state="nothing was changed",
-                    advice="check the endpoint, that the API server runs, and the way to it",
-                ) from None
+            data = _info(client)
             content, signature = data.get("kubeconfig", ""), data.get(f"jws-kubeconfig-{token.id}")
             if signature:
                 if not is_signed(content, signature, token):
                     raise _distrusted("its signature does not fit the token")
                 return content
-            if deadline.expired or any(key.startswith("jws-kubeconfig-") for key in data):
+            signer_is_at_work = any(key.startswith("jws-kubeconfig-") for key in data)
+            if deadline.expired or (signer_is_at_work and others.expired):
                 raise PreflightFailed(
                     f"the token {token.id!r} is not known to the cluster, or has expired",
                     state="nothing was changed",
                     advice="make one on a control-plane node: quorate token create --print-join-command",
                 )
             clock.sleep(_POLL_SECONDS)
+
+
+def _info(client: KubeClient) -> dict[str, str]:
+    try:
+        return _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data"))
+    except NotFound:
+        raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
+    except KubeError as error:
+        raise PreflightFailed(
+            error.what,
+            state="nothing was changed",
+            advice="check the endpoint, that the API server runs, and the way to it",
+        ) from None
 
 
 def _texts(data: object) -> dict[str, str]:
