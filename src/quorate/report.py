@@ -48,13 +48,31 @@ class PhaseLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Something that a phase made or changed: a file by its path, an object of the cluster, a member of etcd."""
+
+    kind: Literal["file", "object", "member"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseDone:
+    """A phase of a whole run has ended after `seconds`; what was `Made` since the one before it is its work."""
+
+    phase: str
+    seconds: float
+    failed: bool = False
+
+
 Message: TypeAlias = Event | Notice
 Report: TypeAlias = Callable[[Message], None]
-PhaseReport: TypeAlias = Callable[[Message | PhaseLine], None]
+Told: TypeAlias = Message | PhaseLine | Made | PhaseDone
+PhaseReport: TypeAlias = Callable[[Told], None]
 """Of init, join and reset; it is a `Report` as well."""
 
 
-def silent(_message: Message | PhaseLine) -> None:
+def silent(_message: Told) -> None:
     """A report that drops everything; the default of the library."""
 
 

@@ -14,7 +14,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
 from quorate.files import make_folder, remove_tree, write_atomic
+from quorate.report import Made, PhaseReport, silent
 
+_HOST = Path("/")
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
 
 
@@ -64,16 +66,21 @@ class Tree(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RealTree:
-    """The files below `root`."""
+    """The files below `root`. `report` is told of each that is written."""
 
     root: Path = Path("/")
+    report: PhaseReport = silent
 
     def at(self, path: str) -> Path:
         """Where a path of the node is for us. Raises `HostError` when it would lie outside the root."""
         parts = [part for part in path.split("/") if part]
         if not path.startswith("/") or ".." in parts:
             raise HostError(f"{path!r} is not an absolute path without ..")
-        return self.root.joinpath(*parts)
+        where = self.root.joinpath(*parts)
+        if self.root != _HOST and not where.parent.resolve().is_relative_to(self.root.resolve()):
+            # As the node itself would follow it, an absolute link stays below its root; from outside it leads to this host.
+            raise HostError(f"{path} leads out of {self.root} by a symlink: it is not followed")
+        return where
 
     def read(self, path: str) -> bytes | None:
         try:
@@ -88,6 +95,7 @@ class RealTree:
         where = self.at(path)
         make_folder(where.parent, mode=0o755)
         write_atomic(where, content, mode=mode)
+        self.report(Made("file", path))
 
     def folder(self, path: str, *, mode: int) -> None:
         where = self.at(path)

@@ -120,8 +120,8 @@ def test_untested_versions_are_named() -> None:
     ("minor", "value", "ok", "note"),
     [
         (27, True, True, ""),
-        (27, False, True, "has a vote before it has the data"),
-        (31, False, True, "has a vote before it has the data"),
+        (27, False, True, "before it has the data"),
+        (31, False, True, "before it has the data"),
         (32, False, False, ""),
         (32, True, True, "the line can go"),
         (34, True, True, "the line can go"),

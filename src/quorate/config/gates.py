@@ -49,6 +49,12 @@ def is_on(name: str, minor: int, given: dict[str, bool]) -> bool:
     return given.get(name, minor >= gate.on)
 
 
+def wants_voter_join(given: dict[str, bool]) -> bool:
+    """Only where it is said in so many words. In 1.27 and 1.28 the gate is off when nothing is said, and a join through a
+    learner is possible all the same: the safer one is taken."""
+    return given.get(LEARNER) is False
+
+
 def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
     """Add what is wrong with the gates given; returns what is worth a note.
 
@@ -67,8 +73,9 @@ def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
             problems.add(path, f"this gate is locked on since Kubernetes 1.{gate.locked} and cannot be switched off")
         elif name == LEARNER and not value:
             notes.append(
-                f"{LEARNER}: false is not followed: by it a new etcd member has a vote before it has the data, and writes stop "
-                "until it runs; 'quorate join' adds every member as a learner"
+                f"{LEARNER}: false: every new etcd member has a vote before it runs and before it has the data. On the way "
+                "from one member to two all writes stop until it does, and a join that fails cannot be taken back. Delete "
+                "this line"
             )
     return notes
 

@@ -61,8 +61,8 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
     may go without progress; `restart_learner`: whether a learner that lost its publish may be restarted once;
-    `keep_on_failure`: take nothing back. Raises
-    subclasses of `QuorateError`."""
+    `keep_on_failure`: take nothing back; `voter_join`: the join of before there were learners, which stops writes until the
+    new member runs. Raises subclasses of `QuorateError`."""
 
     access: Access
     endpoints: Sequence[Endpoint]
@@ -73,6 +73,7 @@ class Cluster:
     stall_seconds: float = 60.0
     restart_learner: bool = True
     keep_on_failure: bool = False
+    voter_join: bool = False
 
     def status(self) -> ClusterView:
         """The members, what each says of itself, and the alarms that are raised."""
@@ -234,7 +235,12 @@ class Cluster:
         return self._run(spec, Elsewhere(nothing_to_start, started=True), settings)
 
     def _settings(self) -> Settings:
-        return Settings(self.stall_seconds, keep_on_failure=self.keep_on_failure, restart_learner=self.restart_learner)
+        return Settings(
+            self.stall_seconds,
+            keep_on_failure=self.keep_on_failure,
+            restart_learner=self.restart_learner,
+            voter_join=self.voter_join,
+        )
 
     def _run(self, spec: JoinSpec, runtime: Runtime, settings: Settings, claim: Claim | None = None) -> JoinResult:
         held = claim or Claim(ours=False, keep=do_nothing)

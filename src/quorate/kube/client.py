@@ -7,13 +7,15 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from quorate.deadline import Deadline, SystemClock
 from quorate.kube import resources
-from quorate.kube.errors import KubeError, NotFound, Unreachable, from_status
+from quorate.kube.errors import KubeError, NotFound, Unreachable, Untrusted, from_status
 from quorate.kube.resources import Object
 from quorate.secret import Secret
 
@@ -36,11 +38,13 @@ class Server:
 @dataclass(slots=True)
 class KubeClient:
     """Calls are made again every half second while the server does not answer, for at most `patience` seconds; then they raise
-    `Unreachable`. Everything else that the server says no to is raised at once, see `quorate.kube.errors`."""
+    `Unreachable`. Everything else that the server says no to is raised at once, see `quorate.kube.errors`. `skew`: by how many
+    seconds this host's clock was ahead of the server's at its last answer."""
 
     server: Server
     clock: SystemClock
     patience: float = 60.0
+    skew: float = 0.0
     _http: httpx.Client | None = None
 
     @contextmanager
@@ -122,11 +126,32 @@ class KubeClient:
             with self._http.stream(verb, path, params=query, content=content, headers=headers) as answer:
                 told = read_at_most(answer, _MOST_BYTES)
         except httpx.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise _untrusted(self.server.url, str(error)) from None
             raise Unreachable(
                 f"the API server at {self.server.url} does not answer: {error or type(error).__name__}",
                 advice="is it running? 'crictl ps', or the logs of its container and of the kubelet, tell",
             ) from None
+        self.skew = _skew(answer)
         return _parse(answer, told, f"{verb} {path}")
+
+
+def _untrusted(url: str, why: str) -> Untrusted:
+    """A clock that is wrong makes good certificates look bad."""
+    reason = (
+        why.partition("certificate verify failed:")[2].partition("(_ssl")[0].strip() or "it is not signed by the cluster's CA"
+    )
+    dated = "valid" in reason or "expired" in reason
+    here = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    advice = f"This host says that it is {here}: set its clock" if dated else "Is this the cluster that is meant?"
+    return Untrusted(f"the certificate of the API server at {url} is not to be trusted: {reason}", advice=advice)
+
+
+def _skew(answer: httpx.Response) -> float:
+    try:
+        return (datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return 0.0
 
 
 def read_at_most(answer: httpx.Response, most: int) -> bytes:

@@ -5,6 +5,7 @@ KubeError            1   the API server answered with an error
 ├── AlreadyExists        an object of that name is there
 ├── Conflict             somebody else changed it meanwhile
 ├── Denied               we may not do this, or are not who we say
+├── Untrusted            its certificate is not to be trusted
 └── Unreachable          no answer, or one that says to come again
 """
 
@@ -31,6 +32,12 @@ class Conflict(KubeError):
 
 class Denied(KubeError):
     code = "kubernetes-denied"
+
+
+class Untrusted(KubeError):
+    """Asking again will not help."""
+
+    code = "kubernetes-untrusted"
 
 
 class Unreachable(KubeError):

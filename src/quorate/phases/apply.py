@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from quorate.kube.resources import Object
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
-from quorate.report import PhaseLine
+from quorate.report import Made, PhaseLine
 
 
 def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> None:
@@ -20,6 +20,7 @@ def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> N
     with connected(context, kubeconfig) as client:
         for value in wanted:
             client.apply(value)
+            context.report(Made("object", named(value)))
 
 
 def named(value: Object) -> str:

@@ -12,10 +12,12 @@ from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server, read_at_most
-from quorate.kube.errors import KubeError, NotFound
+from quorate.kube.errors import KubeError, NotFound, Unreachable, Untrusted
 from quorate.kube.tokens import Token, is_signed
+from quorate.phases.heartbeat import Heartbeat
 from quorate.pki import kubeconfig
 from quorate.pki.sealing import pins_of
+from quorate.report import PhaseReport
 from quorate.secret import Secret
 from quorate.tree import Tree
 
@@ -42,36 +44,47 @@ class Found:
         return Server(url or self.url, tls.context(self.ca_pem, self.certificate_pem, self.key_pem), self.token)
 
 
-def discover(given: v4.Discovery, seconds: float, tree: Tree, clock: SystemClock) -> Found:
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a cluster is looked for: for how many seconds at most, and who is told meanwhile."""
+
+    seconds: float
+    clock: SystemClock
+    report: PhaseReport
+
+
+def discover(given: v4.Discovery, tree: Tree, search: Search) -> Found:
     """Raises `PreflightFailed` when the cluster cannot be trusted or does not answer in time, `ConfigError` for bad input."""
     token = Secret(given.tls_bootstrap_token)
     if given.bootstrap_token is not None:
-        return _by_token(given.bootstrap_token, token, seconds, clock)
+        return _by_token(given.bootstrap_token, token, search)
     assert given.file is not None
     return _by_file(given.file.kube_config_path, token, tree)
 
 
-def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], seconds: float, clock: SystemClock) -> Found:
+def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], search: Search) -> Found:
     url, token = f"https://{given.api_server_endpoint}", Token.parse(given.token)
-    content = _wait_for_info(url, token, seconds, clock)
+    content = _wait_for_info(url, token, search)
     cluster = _only_cluster(content)
     found = Found(cluster.server, cluster.ca_pem, login)
     if given.ca_cert_hashes:
         pins = pins_of(cluster.ca_pem)
         if not {pin.lower() for pin in given.ca_cert_hashes} & set(pins):
             raise _distrusted(f"its CA is {', '.join(pins)}, and none of the given hashes is that")
-        _check_again(Found(url, cluster.ca_pem, Secret("")), content, clock)
+        _check_again(Found(url, cluster.ca_pem, Secret("")), content, search.clock)
     return found
 
 
-def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -> str:
+def _wait_for_info(url: str, token: Token, search: Search) -> str:
     """cluster-info, read without trusting the sender, once the token's signature is under it."""
-    deadline = Deadline(clock, seconds, f"cluster-info of {url}")
+    clock = search.clock
+    deadline = Deadline(clock, search.seconds, f"cluster-info of {url}")
     others = Deadline(clock, _SIGNING_SECONDS, "the token's signature, where other tokens have theirs")
-    client = KubeClient(Server(url, tls.unverified()), clock, patience=seconds)
+    heartbeat = Heartbeat(clock, search.report, f"cluster-info of {url}", search.seconds)
+    client = KubeClient(Server(url, tls.unverified()), clock, patience=0.0)
     with client.connected():
         while True:
-            data = _info(client)
+            data, why = _info(client, deadline)
             content, signature = data.get("kubeconfig", ""), data.get(f"jws-kubeconfig-{token.id}")
             if signature:
                 if not is_signed(content, signature, token):
@@ -84,15 +97,19 @@ def _wait_for_info(url: str, token: Token, seconds: float, clock: SystemClock) -
                     state="nothing was changed",
                     advice="make one on a control-plane node: quorate token create --print-join-command",
                 )
+            heartbeat.beat(why or "the token is not signed for yet")
             clock.sleep(_POLL_SECONDS)
 
 
-def _info(client: KubeClient) -> dict[str, str]:
+def _info(client: KubeClient, deadline: Deadline) -> tuple[dict[str, str], str]:
+    """The data of cluster-info; or nothing, and why, while its server does not answer and there is time left."""
     try:
-        return _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data"))
+        return _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data")), ""
     except NotFound:
         raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
     except KubeError as error:
+        if isinstance(error, Unreachable) and not deadline.expired:
+            return {}, error.what
         raise PreflightFailed(
             error.what,
             state="nothing was changed",
@@ -110,7 +127,10 @@ def _check_again(found: Found, content: str, clock: SystemClock) -> None:
     """The same, now from a server whose certificate the pinned CA has signed."""
     client = KubeClient(found.server(), clock, patience=10.0)
     with client.connected():
-        again = client.get("ConfigMap", "cluster-info", "kube-public")
+        try:
+            again = client.get("ConfigMap", "cluster-info", "kube-public")
+        except Untrusted as error:
+            raise _distrusted(f"{error.what}. {error.advice}") from None
     if (again.get("data") or {}).get("kubeconfig") != content:
         raise _distrusted("what it says over TLS is not what it said before")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from quorate.config import gates
 from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
@@ -21,7 +22,7 @@ from quorate.phases.context import Context
 from quorate.phases.etcd_leave import odd_advice
 from quorate.phases.joining import JoinRun
 from quorate.phases.node_files import real_path, tls_files
-from quorate.report import Notice
+from quorate.report import Made, Notice
 from quorate.runtimes.static_pod import StaticPod
 
 CHECK, PHASE = "check-etcd", "etcd"
@@ -100,9 +101,11 @@ def run(join: JoinRun) -> None:
         urls = endpoints(client, context.node.address)
     with etcd_cluster(context, urls) as cluster:
         cluster.keep_on_failure = join.keep_on_failure
+        cluster.voter_join = gates.wants_voter_join(context.cluster.feature_gates)
         result = _join(context, cluster)
         advice = odd_advice(cluster.status())
     join.joined_etcd = True
+    context.report(Made("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
     context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from quorate.phases import marker, undo_join
 from quorate.phases.init import TREE
 from quorate.phases.init_steps import InitRun
-from quorate.phases.runner import run_all
+from quorate.phases.runner import run_all, timed
 from quorate.report import Notice
 
 
@@ -13,12 +15,13 @@ def carry_out(run: InitRun) -> None:
     """Raises what the phase raised that failed. Nothing is taken back: what is there is gone on from."""
     skipped = frozenset(run.init.skip_phases)
     checks, rest = TREE[:1], TREE[1:]
-    run_all(checks, run, skipped & {"preflight"})
+    around = partial(timed, run.context.clock, run.context.report)
+    run_all(checks, run, skipped & {"preflight"}, around)
     if run.dry_run:
-        run_all(rest, run, skipped - {"preflight"})
+        run_all(rest, run, skipped - {"preflight"}, around)
         return
     mark = marker.begin(run.context, "init", undo_join.may_be_made(run.context))
     if mark.resumed:
         run.context.report(Notice("an init of this node was cut off here: going on from what is there"))
-    run_all(rest, run, skipped - {"preflight"})
+    run_all(rest, run, skipped - {"preflight"}, around)
     marker.finish(run.context)

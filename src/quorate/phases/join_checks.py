@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from quorate.core.preflight import Finding
 from quorate.errors import PreflightFailed
 from quorate.kube.errors import KubeError
 from quorate.phases import certs, marker, node_checks
@@ -10,12 +13,16 @@ from quorate.phases.joining import JoinRun
 from quorate.pki.table import SA_KEY, SA_PUB, entries
 from quorate.preflight import node
 
+_WORTH_SAYING_SECONDS = 10.0
+_TOO_FAR_SECONDS = 300.0
+
 
 def run(join: JoinRun) -> None:
     """Raises `PreflightFailed` with nothing changed."""
     resumed = marker.is_resumed(join.base, "join")
     role = () if join.control_plane else (node.check_ca_file,)
     join.findings += node_checks.run_checks(join.base, (*node.JOIN_NODE, *role), resumed=resumed)
+    join.findings += node_checks.judged(join.base, _check_clock(join))
     context = join.context
     if not join.control_plane:
         _check_api(join)
@@ -28,6 +35,18 @@ def run(join: JoinRun) -> None:
         )
     _check_shared_certificates(join, context)
     join.findings += node_checks.run_checks(context, node.JOIN_CONTROL_PLANE, resumed=resumed, wants_images=True)
+
+
+def _check_clock(join: JoinRun) -> list[Finding]:
+    """Certificates are given out from five minutes before now on: a node that is further behind takes its own for invalid."""
+    with join.client() as client:
+        client.request("GET", "/version")
+    off = abs(client.skew)
+    if off < _WORTH_SAYING_SECONDS:
+        return []
+    way = "ahead of" if client.skew > 0 else "behind"
+    text = f"the clock of this host is {timedelta(seconds=round(off))} {way} the API server's: set one of them"
+    return [Finding("ClockSkew", "error" if off >= _TOO_FAR_SECONDS else "warning", text)]
 
 
 def _check_api(join: JoinRun) -> None:

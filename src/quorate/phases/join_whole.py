@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from quorate.errors import QuorateError
 from quorate.phases import etcd_join, marker, undo_join
 from quorate.phases.join import TREE
 from quorate.phases.joining import JoinRun
 from quorate.phases.marker import Marker
-from quorate.phases.runner import run_all
+from quorate.phases.runner import run_all, timed
 from quorate.report import Notice
 
 
@@ -15,9 +17,10 @@ def carry_out(join: JoinRun) -> None:
     """Raises what the phase raised that failed; `state` then says what became of what the join made."""
     skipped = frozenset(join.join.skip_phases)
     checks, rest = TREE[:1], TREE[1:]
-    run_all(checks, join, skipped & {"preflight"})
+    around = partial(timed, join.base.clock, join.base.report)
+    run_all(checks, join, skipped & {"preflight"}, around)
     if join.base.dry_run:
-        run_all(rest, join, skipped - {"preflight"})
+        run_all(rest, join, skipped - {"preflight"}, around)
         return
     context = join.context
     objects = [] if marker.is_resumed(context, "join") else _objects_there(join)
@@ -25,7 +28,7 @@ def carry_out(join: JoinRun) -> None:
     if mark.resumed:
         join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
     try:
-        run_all(rest, join, skipped - {"preflight"})
+        run_all(rest, join, skipped - {"preflight"}, around)
     except QuorateError as error:
         error.state = "; ".join(filter(None, (error.state, _after_failure(join, mark))))
         raise

@@ -20,7 +20,7 @@ from quorate.kube.client import KubeClient
 from quorate.kube.errors import NotFound
 from quorate.phases import cluster_access, kubeconfigs, marker
 from quorate.phases.context import Context
-from quorate.phases.discovery import Found, discover
+from quorate.phases.discovery import Found, Search, discover
 from quorate.secret import Secret
 
 
@@ -69,7 +69,8 @@ class JoinRun:
 
     def _discover(self) -> Found:
         timeout = self.base.timeouts.discovery
-        return discover(self.join.discovery, timeout.seconds if timeout else 300.0, self.base.tree, self.base.clock)
+        search = Search(timeout.seconds if timeout else 300.0, self.base.clock, self.base.report)
+        return discover(self.join.discovery, self.base.tree, search)
 
     @contextmanager
     def client(self) -> Iterator[KubeClient]:

@@ -7,6 +7,7 @@ from quorate.deadline import Deadline
 from quorate.errors import PreflightFailed
 from quorate.phases import cluster_access, kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
 from quorate.phases.context import Context
+from quorate.phases.heartbeat import Heartbeat
 from quorate.phases.joining import JoinRun
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig import Identity
@@ -84,12 +85,14 @@ def finish(join: JoinRun) -> None:
         return
     wait.wait_kubelet(context)
     context.say(PHASE, "Waiting for the kubelet to perform the TLS Bootstrap")
-    timeout = context.timeouts.tls_bootstrap
-    deadline = Deadline(context.clock, timeout.seconds if timeout else 300.0, "the kubelet has a certificate of its own")
+    seconds = context.timeouts.tls_bootstrap.seconds if context.timeouts.tls_bootstrap else 300.0
+    deadline = Deadline(context.clock, seconds, "the kubelet has a certificate of its own")
+    heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
     while not _has_certificate(context):
         context.clock.cancel.check()
         if deadline.expired:
             raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
+        heartbeat.beat()
         context.clock.sleep(_POLL_SECONDS)
     context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
     _point_to_local(join, context)

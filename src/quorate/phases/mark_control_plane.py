@@ -10,6 +10,8 @@ from quorate.kube.client import KubeClient
 from quorate.kube.resources import Object
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
+from quorate.phases.heartbeat import Heartbeat
+from quorate.report import Made
 
 PHASE = "mark-control-plane"
 _POLL_SECONDS = 0.2
@@ -37,11 +39,13 @@ def run(context: Context, kubeconfig: str) -> None:
         if ours:
             patch["spec"] = {"taints": [*ours, *kept]}
         client.patch("Node", name, patch)
+    context.report(Made("object", f"Node {name}: labels and taints"))
 
 
 def _wait_for_node(context: Context, client: KubeClient, name: str) -> Object:
     """The kubelet registers it once its API server answers."""
     deadline = Deadline(context.clock, client.patience, f"the kubelet has registered the node {name}")
+    heartbeat = Heartbeat(context.clock, context.report, f"the node {name} to be registered", client.patience)
     while True:
         node = client.find("Node", name)
         if node is not None:
@@ -49,6 +53,7 @@ def _wait_for_node(context: Context, client: KubeClient, name: str) -> Object:
         if deadline.expired:
             raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
         context.clock.cancel.check()
+        heartbeat.beat()
         context.clock.sleep(_POLL_SECONDS)
 
 

@@ -59,6 +59,13 @@ def _pull(context: Context, ignored: tuple[str, ...]) -> list[Finding]:
     return found
 
 
+def judged(context: Context, found: list[Finding]) -> list[Finding]:
+    """Findings of other checks, under the same rules."""
+    lenient = node.lenient(found, context.registration.ignore_preflight_errors)
+    _tell(context, lenient)
+    return lenient
+
+
 def _tell(context: Context, found: list[Finding]) -> None:
     for finding in found:
         if finding.level == "warning":

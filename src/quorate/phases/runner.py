@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from quorate.deadline import Clock
 from quorate.errors import ConfigError
+from quorate.report import PhaseDone, PhaseReport
 
 R = TypeVar("R")
 
@@ -68,21 +71,41 @@ def check_skipped(tree: Sequence[Phase[R]], skipped: Iterable[str]) -> None:
         raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=f"phases are: {', '.join(sorted(known))}")
 
 
-def run_all(tree: Sequence[Phase[R]], run: R, skipped: Iterable[str] = ()) -> None:
+Around: TypeAlias = Callable[[str], AbstractContextManager[None]]
+"""What is done around each phase of the first level, by its name."""
+
+
+def untold(_name: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def run_all(tree: Sequence[Phase[R]], run: R, skipped: Iterable[str] = (), around: Around = untold) -> None:
     """Run a tree in order. Skipping a parent skips its children."""
     skip = frozenset(skipped)
     check_skipped(tree, skip)
-    _run(tree, run, skip, "")
+    _run(tree, run, skip, "", around)
 
 
-def _run(tree: Sequence[Phase[R]], run: R, skip: frozenset[str], above: str) -> None:
+def _run(tree: Sequence[Phase[R]], run: R, skip: frozenset[str], above: str, around: Around = untold) -> None:
     for phase in tree:
         names = {f"{above}{name}" for name in (phase.name, *phase.aliases)}
         if names & skip or not phase.when(run):
             continue
-        if phase.run is not None:
-            phase.run(run)
-        _run(phase.children, run, skip, f"{above}{phase.name}/")
+        with around(phase.name):
+            if phase.run is not None:
+                phase.run(run)
+            _run(phase.children, run, skip, f"{above}{phase.name}/")
+
+
+@contextmanager
+def timed(clock: Clock, report: PhaseReport, name: str) -> Iterator[None]:
+    """Tell how long a phase took, whether it worked or not."""
+    began, failed = clock.now(), True
+    try:
+        yield
+        failed = False
+    finally:
+        report(PhaseDone(name, clock.now() - began, failed))
 
 
 def run_one(phase: Phase[R], run: R) -> None:

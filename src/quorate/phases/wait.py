@@ -21,6 +21,7 @@ from quorate.host.cri import CriError, Runtime
 from quorate.kube import tls
 from quorate.phases import kubelet_files
 from quorate.phases.context import Context
+from quorate.phases.heartbeat import Heartbeat
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
 
@@ -58,6 +59,7 @@ def wait_kubelet(context: Context) -> None:
 def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], look: Callable[[], None] | None = None) -> None:
     """Ask until the answer is empty; `look` raises when waiting is in vain."""
     deadline = Deadline(context.clock, seconds, what)
+    heartbeat = Heartbeat(context.clock, context.report, what, seconds)
     said = "it was not asked"
     while not deadline.expired:
         context.clock.cancel.check()
@@ -66,6 +68,7 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
             return
         if look is not None:
             look()
+        heartbeat.beat(said)
         context.clock.sleep(_POLL_SECONDS)
     raise HostError(
         f"{what} is not healthy after {seconds:.0f} s: {said}",

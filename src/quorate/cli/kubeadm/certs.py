@@ -48,14 +48,14 @@ def group() -> None:
 
 def _context(given: Given) -> Context:
     """Of the file, or of what an empty one means: only places, periods and algorithms matter here."""
-    report = render.printer(quiet=given.text("form") in ("json", "yaml"))
+    report = render.to_stderr() if given.text("form") in ("json", "yaml") else render.Text()
     folder = given.values.pop("cert_dir", "")
     made = setup.init_setup(given, report)
     if folder:
         from msgspec.structs import replace
 
         made = replace(made, cluster=replace(made.cluster, certificates_dir=str(folder)))
-    return setup.init_context(made, given, setup.tree_for(given), report)
+    return setup.init_context(made, given, setup.tree_for(given, report), report)
 
 
 @group.command("check-expiration")

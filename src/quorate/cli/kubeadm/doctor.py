@@ -29,8 +29,9 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     from quorate.phases import doctor
 
     given = Given.of(parameters)
-    made = setup.init_setup(given, render.printer(quiet=True))
-    context = setup.init_context(made, given, setup.tree_for(given), render.printer(quiet=True))
+    report = render.to_stderr()
+    made = setup.init_setup(given, report)
+    context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)
     found = doctor.examine(context, given.text("kubeconfig") or doctor.admin_of(context))
     wrong = any(one.level == "error" for one in found)

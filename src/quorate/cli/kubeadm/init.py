@@ -67,20 +67,20 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     from quorate.phases.init_whole import carry_out
 
     given = Given.of(parameters)
-    report = render.printer(quiet=given.text("form") == "json")
+    report = render.printer(given.text("form"))
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
         check_skipped(TREE, run.init.skip_phases)
         carry_out(run)
-    finish(run, given)
+    finish(run, report)
 
 
 def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
     from quorate.phases.init_steps import InitRun
 
     made = setup.init_setup(given, report)
-    context = setup.init_context(made, given, setup.tree_for(given), report, clock)
+    context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)
     return InitRun(
         context,
         made.init,
@@ -96,21 +96,17 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
 
 def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
     """One phase, called by its own command."""
+    report = render.printer(given.text("form"))
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, render.printer(quiet=given.text("form") == "json"), SystemClock(cancel))
+        run = make_run(given, report, SystemClock(cancel))
         run_one(phase, run)
-    finish(run, given)
+    finish(run, report)
 
 
-def finish(run: InitRun, given: Given) -> None:
-    """Of a dry run, what would have been written."""
-    if given.text("form") == "json":
-        click.echo(render.as_json(run.findings, run.context.tree, dry_run=run.dry_run))
-    else:
-        render.show_changes(run.context.tree)
-        for text in run.shown:
-            click.echo(text)
+def finish(run: InitRun, report: render.Printer) -> None:
+    """What was made, or would have been in a dry run, and what to do next."""
+    render.finish(report, run.findings, run.context.tree, dry_run=run.dry_run, closing="\n".join(run.shown))
 
 
 group.add_command(phase_group("init", TREE, run_phase))

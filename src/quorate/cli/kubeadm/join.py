@@ -18,6 +18,7 @@ from quorate.phases.runner import Phase, check_skipped, run_one
 
 if TYPE_CHECKING:
     from quorate.phases.joining import JoinRun
+    from quorate.report import PhaseReport
 
 _FLAGS = (
     "apiserver-advertise-address",
@@ -89,16 +90,17 @@ def _join(given: Given, endpoint: str) -> None:
     """The whole join: its phases, what to take back when one fails, and what to say at the end."""
     from quorate.phases.join_whole import carry_out
 
+    report = render.printer(given.text("form"))
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, endpoint, SystemClock(cancel))
+        run = make_run(given, endpoint, report, SystemClock(cancel))
         check_skipped(TREE, run.join.skip_phases)
         run.whole = "etcd-join" not in run.join.skip_phases
         carry_out(run)
-    finish(run, given)
+    finish(run, report)
 
 
-def make_run(given: Given, endpoint: str, clock: SystemClock) -> JoinRun:
+def make_run(given: Given, endpoint: str, report: PhaseReport, clock: SystemClock) -> JoinRun:
     """The file and the flags, completed and checked, with what this host says."""
     from msgspec.structs import replace
 
@@ -106,7 +108,6 @@ def make_run(given: Given, endpoint: str, clock: SystemClock) -> JoinRun:
     from quorate.phases.joining import JoinRun
     from quorate.report import Notice
 
-    report = render.printer(quiet=given.text("form") == "json")
     loaded = setup.read_config(given)
     join = loaded.join or (None if given.text("config") else v4.JoinConfiguration())
     if join is not None:
@@ -130,24 +131,24 @@ def _has_admin(given: Given) -> bool:
     return given.on("control-plane") and (setup.root_of(given) / "etc/kubernetes/admin.conf").is_file()
 
 
-def finish(run: JoinRun, given: Given) -> None:
-    if given.text("form") == "json":
-        click.echo(render.as_json(run.findings, run.base.tree, dry_run=run.base.dry_run))
-        return
-    render.show_changes(run.base.tree)
+def finish(run: JoinRun, report: render.Printer) -> None:
+    """What was made, or would have been in a dry run, and what to do next."""
+    closing = ""
     if not run.base.dry_run and run.whole_done:
         from quorate.phases.join_whole import closing_words
 
-        click.echo(closing_words(run))
+        closing = closing_words(run)
+    render.finish(report, run.findings, run.base.tree, dry_run=run.base.dry_run, closing=closing)
 
 
 def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
+    report = render.printer(given.text("form"))
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, endpoint, SystemClock(cancel))
+        run = make_run(given, endpoint, report, SystemClock(cancel))
         run.single = True
         run_one(phase, run)
-    finish(run, given)
+    finish(run, report)
 
 
 group.add_command(phase_group("join", TREE, run_phase))

@@ -41,8 +41,9 @@ def user(**parameters: Any) -> None:
         raise ConfigError("--client-name is needed", advice="--client-name NAME: who the API server will see")
     period = overlay.duration(given, "validity-period")
     file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
-    made = setup.init_setup(file, render.printer(quiet=True))
-    context = setup.init_context(made, file, setup.tree_for(file), render.printer(quiet=True))
+    report = render.to_stderr()
+    made = setup.init_setup(file, report)
+    context = setup.init_context(made, file, setup.tree_for(file, report), report)
     if period is not None:
         context = dataclasses.replace(context, cluster=replace(context.cluster, certificate_validity_period=period))
     token = Secret(given.text("token")) if given.text("token") else None

@@ -1,35 +1,192 @@
-"""What phases say, and what a dry run would have written."""
+"""What phases say while they run, and what a whole run made: for people, or as one JSON object a line for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from quorate.report import Event, Message, Notice, PhaseLine, PhaseReport
+from quorate.cli.progress import describe
+from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 
 if TYPE_CHECKING:
     from quorate.core.preflight import Finding
     from quorate.tree import Change, Tree
 
+_MOST_NAMES = 3
 
-def printer(*, quiet: bool) -> PhaseReport:
-    """Phase lines to stdout as kubeadm prints them, notes to stderr. `quiet`: stdout is for a result."""
 
-    def report(message: Message | PhaseLine) -> None:
-        match message:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A phase that has ended, and what it made."""
+
+    done: PhaseDone
+    made: tuple[Made, ...]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was made by which phase, in order."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    _made: list[Made] = field(default_factory=list[Made])
+
+    def note(self, told: Told) -> None:
+        if isinstance(told, Made):
+            self._made.append(told)
+        elif isinstance(told, PhaseDone):
+            self.rows.append(Row(told, tuple(dict.fromkeys(self._made))))
+            self._made.clear()
+
+
+@dataclass(slots=True)
+class Text:
+    """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line ends in
+    the time since the command began."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self, told: Told) -> None:
+        self.ledger.note(told)
+        match told:
             case PhaseLine(phase=phase, text=text):
-                click.echo(f"[{phase}] {text}", err=quiet)
-            case Notice(level="warning", text=text):
-                click.echo(f"{click.style('warning:', fg='yellow', bold=True)} {text}", err=True)
-            case Notice(text=text):
-                click.echo(text, err=True)
-            case Event(member=member, text=text):
-                click.echo(f"[etcd] {member}: {text}", err=True)
+                click.echo(f"[{phase}] {text}{self._elapsed(sys.stdout.isatty())}")
+            case Notice() | Event():
+                click.echo(f"{note_line(told)}{self._elapsed(sys.stderr.isatty())}", err=True)
+            case _:
+                pass
+
+    def _elapsed(self, on_terminal: bool) -> str:
+        return click.style(f"  {time.monotonic() - self.began:.1f} s", dim=True) if on_terminal else ""
+
+
+def note_line(told: Notice | Event) -> str:
+    match told:
+        case Notice(level="warning", text=text):
+            return f"{click.style('warning:', fg='yellow', bold=True)} {text}"
+        case Notice(text=text):
+            return text
+        case Event(member=member):
+            return f"[etcd] {member}: {describe(told)}"
+
+
+@dataclass(slots=True)
+class Lines:
+    """Everything as events to stdout, one JSON object a line; the last one of a run that worked is its result."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __call__(self, told: Told) -> None:
+        self.ledger.note(told)
+        emit_line(as_event(told))
+
+
+Printer: TypeAlias = Text | Lines
+
+
+def printer(form: str) -> Printer:
+    """For `-o text` or `-o json`."""
+    return Lines() if form == "json" else Text()
+
+
+def to_stderr() -> Callable[[Told], None]:
+    """For commands whose stdout is one document."""
+
+    def report(told: Told) -> None:
+        match told:
+            case PhaseLine(phase=phase, text=text):
+                click.echo(f"[{phase}] {text}", err=True)
+            case Notice() | Event():
+                click.echo(note_line(told), err=True)
+            case _:
+                pass
 
     return report
+
+
+def as_event(told: Told) -> dict[str, Any]:
+    match told:
+        case PhaseLine(phase=phase, text=text):
+            return {"event": "line", "phase": phase, "text": text}
+        case Notice(level=level, text=text):
+            return {"event": "note", "level": level, "text": text}
+        case Made(kind=kind, name=name):
+            return {"event": "made", "kind": kind, "name": name}
+        case PhaseDone(phase=phase, seconds=seconds, failed=failed):
+            return {"event": "phase", "phase": phase, "seconds": round(seconds, 3), "failed": failed}
+        case Event():
+            return {"event": "progress", **{_camel(key): value for key, value in asdict(told).items() if value is not None}}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def emit_line(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value))
+    sys.stdout.flush()
+
+
+def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str) -> None:
+    """End a run that worked: its result as the last event, or its summary and what to do next as text."""
+    if isinstance(report, Lines):
+        emit_line(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
+        return
+    show_changes(tree)
+    if not dry_run and report.ledger.rows:
+        click.echo("\n".join(summary(report.ledger)))
+    if closing:
+        click.echo(closing)
+
+
+def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str = "") -> dict[str, Any]:
+    """The last event: what a whole run or a phase found, made, or would write. `closing`: what text output ends with, such as
+    what to do next."""
+    found = [{"check": one.name, "level": one.level, "text": one.text} for one in findings]
+    phases = [
+        {
+            "phase": row.done.phase,
+            "seconds": round(row.done.seconds, 3),
+            "made": [f"{one.kind}: {one.name}" for one in row.made],
+        }
+        for row in ledger.rows
+    ]
+    return {
+        "event": "result",
+        "dryRun": dry_run,
+        "findings": found,
+        "phases": phases,
+        "files": _changes_as_data(tree),
+        "closing": closing.strip(),
+    }
+
+
+def summary(ledger: Ledger) -> list[str]:
+    """A line for each phase of a whole run: how long it took, and what it made."""
+    width = max((len(row.done.phase) for row in ledger.rows), default=0)
+    total = sum(row.done.seconds for row in ledger.rows)
+    lines = [f"[summary] {row.done.phase:{width}} {row.done.seconds:6.1f} s  {_in_words(row.made)}" for row in ledger.rows]
+    return [line.rstrip() for line in [*lines, f"[summary] {'in all':{width}} {total:6.1f} s"]]
+
+
+def _in_words(made: Sequence[Made]) -> str:
+    # Names with a dot are notes of our own, which go when the run ends.
+    paths = [one.name.rpartition("/") for one in made if one.kind == "file"]
+    folders = Counter(folder for folder, _, name in paths if not name.startswith("."))
+    files = [f"{count} file{'s' if count > 1 else ''} in {folder}" for folder, count in folders.items()]
+    names = [one.name for one in made if one.kind != "file"]
+    if len(names) > _MOST_NAMES:
+        kinds = Counter(name.partition(" ")[0] for name in names)
+        names = [f"{count} {kind}" for kind, count in kinds.items()]
+    return ", ".join([*files, *names])
 
 
 def show_changes(tree: Tree) -> None:
@@ -62,12 +219,6 @@ def _show(change: Change) -> None:
 def _coloured(line: str) -> str:
     colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
     return click.style(line, fg=colour) if colour else line
-
-
-def as_json(findings: Iterable[Finding], tree: Tree, *, dry_run: bool) -> str:
-    """What a whole run or a phase found and would write, for `-o json`."""
-    found = [{"check": one.name, "level": one.level, "text": one.text} for one in findings]
-    return json.dumps({"dryRun": dry_run, "findings": found, "files": _changes_as_data(tree)}, indent=2)
 
 
 def _changes_as_data(tree: Tree) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.reset import TREE
-from quorate.phases.runner import Phase, run_all, run_one
+from quorate.phases.runner import Phase, run_all, run_one, timed
 
 if TYPE_CHECKING:
     from quorate.phases.resetting import ResetRun
@@ -47,9 +48,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
       quorate reset --dry-run
     """
     if ctx.invoked_subcommand is None:
-        given = Given.of(parameters)
-        _carry_out(given, lambda run: run_all(TREE, run, run.reset.skip_phases))
-        click.echo(_CLOSING)
+        _carry_out(Given.of(parameters), _all_phases, _CLOSING)
 
 
 _CLOSING = """
@@ -57,15 +56,20 @@ Not touched: the CNI configuration in /etc/cni/net.d, rules of iptables, nftable
 The Node object stays as well: kubectl delete node NAME."""
 
 
-def _carry_out(given: Given, steps: Callable[[ResetRun], None]) -> None:
+def _all_phases(run: ResetRun) -> None:
+    run_all(TREE, run, run.reset.skip_phases, partial(timed, run.clock, run.report))
+
+
+def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "") -> None:
+    report = render.printer(given.text("form"))
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, SystemClock(cancel))
+        run = make_run(given, report, SystemClock(cancel))
         steps(run)
-    render.show_changes(run.tree)
+    render.finish(report, (), run.tree, dry_run=run.dry_run, closing=closing)
 
 
-def make_run(given: Given, clock: SystemClock) -> ResetRun:
+def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetRun:
     """The file and the flags, completed and checked."""
     from msgspec.structs import replace
 
@@ -73,7 +77,6 @@ def make_run(given: Given, clock: SystemClock) -> ResetRun:
     from quorate.host.kubelet import Kubelet
     from quorate.phases.resetting import ResetRun
 
-    report = render.printer(quiet=given.text("form") == "json")
     loaded = setup.read_config(given)
     reset = loaded.reset or (None if given.text("config") else v4.ResetConfiguration())
     if reset is not None:
@@ -81,7 +84,7 @@ def make_run(given: Given, clock: SystemClock) -> ResetRun:
     resolved = resolve_reset(loaded, setup.facts_for(loaded, setup.root_of(given), report))
     return ResetRun(
         resolved,
-        setup.tree_for(given),
+        setup.tree_for(given, report),
         clock,
         report,
         lambda question: click.confirm(question, default=False, err=True),

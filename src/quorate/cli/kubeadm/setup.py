@@ -116,11 +116,11 @@ def host_facts(root: Path) -> HostFacts:
     )
 
 
-def tree_for(given: Given) -> Tree:
+def tree_for(given: Given, report: PhaseReport) -> Tree:
     """The real files, or with --dry-run ones that only remember."""
     from quorate.tree import DryTree, RealTree
 
-    real = RealTree(root_of(given))
+    real = RealTree(root_of(given), report)
     return DryTree(real) if given.on("dry-run") else real
 
 
@@ -162,7 +162,7 @@ def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report:
         registration=join.node_registration,
         endpoint=join.control_plane.local_api_endpoint if join.control_plane else empty,
         host=host_facts(root_of(given)),
-        tree=tree_for(given),
+        tree=tree_for(given, report),
         now=datetime.now(UTC),
         timeouts=join.timeouts,
         patches=join.patches.directory if join.patches else "",

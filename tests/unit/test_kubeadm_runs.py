@@ -1,0 +1,211 @@
+"""Trees of phases, what is checked before them, what is waited for, and taking a join back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace as with_changes
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import MINIMAL, context_of, setup_of
+from msgspec.structs import replace
+
+from quorate.config import types as v4
+from quorate.config.defaults import Facts
+from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.host.kubelet import Kubelet
+from quorate.host.node import IPV4_FORWARD, NodeFacts
+from quorate.phases import (
+    certs,
+    init,
+    join,
+    kubeconfigs,
+    kubelet_files,
+    marker,
+    reset,
+    static_pods,
+    undo_join,
+    wait,
+)
+from quorate.phases.context import Context
+from quorate.phases.joining import JoinRun
+from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
+from quorate.preflight import node
+from quorate.report import Notice, Told
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return context_of(setup_of(), tmp_path)
+
+
+def everything(context: Context) -> None:
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    static_pods.write_etcd(context)
+    static_pods.write_control_plane()(context)
+    kubelet_files.write_all(context)
+
+
+# -- phases ------------------------------------------------------------------------------------------------------------
+
+
+def test_phases_run_in_order_and_can_be_skipped() -> None:
+    done: list[str] = []
+
+    def step(name: str) -> Phase[None]:
+        return Phase(name, "", lambda _: done.append(name), aliases=(f"old-{name}",))
+
+    tree: tuple[Phase[None], ...] = (
+        step("a"),
+        Phase("b", "", lambda _: done.append("b"), (step("c"), step("d"))),
+        Phase("e", "", when=lambda _: False),
+    )
+    assert [path for path, _ in paths(tree)] == ["a", "b", "b/c", "b/d", "e"]
+    for skipped, wanted in (((), "abcd"), (("b",), "a"), (("b/c", "a"), "bd"), (("old-a", "b/old-d"), "bc")):
+        done.clear()
+        run_all(tree, None, skipped)
+        assert "".join(done) == wanted
+
+
+@pytest.mark.parametrize("tree", [init.TREE, join.TREE, reset.TREE], ids=["init", "join", "reset"])
+def test_every_step_of_a_tree_is_there(tree: tuple[Phase[object], ...]) -> None:
+    """Steps are named, and imported when they are taken: a wrong name would be found too late."""
+    late = [one for _, phase in paths(tree) for one in (phase.run, phase.when) if isinstance(one, Late)]
+    assert len(late) > 2 and all(callable(one.load()) for one in late)
+    assert all(phase.run is not None or phase.children for _, phase in paths(tree))
+
+
+def test_phases_that_do_not_exist_cannot_be_skipped() -> None:
+    with pytest.raises(ConfigError, match="there is no phase nonsense"):
+        check_skipped((Phase("a", ""),), ["a", "nonsense"])
+
+
+# -- preflight ---------------------------------------------------------------------------------------------------------
+
+GOOD = NodeFacts(
+    uid=0,
+    cpus=4,
+    memory_mb=8000,
+    kernel="6.1",
+    system="Linux",
+    cgroup_v2=True,
+    swap=False,
+    programs=frozenset(["mount", "cp", "losetup"]),
+    busy_ports=frozenset(),
+    kubelet_version="v1.34.4",
+    name_resolves=True,
+    cri="",
+    forwarding={IPV4_FORWARD: "1"},
+    services={"kubelet": "loaded enabled active"},
+)
+
+
+def case(text: str = MINIMAL, there: tuple[str, ...] = (), **facts: object) -> node.NodeCase:
+    setup = setup_of(text)
+    changed = with_changes(GOOD, **facts)  # type: ignore[arg-type]
+    return node.NodeCase(changed, setup.cluster, "cp1", "10.77.0.11", 6443, lambda path: path in there)
+
+
+def names(one: node.NodeCase, checks: tuple[node.Check, ...] = node.INIT) -> set[tuple[str, str]]:
+    return {(finding.name, finding.level) for finding in node.judge(one, checks, ())}
+
+
+def test_each_check_of_a_node() -> None:
+    assert names(case()) == set()
+    for facts, wanted in (
+        ({"uid": 1000}, ("IsPrivilegedUser", "error")),
+        ({"cpus": 1}, ("NumCPU", "error")),
+        ({"memory_mb": 1000}, ("Mem", "error")),
+        ({"cri": "it does not answer"}, ("CRI", "error")),
+        ({"swap": True}, ("Swap", "warning")),
+        ({"cgroup_v2": False}, ("SystemVerification", "warning")),
+        ({"system": "Plan9"}, ("SystemVerification", "error")),
+        ({"name_resolves": False}, ("Hostname", "warning")),
+        ({"kubelet_version": ""}, ("KubeletVersion", "error")),
+        ({"kubelet_version": "v1.35.1"}, ("KubeletVersion", "error")),
+        ({"kubelet_version": "v1.30.1"}, ("KubeletVersion", "error")),
+        ({"services": {}}, ("Service-Kubelet", "warning")),
+        ({"services": {"kubelet": "loaded disabled inactive"}}, ("Service-Kubelet", "warning")),
+        ({"busy_ports": frozenset([10250])}, ("Port-10250", "error")),
+        ({"busy_ports": frozenset([6443])}, ("Port-6443", "error")),
+        ({"busy_ports": frozenset([2380])}, ("Port-2380", "error")),
+        ({"forwarding": {}}, ("FileContent--proc-sys-net-ipv4-ip_forward", "error")),
+        ({"programs": frozenset(["cp", "mount"])}, ("FileExisting-losetup", "error")),
+        ({"proxies": {"https_proxy": "http://p", "no_proxy": "10.96.0.0/12"}}, ("HTTPProxy", "warning")),
+        ({"proxies": {"https_proxy": "http://p", "no_proxy": "10.77.0.11"}}, ("HTTPProxyCIDR", "warning")),
+    ):
+        assert names(case(**facts)) == {wanted}
+    assert names(case(there=("/etc/kubernetes/manifests/etcd.yaml",))) == {
+        ("FileAvailable--etc-kubernetes-manifests-etcd.yaml", "error")
+    }
+    assert names(case(there=("/var/lib/etcd",))) == {("DirAvailable--var-lib-etcd", "error")}
+    old = case(MINIMAL.replace("v1.34.4", "v1.29.6").replace("encryptionAlgorithm: ECDSA-P256", ""), kubelet_version="v1.29.6")
+    assert ("FileExisting-conntrack", "error") in names(old) and ("FileExisting-socat", "warning") in names(old)
+    newer = case(MINIMAL.replace("v1.34.4", "v1.35.4"), cgroup_v2=False)
+    assert names(newer) == {("SystemVerification", "error")}
+
+
+def test_an_external_etcd_is_checked_instead() -> None:
+    text = MINIMAL + "etcd: {external: {endpoints: ['https://e:2379'], caFile: /e/ca.crt}}\n"
+    assert names(case(text, busy_ports=frozenset([2379]))) == {("ExternalEtcdClientCertificates", "error")}
+
+
+def test_errors_can_be_made_warnings_by_name_or_all() -> None:
+    one = case(cpus=1, memory_mb=1)
+    levels = {finding.name: finding.level for finding in node.judge(one, node.INIT, ("numcpu",))}
+    assert levels == {"NumCPU": "warning", "Mem": "error"}
+    assert {finding.level for finding in node.judge(one, node.INIT, ("all",))} == {"warning"}
+    with pytest.raises(PreflightFailed, match=r"\[ERROR Mem\]") as error:
+        node.refuse(node.judge(one, node.INIT, ()))
+    assert error.value.exit_code == 2 and os.linesep in error.value.what
+    rows = error.value.as_dict()["findings"]
+    assert isinstance(rows, list) and {row["check"] for row in rows} == {"NumCPU", "Mem"}
+
+
+# -- undoing a join ----------------------------------------------------------------------------------------------------
+
+
+def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Context, tmp_path: Path) -> None:
+    """Every step is tried; what failed is said; what was there before the join stays."""
+    told: list[Told] = []
+    context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
+    context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    certs.ensure_named(context, "ca")
+    mark = marker.begin(context, "join", undo_join.may_be_made(context))
+    everything(context)
+    run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
+    run._context = context
+    (tmp_path / "etc/kubernetes/admin.conf").unlink()
+    assert undo_join.take_back(run, mark).endswith("but see the warnings")
+    warned = [one.text for one in told if isinstance(one, Notice)]
+    assert [text.partition(":")[0] for text in warned] == ["the kubelet may run", "pods may still run"]
+    assert sorted(str(path.relative_to(tmp_path / "etc")) for path in (tmp_path / "etc").rglob("*") if path.is_file()) == [
+        "kubernetes/pki/ca.crt",
+        "kubernetes/pki/ca.key",
+    ]
+
+
+def test_an_undo_leaves_the_object_of_a_node_that_was_there_before(context: Context) -> None:
+    mark = marker.begin(context, "join", (), [undo_join.node_object(context)])
+    assert undo_join.node_object(context) in mark.before
+    assert undo_join.node_object(context) in marker.begin(context, "join", ()).before, "and a resumed run knows it, too"
+
+
+# -- waiting for components --------------------------------------------------------------------------------------------
+
+
+def test_a_component_that_cannot_start_ends_the_wait_for_the_others(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take four minutes; the first that is known to be lost is told at once."""
+    context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    everything(context)
+
+    def check(self: wait.Crashes) -> None:
+        if self._name == "kube-scheduler":
+            raise HostError("kube-scheduler cannot start")
+
+    monkeypatch.setattr(wait.Crashes, "check", check)
+    with pytest.raises(HostError, match="kube-scheduler cannot start"):
+        wait.wait_components(context)
