@@ -20,12 +20,11 @@ from pathlib import Path
 import pytest
 from conftest import BIN, ROOT
 
+from e2e.groups import GROUPS, in_groups, make_groups, remove_groups
 from e2e.images import build
 
 PREFIX = "qk"
 WORK = Path("/var/tmp/quorate-e2e")
-GROUPS = Path("/sys/fs/cgroup")
-CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "devices", "freezer", "blkio", "cpuacct", "systemd")
 NEEDED = ("containerd", "ctr", "runc", "iptables", "conntrack", "ip", "nsenter", "unshare", "cc")
 KUBELET_ARGS = "--fail-swap-on=false --cgroup-driver=cgroupfs --enforce-node-allocatable= --eviction-hard=memory.available<1Mi"
 
@@ -180,25 +179,24 @@ class KubeNode:
     def boot(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._wire()
-        for controller in CONTROLLERS:
-            self._make_group(GROUPS / controller)
+        make_groups(self.group)
         inside = ["nsenter", f"--net=/run/netns/{self.space}", "unshare", "--mount", "--uts", "sh", "-c", MOUNTS]
         environment = {**os.environ, "NODE": str(self.folder), "LAB": str(self.lab.folder), "NAME": self.name}
         with (self.folder / "boot.log").open("wb") as log:
             self.holder = subprocess.Popen(inside, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         until(lambda: run("nsenter", f"--target={self._pid()}", "--uts", "hostname").strip() == self.name, 10, "it boots")
         until(lambda: self.path("/etc/cni/net.d/10-lab.conf").exists(), 10, "its files are there")
-        self._serve("containerd", "containerd", "--config", "/etc/containerd.toml")
+        self.serve("containerd", "containerd", "--config", "/etc/containerd.toml")
         until(lambda: self.run("ctr", "version").returncode == 0, 30, "containerd answers")
         done = self.run("ctr", "-n", "k8s.io", "images", "import", str(self.lab.images), timeout=180)
         assert done.returncode == 0, done.stderr
-        self._serve("init", "sh", "-c", LOOP)
+        self.serve("init", "sh", "-c", LOOP)
 
     def _pid(self) -> int:
         assert self.holder is not None and self.holder.poll() is None, (self.folder / "boot.log").read_text()
         return self.holder.pid
 
-    def _serve(self, name: str, *words: str) -> None:
+    def serve(self, name: str, *words: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.services.append(
                 subprocess.Popen(
@@ -221,15 +219,6 @@ class KubeNode:
             run("ip", "-n", self.space, "link", "set", name, "up")
         run("ip", "-n", self.space, "route", "add", "default", "via", "10.78.0.1")
 
-    def _make_group(self, controller: Path) -> None:
-        if not controller.is_dir():
-            return
-        group = controller / self.group
-        group.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):
-            if (group / name).exists():
-                (group / name).write_text((controller / name).read_text())
-
     def processes(self) -> list[int]:
         """Whatever runs in this node's network or mounts, found by its namespaces."""
         mine = {_namespace(self.holder.pid, "mnt")} if self.holder and self.holder.poll() is None else set()
@@ -239,18 +228,20 @@ class KubeNode:
         inside = [pid for pid in pids if {_namespace(pid, "mnt"), _namespace(pid, "net")} & mine]
         return [pid for pid in inside if pid != os.getpid()]
 
+    def pids(self, name: str) -> list[int]:
+        """Processes of this node whose name begins so (the kernel keeps 15 characters), those in containers too."""
+        found = {*self.processes(), *in_groups(self.group)}
+        return sorted(pid for pid in found if _command(pid).startswith(name[:15]))
+
     def runs(self, name: str) -> bool:
-        """Whether a process of this node has a name that begins so (the kernel keeps 15 characters)."""
-        return any(_command(pid).startswith(name) for pid in self.processes())
+        return bool(self.pids(name))
 
     def halt(self) -> None:
         """End everything of this node, whatever state it is in."""
         for service in self.services:
             service.kill()
         for _ in range(50):
-            pids = [
-                pid for pid in (*self.processes(), *_in_groups(self.group)) if self.holder is None or pid != self.holder.pid
-            ]
+            pids = [pid for pid in (*self.processes(), *in_groups(self.group)) if self.holder is None or pid != self.holder.pid]
             if not pids:
                 break
             for pid in pids:
@@ -278,25 +269,6 @@ def _namespace(pid: int, kind: str) -> str:
         return f"{kind}:{Path(f'/proc/{pid}/ns/{kind}').stat().st_ino}"
     except OSError:
         return ""
-
-
-def _in_groups(group: str) -> set[int]:
-    found: set[int] = set()
-    for controller in CONTROLLERS:
-        for path in (GROUPS / controller / group).rglob("cgroup.procs"):
-            with suppress(OSError):
-                found |= {int(line) for line in path.read_text().split()}
-    return found
-
-
-def remove_groups(group: str) -> None:
-    for controller in CONTROLLERS:
-        top = GROUPS / controller / group
-        for folder in sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts)):
-            with suppress(OSError):
-                folder.rmdir()
-        with suppress(OSError):
-            top.rmdir()
 
 
 @dataclass
@@ -364,7 +336,7 @@ def sweep() -> None:
     for group in (GROUPS / "memory").glob(f"{PREFIX}*-*"):
         owner = int(group.name[len(PREFIX) :].partition("-")[0])
         if not Path(f"/proc/{owner}").exists():
-            for left in _in_groups(group.name):
+            for left in in_groups(group.name):
                 with suppress(ProcessLookupError):
                     os.kill(left, signal.SIGKILL)
             remove_groups(group.name)

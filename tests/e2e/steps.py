@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from e2e.kubelab import KubeNode, until
@@ -40,11 +43,15 @@ def parse(text: str) -> Joining:
     return Joining(endpoint[1], token[1], pin[1], key[1])
 
 
-def init(node: KubeNode, tool: str = "quorate", *more: str) -> Joining:
-    """The first node, at its own address."""
+def init_words(node: KubeNode) -> list[str]:
+    """For the first node, at its own address."""
     address = ["--apiserver-advertise-address", node.address, "--control-plane-endpoint", node.address]
+    return ["init", *address, "--node-name", node.name, "--upload-certs"]
+
+
+def init(node: KubeNode, tool: str = "quorate", *more: str) -> Joining:
     version = ["--kubernetes-version=v1.34.4"] if tool == "kubeadm" else []
-    done = node.run(tool, "init", *address, *version, "--node-name", node.name, "--upload-certs", *more)
+    done = node.run(tool, *init_words(node), *version, *more)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return parse(done.stdout)
 
@@ -89,3 +96,44 @@ def get(node: KubeNode, *what: str) -> dict[str, object]:
     assert done.returncode == 0, done.stderr
     found: dict[str, object] = json.loads(done.stdout)
     return found
+
+
+Action = Callable[["subprocess.Popen[str]"], object]
+
+
+def at_lines(node: KubeNode, actions: Sequence[tuple[str, Action]], *command: str) -> tuple[int, str]:
+    """Run a command and do each thing, in order, as soon as a line is printed that holds its text; returns the exit code and
+    what was printed on both streams. All of them must have been done."""
+    environment = {**node.environment, "PYTHONUNBUFFERED": "1"}
+    running = subprocess.Popen(
+        node.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=node.folder
+    )
+    assert running.stdout is not None
+    left, said = list(actions), ""
+    for line in running.stdout:
+        said += line
+        if left and left[0][0] in line:
+            left.pop(0)[1](running)
+    running.stdout.close()
+    code = running.wait()
+    assert not left, f"it ended before it said {left[0][0]!r}:\n{said[-3000:]}"
+    return code, said
+
+
+def kill_at(node: KubeNode, line: str, *command: str) -> None:
+    """SIGKILL as soon as it prints this."""
+    code, _said = at_lines(node, [(line, lambda running: os.kill(running.pid, signal.SIGKILL))], *command)
+    assert code == -signal.SIGKILL
+
+
+def files_left(node: KubeNode) -> list[str]:
+    """What there is of a control plane on a node, beside folders."""
+    tops = ("/etc/kubernetes", "/var/lib/etcd")
+    return [str(path) for top in tops for path in node.path(top).rglob("*") if path.is_file()]
+
+
+def taken_off(other: KubeNode, node: KubeNode) -> None:
+    """Reset a node and delete its object, so that it can come again."""
+    done = node.quorate("reset", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert other.kubectl("delete", "node", node.name, "--ignore-not-found").returncode == 0

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import time
 from typing import Any
 
@@ -13,7 +10,7 @@ import pytest
 from oracle.trees import differences
 
 from e2e.kubelab import KubeLab, KubeNode, until
-from e2e.steps import get, init, join, joined, members, parse, ready
+from e2e.steps import get, init, join, joined, kill_at, members, parse, ready
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -164,22 +161,6 @@ def test_a_killed_join_is_finished_by_the_same_command(lab: KubeLab, line: str) 
     assert members(first) == {"cp1": "voter", "cp2": "voter"}
     ready(first, "cp1", "cp2")
     assert not second.path("/etc/kubernetes/.quorate-run.json").exists()
-
-
-def kill_at(node: KubeNode, line: str, *command: str) -> None:
-    """SIGKILL as soon as it prints this."""
-    running = subprocess.Popen(
-        node.command(*command),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**node.environment, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    assert running.stdout is not None
-    for printed in running.stdout:
-        if line in printed:
-            os.kill(running.pid, signal.SIGKILL)
-            break
-    running.stdout.close()
-    running.wait()
-    assert running.returncode == -signal.SIGKILL, f"it ended before it said {line!r}"
 
 
 def test_a_killed_init_is_finished_by_the_same_command(lab: KubeLab) -> None:

@@ -250,7 +250,9 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         _check_discovery_endpoint(token.api_server_endpoint, f"{path}.apiServerEndpoint", problems)
         if not token.ca_cert_hashes and not token.unsafe_skip_ca_verification:
             problems.add(
-                f"{path}.caCertHashes", "without the hash of the cluster's CA any server could answer: give it, or skip it"
+                f"{path}.caCertHashes",
+                "without the hash of the cluster's CA any server could answer: give it, or say that you take that risk "
+                "(unsafeSkipCAVerification, --discovery-token-unsafe-skip-ca-verification)",
             )
         for number, pin in enumerate(token.ca_cert_hashes):
             if not _is_pin(pin):

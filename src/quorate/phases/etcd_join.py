@@ -16,7 +16,7 @@ from quorate.etcd.track import JoinResult
 from quorate.kube.client import KubeClient
 from quorate.manifests import images
 from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
-from quorate.phases import static_pods, wait
+from quorate.phases import node_checks, static_pods, wait
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
 from quorate.phases.etcd_leave import odd_advice
@@ -65,12 +65,15 @@ def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
 def check(join: JoinRun) -> None:
     """Whether etcd is well enough to be given a member. A dead minority is named and does not block: the join may repair it."""
     context = join.context
-    if context.cluster.etcd.external is not None or not join.control_plane:
+    if not join.control_plane:
         return
     if context.dry_run:
         context.say(CHECK, "Would check that the etcd cluster is healthy")
         return
     context.say(CHECK, "Checking that the etcd cluster is healthy")
+    if context.cluster.etcd.external is not None:
+        join.findings += node_checks.judged(context, list(node_checks.external_findings(context)))
+        return
     with connected(context, join.admin) as client:
         _tell_nodes(context, client)
         urls = endpoints(client, context.node.address)

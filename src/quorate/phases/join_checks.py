@@ -34,7 +34,12 @@ def run(join: JoinRun) -> None:
             advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will stay",
         )
     _check_shared_certificates(join, context)
-    join.findings += node_checks.run_checks(context, node.JOIN_CONTROL_PLANE, resumed=resumed, wants_images=True)
+    checks = node.JOIN_CONTROL_PLANE if _downloads(join) else node.JOIN_WITH_OWN_CERTIFICATES
+    join.findings += node_checks.run_checks(context, checks, resumed=resumed, wants_images=True)
+
+
+def _downloads(join: JoinRun) -> bool:
+    return join.join.control_plane is not None and bool(join.join.control_plane.certificate_key)
 
 
 def _check_clock(join: JoinRun) -> list[Finding]:
@@ -64,7 +69,7 @@ def _check_api(join: JoinRun) -> None:
 
 def _check_shared_certificates(join: JoinRun, context: Context) -> None:
     """Without a certificate key whoever joins must have brought them."""
-    if join.join.control_plane and join.join.control_plane.certificate_key:
+    if _downloads(join):
         return
     authorities = [entry for entry in entries(context.cluster, context.node) if entry.is_ca]
     wanted = [certs.files(context, entry)[0] for entry in authorities] + [context.pki(SA_KEY), context.pki(SA_PUB)]

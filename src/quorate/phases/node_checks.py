@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from quorate.core.preflight import Finding
 from quorate.host.cri import CriError
 from quorate.host.node import gather
@@ -18,21 +20,32 @@ PHASE = "preflight"
 
 def check_init_node(context: Context) -> list[Finding]:
     """Of the first node: it runs a control plane, and needs its images."""
-    return run_checks(context, node.INIT, wants_images=True, resumed=marker.is_resumed(context, "init"))
+    resumed = marker.is_resumed(context, "init")
+    return run_checks(context, node.INIT, wants_images=True, resumed=resumed, more=external_findings(context))
+
+
+def external_findings(context: Context) -> Iterator[Finding]:
+    """Of an etcd that others run. Its certificates must be here."""
+    external = context.cluster.etcd.external
+    if external is not None:
+        yield from external_etcd.check(external, context.minor)
 
 
 def run_checks(
-    context: Context, checks: tuple[Check, ...], *, wants_images: bool = False, resumed: bool = False
+    context: Context,
+    checks: tuple[Check, ...],
+    *,
+    wants_images: bool = False,
+    resumed: bool = False,
+    more: Iterable[Finding] = (),
 ) -> list[Finding]:
     """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before.
-    `resumed`: the same command was cut off here, and what it made is no obstacle."""
+    `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these."""
     context.say(PHASE, "Running pre-flight checks")
     ignored = context.registration.ignore_preflight_errors
     found = node.judge(case_of(context), checks, ignored)
     found = node.without_leftovers(found) if resumed else found
-    external = context.cluster.etcd.external
-    if external is not None and context.control_plane:
-        found += node.lenient(list(external_etcd.check(external, context.minor)), ignored)
+    found += node.lenient(list(more), ignored)
     _tell(context, found)
     if wants_images:
         found += _pull(context, ignored)

@@ -81,10 +81,11 @@ class Parsed:
 
 
 def parse(content: bytes, where: str) -> Parsed:
-    """Raises `ConfigError` when it is no kubeconfig with a usable current context; never repeats the content."""
+    """Raises `ConfigError` when it is no kubeconfig with a usable current context; never repeats the content. Where there is
+    none, the cluster without a name counts: that is how cluster-info is written."""
     data = _load(content, where)
     context = _named(data, "contexts", data.get("current-context")).get("context", {})
-    cluster = _named(data, "clusters", context.get("cluster")).get("cluster")
+    cluster = _named(data, "clusters", context.get("cluster", "")).get("cluster")
     user = _named(data, "users", context.get("user")).get("user", {})
     if cluster is None:
         raise ConfigError(f"{where}: its current context names no cluster that is in it")

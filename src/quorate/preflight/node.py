@@ -261,7 +261,9 @@ INIT: tuple[Check, ...] = (
     check_etcd,
 )
 JOIN_NODE: tuple[Check, ...] = (check_privileges, check_kubelet_files, *_ANY_NODE)
-JOIN_CONTROL_PLANE: tuple[Check, ...] = (*_CONTROL_PLANE, check_external_etcd, check_etcd)
+JOIN_CONTROL_PLANE: tuple[Check, ...] = (*_CONTROL_PLANE, check_etcd)
+JOIN_WITH_OWN_CERTIFICATES: tuple[Check, ...] = (*JOIN_CONTROL_PLANE, check_external_etcd)
+"""Of a host to which they were brought, instead of being downloaded."""
 
 
 def judge(case: NodeCase, checks: tuple[Check, ...], ignored: tuple[str, ...]) -> list[Finding]:
