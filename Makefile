@@ -6,7 +6,7 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e chaos bench bench-files bench-kube proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos bench bench-files bench-kube proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,14 @@ format: dev  ## Format and fix what can be fixed
 test: engines lint  ## Unit, model, contract and real-etcd tests
 	$(BIN)/pytest -n $(PYTEST_JOBS)
 
-e2e: engines engines-kube dev  ## Real control planes on nodes made of namespaces: needs root and Debian's containerd, iptables, conntrack
-	$(BIN)/pytest -m e2e tests/e2e --durations=0
+e2e: engines engines-kube dev  ## Real control planes on nodes made of namespaces: needs root, and the packages of e2e-packages
+	$(BIN)/pytest -m e2e tests/e2e
+
+e2e-long: engines engines-kube dev  ## As e2e: init, join and reset killed in every phase, every fault in every phase
+	$(BIN)/pytest -m e2e_long tests/e2e
+
+e2e-packages:  ## Install what nodes are made of, from Debian, where that is possible
+	@engines/node-packages.sh
 
 chaos: engines dev  ## The faults that take long: every call killed, large databases, slow links, partitions
 	$(BIN)/pytest -n $(PYTEST_JOBS) -m chaos

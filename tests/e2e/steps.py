@@ -136,4 +136,6 @@ def taken_off(other: KubeNode, node: KubeNode) -> None:
     """Reset a node and delete its object, so that it can come again."""
     done = node.quorate("reset", "--force")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    assert not node.runs("kube-"), done.stderr
     assert other.kubectl("delete", "node", node.name, "--ignore-not-found").returncode == 0

@@ -1,4 +1,4 @@
-"""The long run: init, join and reset killed in every phase, and what they need dying in every phase; the same command ends well."""
+"""The long run: init, join and reset killed in every phase, what they need dying in every phase; the same command ends well."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ PHASES = (
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("half", [0, 1])
 def test_what_a_join_needs_fails_in_every_phase(lab: KubeLab, fault: str, half: int) -> None:
-    """Two members, the leader on the first node: without it nothing is decided. The join waits it out, or says no with all taken
-    back, and the same command ends well."""
+    """Two members, the leader on the first node: without it nothing is decided. The join waits it out, or says what is
+    the case, and the same command ends well."""
     first, second = lab.node("cp1"), lab.node("cp2")
     act = FAULTS[fault]
     joining = init(first)

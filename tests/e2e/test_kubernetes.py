@@ -128,12 +128,16 @@ def _comparable(node: KubeNode, kind: tuple[str, ...]) -> dict[str, Any]:
 BAD_ETCD = "- op: add\n  path: /spec/containers/0/command/-\n  value: --no-such-flag=1\n"
 
 
+def spoil_etcd(node: KubeNode) -> None:
+    """Patches by which its etcd ends at once."""
+    node.path("/etc/patches").mkdir()
+    node.path("/etc/patches/etcd+json.yaml").write_text(BAD_ETCD)
+
+
 def test_an_etcd_that_cannot_start_is_named_and_taken_back(lab: KubeLab) -> None:
     first, second = lab.node("cp1"), lab.node("cp2")
     joining = init(first)
-    patches = second.path("/etc/patches")
-    patches.mkdir()
-    (patches / "etcd+json.yaml").write_text(BAD_ETCD)
+    spoil_etcd(second)
     began = time.monotonic()
     failed = join(second, joining.control_plane(second), "quorate", "--patches", "/etc/patches")
     assert failed.returncode == 1, failed.stdout + failed.stderr

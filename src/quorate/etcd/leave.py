@@ -38,6 +38,7 @@ class Removal:
     note: Note
     seconds: float = 60.0
     accept_reduced_tolerance: bool = False
+    _told: set[str] = field(default_factory=set[str])
     _leaving: set[str] = field(default_factory=set[str])
     """Peer URLs of the member once its removal was asked for: it is asked nothing any more, see `observe`."""
 
@@ -126,7 +127,7 @@ class Removal:
             self.clock.sleep(_POLL_SECONDS)
 
     def _remove(self, removal: Remove, view: ClusterView, limits: Limits) -> None:
-        self.report(Event("remove", self.goal.name, "removing it from the member list"))
+        self._tell("removing it from the member list")
         outcome = Changer(self.access, self.clock, self.note).carry_out(removal, view, limits)
         if isinstance(outcome, Carried):
             return
@@ -136,5 +137,11 @@ class Removal:
             return
         if outcome.error.disposition == "final":
             raise outcome.error
-        self.report(Event("remove", self.goal.name, f"etcd says not yet: {outcome.error.text}"))
+        self._tell(f"etcd says not yet: {outcome.error.text}")
         self.clock.sleep(_POLL_SECONDS)
+
+    def _tell(self, text: str) -> None:
+        """Once: it is asked ten times a second."""
+        if text not in self._told:
+            self._told.add(text)
+            self.report(Event("remove", self.goal.name, text))

@@ -124,6 +124,25 @@ class Runtime:
         request = wire.SandboxId(pod_sandbox_id=sandbox_id)
         self._call(f"{_RUNTIME}/RemovePodSandbox", request, wire.Empty.FromString, timeout=60)
 
+    def end_sandboxes(self, clock: SystemClock, *, since_ns: int = 0) -> None:
+        """Stop and remove those that were made at `since_ns` or later, until none is left: one that the kubelet was making when
+        it was stopped may refuse at first, and may show only now. Raises the `CriError` of the last that stays."""
+        deadline = Deadline(clock, _STOP_SECONDS, "the pods have ended")
+        while left := [one for one in self.sandboxes() if one.created_at >= since_ns]:
+            failures = [error for sandbox in left if (error := self._end_sandbox(sandbox)) is not None]
+            if deadline.expired:
+                raise failures[0] if failures else CriError(f"{len(left)} pods are still listed")
+            clock.sleep(_POLL_SECONDS)
+
+    def _end_sandbox(self, sandbox: Sandbox) -> CriError | None:
+        """The error of one that did not end: it must not keep the others."""
+        try:
+            self.stop_sandbox(sandbox.id)
+            self.remove_sandbox(sandbox.id)
+        except CriError as error:
+            return error
+        return None
+
     def containers(self, name: str) -> list[Container]:
         """Every attempt of the kube-system container of that name, newest first."""
         labels = {"io.kubernetes.container.name": name, "io.kubernetes.pod.namespace": "kube-system"}

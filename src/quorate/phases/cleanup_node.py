@@ -54,9 +54,7 @@ def _remove_pods(run: ResetRun) -> None:
     """Those of Kubernetes: the runtime may run others' containers too, which are not seen by this interface."""
     try:
         with Runtime.connect(run.reset.cri_socket) as runtime:
-            for sandbox in runtime.sandboxes():
-                runtime.stop_sandbox(sandbox.id)
-                runtime.remove_sandbox(sandbox.id)
+            runtime.end_sandboxes(run.clock)
     except CriError as error:
         run.report(Notice(f"pods may still run: {error.what}", "warning"))
 

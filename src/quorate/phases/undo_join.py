@@ -82,7 +82,4 @@ def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
 def _end_pods(context: Context, since_ns: int) -> None:
     """Those that began after the join did: whatever ran here before is somebody else's."""
     with Runtime.connect(context.registration.cri_socket) as runtime:
-        for sandbox in runtime.sandboxes():
-            if sandbox.created_at >= since_ns:
-                runtime.stop_sandbox(sandbox.id)
-                runtime.remove_sandbox(sandbox.id)
+        runtime.end_sandboxes(context.clock, since_ns=since_ns)
