@@ -15,7 +15,7 @@ from quorate.host import cri_pb2 as wire
 
 _RPC_SECONDS = 10.0
 _PULL_SECONDS = 600.0
-_STOP_SECONDS, _GRACE_SECONDS, _POLL_SECONDS = 60.0, 5, 0.1
+_STOP_SECONDS, _KUBELET_SECONDS, _POLL_SECONDS = 60.0, 10.0, 0.1
 _RUNTIME, _IMAGES = "/runtime.v1.RuntimeService", "/runtime.v1.ImageService"
 
 
@@ -172,13 +172,19 @@ class Runtime:
         request = wire.StopContainerRequest(container_id=container_id, timeout=grace)
         self._call(f"{_RUNTIME}/StopContainer", request, wire.Empty.FromString, timeout=grace + _RPC_SECONDS)
 
-    def end_containers(self, name: str, clock: SystemClock, *, advice: str) -> None:
-        """See every running kube-system container of that name gone, whose manifest was taken away before: the kubelet alone
-        may take half a minute. Raises `DeadlineExceeded` with `advice`."""
-        deadline = Deadline(clock, _STOP_SECONDS, f"the container of {name} has ended")
-        while running := [one for one in self.containers(name) if one.running]:
-            for container in running:
-                self.stop_container(container.id, grace=_GRACE_SECONDS)
+    def see_static_pod_gone(self, component: str, clock: SystemClock, *, kubelet_runs: bool, advice: str) -> None:
+        """Wait until the pod whose manifest was taken away has ended for good. Raises `DeadlineExceeded` with `advice`.
+
+        A kubelet that has not noticed yet starts a container that ends again, on whatever is in its folders then: that it has
+        let go shows in the sandbox, which nobody else ends. Where no kubelet runs, or after ten seconds, it is ended here.
+        """
+        labels = {"component": component, "tier": "control-plane", "io.kubernetes.pod.namespace": "kube-system"}
+        deadline = Deadline(clock, _STOP_SECONDS, f"the pod of {component} has ended")
+        kubelets = Deadline(clock, _KUBELET_SECONDS if kubelet_runs else 0.0, "the kubelet ends it")
+        while ready := [one for one in self.sandboxes(labels) if one.ready]:
+            if kubelets.expired:
+                for sandbox in ready:
+                    self.stop_sandbox(sandbox.id)
             if deadline.expired:
                 raise deadline.error(advice=advice)
             clock.sleep(_POLL_SECONDS)

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.errors import HostError
 from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
@@ -39,6 +40,16 @@ class Kubelet:
     def stop(self) -> None:
         """Raises `HostError`."""
         self._do("stop", UNIT)
+
+    def may_run(self) -> bool:
+        """False only where its service says that it does not."""
+        if not self.managed:
+            return True
+        try:
+            Systemd((self.systemctl,)).run("is-active", UNIT)
+        except HostError:
+            return False
+        return True
 
     def _do(self, *words: str) -> None:
         if self.managed:

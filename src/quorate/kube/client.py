@@ -15,7 +15,7 @@ import httpx
 
 from quorate.deadline import Deadline, SystemClock
 from quorate.kube import resources
-from quorate.kube.errors import KubeError, NotFound, Unreachable, Untrusted, from_status
+from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, Untrusted, from_status
 from quorate.kube.resources import Object
 from quorate.secret import Secret
 
@@ -24,6 +24,8 @@ _POLL_SECONDS = 0.5
 _JSON = "application/json"
 _RPC_SECONDS = 10.0
 _MOST_BYTES = 16 << 20
+_STARTING_SECONDS = 10.0
+"""An API server that has just started takes bootstrap tokens for unknown until it has read their secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,14 @@ class KubeClient:
         body: Object | None = None,
         kind: str = "application/json",
     ) -> Object:
-        deadline = Deadline(self.clock, self.patience, f"{verb} {path}")
+        answered = Deadline(self.clock, self.patience, f"{verb} {path}")
+        known = Deadline(self.clock, min(self.patience, _STARTING_SECONDS), "the API server knows its users")
         while True:
             self.clock.cancel.check()
             try:
                 return self._once(verb, path, query or {}, body, kind)
-            except Unreachable:
+            except (Unreachable, Unauthorized) as error:
+                deadline = known if isinstance(error, Unauthorized) else answered
                 if deadline.expired:
                     raise
                 self.clock.sleep(_POLL_SECONDS)

@@ -4,7 +4,8 @@ KubeError            1   the API server answered with an error
 ├── NotFound             no such object
 ├── AlreadyExists        an object of that name is there
 ├── Conflict             somebody else changed it meanwhile
-├── Denied               we may not do this, or are not who we say
+├── Denied               we may not do this
+│   └── Unauthorized     it does not know who we are
 ├── Untrusted            its certificate is not to be trusted
 └── Unreachable          no answer, or one that says to come again
 """
@@ -34,6 +35,10 @@ class Denied(KubeError):
     code = "kubernetes-denied"
 
 
+class Unauthorized(Denied):
+    code = "kubernetes-unauthorized"
+
+
 class Untrusted(KubeError):
     """Asking again will not help."""
 
@@ -54,7 +59,9 @@ def from_status(status: int, what: str, message: str, reason: str) -> KubeError:
     if status == 409:
         return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
     if status in (401, 403):
-        return Denied(text, advice="check the kubeconfig: who it logs in as, and for which cluster")
+        return (Unauthorized if status == 401 else Denied)(
+            text, advice="check the kubeconfig: who it logs in as, and for which cluster"
+        )
     if status == 429 or status >= 500:
         return Unreachable(text)
     return KubeError(text)

@@ -142,6 +142,7 @@ def runtime_of(context: Context) -> StaticPod:
         write=lambda rows: static_pods.write_member(context, rows),
         log_lines=lambda path: wait.last_words(context, path),
         clock=context.clock,
+        kubelet=context.kubelet,
     )
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from quorate.core.membership import ClusterView, margin_of
+from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
@@ -14,7 +15,7 @@ from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.host.cri import CriError, Runtime
 from quorate.manifests.etcd import client_url
 from quorate.phases.node_files import tls_files, wipe
-from quorate.phases.resetting import LocalEtcd, ResetRun, local_etcd
+from quorate.phases.resetting import LEFT, LocalEtcd, ResetRun, has_left, local_etcd, note_left
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
 
@@ -27,13 +28,25 @@ def remove_member(run: ResetRun) -> None:
     Raises `Refused` with nothing deleted when it cannot be removed: a member that is listed and has lost its data costs the
     cluster a vote.
     """
-    etcd = local_etcd(run.tree)
+    left = has_left(run.tree)
+    etcd = left or local_etcd(run.tree)
     if etcd is None:
         run.say(PHASE, "No etcd is run by a manifest on this node: there is no member to remove")
         return
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
+    if left is not None:
+        run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
+    else:
+        _leave_or_abandon(run, etcd)
+    _end_pod(run)
+    run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
+    wipe(run.tree, etcd.data_dir)
+    run.tree.remove(LEFT)
+
+
+def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
     try:
         _leave(run, etcd)
     except QuorateError as error:
@@ -45,9 +58,7 @@ def remove_member(run: ResetRun) -> None:
                 "wipe with the member still listed: --abandon-etcd-member",
             ) from error
         run.report(Notice(f"the member is still listed, and is abandoned as asked: {error.what}", "warning"))
-    _end_pod(run)
-    run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
-    wipe(run.tree, etcd.data_dir)
+    note_left(run.tree)
 
 
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -114,10 +125,15 @@ def _end_pod(run: ResetRun) -> None:
     run.tree.remove(manifest_path("etcd"))
     try:
         with Runtime.connect(run.reset.cri_socket) as runtime:
-            runtime.end_containers("etcd", run.clock, advice="'crictl ps' shows it; its data was not deleted")
-    except CriError as error:
+            runtime.see_static_pod_gone(
+                "etcd",
+                run.clock,
+                kubelet_runs=run.kubelet.may_run(),
+                advice="'crictl pods' shows it; its data was not deleted; stop the kubelet, then run the same command again",
+            )
+    except (CriError, DeadlineExceeded) as error:
         raise Refused(
-            f"whether the etcd container has ended cannot be told: {error.what}",
+            f"that the etcd pod has ended is not seen: {error.what}",
             state="the member is removed, its data was not deleted",
-            advice="start the container runtime and run the same command again",
+            advice=error.advice or "start the container runtime and run the same command again",
         ) from error

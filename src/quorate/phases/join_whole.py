@@ -18,12 +18,16 @@ def carry_out(join: JoinRun) -> None:
     skipped = frozenset(join.join.skip_phases)
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, join.base.clock, join.base.report)
-    run_all(checks, join, skipped & {"preflight"}, around)
+    try:
+        run_all(checks, join, skipped & {"preflight"}, around)
+        context = join.context
+        objects = [] if marker.is_resumed(context, "join") else _objects_there(join)
+    except QuorateError as error:
+        error.state = error.state or "nothing was changed"
+        raise
     if join.base.dry_run:
         run_all(rest, join, skipped - {"preflight"}, around)
         return
-    context = join.context
-    objects = [] if marker.is_resumed(context, "join") else _objects_there(join)
     mark = marker.begin(context, "join", undo_join.may_be_made(context), objects)
     if mark.resumed:
         join.base.report(Notice("a join of this node was cut off here: going on from what is there"))

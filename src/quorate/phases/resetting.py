@@ -48,9 +48,27 @@ class LocalEtcd:
     data_dir: str
 
 
+LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
+"""The manifest of an etcd whose member has left, until its data is deleted: a reset that is cut off between goes on by it."""
+
+
+def note_left(tree: Tree) -> None:
+    """Of a member that has left, or is abandoned."""
+    tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
+
+
+def has_left(tree: Tree) -> LocalEtcd | None:
+    """The etcd of a reset that was cut off. Where a manifest is there it tells nothing: that may be of another member, which
+    was made since, and asking the cluster again does no harm."""
+    return None if tree.is_file(manifest_path("etcd")) else _parsed(tree.read(LEFT))
+
+
 def local_etcd(tree: Tree) -> LocalEtcd | None:
-    """Read from the manifest, or from one that a cut-off reset put aside; None where no etcd is run as a static pod."""
-    content = tree.read(manifest_path("etcd"))
+    """Read from the manifest; None where no etcd is run as a static pod."""
+    return _parsed(tree.read(manifest_path("etcd")))
+
+
+def _parsed(content: bytes | None) -> LocalEtcd | None:
     if content is None:
         return None
     try:

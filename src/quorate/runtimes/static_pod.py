@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.deadline import SystemClock
@@ -12,6 +12,7 @@ from quorate.etcd.runtime import Process
 from quorate.files import remove_tree
 from quorate.host import etcd_data
 from quorate.host.cri import Container, CriError, Runtime
+from quorate.host.kubelet import Kubelet
 
 _CONTAINER = "etcd"
 _CRASHES = 2
@@ -33,6 +34,7 @@ class StaticPod:
     write: Callable[[Sequence[tuple[str, str]]], None]
     log_lines: Callable[[str], str]
     clock: SystemClock
+    kubelet: Kubelet = field(default_factory=Kubelet)
     can_restart: bool = True
     _since: float | None = None
     _first: int | None = None
@@ -86,10 +88,15 @@ class StaticPod:
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
 
     def stop(self, name: str) -> None:  # noqa: ARG002
-        """Take the manifest away and see the container gone."""
+        """Take the manifest away and see the pod gone."""
         self.manifest.unlink(missing_ok=True)
         with Runtime.connect(self.socket) as runtime:
-            runtime.end_containers(_CONTAINER, self.clock, advice="'crictl ps' shows it; stop the kubelet, then the container")
+            runtime.see_static_pod_gone(
+                _CONTAINER,
+                self.clock,
+                kubelet_runs=self.kubelet.may_run(),
+                advice="'crictl pods' shows it; stop the kubelet, then the pod",
+            )
 
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return etcd_data.has_log(self.data_dir)
