@@ -5,6 +5,7 @@ missing=
 for pair in containerd:containerd runc:runc iptables:iptables conntrack:conntrack ip:iproute2 nsenter:util-linux cc:gcc; do
   command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
+[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -e /usr/lib/cni/ptp ] || missing="$missing containernetworking-plugins"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

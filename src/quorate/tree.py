@@ -77,14 +77,23 @@ class RealTree:
         if not path.startswith("/") or ".." in parts:
             raise HostError(f"{path!r} is not an absolute path without ..")
         where = self.root.joinpath(*parts)
-        if self.root != _HOST and not where.parent.resolve().is_relative_to(self.root.resolve()):
-            # As the node itself would follow it, an absolute link stays below its root; from outside it leads to this host.
-            raise HostError(f"{path} leads out of {self.root} by a symlink: it is not followed")
+        self._keep_inside(where.parent, path)
         return where
+
+    def _target(self, path: str) -> Path:
+        """As `at`, for what follows a link at the path itself."""
+        where = self.at(path)
+        self._keep_inside(where, path)
+        return where
+
+    def _keep_inside(self, where: Path, path: str) -> None:
+        """As the node itself would follow it, an absolute link stays below its root; from outside it leads to this host."""
+        if self.root != _HOST and not where.resolve().is_relative_to(self.root.resolve()):
+            raise HostError(f"{path} leads out of {self.root} by a symlink: it is not followed")
 
     def read(self, path: str) -> bytes | None:
         try:
-            return self.at(path).read_bytes()
+            return self._target(path).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -98,13 +107,13 @@ class RealTree:
         self.report(Made("file", path))
 
     def folder(self, path: str, *, mode: int) -> None:
-        where = self.at(path)
+        where = self._target(path)
         make_folder(where.parent, mode=0o755)
         make_folder(where, mode=mode)
 
     def names(self, path: str) -> list[str]:
         try:
-            return sorted(os.listdir(self.at(path)))
+            return sorted(os.listdir(self._target(path)))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

@@ -345,14 +345,35 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def why_not() -> str:
+    """What keeps nodes from being made here, by trying each thing once; empty when nothing does."""
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if os.geteuid() != 0 or missing or not (BIN / "kubelet").exists() or not Path("/usr/lib/cni/ptp").exists():
+        return f"needs root, 'make engines-kube', 'make e2e-packages'; missing: {', '.join(missing) or 'one of these'}"
+    if not (GROUPS / "memory").is_dir():
+        return "needs cgroup v1: the kubelet 1.34 of this lab runs with it"
+    name = f"{PREFIX}{os.getpid()}t"
+    tries = (
+        ("ip", "netns", "add", name),
+        ("ip", "netns", "del", name),
+        ("mkdir", str(GROUPS / "memory" / name)),
+        ("rmdir", str(GROUPS / "memory" / name)),
+        ("unshare", "--mount", "--uts", "true"),
+        ("sh", "-c", "echo 'int main(void) { return 0; }' | cc -static -x c -o /dev/null -"),
+    )
+    for command in tries:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return f"'{' '.join(command)}' failed: {done.stderr.strip()}"
+    return ""
+
+
 @contextmanager
 def kube_lab() -> Iterator[KubeLab]:
     """Skips, saying why, where the machine does not allow it."""
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    if os.geteuid() != 0 or missing or not (GROUPS / "memory").is_dir() or not (BIN / "kubelet").exists():
-        pytest.skip(
-            f"NO KUBERNETES LAB HERE: needs root, cgroups v1, 'make engines-kube', and {', '.join(missing) or 'nothing else'}"
-        )
+    why = why_not()
+    if why:
+        pytest.skip(f"NO KUBERNETES LAB HERE: {why}")
     WORK.mkdir(exist_ok=True)
     sweep()
     lab = KubeLab(WORK / f"{PREFIX}{os.getpid()}")

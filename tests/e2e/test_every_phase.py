@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -32,7 +33,6 @@ INIT = (
     "[bootstrap-token] Creating",
     "[kubelet-finalize]",
     "[addons] Applied essential addon: CoreDNS",
-    "[addons] Applied essential addon: kube-proxy",
 )
 JOIN = (
     "[preflight] Running",
@@ -66,7 +66,6 @@ RESET = (
     "Stopping the kubelet",
     "Unmounting",
     "Deleting contents of directories",
-    "Deleting files",
 )
 
 
@@ -115,8 +114,11 @@ def ends(name: str) -> Callable[[KubeNode], None]:
     """SIGKILL for a process of a node; the kubelet starts it again, the first time at once and then ever later."""
 
     def act(node: KubeNode) -> None:
-        for pid in node.pids(name):
-            os.kill(pid, signal.SIGKILL)
+        pids = node.pids(name)
+        assert pids, f"{name} runs"
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     return act
 
@@ -126,6 +128,7 @@ def hangs(name: str) -> Callable[[KubeNode], None]:
 
     def act(node: KubeNode) -> None:
         pids = " ".join(map(str, node.pids(name)))
+        assert pids, f"{name} runs"
         subprocess.Popen(["sh", "-c", f"kill -STOP {pids}; sleep 3; kill -CONT {pids}"])
 
     return act

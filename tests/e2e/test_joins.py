@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from e2e.kubelab import KubeLab, KubeNode, run
-from e2e.steps import Joining, files_left, init, join, joined, members, ready
+from e2e.steps import Joining, files_left, get, init, join, joined, members, ready
+from quorate.kube.tokens import Token, sign
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -61,6 +63,7 @@ def test_two_joins_at_once_queue_and_both_get_there(lab: KubeLab) -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         seen |= {text for node in (second, third) for pid in node.processes() for text in arguments(pid)}
+        time.sleep(0.05)
     for thread in threads:
         thread.join()
     assert said == {"cp2": "", "cp3": ""}
@@ -117,6 +120,11 @@ def test_a_worker_by_a_file_and_with_events(lab: KubeLab) -> None:
     assert result["event"] == "result" and "This node has joined the cluster" in result["closing"]
     assert [row["phase"] for row in result["phases"]] == ended
     ready(first, "cp1", "w1")
+    # The controller that signs is at work since, and has found init's signature right.
+    data = get(first, "cm", "cluster-info", "-n", "kube-public")["data"]
+    assert isinstance(data, dict)
+    token = Token.parse(joining.token)
+    assert data[f"jws-kubeconfig-{token.id}"] == sign(data["kubeconfig"], token)
     pulled = first.quorate("config", "images", "pull", "--kubernetes-version=v1.34.4")
     assert pulled.returncode == 0 and pulled.stdout.count("registry.k8s.io/") == 7, pulled.stdout + pulled.stderr
     nowhere = first.quorate("config", "images", "pull", "--kubernetes-version=v1.34.4", "--image-repository=127.0.0.1:9")

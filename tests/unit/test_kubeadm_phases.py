@@ -194,6 +194,14 @@ def test_a_link_out_of_the_root_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="leads out of"):
         tree.remove("/etc/kubernetes")
     assert list(host.rglob("*")) == [host / "kubernetes"]
+    (host / "key").write_text("the host's")
+    (root / "key").symlink_to(host / "key")
+    with pytest.raises(HostError, match="leads out of"):
+        tree.read("/key")
+    with pytest.raises(HostError, match="leads out of"):
+        tree.names("/etc")
+    tree.write("/key", b"the node's", mode=0o600)
+    assert (host / "key").read_text() == "the host's" and tree.read("/key") == b"the node's", "a link itself is replaced"
 
 
 def test_loose_modes_are_warned_of(context: Context, tmp_path: Path) -> None:

@@ -36,28 +36,47 @@ class Comparison:
 
         A change under way reaches the voters one by one, so what differs is compared again before it is believed.
         """
-        differing = self._differing(view, {voter.id for voter in view.voters})
+        differing = self._differing(view)
         deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters agree about who is a member")
         while differing and not deadline.expired:
             self.clock.sleep(_POLL_SECONDS)
-            view = self.reread()
-            differing = self._differing(view, differing.keys())
+            differing = self._still(differing)
         for text in differing.values():
             yield Finding(
                 "membership-differs", "error", text, "replace that member if it stays; 'quorate etcd status' shows all"
             )
 
-    def _differing(self, view: ClusterView, among: Container[int]) -> dict[int, str]:
-        """The voters of `among` that answer with another list, and in which ids it differs, in words."""
+    def _still(self, differing: dict[int, str]) -> dict[int, str]:
+        """Those that differ yet. One that does not answer now has not changed its mind; one that is no voter any more has
+        gone."""
+        try:
+            view = self.reread()
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            return differing
+        heard = self._heard(view, differing.keys())
+        listed = {voter.id for voter in view.voters}
+        now = {member_id: heard.get(member_id, text) for member_id, text in differing.items() if member_id in listed}
+        return {member_id: text for member_id, text in now.items() if text}
+
+    def _differing(self, view: ClusterView) -> dict[int, str]:
+        """The voters that answer with another list, and in which ids it differs, in words."""
+        heard = self._heard(view, {voter.id for voter in view.voters})
+        return {member_id: text for member_id, text in heard.items() if text}
+
+    def _heard(self, view: ClusterView, among: Container[int]) -> dict[int, str]:
+        """Of the voters of `among` that answer: in what their list differs, empty where it does not."""
         voters = [voter for voter in view.voters if voter.id in among and view.answer(voter.id)]
         askable = [(voter, where) for voter in voters if (where := endpoint_of(voter))]
         asked = self.access.ask_all(partial(_own_list, timeout=self.timeout), [where for _, where in askable])
         wanted, found = _roles(view.members), dict[int, str]()
         for (voter, _), future in zip(askable, asked, strict=True):
             own = future.result()
-            if own is not None and _roles(own) != wanted:
-                ids = ", ".join(sorted(_differences(wanted, _roles(own))))
-                found[voter.id] = f"{voter.name} has another member list than the cluster: it differs in {ids}"
+            if own is None:
+                continue
+            ids = ", ".join(sorted(_differences(wanted, _roles(own))))
+            found[voter.id] = f"{voter.name} has another member list than the cluster: it differs in {ids}" if ids else ""
         return found
 
 

@@ -145,9 +145,13 @@ def _untrusted(url: str, why: str) -> Untrusted:
     reason = (
         why.partition("certificate verify failed:")[2].partition("(_ssl")[0].strip() or "it is not signed by the cluster's CA"
     )
-    dated = "valid" in reason or "expired" in reason
     here = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    advice = f"This host says that it is {here}: set its clock" if dated else "Is this the cluster that is meant?"
+    if "not yet valid" in reason or "expired" in reason:
+        advice = f"This host says that it is {here}: set its clock, or renew the certificate"
+    elif "mismatch" in reason:
+        advice = "Use an address that the certificate has, or add this one to apiServer.certSANs and renew the certificate"
+    else:
+        advice = "Is this the cluster that is meant?"
     return Untrusted(f"the certificate of the API server at {url} is not to be trusted: {reason}", advice=advice)
 
 

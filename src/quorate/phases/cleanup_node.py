@@ -10,7 +10,7 @@ from quorate.host.cri import CriError, Runtime
 from quorate.phases import marker
 from quorate.phases.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
 from quorate.phases.node_files import wipe
-from quorate.phases.resetting import ResetRun
+from quorate.phases.resetting import LEFT, ResetRun, delete_data
 from quorate.phases.undo_join import CONFS
 from quorate.report import Notice
 from quorate.tree import RealTree
@@ -28,6 +28,9 @@ def clean_up(run: ResetRun) -> None:
         run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
     else:
         _end_kubelet(run)
+        if run.left is not None:
+            # Now that no kubelet can start it once more.
+            delete_data(run.tree, run.left)
     run.say(PHASE, f"Deleting contents of directories: [{' '.join(folders)}]")
     for folder in folders:
         try:
@@ -35,7 +38,7 @@ def clean_up(run: ResetRun) -> None:
         except HostError as error:
             run.report(Notice(error.what, "warning"))
     run.say(PHASE, f"Deleting files: [{' '.join(files)}]")
-    for path in [*files, marker.PATH]:
+    for path in [*files, marker.PATH, LEFT]:
         run.tree.remove(path)
 
 

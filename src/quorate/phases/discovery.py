@@ -12,7 +12,7 @@ from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server, read_at_most
-from quorate.kube.errors import KubeError, NotFound, Unreachable, Untrusted
+from quorate.kube.errors import Denied, KubeError, NotFound, Unreachable, Untrusted
 from quorate.kube.tokens import Token, is_signed
 from quorate.phases.heartbeat import Heartbeat
 from quorate.pki import kubeconfig
@@ -23,9 +23,11 @@ from quorate.tree import Tree
 
 PHASE = "discovery"
 _POLL_SECONDS = 0.5
-_SIGNING_SECONDS = 10.0
-"""A token made a moment ago is signed by the controller manager within a second; where it signs others and not this one for
-so long, it does not know it."""
+_SIGNING_SECONDS = 30.0
+"""The controller manager signs within a second, once one leads; where the leader has died, another one does after its lease of
+15 s and takes some more to start. What is not signed for then is not known."""
+
+_STARTING_SECONDS = 15.0
 
 _MOST_BYTES = 1 << 20
 
@@ -77,39 +79,42 @@ def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], search: Sea
 
 def _wait_for_info(url: str, token: Token, search: Search) -> str:
     """cluster-info, read without trusting the sender, once the token's signature is under it."""
-    clock = search.clock
-    deadline = Deadline(clock, search.seconds, f"cluster-info of {url}")
-    others = Deadline(clock, _SIGNING_SECONDS, "the token's signature, where other tokens have theirs")
-    heartbeat = Heartbeat(clock, search.report, f"cluster-info of {url}", search.seconds)
-    client = KubeClient(Server(url, tls.unverified()), clock, patience=0.0)
+    deadline = Deadline(search.clock, search.seconds, f"cluster-info of {url}")
+    heartbeat = Heartbeat(search.clock, search.report, f"cluster-info of {url}", search.seconds)
+    client = KubeClient(Server(url, tls.unverified()), search.clock, patience=0.0)
+    starting = Deadline(search.clock, _STARTING_SECONDS, "its API server has started")
+    signing: Deadline | None = None
     with client.connected():
         while True:
-            data, why = _info(client, deadline)
+            data, why = _info(client, deadline, starting)
             content, signature = data.get("kubeconfig", ""), data.get(f"jws-kubeconfig-{token.id}")
             if signature:
                 if not is_signed(content, signature, token):
                     raise _distrusted("its signature does not fit the token")
                 return content
-            signer_is_at_work = any(key.startswith("jws-kubeconfig-") for key in data)
-            if deadline.expired or (signer_is_at_work and others.expired):
+            if signing is None and any(key.startswith("jws-kubeconfig-") for key in data):
+                signing = Deadline(search.clock, _SIGNING_SECONDS, "this token is signed for, as others are")
+            if deadline.expired or (signing is not None and signing.expired):
                 raise PreflightFailed(
-                    f"the token {token.id!r} is not known to the cluster, or has expired",
+                    f"the token {token.id!r} is not known to the cluster, or has expired: it is not signed for",
                     state="nothing was changed",
                     advice="make one on a control-plane node: quorate token create --print-join-command",
                 )
             heartbeat.beat(why or "the token is not signed for yet")
-            clock.sleep(_POLL_SECONDS)
+            search.clock.sleep(_POLL_SECONDS)
 
 
-def _info(client: KubeClient, deadline: Deadline) -> tuple[dict[str, str], str]:
-    """The data of cluster-info; or nothing, and why, while its server does not answer and there is time left."""
+def _info(client: KubeClient, deadline: Deadline, starting: Deadline) -> tuple[dict[str, str], str]:
+    """The data of cluster-info; or nothing, and why, while asking again may help. An API server that has just started refuses
+    whom it does not know yet, and init makes cluster-info near its end."""
     try:
         return _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data")), ""
-    except NotFound:
-        raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
     except KubeError as error:
-        if isinstance(error, Unreachable) and not deadline.expired:
+        patience = deadline if isinstance(error, Unreachable) else starting
+        if isinstance(error, Unreachable | Denied | NotFound) and not patience.expired:
             return {}, error.what
+        if isinstance(error, NotFound):
+            raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
         raise PreflightFailed(
             error.what,
             state="nothing was changed",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from quorate.config import gates
+from quorate.config.types import ExternalEtcd
 from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
@@ -22,6 +23,7 @@ from quorate.phases.context import Context
 from quorate.phases.etcd_leave import odd_advice
 from quorate.phases.joining import JoinRun
 from quorate.phases.node_files import real_path, tls_files
+from quorate.preflight import external_etcd
 from quorate.report import Made, Notice
 from quorate.runtimes.static_pod import StaticPod
 
@@ -72,7 +74,7 @@ def check(join: JoinRun) -> None:
         return
     context.say(CHECK, "Checking that the etcd cluster is healthy")
     if context.cluster.etcd.external is not None:
-        join.findings += node_checks.judged(context, list(node_checks.external_findings(context)))
+        _check_external(join, context.cluster.etcd.external)
         return
     with connected(context, join.admin) as client:
         _tell_nodes(context, client)
@@ -82,6 +84,16 @@ def check(join: JoinRun) -> None:
         for member in view.members:
             if view.answer(member.id) is None and peer_url(context.node.address) not in member.peer_urls:
                 context.report(Notice(f"etcd member {member.name or f'{member.id:x}'} does not answer", "warning"))
+
+
+def _check_external(join: JoinRun, external: ExternalEtcd) -> None:
+    """Now that its certificates are here."""
+    try:
+        join.findings += node_checks.judged(join.context, list(external_etcd.check_for_join(external, join.context.minor)))
+    except PreflightFailed as error:
+        # Files were written: what becomes of them is for the whole join to say.
+        error.state = ""
+        raise
 
 
 def _tell_nodes(context: Context, client: KubeClient) -> None:
@@ -147,9 +159,12 @@ def runtime_of(context: Context) -> StaticPod:
 
 
 def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
-    """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one."""
+    """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one. Before its
+    manifest is written there is none, but where learners are switched off: there the vote comes first."""
     context = join.context
-    if context.cluster.etcd.external is not None or not join.control_plane or not _was_begun(context):
+    if context.cluster.etcd.external is not None or not join.control_plane:
+        return "none"
+    if not _was_begun(context) and not gates.wants_voter_join(context.cluster.feature_gates):
         return "none"
     try:
         with connected(context, join.admin) as client:

@@ -14,8 +14,8 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.host.cri import CriError, Runtime
 from quorate.manifests.etcd import client_url
-from quorate.phases.node_files import tls_files, wipe
-from quorate.phases.resetting import LEFT, LocalEtcd, ResetRun, has_left, local_etcd, note_left
+from quorate.phases.node_files import refuse_link, tls_files
+from quorate.phases.resetting import LocalEtcd, ResetRun, delete_data, has_left, local_etcd, note_left
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
 
@@ -36,14 +36,15 @@ def remove_member(run: ResetRun) -> None:
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
+    refuse_link(run.tree, etcd.data_dir)
     if left is not None:
         run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
     else:
         _leave_or_abandon(run, etcd)
     _end_pod(run)
     run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
-    wipe(run.tree, etcd.data_dir)
-    run.tree.remove(LEFT)
+    delete_data(run.tree, etcd)
+    run.left = etcd
 
 
 def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -58,7 +59,7 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
                 "wipe with the member still listed: --abandon-etcd-member",
             ) from error
         run.report(Notice(f"the member is still listed, and is abandoned as asked: {error.what}", "warning"))
-    note_left(run.tree)
+    note_left(run.tree, etcd)
 
 
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:

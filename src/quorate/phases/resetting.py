@@ -13,6 +13,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import PreflightFailed, Refused
 from quorate.host.kubelet import Kubelet
 from quorate.phases.context import CONFIG_FOLDER
+from quorate.phases.node_files import refuse_link
 from quorate.phases.static_pods import manifest_path
 from quorate.report import PhaseLine, PhaseReport
 from quorate.tree import Tree
@@ -21,7 +22,7 @@ from quorate.tree import Tree
 @dataclass(slots=True)
 class ResetRun:
     """`ask`: puts a question and returns whether the answer was yes. `abandon`: wipe the data of an etcd member although the
-    cluster still lists it."""
+    cluster still lists it. `left`: the etcd whose data this run has deleted."""
 
     reset: v4.ResetConfiguration
     tree: Tree
@@ -31,6 +32,7 @@ class ResetRun:
     kubelet: Kubelet = field(default_factory=Kubelet)
     kubeconfig: str = f"{CONFIG_FOLDER}/admin.conf"
     abandon: bool = False
+    left: LocalEtcd | None = None
     dry_run: bool = False
 
     def say(self, phase: str, text: str) -> None:
@@ -51,16 +53,31 @@ class LocalEtcd:
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
 """The manifest of an etcd whose member has left, until its data is deleted: a reset that is cut off between goes on by it."""
 
+_SEAL = ".quorate-left"
+"""Lies in the data of that member: without it the note is of data that somebody else has deleted since."""
 
-def note_left(tree: Tree) -> None:
+
+def note_left(tree: Tree, etcd: LocalEtcd) -> None:
     """Of a member that has left, or is abandoned."""
+    tree.write(f"{etcd.data_dir}/{_SEAL}", b"", mode=0o600)
     tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
 
 
 def has_left(tree: Tree) -> LocalEtcd | None:
-    """The etcd of a reset that was cut off. Where a manifest is there it tells nothing: that may be of another member, which
-    was made since, and asking the cluster again does no harm."""
-    return None if tree.is_file(manifest_path("etcd")) else _parsed(tree.read(LEFT))
+    """The etcd of a reset that was cut off. Where a manifest is there the note tells nothing: that may be of another member,
+    which was made since, and asking the cluster again does no harm."""
+    noted = None if tree.is_file(manifest_path("etcd")) else _parsed(tree.read(LEFT))
+    return noted if noted is not None and tree.is_file(f"{noted.data_dir}/{_SEAL}") else None
+
+
+def delete_data(tree: Tree, etcd: LocalEtcd) -> None:
+    """The seal last: until then the same command goes on. Raises `HostError` for a link in the directory's place."""
+    refuse_link(tree, etcd.data_dir)
+    for name in tree.names(etcd.data_dir):
+        if name != _SEAL:
+            tree.remove(f"{etcd.data_dir}/{name}")
+    tree.remove(f"{etcd.data_dir}/{_SEAL}")
+    tree.remove(LEFT)
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:

@@ -108,6 +108,6 @@ def timed(clock: Clock, report: PhaseReport, name: str) -> Iterator[None]:
         report(PhaseDone(name, clock.now() - began, failed))
 
 
-def run_one(phase: Phase[R], run: R) -> None:
+def run_one(phase: Phase[R], run: R, around: Around = untold) -> None:
     """Run a single phase, or all children of a parent, as `phase NAME all` does."""
-    _run([phase], run, frozenset(), "")
+    _run([phase], run, frozenset(), "", around)

@@ -26,6 +26,8 @@ def may_be_made(context: Context) -> Iterator[str]:
     yield from (f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS)
     for name in ("etcd", *PODS):
         yield from (static_pods.manifest_path(name), static_pods.staged_path(name))
+    if context.cluster.etcd.local is not None:
+        yield f"{context.cluster.etcd.local.data_dir}/member"
     yield from (kubelet_files.CONFIG, kubelet_files.INSTANCE, kubelet_files.FLAGS, f"{KUBELET_FOLDER}/pki")
 
 

@@ -7,6 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from typing import Literal, TypeAlias
 
 from quorate.config.types import ExternalEtcd
 from quorate.core.preflight import Finding
@@ -17,18 +18,47 @@ _OLDEST_SINCE_32 = (3, 5, 24)
 """Of kubeadm 1.32 to 1.37; older minors have their own."""
 
 
+Told: TypeAlias = tuple[int, ...] | str
+"""A version, or why there is none."""
+
+
 def check(external: ExternalEtcd, minor: int) -> Iterator[Finding]:
     """Ask each endpoint for its version, TLS verified."""
+    asked = ask_all(external)
+    yield from silent(asked, "error")
+    yield from too_old(asked, minor)
+
+
+def check_for_join(external: ExternalEtcd, minor: int) -> Iterator[Finding]:
+    """As `check`; while one answers, those that do not are named and block nothing: the API servers that run live with it."""
+    asked = ask_all(external)
+    answered = any(not isinstance(told, str) for told in asked.values())
+    yield from silent(asked, "warning" if answered else "error")
+    yield from too_old(asked, minor)
+
+
+def ask_all(external: ExternalEtcd) -> dict[str, Told]:
+    return {endpoint: _version_or_reason(endpoint, external) for endpoint in external.http_endpoints or external.endpoints}
+
+
+def _version_or_reason(endpoint: str, external: ExternalEtcd) -> Told:
+    try:
+        return _ask(f"{endpoint.rstrip('/')}/version", external)
+    except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError) as error:
+        return str(getattr(error, "reason", error))
+
+
+def silent(asked: dict[str, Told], level: Literal["warning", "error"]) -> Iterator[Finding]:
+    for endpoint, told in asked.items():
+        if isinstance(told, str):
+            yield Finding("ExternalEtcdVersion", level, f"{endpoint} does not tell its version: {told}")
+
+
+def too_old(asked: dict[str, Told], minor: int) -> Iterator[Finding]:
     oldest = _OLDEST.get(minor, _OLDEST_SINCE_32 if minor > 31 else (3, 2, 18))
-    for endpoint in external.http_endpoints or external.endpoints:
-        try:
-            version = _ask(f"{endpoint.rstrip('/')}/version", external)
-        except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError) as error:
-            reason = getattr(error, "reason", error)
-            yield Finding("ExternalEtcdVersion", "error", f"{endpoint} does not tell its version: {reason}")
-            continue
-        if version < oldest:
-            wanted, found = (".".join(map(str, one)) for one in (oldest, version))
+    for endpoint, told in asked.items():
+        if not isinstance(told, str) and told < oldest:
+            wanted, found = (".".join(map(str, one)) for one in (oldest, told))
             yield Finding("ExternalEtcdVersion", "error", f"etcd at {endpoint} is {found}: Kubernetes 1.{minor} needs {wanted}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from quorate.cli.output import output_option
 from quorate.cli.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.init import TREE
-from quorate.phases.runner import Phase, check_skipped, run_one
+from quorate.phases.runner import Phase, check_skipped, run_one, timed
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
-        run_one(phase, run)
+        run_one(phase, run, partial(timed, run.context.clock, report))
     finish(run, report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.join import TREE
-from quorate.phases.runner import Phase, check_skipped, run_one
+from quorate.phases.runner import Phase, check_skipped, run_one, timed
 
 if TYPE_CHECKING:
     from quorate.phases.joining import JoinRun
@@ -147,7 +148,7 @@ def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
     with cancelling(cancel):
         run = make_run(given, endpoint, report, SystemClock(cancel))
         run.single = True
-        run_one(phase, run)
+        run_one(phase, run, partial(timed, run.base.clock, report))
     finish(run, report)
 
 

@@ -39,7 +39,9 @@ class Ledger:
 
     def note(self, told: Told) -> None:
         if isinstance(told, Made):
-            self._made.append(told)
+            if not told.name.rpartition("/")[2].startswith("."):
+                # A name with a dot is a note of our own, or a manifest that waits: it goes before the run ends.
+                self._made.append(told)
         elif isinstance(told, PhaseDone):
             self.rows.append(Row(told, tuple(dict.fromkeys(self._made))))
             self._made.clear()
@@ -47,8 +49,8 @@ class Ledger:
 
 @dataclass(slots=True)
 class Text:
-    """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line ends in
-    the time since the command began."""
+    """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line begins
+    with the time since the command did: behind it would be copied with keys and tokens."""
 
     ledger: Ledger = field(default_factory=Ledger)
     began: float = field(default_factory=time.monotonic)
@@ -57,14 +59,14 @@ class Text:
         self.ledger.note(told)
         match told:
             case PhaseLine(phase=phase, text=text):
-                click.echo(f"[{phase}] {text}{self._elapsed(sys.stdout.isatty())}")
+                click.echo(f"{self._elapsed(sys.stdout.isatty())}[{phase}] {text}")
             case Notice() | Event():
-                click.echo(f"{note_line(told)}{self._elapsed(sys.stderr.isatty())}", err=True)
+                click.echo(f"{self._elapsed(sys.stderr.isatty())}{note_line(told)}", err=True)
             case _:
                 pass
 
     def _elapsed(self, on_terminal: bool) -> str:
-        return click.style(f"  {time.monotonic() - self.began:.1f} s", dim=True) if on_terminal else ""
+        return click.style(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
 
 
 def note_line(told: Notice | Event) -> str:
@@ -141,7 +143,7 @@ def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run:
         emit_line(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
         return
     show_changes(tree)
-    if not dry_run and report.ledger.rows:
+    if not dry_run and len(report.ledger.rows) > 1:
         click.echo("\n".join(summary(report.ledger)))
     if closing:
         click.echo(closing)
@@ -178,9 +180,7 @@ def summary(ledger: Ledger) -> list[str]:
 
 
 def _in_words(made: Sequence[Made]) -> str:
-    # Names with a dot are notes of our own, which go when the run ends.
-    paths = [one.name.rpartition("/") for one in made if one.kind == "file"]
-    folders = Counter(folder for folder, _, name in paths if not name.startswith("."))
+    folders = Counter(one.name.rpartition("/")[0] for one in made if one.kind == "file")
     files = [f"{count} file{'s' if count > 1 else ''} in {folder}" for folder, count in folders.items()]
     names = [one.name for one in made if one.kind != "file"]
     if len(names) > _MOST_NAMES:

@@ -96,7 +96,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
 
 
 def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
-    _carry_out(given, lambda run: run_one(phase, run))
+    _carry_out(given, lambda run: run_one(phase, run, partial(timed, run.clock, run.report)))
 
 
 group.add_command(phase_group("reset", TREE, run_phase))
