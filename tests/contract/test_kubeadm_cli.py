@@ -77,7 +77,7 @@ def test_a_dry_run_shows_differences_and_no_secret(cli: RunCli, config: str, roo
     assert "-    image: registry.k8s.io/etcd:3.6.5-0" in shown and "+    image: registry.k8s.io/etcd:3.6.9-0" in shown
     printed = cli("init", "phase", "certs", "all", "--config", config, "--rootfs", str(root), "--dry-run", "-o", "json").stdout
     *events, data = map(json.loads, printed.splitlines())
-    assert {one["event"] for one in events} <= {"line", "note"} and data["event"] == "result"
+    assert {one["event"] for one in events} <= {"line", "note", "phase"} and data["event"] == "result"
     assert data["dryRun"] and all(row["content"] is None for row in data["files"] if row["path"].endswith(".key"))
 
 
