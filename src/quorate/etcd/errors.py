@@ -162,6 +162,8 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("waiting for the applied index took too long", Unavailable),
     ("etcdserver: request timed out", ServerTimedOut),
     ("no leader", Unavailable),
+    # Of raft itself, while leadership is handed over: what was proposed is gone, and was never written.
+    ("raft proposal dropped", Unavailable),
     ("leader changed", ServerTimedOut),
     ("server stopped", ServerTimedOut),
     ("not leader", NotLeader),
