@@ -19,8 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from e2e.kubelab import KubeLab, KubeNode, kube_lab
-from e2e.steps import Joining, init_words, join, joined, members, parse
-from e2e.test_kubernetes import spoil_etcd
+from e2e.steps import Joining, init_words, join, joined, members, parse, spoil_etcd
 
 PROBE = """
 import select, sys, time

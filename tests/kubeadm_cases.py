@@ -13,6 +13,7 @@ from conftest import ROOT
 from quorate.config.defaults import Facts
 from quorate.config.load import load, loads
 from quorate.config.resolve import InitSetup, resolve_init
+from quorate.phases import certs, kubeconfigs, kubelet_files, static_pods
 from quorate.phases.context import Context, HostFacts
 from quorate.report import PhaseReport, silent
 from quorate.tree import RealTree, Tree
@@ -69,3 +70,12 @@ def context_of(setup: InitSetup, tree: Tree | Path, report: PhaseReport = silent
         patches=setup.init.patches.directory if setup.init.patches else "",
         report=report,
     )
+
+
+def everything(context: Context) -> None:
+    """All files of a first node."""
+    certs.ensure_all(context)
+    kubeconfigs.ensure_all(context)
+    static_pods.write_etcd(context)
+    static_pods.write_control_plane()(context)
+    kubelet_files.write_all(context)

@@ -58,7 +58,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class PhaseDone:
-    """A phase of a whole run has ended after `seconds`; what was `Made` since the one before it is its work."""
+    """A phase has ended after `seconds`; what was `Made` since the one before it is its work."""
 
     phase: str
     seconds: float

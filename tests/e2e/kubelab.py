@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,9 @@ class KubeLab:
 
     @property
     def images(self) -> Path:
-        return WORK / "images.tar"
+        """Beside the engines that they are made of, and by their names, which have a hash of what they are built from."""
+        made_of = [(BIN / name).resolve() for name in ("kubelet", "etcd-3.6", "etcdctl")]
+        return made_of[0].parent / f"images-{'-'.join(one.name.rpartition('-')[2] for one in made_of)}.tar"
 
     def build(self) -> None:
         self.folder.mkdir(parents=True)
@@ -345,6 +348,7 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
 def why_not() -> str:
     """What keeps nodes from being made here, by trying each thing once; empty when nothing does."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
@@ -379,7 +383,7 @@ def kube_lab() -> Iterator[KubeLab]:
     lab = KubeLab(WORK / f"{PREFIX}{os.getpid()}")
     if not lab.images.exists():
         names = run(sys.executable, "-m", "quorate", "config", "images", "list", "--kubernetes-version=v1.34.4").split()
-        aside = WORK / f".images.{os.getpid()}"
+        aside = lab.images.with_suffix(f".{os.getpid()}")
         build(aside, names)
         aside.rename(lab.images)
     try:
@@ -387,6 +391,8 @@ def kube_lab() -> Iterator[KubeLab]:
         yield lab
     finally:
         lab.tear_down()
+        with suppress(OSError):
+            WORK.rmdir()
 
 
 __all__ = ["ROOT", "KubeLab", "KubeNode", "kube_lab", "run", "until"]

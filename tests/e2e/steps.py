@@ -139,3 +139,12 @@ def taken_off(other: KubeNode, node: KubeNode) -> None:
     assert "warning" not in done.stderr, done.stderr
     assert not node.runs("kube-"), done.stderr
     assert other.kubectl("delete", "node", node.name, "--ignore-not-found").returncode == 0
+
+
+BAD_ETCD = "- op: add\n  path: /spec/containers/0/command/-\n  value: --no-such-flag=1\n"
+
+
+def spoil_etcd(node: KubeNode) -> None:
+    """Patches by which its etcd ends at once."""
+    node.path("/etc/patches").mkdir()
+    node.path("/etc/patches/etcd+json.yaml").write_text(BAD_ETCD)

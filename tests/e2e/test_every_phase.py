@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -110,15 +110,19 @@ def test_reset_killed_in_every_phase(lab: KubeLab) -> None:
         assert members(first) == {"cp1": "voter"} and files_left(second) == []
 
 
+def signal_all(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def ends(name: str) -> Callable[[KubeNode], None]:
     """SIGKILL for a process of a node; the kubelet starts it again, the first time at once and then ever later."""
 
     def act(node: KubeNode) -> None:
         pids = node.pids(name)
         assert pids, f"{name} runs"
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        signal_all(pids, signal.SIGKILL)
 
     return act
 
@@ -127,9 +131,10 @@ def hangs(name: str) -> Callable[[KubeNode], None]:
     """It stops for three seconds, as on a disk that hangs."""
 
     def act(node: KubeNode) -> None:
-        pids = " ".join(map(str, node.pids(name)))
+        pids = node.pids(name)
         assert pids, f"{name} runs"
-        subprocess.Popen(["sh", "-c", f"kill -STOP {pids}; sleep 3; kill -CONT {pids}"])
+        signal_all(pids, signal.SIGSTOP)
+        threading.Timer(3.0, signal_all, (pids, signal.SIGCONT)).start()
 
     return act
 

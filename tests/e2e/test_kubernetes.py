@@ -10,7 +10,7 @@ import pytest
 from oracle.trees import differences
 
 from e2e.kubelab import KubeLab, KubeNode, until
-from e2e.steps import get, init, join, joined, kill_at, members, parse, ready
+from e2e.steps import get, init, join, joined, kill_at, members, parse, ready, spoil_etcd
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -123,15 +123,6 @@ def _comparable(node: KubeNode, kind: tuple[str, ...]) -> dict[str, Any]:
         found[one["metadata"]["name"]] = json.loads(json.dumps(one).replace(node.address, "ADDRESS").replace(node.name, "NODE"))
     # These two are made by components of Kubernetes, some time after init.
     return {name: one for name, one in found.items() if name not in ("extension-apiserver-authentication", "kube-root-ca.crt")}
-
-
-BAD_ETCD = "- op: add\n  path: /spec/containers/0/command/-\n  value: --no-such-flag=1\n"
-
-
-def spoil_etcd(node: KubeNode) -> None:
-    """Patches by which its etcd ends at once."""
-    node.path("/etc/patches").mkdir()
-    node.path("/etc/patches/etcd+json.yaml").write_text(BAD_ETCD)
 
 
 def test_an_etcd_that_cannot_start_is_named_and_taken_back(lab: KubeLab) -> None:

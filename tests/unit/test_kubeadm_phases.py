@@ -13,7 +13,7 @@ import yaml
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
-from kubeadm_cases import MINIMAL, context_of, setup_of
+from kubeadm_cases import MINIMAL, context_of, everything, setup_of
 from oracle.trees import certificate_fields
 
 from quorate.config.types import Arg
@@ -38,19 +38,6 @@ from quorate.secret import Secret
 from quorate.tree import DryTree, RealTree
 
 PKI = "etc/kubernetes/pki"
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Context:
-    return context_of(setup_of(), tmp_path)
-
-
-def everything(context: Context) -> None:
-    certs.ensure_all(context)
-    kubeconfigs.ensure_all(context)
-    static_pods.write_etcd(context)
-    static_pods.write_control_plane()(context)
-    kubelet_files.write_all(context)
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from dataclasses import replace as with_changes
 from pathlib import Path
 
 import pytest
-from kubeadm_cases import MINIMAL, context_of, setup_of
+from kubeadm_cases import MINIMAL, everything, setup_of
 from msgspec.structs import replace
 
 from quorate.config import types as v4
@@ -19,11 +19,8 @@ from quorate.phases import (
     certs,
     init,
     join,
-    kubeconfigs,
-    kubelet_files,
     marker,
     reset,
-    static_pods,
     undo_join,
     wait,
 )
@@ -32,20 +29,6 @@ from quorate.phases.joining import JoinRun
 from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
 from quorate.preflight import node
 from quorate.report import Notice, Told
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Context:
-    return context_of(setup_of(), tmp_path)
-
-
-def everything(context: Context) -> None:
-    certs.ensure_all(context)
-    kubeconfigs.ensure_all(context)
-    static_pods.write_etcd(context)
-    static_pods.write_control_plane()(context)
-    kubelet_files.write_all(context)
-
 
 # -- phases ------------------------------------------------------------------------------------------------------------
 

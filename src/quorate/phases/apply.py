@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from quorate.kube.client import KubeClient
 from quorate.kube.resources import Object
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
@@ -18,9 +19,14 @@ def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> N
             context.report(PhaseLine("dryrun", f"would apply {named(value)}"))
         return
     with connected(context, kubeconfig) as client:
-        for value in wanted:
-            client.apply(value)
-            context.report(Made("object", named(value)))
+        put(context, client, wanted)
+
+
+def put(context: Context, client: KubeClient, objects: Iterable[Object]) -> None:
+    """Make each, or make it so, and tell of it."""
+    for value in objects:
+        client.apply(value)
+        context.report(Made("object", named(value)))
 
 
 def named(value: Object) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from quorate.core.membership import ClusterView, margin_of
 from quorate.deadline import DeadlineExceeded
-from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.errors import ConfigError, HostError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
@@ -36,7 +36,7 @@ def remove_member(run: ResetRun) -> None:
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
-    refuse_link(run.tree, etcd.data_dir)
+    _refuse_linked_data(run, etcd)
     if left is not None:
         run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
     else:
@@ -45,6 +45,19 @@ def remove_member(run: ResetRun) -> None:
     run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd)
     run.left = etcd
+
+
+def _refuse_linked_data(run: ResetRun, etcd: LocalEtcd) -> None:
+    """Before the member leaves: its data could not be deleted then."""
+    try:
+        refuse_link(run.tree, etcd.data_dir)
+    except HostError as error:
+        raise Refused(
+            error.what,
+            state="nothing was changed",
+            advice=f"remove the member with 'quorate etcd remove {etcd.name}', delete what the link leads to, then run this "
+            "with --skip-phases=remove-etcd-member",
+        ) from error
 
 
 def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:

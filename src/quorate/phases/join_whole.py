@@ -20,14 +20,14 @@ def carry_out(join: JoinRun) -> None:
     around = partial(timed, join.base.clock, join.base.report)
     try:
         run_all(checks, join, skipped & {"preflight"}, around)
-        context = join.context
-        objects = [] if marker.is_resumed(context, "join") else _objects_there(join)
+        objects = _objects_there(join)
     except QuorateError as error:
         error.state = error.state or "nothing was changed"
         raise
     if join.base.dry_run:
         run_all(rest, join, skipped - {"preflight"}, around)
         return
+    context = join.context
     mark = marker.begin(context, "join", undo_join.may_be_made(context), objects)
     if mark.resumed:
         join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
@@ -41,7 +41,10 @@ def carry_out(join: JoinRun) -> None:
 
 
 def _objects_there(join: JoinRun) -> list[str]:
-    """A node object of somebody who had this name before: a join that fails must not delete it."""
+    """A node object of somebody who had this name before: a join that fails must not delete it. A run that goes on has noted
+    that when it began."""
+    if join.base.dry_run or marker.is_resumed(join.base, "join"):
+        return []
     with join.client() as client:
         node = client.find("Node", join.context.node.name)
     return [undo_join.node_object(join.context)] if node is not None else []

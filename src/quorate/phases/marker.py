@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from quorate.errors import PreflightFailed
 from quorate.phases.context import CONFIG_FOLDER, Context
+from quorate.phases.resetting import LEFT
 from quorate.tree import Tree
 
 PATH = f"{CONFIG_FOLDER}/.quorate-run.json"
@@ -45,6 +46,7 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
     before = frozenset([*(path for path in may_be_made if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
     made = {"command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
+    context.tree.remove(LEFT)
     context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)
     return Marker(command, context.node.name, before, began, resumed=False)
 

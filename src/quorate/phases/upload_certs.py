@@ -8,11 +8,10 @@ from datetime import timedelta
 from quorate.kube import rbac, tokens
 from quorate.kube.resources import Object, new
 from quorate.kube.tokens import Token
-from quorate.phases.apply import apply_all, named
+from quorate.phases.apply import apply_all, put
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
 from quorate.pki.sealing import seal
-from quorate.report import Made
 from quorate.secret import Secret, random_token
 
 PHASE, NAME, NAMESPACE = "upload-certs", "kubeadm-certs", "kube-system"
@@ -45,9 +44,7 @@ def run(context: Context, kubeconfig: str, key: Secret[str]) -> None:
         # The secret goes when this token does, and the token cleaner sees to that.
         # Applied, not created: where an answer is lost it is asked for again, and must then not be in its own way.
         owner = client.apply(tokens.to_secret(_owner(context)))
-        for value in (_secret(sealed, owner), *rbac.kubeadm_certs()):
-            client.apply(value)
-            context.report(Made("object", named(value)))
+        put(context, client, [_secret(sealed, owner), *rbac.kubeadm_certs()])
 
 
 def _owner(context: Context) -> Token:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,6 +52,7 @@ class Text:
     """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line begins
     with the time since the command did: behind it would be copied with keys and tokens."""
 
+    lines_to_stderr: bool = False
     ledger: Ledger = field(default_factory=Ledger)
     began: float = field(default_factory=time.monotonic)
 
@@ -59,14 +60,16 @@ class Text:
         self.ledger.note(told)
         match told:
             case PhaseLine(phase=phase, text=text):
-                click.echo(f"{self._elapsed(sys.stdout.isatty())}[{phase}] {text}")
+                self._print(f"[{phase}] {text}", err=self.lines_to_stderr)
             case Notice() | Event():
-                click.echo(f"{self._elapsed(sys.stderr.isatty())}{note_line(told)}", err=True)
+                self._print(note_line(told), err=True)
             case _:
                 pass
 
-    def _elapsed(self, on_terminal: bool) -> str:
-        return click.style(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
+    def _print(self, line: str, *, err: bool) -> None:
+        on_terminal = (sys.stderr if err else sys.stdout).isatty()
+        elapsed = click.style(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
+        click.echo(f"{elapsed}{line}", err=err)
 
 
 def note_line(told: Notice | Event) -> str:
@@ -98,19 +101,9 @@ def printer(form: str) -> Printer:
     return Lines() if form == "json" else Text()
 
 
-def to_stderr() -> Callable[[Told], None]:
+def to_stderr() -> Text:
     """For commands whose stdout is one document."""
-
-    def report(told: Told) -> None:
-        match told:
-            case PhaseLine(phase=phase, text=text):
-                click.echo(f"[{phase}] {text}", err=True)
-            case Notice() | Event():
-                click.echo(note_line(told), err=True)
-            case _:
-                pass
-
-    return report
+    return Text(lines_to_stderr=True)
 
 
 def as_event(told: Told) -> dict[str, Any]:
