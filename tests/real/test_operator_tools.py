@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import RunCli
 
 from quorate.core.decide_converge import JoinNext, RemoveNext, Wanted
-from quorate.core.membership import Member
+from quorate.core.membership import ClusterView, Member
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd import kv, leave, member_rpc
@@ -312,9 +313,19 @@ def test_a_removal_that_reads_an_old_list_after_it_is_done(home: Home, etcd36: s
         target = Cluster(access, home.seeds())
         before = target.status()
         leaving = next(member for member in before.voters if member != before.leader)
-        looks = iter([before] * 5)  # first check, lock, check again, removal, and the one behind it
-        monkeypatch.setattr(leave, "observe", lambda *args, **more: next(looks, None) or observe(*args, **more))
+        gone: list[ClusterView] = []
+
+        def behind(*args: Any, **more: Any) -> ClusterView:
+            """What is there, but for the first look after the removal: that one still shows the member."""
+            now = observe(*args, **more)
+            if now.by_id(leaving.id) is not None or gone:
+                return now
+            gone.append(now)
+            return replace(before, taken_at=now.taken_at)
+
+        monkeypatch.setattr(leave, "observe", behind)
         target.remove(leaving.name, accept_reduced_tolerance=True)
+        assert gone, "an old list was read"
         after = [member.id for member in observe(access, home.seeds(), SystemClock()).members]
         assert len(after) == 2 and leaving.id not in after
 

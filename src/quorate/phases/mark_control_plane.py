@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.config.types import Taint
-from quorate.deadline import Deadline
-from quorate.kube.client import KubeClient
-from quorate.kube.resources import Object
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
-from quorate.phases.heartbeat import Heartbeat
+from quorate.phases.registration import wait_for_node
 from quorate.report import Made
 
 PHASE = "mark-control-plane"
-_POLL_SECONDS = 0.2
 LABELS = {
     "node-role.kubernetes.io/control-plane": "",
     "node.kubernetes.io/exclude-from-external-load-balancers": "",
@@ -31,7 +27,7 @@ def run(context: Context, kubeconfig: str) -> None:
     if context.dry_run:
         return
     with connected(context, kubeconfig) as client:
-        node = _wait_for_node(context, client, name)
+        node = wait_for_node(context, client)
         there: list[dict[str, Any]] = node.get("spec", {}).get("taints") or []
         ours = [_values(taint) for taint in taints]
         kept = [one for one in there if (one["key"], one["effect"]) not in {(taint.key, taint.effect) for taint in taints}]
@@ -40,21 +36,6 @@ def run(context: Context, kubeconfig: str) -> None:
             patch["spec"] = {"taints": [*ours, *kept]}
         client.patch("Node", name, patch)
     context.report(Made("object", f"Node {name}: labels and taints"))
-
-
-def _wait_for_node(context: Context, client: KubeClient, name: str) -> Object:
-    """The kubelet registers it once its API server answers."""
-    deadline = Deadline(context.clock, client.patience, f"the kubelet has registered the node {name}")
-    heartbeat = Heartbeat(context.clock, context.report, f"the node {name} to be registered", client.patience)
-    while True:
-        node = client.find("Node", name)
-        if node is not None:
-            return node
-        if deadline.expired:
-            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
-        context.clock.cancel.check()
-        heartbeat.beat()
-        context.clock.sleep(_POLL_SECONDS)
 
 
 def _values(taint: Taint) -> dict[str, str]:

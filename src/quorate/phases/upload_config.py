@@ -16,6 +16,7 @@ from quorate.phases import kubelet_files
 from quorate.phases.apply import apply_all
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
+from quorate.phases.registration import wait_for_node
 from quorate.report import Notice
 
 PHASE = "upload-config"
@@ -72,6 +73,7 @@ def annotate_node(context: Context, kubeconfig: str) -> None:
     if kubelet_files.uses_instance_file(context) or context.dry_run:
         return
     with connected(context, kubeconfig) as client:
+        wait_for_node(context, client)
         client.patch(
             "Node", context.node.name, {"metadata": {"annotations": {CRI_ANNOTATION: context.registration.cri_socket}}}
         )
