@@ -81,6 +81,15 @@ def test_a_dry_run_shows_differences_and_no_secret(cli: RunCli, config: str, roo
     assert data["dryRun"] and all(row["content"] is None for row in data["files"] if row["path"].endswith(".key"))
 
 
+def test_v_names_every_file_that_is_written(cli: RunCli, config: str, root: Path) -> None:
+    at = ("--config", config, "--rootfs", str(root))
+    quiet = cli("init", "phase", "certs", "ca", *at)
+    assert "wrote" not in quiet.stdout + quiet.stderr
+    told = cli("init", "phase", "certs", "front-proxy-ca", *at, "-v", "1").stderr.splitlines()
+    wanted = {f"wrote /etc/kubernetes/pki/front-proxy-ca.{end}" for end in ("crt", "key")}
+    assert {line for line in told if line.startswith("wrote")} == wanted
+
+
 def test_flags_alone_are_a_configuration(cli: RunCli, root: Path) -> None:
     flags = ["--apiserver-advertise-address", "10.1.1.1", "--kubernetes-version=v1.34.4", "--service-cidr", "10.9.0.0/16"]
     done = cli("init", "phase", "control-plane", "apiserver", *flags, "--rootfs", str(root))

@@ -48,7 +48,7 @@ def group() -> None:
 
 def _context(given: Given) -> Context:
     """Of the file, or of what an empty one means: only places, periods and algorithms matter here."""
-    report = render.to_stderr() if given.text("form") in ("json", "yaml") else render.Text()
+    report = render.to_stderr(given) if given.text("form") in ("json", "yaml") else render.printer(given)
     folder = given.values.pop("cert_dir", "")
     made = setup.init_setup(given, report)
     if folder:

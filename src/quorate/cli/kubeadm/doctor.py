@@ -29,7 +29,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     from quorate.phases import doctor
 
     given = Given.of(parameters)
-    report = render.to_stderr()
+    report = render.to_stderr(given)
     made = setup.init_setup(given, report)
     context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)

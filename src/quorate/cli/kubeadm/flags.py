@@ -118,7 +118,7 @@ def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
 _ROOTFS = click.option(
     "--rootfs", metavar="DIR", help="Write and look below this directory, as if it were /; the configuration file is not in it."
 )
-_VERBOSE = click.option("-v", "--v", "verbosity", type=int, default=0, help="Say more: 1 names every file.")
+_VERBOSE = click.option("-v", "--v", "verbosity", type=int, default=0, help="Say more: 1 names every file that is written.")
 
 
 def _option(flag: Flag) -> Callable[[Command], Command]:
@@ -163,6 +163,10 @@ class Given:
 
     def on(self, flag: str) -> bool:
         return bool(self.values.get(parameter(flag), False))
+
+    @property
+    def verbosity(self) -> int:
+        return int(self.values.get("verbosity", 0))
 
     def names(self) -> set[str]:
         """As they are spelled on the command line."""

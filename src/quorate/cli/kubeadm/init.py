@@ -68,7 +68,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     from quorate.phases.init_whole import carry_out
 
     given = Given.of(parameters)
-    report = render.printer(given.text("form"))
+    report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
@@ -97,7 +97,7 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
 
 def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
     """One phase, called by its own command."""
-    report = render.printer(given.text("form"))
+    report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))

@@ -91,7 +91,7 @@ def _join(given: Given, endpoint: str) -> None:
     """The whole join: its phases, what to take back when one fails, and what to say at the end."""
     from quorate.phases.join_whole import carry_out
 
-    report = render.printer(given.text("form"))
+    report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, endpoint, report, SystemClock(cancel))
@@ -143,7 +143,7 @@ def finish(run: JoinRun, report: render.Printer) -> None:
 
 
 def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
-    report = render.printer(given.text("form"))
+    report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, endpoint, report, SystemClock(cancel))

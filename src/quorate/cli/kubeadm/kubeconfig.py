@@ -41,7 +41,7 @@ def user(**parameters: Any) -> None:
         raise ConfigError("--client-name is needed", advice="--client-name NAME: who the API server will see")
     period = overlay.duration(given, "validity-period")
     file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
-    report = render.to_stderr()
+    report = render.to_stderr(given)
     made = setup.init_setup(file, report)
     context = setup.init_context(made, file, setup.tree_for(file, report), report)
     if period is not None:

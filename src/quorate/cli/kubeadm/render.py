@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from quorate.cli.kubeadm.flags import Given
 from quorate.cli.progress import describe
 from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 
@@ -50,9 +51,11 @@ class Ledger:
 @dataclass(slots=True)
 class Text:
     """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line begins
-    with the time since the command did: behind it would be copied with keys and tokens."""
+    with the time since the command did: behind it would be copied with keys and tokens. `verbosity`: 1 names every file that
+    is written."""
 
     lines_to_stderr: bool = False
+    verbosity: int = 0
     ledger: Ledger = field(default_factory=Ledger)
     began: float = field(default_factory=time.monotonic)
 
@@ -63,6 +66,8 @@ class Text:
                 self._print(f"[{phase}] {text}", err=self.lines_to_stderr)
             case Notice() | Event():
                 self._print(note_line(told), err=True)
+            case Made(kind="file", name=path) if self.verbosity > 0:
+                self._print(f"wrote {path}", err=True)
             case _:
                 pass
 
@@ -96,14 +101,14 @@ class Lines:
 Printer: TypeAlias = Text | Lines
 
 
-def printer(form: str) -> Printer:
+def printer(given: Given) -> Printer:
     """For `-o text` or `-o json`."""
-    return Lines() if form == "json" else Text()
+    return Lines() if given.text("form") == "json" else Text(verbosity=given.verbosity)
 
 
-def to_stderr() -> Text:
+def to_stderr(given: Given) -> Text:
     """For commands whose stdout is one document."""
-    return Text(lines_to_stderr=True)
+    return Text(lines_to_stderr=True, verbosity=given.verbosity)
 
 
 def as_event(told: Told) -> dict[str, Any]:

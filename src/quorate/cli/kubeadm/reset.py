@@ -61,7 +61,7 @@ def _all_phases(run: ResetRun) -> None:
 
 
 def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "") -> None:
-    report = render.printer(given.text("form"))
+    report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
