@@ -44,9 +44,8 @@ def test_one_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 
 def test_a_paused_process_is_seen_and_still_stopped(tmp_path: Path) -> None:
     identity = start(tmp_path, "sleep", "60")
-    process.send(identity, signal.SIGSTOP)
-    while not process.is_stopped(identity):
-        CLOCK.sleep(0.005)
+    process.pause(identity, CLOCK)
+    assert process.is_stopped(identity), "when this returns, not some time later"
     process.stop(identity, CLOCK, seconds=5)
     assert not process.is_running(identity)
 

@@ -116,6 +116,29 @@ def stop(identity: Identity, clock: Clock, *, seconds: float = _STOP_SECONDS) ->
         kill(identity, clock)
 
 
+def pause(identity: Identity, clock: Clock) -> None:
+    """SIGSTOP; returns when no thread of it runs any more: the signal only asks, and on a busy machine a thread may go on for
+    a while. Raises `DeadlineExceeded` when one stays."""
+    send(identity, signal.SIGSTOP)
+    deadline = Deadline(clock, _KILL_SECONDS, f"process {identity.pid} stops after SIGSTOP")
+    wait_until(lambda: _all_halted(identity), clock=clock, deadline=deadline, every=_POLL_SECONDS)
+
+
+def _all_halted(identity: Identity) -> bool:
+    return not is_running(identity) or all(state in "TtZX" for state in _thread_states(identity.pid))
+
+
+def _thread_states(pid: int) -> list[str]:
+    found: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            found.append(thread.read_text().rpartition(")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            # It has ended since.
+            continue
+    return found
+
+
 def kill(identity: Identity, clock: Clock) -> None:
     """SIGKILL; returns when the process is gone, its ports and files with it. Raises `DeadlineExceeded` when it stays."""
     send(identity, signal.SIGKILL)

@@ -176,7 +176,7 @@ def kill(home: Home, name: str) -> None:
 
 def pause(home: Home, name: str) -> None:
     """Hang it: it keeps its connections and answers nothing."""
-    process.send(_running(home, name), signal.SIGSTOP)
+    process.pause(_running(home, name), home.clock)
 
 
 def resume(home: Home, name: str) -> None:
