@@ -30,7 +30,7 @@ from quorate.local.home import Home
 from quorate.local.layout import Layout
 
 BIN = Path(__file__).resolve().parents[1] / ".engines" / "bin"
-GRACE = 0.1
+GRACE = 0.05
 VALUE_BYTES = 100_000
 Mode = Callable[[Home], float]
 

@@ -30,6 +30,7 @@ def test_three_control_planes_and_a_worker_come_and_go(lab: KubeLab) -> None:
     assert lab.node("w1").path("/etc/kubernetes/manifests").exists() is False or not list(
         lab.node("w1").path("/etc/kubernetes/manifests").iterdir()
     )
+    check_started_once(lab)
     check_tokens(first)
     leave(first, lab.node("cp3"))
     assert members(first) == {"cp1": "voter", "cp2": "voter"}
@@ -58,6 +59,16 @@ def check_tokens(node: KubeNode) -> None:
     assert node.run("kubeadm", "token", "list").stdout.count(token) == 1
     assert node.quorate("token", "delete", token).returncode == 0
     assert token not in node.quorate("token", "list").stdout
+
+
+def check_started_once(lab: KubeLab) -> None:
+    """Nothing crash-looped on the way, and nothing waits to be started any more."""
+    pods = get(lab.node("cp1"), "pods", "-n", "kube-system", "-l", "tier=control-plane,component!=etcd")["items"]
+    ends = {one["metadata"]["name"]: one["status"]["containerStatuses"][0]["restartCount"] for one in pods}  # type: ignore[attr-defined]
+    assert len(ends) == 9 and set(ends.values()) == {0}, ends
+    for name in ("cp1", "cp2", "cp3"):
+        there = sorted(path.name for path in lab.node(name).path("/etc/kubernetes/manifests").iterdir())
+        assert there == ["etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"], name
 
 
 @pytest.mark.parametrize("tool", ["kubeadm", "quorate"])

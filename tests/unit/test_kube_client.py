@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubeadm_cases import context_of, setup_of
@@ -19,8 +15,7 @@ from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.kube.errors import Unauthorized, Unreachable, Untrusted
 from quorate.phases import certs
-
-Answers = list[tuple[int, dict[str, str]]]
+from unit.api_answers import Answers, serving
 
 
 class QuickClock(SystemClock):
@@ -35,36 +30,6 @@ class QuickClock(SystemClock):
 
     def sleep(self, seconds: float) -> None:
         self.passed += seconds
-
-
-@contextmanager
-def serving(answers: Answers, wrap: Callable[[HTTPServer], None] = lambda _server: None) -> Iterator[int]:
-    """A server that gives these answers (status and headers), the last one again and again; yields its port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, headers = answers.pop(0) if len(answers) > 1 else answers[0]
-            self.send_response_only(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            content = json.dumps({"kind": "Status"}).encode()
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Not to the output of tests."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        wrap(server)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager
@@ -110,15 +75,8 @@ def test_a_certificate_of_somebody_else_ends_the_wait_at_once(tmp_path: Path) ->
     ours, theirs = (context_of(setup_of(), tmp_path / name) for name in ("ours", "theirs"))
     for context in (ours, theirs):
         certs.ensure_all(context)
-    pki = tmp_path / "theirs/etc/kubernetes/pki"
-
-    def wrap(server: HTTPServer) -> None:
-        shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        shown.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
-        server.socket = shown.wrap_socket(server.socket, server_side=True)
-
     trust = tls.context(ours.tree.read("/etc/kubernetes/pki/ca.crt") or b"")
-    with serving([(200, {})], wrap) as port, client_of(f"https://127.0.0.1:{port}", trust) as client:
+    with serving([(200, {})], theirs) as port, client_of(f"https://127.0.0.1:{port}", trust) as client:
         with pytest.raises(Untrusted, match="is not to be trusted"):
             client.request("GET", "/version")
         assert client.clock.now() == 0.0

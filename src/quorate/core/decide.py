@@ -27,7 +27,7 @@ from quorate.core.actions import (
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.readiness import Proof, lag_entries
 
-RESTART_GRACE_SECONDS = 0.1
+RESTART_GRACE_SECONDS = 0.05
 """How long a learner whose snapshot is applied may stay silent before it counts as having lost its publish: one that
 did not lose it opens its client port within milliseconds of that moment."""
 

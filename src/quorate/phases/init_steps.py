@@ -10,6 +10,7 @@ from quorate.core.preflight import Finding
 from quorate.phases import (
     addon,
     admins,
+    api_clients,
     bootstrap_token,
     certs,
     kubeconfigs,
@@ -30,8 +31,8 @@ from quorate.secret import Secret
 @dataclass(frozen=True, slots=True)
 class InitRun:
     """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: what only flags say. `kubeconfig`: the
-    file that later phases reach the API server with. `findings`: of preflight, for programs. `shown`: what is printed behind
-    everything else."""
+    file that later phases reach the API server with. `waits`: it is a whole one, which will see the API server answer.
+    `findings`: of preflight, for programs. `shown`: what is printed behind everything else."""
 
     context: Context
     init: v4.InitConfiguration
@@ -40,6 +41,7 @@ class InitRun:
     skip_token_print: bool = False
     skip_certificate_key_print: bool = False
     dry_run: bool = False
+    waits: bool = False
     certificate_key: Secret[str] = field(default_factory=lambda: Secret(""))
     print_manifest: bool = False
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -75,7 +77,10 @@ def etcd(run: InitRun) -> None:
 
 
 def component(run: InitRun, name: str) -> None:
-    static_pods.write_control_plane(name)(run.context)
+    if run.waits and name in api_clients.NAMES:
+        static_pods.stage(run.context, [name], "the API server has its roles")
+    else:
+        static_pods.write_control_plane(name)(run.context)
 
 
 def kubelet_start(run: InitRun) -> None:

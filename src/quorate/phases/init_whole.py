@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from quorate.phases import marker, undo_join
@@ -14,6 +15,7 @@ from quorate.report import Notice
 def carry_out(run: InitRun) -> None:
     """Raises what the phase raised that failed. Nothing is taken back: what is there is gone on from."""
     skipped = frozenset(run.init.skip_phases)
+    run = replace(run, waits="wait-control-plane" not in skipped)
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, run.context.clock, run.context.report)
     run_all(checks, run, skipped & {"preflight"}, around)

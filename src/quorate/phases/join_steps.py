@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quorate.manifests.control_plane import PODS
 from quorate.phases import (
     certs,
     download_certs,
@@ -42,7 +43,7 @@ def control_plane(join: JoinRun) -> None:
     if not join.control_plane:
         return
     if join.whole and join.context.cluster.etcd.external is None:
-        static_pods.stage_control_plane(join.context)
+        static_pods.stage(join.context, PODS, "etcd serves")
     else:
         static_pods.write_control_plane()(join.context)
 
@@ -58,7 +59,7 @@ def kubelet_start(join: JoinRun) -> None:
 def join_etcd(join: JoinRun) -> None:
     if join.control_plane:
         etcd_join.run(join)
-        static_pods.publish_control_plane(join.context)
+        static_pods.publish(join.context, (waiting.API_SERVER,) if join.waits_for_control_plane else PODS)
 
 
 def is_alone(join: JoinRun) -> bool:

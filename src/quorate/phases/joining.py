@@ -51,6 +51,11 @@ class JoinRun:
     def admin(self) -> str:
         return kubeconfigs.path_of(self.base, "admin")
 
+    @property
+    def waits_for_control_plane(self) -> bool:
+        """Its last phase will see the API server of this node answer."""
+        return self.whole and self.control_plane and "wait-control-plane" not in self.join.skip_phases
+
     def found(self) -> Found:
         """By discovery, or by admin.conf where a control plane's phases are run one by one."""
         if self._found is None:

@@ -78,6 +78,7 @@ def ensure(context: Context, wanted: Sequence[File]) -> None:
     """Raises `PreflightFailed` when a file is there that belongs to another CA, or a certificate in it has run out."""
     ca = ca_pem(context)
     missing = [file for file in wanted if not _check_existing(context, file, ca)]
+    context.keys.prepare(key_kind(context), len(missing))
     for file in missing:
         context.say(PHASE, f'Writing "{file.name}.conf" kubeconfig file')
         content = make(context, file, ca)

@@ -100,7 +100,8 @@ def finish(join: JoinRun) -> None:
 
 
 def _point_to_local(join: JoinRun, context: Context) -> None:
-    """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node."""
+    """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node. It is started again
+    for that once it has started that API server: a kubelet that ends while it makes a pod has the next one begin anew."""
     if not join.control_plane or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates):
         return
     path = kubeconfigs.path_of(context, _FINAL)
@@ -112,6 +113,7 @@ def _point_to_local(join: JoinRun, context: Context) -> None:
         {**row, "cluster": {**row["cluster"], "server": local}} if row.get("name") == parsed.cluster else row
         for row in parsed.data["clusters"]
     ]
+    wait.wait_started(context)
     context.tree.write(path, kubeconfig.dump({**parsed.data, "clusters": clusters}), mode=kubeconfig.MODE, secret=True)
     context.say(PHASE, f"Pointing the kubelet to the API server of this node, {local}")
     kubelet_start.start(context)

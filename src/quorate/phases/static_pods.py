@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from quorate.config.render import to_yaml
 from quorate.errors import PreflightFailed
@@ -59,21 +59,27 @@ def staged_path(name: str) -> str:
     return f"{MANIFESTS_FOLDER}/.{name}.yaml"
 
 
-def stage_control_plane(context: Context) -> None:
-    """Written, and not started yet: an API server without its etcd would only crash, and be started ever later."""
+def stage(context: Context, names: Iterable[str], until: str) -> None:
+    """Written, and not started yet: what it needs is not there `until` then, and it would only crash, and be started ever
+    later."""
     node = control_plane_node(context)
-    for name in PODS:
-        context.say("control-plane", f'Creating static Pod manifest for "{name}", to be started when etcd serves')
+    for name in names:
+        context.say("control-plane", f'Creating static Pod manifest for "{name}", to be started when {until}')
         write_manifest(context, name, PODS[name](context.cluster, node), path=staged_path(name))
 
 
-def publish_control_plane(context: Context) -> None:
+def publish(context: Context, names: Iterable[str]) -> None:
     """Have the kubelet start what was staged; nothing to do where nothing was."""
-    for name in PODS:
+    for name in names:
         content = context.tree.read(staged_path(name))
         if content is not None:
             context.tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
             context.tree.remove(staged_path(name))
+
+
+def manifest(context: Context, name: str) -> bytes:
+    """What is written, started or not yet; empty where nothing is."""
+    return context.tree.read(staged_path(name)) or context.tree.read(manifest_path(name)) or b""
 
 
 def control_plane_node(context: Context) -> ControlPlaneNode:

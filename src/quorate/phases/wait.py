@@ -8,6 +8,8 @@ import ssl
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import httpx
 import yaml
@@ -19,15 +21,17 @@ from quorate.errors import HostError
 from quorate.host import kubelet
 from quorate.host.cri import CriError, Runtime
 from quorate.kube import tls
-from quorate.phases import kubelet_files
+from quorate.phases import api_clients, kubelet_files
 from quorate.phases.context import Context
 from quorate.phases.heartbeat import Heartbeat
-from quorate.phases.static_pods import manifest_path
+from quorate.phases.static_pods import manifest, manifest_path
 from quorate.report import Notice
 
 PHASE, KUBELET_CHECK, CHECK = "wait-control-plane", "kubelet-check", "control-plane-check"
-COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+API_SERVER = "kube-apiserver"
+COMPONENTS = (API_SERVER, *api_clients.NAMES)
 _POLL_SECONDS = 0.2
+_START_SECONDS = 10.0
 _MOST_LINES = 400
 _TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 _CRASHES = 3
@@ -38,6 +42,7 @@ def run(context: Context) -> None:
     """Raises `HostError` naming what is not well, and why as far as this host can tell."""
     if context.dry_run:
         context.say(PHASE, "Would wait for the kubelet and the control plane")
+        api_clients.start(context)
         return
     wait_kubelet(context)
     wait_components(context)
@@ -77,6 +82,19 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
     )
 
 
+def wait_started(context: Context) -> None:
+    """Until the kubelet has started the API server's container, where it is to, if only to see it end. Not for long: whether it
+    works is for others to see, and to name."""
+    deadline = Deadline(context.clock, _START_SECONDS, f"the kubelet has started {API_SERVER}")
+    with suppress(CriError), Runtime.connect(context.registration.cri_socket) as runtime:
+        while context.tree.is_file(manifest_path(API_SERVER)) and not deadline.expired:
+            context.clock.cancel.check()
+            attempts = runtime.containers(API_SERVER)
+            if attempts and (attempts[0].running or runtime.container_end(attempts[0].id).finished_at):
+                return
+            context.clock.sleep(_POLL_SECONDS)
+
+
 def wait_components(context: Context) -> None:
     """Side by side: none waits for another, and one that cannot start ends the wait for all."""
     checks = {name: _url(context, name) for name in COMPONENTS}
@@ -84,32 +102,49 @@ def wait_components(context: Context) -> None:
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
     for name, url in checks.items():
         context.say(CHECK, f"Checking {name} at {url}")
-    in_vain = threading.Event()
-    with futures.ThreadPoolExecutor(len(checks)) as pool:
-        waits = [pool.submit(_wait_component, context, name, url, seconds, in_vain) for name, url in checks.items()]
+    together = Together(context, seconds)
+    with futures.ThreadPoolExecutor(len(checks) + 1) as pool:
+        waits = [pool.submit(together.wait, name, url) for name, url in checks.items()]
+        waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
-        in_vain.set()
+        together.in_vain.set()
     for one in (one for one in waits if one in done):
         one.result()
 
 
-def _wait_component(context: Context, name: str, url: str, seconds: float, in_vain: threading.Event) -> None:
-    crashes = Crashes(context, name)
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What waits side by side know of each other. `in_vain`: one of them failed. `healthy`: the API server is."""
 
-    def look() -> None:
-        if in_vain.is_set():
-            raise HostError(f"{name} is not waited for any more")
-        crashes.check()
+    context: Context
+    seconds: float
+    in_vain: threading.Event = field(default_factory=threading.Event)
+    healthy: threading.Event = field(default_factory=threading.Event)
 
-    began = context.clock.now()
-    trust = _trust(context) if name == "kube-apiserver" else tls.unverified()
-    with httpx.Client(verify=trust, timeout=2, trust_env=False) as http:
-        _until(context, seconds, name, lambda: _ask(http, url), look)
-    context.say(CHECK, f"{name} is healthy after {context.clock.now() - began:.1f} s")
+    def wait(self, name: str, url: str) -> None:
+        crashes, clock = Crashes(self.context, name), self.context.clock
 
+        def look() -> None:
+            if self.in_vain.is_set():
+                raise HostError(f"{name} is not waited for any more")
+            crashes.check()
 
-def _trust(context: Context) -> ssl.SSLContext:
-    return tls.context(context.tree.read(context.pki("ca.crt")) or b"")
+        began = clock.now()
+        trust = _trust(self.context) if name == API_SERVER else tls.unverified()
+        with httpx.Client(verify=trust, timeout=2, trust_env=False) as http:
+            _until(self.context, self.seconds, name, lambda: _ask(http, url), look)
+        self.context.say(CHECK, f"{name} is healthy after {clock.now() - began:.1f} s")
+        if name == API_SERVER:
+            self.healthy.set()
+
+    def start_clients(self) -> None:
+        """When the API server has their roles; at the latest when it is healthy."""
+        while api_clients.are_waiting(self.context) and not self.healthy.wait(_POLL_SECONDS):
+            if self.in_vain.is_set():
+                return
+            if api_clients.have_roles(self.context):
+                break
+        api_clients.start(self.context)
 
 
 def _ask(http: httpx.Client, url: str) -> str:
@@ -120,9 +155,13 @@ def _ask(http: httpx.Client, url: str) -> str:
     return "" if answer.status_code == 200 else f"HTTP {answer.status_code}"
 
 
+def _trust(context: Context) -> ssl.SSLContext:
+    return tls.context(context.tree.read(context.pki("ca.crt")) or b"")
+
+
 def _url(context: Context, name: str) -> str:
     """Where the manifest that was written has the component listen: its liveness probe."""
-    pod = yaml.safe_load(context.tree.read(manifest_path(name)) or b"{}")
+    pod = yaml.safe_load(manifest(context, name) or b"{}")
     container = pod["spec"]["containers"][0]
     get = container["livenessProbe"]["httpGet"]
     port = next((one["containerPort"] for one in container.get("ports", []) if one["name"] == get["port"]), get["port"])

@@ -17,9 +17,10 @@ class KeyPool:
     _ready: dict[KeyKind, list[Future[PrivateKey]]] = field(default_factory=dict[KeyKind, "list[Future[PrivateKey]]"])
 
     def prepare(self, kind: KeyKind, count: int) -> None:
-        """Begin to make `count` keys; returns at once."""
+        """Have `count` keys, or more, made or in the making; returns at once."""
+        ready = self._ready.setdefault(kind, [])
         workers = ThreadPoolExecutor(_WORKERS)
-        self._ready.setdefault(kind, []).extend(workers.submit(make_key, kind) for _ in range(count))
+        ready.extend(workers.submit(make_key, kind) for _ in range(count - len(ready)))
         workers.shutdown(wait=False)
 
     def take(self, kind: KeyKind) -> PrivateKey:

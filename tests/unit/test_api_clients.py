@@ -1,0 +1,116 @@
+"""The controller manager and the scheduler are started when the API server has their roles, and not before."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace as with_changes
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import everything
+from msgspec.structs import replace
+
+from quorate.errors import HostError
+from quorate.manifests.control_plane import PODS
+from quorate.phases import api_clients, init_steps, static_pods, wait
+from quorate.phases.context import Context
+from quorate.phases.init_steps import InitRun
+from unit.api_answers import Answer, serving
+
+YES: Answer = (200, {})
+NOT_YET: Answer = (404, {})
+FORBIDDEN: Answer = (403, {})
+STARTING: Answer = (500, {})
+
+
+@pytest.fixture
+def node(context: Context) -> Context:
+    """With certificates and kubeconfig files, whose API server is at 127.0.0.1."""
+    context = with_changes(context, endpoint=replace(context.endpoint, advertise_address="127.0.0.1"))
+    everything(context)
+    return context
+
+
+def at(context: Context, port: int) -> Context:
+    return with_changes(context, endpoint=replace(context.endpoint, bind_port=port))
+
+
+def started(context: Context) -> set[str]:
+    return {name for name in PODS if context.tree.is_file(static_pods.manifest_path(name))}
+
+
+def test_a_whole_init_holds_them_back_and_a_phase_does_not(context: Context) -> None:
+    run = InitRun(context, init=None, waits=True)  # type: ignore[arg-type]
+    for name in PODS:
+        init_steps.component(run, name)
+    assert started(context) == {"kube-apiserver"} and api_clients.are_waiting(context)
+    waiting = {name: static_pods.manifest(context, name) for name in api_clients.NAMES}
+    api_clients.start(context)
+    assert started(context) == set(PODS) and not api_clients.are_waiting(context)
+    assert waiting == {name: context.tree.read(static_pods.manifest_path(name)) for name in api_clients.NAMES}
+    context.tree.remove(static_pods.manifest_path("kube-scheduler"))
+    init_steps.component(with_changes(run, waits=False), "kube-scheduler")
+    assert "kube-scheduler" in started(context)
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"), [(YES, True), (NOT_YET, False), (FORBIDDEN, False), (STARTING, False)], ids=["yes", "no", "403", "500"]
+)
+def test_whether_the_role_is_there_is_asked_once(node: Context, answer: Answer, there: bool) -> None:
+    with serving([answer], node) as port:
+        assert api_clients.have_roles(at(node, port)) is there
+
+
+def test_nobody_who_answers_has_no_roles(node: Context) -> None:
+    with serving([YES], node) as port:
+        pass
+    assert not api_clients.have_roles(at(node, port))
+
+
+def hold_back(context: Context) -> None:
+    for name in api_clients.NAMES:
+        context.tree.remove(static_pods.manifest_path(name))
+    static_pods.stage(context, api_clients.NAMES, "told")
+
+
+def test_they_are_started_when_the_role_is_made(node: Context) -> None:
+    hold_back(node)
+    with serving([STARTING, NOT_YET, NOT_YET, YES], node) as port:
+        wait.Together(at(node, port), 10.0).start_clients()
+    assert started(node) == set(PODS)
+
+
+def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Context) -> None:
+    """An administrator without rights, or roles by other names, must not keep a control plane from coming up."""
+    hold_back(node)
+    with serving([FORBIDDEN], node) as port:
+        together = wait.Together(at(node, port), 10.0)
+        together.healthy.set()
+        together.start_clients()
+    assert started(node) == set(PODS)
+
+
+def test_they_are_not_started_when_the_wait_is_in_vain(node: Context) -> None:
+    hold_back(node)
+    with serving([NOT_YET], node) as port:
+        together = wait.Together(at(node, port), 10.0)
+        together.in_vain.set()
+        together.start_clients()
+    assert started(node) == {"kube-apiserver"}
+
+
+def test_what_waits_is_waited_for_at_its_own_port(node: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An API server that cannot start ends the wait also for those that were never started."""
+    node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    hold_back(node)
+    asked = threading.Event()
+
+    def check(self: wait.Crashes) -> None:
+        asked.set()
+        if self._name == "kube-apiserver":
+            raise HostError("kube-apiserver cannot start")
+
+    monkeypatch.setattr(wait.Crashes, "check", check)
+    with pytest.raises(HostError, match="kube-apiserver cannot start"):
+        wait.wait_components(node)
+    assert asked.is_set() and started(node) == {"kube-apiserver"}
