@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from e2e.kubelab import KubeLab, KubeNode, kube_lab
-from e2e.steps import Joining, init_words, join, joined, members, parse, spoil_etcd
+from e2e.steps import Joining, etcd_flag, init_words, join, joined, members, parse
 
 PROBE = """
 import select, sys, time
@@ -96,10 +96,10 @@ def failed_join(lab: KubeLab) -> tuple[float, float]:
     first, second = lab.node("cp1"), lab.node("cp2")
     done = first.run("quorate", *init_words(first))
     joining: Joining = parse(done.stdout)
-    spoil_etcd(second)
-    began = time.monotonic()
-    failed = join(second, joining.control_plane(second), "quorate", "--patches", "/etc/patches")
-    undone = time.monotonic() - began
+    with etcd_flag(second, "--no-such-flag=1"):
+        began = time.monotonic()
+        failed = join(second, joining.control_plane(second), "quorate", "--patches", "/etc/patches")
+        undone = time.monotonic() - began
     assert failed.returncode == 1, failed.stderr
     assert members(first) == {"cp1": "voter"}, failed.stderr
     began = time.monotonic()

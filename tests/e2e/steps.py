@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from e2e.kubelab import KubeNode, until
@@ -141,10 +142,13 @@ def taken_off(other: KubeNode, node: KubeNode) -> None:
     assert other.kubectl("delete", "node", node.name, "--ignore-not-found").returncode == 0
 
 
-BAD_ETCD = "- op: add\n  path: /spec/containers/0/command/-\n  value: --no-such-flag=1\n"
-
-
-def spoil_etcd(node: KubeNode) -> None:
-    """Patches by which its etcd ends at once."""
-    node.path("/etc/patches").mkdir()
-    node.path("/etc/patches/etcd+json.yaml").write_text(BAD_ETCD)
+@contextmanager
+def etcd_flag(node: KubeNode, *flags: str) -> Iterator[None]:
+    """Patches in /etc/patches that give its etcd these flags behind its own."""
+    node.path("/etc/patches").mkdir(exist_ok=True)
+    patch = node.path("/etc/patches/etcd+json.yaml")
+    patch.write_text("".join(f"- op: add\n  path: /spec/containers/0/command/-\n  value: {flag}\n" for flag in flags))
+    try:
+        yield
+    finally:
+        patch.unlink()

@@ -26,6 +26,7 @@ INIT = (
     "[kubelet-start] Writing kubelet configuration",
     "[kubelet-start] Starting",
     "[kubelet-check] The kubelet is healthy",
+    "[control-plane-check] Checking",
     "[control-plane-check] kube-apiserver is healthy",
     "[upload-config]",
     "[upload-certs] Storing",
@@ -55,8 +56,10 @@ JOIN = (
     "The new etcd member serves",
     "[kubelet-check] The kubelet is healthy",
     "[kubelet-start] Waiting for the kubelet to perform",
+    "Pointing the kubelet",
     "[mark-control-plane]",
-    "[control-plane-check]",
+    "[control-plane-check] Checking",
+    "[control-plane-check] kube-apiserver is healthy",
 )
 RESET = (
     "[preflight]",

@@ -99,6 +99,13 @@ def test_they_are_not_started_when_the_wait_is_in_vain(node: Context) -> None:
     assert started(node) == {"kube-apiserver"}
 
 
+def test_what_has_no_manifest_is_not_waited_for(node: Context) -> None:
+    """Its phase was skipped: whoever did that runs it elsewhere, or later."""
+    for name in PODS:
+        node.tree.remove(static_pods.manifest_path(name))
+    wait.wait_components(node)
+
+
 def test_what_waits_is_waited_for_at_its_own_port(node: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An API server that cannot start ends the wait also for those that were never started."""
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))

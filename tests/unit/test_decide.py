@@ -110,6 +110,17 @@ def test_an_ended_learner_fails_the_join_and_an_ended_voter_is_started_again() -
     assert isinstance(decide(voter, ended), Refuse), "an empty voter is not started"
 
 
+def test_what_is_started_in_vain_is_named_at_once_and_never_started_by_us() -> None:
+    """A kubelet does that: it waits ever longer. A voter is left to be mended, with a leader or without one."""
+    failing = replace(NEW, process="failing", exit_note="exit 1", has_data=True)
+    for seen in (silent_learner(view(1, LEARNER)), silent_learner(view(1, member(9)))):
+        refused = decide(seen, failing)
+        assert isinstance(refused, Refuse) and "exit 1" in refused.why
+    leaderless = decide(view(1, member(9), answers={1: answer(1, leader=0)}), failing)
+    assert isinstance(leaderless, Refuse) and "same command" in leaderless.advice
+    assert decide(view(1, member(9)), replace(failing, verified=True)) == Done()
+
+
 def test_a_stopped_voter_is_started_even_when_nobody_leads() -> None:
     """It may be the one the quorum is missing: a learner that died right behind its proof in a cluster of one."""
     leaderless = view(1, member(9), answers={1: answer(1, leader=0)})
@@ -293,7 +304,7 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
         Joiner(
             f"m{number}",
             (url(number),),
-            process=draw(st.sampled_from(["absent", "running", "exited"])),
+            process=draw(st.sampled_from(["absent", "running", "exited", "failing"])),
             has_data=draw(st.booleans()),
             listed_itself_at=draw(st.sampled_from([None, -5.0, 0.0])),
             can_restart=draw(st.booleans()),

@@ -17,6 +17,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.host import etcd_binary, lock, ports, process
 from quorate.host.kubelet import Kubelet
+from quorate.host.last_words import of_container
 
 CLOCK = SystemClock()
 
@@ -182,3 +183,20 @@ def test_a_node_below_another_root_has_no_service_of_ours(tmp_path: Path, monkey
     assert not kubelet.managed
     kubelet.start()
     kubelet.stop()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ['{"level":"fatal","msg":"discovery failed","error":"no space left"}'],
+            "Its last words: discovery failed: no space left",
+        ),
+        (["Error: unknown flag: --x", "Usage:", "  --a", "  --b"], "Its last words: Error: unknown flag: --x"),
+        (["one", "two", "three", "four"], "Its last words: two | three | four"),
+        ([], "It said nothing."),
+    ],
+)
+def test_why_a_container_ended(lines: list[str], said: str) -> None:
+    content = "".join(f"2026-11-24T20:08:49.995694053Z stderr F {line}\n" for line in lines)
+    assert of_container(content.encode()) == said

@@ -82,6 +82,14 @@ def test_etcds_own_variables_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) 
     assert "ETCD_NAME" not in environment()
 
 
+REFUSED = """{"level":"warn","msg":"check file permission","error":"directory is drwxr-xr-x"}
+{"level":"warn","msg":"failed to get cluster response","error":"Get m1: remote error: tls: unknown CA"}
+{"level":"error","msg":"bootstrap failed","error":"no cluster info"}
+{"level":"info","msg":"closed etcd server"}
+{"level":"fatal","msg":"discovery failed","error":"no cluster info"}
+"""
+
+
 @pytest.mark.parametrize(
     ("log", "output", "said"),
     [
@@ -89,6 +97,11 @@ def test_etcds_own_variables_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) 
             '{"level":"info","msg":"fine"}\n{"level":"fatal","msg":"discovery failed","error":"no space left"}\n',
             "",
             "discovery failed: no space left",
+        ),
+        (
+            REFUSED,
+            "",
+            "failed to get cluster response: Get m1: remote error: tls: unknown CA; discovery failed: no cluster info",
         ),
         ("", "panic: boom\ngoroutine 1\n", "panic: boom"),
         ('{"level":"info","msg":"fine"}\n', "", "gives no reason"),

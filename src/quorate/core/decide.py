@@ -34,7 +34,8 @@ did not lose it opens its client port within milliseconds of that moment."""
 NEAR_ENTRIES = 1000
 """Above this lag a learner is plainly catching up, and asking it to prove alignment would only add writes."""
 
-ProcessState: TypeAlias = Literal["absent", "running", "exited"]
+ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
+"""`failing`: something beside us starts it again and again, in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def start_stopped_voter(case: _Case) -> Decision | None:
     Never on an empty directory: a voter that forgot what it acknowledged could let the others lose it. Only in the legacy
     join a voter begins empty, and there only while nobody has seen it run.
     """
-    if case.voter is None or case.joiner.process == "running" or case.joiner.verified:
+    if case.voter is None or case.joiner.process in ("running", "failing") or case.joiner.verified:
         return None
     if not case.joiner.has_data and not (case.goal.voter_join and not case.voter.started):
         return Refuse(
@@ -142,9 +143,18 @@ def refuse_wrong_member(case: _Case) -> Decision | None:
 
 def refuse_exited(case: _Case) -> Decision | None:
     """Its process ended by itself: it will not catch up. A voter's process is the runtime's to restart."""
-    if case.learner and case.joiner.process == "exited":
-        return Refuse(f"the etcd of {case.joiner.name} ended during its join: {case.joiner.exit_note}")
-    return None
+    words = {"exited": "ended during its join", "failing": "cannot start"}.get(case.joiner.process)
+    return Refuse(f"the etcd of {case.joiner.name} {words}: {case.joiner.exit_note}") if case.learner and words else None
+
+
+def refuse_failing_voter(case: _Case) -> Decision | None:
+    """It has its vote, and whatever starts it does so in vain: only who mends its cause helps, leader or not."""
+    if case.voter is None or case.joiner.process != "failing" or case.joiner.verified:
+        return None
+    return Refuse(
+        f"the etcd of {case.joiner.name}, a voter, cannot start: {case.joiner.exit_note}",
+        "mend what it complains of, and see it run; then run the same command again",
+    )
 
 
 def verify_promoted(case: _Case) -> Decision | None:
@@ -252,7 +262,10 @@ def wait_for_the_rest(case: _Case) -> Decision | None:
     return Wait("catch-up", case.joiner.name, f"{lag_of(case.view, case.learner)} entries behind")
 
 
-RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (start_stopped_voter,)
+RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (
+    start_stopped_voter,
+    refuse_failing_voter,
+)
 RULES: tuple[Callable[[_Case], Decision | None], ...] = (
     refuse_wrong_member,
     refuse_exited,

@@ -76,7 +76,7 @@ class Undo:
 
     def _goal(self) -> TakeBack:
         name = self.spec.name
-        running = self.runtime.process(name).state == "running"
+        running = self.runtime.process(name).state in ("running", "failing")
         return TakeBack(
             name,
             self.spec.peer_url,

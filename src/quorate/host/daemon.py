@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from quorate.deadline import Clock
 from quorate.files import write_atomic
 from quorate.host import process
+from quorate.host.last_words import etcd_reason
 from quorate.host.process import Identity
 
 _TAIL_BYTES = 32 * 1024
@@ -57,13 +58,10 @@ class Daemon:
         self.record.unlink(missing_ok=True)
 
     def last_words(self) -> str:
-        """Why it ended, as far as its log tells: the last fatal, panic or error entry of an etcd."""
+        """Why it ended, as far as its log tells."""
         logs = [path for path in (self.log, self.output) if path is not None]
-        for line in [line for path in logs for line in reversed(tail(path))]:
-            words = complaint(line)
-            if words:
-                return f"{words} (log: {logs[0]})"
-        return f"its log gives no reason (log: {logs[0]})"
+        reasons = filter(None, (etcd_reason(tail(path)) for path in logs))
+        return f"{next(reasons, 'its log gives no reason')} (log: {logs[0]})"
 
 
 def read_identity(path: Path) -> Identity | None:
@@ -72,21 +70,6 @@ def read_identity(path: Path) -> Identity | None:
         return Identity(int(fields["pid"]), int(fields["started"]), str(fields["boot_id"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def complaint(line: str) -> str:
-    """What a line of etcd's log says about why it ended; empty when it says nothing about that."""
-    if line.startswith("panic: ") or "executable file" in line or "flag provided but not defined" in line:
-        return line[:500]
-    try:
-        entry: dict[str, Any] = json.loads(line)
-        if entry["level"] in ("fatal", "panic", "error"):
-            return ": ".join(str(part) for part in (entry["msg"], entry.get("error")) if part)
-        if "removed from the cluster" in entry["msg"]:
-            return str(entry["msg"])
-    except (ValueError, KeyError, TypeError):
-        pass
-    return ""
 
 
 def tail(path: Path) -> list[str]:

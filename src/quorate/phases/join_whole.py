@@ -34,7 +34,7 @@ def carry_out(join: JoinRun) -> None:
     try:
         run_all(rest, join, skipped - {"preflight"}, around)
     except QuorateError as error:
-        error.state = "; ".join(filter(None, (error.state, _after_failure(join, mark))))
+        error.state = "; ".join(dict.fromkeys(filter(None, (error.state, _after_failure(join, mark)))))
         raise
     marker.finish(join.context)
     join.whole_done = True

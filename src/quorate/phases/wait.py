@@ -3,7 +3,6 @@ recognised early and named."""
 
 from __future__ import annotations
 
-import re
 import ssl
 import threading
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from quorate.deadline import Deadline
 from quorate.errors import HostError
 from quorate.host import kubelet
 from quorate.host.cri import CriError, Runtime
+from quorate.host.last_words import of_container
 from quorate.kube import tls
 from quorate.phases import api_clients, kubelet_files
 from quorate.phases.context import Context
@@ -32,8 +32,6 @@ API_SERVER = "kube-apiserver"
 COMPONENTS = (API_SERVER, *api_clients.NAMES)
 _POLL_SECONDS = 0.2
 _START_SECONDS = 10.0
-_MOST_LINES = 400
-_TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
 
@@ -96,14 +94,15 @@ def wait_started(context: Context) -> None:
 
 
 def wait_components(context: Context) -> None:
-    """Side by side: none waits for another, and one that cannot start ends the wait for all."""
-    checks = {name: _url(context, name) for name in COMPONENTS}
+    """Side by side: none waits for another, and one that cannot start ends the wait for all. Whatever has no manifest, because
+    its phase was skipped, is somebody else's."""
+    checks = {name: _url(pod) for name in COMPONENTS if (pod := manifest(context, name))}
     seconds = _seconds(context.timeouts.control_plane_component_health_check)
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
     for name, url in checks.items():
         context.say(CHECK, f"Checking {name} at {url}")
     together = Together(context, seconds)
-    with futures.ThreadPoolExecutor(len(checks) + 1) as pool:
+    with futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
         waits = [pool.submit(together.wait, name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
@@ -159,10 +158,9 @@ def _trust(context: Context) -> ssl.SSLContext:
     return tls.context(context.tree.read(context.pki("ca.crt")) or b"")
 
 
-def _url(context: Context, name: str) -> str:
-    """Where the manifest that was written has the component listen: its liveness probe."""
-    pod = yaml.safe_load(manifest(context, name) or b"{}")
-    container = pod["spec"]["containers"][0]
+def _url(pod: bytes) -> str:
+    """Where its manifest has the component listen: its liveness probe."""
+    container = yaml.safe_load(pod)["spec"]["containers"][0]
     get = container["livenessProbe"]["httpGet"]
     port = next((one["containerPort"] for one in container.get("ports", []) if one["name"] == get["port"]), get["port"])
     host = get.get("host") or "127.0.0.1"
@@ -203,14 +201,8 @@ class Crashes:
 
 
 def last_words(context: Context, log_path: str) -> str:
-    """What a container's log (CRI format: time, stream, tag, text) says of its end: lines that speak of an error, or else the
-    last ones. A component that does not understand a flag prints its whole help behind that."""
-    content = context.tree.read(log_path) if log_path else None
-    lines = (content or b"").decode(errors="replace").splitlines()
-    told = [line.split(" ", 3)[-1].strip()[:300] for line in lines[-_MOST_LINES:]]
-    bad = [line for line in told if _TROUBLE.search(line)]
-    chosen = list(dict.fromkeys(bad[:2] or told[-3:]))
-    return f"Its last words: {' | '.join(chosen)}" if chosen else "It said nothing."
+    """Why a container ended, as far as its log on this node tells."""
+    return of_container((context.tree.read(log_path) if log_path else None) or b"")
 
 
 def _seconds(given: Duration | None) -> float:

@@ -61,7 +61,7 @@ class StaticPod:
             end = runtime.container_end(newest.id)
             if newest.running or not end.finished_at or newest.attempt - self._first + 1 < _CRASHES:
                 return Process("running")
-        return Process("exited", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
+        return Process("failing", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
 
     def _ours(self, runtime: Runtime) -> list[Container]:
         """Containers of this manifest: those of a pod that was there before it do not count."""
@@ -72,7 +72,7 @@ class StaticPod:
         """Not yet, or never: an image that is not there is what most often keeps a container from being made."""
         assert self._since is not None
         if self.clock.now() - self._since > _IMAGE_SECONDS and not runtime.has_image(self.image):
-            return Process("exited", f"its image {self.image} is not on this node, and could not be fetched")
+            return Process("failing", f"its image {self.image} is not on this node, and could not be fetched")
         return Process("running")
 
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002

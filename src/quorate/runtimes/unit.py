@@ -12,7 +12,7 @@ from quorate.errors import HostError
 from quorate.etcd.runtime import Process
 from quorate.files import write_atomic
 from quorate.host import etcd_data
-from quorate.host.daemon import complaint
+from quorate.host.last_words import etcd_reason
 from quorate.host.systemd import Systemd, UnitState
 from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, environment_lines, settings
@@ -57,7 +57,7 @@ class SystemdUnit:
     def process(self, name: str) -> Process:  # noqa: ARG002
         seen = self.systemd.show(self.service)
         state = "absent" if self._stopped and seen.active in ("inactive", "failed") else _state(seen)
-        return Process(state, self._last_words(seen) if state == "exited" else "")
+        return Process(state, self._last_words(seen) if state in ("exited", "failing") else "")
 
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
         """Write both files and start the unit; raises `HostError` when a unit is there that is not ours."""
@@ -138,10 +138,9 @@ WantedBy=multi-user.target
         self.place.give_back()
 
     def _last_words(self, seen: UnitState) -> str:
-        for line in reversed(self.systemd.log(self.service)):
-            words = complaint(line)
-            if words:
-                return f"{words} (log: journalctl -u {self.unit})"
+        reason = etcd_reason(self.systemd.log(self.service))
+        if reason:
+            return f"{reason} (log: journalctl -u {self.unit})"
         return f"systemd says {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
 
 
@@ -149,7 +148,7 @@ def _state(seen: UnitState) -> ProcessState:
     """`auto-restart`: it ended by itself and systemd is about to try again, which may help against a crash; one that ends
     again and again will not get ready."""
     if seen.sub == "auto-restart":
-        return "exited" if seen.restarts >= _MOST_RESTARTS else "running"
+        return "failing" if seen.restarts >= _MOST_RESTARTS else "running"
     if seen.active in ("active", "activating", "reloading", "deactivating"):
         return "running"
     return "exited" if seen.loaded and seen.began else "absent"

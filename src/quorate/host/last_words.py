@@ -1,0 +1,68 @@
+"""What the log of a program that ended says about why."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+_MOST_LINES, _MOST_LETTERS = 400, 300
+_LOOK_BACK = 12
+"""Lines before etcd's last entry among which the warning lies that led to it."""
+_REFUSED = re.compile(r"tls: |certificate|refused|timeout|deadline exceeded|no route|unreachable|no such host|reset by peer")
+_TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
+
+
+def etcd_reason(lines: Sequence[str]) -> str:
+    """Of etcd's log: its last fatal, panic or error entry, behind the warning before it of what another member answered. Empty
+    when it gives none."""
+    for number, line in reversed(list(enumerate(lines))):
+        words = _complaint(line)
+        if words:
+            cause = _refusal(lines[max(0, number - _LOOK_BACK) : number])
+            return f"{cause}; {words}" if cause else words
+    return ""
+
+
+def _refusal(lines: Sequence[str]) -> str:
+    warnings = [entry for entry in map(_entry, lines) if entry.get("level") == "warn"]
+    refused = [entry for entry in warnings if _REFUSED.search(str(entry.get("error", "")))]
+    return _words(refused[-1]) if refused else ""
+
+
+def _complaint(line: str) -> str:
+    """What a line says about why it ended; empty when it says nothing about that."""
+    if line.startswith("panic: ") or "executable file" in line or "flag provided but not defined" in line:
+        return line[:_MOST_LETTERS]
+    entry = _entry(line)
+    ended = entry.get("level") in ("fatal", "panic", "error") or "removed from the cluster" in str(entry.get("msg"))
+    return _words(entry) if ended else ""
+
+
+def _words(entry: dict[str, Any]) -> str:
+    return ": ".join(str(part)[:_MOST_LETTERS] for part in (entry.get("msg"), entry.get("error")) if part)
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """An entry of a log in JSON; nothing for another line."""
+    try:
+        found = json.loads(line) if line.startswith("{") else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of_container(content: bytes) -> str:
+    """Of a container's log (CRI format: time, stream, tag, text): what an etcd gives as its reason; of others the first lines
+    that speak of an error, or else the last ones. One that does not understand a flag prints its whole help behind that."""
+    lines = content.decode(errors="replace").splitlines()[-_MOST_LINES:]
+    told = [line.split(" ", 3)[-1].strip() for line in lines]
+    reason = etcd_reason(told)
+    chosen = [reason] if reason else _telling([line[:_MOST_LETTERS] for line in told])
+    return f"Its last words: {' | '.join(chosen)}" if chosen else "It said nothing."
+
+
+def _telling(lines: list[str]) -> list[str]:
+    bad = [line for line in lines if _TROUBLE.search(line)]
+    return list(dict.fromkeys(bad[:2] or lines[-3:]))
