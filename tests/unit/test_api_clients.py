@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace as with_changes
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import pytest
 from kubeadm_cases import everything
 from msgspec.structs import replace
 
+from quorate.config.duration import Duration
 from quorate.errors import HostError
 from quorate.manifests.control_plane import PODS
-from quorate.phases import api_clients, init_steps, static_pods, wait
+from quorate.phases import api_clients, doctor, init_steps, static_pods, wait
 from quorate.phases.context import Context
 from quorate.phases.init_steps import InitRun
 from unit.api_answers import Answer, serving
@@ -75,9 +75,12 @@ def hold_back(context: Context) -> None:
 
 def test_they_are_started_when_the_role_is_made(node: Context) -> None:
     hold_back(node)
-    with serving([STARTING, NOT_YET, NOT_YET, YES], node) as port:
-        wait.Together(at(node, port), 10.0).start_clients()
-    assert started(node) == set(PODS)
+    answers = [STARTING, NOT_YET, NOT_YET, YES]
+    with serving(answers, node) as port:
+        together = wait.Together(at(node, port), 10.0)
+        together.start_clients()
+    assert started(node) == set(PODS) and together.started.is_set()
+    assert answers == [YES], "it was asked until the role was there"
 
 
 def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Context) -> None:
@@ -96,7 +99,33 @@ def test_they_are_not_started_when_the_wait_is_in_vain(node: Context) -> None:
         together = wait.Together(at(node, port), 10.0)
         together.in_vain.set()
         together.start_clients()
+    assert started(node) == {"kube-apiserver"} and not together.started.is_set()
+
+
+def test_they_are_not_waited_for_before_they_are_started(node: Context, tmp_path: Path) -> None:
+    """What the API server lacks must not be told as theirs: where it never answers, theirs is not the error."""
+    timeouts = replace(node.timeouts, control_plane_component_health_check=Duration(300_000_000))
+    node = with_changes(node, timeouts=timeouts)
+    node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
+    hold_back(node)
+    with pytest.raises(HostError, match="kube-apiserver is not healthy"):
+        wait.wait_components(node)
     assert started(node) == {"kube-apiserver"}
+
+
+def test_a_manifest_that_is_written_makes_one_that_waits_void(node: Context) -> None:
+    """The old one would be put in its place by the next wait."""
+    hold_back(node)
+    static_pods.write_control_plane()(node)
+    assert not api_clients.are_waiting(node) and started(node) == set(PODS)
+
+
+def test_the_doctor_names_what_was_never_started(node: Context) -> None:
+    hold_back(node)
+    for name in ("etcd", "kube-apiserver"):
+        node.tree.remove(static_pods.manifest_path(name))
+    found = [one.text for one in doctor.check_pods(node, "")]
+    assert len(found) == 2 and all("/etc/kubernetes/manifests/." in text for text in found)
 
 
 def test_what_has_no_manifest_is_not_waited_for(node: Context) -> None:
@@ -106,18 +135,17 @@ def test_what_has_no_manifest_is_not_waited_for(node: Context) -> None:
     wait.wait_components(node)
 
 
-def test_what_waits_is_waited_for_at_its_own_port(node: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An API server that cannot start ends the wait also for those that were never started."""
+def test_an_api_server_that_cannot_start_ends_the_wait_for_those_that_were_never_started(
+    node: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     hold_back(node)
-    asked = threading.Event()
 
     def check(self: wait.Crashes) -> None:
-        asked.set()
         if self._name == "kube-apiserver":
             raise HostError("kube-apiserver cannot start")
 
     monkeypatch.setattr(wait.Crashes, "check", check)
     with pytest.raises(HostError, match="kube-apiserver cannot start"):
         wait.wait_components(node)
-    assert asked.is_set() and started(node) == {"kube-apiserver"}
+    assert started(node) == {"kube-apiserver"}

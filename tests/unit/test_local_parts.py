@@ -83,10 +83,11 @@ def test_etcds_own_variables_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) 
 
 
 REFUSED = """{"level":"warn","msg":"check file permission","error":"directory is drwxr-xr-x"}
-{"level":"warn","msg":"failed to get cluster response","error":"Get m1: remote error: tls: unknown CA"}
-{"level":"error","msg":"bootstrap failed","error":"no cluster info"}
+{"level":"warn","msg":"failed to get cluster response","address":"m1","error":"Get m1: remote error: tls: unknown CA"}
+{"level":"warn","msg":"failed to get cluster response","address":"m2","error":"Get m2: connection refused"}
+{"level":"error","msg":"bootstrap failed","error":"could not retrieve cluster information"}
 {"level":"info","msg":"closed etcd server"}
-{"level":"fatal","msg":"discovery failed","error":"no cluster info"}
+{"level":"fatal","msg":"discovery failed","error":"could not retrieve cluster information"}
 """
 
 
@@ -101,7 +102,12 @@ REFUSED = """{"level":"warn","msg":"check file permission","error":"directory is
         (
             REFUSED,
             "",
-            "failed to get cluster response: Get m1: remote error: tls: unknown CA; discovery failed: no cluster info",
+            "failed to get cluster response: Get m1: remote error: tls: unknown CA; discovery failed: could not",
+        ),
+        (
+            REFUSED.replace("could not retrieve cluster information", "member count is unequal"),
+            "",
+            "discovery failed: member count",
         ),
         ("", "panic: boom\ngoroutine 1\n", "panic: boom"),
         ('{"level":"info","msg":"fine"}\n', "", "gives no reason"),

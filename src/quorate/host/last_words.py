@@ -10,25 +10,27 @@ from typing import Any
 _MOST_LINES, _MOST_LETTERS = 400, 300
 _LOOK_BACK = 12
 """Lines before etcd's last entry among which the warning lies that led to it."""
-_REFUSED = re.compile(r"tls: |certificate|refused|timeout|deadline exceeded|no route|unreachable|no such host|reset by peer")
+_ASKED_OTHERS = "retrieve cluster information"
+_DISTRUST = re.compile(r"tls: |certificate")
 _TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 
 
 def etcd_reason(lines: Sequence[str]) -> str:
-    """Of etcd's log: its last fatal, panic or error entry, behind the warning before it of what another member answered. Empty
-    when it gives none."""
+    """Of etcd's log: its last fatal, panic or error entry, behind what another member answered where that is the cause.
+    Empty when it gives none."""
     for number, line in reversed(list(enumerate(lines))):
         words = _complaint(line)
         if words:
-            cause = _refusal(lines[max(0, number - _LOOK_BACK) : number])
+            cause = _refusal(lines[max(0, number - _LOOK_BACK) : number]) if _ASKED_OTHERS in words else ""
             return f"{cause}; {words}" if cause else words
     return ""
 
 
 def _refusal(lines: Sequence[str]) -> str:
-    warnings = [entry for entry in map(_entry, lines) if entry.get("level") == "warn"]
-    refused = [entry for entry in warnings if _REFUSED.search(str(entry.get("error", "")))]
-    return _words(refused[-1]) if refused else ""
+    """Why the others gave no answer; that one does not trust us says more than that another does not run."""
+    warnings = [entry for entry in map(_entry, lines) if entry.get("level") == "warn" and "address" in entry]
+    distrust = [entry for entry in warnings if _DISTRUST.search(str(entry.get("error", "")))]
+    return _words((distrust or warnings)[-1]) if warnings else ""
 
 
 def _complaint(line: str) -> str:

@@ -40,12 +40,13 @@ class Server:
 @dataclass(slots=True)
 class KubeClient:
     """Calls are made again every half second while the server does not answer, for at most `patience` seconds; then they raise
-    `Unreachable`. Everything else that the server says no to is raised at once, see `quorate.kube.errors`. `skew`: by how many
-    seconds this host's clock was ahead of the server's at its last answer."""
+    `Unreachable`. Everything else that the server says no to is raised at once, see `quorate.kube.errors`. `rpc_seconds`: how
+    long one call may take. `skew`: by how many seconds this host's clock was ahead of the server's at its last answer."""
 
     server: Server
     clock: SystemClock
     patience: float = 60.0
+    rpc_seconds: float = _RPC_SECONDS
     skew: float = 0.0
     _http: httpx.Client | None = None
 
@@ -53,7 +54,7 @@ class KubeClient:
     def connected(self) -> Iterator[KubeClient]:
         """Connections are kept for the block."""
         with httpx.Client(
-            base_url=self.server.url, verify=self.server.tls, timeout=_RPC_SECONDS, trust_env=False, headers=self._headers()
+            base_url=self.server.url, verify=self.server.tls, timeout=self.rpc_seconds, trust_env=False, headers=self._headers()
         ) as http:
             self._http = http
             try:

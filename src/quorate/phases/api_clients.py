@@ -7,13 +7,15 @@ until then. On a slow host it ends after ten seconds without an API server, and 
 
 from __future__ import annotations
 
-from quorate.errors import QuorateError
-from quorate.phases import kubeconfigs, static_pods
-from quorate.phases.cluster_access import connected
+from quorate.errors import ConfigError, PreflightFailed
+from quorate.kube.client import KubeClient
+from quorate.kube.errors import KubeError
+from quorate.phases import cluster_access, kubeconfigs, static_pods
 from quorate.phases.context import Context
 
 NAMES = ("kube-controller-manager", "kube-scheduler")
 _ROLE = "system:kube-controller-manager"
+_RPC_SECONDS = 2.0
 _ADMINS = ("super-admin", "admin")
 """Who may look for it; the first is there on the first node only, where the second has no rights yet."""
 
@@ -27,14 +29,20 @@ def start(context: Context) -> None:
     static_pods.publish(context, NAMES)
 
 
+def start_if_let_in(context: Context) -> None:
+    if are_waiting(context) and have_roles(context):
+        start(context)
+
+
 def have_roles(context: Context) -> bool:
     """Whether this node's API server answers, and has the controller manager's role. Who may use it is made within the same
     second, and it takes that long to start."""
     paths = [kubeconfigs.path_of(context, name) for name in _ADMINS]
     admin = next((path for path in paths if context.tree.is_file(path)), paths[-1])
     try:
-        with connected(context, admin, kubeconfigs.local_server(context)) as client:
-            client.patience = 0.0
+        server = cluster_access.server_of(cluster_access.read(context.tree, admin), kubeconfigs.local_server(context))
+        client = KubeClient(server, context.clock, patience=0.0, rpc_seconds=_RPC_SECONDS)
+        with client.connected():
             return client.find("ClusterRole", _ROLE) is not None
-    except QuorateError:
+    except (KubeError, PreflightFailed, ConfigError):
         return False

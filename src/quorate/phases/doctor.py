@@ -73,7 +73,11 @@ def check_runtime(context: Context, _admin: str) -> Iterator[Finding]:
 
 
 def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
-    """Static pods that have a manifest and do not run, with what they said last."""
+    """Static pods that have a manifest and do not run, with what they said last; those that still wait to be started."""
+    for name in _PODS:
+        if context.tree.is_file(static_pods.staged_path(name)):
+            text = f"{name} was not started: its manifest waits as {static_pods.staged_path(name)}"
+            yield Finding("pods", "error", text, "run the init or join of this node again: it was cut off")
     with Runtime.connect(context.registration.cri_socket) as runtime:
         for name in _PODS:
             if not context.tree.is_file(static_pods.manifest_path(name)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from quorate.phases import marker, undo_join
+from quorate.phases import api_clients, marker, undo_join
 from quorate.phases.init import TREE
 from quorate.phases.init_steps import InitRun
 from quorate.phases.runner import run_all, timed
@@ -26,4 +26,6 @@ def carry_out(run: InitRun) -> None:
     if mark.resumed:
         run.context.report(Notice("an init of this node was cut off here: going on from what is there"))
     run_all(rest, run, skipped - {"preflight"}, around)
+    # Where the wait is skipped, what an earlier run held back would wait for ever.
+    api_clients.start(run.context)
     marker.finish(run.context)

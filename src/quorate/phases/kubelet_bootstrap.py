@@ -5,7 +5,7 @@ from __future__ import annotations
 from quorate.config import gates
 from quorate.deadline import Deadline
 from quorate.errors import PreflightFailed
-from quorate.phases import cluster_access, kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
+from quorate.phases import api_clients, cluster_access, kubeconfigs, kubelet_files, kubelet_start, upload_config, wait
 from quorate.phases.context import Context
 from quorate.phases.heartbeat import Heartbeat
 from quorate.phases.joining import JoinRun
@@ -89,6 +89,8 @@ def finish(join: JoinRun) -> None:
     deadline = Deadline(context.clock, seconds, "the kubelet has a certificate of its own")
     heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
     while not _has_certificate(context):
+        # Where no other controller manager works, this node's own is the one that will sign it.
+        api_clients.start_if_let_in(context)
         context.clock.cancel.check()
         if deadline.expired:
             raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
@@ -101,7 +103,7 @@ def finish(join: JoinRun) -> None:
 
 def _point_to_local(join: JoinRun, context: Context) -> None:
     """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node. It is started again
-    for that once it has started that API server: a kubelet that ends while it makes a pod has the next one begin anew."""
+    for that once it has started what it is to start: a kubelet that ends while it makes a pod has the next one begin anew."""
     if not join.control_plane or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates):
         return
     path = kubeconfigs.path_of(context, _FINAL)

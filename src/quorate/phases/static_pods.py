@@ -99,13 +99,16 @@ def _is_external_ca(context: Context) -> bool:
 
 
 def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") -> None:
-    """Patched, then written; `path`: elsewhere than where the kubelet looks."""
+    """Patched, then written; `path`: elsewhere than where the kubelet looks. One that waits there since an earlier run goes: it
+    would be put in the place of this one."""
     patches = patch_set(context)
     for source in patches.files_for(name):
         context.say("patches", f'Applying {source} to target "{name}"')
     content = to_yaml(_with_go_zeroes(patches.apply(name, pod)))
     context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
     context.tree.write(path or manifest_path(name), content.encode(), mode=_MANIFEST_MODE)
+    if not path:
+        context.tree.remove(staged_path(name))
 
 
 def _with_go_zeroes(pod: Object) -> Object:

@@ -30,7 +30,7 @@ from quorate.report import Notice
 PHASE, KUBELET_CHECK, CHECK = "wait-control-plane", "kubelet-check", "control-plane-check"
 API_SERVER = "kube-apiserver"
 COMPONENTS = (API_SERVER, *api_clients.NAMES)
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.1
 _START_SECONDS = 10.0
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
@@ -81,16 +81,19 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
 
 
 def wait_started(context: Context) -> None:
-    """Until the kubelet has started the API server's container, where it is to, if only to see it end. Not for long: whether it
-    works is for others to see, and to name."""
-    deadline = Deadline(context.clock, _START_SECONDS, f"the kubelet has started {API_SERVER}")
+    """Until the kubelet has started the components that it is to start, if only to see one end. Not for long: whether they work
+    is for others to see, and to name."""
+    deadline = Deadline(context.clock, _START_SECONDS, "the kubelet has started the control plane")
     with suppress(CriError), Runtime.connect(context.registration.cri_socket) as runtime:
-        while context.tree.is_file(manifest_path(API_SERVER)) and not deadline.expired:
+        wanted = [name for name in COMPONENTS if context.tree.is_file(manifest_path(name))]
+        while not deadline.expired and not all(_was_started(runtime, name) for name in wanted):
             context.clock.cancel.check()
-            attempts = runtime.containers(API_SERVER)
-            if attempts and (attempts[0].running or runtime.container_end(attempts[0].id).finished_at):
-                return
             context.clock.sleep(_POLL_SECONDS)
+
+
+def _was_started(runtime: Runtime, name: str) -> bool:
+    attempts = runtime.containers(name)
+    return bool(attempts) and bool(attempts[0].running or runtime.container_end(attempts[0].id).finished_at)
 
 
 def wait_components(context: Context) -> None:
@@ -102,8 +105,10 @@ def wait_components(context: Context) -> None:
     for name, url in checks.items():
         context.say(CHECK, f"Checking {name} at {url}")
     together = Together(context, seconds)
-    with futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
-        waits = [pool.submit(together.wait, name, url) for name, url in checks.items()]
+    if API_SERVER not in checks:
+        together.healthy.set()
+    with Runtime.connect(context.registration.cri_socket) as runtime, futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
+        waits = [pool.submit(together.wait, Crashes(context, runtime, name), name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
         together.in_vain.set()
@@ -113,15 +118,20 @@ def wait_components(context: Context) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What waits side by side know of each other. `in_vain`: one of them failed. `healthy`: the API server is."""
+    """What waits side by side know of each other. `in_vain`: one of them failed. `healthy`: the API server is. `started`: its
+    clients are; their time begins there."""
 
     context: Context
     seconds: float
     in_vain: threading.Event = field(default_factory=threading.Event)
     healthy: threading.Event = field(default_factory=threading.Event)
+    started: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self, name: str, url: str) -> None:
-        crashes, clock = Crashes(self.context, name), self.context.clock
+    def wait(self, crashes: Crashes, name: str, url: str) -> None:
+        clock = self.context.clock
+        while name != API_SERVER and not self.started.wait(_POLL_SECONDS):
+            if self.in_vain.is_set():
+                return
 
         def look() -> None:
             if self.in_vain.is_set():
@@ -139,11 +149,12 @@ class Together:
     def start_clients(self) -> None:
         """When the API server has their roles; at the latest when it is healthy."""
         while api_clients.are_waiting(self.context) and not self.healthy.wait(_POLL_SECONDS):
+            self.context.clock.cancel.check()
             if self.in_vain.is_set():
                 return
-            if api_clients.have_roles(self.context):
-                break
+            api_clients.start_if_let_in(self.context)
         api_clients.start(self.context)
+        self.started.set()
 
 
 def _ask(http: httpx.Client, url: str) -> str:
@@ -171,21 +182,23 @@ class Crashes:
     """Ends of one component's container since this was made. The kubelet counts attempts on from old logs, so the number of an
     attempt alone says nothing."""
 
-    def __init__(self, context: Context, name: str) -> None:
-        self._context, self._name = context, name
+    def __init__(self, context: Context, runtime: Runtime, name: str) -> None:
+        self._context, self._runtime, self._name = context, runtime, name
         self._first: int | None = None
+        self._told = ""
 
     def check(self) -> None:
         """Raises `HostError` when the container has ended so often that waiting is in vain, with its last words."""
-        context = self._context
+        context, runtime = self._context, self._runtime
         try:
-            with Runtime.connect(context.registration.cri_socket) as runtime:
-                attempts = runtime.containers(self._name)
-                if not attempts or attempts[0].running:
-                    return
-                end = runtime.container_end(attempts[0].id)
+            attempts = runtime.containers(self._name)
+            if not attempts or attempts[0].running:
+                return
+            end = runtime.container_end(attempts[0].id)
         except CriError as error:
-            context.report(Notice(error.what, "warning"))
+            if error.what != self._told:
+                context.report(Notice(error.what, "warning"))
+            self._told = error.what
             return
         if not end.finished_at:
             return

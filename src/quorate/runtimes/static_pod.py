@@ -55,9 +55,9 @@ class StaticPod:
             attempts = self._ours(runtime)
             if not attempts:
                 return self._not_created(runtime)
-            newest, oldest = attempts[0], attempts[-1]
-            # The kubelet counts attempts on from old logs: only how many there were since the manifest says anything.
-            self._first = oldest.attempt if self._first is None else self._first
+            newest = attempts[0]
+            # Only ends that this run sees count: the cause of earlier ones may have been mended since.
+            self._first = newest.attempt if self._first is None else self._first
             end = runtime.container_end(newest.id)
             if newest.running or not end.finished_at or newest.attempt - self._first + 1 < _CRASHES:
                 return Process("running")
@@ -72,7 +72,7 @@ class StaticPod:
         """Not yet, or never: an image that is not there is what most often keeps a container from being made."""
         assert self._since is not None
         if self.clock.now() - self._since > _IMAGE_SECONDS and not runtime.has_image(self.image):
-            return Process("failing", f"its image {self.image} is not on this node, and could not be fetched")
+            return Process("exited", f"its image {self.image} is not on this node, and could not be fetched")
         return Process("running")
 
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
@@ -86,6 +86,7 @@ class StaticPod:
             for container in runtime.containers(_CONTAINER):
                 if container.running:
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
+                    self._first = container.attempt + 1
 
     def stop(self, name: str) -> None:  # noqa: ARG002
         """Take the manifest away and see the pod gone."""
