@@ -30,7 +30,7 @@ from quorate.report import Notice
 PHASE, KUBELET_CHECK, CHECK = "wait-control-plane", "kubelet-check", "control-plane-check"
 API_SERVER = "kube-apiserver"
 COMPONENTS = (API_SERVER, *api_clients.NAMES)
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.2
 _START_SECONDS = 10.0
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
