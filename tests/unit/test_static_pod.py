@@ -1,0 +1,102 @@
+"""A member as a static pod: which ends of its container mean that it cannot start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from quorate.deadline import SystemClock
+from quorate.host.cri import Container, ContainerEnd, Runtime
+from quorate.runtimes.static_pod import StaticPod
+
+
+@dataclass
+class Containers:
+    """What a container runtime has of this pod: an attempt is running, or has ended with exit code 1."""
+
+    attempts: list[Container] = field(default_factory=list[Container])
+    stopped: list[str] = field(default_factory=list[str])
+
+    def attempt(self, number: int, *, running: bool) -> None:
+        self.attempts = [one for one in self.attempts if one.attempt != number]
+        self.attempts.insert(0, Container(f"c{number}", "etcd", "s", number, running, time.time_ns()))
+
+    def containers(self, _name: str) -> list[Container]:
+        return self.attempts
+
+    def container_end(self, container_id: str) -> ContainerEnd:
+        one = next(one for one in self.attempts if one.id == container_id)
+        return ContainerEnd(one.running, 1, "Error", "", 1, 0 if one.running else 2, "/log")
+
+    def stop_container(self, container_id: str, *, grace: int) -> None:  # noqa: ARG002
+        self.stopped.append(container_id)
+
+
+@pytest.fixture
+def containers(monkeypatch: pytest.MonkeyPatch) -> Containers:
+    there = Containers()
+
+    @contextmanager
+    def connect(_socket: str) -> Iterator[Containers]:
+        yield there
+
+    monkeypatch.setattr(Runtime, "connect", connect)
+    return there
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> StaticPod:
+    manifest = tmp_path / "etcd.yaml"
+    manifest.write_text("")
+    return StaticPod(manifest, tmp_path / "data", "", "image", lambda _rows: None, lambda _path: "No such flag.", SystemClock())
+
+
+def state(pod: StaticPod) -> str:
+    return pod.process("m").state
+
+
+def test_one_end_may_get_better_and_two_do_not(pod: StaticPod, containers: Containers) -> None:
+    containers.attempt(0, running=True)
+    assert state(pod) == "running"
+    containers.attempt(0, running=False)
+    assert state(pod) == "running", "the kubelet starts it again at once"
+    containers.attempt(1, running=True)
+    assert state(pod) == "running"
+    containers.attempt(1, running=False)
+    assert (state(pod), pod.process("m").note) == ("failing", "its container ended with exit code 1. No such flag.")
+
+
+def test_ends_before_this_run_do_not_count(pod: StaticPod, containers: Containers) -> None:
+    """Their cause may have been mended: the kubelet will start it once more, ever later."""
+    for number in (3, 4):
+        containers.attempt(number, running=False)
+    assert state(pod) == "running"
+    containers.attempt(5, running=True)
+    assert state(pod) == "running"
+    containers.attempt(5, running=False)
+    assert state(pod) == "failing"
+
+
+def test_the_restart_of_a_lost_publish_is_no_failure(pod: StaticPod, containers: Containers) -> None:
+    containers.attempt(0, running=True)
+    assert state(pod) == "running"
+    pod.restart("m")
+    assert containers.stopped == ["c0"]
+    containers.attempt(0, running=False)
+    containers.attempt(1, running=False)
+    assert state(pod) == "running"
+    containers.attempt(2, running=False)
+    assert state(pod) == "failing"
+
+
+def test_a_pod_from_before_the_manifest_does_not_count(pod: StaticPod, containers: Containers) -> None:
+    for number in (0, 1):
+        containers.attempt(number, running=False)
+    pod.manifest.touch()
+    containers.attempt(2, running=True)
+    assert state(pod) == "running"
