@@ -177,7 +177,9 @@ def test_a_start_that_fails_is_undone_on_this_host_too(host: Host, cli: RunCli) 
     assert not host.data.exists() and not (host.folder / "data.quorate").exists()
 
 
-def test_a_killed_join_is_continued_on_this_host(host: Host, cli: RunCli) -> None:
+@pytest.mark.parametrize(("at", "etcd_too"), [(" start ", False), (" catch-up ", True)], ids=["alone", "with its etcd"])
+def test_a_killed_join_is_continued_on_this_host(host: Host, cli: RunCli, at: str, etcd_too: bool) -> None:
+    """An etcd that ended before this run, as one that found no network, is started once more."""
     command = subprocess.Popen(
         [sys.executable, "-m", "quorate", *host.arguments("process")],
         stderr=subprocess.PIPE,
@@ -186,10 +188,12 @@ def test_a_killed_join_is_continued_on_this_host(host: Host, cli: RunCli) -> Non
     )
     assert command.stderr is not None
     for line in command.stderr:
-        if " start " in line:
+        if at in line:
             break
     command.send_signal(signal.SIGKILL)
     command.communicate()
+    if etcd_too:
+        os.kill(json.loads((host.folder / "data.quorate" / "process.json").read_text())["pid"], signal.SIGKILL)
     done = cli(*host.arguments("process"))
     assert done.returncode == 0, done.stderr
     assert members(host.home) == {"m1": False, "m9": False}

@@ -20,7 +20,7 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.decide import Grow, Joiner, decide_grow
+from quorate.core.decide import Grow, Joiner, ProcessState, decide_grow
 from quorate.core.invariants import Limits
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
@@ -55,6 +55,12 @@ _WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotRead
 """Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
 MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
 the id of both."""
+
+
+def _seen_here(state: ProcessState, track: Track) -> ProcessState:
+    """A process that had ended before this run is started once more: what ended it may be mended, which is why the same command
+    is run again. One that this run started, and that ends, will not get better."""
+    return "absent" if state == "exited" and "started" not in track.marks else state
 
 
 def do_nothing() -> None:
@@ -172,7 +178,7 @@ class Join:
         return Joiner(
             name=track.spec.name,
             peer_urls=(track.spec.peer_url,),
-            process=process.state,
+            process=_seen_here(process.state, track),
             exit_note=process.note,
             has_data=self.runtime.has_data(track.spec.name),
             listed_itself_at=track.listed_itself_at,
