@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from quorate.errors import Interrupted, QuorateError
@@ -22,9 +23,11 @@ class DeadlineExceeded(QuorateError):
 
 
 class Clock(Protocol):
-    """Monotonic seconds and a sleep; tests pass their own."""
+    """Seconds that never go back, the wall clock's seconds since the epoch, and a sleep; tests pass their own."""
 
     def now(self) -> float: ...
+
+    def wall(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
 
@@ -72,17 +75,51 @@ class Cancel:
             self._shields -= 1
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""CLOCK_MONOTONIC stands still while a machine is suspended, so a laptop that slept an hour between a proof and its use would
+call the proof fresh. CLOCK_BOOTTIME counts the sleep; only Linux has it."""
+
+
 class SystemClock:
-    """The machine's monotonic clock; its sleep can be cut short by a `Cancel`."""
+    """The machine's clock; its sleep can be cut short by a `Cancel`."""
 
     def __init__(self, cancel: Cancel | None = None) -> None:
         self.cancel = cancel or Cancel()
 
     def now(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_CLOCK)
+
+    def wall(self) -> float:
+        return time.time()
 
     def sleep(self, seconds: float) -> None:
         self.cancel.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks."""
+
+    now: float
+    wall: float
+
+
+def moment(clock: Clock) -> Moment:
+    return Moment(clock.now(), clock.wall())
+
+
+def age(then: Moment, clock: Clock) -> float:
+    """Returns the seconds since `then`, by the clock that counted more.
+
+    A virtual machine that was paused or migrated stands still on both of its own clocks; the wall clock jumps when its time is
+    set again. A wall clock that was set back counts for as much: how long ago `then` was is not known any more.
+    """
+    passed = clock.now() - then.now
+    return max(passed, passed + abs(clock.wall() - then.wall - passed) - _DRIFT_SECONDS)
+
+
+_DRIFT_SECONDS = 0.05
+"""Clocks that are slewed differ by less than this within the seconds that matter here."""
 
 
 class Deadline:

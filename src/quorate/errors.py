@@ -32,16 +32,25 @@ class QuorateError(Exception):
         self.what = what
         self.state = state
         self.advice = advice
+        self.outcomes: tuple[dict[str, object], ...] = ()
+
+    def conclude(self, state: str, outcomes: tuple[dict[str, object], ...], *, unknown: bool) -> None:
+        """Say how what failed has ended: `state` for people, `outcomes` for programs. When nobody knows what the cluster looks
+        like now (`unknown`), that is what the exit code says, whatever failed first."""
+        self.state, self.outcomes = state, outcomes
+        if unknown:
+            self.exit_code = OutcomeUnknown.exit_code
 
     def as_dict(self) -> dict[str, object]:
         """The error as `-o json` shows it."""
-        return {
+        shown: dict[str, object] = {
             "code": self.code,
             "message": self.what,
             "state": self.state,
             "advice": self.advice,
             "exitCode": self.exit_code,
         }
+        return {**shown, "outcomes": list(self.outcomes)} if self.outcomes else shown
 
 
 class PreflightFailed(QuorateError):

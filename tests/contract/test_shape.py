@@ -70,9 +70,22 @@ def test_imports_go_one_way() -> None:
     [
         ("core/decide.py", "import time", "The core has no effects"),
         ("core/ids.py", "import quorate.etcd.rpc", "Arrows go one way"),
-        ("etcd/observe.py", "import quorate.pki.store", "Arrows go one way"),
-        ("etcd/join.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
-        ("cli/etcd.py", "import quorate.etcd.member_rpc", "Only quorate.etcd.change changes membership"),
+        ("etcd/observation/look.py", "import quorate.pki.store", "Arrows go one way"),
+        (
+            "etcd/observation/look.py",
+            "import quorate.etcd.membership.join",
+            "The rooms of etcd, from who changes to who is asked",
+        ),
+        (
+            "etcd/membership/join.py",
+            "import quorate.etcd.membership.member_rpc",
+            "Only quorate.etcd.membership.executor changes membership",
+        ),
+        (
+            "cli/etcd.py",
+            "import quorate.etcd.membership.member_rpc",
+            "Only quorate.etcd.membership.executor changes membership",
+        ),
         ("host/ports.py", "import cryptography", "Only quorate.pki imports cryptography"),
         ("runtimes/plain.py", "import quorate.preflight.joiner", "Arrows go one way"),
         ("preflight/joiner.py", "import quorate.local.home", "Arrows go one way"),

@@ -29,6 +29,7 @@ from quorate.core.actions import (
 from quorate.core.decide import Grow, Joiner, ProcessState, decide_grow
 from quorate.core.decide_undo import TakeBack, decide_undo
 from quorate.core.invariants import Limits, Step, violations
+from quorate.core.join_memory import JoinMemory, Vote
 from quorate.core.membership import Answer, ClusterView, Member, Reply, Silence
 from quorate.core.model import Etcd, Node, Verdict
 from quorate.core.readiness import ROUNDS, Proof
@@ -40,14 +41,17 @@ Reply3: TypeAlias = Literal["answered", "lost-after", "lost-before"]
 
 
 class Memory(NamedTuple):
-    """What the tool knows of one joiner beside the view. `restarted`, `ours` and `promotion_unknown` survive a crash;
-    `ended`: its process ended during this run."""
+    """What the tool knows of one joiner beyond the view. `known`: its member id; `adding`: an add was sent and not answered.
+    `restarted`, `ours`, `known`, `adding` and `promotion_unknown` survive a crash; `ended`: its process ended during this
+    run."""
 
     slot: int
     proven: bool = False
     verified: bool = False
     restarted: bool = False
     ours: bool = False
+    known: bool = False
+    adding: bool = False
     promotion_unknown: bool = False
     has_data: bool = False
     ended: bool = False
@@ -81,13 +85,40 @@ def view_of(world: World) -> ClusterView:
         clients = (f"https://n{slot}:2379",) if node.started else ()
         members.append(Member(slot + 1, f"m{slot}" if node.started else "", (url(slot),), clients, node.role == "learner"))
         replies[slot + 1] = _status(etcd, slot, node) if node.running and node.serving else Silence("no answer")
-    return ClusterView(CLUSTER, tuple(members), replies, 0.0, linearizable=model.can_commit(etcd))
+    led = model.can_commit(etcd)
+    reads = frozenset(row.id for row in members if not row.is_learner and led and _reads(etcd.nodes[row.id - 1]))
+    return ClusterView(CLUSTER, tuple(members), replies, 0.0, linearizable=led, read_by=reads)
+
+
+def _reads(node: Node) -> bool:
+    return model.is_up(node) and node.serving
 
 
 def _status(etcd: Etcd, slot: int, node: Node) -> Answer:
     leader = 0 if etcd.leader is None else etcd.leader + 1
     applied = 100 if node.aligned else 1
     return Answer(slot + 1, CLUSTER, "3.6.16", leader, TERM, 100, applied, node.role == "learner", 1, 1)
+
+
+def memory_as_kept(memory: Memory) -> JoinMemory:
+    """As the journal and the record keep it; ids are the slots', and only our add makes a member of a joiner's slot."""
+    vote: Vote = "asked" if memory.promotion_unknown else "none"
+    return JoinMemory(
+        member_id=memory.slot + 1 if memory.known else 0,
+        ours=memory.ours and memory.known,
+        adding=(0, 1) if memory.adding else None,
+        listed=memory.known,
+        restarted=memory.restarted,
+        vote=vote,
+    )
+
+
+def learn(world: World, view: ClusterView) -> World:
+    """The id of a joiner that is listed, whose add got no answer: it is known from now on, and ours."""
+    for memory in world.tool:
+        if not memory.known and view.linearizable and view.by_id(memory.slot + 1) is not None:
+            world = _remember(world, memory.slot, known=True, ours=memory.ours or memory.adding, adding=False)
+    return world
 
 
 def joiner_of(world: World, memory: Memory) -> Joiner:
@@ -99,7 +130,7 @@ def joiner_of(world: World, memory: Memory) -> Joiner:
         process=process,
         has_data=memory.has_data,
         listed_itself_at=-1.0 if node.running and node.started and node.role == "learner" else None,
-        restarted=memory.restarted,
+        memory=memory_as_kept(memory),
         proof=Proof(memory.slot + 1, CLUSTER, TERM, 100, 100, 0.0, ROUNDS) if memory.proven else None,
         verified=memory.verified,
     )
@@ -116,6 +147,7 @@ def seats(world: World) -> int:
 def decide(world: World) -> World:
     """One look at the cluster; the action it leads to becomes pending. Raises `Unsound` when it breaks an invariant."""
     view = view_of(world)
+    world = learn(world, view)
     if world.phase == "undo":
         return _decide_undo(world, view)
     goal = Grow(tuple(joiner_of(world, memory) for memory in world.tool), seats(world))
@@ -127,7 +159,8 @@ def decide(world: World) -> World:
             return world._replace(phase="undo", tool=_forget_proofs(world.tool))
         case Do(action=action):
             broken = dict(violations(Step(view, action, Limits(CLUSTER, seats(world)), 0.0)))
-            if broken and not isinstance(action, AddLearner):
+            passing = isinstance(action, AddLearner) or broken.keys() <= {"margin_not_lowered"}
+            if broken and not passing:
                 raise Unsound(f"{action} breaks {broken} in {world}")
             if broken:
                 return world
@@ -143,9 +176,8 @@ def _decide_undo(world: World, view: ClusterView) -> World:
         node = world.etcd.nodes[memory.slot]
         goal = TakeBack(
             f"m{memory.slot}",
-            url(memory.slot),
-            memory.ours,
-            memory.promotion_unknown,
+            (url(memory.slot),),
+            memory_as_kept(memory),
             node.running,
             memory.has_data,
             memory.has_data,
@@ -156,10 +188,11 @@ def _decide_undo(world: World, view: ClusterView) -> World:
                 if broken:
                     raise Unsound(f"undo: {action} breaks {broken} in {world}")
                 return world._replace(pending=action)
-            case Refuse():
-                forward = forward or node.role != "none"
+            case Refuse(kind=kind):
+                forward = forward or node.role != "none" or kind == "add-unknown"
             case Done():
-                pass
+                # What was undone is forgotten: the next join of this name is another one.
+                world = _remember(world, memory.slot, known=False, ours=False, adding=False, promotion_unknown=False)
             case _:
                 waiting = True
     if waiting:
@@ -188,7 +221,7 @@ def act(world: World, reply: Reply3 = "answered") -> World:
         case StopMember(name=name):
             return world._replace(etcd=model.replace(world.etcd, _slot(name), running=False, serving=False))
         case WipeData(name=name):
-            return _remember(world, _slot(name), has_data=False, ended=False)
+            return _remember(world, _slot(name), has_data=False, ended=False, known=False, ours=False, adding=False)
         case ProveAlignment(name=name):
             return _prove(world, _slot(name))
         case VerifyVoter(name=name):
@@ -213,10 +246,13 @@ def memory_of(world: World, slot: int) -> Memory:
 
 
 def _add(world: World, slot: int, reply: Reply3) -> World:
-    world = _remember(world, slot, ours=True)
     if reply == "lost-before":
-        return world
-    return world._replace(etcd=model.add_learner(world.etcd, slot)[1])
+        return _remember(world, slot, adding=True)
+    verdict, after = model.add_learner(world.etcd, slot)
+    world = world._replace(etcd=after)
+    if reply != "answered" or verdict == "no-answer":
+        return _remember(world, slot, adding=True)
+    return _remember(world, slot, known=True, ours=True, adding=False) if verdict == "ok" else world
 
 
 def _promote(world: World, slot: int, reply: Reply3) -> World:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,6 +78,15 @@ def machine(home: Home, tmp_path: Path, any_etcd: str) -> Iterator[Machine]:
 def target(machine: Machine) -> Iterator[Cluster]:
     with machine.home.access() as access:
         yield Cluster(access, machine.home.seeds(), stall_seconds=20)
+
+
+def killed_while_starting(machine: Machine, name: str) -> None:
+    """Run 'quorate etcd add' in a process of its own that is killed behind its MemberAdd: by its own start command."""
+    command = [sys.executable, "-m", "quorate", "etcd", "add", name, f"--peer-urls={machine.peer_url}"]
+    done = subprocess.run(
+        [*command, "--start=sh -c 'kill -9 $PPID'", *flags_of(machine.home)], capture_output=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def flags_of(home: Home) -> list[str]:

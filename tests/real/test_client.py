@@ -17,7 +17,7 @@ import pytest
 from conftest import MakeHome, RunCli, engine
 
 from quorate.core.versions import Version
-from quorate.etcd import auth, kv, lease, maintenance, member_rpc, watch
+from quorate.etcd import auth, kv, lease, maintenance, watch
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.endpoint import Endpoint, Login
@@ -36,7 +36,8 @@ from quorate.etcd.errors import (
     TooManyLearners,
     Unreachable,
 )
-from quorate.etcd.observe import member_list
+from quorate.etcd.membership import member_rpc
+from quorate.etcd.observation.reads import local_list
 from quorate.host.etcd_binary import read_version
 from quorate.local import certificates, cluster
 from quorate.local.home import Home
@@ -144,7 +145,7 @@ def test_a_learner_and_what_it_refuses(channel: Channel, single: Home) -> None:
     """A phantom: registered and never started. Its refusals are the leader's; a running learner's own come from a join."""
     urls = ["https://127.0.0.1:1"]
     phantom = member_rpc.add_learner(channel, urls, timeout=SOON)
-    listed = {member.id: member for member in member_list(channel, timeout=SOON).members}
+    listed = {member.id: member for member in local_list(channel, timeout=SOON).members}
     assert listed[phantom].is_learner and not listed[phantom].started
     with pytest.raises(MemberExists):
         member_rpc.add_learner(channel, urls, timeout=SOON)
@@ -171,7 +172,7 @@ def test_a_running_learner_refuses_the_member_list(single: Home) -> None:
             with Channel(single.load().member("m2").client, certificates.client_tls(single.layout)) as own:
                 assert maintenance.status(own, timeout=SOON).is_learner
                 with pytest.raises(RpcOnLearner) as refused:
-                    member_list(own, timeout=1.0)
+                    local_list(own, timeout=1.0)
                 refusals.append(refused.type)
 
     single.report = look
@@ -281,18 +282,18 @@ class LosingProxy(threading.Thread):
 def test_an_answer_lost_after_the_change_is_unknown_and_only_looking_tells(single: Home, channel: Channel) -> None:
     proxy = LosingProxy(single.seeds()[0].port)
     with Channel(Endpoint("127.0.0.1", proxy.port, "on"), certificates.client_tls(single.layout)) as lossy:
-        member_list(lossy, timeout=SOON)
+        local_list(lossy, timeout=SOON)
         proxy.losing.set()
         with pytest.raises(AnswerLost):
             member_rpc.add_learner(lossy, ["https://127.0.0.1:1"], timeout=0.5)
     proxy.listener.close()
-    assert [member.peer_urls for member in member_list(channel, timeout=SOON).members if member.is_learner] == [
+    assert [member.peer_urls for member in local_list(channel, timeout=SOON).members if member.is_learner] == [
         ("https://127.0.0.1:1",)
     ]
 
 
 def test_a_silent_member_costs_one_wait_whatever_their_number(make_home: MakeHome, etcd36: str) -> None:
-    from quorate.etcd.observe import Patience, observe
+    from quorate.etcd.observation.look import Patience, observe
 
     home = make_home()
     cluster.up(home, 3, etcd36)
@@ -312,7 +313,7 @@ def test_without_quorum_the_list_is_local_and_says_so(home: Home, etcd36: str) -
     cluster.up(home, 3, etcd36)
     for name in ("m2", "m3"):
         cluster.pause(home, name)
-    from quorate.etcd.observe import Patience, observe
+    from quorate.etcd.observation.look import Patience, observe
 
     with Access(certificates.client_tls(home.layout)) as access:
         view = observe(access, home.seeds()[:1], home.clock, patience=Patience(0.5, 0.5))

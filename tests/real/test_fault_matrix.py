@@ -23,8 +23,8 @@ from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Login
 from quorate.etcd.errors import EtcdError, NoSpace
-from quorate.etcd.join import Join
-from quorate.etcd.track import Settings
+from quorate.etcd.membership.join import Join
+from quorate.etcd.membership.join_state import JoinPolicy, limits_of
 from quorate.local import certificates, cluster, grow
 from quorate.local.home import Home
 from quorate.local.runtime import ProcessRuntime
@@ -372,9 +372,13 @@ def test_killed_at_every_call_of_a_local_join(home: Home, etcd36: str, number: i
 def legacy(home: Home, name: str, *, stall_seconds: float = 30.0) -> Join:
     joiner = grow.prepare(home, name, None)
     spec = grow.spec_of(home, joiner)
-    settings = Settings(stall_seconds, voter_join=True)
-    access = home.access()
-    return Join(access, home.clock, home.runtime(), home.seeds(), [spec], home.report, lambda _kind, _fields: None, settings)
+    policy = JoinPolicy(stall_seconds, voter_join=True)
+    access, limits = home.access(), limits_of(policy, home.look().cluster_id)
+
+    def note(_kind: str, _fields: dict[str, object]) -> None:
+        """No journal."""
+
+    return Join(access, home.clock, home.runtime(), home.seeds(), [spec], limits, policy, home.report, note)
 
 
 def test_a_legacy_join_works_and_says_what_it_costs(home: Home, any_etcd: str) -> None:

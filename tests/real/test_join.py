@@ -133,7 +133,7 @@ def test_shrinking_is_refused_and_names_the_command(home: Home, etcd36: str) -> 
 def test_leave_removes_the_member_and_its_data(home: Home, any_etcd: str) -> None:
     cluster.up(home, 3, any_etcd)
     view = cluster.leave(home, "m1", accept_reduced_tolerance=True)
-    assert sorted(member.name for member in view.members) == ["m2", "m3"]
+    assert view is not None and sorted(member.name for member in view.members) == ["m2", "m3"]
     assert not home.layout.member("m1").folder.exists()
     assert [member.name for member in home.load().members] == ["m2", "m3"]
 
@@ -165,7 +165,8 @@ def test_leave_that_breaks_the_quorum_is_refused_whatever_is_said(home: Home, et
 def test_leave_of_a_dead_member_is_allowed(home: Home, etcd36: str) -> None:
     cluster.up(home, 3, etcd36)
     cluster.stop(home, "m3")
-    assert len(cluster.leave(home, "m3").voters) == 2
+    cluster.leave(home, "m3")
+    assert len(home.look().voters) == 2
 
 
 def test_the_only_member_stays(home: Home, etcd36: str) -> None:

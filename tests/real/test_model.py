@@ -13,10 +13,11 @@ from conftest import engine
 from quorate.core import model
 from quorate.core.membership import Member
 from quorate.core.model import Etcd, Node, Verdict
-from quorate.etcd import errors, kv, maintenance, member_rpc
+from quorate.etcd import errors, kv, maintenance
 from quorate.etcd.access import Access
 from quorate.etcd.errors import EtcdError
-from quorate.etcd.observe import member_list
+from quorate.etcd.membership import member_rpc
+from quorate.etcd.observation.reads import local_list
 from quorate.local import cluster, grow
 from quorate.local.home import Home
 
@@ -55,7 +56,14 @@ class Pair:
                 # The id is made of peer URL and second: within the second of an earlier removal it is a removed one.
                 time.sleep(0.3)
                 continue
-            if real != "unhealthy" or expected == "unhealthy" or time.monotonic() > deadline:
+            if real == "no-answer" and expected != "no-answer" and operation != "remove":
+                # 3.5 lets a change that follows another one at once run into its own time limit (etcd issue 15528): whether it
+                # was made is seen by looking, as the tool itself does, and if it was not it is asked for again.
+                if self._was_made(operation, slot):
+                    return expected, "ok"
+            elif real != "unhealthy" or expected == "unhealthy":
+                return expected, real
+            if time.monotonic() > deadline:
                 return expected, real
             time.sleep(0.1)
 
@@ -76,6 +84,16 @@ class Pair:
             self._forget(slot)
         return "ok"
 
+    def _was_made(self, operation: str, slot: int) -> bool:
+        url = self.home.load().members[slot].peer_url
+        with contextlib.suppress(EtcdError):
+            row = next((row for row in self._members() if url in row.peer_urls), None)
+            if operation == "add" and row is not None and row.id not in self.ids.values():
+                self.ids[slot] = row.id
+                return True
+            return operation == "promote" and row is not None and not row.is_learner
+        return False
+
     def _is_gone(self, slot: int) -> bool:
         """Whether those who remain no longer list it: a member that removes itself may be gone before it has answered."""
         rest = [
@@ -87,7 +105,7 @@ class Pair:
         while rest and time.monotonic() < deadline:
             for client in rest:
                 with contextlib.suppress(EtcdError):
-                    return self.ids[slot] not in {row.id for row in member_list(self.access.channel(client), timeout=1).members}
+                    return self.ids[slot] not in {row.id for row in local_list(self.access.channel(client), timeout=1).members}
             time.sleep(0.1)
         return False
 
@@ -117,7 +135,7 @@ class Pair:
         self.etcd = model.replace(self.etcd, slot, running=True, started=True, aligned=True, serving=True)
 
     def _members(self) -> tuple[Member, ...]:
-        return member_list(self.access.channel(self.home.load().members[0].client), timeout=3).members
+        return local_list(self.access.channel(self.home.load().members[0].client), timeout=3).members
 
     def kill(self, slot: int) -> None:
         cluster.kill(self.home, self.home.load().members[slot].name)

@@ -65,7 +65,7 @@ write = journal.Journal.write
 
 def crash(self, record):
     write(self, record)
-    if record.fields.get("do") == "promote" and record.fields.get("result") == "carried":
+    if record.fields.get("do") == "promote" and record.fields.get("result") == "applied":
         os._exit(137)
 
 journal.Journal.write = crash
@@ -105,7 +105,7 @@ def test_a_stopped_leave_says_whether_the_member_is_gone(home: Home, etcd36: str
     home.report = stop
     with pytest.raises(Interrupted) as stopped:
         cluster.leave(home, leader.name, accept_reduced_tolerance=True)
-    assert stopped.value.state == f"{leader.name} is still a member, nothing was changed"
+    assert stopped.value.state == f"{leader.name} is still a member"
     assert len(home.look().members) == 3
     assert home.load().member(leader.name).phase == "member"
 
@@ -145,7 +145,7 @@ def test_leave_without_a_quorum_gives_that_reason(home: Home, etcd36: str) -> No
     cluster.up(home, 3, etcd36)
     for name in ("m2", "m3"):
         cluster.kill(home, name)
-    with pytest.raises(Refused, match="there is no quorum: 1 of 3 voters answer"):
+    with pytest.raises(Refused, match="there is no quorum"):
         cluster.leave(home, "m2", accept_reduced_tolerance=True)
     assert len(cluster.up(home, 3).view.voters) == 3
 

@@ -24,6 +24,9 @@ class FakeClock:
     def __init__(self) -> None:
         self.time = 0.0
 
+    def wall(self) -> float:
+        return self.now()
+
     def now(self) -> float:
         return self.time
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core.absence import Absence
 from quorate.core.actions import AddLearner, Done, Refuse, Remove
 from quorate.core.decide_converge import Converge, JoinNext, RemoveNext, Wanted, after, decide_converge, steps
 from quorate.core.invariants import Limits, Step, violations
@@ -23,10 +24,15 @@ def dead(seen: ClusterView, *numbers: int) -> ClusterView:
     return replace(seen, replies={**seen.replies, **{number: Silence("dead") for number in numbers}})
 
 
+def silent(seen: ClusterView) -> set[int]:
+    """Those whose absence counts as proved here."""
+    return {row.id for row in seen.members if seen.answer(row.id) is None}
+
+
 def words(seen: ClusterView, goal: Converge) -> list[str]:
     return [
         f"+{choice.member.name}" if isinstance(choice, JoinNext) else f"-{choice.member.name}"
-        for choice in steps(seen, goal)
+        for choice in steps(seen, goal, silent(seen))
         if isinstance(choice, JoinNext | RemoveNext)
     ]
 
@@ -48,7 +54,12 @@ def words(seen: ClusterView, goal: Converge) -> list[str]:
 )
 def test_the_steps(there: ClusterView, goal: Converge, expected: list[str]) -> None:
     assert words(there, goal) == expected
-    assert list(steps(there, goal))[-1] == Done()
+    assert list(steps(there, goal, silent(there)))[-1] == Done()
+
+
+def test_one_look_of_silence_is_no_death() -> None:
+    """The new one goes first, as for a live voter."""
+    assert [type(one) for one in steps(dead(view(3), 3), want(1, 2, 4))][:1] == [JoinNext]
 
 
 @pytest.mark.parametrize(
@@ -71,19 +82,23 @@ def test_what_is_refused(there: ClusterView, goal: Converge, why: str) -> None:
     numbers=st.sets(st.integers(1, 9), min_size=1, max_size=7),
     learner=st.booleans(),
     accept=st.booleans(),
+    proved=st.booleans(),
 )
 def test_no_step_breaks_an_invariant_and_the_end_is_reached(
-    voters: int, down: set[int], numbers: set[int], learner: bool, accept: bool
+    voters: int, down: set[int], numbers: set[int], learner: bool, accept: bool, proved: bool
 ) -> None:
     extra = (member(9, learner=True),) if learner else ()
     seen = dead(view(voters, *extra), *(number for number in down if number <= voters))
     goal = want(*sorted(numbers), accept=accept)
     for _ in range(40):
-        choice = decide_converge(seen, goal)
+        gone = silent(seen) if proved else set[int]()
+        choice = decide_converge(seen, goal, gone)
         if isinstance(choice, Done | Refuse):
             break
         action = (
-            Remove(choice.member.id, named=True)
+            Remove(
+                choice.member.id, named=True, absence=Absence(choice.member.id, "ended") if choice.member.id in gone else None
+            )
             if isinstance(choice, RemoveNext)
             else AddLearner(choice.member.name, (choice.member.peer_url,))
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import versions
-from quorate.core.ids import format_id, is_loopback, normalise_url, parse_id
+from quorate.core.ids import address_of, format_id, is_loopback, normalise_url, parse_id
 from quorate.core.lag import LagMeter
-from quorate.core.membership import ClusterView, Member, Silence, margin, margin_of, quorum, size_advice
+from quorate.core.membership import ClusterView, Member, Silence, margin_of, size_advice
+from quorate.core.quorum import margin, quorum
 from quorate.core.readiness import FRESH_SECONDS, ROUNDS, Proof, lag_entries
 from quorate.core.versions import Version
 from quorate.errors import ConfigError
@@ -54,6 +57,9 @@ def test_a_decimal_id_is_named_as_the_mistake_it_is() -> None:
         ("https://HOST:2380/", "https://host:2380"),
         ("http://127.0.0.1:1", "http://127.0.0.1:1"),
         ("https://[FE80::1]:2380", "https://[fe80::1]:2380"),
+        ("http://[FE80::1%25Eth0]:2380", "http://[fe80::1%25Eth0]:2380"),
+        ("http://[fe80::1%eth0]:2380", "http://[fe80::1%25eth0]:2380"),
+        ("http://[fe80::1%2525]:2380", "http://[fe80::1%2525]:2380"),
     ],
 )
 def test_urls_have_one_spelling(url: str, wanted: str) -> None:
@@ -70,6 +76,20 @@ def test_what_is_no_peer_url(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://[fe80::1%25eth0]:1", "fe80::1%eth0"),
+        ("http://[fe80::1%eth0]:1", "fe80::1%eth0"),
+        ("http://[::1]:1", "::1"),
+        ("http://h%2541:1", "h%2541"),
+        ("http://[::1", ""),
+    ],
+)
+def test_the_address_of_a_url_is_what_sockets_take(url: str, address: str) -> None:
+    assert address_of(url) == address
+
+
+@pytest.mark.parametrize(
     ("url", "loopback"),
     [
         ("https://localhost:1", True),
@@ -77,6 +97,8 @@ def test_what_is_no_peer_url(url: str) -> None:
         ("https://[::1]:1", True),
         ("https://10.0.0.1:1", False),
         ("https://h:1", False),
+        ("https://[::1%25lo]:1", True),
+        ("https://[::1", False),
     ],
 )
 def test_loopback(url: str, loopback: bool) -> None:
@@ -108,7 +130,15 @@ def test_a_view_knows_its_leader_by_the_newest_term() -> None:
 
 
 def test_a_view_without_claims_has_no_leader() -> None:
-    assert view(3, answers={1: answer(1, leader=2)}).leader is None
+    """A Status alone is no evidence: a voter that was cut off names its old leader for seconds."""
+    alone = view(3, answers={1: answer(1, leader=2)})
+    assert replace(alone, read_by=frozenset()).leader is None
+
+
+def test_a_leader_out_of_our_reach_is_named_by_the_voters_that_read_through_the_quorum() -> None:
+    seen = view(3, answers={1: answer(1, leader=2), 3: answer(3, leader=2)})
+    assert seen.leader is not None and seen.leader.id == 2
+    assert replace(seen, replies={1: answer(1, leader=2), 3: answer(3, leader=1)}).leader is None, "they disagree"
 
 
 def test_margin_of_a_view_counts_only_answering_voters() -> None:

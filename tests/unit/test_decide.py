@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core.absence import Absence
 from quorate.core.actions import (
     AddLearner,
     AddVoter,
@@ -21,12 +22,15 @@ from quorate.core.actions import (
     Remove,
     RestartLearner,
     StartMember,
+    StopMember,
     VerifyVoter,
     Wait,
+    WipeData,
 )
 from quorate.core.decide import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
 from quorate.core.decide_remove import Leave, decide_remove
 from quorate.core.invariants import RULES, Limits, Step, UnsafeStep, check, violations
+from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, Reply, Silence
 from quorate.core.readiness import ROUNDS, Proof
 from unit.views import CLUSTER, answer, member, url, view
@@ -90,7 +94,7 @@ def test_a_lost_publish_gets_one_restart_after_a_grace() -> None:
 LOST = replace(RUNNING, listed_itself_at=0.0)
 
 
-@pytest.mark.parametrize("lost", [replace(LOST, restarted=True), replace(LOST, can_restart=False), RUNNING])
+@pytest.mark.parametrize("lost", [replace(LOST, memory=JoinMemory(restarted=True)), replace(LOST, can_restart=False), RUNNING])
 def test_no_restart_twice_nor_where_it_cannot_be_done_nor_without_evidence(lost: Joiner) -> None:
     assert isinstance(decide(silent_learner(view(1, LEARNER)), lost, now=9.0), Wait)
 
@@ -201,6 +205,8 @@ BROKEN = {
     "last_voter_stays": step(view(1), Remove(1, named=True)),
     "margin_not_lowered": step(view(3), Remove(3, named=True)),
     "promote_only_aligned": step(view(3, LEARNER), Promote(9, "m9", proof(at=-60))),
+    "list_is_linearizable": step(replace(view(3), linearizable=False), Remove(3, named=True)),
+    "gone_before_it_is_stopped": step(view(3, LEARNER), WipeData("m9", 9)),
     "remove_only_owned_or_named": step(view(1, LEARNER), Remove(9)),
 }
 
@@ -221,7 +227,8 @@ def test_the_sound_versions_of_those_steps_pass() -> None:
         step(view(3), Remove(3, named=True), limits=Limits(CLUSTER, accept_reduced_tolerance=True)),
         step(view(3, LEARNER), Promote(9, "m9", proof())),
         step(view(1, LEARNER), Remove(9, owned=True)),
-        step(view(3, answers={1: answer(1), 2: answer(2)}), Remove(3, named=True)),
+        step(view(3, answers={1: answer(1), 2: answer(2)}), Remove(3, named=True, absence=Absence(3, "silent", 10, 20))),
+        step(view(3), StopMember("m9", 9)),
     ):
         check(sound)
 
@@ -265,7 +272,9 @@ def test_the_life_of_a_legacy_join() -> None:
     rows = (("m1", url(1)), ("m9", url(9)))
     assert decide_legacy(leaderless, NEW) == Do(StartMember("m9", rows)), "its vote is the one the quorum is missing"
     assert decide_legacy(view(1, member(9)), RUNNING) == Do(VerifyVoter("m9", 9))
-    assert isinstance(decide_legacy(view(1, member(9)), NEW), Refuse), "it ran once, and its data is gone"
+    silent = silent_learner(view(1, member(9)))
+    assert isinstance(decide_legacy(silent, NEW), Refuse), "it ran once, and its data is gone"
+    assert decide_legacy(view(1, member(9)), NEW) == Do(VerifyVoter("m9", 9)), "it answers: somebody else runs it"
     assert decide_legacy(view(1, member(9)), replace(RUNNING, verified=True)) == Done()
 
 
@@ -294,7 +303,18 @@ def views(draw: st.DrawFn) -> ClusterView:
         row.id: Silence("gone") if row.id in silent else answer(row.id, leader=leader, learner=row.is_learner)
         for row in seen.members
     }
-    return replace(seen, replies=replies)
+    read_by = frozenset(row.id for row in seen.voters if row.id not in silent)
+    return replace(seen, replies=replies, read_by=read_by, linearizable=draw(st.booleans()))
+
+
+def memories(number: int) -> st.SearchStrategy[JoinMemory]:
+    return st.builds(
+        JoinMemory,
+        member_id=st.sampled_from([0, number, 77]),
+        ours=st.booleans(),
+        restarted=st.booleans(),
+        listed=st.booleans(),
+    )
 
 
 @st.composite
@@ -308,7 +328,9 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
             has_data=draw(st.booleans()),
             listed_itself_at=draw(st.sampled_from([None, -5.0, 0.0])),
             can_restart=draw(st.booleans()),
-            restarted=draw(st.booleans()),
+            memory=draw(memories(number)),
+            links_pending=draw(st.booleans()),
+            may_start=draw(st.sampled_from(["now", "later", "never"])),
             proof=draw(st.sampled_from([None, proof(member_id=number), proof(member_id=number, at=-60)])),
             verified=draw(st.booleans()),
         )
@@ -320,10 +342,12 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
 def test_what_is_decided_breaks_no_invariant(seen: ClusterView, wanted: tuple[Joiner, ...], seats: int) -> None:
     decision = decide_grow(seen, Grow(wanted, seats), 0.0)
     if isinstance(decision, Do):
-        assert dict(violations(step(seen, decision.action, limits=Limits(CLUSTER, seats)))) == {}
+        broken = dict(violations(step(seen, decision.action, limits=Limits(CLUSTER, seats))))
+        # A margin may be low for a moment, in an election: then the executor sends nothing, and the join looks again.
+        assert broken.keys() <= {"margin_not_lowered"}
     if isinstance(decision, Done):
-        voters = {url for voter in seen.voters for url in voter.peer_urls}
-        assert all(joiner.peer_urls[0] in voters and joiner.verified for joiner in wanted)
+        voters = {voter.id for voter in seen.voters} | {url for voter in seen.voters for url in voter.peer_urls}
+        assert all((one.memory.member_id or one.peer_urls[0]) in voters and one.verified for one in wanted)
 
 
 @given(views(), st.integers(1, 9))

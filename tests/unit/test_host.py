@@ -7,8 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from quorate.errors import ConfigError, HostError, Refused
 from quorate.host import etcd_binary, lock, ports, process
 from quorate.host.kubelet import Kubelet
 from quorate.host.last_words import of_container
+from quorate.host.resolve import resolve
 
 CLOCK = SystemClock()
 
@@ -58,16 +62,6 @@ def test_a_reused_pid_is_never_signalled(tmp_path: Path) -> None:
         assert process.send(other, signal.SIGKILL) is False
     assert process.is_running(identity)
     process.stop(identity, CLOCK)
-
-
-def test_a_process_is_found_by_its_argument(tmp_path: Path) -> None:
-    marker = f"--data-dir={tmp_path}"
-    assert process.find_by_arguments([marker]) is None
-    identity = start(tmp_path, sys.executable, "-c", "import time; time.sleep(60)", marker)
-    while process.find_by_arguments([marker]) != identity:
-        CLOCK.sleep(0.01)
-    process.stop(identity, CLOCK)
-    assert process.find_by_arguments([marker]) is None
 
 
 def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
@@ -120,6 +114,46 @@ def test_reserved_ports_are_free_distinct_and_not_the_kernels(tmp_path: Path, mo
 def test_a_bound_port_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not ports.is_free(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "fd00::dead:beef", "no such name", "", "a..b", "x" * 80])
+def test_a_port_of_an_address_that_is_not_here_is_not_free(host: str) -> None:
+    assert not ports.is_free(0, host)
+
+
+def test_a_name_is_free_where_it_can_be_listened_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """localhost has an IPv6 address also where IPv6 is switched off."""
+    here, elsewhere = resolve("127.0.0.1", 0), resolve("192.0.2.1", 0)
+    monkeypatch.setattr(ports, "resolve", lambda _host, _port: [*elsewhere, *here])
+    assert ports.is_free(0, "name")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = resolve("127.0.0.1", server.getsockname()[1])
+        monkeypatch.setattr(ports, "resolve", lambda _host, _port: [*elsewhere, *taken])
+        assert not ports.is_free(0, "name")
+
+
+def test_zone_ids_reach_the_socket() -> None:
+    names = [name for _, name in socket.if_nameindex()]
+    (found,) = resolve(f"fe80::1%{names[0]}", 7)
+    assert found.family == socket.AF_INET6 and found.where == ("fe80::1", 7, 0, socket.if_nametoindex(names[0]))
+    assert found.host == "fe80::1"
+
+
+def test_a_resolver_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang, real = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, port: int, **more: Any) -> Any:
+        if not more["flags"]:
+            hang.wait(20)
+        return real(host, port, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    began = time.monotonic()
+    assert resolve("name.example", 1, seconds=0.1) == []
+    assert resolve("127.0.0.1", 1)[0].where == ("127.0.0.1", 1), "a literal is not looked up"
+    assert time.monotonic() - began < 5
+    assert threading.active_count() == 1 or all(one.daemon for one in threading.enumerate()[1:])
+    hang.set()
 
 
 def program(folder: Path, version: str) -> str:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from quorate.errors import HostError
 from quorate.etcd import peer
 from quorate.etcd.peer import PeerMembers
-from quorate.host import disk
-from quorate.preflight import joiner
+from quorate.host import disk, ports
+from quorate.preflight import inbound, joiner
 from quorate.preflight.joiner import Case
 from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, environment_lines, listen_url, settings
 from unit.views import CLUSTER, view
+
+
+def give_names(monkeypatch: pytest.MonkeyPatch, known: dict[str, list[str]]) -> None:
+    """A resolver that knows these names before all others."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *rest: Any, **more: Any) -> list[Any]:
+        return [row for address in known.get(host, [host]) for row in real(address, port, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 def spec(tmp_path: Path) -> EtcdSpec:
@@ -86,10 +100,92 @@ def test_settings_as_variables_survive_systemd_and_shells() -> None:
     assert text == 'ETCD_NAME="a \\"b\\" \\$HOME \\\\ \\`id\\`"\nETCD_MAX_LEARNERS="3"\n'
 
 
-def test_a_host_name_is_listened_on_everywhere(tmp_path: Path) -> None:
-    assert listen_url("https://etcd.example:2380") == "https://0.0.0.0:2380"
-    assert listen_url("https://10.0.0.1:2380") == "https://10.0.0.1:2380"
-    assert listen_url("http://[::1]:2380") == "http://[::1]:2380"
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("https://both.example:2380", "https://0.0.0.0:2380"),
+        ("https://four.example:2380", "https://0.0.0.0:2380"),
+        ("https://none.example:2380", "https://0.0.0.0:2380"),
+        ("https://six.example:2380", "https://[::]:2380"),
+        ("https://10.0.0.1:2380", "https://10.0.0.1:2380"),
+        ("http://[::1]:2380", "http://[::1]:2380"),
+        # etcd: "expected IP in URL for binding".
+        ("http://[fe80::1%25eth0]:2380", "http://[::]:2380"),
+    ],
+)
+def test_where_to_listen(monkeypatch: pytest.MonkeyPatch, url: str, wanted: str) -> None:
+    known = {
+        "both.example": ["::1", "10.0.0.1"],
+        "four.example": ["10.0.0.1"],
+        "six.example": ["fd00::1", "fd00::2"],
+        "none.example": [],
+    }
+    give_names(monkeypatch, known)
+    assert listen_url(url) == wanted
+
+
+def test_settings_of_a_member(tmp_path: Path) -> None:
     pairs = dict(settings(spec(tmp_path), [("m1", "http://10.0.0.1:2380"), ("m9", "http://10.0.0.9:2380")]))
     assert pairs["initial-cluster"] == "m1=http://10.0.0.1:2380,m9=http://10.0.0.9:2380"
     assert pairs["initial-cluster-state"] == "existing"
+
+
+# -- IPv6 --------------------------------------------------------------------------------------------------------------
+
+
+def without_ipv6() -> bool:
+    return not (socket.has_ipv6 and ports.is_free(0, "::1"))
+
+
+needs_ipv6 = pytest.mark.skipif(without_ipv6(), reason="this machine has no ::1")
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["[::1]", "[0:0:0::1]", "six.example"])
+def test_ports_of_ipv6_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    give_names(monkeypatch, {"six.example": ["::1"]})
+    with ports.listen("::1", 0) as server:
+        taken = server.getsockname()[1]
+        case = Case(replace(spec(tmp_path), peer_url=f"http://{host}:{taken}", client_url=f"http://{host}:0"), view(1), False)
+        (found,) = joiner.check_ports(case)
+        assert found.level == "error" and f"]:{taken} cannot be listened on" in found.text
+    assert list(joiner.check_ports(case)) == []
+
+
+@needs_ipv6
+@pytest.mark.parametrize("holder", ["::", "::1", "127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("wanted", ["::", "0.0.0.0"])
+def test_either_wildcard_needs_both_families(holder: str, wanted: str) -> None:
+    """Go listens on both, so whoever has the port on one address of one family keeps etcd from starting."""
+    with ports.listen(holder, 0) as server:
+        assert not ports.is_free(server.getsockname()[1], wanted)
+
+
+@needs_ipv6
+@pytest.mark.parametrize("voter", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("name", ["four.example", "six.example", "both.example"])
+def test_voters_of_either_family_are_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voter: str, name: str) -> None:
+    give_names(monkeypatch, {"four.example": ["127.0.0.1"], "six.example": ["::1"], "both.example": ["::1", "127.0.0.1"]})
+    with ports.listen("::1", 0) as server:
+        port = server.getsockname()[1]
+    new = replace(spec(tmp_path), peer_url=f"http://{name}:{port}")
+
+    def dial() -> None:
+        for _ in range(100):
+            try:
+                with socket.create_connection((voter, port), timeout=1) as dialled:
+                    dialled.send(b"x")
+                    return
+            except OSError:
+                time.sleep(0.02)
+
+    dialling = threading.Thread(target=dial)
+    dialling.start()
+    literal = f"[{voter}]" if ":" in voter else voter
+    assert inbound.expect_voters(new, [f"http://{literal}:1"], seconds=3) == []
+    dialling.join()
+
+
+def test_an_address_that_is_not_here_cannot_be_listened_on(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"cannot listen on \[fd00::dead:beef\]:1"):
+        inbound.expect_voters(replace(spec(tmp_path), peer_url="http://[fd00::dead:beef]:1"), [], seconds=0.1)

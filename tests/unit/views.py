@@ -1,4 +1,4 @@
-"""Cluster views made by hand, for tests of the core."""
+"""Cluster views made by hand, for tests of the core; every voter that answers has answered a linearizable read."""
 
 from __future__ import annotations
 
@@ -30,4 +30,6 @@ def view(
     """`voters` members m1, m2, … and `extra` ones; everybody answers and m1 leads unless `answers` says otherwise."""
     members = (*(member(number) for number in range(1, voters + 1)), *extra)
     everybody: dict[int, Reply] = {row.id: answer(row.id, learner=row.is_learner) for row in members if row.started}
-    return ClusterView(cluster, members, everybody if answers is None else answers, taken_at)
+    replies = everybody if answers is None else answers
+    read_by = frozenset(row.id for row in members if not row.is_learner and isinstance(replies.get(row.id), Answer))
+    return ClusterView(cluster, members, replies, taken_at, read_by=read_by)

@@ -44,13 +44,14 @@ def members(form: str) -> None:
 def status(form: str, with_hash: bool) -> None:
     """Every member: role, health, version, database size, lag; and how many may fail now.
 
-    Exits 1 when --hash finds members whose data differs.
+    Exits 1 when there is no quorum, and when --hash finds members whose data differs.
 
     \b
     Example:
       quorate etcd status -o json | jq .margin
     """
     from quorate.cli.members import cluster_json, print_status
+    from quorate.core.membership import margin_of
     from quorate.errors import QuorateError
     from quorate.etcd.detail import differ
 
@@ -60,6 +61,9 @@ def status(form: str, with_hash: bool) -> None:
     differs = differ(detail.hashes)
     data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
     emit(form, data, lambda: print_status(view, detail=detail))
+    if margin_of(view) < 0:
+        # As 'health' does: a script that looks at the exit code must not take a cluster that writes nothing for well.
+        raise click.exceptions.Exit(QuorateError.exit_code)
     if differs:
         raise QuorateError(
             "members that compacted up to the same revision have different data",
@@ -70,7 +74,7 @@ def status(form: str, with_hash: bool) -> None:
 
 def _observed() -> ClusterView:
     from quorate.deadline import SystemClock
-    from quorate.etcd.observe import Patience, observe
+    from quorate.etcd.observation.look import Patience, observe
 
     with connected() as connection:
         patience = Patience(connection.timeout, min(connection.timeout, 2.0))

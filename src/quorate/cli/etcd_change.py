@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.connection import cluster_opened, connection_options
+from quorate.cli.connection import Duration, cluster_opened, connection_options
 from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
 from quorate.cli.join_options import JoinOptions, join_options
-from quorate.cli.joiner import starter
+from quorate.cli.joiner import restarter, starter
 from quorate.cli.local_change import Add, Replace, local_change
 from quorate.cli.output import emit, output_option
 from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
-    from quorate.core.membership import ClusterView
+    from quorate.core.membership import ClusterView, Member
     from quorate.core.preflight import Finding
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.elsewhere import Start
+    from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.probe import Gap
-    from quorate.etcd.track import JoinResult
     from quorate.preflight.add_here import HostRuntime
 
 Command = Callable[..., Any]
@@ -85,7 +85,7 @@ def add(
         return
     with cluster_opened() as cluster:
         joining.apply(cluster)
-        joiner = _joiner(cluster, name, peer_url, host, starter(joining))
+        joiner = _joiner(cluster, name, peer_url, host, starter(joining), restarter(joining))
         if dry_run:
             _say_add(joiner, form)
             return
@@ -107,15 +107,23 @@ class _Joiner:
     name: str
     peer_url: str
     start: Start
+    restart: Start | None
     runtime: HostRuntime | None
     probe_inbound: bool
 
     def join(self) -> JoinResult:
         if self.runtime is None:
-            return self.cluster.add(self.name, self.peer_url, start=self.start)
+            return self.cluster.add(self.name, self.peer_url, start=self.start, restart=self.restart)
         from quorate.preflight.add_here import add_here
 
         return add_here(self.cluster, self.runtime, probe_inbound=self.probe_inbound)
+
+    def judge(self) -> None:
+        """Raises `PreflightFailed` for what would make the join fail, before anything else is changed for it."""
+        from quorate.core.preflight import judge
+
+        view, found = self.look()
+        judge([*found, *self.cluster.preflight(view, self.name, [self.peer_url])], self.cluster.report)
 
     def look(self) -> tuple[ClusterView, list[Finding]]:
         """The cluster, and what this host's own checks say."""
@@ -126,7 +134,9 @@ class _Joiner:
         return look(self.cluster, self.runtime)
 
 
-def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, start: Start) -> _Joiner:
+def _joiner(
+    cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, start: Start, restart: Start | None
+) -> _Joiner:
     from quorate.core.ids import normalise_url
 
     if peer_url is None:
@@ -134,7 +144,7 @@ def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions
     check_host(host)
     url = normalise_url(peer_url)
     runtime = runtime_of(host, name, url, cluster.clock) if host.runtime else None
-    return _Joiner(cluster, name, url, start, runtime, not host.no_inbound_probe)
+    return _Joiner(cluster, name, url, start, restart, runtime, not host.no_inbound_probe)
 
 
 @click.command()
@@ -157,15 +167,22 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
 @click.command()
 @click.argument("member")
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@click.option(
+    "--absence",
+    type=Duration(),
+    default="10s",
+    show_default=True,
+    help="How long a voter must show no sign of life, to us and to the leader, to count as dead.",
+)
 @_timeout
 @_common
-def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced_tolerance: bool) -> None:
+def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced_tolerance: bool, absence: float) -> None:
     """Remove MEMBER (name, hex id or peer URL); refused when that could cost the quorum.
 
     Leadership is moved away first. The data of the removed member stays where it is: delete it before it joins again.
     """
     with cluster_opened() as cluster:
-        cluster.stall_seconds = timeout
+        cluster.stall_seconds, cluster.absence_seconds = timeout, absence
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         _show_view(
@@ -201,12 +218,12 @@ def replace(
         return
     with cluster_opened() as cluster:
         joining.apply(cluster)
-        joiner = _joiner(cluster, new, peer_url, host, starter(joining))
+        joiner = _joiner(cluster, new, peer_url, host, starter(joining), restarter(joining))
         if dry_run:
-            _say_add(joiner, form)
+            _say_add(joiner, form, cluster.to_be_replaced(old, joiner.peer_url))
             return
         with joining.probed(cluster) as gap:
-            result = cluster.swap(old, joiner.join)
+            result = cluster.swap(old, joiner.peer_url, joiner.join, joiner.judge)
         _show_join(cluster, result, form, gap())
 
 
@@ -221,26 +238,27 @@ def move_leader(member: str, form: str) -> None:
         _show_view(cluster, form, f"{leader.name} leads")
 
 
-def _say_add(joiner: _Joiner, form: str) -> None:
+def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
     """Judge the first step of a join as the engine would, and this host when it is to run the member."""
     from quorate.cli.members import cluster_json, print_margin
-    from quorate.core import invariants
-    from quorate.core.actions import AddLearner
-    from quorate.core.invariants import Limits, Step
 
     view, found = joiner.look()
-    name, action = joiner.name, AddLearner(joiner.name, (joiner.peer_url,))
-    found += joiner.cluster.preflight(view, joiner.peer_url)
-    invariants.check(Step(view, action, Limits(view.cluster_id), joiner.cluster.clock.now()))
+    name, url = joiner.name, joiner.peer_url
+    found += joiner.cluster.preflight(view, name, [url])
+    joiner.cluster.check_add(view, name, [url])
+    going = f"{replaced.name or 'an unstarted member'} ({replaced.id:x})" if replaced else ""
 
     def table() -> None:
-        click.echo(f"would add {name} at {action.peer_urls[0]} as a learner, promote it once aligned, and verify it")
+        click.echo(f"would add {name} at {url} as a learner, promote it once aligned, and verify it")
+        if replaced:
+            click.echo(f"would remove {going}: after the join when it is alive, before it when it is dead or a learner")
         print_margin(view)
         for finding in found:
             click.echo(f"{finding.level} {finding.name}: {finding.text}")
 
     rows = [{"name": one.name, "level": one.level, "text": one.text, "advice": one.advice} for one in found]
-    emit(form, {"wouldAdd": name, "peerURL": action.peer_urls[0], "findings": rows, **cluster_json(view)}, table)
+    removal = {"wouldRemove": f"{replaced.id:x}"} if replaced else {}
+    emit(form, {"wouldAdd": name, "peerURL": url, **removal, "findings": rows, **cluster_json(view)}, table)
     if any(finding.level == "error" for finding in found):
         raise click.exceptions.Exit(PreflightFailed.exit_code)
 
@@ -248,24 +266,40 @@ def _say_add(joiner: _Joiner, form: str) -> None:
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None = None) -> None:
     from quorate.cli.members import cluster_json, gap_json, print_gap, print_margin, print_members
 
-    view = cluster.status()
+    view = look_after(cluster)
 
     def table() -> None:
-        print_members(view)
-        print_margin(view)
+        if view is None:
+            click.echo(f"{result.name} ({result.member_id:x}) is a voter and serves")
+        else:
+            print_members(view)
+            print_margin(view)
         print_gap(gap)
 
     joined = {"id": f"{result.member_id:x}", "name": result.name, "timings": dict(result.timings)}
-    emit(form, {"joined": joined, **gap_json(gap), **cluster_json(view)}, table)
+    emit(form, {"joined": joined, **gap_json(gap), **(cluster_json(view) if view else {})}, table)
 
 
 def _show_view(cluster: Cluster, form: str, text: str) -> None:
     from quorate.cli.members import cluster_json, print_margin
 
-    view = cluster.status()
+    view = look_after(cluster)
 
     def table() -> None:
         click.echo(text)
-        print_margin(view)
+        if view is not None:
+            print_margin(view)
 
-    emit(form, {"done": text, **cluster_json(view)}, table)
+    emit(form, {"done": text, **(cluster_json(view) if view else {})}, table)
+
+
+def look_after(cluster: Cluster) -> ClusterView | None:
+    """The cluster once the change is done, to be shown. It is done: a look that fails is said, and is no failure of it."""
+    from quorate.errors import QuorateError
+    from quorate.report import Notice
+
+    try:
+        return cluster.status()
+    except QuorateError as error:
+        cluster.report(Notice(f"done; the cluster could not be looked at afterwards: {error.what}", "warning"))
+        return None

@@ -121,8 +121,8 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
         found = cluster.member(f"{parse_id(member_id):x}")
         if cluster.promote(f"{found.id:x}") is None:
             click.echo("it is a voter already: nothing was changed", err=True)
-        view = cluster.status()
-    _done(f"Member {found.id:16x} promoted in cluster {view.cluster_id:16x}", write_out, as_hex=as_hex)
+        cluster_id = cluster.access.routes.cluster_id
+    _done(f"Member {found.id:16x} promoted in cluster {cluster_id:16x}", write_out, as_hex=as_hex)
 
 
 @member.command("remove")
@@ -142,8 +142,8 @@ def remove(member_id: str, write_out: str, as_hex: bool, accept_reduced_toleranc
 
     with cluster_opened() as cluster:
         gone = cluster.remove(f"{parse_id(member_id):x}", accept_reduced_tolerance=accept_reduced_tolerance)
-        view = cluster.status()
-    _done(f"Member {gone.id:16x} removed from cluster {view.cluster_id:16x}", write_out, as_hex=as_hex)
+        cluster_id = cluster.access.routes.cluster_id
+    _done(f"Member {gone.id:16x} removed from cluster {cluster_id:16x}", write_out, as_hex=as_hex)
 
 
 def _done(text: str, write_out: str, *, as_hex: bool) -> None:
@@ -170,7 +170,7 @@ def _echo_list(write_out: str, *, as_hex: bool) -> None:
 
 def _answer(connection: Connection, *, linearizable: bool) -> MembersResponse:
     from quorate.deadline import SystemClock
-    from quorate.etcd.observe import first_member_answer
+    from quorate.etcd.observation.look import first_member_answer
 
     return first_member_answer(
         connection.access, connection.endpoints, SystemClock(), timeout=connection.timeout, linearizable=linearizable

@@ -30,11 +30,10 @@ _MOST_BYTES = 1 << 20
 )
 @click.option("--apply", "apply_it", is_flag=True, help="Carry the plan out, one safe step at a time.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as without --apply.")
-@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
 @join_options
 @connection_options
 @output_option()
-def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: bool, accept_reduced_tolerance: bool) -> None:
+def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: bool) -> None:
     """Show the safe steps from the members there are to those of a file, or take them.
 
     Dead members that are not wanted go first, then joins and removals take turns so that no step lowers how many members
@@ -50,14 +49,17 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
     if apply_it and not dry_run:
         with cluster_opened() as cluster:
             joining.apply(cluster)
-            taken = cluster.converge(wanted, start=starter(joining), accept_reduced_tolerance=accept_reduced_tolerance)
+            consent = joining.accept_reduced_tolerance
+            taken = cluster.converge(wanted, start=starter(joining), accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
         return
     from quorate.core.decide_converge import Converge, steps
 
     with cluster_opened() as cluster:
-        view = cluster.status()
-    _show_plan(view, list(steps(view, Converge(tuple(wanted), accept_reduced_tolerance))), form)
+        joining.apply(cluster)
+        view, goal = cluster.status(), Converge(tuple(wanted), joining.accept_reduced_tolerance)
+        found = list(steps(view, goal, cluster.proved_dead(view, goal)))
+    _show_plan(view, found, form)
 
 
 def read_wanted(path: Path) -> list[Wanted]:

@@ -10,7 +10,9 @@ from quorate.cli.connection import cluster_opened, connection_options
 from quorate.cli.output import emit, output_option, print_table
 
 if TYPE_CHECKING:
-    from quorate.etcd.leftovers import Leftover
+    from quorate.etcd.coordination.pending_joins import Leftover
+
+_REMOVALS = "removals"
 
 
 @click.command()
@@ -19,23 +21,32 @@ if TYPE_CHECKING:
 @connection_options
 @output_option()
 def unlock(which: str | None, form: str, dry_run: bool) -> None:
-    """Show the joins that wait, work or were cut off; free those of WHICH (a member name, a run, or a peer URL).
+    """Show the joins that wait, work or were cut off, and who holds the lock for removals; free those of WHICH (a member name,
+    a run, a peer URL, or 'removals' for the lock).
 
-    Freeing gives its place in the queue to the next and forgets its record. The member list stays as it is.
+    Freeing gives its place in the queue to the next and forgets its record. The member list stays as it is. A run that holds
+    the lock for removals notices that it is gone, and gives up before it removes anything.
 
     \b
     Examples:
       quorate etcd unlock
       quorate etcd unlock node-d
+      quorate etcd unlock removals
     """
     with cluster_opened() as cluster:
         if which is None or dry_run:
             found = [row for row in cluster.leftovers() if which in (None, row.run, row.name, row.peer_url)]
+            lock = cluster.held_lock() if which in (None, _REMOVALS) else None
+        elif which == _REMOVALS:
+            found, lock = [], cluster.unlock_removals()
         else:
-            found = cluster.unlock(which)
+            found, lock = cluster.unlock(which), None
     freed = which is not None and not dry_run
 
     def table() -> None:
+        if lock is not None:
+            lives = "without end" if lock.seconds is None else f"for {lock.seconds} s more if it is not renewed"
+            click.echo(f"the lock for removals: {lock.change}, from {lock.host} (pid {lock.pid}), {lives}")
         if not found:
             click.echo("no join holds or left anything")
             return
@@ -43,7 +54,8 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
         if freed:
             click.echo("freed: their places in the queue and their records")
 
-    emit(form, {"freed": freed, "joins": [_json(one) for one in found]}, table)
+    held = {"change": lock.change, "host": lock.host, "pid": lock.pid, "secondsLeft": lock.seconds} if lock else None
+    emit(form, {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
 
 
 def _row(one: Leftover) -> tuple[str, ...]:

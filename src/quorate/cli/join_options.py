@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.connection import Duration
 from quorate.cli.packed import packed
 
 if TYPE_CHECKING:
@@ -18,11 +19,25 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     click.option("--start", "start_command", metavar="CMD", help="Run this once the member is registered; it gets ETCD_*."),
+    click.option(
+        "--restart",
+        "restart_command",
+        metavar="CMD",
+        help="Run this once to restart its etcd when its publish was lost, which spares 7 s on etcd 3.6 and newer.",
+    ),
     click.option("--env-file", type=click.Path(path_type=Path), help="Write the ETCD_* here instead of to stderr."),
     click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."),
     click.option("--keep-on-failure", is_flag=True, help="Take nothing back when the join fails, for a look."),
     click.option("--no-learner-restart", is_flag=True, help="Wait 7 s for a lost publish instead of one restart."),
     click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
+    click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards."),
+    click.option(
+        "--absence",
+        type=Duration(),
+        default="10s",
+        show_default=True,
+        help="With replace: how long a voter must show no sign of life, to us and to the leader, to count as dead.",
+    ),
 )
 
 
@@ -31,17 +46,22 @@ class JoinOptions:
     """What was given on the command line; `timeout` in seconds."""
 
     start_command: str | None
+    restart_command: str | None
     env_file: Path | None
     timeout: float
     keep_on_failure: bool
     no_learner_restart: bool
     probe_writes: bool
+    accept_reduced_tolerance: bool
+    absence: float
 
     def apply(self, cluster: Cluster) -> None:
         """Make the joins of `cluster` do so."""
         cluster.stall_seconds = self.timeout
         cluster.keep_on_failure = self.keep_on_failure
         cluster.restart_learner = not self.no_learner_restart
+        cluster.accept_reduced_tolerance = self.accept_reduced_tolerance
+        cluster.absence_seconds = self.absence
 
     @contextmanager
     def probed(self, cluster: Cluster) -> Iterator[Callable[[], Gap | None]]:

@@ -24,7 +24,9 @@ def starter(joining: JoinOptions) -> Start:
         from quorate.etcd.elsewhere import environment_file
         from quorate.files import write_atomic
 
-        text = environment_file(name, dict(rows)[name], rows)
+        # Of all its peer URLs: a learner may have been registered with several.
+        urls = ",".join(url for row, url in rows if row == name)
+        text = environment_file(name, urls, rows)
         if joining.env_file is not None:
             write_atomic(joining.env_file, text.encode(), mode=0o600)
         else:
@@ -35,9 +37,21 @@ def starter(joining: JoinOptions) -> Start:
     return start
 
 
-def _run(command: str, variables: dict[str, str]) -> None:
+def restarter(joining: JoinOptions) -> Start | None:
+    """What restarts the process of the new member, when the user gave a command for it."""
+    command = joining.restart_command
+    if command is None:
+        return None
+
+    def restart(name: str, _rows: Sequence[tuple[str, str]]) -> None:
+        _run(command, {"ETCD_NAME": name}, "restart")
+
+    return restart
+
+
+def _run(command: str, variables: dict[str, str], which: str = "start") -> None:
     environment = {**os.environ, **{name: value.strip('"') for name, value in variables.items()}}
     try:
         subprocess.run(shlex.split(command), env=environment, check=True, stdin=subprocess.DEVNULL, stdout=2)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        raise HostError(f"the start command failed: {error}") from None
+        raise HostError(f"the {which} command failed: {error}") from None

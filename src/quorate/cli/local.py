@@ -109,9 +109,10 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 
     def table() -> None:
         click.echo(f"{name} was removed and its data deleted")
-        print_margin(view)
+        if view is not None:
+            print_margin(view)
 
-    emit(form, {"left": name, **cluster_json(view)}, table)
+    emit(form, {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 
 
 @group.command()

@@ -10,7 +10,8 @@ import click
 from quorate.cli.output import print_table, size
 from quorate.core.decide import lag_of
 from quorate.core.ids import format_id
-from quorate.core.membership import Answer, ClusterView, Member, Silence, margin_of, quorum
+from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest_margin_of, margin_of
+from quorate.core.quorum import quorum
 
 if TYPE_CHECKING:
     from quorate.etcd.detail import Detail
@@ -62,9 +63,16 @@ def _detail_json(member: Member, detail: Detail | None) -> dict[str, object]:
 
 
 def margin_json(view: ClusterView) -> dict[str, object]:
-    """How many voters may still fail. `margin` below 0: there is no quorum."""
+    """How many voters may still fail. `margin` below 0: there is no quorum. `lowestMargin`: with every link missing
+    that is only assumed to work."""
     voters = len(view.voters)
-    return {"voters": voters, "reachable": view.reachable_voters, "quorum": quorum(voters), "margin": margin_of(view)}
+    return {
+        "voters": voters,
+        "reachable": view.reachable_voters,
+        "quorum": quorum(voters),
+        "margin": margin_of(view),
+        "lowestMargin": min(lowest_margin_of(view), margin_of(view)),
+    }
 
 
 def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
@@ -166,11 +174,13 @@ def _lag(entries: int, member: Member, detail: Detail | None) -> str:
 
 def print_margin(view: ClusterView) -> None:
     voters, left = len(view.voters), margin_of(view)
+    lowest = lowest_margin_of(view)
     counts = f"{view.reachable_voters} of {voters} voter{'s' if voters != 1 else ''} answer, quorum is {quorum(voters)}"
     if left < 0:
         verdict = click.style(f"no quorum: {-left} more must come back before anything can be written", fg="red")
     else:
-        verdict = f"{left} more may fail"
+        assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
+        verdict = f"{left} more may fail{assumed}"
     click.echo(f"{counts}: {verdict}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from quorate.core.absence import Absence
 from quorate.core.readiness import Proof
 from quorate.report import Phase
 
@@ -36,11 +37,13 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """MemberRemove. `named` is True when the operator named this member, `owned` when this run added it."""
+    """MemberRemove. `named` is True when the operator named this member, `owned` when this run added it. `absence`: the proof
+    that it is dead; without one a voter that does not answer counts as alive."""
 
     member_id: int
     named: bool = False
     owned: bool = False
+    absence: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,19 @@ class VerifyVoter:
 
 @dataclass(frozen=True, slots=True)
 class StopMember:
-    """End the etcd process of `name`."""
+    """End the etcd process of `name`, which was seen to be no member. `member_id`: the id that is gone, 0 when
+    there was none."""
 
     name: str
+    member_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WipeData:
-    """Delete the data of `name`, which was seen to be no member."""
+    """Delete the data of `name`, which was seen to be no member; `member_id` as above."""
 
     name: str
+    member_id: int = 0
 
 
 Action: TypeAlias = (
@@ -125,10 +131,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The goal cannot be reached safely from here. `why` names the reason, `advice` what an operator can do."""
+    """The goal cannot be reached safely from here. `why` names the reason, `advice` what an operator can do, `kind` the reason
+    for programs."""
 
     why: str
     advice: str = ""
+    kind: str = ""
 
 
 Decision: TypeAlias = Do | Wait | Done | Refuse

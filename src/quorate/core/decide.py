@@ -24,6 +24,8 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
+from quorate.core.ids import same_url
+from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.readiness import Proof, lag_entries
 
@@ -34,6 +36,8 @@ did not lose it opens its client port within milliseconds of that moment."""
 NEAR_ENTRIES = 1000
 """Above this lag a learner is plainly catching up, and asking it to prove alignment would only add writes."""
 
+NOTHING = JoinMemory()
+
 ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
 """`failing`: something beside us starts it again and again, in vain."""
 
@@ -42,10 +46,13 @@ ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
 class Joiner:
     """One member that is to become a voter, and what is known of it beside the cluster's own view.
 
-    `has_data`: its data directory holds a log of etcd's. `listed_itself_at` is since when (monotonic seconds) its own peer
-    port lists it with client URLs, which it can only know from applied data; None while it does not. `restarted` is True
-    once this join restarted it, in this run or an earlier one. `proof` and `verified` are results of `ProveAlignment` and
-    `VerifyVoter`.
+    `memory`: what this join did, and the member id that it is about. `has_data`: its data directory holds a log of etcd's.
+    `listed_itself_at` is since when (seconds of the caller's clock) its own peer port lists it with client URLs, which it can
+    only know from applied data; None while it does not. `proof` and `verified` are results of `ProveAlignment` and
+    `VerifyVoter`. `links_pending`: some of its links to voters are looked for and not up
+    yet; it is too early to call them missing. `awaited`: somebody else is to start
+    its etcd, and nothing shows yet that it runs. `may_start`: "later" while a process that ended is given
+    time, "never" when it has ended too often.
     """
 
     name: str
@@ -55,7 +62,10 @@ class Joiner:
     has_data: bool = False
     listed_itself_at: float | None = None
     can_restart: bool = True
-    restarted: bool = False
+    memory: JoinMemory = NOTHING
+    links_pending: bool = False
+    awaited: bool = False
+    may_start: Literal["now", "later", "never"] = "now"
     proof: Proof | None = None
     verified: bool = False
 
@@ -80,7 +90,9 @@ class _Case:
 
     @property
     def member(self) -> Member | None:
-        return self.view.by_peer_urls(self.joiner.peer_urls)
+        """By id once one is known: an operator who corrects a peer URL has not made another member of it."""
+        member_id = self.joiner.memory.member_id
+        return self.view.by_id(member_id) if member_id else self.view.by_peer_urls(self.joiner.peer_urls)
 
     @property
     def answer(self) -> Answer | None:
@@ -102,13 +114,17 @@ def decide_grow(view: ClusterView, goal: Grow, now: float) -> Decision:
     learners are added before any is started: a joiner whose `--initial-cluster` is shorter than the list will not start.
     """
     cases = [_Case(view, goal, now, joiner) for joiner in goal.joiners]
-    for rule in (*RULES_WITHOUT_LEADER, *(RULES if view.leader else ())):
+    sure = view.leader is not None and view.linearizable
+    for rule in (*RULES_WITHOUT_LEADER, *(RULES if sure else ())):
         for case in cases:
             decision = rule(case)
             if decision is not None:
                 return decision
     if view.leader is None:
         return Wait("catch-up", "", "no member says that it leads: waiting for an election")
+    if not sure:
+        # One member's own copy of the list may be as old as that member has been cut off.
+        return Wait("catch-up", "", "no member list can be read through the quorum: waiting for one")
     return Done()
 
 
@@ -120,10 +136,16 @@ def start_stopped_voter(case: _Case) -> Decision | None:
     """
     if case.voter is None or case.joiner.process in ("running", "failing") or case.joiner.verified:
         return None
+    if case.answer is not None:
+        # It answers, so somebody else runs it. A second etcd on its ports would end at once, and its data is not here.
+        return None
+    if case.voter.started and case.voter.name != case.joiner.name:
+        # Not ours to start: it is refused once there is a list to refuse it on.
+        return None
     if not case.joiner.has_data and not (case.goal.voter_join and not case.voter.started):
         return Refuse(
             f"{case.joiner.name} is a voter and its data is gone, so it is not started",
-            "remove it from the member list, then join it again",
+            "if it runs elsewhere, see that it answers; if its data is lost, remove it from the member list and join it again",
         )
     return _start(case)
 
@@ -131,14 +153,24 @@ def start_stopped_voter(case: _Case) -> Decision | None:
 def refuse_wrong_member(case: _Case) -> Decision | None:
     """The peer URL or the name belongs to a member that is not this joiner."""
     same_name = case.view.by_name(case.joiner.name)
-    if same_name and not set(same_name.peer_urls) & set(case.joiner.peer_urls):
+    known, listed = case.joiner.memory.member_id, case.member
+    if known and listed is None:
+        # An id that is gone never returns. Adding the URL again would undo what somebody else decided.
+        other = case.view.by_peer_urls(case.joiner.peer_urls)
+        there = f"; {other.id:x} is listed at its peer URL now" if other else ""
+        return Refuse(f"somebody removed {case.joiner.name} ({known:x}) from the member list{there}")
+    if same_name and same_name != listed and not _shares_url(same_name, case.joiner):
         return Refuse(
             f"a member named {case.joiner.name} is already there, at {', '.join(same_name.peer_urls)}",
             "choose another name, or remove that member first",
         )
-    if case.member and case.member.started and case.member.name != case.joiner.name:
-        return Refuse(f"the peer URL {case.joiner.peer_urls[0]} belongs to the member {case.member.name}")
+    if listed and listed.started and listed.name != case.joiner.name:
+        return Refuse(f"the peer URL {case.joiner.peer_urls[0]} belongs to the member {listed.name}")
     return None
+
+
+def _shares_url(member: Member, joiner: Joiner) -> bool:
+    return any(same_url(one, other) for one in member.peer_urls for other in joiner.peer_urls)
 
 
 def refuse_exited(case: _Case) -> Decision | None:
@@ -188,8 +220,8 @@ def _is_settling(case: _Case) -> bool:
 
 def _wait_for_seat(case: _Case) -> Decision | None:
     """Learners that this goal brings along make room by themselves; a foreign one is waited for by name."""
-    ours = {url for joiner in case.goal.joiners for url in joiner.peer_urls}
-    foreign = [learner for learner in case.view.learners if not ours & set(learner.peer_urls)]
+    members = {other.member.id for other in [case, *_others(case)] if other.member}
+    foreign = [learner for learner in case.view.learners if learner.id not in members]
     if not foreign:
         return None
     names = ", ".join(f"{learner.name or 'an unstarted learner'} ({learner.id:x})" for learner in foreign)
@@ -197,10 +229,20 @@ def _wait_for_seat(case: _Case) -> Decision | None:
 
 
 def start_absent(case: _Case) -> Decision | None:
-    return _start(case) if case.learner and case.joiner.process == "absent" else None
+    if case.learner is None or case.joiner.process != "absent" or case.answer is not None:
+        return None
+    return _start(case)
 
 
 def _start(case: _Case) -> Decision:
+    if case.joiner.may_start == "never":
+        return Refuse(
+            f"the etcd of {case.joiner.name} ends again and again: {case.joiner.exit_note}",
+            "repair what it complains of, then run the same command again",
+        )
+    if case.joiner.may_start == "later":
+        # Without a pause a member whose port is taken was started 54 times in ten seconds.
+        return Wait("start", case.joiner.name, f"its etcd ended ({case.joiner.exit_note}); starting it again in a moment")
     return Do(StartMember(case.joiner.name, initial_cluster(case.view, case.goal)))
 
 
@@ -209,7 +251,8 @@ def initial_cluster(view: ClusterView, goal: Grow) -> tuple[tuple[str, str], ...
     names = {url: joiner.name for joiner in goal.joiners for url in joiner.peer_urls}
     rows: list[tuple[str, str]] = []
     for member in view.members:
-        name = member.name or names.get(member.peer_urls[0]) or f"unstarted-{member.id:x}"
+        given = (name for url, name in names.items() if any(same_url(url, one) for one in member.peer_urls))
+        name = member.name or next(given, f"unstarted-{member.id:x}")
         rows += [(name, url) for url in member.peer_urls]
     return tuple(rows)
 
@@ -220,11 +263,18 @@ def restart_lost_publish(case: _Case) -> Decision | None:
     joiner, learner = case.joiner, case.learner
     if learner is None or case.answer is not None or joiner.listed_itself_at is None:
         return None
-    if not joiner.can_restart or joiner.restarted or joiner.process != "running":
+    if not joiner.can_restart or joiner.memory.restarted or joiner.process != "running":
         return None
     if case.now - joiner.listed_itself_at < RESTART_GRACE_SECONDS:
         return None
     return Do(RestartLearner(joiner.name, learner.id))
+
+
+def wait_for_links(case: _Case) -> Decision | None:
+    """A voter that the others cannot reach adds to the quorum and not to those who reach it."""
+    if case.learner is None or not case.joiner.links_pending:
+        return None
+    return Wait("catch-up", case.joiner.name, "it has the data; waiting until its links to the other voters are up")
 
 
 def promote_proven(case: _Case) -> Decision | None:
@@ -257,9 +307,17 @@ def wait_for_the_rest(case: _Case) -> Decision | None:
     if case.learner is None:
         return Wait("add", case.joiner.name, "waiting for its turn")
     if case.joiner.process == "running" and case.answer is None:
-        why = "its data is there; waiting for it to answer clients" if case.joiner.listed_itself_at else "receiving the data"
-        return Wait("catch-up", case.joiner.name, why)
+        return _wait_for_its_answer(case.joiner)
     return Wait("catch-up", case.joiner.name, f"{lag_of(case.view, case.learner)} entries behind")
+
+
+def _wait_for_its_answer(joiner: Joiner) -> Wait:
+    if joiner.awaited:
+        return Wait("start", joiner.name, "waiting for its etcd to be started on its machine")
+    if joiner.listed_itself_at is None:
+        return Wait("catch-up", joiner.name, "receiving the data")
+    hint = "" if joiner.can_restart else " (7 s on etcd 3.6 and newer; --restart CMD spares them)"
+    return Wait("catch-up", joiner.name, f"its data is there; waiting for it to answer clients{hint}")
 
 
 RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (
@@ -273,6 +331,7 @@ RULES: tuple[Callable[[_Case], Decision | None], ...] = (
     add_missing,
     start_absent,
     restart_lost_publish,
+    wait_for_links,
     promote_proven,
     prove_near,
     wait_for_the_rest,

@@ -6,12 +6,14 @@ so that there is never more than one voter above the larger of the two sizes, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from quorate.core.actions import Done, Refuse
-from quorate.core.membership import Answer, ClusterView, Member, Reply, margin, margin_of, quorum
+from quorate.core.ids import same_url
+from quorate.core.membership import Answer, ClusterView, Member, Reply, margin_of, removal_margins
+from quorate.core.quorum import quorum
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ NextStep: TypeAlias = JoinNext | RemoveNext
 Choice: TypeAlias = NextStep | Done | Refuse
 
 
-def decide_converge(view: ClusterView, goal: Converge) -> Choice:
-    """The next step towards `goal`. Whether the step itself is safe is checked again when it is done."""
+def decide_converge(view: ClusterView, goal: Converge, dead: Collection[int] = ()) -> Choice:
+    """The next step towards `goal`; `dead`: the voters whose absence is proved. Whether the step
+    itself is safe is checked again when it is done."""
     if not goal.wanted:
         return Refuse("no member is wanted", "a cluster has at least one voter: name the members to have")
     if margin_of(view) < 0:
@@ -63,11 +66,11 @@ def decide_converge(view: ClusterView, goal: Converge) -> Choice:
     missing = [row for row in goal.wanted if not _is_voter_already(row, view)]
     # A wanted learner that is there already has the seat that the others wait for.
     missing.sort(key=lambda row: view.by_peer_urls((row.peer_url,)) is None)
-    return _remove_dead(view, unwanted) or _clash(unwanted, missing) or _take_turns(view, unwanted, missing, goal)
+    return _remove_dead(unwanted, dead) or _clash(unwanted, missing) or _take_turns(view, unwanted, missing, goal)
 
 
 def _is_wanted(member: Member, goal: Converge) -> bool:
-    return any(row.peer_url in member.peer_urls for row in goal.wanted)
+    return any(same_url(row.peer_url, url) for row in goal.wanted for url in member.peer_urls)
 
 
 def _is_voter_already(row: Wanted, view: ClusterView) -> bool:
@@ -75,14 +78,19 @@ def _is_voter_already(row: Wanted, view: ClusterView) -> bool:
     return member is not None and not member.is_learner
 
 
-def _remove_dead(view: ClusterView, unwanted: list[Member]) -> RemoveNext | None:
+def unwanted_silent(view: ClusterView, goal: Converge) -> list[Member]:
+    """The voters that are not wanted and do not answer: whether they are dead is to be watched before anything is decided."""
+    return [row for row in view.voters if not _is_wanted(row, goal) and view.answer(row.id) is None]
+
+
+def _remove_dead(unwanted: list[Member], dead: Collection[int]) -> RemoveNext | None:
     """Learners have no vote, and a dead voter weighs on the quorum: removing either lowers nothing. Where the one seat for
     learners is taken by a learner nobody wants, nothing else could join."""
     for member in unwanted:
         if member.is_learner:
             return RemoveNext(member, "a learner that is not wanted")
-        if view.answer(member.id) is None:
-            return RemoveNext(member, "it does not answer and is not wanted")
+        if member.id in dead:
+            return RemoveNext(member, "it is dead and is not wanted")
     return None
 
 
@@ -100,19 +108,19 @@ def _clash(unwanted: list[Member], missing: list[Wanted]) -> Refuse | None:
 
 def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted], goal: Converge) -> Choice:
     removal = _removal(view, unwanted)
-    if removal is not None and not _lowers(view):
+    before, left = removal_margins(view, removal.member.id, dead=False) if removal else (0, 0)
+    if removal is not None and len(view.voters) > 1 and left >= before:
         return removal
     if missing:
         return JoinNext(missing[0])
     if removal is None:
         return Done()
-    left = margin(len(view.voters) - 1, view.reachable_voters - 1)
     if left < 0:
         return Refuse(f"without {removal.member.name} there would be no quorum", "bring back the voters that are down first")
     if goal.accept_reduced_tolerance:
         return removal
     return Refuse(
-        f"without {removal.member.name} the cluster could lose {left} more voters instead of {margin_of(view)}",
+        f"without {removal.member.name} the cluster could lose {left} more voters instead of {before}",
         "accept it with --accept-reduced-tolerance",
     )
 
@@ -124,16 +132,10 @@ def _removal(view: ClusterView, unwanted: list[Member]) -> RemoveNext | None:
     return RemoveNext(order[0], "it is not wanted") if order else None
 
 
-def _lowers(view: ClusterView) -> bool:
-    """Whether the removal of one answering voter leaves room for fewer failures."""
-    voters, reachable = len(view.voters), view.reachable_voters
-    return voters == 1 or margin(voters - 1, reachable - 1) < margin(voters, reachable)
-
-
-def steps(view: ClusterView, goal: Converge) -> Iterator[Choice]:
+def steps(view: ClusterView, goal: Converge, dead: Collection[int] = ()) -> Iterator[Choice]:
     """All steps from here if nothing else changes, the last one `Done` or `Refuse`; for people to read beforehand."""
     while True:
-        choice = decide_converge(view, goal)
+        choice = decide_converge(view, goal, dead)
         yield choice
         if isinstance(choice, Done | Refuse):
             return
@@ -149,7 +151,9 @@ def after(view: ClusterView, step: NextStep) -> ClusterView:
     member_id = taken.id if taken else max((member.id for member in view.members), default=0) + 1
     others = tuple(member for member in view.members if member.id != member_id)
     voter = Member(member_id, joined.name, (joined.peer_url,))
-    return replace(view, members=(*others, voter), replies={**view.replies, member_id: _answer(view, member_id)})
+    read_by = None if view.read_by is None else view.read_by | {member_id}
+    replies = {**view.replies, member_id: _answer(view, member_id)}
+    return replace(view, members=(*others, voter), replies=replies, read_by=read_by)
 
 
 def _answer(view: ClusterView, member_id: int) -> Answer:

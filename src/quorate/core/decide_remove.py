@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quorate.core.absence import Absence
 from quorate.core.actions import Decision, Do, Done, MoveLeader, Refuse, Remove, Wait
 from quorate.core.membership import ClusterView
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The goal: the member `member_id`, named by the operator, is not in the member list."""
+    """The goal: the member `member_id`, named by the operator, is not in the member list. `absence`: the proof that it is dead,
+    where there is one."""
 
     member_id: int
     name: str
+    absence: Absence | None = None
 
 
 def decide_remove(view: ClusterView, goal: Leave) -> Decision:
     """The next step towards `goal`. Whether it is safe is for `invariants.check` to say."""
+    if not view.linearizable:
+        # A local list proves nothing: it may lack a member that is there, or show one that is gone.
+        return Wait("remove", goal.name, "no member list can be read through the quorum")
     if view.by_id(goal.member_id) is None:
         return Done()
     leader = view.leader
@@ -28,11 +34,11 @@ def decide_remove(view: ClusterView, goal: Leave) -> Decision:
         if heir is None:
             return Refuse(f"{goal.name} leads and no other voter answers, so leadership cannot be moved away")
         return Do(MoveLeader(heir))
-    return Do(Remove(goal.member_id, named=True))
+    return Do(Remove(goal.member_id, named=True, absence=goal.absence))
 
 
 def _heir(view: ClusterView, leader_id: int) -> int | None:
-    """The answering voter that has applied most: it can take over at once."""
-    answers = [view.answer(voter.id) for voter in view.voters if voter.id != leader_id]
+    """The voter that follows the leader and has applied most: it can take over at once."""
+    answers = [view.answer(voter.id) for voter in view.voters if voter.id != leader_id and view.follows(voter.id)]
     ready = [answer for answer in answers if answer is not None]
     return max(ready, key=lambda answer: answer.applied_index).member_id if ready else None

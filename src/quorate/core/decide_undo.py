@@ -1,54 +1,101 @@
-"""What to do next to take back a join that failed: stop, remove, see that it is gone, and only then delete its data."""
+"""What to do next to take back a join that failed: remove, see that the id is gone, and only then stop and delete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from quorate.core.actions import Decision, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
+from quorate.core.join_memory import JoinMemory, is_our_add
 from quorate.core.membership import ClusterView, Member
 
 
 @dataclass(frozen=True, slots=True)
 class TakeBack:
-    """The goal: the joiner at `peer_url` is no member and has no data. `ours`: this run, or a record of an earlier one,
-    shows that we registered it. `promotion_unknown`: its promotion was asked for and not refused.
-    `has_data`: etcd has written there; `has_leftovers`: so did we."""
+    """The goal: the member of this join is no member and has no data here. `memory`: its id and what was done to it.
+    `has_data`: etcd has written there; `has_leftovers`: so did we. `data_member`: the member id that the data here is of, 0
+    where there is none or it cannot be read."""
 
     name: str
-    peer_url: str
-    ours: bool
-    promotion_unknown: bool
+    peer_urls: tuple[str, ...]
+    memory: JoinMemory
     running: bool
     has_data: bool
     has_leftovers: bool
+    data_member: int = 0
 
 
 def decide_undo(view: ClusterView, goal: TakeBack) -> Decision:
-    """The next step towards `goal`, or why there is none.
+    """Returns the next step towards `goal`, or why there is none.
 
-    The process ends first: a learner has no vote, so nothing depends on it, and one that applies its own removal while it
-    is asked for its status panics (etcd issue 21966).
+    Nothing is stopped or deleted before the id is seen to be absent from a list that was read through the quorum. The removal
+    goes first, although the learner still runs: a removal that was applied is the only fence against a promotion that is on
+    its way, ours or an operator's, for ids never return. With the order "stop, then remove" a learner that somebody
+    promoted in between was a stopped voter, and a cluster of one had lost its quorum (decision 19).
     """
-    member = view.by_peer_urls((goal.peer_url,))
-    if member is not None and not member.is_learner and not goal.running and goal.has_data:
-        # Somebody promoted it while we were about to stop it: its vote may be the one the quorum is missing.
-        return Do(StartMember(goal.name, ((goal.name, goal.peer_url),)))
+    if not view.linearizable:
+        # The list of a voter that was cut off before the join lacks the member, and called a voter "gone".
+        return Wait("undo", goal.name, "no member list can be read through the quorum")
+    member = _member(view, goal)
+    if member is None:
+        if goal.data_member not in (0, goal.memory.member_id):
+            # What is stopped and deleted is this data, not the id that the join remembers.
+            return Refuse(f"the data on this host is of the member {goal.data_member:x}, not of this join", kind="not-ours")
+        return _when_absent(goal)
     refusal = _refuse(member, goal)
-    if refusal is not None:
-        return refusal
+    return refusal or Do(Remove(member.id, owned=True))
+
+
+def _member(view: ClusterView, goal: TakeBack) -> Member | None:
+    """The member of this join: by its id; after an add without an answer, one whose id says that our call made it."""
+    if goal.memory.member_id:
+        return view.by_id(goal.memory.member_id)
+    return view.by_peer_urls(goal.peer_urls)
+
+
+def _when_absent(goal: TakeBack) -> Decision:
+    """The id is absent. That counts only when it was listed before, or when no add of ours can still arrive."""
+    if goal.memory.member_id == 0 and goal.memory.adding is not None:
+        return _add_unknown(goal)
+    if goal.memory.member_id == 0 and goal.has_data:
+        return Refuse(f"nothing was registered for {goal.name}, and the data on this host is not of this join", kind="not-ours")
     if goal.running:
-        return Do(StopMember(goal.name))
-    if view.leader is None and not view.linearizable:
-        return Wait("undo", goal.name, "no member says that it leads, and the list is one member's own copy")
-    if member is not None:
-        return Do(Remove(member.id, owned=True))
-    return Do(WipeData(goal.name)) if goal.has_leftovers else Done()
+        return Do(StopMember(goal.name, goal.memory.member_id))
+    if goal.has_leftovers:
+        return Do(WipeData(goal.name, goal.memory.member_id))
+    # An earlier add of this join may still arrive: not listed is not absent.
+    return _add_unknown(goal) if goal.memory.adding is not None else Done()
 
 
-def _refuse(member: Member | None, goal: TakeBack) -> Refuse | None:
-    """From the promotion on, the way is forward only."""
-    if member is not None and not member.is_learner:
-        return Refuse(f"{goal.name} is a voter and stays one", "run the same command again to finish")
-    if member is not None and goal.promotion_unknown:
-        return Refuse(f"whether {goal.name} was promoted is not known, so nothing was undone", "run the same command again")
-    return None if goal.ours else Refuse(f"nothing was registered for {goal.name}")
+def _add_unknown(goal: TakeBack) -> Refuse:
+    return Refuse(
+        f"whether {goal.name} was registered is not known: the answer to the add was lost, and it is not listed",
+        "look with 'quorate etcd members', then run the same command again",
+        "add-unknown",
+    )
+
+
+def _refuse(member: Member, goal: TakeBack) -> Decision | None:
+    """From the promotion on, the way is forward only; and what others registered is theirs."""
+    if not member.is_learner:
+        ours = goal.memory.member_id == member.id and goal.data_member in (0, member.id)
+        if not goal.running and goal.has_data and ours:
+            # Its vote may be the one that the quorum is missing.
+            return Do(StartMember(goal.name, tuple((goal.name, url) for url in member.peer_urls)))
+        return Refuse(f"{goal.name} is a voter and stays one", "run the same command again to finish", "voter")
+    if goal.memory.may_vote:
+        return Refuse(f"whether {goal.name} was promoted is not known, so nothing was undone", kind="vote-unknown")
+    if not is_ours(member, goal.memory):
+        return Refuse(
+            f"the learner {member.id:x} at {member.peer_urls[0]} was registered by somebody else, and was left as it is",
+            f"'quorate etcd remove {member.id:x}' removes it",
+            "not-ours",
+        )
+    return None
+
+
+def is_ours(member: Member, memory: JoinMemory) -> bool:
+    """Returns whether this join registered `member`: by the id that MemberAdd answered; after a lost answer, by an id that can
+    only have been made from our URLs in the seconds of our call."""
+    if memory.member_id:
+        return memory.ours and memory.member_id == member.id
+    return memory.adding is not None and is_our_add(member.id, member.peer_urls, memory.adding)

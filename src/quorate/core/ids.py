@@ -1,11 +1,17 @@
-"""Identifiers as the field writes them: member ids in hex, peer URLs in one canonical form."""
+"""Identifiers as the field writes them: member ids in hex, peer URLs in one canonical form, compared by where they lead.
+
+Pure: no name is looked up."""
 
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.core.membership import Member
 
 _MAX_ID = 2**64 - 1
 
@@ -31,13 +37,23 @@ def parse_id(text: str) -> int:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL, without the brackets of an IPv6 address; empty when there is none."""
-    return urlsplit(url).hostname or ""
+    """Returns the host of a URL as written there, without the brackets of an IPv6 address; empty when there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def address_of(url: str) -> str:
+    """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere."""
+    host, percent, zone = host_of(url).partition("%")
+    # Some write a bare %, as `ip address` prints it; then %25 is the interface with the number 25.
+    return host + percent + (zone.removeprefix("25") or zone if ":" in host else zone)
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL names this machine itself, so that no other machine could reach it."""
-    host = host_of(url)
+    """Returns whether a URL names this machine itself, so that no other machine could reach it."""
+    host = address_of(url)
     if host == "localhost":
         return True
     try:
@@ -47,9 +63,10 @@ def is_loopback(url: str) -> bool:
 
 
 def normalise_url(url: str) -> str:
-    """`scheme://host:port` in lower case, without a trailing slash; raises `ConfigError` when a part is missing.
+    """Returns `scheme://host:port` in lower case, without a trailing slash; raises `ConfigError` when a part is missing.
 
-    etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address.
+    etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address. A zone id
+    keeps its case, and gets the %25 without which etcd does not read it.
     """
     try:
         parts = urlsplit(url)
@@ -60,5 +77,58 @@ def normalise_url(url: str) -> str:
         raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT")
     if parts.path not in ("", "/") or parts.query or parts.username is not None:
         raise ConfigError(f"{url!r} has more than a scheme, a host and a port")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port}"
+    return f"{parts.scheme}://{url_host(address_of(url))}:{port}"
+
+
+def url_host(address: str) -> str:
+    """Returns an address as URLs have it: IPv6 in brackets, a zone id after %25."""
+    host, percent, zone = address.partition("%")
+    if ":" not in host:
+        return address
+    return f"[{host}%25{zone}]" if percent else f"[{host}]"
+
+
+def same_url(a: str, b: str) -> bool:
+    """Returns whether both URLs lead to the same port of the same host by the same scheme.
+
+    `http://LOCALHOST:2380`, registered by hand, is `http://localhost:2380`. It is not `http://127.0.0.1:2380`: what a name
+    leads to is a resolver's to say, and differs between machines.
+    """
+    return canonical_url(a) == canonical_url(b)
+
+
+def urls_of(member: Member) -> frozenset[str]:
+    """Returns the peer URLs of a member in the form of `canonical_url`."""
+    return frozenset(map(canonical_url, member.peer_urls))
+
+
+def canonical_url(url: str) -> str:
+    """Returns the one spelling of a URL; a URL that cannot be read, or is more than scheme, host and port, is its own."""
+    try:
+        plain = normalise_url(url)
+    except ConfigError:
+        return url
+    scheme, port = plain.partition("://")[0], plain.rpartition(":")[2]
+    return f"{scheme}://{url_host(_canonical_address(address_of(plain)))}:{port}"
+
+
+def host_and_port(url: str) -> str:
+    """Returns what is left of `canonical_url` without the scheme: the same for https and http at one port."""
+    return canonical_url(url).rpartition("://")[2]
+
+
+def _canonical_address(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    # Go, and with it etcd, takes ::ffff:10.0.0.1 for 10.0.0.1.
+    return str((address.ipv4_mapped if address.version == 6 else None) or address)
+
+
+def normalised(url: str) -> str:
+    """A peer URL as records name it; what is no URL stays as it is."""
+    try:
+        return normalise_url(url)
+    except ConfigError:
+        return url

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove
-from quorate.core.membership import ClusterView, Member, margin, margin_of, quorum
+from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, StopMember, WipeData
+from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
+from quorate.core.quorum import quorum
 from quorate.errors import Refused
 
-VIEW_SECONDS = 3.0
-"""No action is taken on a view older than this (invariant 9)."""
+VIEW_SECONDS = 5.0
+"""No action is taken on a view older than this (invariant 9). A look and a proof take three where members are far away; what is
+sent is bounded much closer, by the executor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +75,87 @@ def learner_first(step: Step) -> str | None:
 
 
 def margin_not_lowered(step: Step) -> str | None:
-    """No step makes the margin negative or lower than it is; lowering it on purpose needs the member named and consent."""
-    if isinstance(step.action, AddVoter):
-        return None  # see learner_first
-    before, after = margin_of(step.view), margin(*voters_after(step.view, step.action))
+    """No step makes the margin negative or lower than it is; lowering it on purpose needs the member named and consent.
+
+    "Not lower than it is" alone allowed a promotion with one of three voters seen: -1 is not lower than -1, and the leader's
+    death then ended all writes. Below zero only repairs are left: removals that the operator named.
+    """
+    match step.action:
+        case Promote() | AddLearner():
+            before = margin_of(step.view)
+            if before < 0:
+                return _no_quorum(step.view)
+            return _promotion_lowers(step, step.action, before) if isinstance(step.action, Promote) else None
+        case Remove() if _is_voter(step.view.by_id(step.action.member_id)):
+            return _removal_lowers(step, step.action)
+        case _:
+            # The legacy AddVoter has a rule of its own: see learner_first.
+            return None
+
+
+def _no_quorum(view: ClusterView) -> str:
+    return f"there is no quorum that is seen: {view.reachable_voters} of {len(view.voters)} voters follow a leader"
+
+
+def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
+    """A voter that only the leader reaches raises the quorum and not the number of those who reach one (fault S3).
+
+    Judged twice: with the voters that do not answer as dead, and with them as alive. One that stands still for three seconds
+    takes the margin to 0 by itself, and a vote that leaves it at 0 then seems to lower nothing; when it is back it has.
+    """
+    view, later = step.view, promoted(step.view, action)
+    silent = tuple(voter.id for voter in view.voters if not view.follows(voter.id))
+    after, alive_before, alive_after = margin_of(later), margin_of(view, alive=silent), margin_of(later, alive=silent)
+    missing = ", ".join(_label(view, other) for other in view.links.missing(action.member_id, [row.id for row in view.voters]))
+    named = f": it has no working link to {missing}" if missing else ""
+    if after < 0:
+        return f"with it the cluster would have no quorum{named}"
+    if step.limits.accept_reduced_tolerance:
+        return None
+    for one, other in ((before, after), (alive_before, alive_after)):
+        if other < one:
+            return f"the cluster could lose {other} more voters instead of {one}{named}"
+    if lowest_margin_of(later) < 0:
+        return "of the links between the voters too few are known to work: with the others missing there would be no quorum"
+    if missing and len(view.voters) % 2 == 0:
+        # 2 -> 3 and 4 -> 5 are there to gain one. With a link missing that gain is not there, and nobody would notice.
+        return f"the new voter would not add to what the cluster can lose{named}"
+    return None
+
+
+def _removal_lowers(step: Step, action: Remove) -> str | None:
+    """Silence is no death: a voter counts as alive, here for itself, until its absence is proved."""
+    target = action.member_id
+    dead = action.absence is not None and action.absence.holds(target, step.now)
+    before, after = removal_margins(step.view, target, dead=dead)
     if after >= before:
         return None
-    count, reachable = voters_after(step.view, step.action)
     if after < 0:
+        stay = [voter.id for voter in step.view.voters if voter.id != target]
+        count, reachable = len(stay), sum(map(step.view.follows, stay))
         return f"of the {count} voters left, {reachable} would be reachable: fewer than their quorum of {quorum(count)}"
-    if isinstance(step.action, Remove) and step.action.named and step.limits.accept_reduced_tolerance:
+    if action.named and step.limits.accept_reduced_tolerance:
         return None
     return f"the cluster could lose {after} more voters instead of {before}"
 
 
-def voters_after(view: ClusterView, action: Action) -> tuple[int, int]:
-    """How many voters there will be and how many of them reachable; a promoted learner is, because its proof says so."""
-    voters, reachable = len(view.voters), view.reachable_voters
-    match action:
-        case Promote():
-            return voters + 1, reachable + 1
-        case Remove(member_id=member_id) if _is_voter(view.by_id(member_id)):
-            return voters - 1, reachable - (view.answer(member_id) is not None)
-        case _:
-            return voters, reachable
+def promoted(view: ClusterView, action: Promote) -> ClusterView:
+    """The view as it will be: the learner votes, and follows the leader, for its proof says that it applies what is written."""
+    members = tuple(replace(row, is_learner=False) if row.id == action.member_id else row for row in view.members)
+    answer, leader = view.answer(action.member_id), view.leader
+    replies = dict(view.replies)
+    if leader is not None:
+        base = answer or view.answer(leader.id)
+        if base is not None:
+            told = replace(base, member_id=action.member_id, leader=leader.id, is_learner=False, errors=())
+            replies[action.member_id] = replace(told, raft_index=max(told.raft_index, action.proof.target_index))
+    read_by = None if view.read_by is None else view.read_by | {action.member_id}
+    return replace(view, members=members, replies=replies, read_by=read_by)
+
+
+def _label(view: ClusterView, member_id: int) -> str:
+    member = view.by_id(member_id)
+    return member.name if member and member.name else f"{member_id:x}"
 
 
 def _is_voter(member: Member | None) -> bool:
@@ -140,8 +199,24 @@ def remove_only_owned_or_named(step: Step) -> str | None:
     return None
 
 
+def list_is_linearizable(step: Step) -> str | None:
+    """No change, no stop and no deletion on one member's own copy of the list: the list of a voter that was cut off before a
+    join lacks the new voter, and an undo that believed it deleted that voter's data (faults S2 and S5)."""
+    if isinstance(step.action, AddLearner | AddVoter | Promote | Remove | StopMember | WipeData) and not step.view.linearizable:
+        return "the member list is one member's own copy and may be old"
+    return None
+
+
+def gone_before_it_is_stopped(step: Step) -> str | None:
+    """A member's etcd is stopped, and its data deleted, only when its id is off the list: see `decide_undo`."""
+    action = step.action
+    if isinstance(action, StopMember | WipeData) and action.member_id and step.view.by_id(action.member_id) is not None:
+        return f"{action.name} is still in the member list"
+    return None
+
+
 def view_is_current(step: Step) -> str | None:
-    """No action on a view that is old, local, or of another cluster."""
+    """No action on a view that is old, or of another cluster."""
     if step.view.cluster_id != step.limits.cluster_id:
         return f"the endpoints answer for cluster {step.view.cluster_id:x}, this run began on {step.limits.cluster_id:x}"
     if step.now - step.view.taken_at > VIEW_SECONDS:
@@ -154,6 +229,8 @@ RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
         view_is_current,
+        list_is_linearizable,
+        gone_before_it_is_stopped,
         one_change_in_flight,
         learner_first,
         last_voter_stays,
@@ -180,6 +257,12 @@ def check(step: Step) -> None:
 
 def _advice(name: str, step: Step) -> str:
     """What would make the step possible, where something would."""
-    if name == margin_not_lowered.__name__ and margin(*voters_after(step.view, step.action)) >= 0:
-        return "add a member first, or accept it with --accept-reduced-tolerance"
+    if name != margin_not_lowered.__name__:
+        return ""
+    if isinstance(step.action, Remove):
+        _, after = removal_margins(step.view, step.action.member_id, dead=False)
+        if after >= 0:
+            return "add a member first, or accept it with --accept-reduced-tolerance"
+    elif isinstance(step.action, Promote):
+        return "open the peer ports between all members, in both directions; or accept it with --accept-reduced-tolerance"
     return ""

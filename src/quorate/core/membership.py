@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from quorate.core.ids import same_url
+from quorate.core.links import NO_LINKS, Links
+from quorate.core.quorum import margin, margin_on_links, quorum
+from quorate.errors import ConfigError
+
+NO_LEADER = "etcdserver: no leader"
+"""What a member says in its Status while it follows nobody (3.4 to 3.7)."""
+
+UP_TO_DATE_ENTRIES = 1000
+"""A voter this much behind the leader's commit index catches up within an election; one further behind may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +74,12 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class ClusterView:
-    """The cluster as observed in one round that began at `taken_at` (monotonic seconds).
+    """The cluster as observed in one look that began at `taken_at` (seconds of the caller's clock).
 
-    `linearizable` is False when the member list came from one member's local copy: because there is no quorum, or
-    because etcd 3.4 knows no other.
+    `linearizable` is False when the member list is one member's own copy, because nobody could read it through the quorum:
+    such a list may be as old as its member has been cut off. `read_by`: the voters that answered a linearizable read in this
+    look, which proves a two-way link between each of them and the leader; None when nobody was asked. `links`: what else is
+    known of the links between members.
     """
 
     cluster_id: int
@@ -76,6 +89,8 @@ class ClusterView:
     linearizable: bool = True
     alarms: tuple[Alarm, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    read_by: frozenset[int] | None = None
+    links: Links = NO_LINKS
 
     @property
     def voters(self) -> tuple[Member, ...]:
@@ -91,9 +106,21 @@ class ClusterView:
 
     @property
     def leader(self) -> Member | None:
-        """The member that the freshest term names as leader and that says so itself."""
-        claims = [reply for reply in self.replies.values() if isinstance(reply, Answer) and reply.leader == reply.member_id]
-        newest = max(claims, key=lambda claim: claim.raft_term, default=None)
+        """The voter that leads: it says so itself and has answered a linearizable read, or those that have answered one all
+        follow it; it may be out of our reach and not out of theirs.
+
+        The higher term decides only where nobody was asked to read: without pre-vote (etcd 3.4) a voter that is cut off raises
+        its term at each try, and a leader that is cut off calls itself leader for up to two election timeouts.
+        """
+        voters = {voter.id for voter in self.voters}
+        answers = [one for one in self.replies.values() if isinstance(one, Answer) and one.member_id in voters]
+        claims = [one for one in answers if one.leader == one.member_id]
+        proven = self.read_by or frozenset()
+        followed = {one.leader for one in answers if one.member_id in proven and NO_LEADER not in one.errors}
+        named = [claim for claim in claims if claim.member_id in proven]
+        if not named and len(followed) == 1 and followed <= voters:
+            return self.by_id(next(iter(followed)))
+        newest = max(named or claims, key=lambda claim: claim.raft_term, default=None)
         return self.by_id(newest.member_id) if newest else None
 
     def by_id(self, member_id: int) -> Member | None:
@@ -103,35 +130,96 @@ class ClusterView:
         return next((member for member in self.members if member.name == name), None)
 
     def by_peer_urls(self, urls: Iterable[str]) -> Member | None:
-        """The member that has any of these peer URLs: etcd allows a URL to belong to one member only."""
-        wanted = set(urls)
-        return next((member for member in self.members if wanted & set(member.peer_urls)), None)
+        """The member that has any of these peer URLs, compared as URLs: etcd allows a URL to belong to one member only."""
+        wanted = list(urls)
+        return next((row for row in self.members if any(same_url(one, url) for one in wanted for url in row.peer_urls)), None)
+
+    def follows(self, member_id: int) -> bool:
+        """Whether this voter answers, follows the leader of this view, and answered a linearizable read where it was asked.
+
+        A Status alone is not enough: a voter that is cut off names the old leader for up to two election timeouts, and one
+        without a leader answers all the same.
+        """
+        answer, leader = self.answer(member_id), self.leader
+        if answer is None or leader is None or NO_LEADER in answer.errors:
+            return False
+        return answer.leader == leader.id and (self.read_by is None or member_id in self.read_by)
 
     @property
     def reachable_voters(self) -> int:
-        return sum(1 for member in self.voters if self.answer(member.id) is not None)
+        return sum(1 for member in self.voters if self.follows(member.id))
+
+    def linked(self, one: int, other: int) -> bool:
+        """Whether two voters are taken to be linked: seen, or assumed because both follow the leader."""
+        if self._leads_to(one, other) or self._leads_to(other, one):
+            return True
+        match self.links.state(one, other):
+            case "up":
+                return True
+            case "down":
+                return False
+            case "assumed":
+                return self.follows(one) and self.follows(other)
+
+    def proven_link(self, one: int, other: int) -> bool:
+        """Whether a link was seen to work, not only assumed."""
+        return self._leads_to(one, other) or self._leads_to(other, one) or self.links.state(one, other) == "up"
+
+    def _leads_to(self, leader_id: int, follower_id: int) -> bool:
+        """A linearizable read on a follower proves its link to the leader, both ways, just now."""
+        leader = self.leader
+        return leader is not None and leader.id == leader_id and bool(self.read_by) and self.follows(follower_id)
+
+    def may_lead(self, voter_id: int) -> bool:
+        """Whether this voter has, or will have in a moment, every committed entry. One that lags, or is not seen, may vote
+        but not lead: voters that hold a newer entry refuse it."""
+        answer, leader = self.answer(voter_id), self.answer(self.leader.id) if self.leader else None
+        if answer is None or leader is None or not self.follows(voter_id):
+            return False
+        return leader.raft_index - answer.raft_index <= UP_TO_DATE_ENTRIES
 
 
 def find_members(view: ClusterView, text: str) -> list[Member]:
     """The members meant by a name, a hex id, or a peer URL; several when that is ambiguous."""
     by_name = [member for member in view.members if text and member.name == text]
     by_id = [member for member in view.members if f"{member.id:x}" == text.lower().lstrip("0")]
-    by_url = [member for member in view.members if text in member.peer_urls]
+    by_url = [member for member in view.members if any(same_url(text, url) for url in member.peer_urls)]
     return list(dict.fromkeys([*by_name, *by_id, *by_url]))
 
 
-def quorum(voters: int) -> int:
-    """The smallest majority of `voters`; 0 voters have none."""
-    return voters // 2 + 1 if voters > 0 else 0
+def margin_of(view: ClusterView, *, alive: Collection[int] = ()) -> int:
+    """How many more voters may fail, with links that are not known assumed between voters that follow the leader.
+
+    `alive`: voters that count as alive and linked to all that follow, although they do not answer: silence is no proof of
+    death.
+    """
+
+    def follows(voter_id: int) -> bool:
+        return voter_id in alive or view.follows(voter_id)
+
+    def linked(one: int, other: int) -> bool:
+        if one in alive or other in alive:
+            return view.links.state(one, other) != "down" and follows(one) and follows(other)
+        return view.linked(one, other)
+
+    voters = [voter.id for voter in view.voters]
+    found = margin_on_links(voters, linked, lambda voter_id: voter_id in alive or view.may_lead(voter_id))
+    # Below zero it says how many must come back, counted by answers: that is more than a yes or no for whoever repairs.
+    return found if found >= 0 else min(found, margin(len(voters), sum(map(follows, voters))))
 
 
-def margin(voters: int, reachable: int) -> int:
-    """How many more voters may fail before writes stop; negative when they have stopped already."""
-    return reachable - quorum(voters)
+def lowest_margin_of(view: ClusterView) -> int:
+    """The same with every link missing that was only assumed: the margin is at least this."""
+    return margin_on_links([voter.id for voter in view.voters], view.proven_link, view.may_lead)
 
 
-def margin_of(view: ClusterView) -> int:
-    return margin(len(view.voters), view.reachable_voters)
+def removal_margins(view: ClusterView, member_id: int, *, dead: bool) -> tuple[int, int]:
+    """How many voters may fail before and after the removal of the voter `member_id`, which counts as alive unless its absence
+    is proved (`dead`). When it leads, those that follow it now elect another."""
+    before = margin_of(view, alive=() if dead else (member_id,))
+    stay = [voter.id for voter in view.voters if voter.id != member_id]
+    after = margin_on_links(stay, view.linked, view.may_lead)
+    return before, after if after >= 0 else min(after, margin(len(stay), sum(map(view.follows, stay))))
 
 
 def size_advice(voters: int) -> str | None:
@@ -145,3 +233,13 @@ def size_advice(voters: int) -> str | None:
             f" no more than {less} would: an odd number is better, {less} or {voters + 1}"
         )
     return None
+
+
+def pick(view: ClusterView, which: str) -> Member:
+    """The one member meant by `which`; raises `ConfigError` naming the choices."""
+    found = find_members(view, which)
+    if len(found) == 1:
+        return found[0]
+    rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)
+    why = "names several members" if found else "is no member of this cluster"
+    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice="name it by its hex id")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from quorate.core.membership import quorum
+from quorate.core.quorum import quorum
 
 Role: TypeAlias = Literal["none", "learner", "voter"]
 Verdict: TypeAlias = Literal[

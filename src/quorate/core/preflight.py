@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
 
 from quorate.core import versions
-from quorate.core.ids import is_loopback
+from quorate.core.finding import Finding
 from quorate.core.membership import Answer, ClusterView, margin_of
+from quorate.core.new_member import new_member_findings
 from quorate.core.versions import Version
+from quorate.errors import PreflightFailed
+from quorate.report import Notice, Report
+
+__all__ = ["CHECKS", "Finding", "findings", "judge"]
 
 _QUOTA_SHARE = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result of one check; `name` is stable, for programs."""
-
-    name: str
-    level: Literal["error", "warning", "info"]
-    text: str
-    advice: str = ""
-
-
-def findings(view: ClusterView, peer_url: str) -> list[Finding]:
-    """Everything to be said before a member is added at `peer_url`, errors first."""
-    found = [finding for check in CHECKS for finding in check(view, peer_url)]
+def findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
+    """Returns everything to be said before `name` is added at `peer_urls`, errors first."""
+    found = [finding for check in CHECKS for finding in check(view)] + new_member_findings(view, name, peer_urls)
     return sorted(found, key=lambda finding: finding.level != "error")
 
 
-def check_alarms(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
+def check_alarms(view: ClusterView) -> Iterator[Finding]:
     """A cluster with an alarm takes no writes, or must not: a join would fail halfway, or copy damage."""
     for alarm in view.alarms:
         member = view.by_id(alarm.member_id)
@@ -43,18 +36,7 @@ def check_alarms(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
         yield Finding(f"alarm-{alarm.kind.lower()}", "error", f"{name} has raised the alarm {alarm.kind}", advice)
 
 
-def check_loopback(view: ClusterView, peer_url: str) -> Iterator[Finding]:
-    """A member at 127.0.0.1 cannot be reached from other machines; one such voter stops a cluster of one (k0s 7628)."""
-    urls = [url for member in view.members for url in member.peer_urls]
-    if is_loopback(peer_url) and not all(map(is_loopback, urls)):
-        yield Finding("loopback-new", "error", f"{peer_url} names this machine itself, the other members are elsewhere")
-    if not is_loopback(peer_url):
-        for url in filter(is_loopback, urls):
-            advice = "give that member a peer URL that others can reach first (etcdctl member update)"
-            yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)
-
-
-def check_versions(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
+def check_versions(view: ClusterView) -> Iterator[Finding]:
     answers = [reply for reply in view.replies.values() if isinstance(reply, Answer)]
     found = sorted({Version.parse(answer.version) for answer in answers})
     if len({version.series for version in found}) > 1:
@@ -69,7 +51,7 @@ def check_versions(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
             yield Finding("old-version", "warning", f"etcd {version}: {versions.upgrade_advice(version)}")
 
 
-def check_voters(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
+def check_voters(view: ClusterView) -> Iterator[Finding]:
     """A dead minority is named and does not block: a repair may be what this is."""
     dead = [voter.name or f"{voter.id:x}" for voter in view.voters if view.answer(voter.id) is None]
     if dead:
@@ -77,7 +59,7 @@ def check_voters(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
         yield Finding("dead-voters", "warning", text, "remove or restart what is dead first, where that is possible")
 
 
-def check_quota(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
+def check_quota(view: ClusterView) -> Iterator[Finding]:
     for member in view.members:
         answer = view.answer(member.id)
         if answer and answer.db_quota and answer.db_size > _QUOTA_SHARE * answer.db_quota:
@@ -85,10 +67,23 @@ def check_quota(view: ClusterView, _peer_url: str) -> Iterator[Finding]:
             yield Finding("quota", "warning", text, "compact and defragment before it raises NOSPACE")
 
 
-CHECKS: tuple[Callable[[ClusterView, str], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[ClusterView], Iterator[Finding]], ...] = (
     check_alarms,
-    check_loopback,
     check_versions,
     check_voters,
     check_quota,
 )
+
+
+def judge(found: Sequence[Finding], report: Report) -> None:
+    """Say what is worth a warning; raise `PreflightFailed` for what would make a join fail or do harm."""
+    for finding in found:
+        if finding.level == "warning":
+            report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))
+    errors = [finding for finding in found if finding.level == "error"]
+    if errors:
+        raise PreflightFailed(
+            "; ".join(finding.text for finding in errors),
+            state="nothing was changed",
+            advice="; ".join(finding.advice for finding in errors if finding.advice),
+        )

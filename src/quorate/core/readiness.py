@@ -10,14 +10,20 @@ from dataclasses import dataclass
 ROUNDS = 2
 """One round could be luck of timing: the second write is made after the first was seen on the learner."""
 
-FRESH_SECONDS = 2.0
-"""A proof older than this says nothing about now. It covers a promote RPC and leaves no room for a crash unseen."""
+FRESH_SECONDS = 6.0
+"""A proof older than this says nothing about now; members that are half a second away need four seconds for one. It decides
+whether to begin a promotion; what is sent needs `SEND_SECONDS`."""
+
+SEND_SECONDS = 0.25
+"""Between the learner's last Status and the promotion that is sent there may be no more than this. Nothing that blocks is done
+in between, so more means that the machine stood still, and the learner may have died meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The learner `member_id` answered at `at` (monotonic seconds), as a learner of `cluster_id`, having applied past
-    `target_index`: the leader's commit index in `term` after a write of ours. `rounds` such rounds succeeded in a row."""
+    """The learner `member_id` was asked at `at` (and at `wall` on the wall clock), and answered as a learner of `cluster_id`,
+    having applied past `target_index`: the commit index of `leader_id` in `term` after a write of ours. `rounds` such rounds
+    succeeded in a row."""
 
     member_id: int
     cluster_id: int
@@ -26,6 +32,8 @@ class Proof:
     applied_index: int
     at: float
     rounds: int
+    wall: float = 0.0
+    leader_id: int = 0
 
     def holds(self, *, member_id: int, cluster_id: int, now: float) -> bool:
         """Whether this proof is about that member of that cluster, complete, and still fresh."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from quorate.etcd import metrics, peer
 from quorate.etcd.channel import Channel
+from quorate.etcd.client.routes import Routes
 from quorate.etcd.endpoint import Endpoint, Login, Tls
 from quorate.etcd.errors import EtcdError, Unreachable
+from quorate.etcd.metrics import Metrics
+from quorate.etcd.peer import PeerMembers
 
 T = TypeVar("T")
 _MOST_AT_ONCE = 32
@@ -22,6 +26,8 @@ class Access:
 
     def __init__(self, tls: Tls | None = None, login: Login | None = None) -> None:
         self.tls = tls
+        self.routes = Routes()
+        self.open_statuses: dict[Endpoint, Future[Any]] = {}
         self._login = login
         self._channels: dict[Endpoint, Channel] = {}
         self._lent: str | None = None
@@ -62,11 +68,24 @@ class Access:
         """Run `ask` on every endpoint at once; each future holds the answer or raises that endpoint's error."""
         return [self._pool.submit(ask, channel) for channel in [self.channel(endpoint) for endpoint in endpoints]]
 
+    def submit(self, ask: Callable[[Channel], T], endpoint: Endpoint) -> Future[T]:
+        """Run `ask` on one endpoint beside the caller."""
+        return self._pool.submit(ask, self.channel(endpoint))
+
+    def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:
+        """The member's metrics, or None where they cannot be read."""
+        return metrics.scrape(endpoint, self.tls, timeout=timeout)
+
+    def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
+        """The member list that a peer port serves, or None."""
+        return peer.members(peer_url, tls, timeout=timeout)
+
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        for channel in self._channels.values():
+        # Channels first: that ends the calls to members that stand still, which nobody waits for any more.
+        for channel in list(self._channels.values()):
             channel.close()
         self._channels.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Access:
         return self

@@ -12,41 +12,44 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from quorate.core import invariants
-from quorate.core.actions import AddLearner, Done, MoveLeader, Refuse, Remove
-from quorate.core.decide_converge import Converge, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
-from quorate.core.decide_remove import Leave
-from quorate.core.ids import normalise_url
+from quorate.core.absence import ABSENCE_SECONDS, Absence
+from quorate.core.actions import AddLearner, MoveLeader
+from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step
-from quorate.core.membership import ClusterView, Member, find_members
-from quorate.core.preflight import Finding, findings
+from quorate.core.join_memory import JoinMemory, merged
+from quorate.core.membership import ClusterView, Member, pick
 from quorate.deadline import Deadline, SystemClock
-from quorate.errors import ConfigError, PreflightFailed, Refused
+from quorate.errors import ConfigError, Refused
 from quorate.etcd import maintenance
 from quorate.etcd.access import Access
-from quorate.etcd.agreement import Comparison, learners_there
-from quorate.etcd.change import Note
 from quorate.etcd.channel import Channel
-from quorate.etcd.claim import Bid, Claim, claimed, forget_record
 from quorate.etcd.detail import Detail, hashes, lag_seconds
 from quorate.etcd.elsewhere import Elsewhere, Start
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.health import Health, check_health
-from quorate.etcd.join import Join, do_nothing
-from quorate.etcd.leave import Removal
-from quorate.etcd.leftovers import Leftover, drop_old_proofs, free
-from quorate.etcd.leftovers import adopt as adopt_learner
-from quorate.etcd.leftovers import find as find_leftovers
-from quorate.etcd.observe import Patience, endpoint_of, observe
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, do_nothing, forget, limits_of
+from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.etcd.observation.look import Patience, endpoint_of, observe
 from quorate.etcd.probe import WriteProbe
-from quorate.etcd.register import Registration
-from quorate.etcd.runtime import JoinSpec, Runtime
-from quorate.etcd.track import JoinResult, Settings
-from quorate.report import Notice, Report, silent
+from quorate.report import Report, silent
 
-_MOST_STEPS = 64
+if TYPE_CHECKING:
+    # The verbs import what they need: whoever only looks does not pay for what changes.
+    from quorate.core.decide_converge import Converge, NextStep, Wanted
+    from quorate.core.finding import Finding
+    from quorate.etcd.coordination.pending_joins import HeldLock, Leftover, PendingJoins
+    from quorate.etcd.membership.executor import Note
+    from quorate.etcd.membership.join import Join
+    from quorate.etcd.membership.join_state import Remember
+    from quorate.etcd.membership.remove import Removal
+    from quorate.etcd.membership.replacement import Replacement
+
+Check = Callable[[], None]
 
 
 def no_note(_kind: str, _fields: dict[str, object]) -> None:
@@ -60,9 +63,10 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
 @dataclass(slots=True)
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
-    may go without progress; `restart_learner`: whether a learner that lost its publish may be restarted once;
-    `keep_on_failure`: take nothing back; `voter_join`: the join of before there were learners, which stops writes until the
-    new member runs. Raises subclasses of `QuorateError`."""
+    may go without progress, and how long a removal may take; `restart_learner`: whether a learner that lost its publish may be
+    restarted once; `keep_on_failure`: take nothing back; `voter_join`: the join of before there were learners, which stops
+    writes until the new member runs; `accept_reduced_tolerance`: promote although a link is missing; `absence_seconds`: how
+    long a voter must show no sign of life to count as dead. Raises subclasses of `QuorateError`."""
 
     access: Access
     endpoints: Sequence[Endpoint]
@@ -74,12 +78,14 @@ class Cluster:
     restart_learner: bool = True
     keep_on_failure: bool = False
     voter_join: bool = False
+    accept_reduced_tolerance: bool = False
+    absence_seconds: float = ABSENCE_SECONDS
 
     def status(self) -> ClusterView:
         """The members, what each says of itself, and the alarms that are raised."""
         patience = Patience(self.timeout, min(self.timeout, 2.0))
         view = observe(self.access, self.endpoints, self.clock, patience=patience)
-        where = endpoint_of(view.leader) if view.leader else None
+        where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             return view
         try:
@@ -96,107 +102,133 @@ class Cluster:
 
     def probe(self) -> WriteProbe:
         """A writer for its `with`, to measure how long the cluster takes no writes."""
-        members = [where for member in self.status().voters if (where := endpoint_of(member))]
+        members = [where for member in self.status().voters if (where := endpoint_of(self.access, member))]
         return WriteProbe(self.access.again(), members or self.endpoints, SystemClock())
 
     def health(self, *, write: bool = False) -> list[Health]:
         """Whether every member reads through the quorum, and with `write` also writes."""
         return check_health(self.access, self.status(), self.clock, timeout=self.timeout, write=write)
 
-    def add(self, name: str, peer_url: str, *, start: Start = nothing_to_start, client: Endpoint | None = None) -> JoinResult:
+    def add(
+        self,
+        name: str,
+        peer_url: str,
+        *,
+        start: Start = nothing_to_start,
+        restart: Start | None = None,
+        client: Endpoint | None = None,
+    ) -> JoinResult:
         """Register `name` as a learner, call `start` with the initial cluster, wait until it is aligned, promote and
-        verify it. When that fails before the promotion, the learner is removed again.
+        verify it. When that fails before the promotion, the learner is removed again. `restart` restarts its process, where the
+        caller can; it is called at most once, for a lost publish.
 
         Running it again continues what is there: a learner at this peer URL under this name, or without one, is taken up.
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
-        runtime = Elsewhere(start, started=bool(known and known.started))
+        runtime = Elsewhere(start, started=bool(known and known.started), restart_hook=restart)
         return self.join(JoinSpec(name, url, client, self.access.tls), runtime)
 
-    def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = ()) -> JoinResult:
+    def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = (), remember: Remember = forget) -> JoinResult:
         """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
-        own, judged together with ours before the first change."""
+        own, judged together with ours before the first change. `remember` keeps what a later run must know."""
+        from quorate.core.outcome import Undone
+        from quorate.core.preflight import judge
+        from quorate.etcd.coordination.join_record import SeatRequest
+        from quorate.etcd.coordination.learner_seat import forget_record, learner_seat
+        from quorate.etcd.membership.first_step import listed_at
+
         view = self.status()
         known = view.by_peer_urls((spec.peer_url,))
         if known is not None and not known.is_learner:
-            result = self._run(spec, runtime, self._settings())
-            forget_record(self._leader_channel(view), spec.peer_url)
+            result = self._join(spec, runtime, self._policy(), view).run()[0]
+            forget_record(self.access, self.endpoints, spec.peer_url, self.clock)
             return result
-        self._judge([*checks, *(self.preflight(view, spec.peer_url) if known is None else ())])
-        bid = Bid(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id, registered=known is not None)
-        with claimed(self._leader_channel(view), bid, self.clock, self.report) as claim:
-            taken_up = replace(
-                spec,
-                ours=spec.ours or claim.ours,
-                restarted=spec.restarted or claim.restarted,
-                promotion_unknown=spec.promotion_unknown or claim.promotion_unknown,
-            )
-            return self._run(taken_up, runtime, self._settings(), claim)
+        if known is None:
+            judge([*checks, *self.preflight(view, spec.name, [spec.peer_url])], self.report)
+            self.check_add(view, spec.name, [spec.peer_url])
+        else:
+            judge(checks, self.report)
+        request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id)
+        known_then = partial(listed_at, self.status, spec.peer_url, self.clock, self.timeout)
+        with learner_seat(self.access, self.endpoints, request, known_then, self.clock, self.report) as seat:
+            taken_up = replace(spec, memory=merged(spec.memory, seat.memory))
 
-    def preflight(self, view: ClusterView, peer_url: str) -> list[Finding]:
-        """What there is to say before a member is added at `peer_url`; changes nothing."""
-        found = findings(view, peer_url)
+            def store(name: str, memory: JoinMemory) -> None:
+                remember(name, memory)
+                seat.remember(memory)
+
+            join = self._join(taken_up, runtime, self._policy(), view, store, seat.keep)
+            try:
+                return join.run()[0]
+            finally:
+                seat.undone = bool(join.ends) and all(isinstance(end, Undone) for end in join.ends)
+
+    def check_add(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> None:
+        """Says whether the first step of a join would be allowed, changing nothing; an election gets its time to pass.
+
+        Raises `UnsafeStep`.
+        """
+        from quorate.etcd.membership.first_step import check_add
+
+        check_add(self.status, view, AddLearner(name, tuple(peer_urls)), self.clock, at_once=self.voter_join)
+
+    def preflight(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
+        """What there is to say before a member is added at `peer_urls`; changes nothing."""
+        from quorate.core.preflight import findings
+        from quorate.etcd.coordination.pending_joins import learners_there
+        from quorate.etcd.observation.member_list_check import Comparison
+
+        found = findings(view, name, peer_urls)
         found += Comparison(self.access, self.status, self.clock, self.timeout).disagreements(view)
         if view.leader is not None:
-            found += learners_there(self._leader_channel(view), view, peer_url, timeout=self.timeout)
+            found += learners_there(self._leader_channel(view), view, peer_urls[0], timeout=self.timeout)
         return found
-
-    def _judge(self, found: Sequence[Finding]) -> None:
-        """Say what is worth a warning; raise `PreflightFailed` for what would make the join fail or do harm."""
-        for finding in found:
-            if finding.level == "warning":
-                self.report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))
-        errors = [finding for finding in found if finding.level == "error"]
-        if errors:
-            raise PreflightFailed(
-                "; ".join(finding.text for finding in errors),
-                state="nothing was changed",
-                advice="; ".join(finding.advice for finding in errors if finding.advice),
-            )
 
     def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
         """Add `name` to the member list as a learner and leave the rest to the caller; returns it with that list.
 
         Nobody is recorded as its owner: a later `add` of it uses it, and takes it back only after `adopt`.
         """
+        from quorate.core.preflight import judge
+        from quorate.etcd.membership.register import Registration
+
         urls = tuple(map(normalise_url, peer_urls))
         if not urls:
             raise ConfigError("a member needs a peer URL")
         view = self.status()
-        self._judge([finding for url in urls for finding in self.preflight(view, url)])
+        judge(self.preflight(view, name, urls), self.report)
         run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
         return run.run(AddLearner(name, urls))
 
     def leftovers(self) -> list[Leftover]:
         """The joins that wait, that are at work, and that were cut off."""
-        view = self.status()
-        return find_leftovers(self._leader_channel(view), view, timeout=self.timeout)
+        return self._pending().find(self.status())
+
+    def held_lock(self) -> HeldLock | None:
+        """Who holds the lock for removals."""
+        return self._pending().lock()
+
+    def unlock_removals(self) -> HeldLock | None:
+        """Free the lock for removals; returns who held it. A run that holds it notices, and gives up before it removes."""
+        return self._pending().free_lock()
 
     def unlock(self, which: str) -> list[Leftover]:
         """Free the places and records of the joins whose run, member name or peer URL is `which`; returns them.
 
         The member list stays as it is. Raises `ConfigError` when there is none.
         """
-        found = [row for row in self.leftovers() if which in (row.run, row.name, row.peer_url)]
-        if not found:
-            raise ConfigError(f"no join named {which!r} holds anything", state="nothing was changed")
-        view = self.status()
-        channel = self._leader_channel(view)
-        for row in found:
-            free(channel, row, timeout=self.timeout)
-        drop_old_proofs(channel, view, timeout=self.timeout)
-        return found
+        return self._pending().free(which, self.status())
 
     def adopt(self, which: str, name: str) -> Member:
         """Make the learner `which` one that `add(name, …)` owns: it finishes the join, or takes it back."""
         view = self.status()
-        member = pick(view, which)
-        if member.name and member.name != name:
-            raise ConfigError(f"that learner has started as {member.name}", state="nothing was changed")
-        bid = Bid(secrets.token_hex(8), name, member.peer_urls[0], view.cluster_id, registered=True)
-        adopt_learner(self._leader_channel(view), member, bid, timeout=self.timeout)
-        return member
+        return self._pending().adopt(pick(view, which), name, view)
+
+    def _pending(self) -> PendingJoins:
+        from quorate.etcd.coordination.pending_joins import PendingJoins
+
+        return PendingJoins(self.access, self.endpoints, self.clock, self.timeout)
 
     def converge(
         self, wanted: Sequence[Wanted], *, start: Start = nothing_to_start, accept_reduced_tolerance: bool = False
@@ -205,21 +237,29 @@ class Cluster:
 
         Raises `Refused` where no safe step is left, and what `add` and `remove` raise. Running it again continues.
         """
+        from quorate.core.decide_converge import Converge
+        from quorate.etcd.membership.converge import Convergence
+
+        def remove(member: Member) -> None:
+            self.remove(f"{member.id:x}", accept_reduced_tolerance=accept_reduced_tolerance)
+
+        def join(row: Wanted) -> None:
+            self.add(row.name, row.peer_url, start=start)
+
         goal = Converge(tuple(wanted), accept_reduced_tolerance)
-        taken: list[NextStep] = []
-        while len(taken) < _MOST_STEPS:
-            match decide_converge(self.status(), goal):
-                case Done():
-                    return taken
-                case Refuse(why=why, advice=advice):
-                    raise Refused(why, state=f"{len(taken)} steps were taken before", advice=advice)
-                case JoinNext(member=row) as step:
-                    self.add(row.name, row.peer_url, start=start)
-                    taken.append(step)
-                case RemoveNext(member=member) as step:
-                    self.remove(f"{member.id:x}", accept_reduced_tolerance=accept_reduced_tolerance)
-                    taken.append(step)
-        raise Refused(f"{_MOST_STEPS} steps did not lead there: somebody else changes the members too")
+        return Convergence(goal, self.status, self.proved_dead, join, remove).run()
+
+    def proved_dead(self, view: ClusterView, goal: Converge) -> frozenset[int]:
+        """The unwanted voters whose absence is proved. Silence in one look is no death."""
+        from quorate.core.decide_converge import unwanted_silent
+
+        return frozenset(member.id for member in unwanted_silent(view, goal) if self.absence_of(member) is not None)
+
+    def absence_of(self, member: Member) -> Absence | None:
+        """The proof that this voter is dead, or None. Takes `absence_seconds` when it is, and less when it is not."""
+        from quorate.etcd.observation.absence_watch import prove_absence
+
+        return prove_absence(self.access, self.endpoints, member, self.clock, seconds=self.absence_seconds, report=self.report)
 
     def promote(self, which: str) -> JoinResult | None:
         """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
@@ -230,31 +270,38 @@ class Cluster:
         if not member.is_learner:
             return None
         name = member.name or f"unstarted-{member.id:x}"
-        spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls)
-        settings = replace(self._settings(), keep_on_failure=True)
-        return self._run(spec, Elsewhere(nothing_to_start, started=True), settings)
+        memory = JoinMemory(member_id=member.id, listed=True)
+        spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
+        policy = replace(self._policy(), keep_on_failure=True)
+        return self._join(spec, Elsewhere(nothing_to_start, started=True), policy, self.status()).run()[0]
 
-    def _settings(self) -> Settings:
-        return Settings(
+    def _policy(self) -> JoinPolicy:
+        return JoinPolicy(
             self.stall_seconds,
             keep_on_failure=self.keep_on_failure,
             restart_learner=self.restart_learner,
             voter_join=self.voter_join,
+            accept_reduced_tolerance=self.accept_reduced_tolerance,
         )
 
-    def _run(self, spec: JoinSpec, runtime: Runtime, settings: Settings, claim: Claim | None = None) -> JoinResult:
-        held = claim or Claim(ours=False, keep=do_nothing)
+    def _join(  # noqa: PLR0917
+        self,
+        spec: JoinSpec,
+        runtime: Runtime,
+        policy: JoinPolicy,
+        view: ClusterView,
+        remember: Remember = forget,
+        keep: Callable[[], None] = do_nothing,
+    ) -> Join:
+        from quorate.etcd.membership.join import Join
 
-        def note(kind: str, fields: dict[str, object]) -> None:
-            self.note(kind, fields)
-            held.note(kind, fields)
-
-        join = Join(self.access, self.clock, runtime, self.endpoints, [spec], self.report, note, settings, held.keep)
-        (result,) = join.run()
-        return result
+        limits = limits_of(policy, view.cluster_id)
+        return Join(
+            self.access, self.clock, runtime, self.endpoints, [spec], limits, policy, self.report, self.note, remember, keep
+        )
 
     def _leader_channel(self, view: ClusterView) -> Channel:
-        where = endpoint_of(view.leader) if view.leader else None
+        where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             raise Refused(
                 "no member says that it leads",
@@ -269,46 +316,54 @@ class Cluster:
         Raises `UnsafeStep` with nothing changed when the others would be worse off.
         """
         member = self.member(which)
-        goal = Leave(member.id, member.name or f"{member.id:x}")
-        Removal(
-            self.access,
-            self.clock,
-            self.endpoints,
-            goal,
-            self.report,
-            self.note,
-            accept_reduced_tolerance=accept_reduced_tolerance,
-        ).run()
+        self._removal(member, accept_reduced_tolerance=accept_reduced_tolerance).run()
         return member
-
-    def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
-        """Put `name` in the place of `old`; see `swap`."""
-        return self.swap(old, lambda: self.add(name, peer_url, start=start))
-
-    def swap(self, old: str, join: Callable[[], JoinResult]) -> JoinResult:
-        """Join a member with `join` in the place of `old`: a live one goes last, when the new one serves; a dead one goes
-        first, for a dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses an add beside it.
-
-        Running it again continues: an `old` that is gone already is not looked for.
-        """
-        view = self.status()
-        found = find_members(view, old)
-        alive = any(view.answer(member.id) is not None for member in found)
-        if found and not alive:
-            self.remove(old)
-        joined = join()
-        if alive:
-            # Named as replaced: with the new one there, its removal leaves as many to fail as before.
-            self.remove(old, accept_reduced_tolerance=True)
-        return joined
 
     def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
         """Say whether `remove` would be allowed now, changing nothing; raises what it would raise."""
-        view = self.status()
-        member = pick(view, which)
-        limits = Limits(view.cluster_id, accept_reduced_tolerance=accept_reduced_tolerance)
-        invariants.check(Step(view, Remove(member.id, named=True), limits, self.clock.now()))
+        member = self.member(which)
+        self._removal(member, accept_reduced_tolerance=accept_reduced_tolerance).check()
         return member
+
+    def _removal(self, member: Member, *, accept_reduced_tolerance: bool, absence: Absence | None = None) -> Removal:
+        from quorate.core.decide_remove import Leave
+        from quorate.etcd.membership.remove import Removal, RemovePolicy
+
+        goal = Leave(member.id, member.name or f"{member.id:x}", absence)
+        policy = RemovePolicy(self.stall_seconds, self.absence_seconds, accept_reduced_tolerance)
+        return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
+
+    def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
+        """Put `name` in the place of `old`; see `swap`."""
+        from quorate.core.preflight import judge
+
+        def check() -> None:
+            judge(self.preflight(self.status(), name, [normalise_url(peer_url)]), self.report)
+
+        return self.swap(old, peer_url, lambda: self.add(name, peer_url, start=start), check)
+
+    def swap(self, old: str, peer_url: str, join: Callable[[], JoinResult], check: Check = do_nothing) -> JoinResult:
+        """Join the member at `peer_url` with `join` in the place of `old`; see `Replacement`."""
+        return self._replacement(peer_url).run(old, join, check)
+
+    def to_be_replaced(self, old: str, peer_url: str) -> Member | None:
+        """The member that `old` names; None when an earlier run of this replacement has removed it. Raises `ConfigError`."""
+        return self._replacement(peer_url).target(old)
+
+    def _replacement(self, peer_url: str) -> Replacement:
+        from quorate.etcd.coordination.replacements import Replacements
+        from quorate.etcd.membership.replacement import Replacement
+
+        def dead(member: Member, absence: Absence | None) -> Removal:
+            return self._removal(member, accept_reduced_tolerance=False, absence=absence)
+
+        def live(member: Member) -> Removal:
+            # Named as replaced: with the new one there, its removal leaves as many to fail as before.
+            return self._removal(member, accept_reduced_tolerance=True)
+
+        cluster_id = self.access.routes.cluster_id or self.status().cluster_id
+        records = Replacements(self.access, self.endpoints, self.clock, cluster_id, normalised(peer_url))
+        return Replacement(records, self.status, self.absence_of, dead, live)
 
     def move_leader(self, which: str) -> Member:
         """Hand leadership to the voter `which`; returns it once it leads."""
@@ -338,13 +393,3 @@ class Cluster:
                     raise
             self.clock.sleep(0.1)
         raise deadline.error()
-
-
-def pick(view: ClusterView, which: str) -> Member:
-    """The one member meant by `which`; raises `ConfigError` naming the choices."""
-    found = find_members(view, which)
-    if len(found) == 1:
-        return found[0]
-    rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)
-    why = "names several members" if found else "is no member of this cluster"
-    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice="name it by its hex id")

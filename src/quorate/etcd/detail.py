@@ -14,7 +14,7 @@ from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.maintenance import Hash
-from quorate.etcd.observe import endpoint_of
+from quorate.etcd.observation.look import endpoint_of
 
 _POLL_SECONDS = 0.01
 _MOST_LAG_SECONDS = 1.0
@@ -42,7 +42,7 @@ def lag_seconds(access: Access, view: ClusterView, clock: Clock) -> dict[int, fl
             0
         ]
         for member in answering
-        if lag_of(view, member) and (where := endpoint_of(member))
+        if lag_of(view, member) and (where := endpoint_of(access, member))
     }
     return {member.id: asked[member.id].result() if member.id in asked else 0.0 for member in answering}
 
@@ -62,7 +62,7 @@ def _until_applied(channel: Channel, *, index: int, since: float, clock: Clock) 
 def hashes(access: Access, view: ClusterView, *, timeout: float) -> dict[int, Hash | None]:
     """The hash of all keys on each voter at one revision; a large store is not scanned on the leader."""
     voters = [voter for voter in view.voters if (answer := view.answer(voter.id)) and not _spared(voter, answer, view)]
-    places = [(voter, where) for voter in voters if (where := endpoint_of(voter))]
+    places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
     if not places:
         return {}
     revision = kv.revision(access.channel(places[0][1]), timeout=timeout)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from quorate.etcd.runtime import Process
+from quorate.etcd.membership.runtime import Process
 
 Start = Callable[[str, Sequence[tuple[str, str]]], None]
 
 
 @dataclass(slots=True)
 class Elsewhere:
-    """Starts the process through a hook, once, and can do nothing else to it: not restart, not stop, not wipe.
+    """Starts the process through a hook, once, and can do nothing else to it: not stop, not wipe; restart it where there is a
+    hook for that.
 
     `started` is True from the beginning when the member list shows that the process has run before.
     """
 
     start_hook: Start
     started: bool = False
-    can_restart: bool = False
+    restart_hook: Start | None = None
+    can_wipe: bool = False
+
+    can_restart: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.can_restart = self.restart_hook is not None
 
     def process(self, name: str) -> Process:  # noqa: ARG002
         return Process("running" if self.started else "absent")
@@ -30,7 +37,9 @@ class Elsewhere:
             self.started = True
 
     def restart(self, name: str) -> None:
-        raise AssertionError(f"the process of {name} is not ours to restart")
+        if self.restart_hook is None:
+            raise AssertionError(f"the process of {name} is not ours to restart")
+        self.restart_hook(name, ())
 
     def stop(self, name: str) -> None:  # noqa: ARG002
         self.started = False
@@ -38,11 +47,18 @@ class Elsewhere:
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return self.started
 
+    def data_member(self, name: str) -> int:  # noqa: ARG002
+        return 0
+
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return False
 
     def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
         return None
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> None:  # noqa: ARG002
+        """This host's kernel does not see them."""
+        return
 
     def wipe(self, name: str) -> None:
         raise AssertionError(f"the data of {name} is not ours to delete")

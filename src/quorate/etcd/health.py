@@ -11,7 +11,7 @@ from quorate.etcd import kv
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.errors import EtcdError, PermissionDenied
-from quorate.etcd.observe import endpoint_of
+from quorate.etcd.observation.look import endpoint_of
 
 _KEY = b"/quorate/health"
 
@@ -34,7 +34,7 @@ def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: fl
 
     A read that is refused for lack of rights has gone through the quorum: it counts as healthy.
     """
-    reachable = [(member, where) for member in view.members if (where := endpoint_of(member))]
+    reachable = [(member, where) for member in view.members if (where := endpoint_of(access, member))]
     asked = [
         access.ask_all(partial(_probe, member=member, clock=clock, timeout=timeout, write=write), [where])[0]
         for member, where in reachable

@@ -15,7 +15,9 @@ _MOST_BYTES = 8 << 20
 _WANTED = (
     "etcd_network_snapshot_send_inflights_total",
     "etcd_network_active_peers",
+    "etcd_server_is_leader",
     "etcd_network_peer_sent_bytes_total",
+    "etcd_network_peer_received_bytes_total",
     "etcd_disk_wal_fsync_duration_seconds_sum",
     "etcd_disk_wal_fsync_duration_seconds_count",
 )
@@ -39,11 +41,36 @@ class Metrics:
         """What this member sent to `member_id` beside snapshots, heartbeats included."""
         return self._with("etcd_network_peer_sent_bytes_total", "To", format_id(member_id))
 
+    def received_bytes(self, member_id: int) -> float | None:
+        """What this member received from `member_id`; None before the first byte. At the leader, and from the leader, it grows
+        ten times a second; it stops within a heartbeat of a cut, which `etcd_network_active_peers` does not show for minutes
+        from etcd 3.5 on."""
+        return self._exactly("etcd_network_peer_received_bytes_total", "From", format_id(member_id))
+
+    def link_heartbeat_bytes(self) -> float | None:
+        """What this member received in heartbeats of its links, from all peers together: each stream carries one each 5/3 s,
+        without a sender, so etcd counts them all as from "0"."""
+        return self._exactly("etcd_network_peer_received_bytes_total", "From", "0")
+
+    @property
+    def is_etcds(self) -> bool:
+        """Whether this is a member's own page: every etcd tells whether it leads. A proxy's reads as "nothing received"."""
+        return ("etcd_server_is_leader", frozenset()) in self.values
+
+    @property
+    def leads(self) -> bool:
+        """Whether this member says that it leads."""
+        return self.values.get(("etcd_server_is_leader", frozenset()), 0.0) == 1.0
+
     @property
     def fsync_seconds(self) -> float:
         """The mean time of an fsync of its log since it was started; 0.0 when it made none."""
         count = self.values.get(("etcd_disk_wal_fsync_duration_seconds_count", frozenset()), 0.0)
         return self.values.get(("etcd_disk_wal_fsync_duration_seconds_sum", frozenset()), 0.0) / count if count else 0.0
+
+    def _exactly(self, name: str, label: str, value: str) -> float | None:
+        found = [number for (key, labels), number in self.values.items() if key == name and (label, value) in labels]
+        return sum(found) if found else None
 
     def _with(self, name: str, label: str, value: str) -> float:
         return sum(number for (key, labels), number in self.values.items() if key == name and (label, value) in labels)

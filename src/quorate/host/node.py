@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.host.facts import kubelet_version
+from quorate.host.resolve import resolve
 
 _PROGRAMS = (
     "conntrack",
@@ -104,11 +105,7 @@ def _can_listen(port: int) -> bool:
 
 
 def _resolves(name: str) -> bool:
-    try:
-        socket.getaddrinfo(name, None)
-    except OSError:
-        return False
-    return True
+    return bool(resolve(name, 0))
 
 
 def _runtime(cri_socket: str) -> str:

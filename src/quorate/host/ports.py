@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import ipaddress
 import os
 import random
 import socket
@@ -12,22 +14,65 @@ from itertools import islice
 from pathlib import Path
 
 from quorate.errors import HostError
+from quorate.host.resolve import SocketAddress, resolve
 
 LOOPBACK = "127.0.0.1"
+_NOT_HERE = (None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _LOWEST = 15000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could bind it now."""
-    with socket.socket() as probe:
+    """Returns whether a server could listen there now, as etcd would: for a name, on those of its addresses that are here.
+
+    `host` is a name or an address, IPv6 without brackets, a zone id after %.
+    """
+    outcomes = [_try_to_bind(address) for address in resolve(host, port)]
+    # A name such as localhost may have an address of a family that is switched off here.
+    return None in outcomes and all(outcome in _NOT_HERE for outcome in outcomes)
+
+
+def _try_to_bind(address: SocketAddress) -> int | None:
+    """Returns the errno that binding fails with."""
+    try:
+        _bound(address).close()
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listens on an address as etcd would. Raises OSError, also for a host that has no address."""
+    addresses = resolve(host, port)
+    if not addresses:
+        raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    server = _bound(addresses[0])
+    try:
+        server.listen(16)
+    except OSError:
+        server.close()
+        raise
+    return server
+
+
+def _bound(address: SocketAddress) -> socket.socket:
+    """Go listens on both families for either wildcard: a voter may dial 0.0.0.0:2380 over IPv6, and a server that has [::]
+    keeps etcd from having 0.0.0.0."""
+    family, where = address.family, address.where
+    both = ipaddress.ip_address(address.host).is_unspecified and socket.has_dualstack_ipv6()
+    if both:
+        family, where = socket.AF_INET6, ("::", where[1])
+    probe = socket.socket(family, socket.SOCK_STREAM)
+    try:
         # A listener of ours that ended a moment ago leaves connections in TIME_WAIT; servers bind over those.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+        probe.bind(where)
+    except OSError:
+        probe.close()
+        raise
+    return probe
 
 
 def reserve(count: int, owner: Path) -> list[int]:

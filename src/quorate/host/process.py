@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.deadline import Clock, Deadline, wait_until
 from quorate.errors import HostError
+from quorate.host import proc
 
 _STOP_SECONDS = 15.0
 _KILL_SECONDS = 10.0
@@ -19,11 +21,16 @@ _POLL_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process that existed once: its pid, and when the kernel started it (clock ticks after the boot `boot_id`)."""
+    """Identifies a process that existed once: its pid, and when the kernel started it (clock ticks after the boot `boot_id`).
+
+    `mount_ns` and `executable` (DEVICE:INODE) are empty when they may change while it runs, and in records of version 0.1.
+    """
 
     pid: int
     started: int
     boot_id: str
+    mount_ns: str = ""
+    executable: str = ""
 
 
 def boot_id() -> str:
@@ -31,62 +38,55 @@ def boot_id() -> str:
 
 
 def identify(pid: int) -> Identity | None:
-    """The identity of a running process; None when there is none, or all of it has ended."""
+    """Returns the identity of a running process; None when there is none, or all of it has ended."""
     started = _start_time(pid)
-    return None if started is None else Identity(pid, started, boot_id())
+    if started is None:
+        return None
+    return Identity(pid, started, boot_id(), proc.mount_namespace(pid) or "", proc.executable(pid) or "")
+
+
+def without_what_changes(identity: Identity) -> Identity:
+    """Returns the identity of a script's process: `exec` changes what it executes, `exec ip netns exec` also its mount
+    namespace, and it is the same process all the same."""
+    return replace(identity, mount_ns="", executable="")
+
+
+def is_script(program: Path) -> bool:
+    """Returns whether the kernel starts an interpreter for this file."""
+    try:
+        with program.open("rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _start_time(pid: int) -> int | None:
-    try:
-        # The command name may hold blanks and parentheses: fields are counted behind its last ")".
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    fields = proc.stat_fields(pid)
+    if fields is None:
         return None
-    return None if fields[0] in "ZX" and _threads(pid) <= 1 else int(fields[19])
-
-
-def _threads(pid: int) -> int:
-    """A process whose first thread is a zombie still holds its ports and files while another thread ends."""
-    try:
-        return len(os.listdir(f"/proc/{pid}/task"))
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+    # A process whose first thread is a zombie still holds its ports and files while another thread ends.
+    return None if fields[0] in "ZX" and proc.threads(pid) <= 1 else int(fields[19])
 
 
 def is_running(identity: Identity) -> bool:
-    return identity.boot_id == boot_id() and _start_time(identity.pid) == identity.started
+    """Returns whether that very process runs.
+
+    Two containers on one machine share the boot id, and both may have a process 7 that was started in the same hundredth of
+    a second. A record in a folder that both mount is told apart by the mount namespace.
+    """
+    if identity.boot_id != boot_id() or _start_time(identity.pid) != identity.started:
+        return False
+    seen = (proc.mount_namespace(identity.pid), proc.executable(identity.pid))
+    return all(
+        not recorded or not now or recorded == now
+        for recorded, now in zip((identity.mount_ns, identity.executable), seen, strict=True)
+    )
 
 
 def is_stopped(identity: Identity) -> bool:
-    """Whether it exists but was paused by SIGSTOP."""
-    try:
-        state = Path(f"/proc/{identity.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return is_running(identity) and state == "T"
-
-
-def find_by_arguments(wanted: Sequence[str]) -> Identity | None:
-    """A running process that has exactly `wanted` among its arguments, side by side: one whose start was not recorded any
-    more. Two of them, so that a command which only names the same directory is never taken for it."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and _holds(arguments_of(int(entry.name)), list(wanted)):
-            identity = identify(int(entry.name))
-            if identity is not None:
-                return identity
-    return None
-
-
-def _holds(arguments: list[str], wanted: list[str]) -> bool:
-    return any(arguments[at : at + len(wanted)] == wanted for at in range(len(arguments)))
-
-
-def arguments_of(pid: int) -> list[str]:
-    """The command line of a process; empty when it cannot be read."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return []
+    """Returns whether it exists but was paused by SIGSTOP."""
+    fields = proc.stat_fields(identity.pid)
+    return fields is not None and fields[0] == "T" and is_running(identity)
 
 
 def send(identity: Identity, number: signal.Signals) -> bool:
@@ -125,18 +125,7 @@ def pause(identity: Identity, clock: Clock) -> None:
 
 
 def _all_halted(identity: Identity) -> bool:
-    return not is_running(identity) or all(state in "TtZX" for state in _thread_states(identity.pid))
-
-
-def _thread_states(pid: int) -> list[str]:
-    found: list[str] = []
-    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
-        try:
-            found.append(thread.read_text().rpartition(")")[2].split()[0])
-        except (FileNotFoundError, ProcessLookupError):
-            # It has ended since.
-            continue
-    return found
+    return not is_running(identity) or all(state in "TtZX" for state in proc.thread_states(identity.pid))
 
 
 def kill(identity: Identity, clock: Clock) -> None:
@@ -192,4 +181,10 @@ def spawn(command: Sequence[str], *, output: Path, folder: Path, environment: Ma
         os.close(fd)
     # We never wait for it, and say so: it belongs to init when we are gone.
     child.returncode = 0
-    return identify(child.pid) or Identity(child.pid, 0, boot_id())
+    identity = identify(child.pid) or Identity(child.pid, 0, boot_id())
+    return without_what_changes(identity) if is_script(program_file(command[0], environment)) else identity
+
+
+def program_file(program: str, environment: Mapping[str, str]) -> Path:
+    """Returns the file that `spawn` starts for this program."""
+    return Path(shutil.which(program, path=environment.get("PATH")) or program)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import Leave
-from quorate.core.membership import ClusterView, margin_of, size_advice
+from quorate.core.membership import ClusterView, Member, size_advice
+from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.errors import EtcdError
-from quorate.etcd.leave import Removal
-from quorate.etcd.track import JoinResult
+from quorate.etcd.membership.join_state import JoinResult
+from quorate.etcd.membership.remove import Removal, RemovePolicy
 from quorate.files import remove_tree
 from quorate.host import process
+from quorate.host.etcd_identity import data_identity
 from quorate.host.process import Identity
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
@@ -40,7 +42,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> Grown:
     means three for a new one.
 
     Raises `Refused` when it has more (members are removed only by name), `ConfigError` for an impossible number, and
-    whatever the join raises; see `quorate.etcd.join`.
+    whatever the join raises; see `quorate.etcd.membership.join`.
     """
     if wanted is not None:
         _check_size(wanted)
@@ -86,7 +88,8 @@ def replace_member(home: Home, old: str, new: str | None, etcd: str | None = Non
         leave(home, old)
     grown = _join_once(home, new, etcd)
     # Named as replaced: with the new one there, its removal leaves as many to fail as before.
-    return replace(grown, view=leave(home, old, accept_reduced_tolerance=True)) if alive else grown
+    left = leave(home, old, accept_reduced_tolerance=True) if alive else None
+    return replace(grown, view=left) if left is not None else grown
 
 
 def _join_once(home: Home, name: str | None, etcd: str | None) -> Grown:
@@ -101,8 +104,9 @@ def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[st
     return Grown(joined, started, wait_for_quorum(home) if joined else view)
 
 
-def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> ClusterView:
-    """Remove the member, see that it is gone, then delete its data; returns the cluster as it is then.
+def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> ClusterView | None:
+    """Remove the member, see that it is gone, then delete its data; returns the cluster as it is then, None when nobody answers
+    any more: that the member is gone was seen before, and another one that is down does not make it a failure.
 
     Raises `UnsafeStep` with nothing changed when the others would be worse off.
     """
@@ -117,14 +121,25 @@ def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> C
         try:
             _remove(home, member, accept_reduced_tolerance=accept_reduced_tolerance)
         except QuorateError as error:
-            error.state = error.state or _settle_leaving(home, member)
-            if isinstance(error, Refused):
+            unchanged = any(one["outcome"] == Unchanged.kind for one in error.outcomes)
+            if unchanged or isinstance(error, Refused):
                 home.save(home.load().with_member(member))
+            elif not error.outcomes:
+                error.state = error.state or _settle_leaving(home, member)
             raise
         _forget(home, name)
-        view = wait_for_quorum(home)
-        _advise(home, len(view.voters))
+        view = _look_after(home)
+        if view is not None:
+            _advise(home, len(view.voters))
         return view
+
+
+def _look_after(home: Home) -> ClusterView | None:
+    wait_for_leader(home)
+    try:
+        return home.look()
+    except EtcdError:
+        return None
 
 
 def _settle_leaving(home: Home, member: LocalMember) -> str:
@@ -142,18 +157,41 @@ def _settle_leaving(home: Home, member: LocalMember) -> str:
 def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) -> None:
     wait_for_leader(home)
     with home.access() as access, home.journal() as note:
-        listed = home.observe(access).by_peer_urls((member.peer_url,))
-        if listed is None:
+        view = home.observe(access)
+        listed = _listed(home, view, member)
+        if listed is None and view.linearizable:
             return
-        Removal(
-            access,
-            home.clock,
-            home.seeds(),
-            Leave(listed.id, member.name),
-            home.report,
-            note,
-            accept_reduced_tolerance=accept_reduced_tolerance,
-        ).run()
+        if listed is None:
+            raise Refused(
+                f"whether {member.name} is a member cannot be read: there is no quorum",
+                state="nothing was changed",
+                advice=f"quorate local up --dir {home.layout.root} starts what is down",
+            )
+        ended = home.runtime().identity(member.name) is None
+        policy = RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, ended=ended)
+        Removal(access, home.clock, home.seeds(), Leave(listed.id, member.name), home.report, note, policy).run()
+
+
+def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None:
+    """The row of the member whose data lies here, by the ids in that data: an operator who corrects a peer URL has not
+    made another member of it, and a row that is not found is what data gets deleted by. Without data, by what an interrupted
+    join knows, else by URL or name.
+
+    Raises `Refused` when the data is of another cluster, or cannot be read.
+    """
+    paths = home.layout.member(member.name)
+    owner = data_identity(paths.data) if paths.has_data else None
+    if paths.has_data and (owner is None or owner.cluster_id != view.cluster_id):
+        whose = f"of cluster {owner.cluster_id:x}, not of {view.cluster_id:x}" if owner else "of nobody that can be read"
+        raise Refused(
+            f"the data of {member.name} is {whose}",
+            state="nothing was changed",
+            advice=f"look at {paths.data}; remove the member with 'quorate etcd remove' if it is to go",
+        )
+    known = owner.member_id if owner else member.memory.member_id
+    if known:
+        return view.by_id(known)
+    return view.by_peer_urls((member.peer_url,)) or view.by_name(member.name)
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:
@@ -262,7 +300,7 @@ def _is_absent(home: Home, member: LocalMember) -> bool | None:
         view = home.look()
     except EtcdError:
         return None
-    return view.by_peer_urls((member.peer_url,)) is None if margin_of(view) >= 0 else None
+    return _listed(home, view, member) is None if view.linearizable else None
 
 
 def _forget(home: Home, name: str) -> None:

@@ -15,18 +15,14 @@ _ROTATION = {"maxsize": 32, "maxage": 0, "maxbackups": 2, "localtime": False, "c
 """Megabytes and files: at most about 100 MB of log a member."""
 
 
-def telling_arguments(paths: MemberPaths) -> tuple[str, str]:
-    """The arguments a member's process is found by when its start could not be recorded."""
-    return f"--name={paths.folder.name}", f"--data-dir={paths.data}"
-
-
 def etcd_command(
     member: LocalMember, paths: MemberPaths, state: State, version: Version, initial_cluster: Sequence[tuple[str, str]]
 ) -> list[str]:
     """Every `--initial-…` flag is ignored once the data directory holds a log."""
     return [
         member.etcd,
-        *telling_arguments(paths),
+        f"--name={paths.folder.name}",
+        f"--data-dir={paths.data}",
         f"--listen-peer-urls={member.peer_url}",
         f"--initial-advertise-peer-urls={member.peer_url}",
         f"--listen-client-urls={member.client_url}",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from quorate.core import versions
+from quorate.core.join_memory import JoinMemory
 from quorate.errors import Refused
-from quorate.etcd.change import Note
 from quorate.etcd.errors import EtcdError
-from quorate.etcd.join import Join
-from quorate.etcd.runtime import JoinSpec
-from quorate.etcd.track import JoinResult, Settings
+from quorate.etcd.membership.join import Join
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
+from quorate.etcd.membership.runtime import JoinSpec
 from quorate.host import etcd_binary, ports
 from quorate.local import certificates
 from quorate.local.home import Home
@@ -59,24 +60,17 @@ def _join(home: Home, joiners: Sequence[LocalMember]) -> list[JoinResult]:
         _forget_ended_process(home, runtime, joiner.name)
     try:
         with home.access() as access, home.journal() as note:
-            settings = Settings(home.stall_seconds, saved.max_learners)
+            policy = JoinPolicy(home.stall_seconds, saved.max_learners)
             specs = [spec_of(home, joiner) for joiner in joiners]
-            return Join(access, home.clock, runtime, home.seeds(), specs, home.report, _remembering(home, note), settings).run()
+            limits = limits_of(policy, home.observe(access).cluster_id)
+            remember = partial(_remember, home)
+            return Join(access, home.clock, runtime, home.seeds(), specs, limits, policy, home.report, note, remember).run()
     finally:
         _settle(home, joiners)
 
 
 def spec_of(home: Home, joiner: LocalMember) -> JoinSpec:
-    """`ours`: everything at this peer URL was put there by this directory's commands."""
-    return JoinSpec(
-        joiner.name,
-        joiner.peer_url,
-        joiner.client,
-        certificates.peer_tls(home.layout, joiner.name),
-        ours=True,
-        restarted=joiner.restarted,
-        promotion_unknown=joiner.promotion_unknown,
-    )
+    return JoinSpec(joiner.name, joiner.peer_url, joiner.client, certificates.peer_tls(home.layout, joiner.name), joiner.memory)
 
 
 def _forget_ended_process(home: Home, runtime: ProcessRuntime, name: str) -> None:
@@ -85,21 +79,10 @@ def _forget_ended_process(home: Home, runtime: ProcessRuntime, name: str) -> Non
         home.layout.member(name).process.unlink(missing_ok=True)
 
 
-def _remembering(home: Home, note: Note) -> Note:
-    """A journal that also keeps in the state what the next run must know of an interrupted join."""
-
-    def write(kind: str, fields: dict[str, object]) -> None:
-        note(kind, fields)
-        if kind != "restart" and fields.get("do") != "promote":
-            return
-        saved = home.load()
-        before = saved.member(str(fields.get("name", "")))
-        unknown = kind == "intent" or (kind == "outcome" and fields.get("result") != "declined")
-        after = replace(before, restarted=True) if kind == "restart" else replace(before, promotion_unknown=unknown)
-        if after != before:
-            home.save(saved.with_member(after))
-
-    return write
+def _remember(home: Home, name: str, memory: JoinMemory) -> None:
+    """Keeps in the state what the next run must know of an interrupted join."""
+    saved = home.load()
+    home.save(saved.with_member(saved.member(name).remembering(memory)))
 
 
 def _settle(home: Home, joiners: Iterable[LocalMember]) -> None:

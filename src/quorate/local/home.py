@@ -13,9 +13,9 @@ from quorate.core.membership import ClusterView
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError
 from quorate.etcd.access import Access
-from quorate.etcd.change import Note
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.observe import Patience, observe
+from quorate.etcd.membership.executor import Note
+from quorate.etcd.observation.look import Patience, observe
 from quorate.etcd.probe import WriteProbe
 from quorate.files import make_folder
 from quorate.host import etcd_binary, lock

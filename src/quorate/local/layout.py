@@ -13,14 +13,14 @@ members/NAME/process.json   the identity of its process
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.core.new_member import check_new_name
 from quorate.errors import ConfigError
 from quorate.host import etcd_data
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LONGEST_NAME = 63
 
 
 def default_folder() -> Path:
@@ -29,9 +29,10 @@ def default_folder() -> Path:
 
 
 def check_name(name: str) -> str:
-    """A member name that is safe in `--initial-cluster`, in a path and on a terminal; raises `ConfigError`."""
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} cannot be a member name: use letters, digits, dots, dashes and underscores, 63 at most")
+    """Returns a name that a member here may have: a legal one of 63 characters at most, as its folder and certificate are
+    called after it. Raises `ConfigError`."""
+    if len(check_new_name(name)) > _LONGEST_NAME:
+        raise ConfigError(f"{name!r} cannot be a member name here: {_LONGEST_NAME} characters at most")
     return name
 
 

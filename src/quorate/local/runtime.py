@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
-from quorate.etcd.runtime import Process
+from quorate.etcd.membership.runtime import Process
 from quorate.files import make_folder, remove_tree
-from quorate.host import etcd_binary, etcd_data, ports, process
+from quorate.host import etcd_binary, etcd_data, ports, process, tcp_links
 from quorate.host.daemon import Daemon
+from quorate.host.etcd_identity import member_of
 from quorate.host.process import Identity
-from quorate.local.command import environment, etcd_command, telling_arguments
+from quorate.local.command import environment, etcd_command
 from quorate.local.layout import Layout, MemberPaths
 from quorate.local.state import State
 
@@ -28,6 +29,7 @@ class ProcessRuntime:
     state: State
     clock: SystemClock
     can_restart: bool = True
+    can_wipe: bool = True
 
     def daemon(self, name: str) -> Daemon:
         return daemon_of(self.layout.member(name))
@@ -75,11 +77,18 @@ class ProcessRuntime:
     def has_data(self, name: str) -> bool:
         return self.layout.member(name).has_data
 
+    def data_member(self, name: str) -> int:
+        return member_of(self.layout.member(name).data)
+
     def has_leftovers(self, name: str) -> bool:
         return self.layout.member(name).folder.exists()
 
     def received_bytes(self, name: str) -> int | None:
         return etcd_data.received_bytes(self.layout.member(name).data)
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
+        table = tcp_links.connections()
+        return tcp_links.linked_peers(table, [self.state.member(name).peer_url], peers) if table is not None else None
 
     def wipe(self, name: str) -> None:
         """Delete everything of the member: the engine has seen that it is no member any more."""
@@ -88,7 +97,7 @@ class ProcessRuntime:
 
 def daemon_of(paths: MemberPaths) -> Daemon:
     """A member's process, by its files."""
-    return Daemon(paths.folder, paths.process, paths.output, telling_arguments(paths), paths.log)
+    return Daemon(paths.folder, paths.process, paths.output, paths.log)
 
 
 def _rotate(log: Path) -> None:

@@ -66,10 +66,9 @@ def start_members(home: Home) -> tuple[str, ...]:
 
 
 def _should_run(home: Home, member: LocalMember) -> bool:
-    """Members do, and so does a joiner that may have got its vote before its join was cut off: the quorum may need it."""
-    if member.phase == "joining":
-        return member.promotion_unknown and home.layout.member(member.name).has_data
-    return True
+    """Members do, and so does a joiner that has data: somebody may have given it its vote since its join was cut off, and the
+    quorum may need it. A learner that is started harms nobody, and one that was removed ends by itself."""
+    return member.phase != "joining" or home.layout.member(member.name).has_data
 
 
 def start_one(home: Home, name: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from quorate.core.join_memory import JoinMemory, as_fields, from_fields
 from quorate.errors import ConfigError
 from quorate.etcd.endpoint import Endpoint
 from quorate.files import write_atomic
@@ -21,7 +23,8 @@ Phase: TypeAlias = Literal["first", "joining", "member", "leaving"]
 class LocalMember:
     """`first` began the cluster; `joining` may still be undone; `member` is a voter; `leaving` is being removed.
 
-    `restarted` and `promotion_unknown` carry over what an interrupted join did (see `etcd.runtime.JoinSpec`).
+    `join` is what an interrupted join did, as `core.join_memory.as_fields` writes it; None for none. `restarted` and
+    `promotion_unknown` are what version 0.1 wrote instead.
     """
 
     name: str
@@ -31,6 +34,17 @@ class LocalMember:
     phase: Phase
     restarted: bool = False
     promotion_unknown: bool = False
+    join: Mapping[str, object] | None = None
+
+    @property
+    def memory(self) -> JoinMemory:
+        """What an interrupted join of this member did."""
+        if self.join is not None:
+            return from_fields(self.join)
+        return from_fields({"restarted": self.restarted, "promotion_unknown": self.promotion_unknown})
+
+    def remembering(self, memory: JoinMemory) -> LocalMember:
+        return replace(self, join=as_fields(memory), restarted=False, promotion_unknown=False)
 
     @property
     def peer_url(self) -> str:
@@ -109,5 +123,7 @@ def _checked(member: LocalMember) -> LocalMember:
         raise ValueError(f"the ports of {member.name} are not ports")
     if member.phase not in get_args(Phase) or not isinstance(member.etcd, str):
         raise ValueError(f"{member.name} is in no phase there is")
+    if member.join is not None and not isinstance(member.join, dict):
+        raise ValueError(f"what is said of the join of {member.name} is not a mapping")
     check_name(member.name)
     return member

@@ -12,8 +12,9 @@ from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
-from quorate.etcd.runtime import JoinSpec
-from quorate.etcd.track import JoinResult
+from quorate.etcd.membership.join_state import JoinResult
+from quorate.etcd.membership.runtime import JoinSpec
+from quorate.host.etcd_identity import data_identity
 from quorate.kube.client import KubeClient
 from quorate.manifests import images
 from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
@@ -118,11 +119,19 @@ def run(join: JoinRun) -> None:
         cluster.keep_on_failure = join.keep_on_failure
         cluster.voter_join = gates.wants_voter_join(context.cluster.feature_gates)
         result = _join(context, cluster)
-        advice = odd_advice(cluster.status())
+        advice = _advice(cluster)
     join.joined_etcd = True
     context.report(Made("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
     context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
+
+
+def _advice(cluster: Cluster) -> str:
+    """The join has succeeded: a look that fails now is no failure of it."""
+    try:
+        return odd_advice(cluster.status())
+    except QuorateError as error:
+        return f"how many etcd members may fail is not known: {error.what}"
 
 
 def _join(context: Context, cluster: Cluster) -> JoinResult:
@@ -133,7 +142,6 @@ def _join(context: Context, cluster: Cluster) -> JoinResult:
         peer_url(address),
         Endpoint.parse(client_url(address)),
         load_tls(tls_files(context.tree, context.cluster.certificates_dir, "peer")),
-        ours=_was_begun(context),
     )
     return cluster.join(spec, runtime_of(context))
 
@@ -155,12 +163,18 @@ def runtime_of(context: Context) -> StaticPod:
         log_lines=lambda path: wait.last_words(context, path),
         clock=context.clock,
         kubelet=context.kubelet,
+        peer_url=peer_url(context.node.address),
     )
 
 
 def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
     """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one. Before its
-    manifest is written there is none, but where learners are switched off: there the vote comes first."""
+    manifest is written there is none, but where learners are switched off: there the vote comes first.
+
+    "none" deletes the node's data, so it takes a list that was read through the quorum and has no member of this node: neither
+    at its peer URL nor under its name. A member's own copy may be as old as that member has been cut off; and a learner that
+    is still listed is one that could not be undone.
+    """
     context = join.context
     if context.cluster.etcd.external is not None or not join.control_plane:
         return "none"
@@ -171,7 +185,13 @@ def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
             client.patience = 10.0
             urls = endpoints(client, context.node.address)
         with etcd_cluster(context, urls) as cluster:
-            member = cluster.status().by_peer_urls((peer_url(context.node.address),))
+            view = cluster.status()
     except QuorateError:
         return "unknown"
-    return "voter" if member is not None and not member.is_learner else "none"
+    local = context.cluster.etcd.local
+    owner = data_identity(real_path(context.tree, local.data_dir)) if local is not None else None
+    named = view.by_peer_urls((peer_url(context.node.address),)) or view.by_name(context.node.name)
+    member = (view.by_id(owner.member_id) if owner else None) or named
+    if member is None:
+        return "none" if view.linearizable else "unknown"
+    return "unknown" if member.is_learner else "voter"

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from quorate.core.membership import ClusterView, margin_of
+from quorate.core.membership import ClusterView, Member, margin_of
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, HostError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.host.cri import CriError, Runtime
+from quorate.host.etcd_data import has_log
+from quorate.host.etcd_identity import data_identity
 from quorate.manifests.etcd import client_url
-from quorate.phases.node_files import refuse_link, tls_files
+from quorate.phases.node_files import real_path, refuse_link, tls_files
 from quorate.phases.resetting import LocalEtcd, ResetRun, delete_data, has_left, local_etcd, note_left
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
@@ -78,7 +80,14 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
     with _cluster(run, etcd) as cluster:
         view = cluster.status()
-        member = view.by_peer_urls((etcd.peer_url,))
+        member = _member(run, etcd, view)
+        if member is None and not view.linearizable:
+            # The copy of a member that was cut off may lack this one, whose data would be deleted then.
+            raise Refused(
+                "whether this node's etcd is still a member cannot be read: there is no quorum",
+                state="nothing was changed",
+                advice="bring voters back, then run the same command again",
+            )
         if member is None:
             run.say(PHASE, "The etcd member of this node is not listed any more")
             return
@@ -90,6 +99,23 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
         cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
         run.say(PHASE, "Removed, and seen to be absent")
     _advise(run, etcd)
+
+
+def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
+    """The row of the member whose data lies here, by the ids in that data: its peer URL may have been corrected since the
+    manifest was written, and a row that is not found lets the data be deleted. Without readable data, by URL or name."""
+    folder = real_path(run.tree, etcd.data_dir)
+    owner = data_identity(folder)
+    if owner is None:
+        if has_log(folder):
+            raise Refused(f"whose data lies in {etcd.data_dir} cannot be read", state="nothing was changed")
+        return view.by_peer_urls((etcd.peer_url,)) or view.by_name(etcd.name)
+    if owner.cluster_id != view.cluster_id:
+        raise Refused(
+            f"the data in {etcd.data_dir} is of cluster {owner.cluster_id:x}, and {view.cluster_id:x} answers",
+            state="nothing was changed",
+        )
+    return view.by_id(owner.member_id)
 
 
 def _advise(run: ResetRun, etcd: LocalEtcd) -> None:

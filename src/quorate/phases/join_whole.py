@@ -57,7 +57,10 @@ def _after_failure(join: JoinRun, mark: Marker) -> str:
     # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
     with join.base.clock.cancel.shielded():
         if etcd_join.vote_of(join) != "none":
-            return "this node's etcd is a voter, or may be one: nothing was taken back; run the same command again to finish"
+            return (
+                "this node's etcd is a member of the cluster, or may be one: nothing was taken back; "
+                "run the same command again to finish"
+            )
         return undo_join.take_back(join, mark)
 
 

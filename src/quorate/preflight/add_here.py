@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,8 +10,8 @@ from quorate.core.membership import ClusterView
 from quorate.core.preflight import Finding
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.runtime import JoinSpec, Process, Runtime
-from quorate.etcd.track import JoinResult
+from quorate.etcd.membership.join_state import JoinResult
+from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
 from quorate.preflight import inbound, joiner
 from quorate.preflight.joiner import Case
 from quorate.report import Event, Notice, Report
@@ -51,8 +51,7 @@ def add_here(cluster: Cluster, runtime: HostRuntime, *, probe_inbound: bool = Tr
     spec = runtime.spec
     alive = tuple(voter.peer_urls[0] for voter in view.voters if view.answer(voter.id) is not None)
     probed = Probed(runtime, cluster.report, alive) if probe_inbound else runtime
-    ours = _is_resumed(runtime, view)
-    join = JoinSpec(spec.name, spec.peer_url, Endpoint.parse(spec.client_url), spec.peer_tls(), ours=ours)
+    join = JoinSpec(spec.name, spec.peer_url, Endpoint.parse(spec.client_url), spec.peer_tls())
     return cluster.join(join, probed, found)
 
 
@@ -64,6 +63,7 @@ class Probed:
     report: Report
     voter_urls: Sequence[str]
     can_restart: bool = True
+    can_wipe: bool = True
 
     def process(self, name: str) -> Process:
         return self.runtime.process(name)
@@ -84,11 +84,17 @@ class Probed:
     def has_data(self, name: str) -> bool:
         return self.runtime.has_data(name)
 
+    def data_member(self, name: str) -> int:
+        return self.runtime.data_member(name)
+
     def has_leftovers(self, name: str) -> bool:
         return self.runtime.has_leftovers(name)
 
     def received_bytes(self, name: str) -> int | None:
         return self.runtime.received_bytes(name)
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
+        return self.runtime.links(name, peers)
 
     def wipe(self, name: str) -> None:
         self.runtime.wipe(name)

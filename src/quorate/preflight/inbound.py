@@ -4,6 +4,7 @@ start of its etcd, in which they dial it by themselves."""
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import ssl
 import time
@@ -11,8 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from quorate.core.ids import address_of
 from quorate.errors import HostError
 from quorate.etcd.endpoint import TlsFiles
+from quorate.host import ports
+from quorate.host.resolve import resolve
 from quorate.runtimes.spec import EtcdSpec, listen_url
 
 SECONDS = 5.0
@@ -53,28 +57,29 @@ def _reasons(heard: Heard) -> str:
 
 
 def _addresses(url: str) -> set[str]:
-    parts = urlsplit(url)
-    try:
-        return {str(row[4][0]) for row in socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)}
-    except OSError:
-        return set()
+    return {_plain(found.host) for found in resolve(address_of(url), 0)}
+
+
+def _plain(address: str) -> str:
+    """Returns an IPv4 address that IPv6 carries (::ffff:10.0.0.1) as the IPv4 address it is; no zone id."""
+    literal = ipaddress.ip_address(address.partition("%")[0])
+    return str((literal.ipv4_mapped if literal.version == 6 else None) or literal)
 
 
 def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> Heard:
     parts, heard = urlsplit(listen_url(spec.peer_url)), Heard()
-    family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
     context = _server_context(spec.peer) if parts.scheme == "https" and spec.peer else None
     end = time.monotonic() + seconds
     try:
-        server = socket.create_server((parts.hostname or "", parts.port or 0), family=family, backlog=16)
+        server = ports.listen(parts.hostname or "", parts.port or 0)
     except OSError as error:
-        raise HostError(f"cannot listen on {parts.hostname}:{parts.port}: {error.strerror}") from error
+        raise HostError(f"cannot listen on {parts.netloc}: {error.strerror}") from error
     with server:
         while (left := end - time.monotonic()) > 0 and not _all_heard(heard, wanted):
             server.settimeout(left)
             with contextlib.suppress(TimeoutError):
                 plain, address = server.accept()
-                _greet(plain, str(address[0]), context, heard)
+                _greet(plain, _plain(str(address[0])), context, heard)
     return heard
 
 

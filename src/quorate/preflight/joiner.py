@@ -99,7 +99,7 @@ def check_ports(case: Case) -> Iterator[Finding]:
         parts = urlsplit(listen_url(url))
         if not case.resumed and not ports.is_free(parts.port or 0, parts.hostname or ""):
             advice = f"'ss -ltnp sport = :{parts.port}' names its owner, if the address is one of this machine's"
-            yield Finding("port", "error", f"{parts.hostname}:{parts.port} cannot be listened on", advice)
+            yield Finding("port", "error", f"{parts.netloc} cannot be listened on", advice)
 
 
 def check_version(case: Case) -> Iterator[Finding]:

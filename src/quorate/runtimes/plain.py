@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from quorate.core.preflight import Finding
 from quorate.deadline import SystemClock
-from quorate.etcd.runtime import Process
-from quorate.host import etcd_data
+from quorate.etcd.membership.runtime import Process
+from quorate.host import etcd_data, tcp_links
 from quorate.host.daemon import Daemon
+from quorate.host.etcd_identity import member_of
 from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, flags, settings
 
@@ -22,6 +23,7 @@ class PlainProcess:
     spec: EtcdSpec
     clock: SystemClock
     can_restart: bool = True
+    can_wipe: bool = True
 
     @property
     def place(self) -> Place:
@@ -30,9 +32,7 @@ class PlainProcess:
     @property
     def daemon(self) -> Daemon:
         beside = self.spec.beside
-        # These two are side by side in what `settings` gives.
-        arguments = tuple(flags([("name", self.spec.name), ("data-dir", str(self.spec.data_dir))]))
-        return Daemon(beside, beside / "process.json", beside / "output.log", arguments)
+        return Daemon(beside, beside / "process.json", beside / "output.log")
 
     def findings(self) -> list[Finding]:
         """What stands in the way of this runtime here: nothing ever does."""
@@ -56,11 +56,19 @@ class PlainProcess:
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return self.spec.has_data
 
+    def data_member(self, name: str) -> int:  # noqa: ARG002
+        return member_of(self.spec.data_dir)
+
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return self.place.is_begun
 
     def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
         return etcd_data.received_bytes(self.spec.data_dir)
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
+        """Its etcd uses this host's network."""
+        table = tcp_links.connections()
+        return tcp_links.linked_peers(table, [self.spec.peer_url], peers) if table is not None else None
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         self.place.give_back()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from quorate.core.ids import host_of
+from quorate.core.ids import address_of
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
 from quorate.host import etcd_data
+from quorate.host.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,21 @@ def _tls(prefix: str, files: TlsFiles | None) -> list[tuple[str, str]]:
 
 
 def listen_url(url: str) -> str:
-    """Where to listen for a URL that is advertised: etcd listens on addresses only, so a host name means all of them."""
-    parts = urlsplit(url)
+    """Returns where to listen for a URL that is advertised. etcd listens on plain addresses only: a host name, and an address
+    with a zone id, mean all of them.
+
+    All of them is 0.0.0.0 for a name that has an IPv4 address, or none that we know of. Where IPv6 is switched off that is
+    what works; elsewhere Go listens on both families for it.
+    """
+    parts, address = urlsplit(url), address_of(url)
     try:
-        ipaddress.ip_address(host_of(url))
+        literal = ipaddress.ip_address(address)
     except ValueError:
-        return f"{parts.scheme}://0.0.0.0:{parts.port}"
+        families = {one.family for one in resolve(address, parts.port or 0)}
+        everywhere = "[::]" if families == {socket.AF_INET6} else "0.0.0.0"  # noqa: S104
+        return f"{parts.scheme}://{everywhere}:{parts.port}"
+    if literal.version == 6 and literal.scope_id:
+        return f"{parts.scheme}://[::]:{parts.port}"
     return url
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
-from quorate.etcd.runtime import Process
+from quorate.etcd.membership.runtime import Process
 from quorate.files import remove_tree
-from quorate.host import etcd_data
+from quorate.host import etcd_data, tcp_links
 from quorate.host.cri import Container, CriError, Runtime
+from quorate.host.etcd_identity import member_of
 from quorate.host.kubelet import Kubelet
 
 _CONTAINER = "etcd"
@@ -35,7 +36,9 @@ class StaticPod:
     log_lines: Callable[[str], str]
     clock: SystemClock
     kubelet: Kubelet = field(default_factory=Kubelet)
+    peer_url: str = ""
     can_restart: bool = True
+    can_wipe: bool = True
     _since: float | None = None
     _first: int | None = None
 
@@ -102,11 +105,19 @@ class StaticPod:
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return etcd_data.has_log(self.data_dir)
 
+    def data_member(self, name: str) -> int:  # noqa: ARG002
+        return member_of(self.data_dir)
+
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return self.manifest.exists() or (self.data_dir.is_dir() and any(self.data_dir.iterdir()))
 
     def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
         return etcd_data.received_bytes(self.data_dir)
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
+        """The pod uses the host's network."""
+        table = tcp_links.connections() if self.peer_url else None
+        return tcp_links.linked_peers(table, [self.peer_url], peers) if table is not None else None
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         """Raises `HostError` when the directory is a link: what is behind it was not made by us."""

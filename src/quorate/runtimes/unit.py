@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.core.decide import ProcessState
 from quorate.core.preflight import Finding
 from quorate.errors import HostError
-from quorate.etcd.runtime import Process
+from quorate.etcd.membership.runtime import Process
 from quorate.files import write_atomic
-from quorate.host import etcd_data
+from quorate.host import etcd_data, tcp_links
+from quorate.host.etcd_identity import member_of
 from quorate.host.last_words import etcd_reason
 from quorate.host.systemd import Systemd, UnitState
 from quorate.runtimes.place import Place
@@ -31,6 +32,7 @@ class SystemdUnit:
     systemd: Systemd = field(default_factory=Systemd)
     unit_folder: Path = UNIT_FOLDER
     can_restart: bool = True
+    can_wipe: bool = True
     _stopped: bool = False
 
     @property
@@ -122,11 +124,19 @@ WantedBy=multi-user.target
     def has_data(self, name: str) -> bool:  # noqa: ARG002
         return self.spec.has_data
 
+    def data_member(self, name: str) -> int:  # noqa: ARG002
+        return member_of(self.spec.data_dir)
+
     def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
         return self.place.is_begun or self._is_ours()
 
     def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
         return etcd_data.received_bytes(self.spec.data_dir)
+
+    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
+        """Its etcd uses this host's network."""
+        table = tcp_links.connections()
+        return tcp_links.linked_peers(table, [self.spec.peer_url], peers) if table is not None else None
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         """The unit if it is ours, and the data with what is beside it."""

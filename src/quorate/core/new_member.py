@@ -1,0 +1,127 @@
+"""Judges a new member's name and peer URLs before the first change.
+
+etcd registers nearly anything: a name that `--initial-cluster` cannot carry, a client URL as peer URL, an address that only
+the new machine itself can reach. The mistake shows when the learner cannot start, or, worse, when it already has its vote.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from quorate.core.finding import Finding
+from quorate.core.ids import address_of, canonical_url, host_and_port, is_loopback, urls_of
+from quorate.core.membership import ClusterView, Member
+from quorate.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_SCHEMES = frozenset({"http", "https"})
+
+_Check: TypeAlias = Callable[[ClusterView, str, Sequence[str]], Iterator[Finding]]
+
+
+def check_new_name(name: str) -> str:
+    """Returns `name` when a new member may have it; raises `ConfigError` otherwise.
+
+    Legal is what `--initial-cluster` (no comma, no equals sign), a path, a unit name and a terminal can carry. Every name
+    of a Kubernetes node is legal. This is for new members only: one that exists is named however it is called.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be a member name: use letters, digits, dots, dashes and underscores, 253 at most, "
+            "a letter or a digit first"
+        )
+    return name
+
+
+def new_member_findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
+    """Returns why `name` must not be added at `peer_urls`. Its own row, left by an earlier run, is not held against it."""
+    return [finding for check in CHECKS for finding in check(view, name, peer_urls)]
+
+
+def _others(view: ClusterView, peer_urls: Sequence[str]) -> list[Member]:
+    """The members that have none of these peer URLs."""
+    return [member for member in view.members if not urls_of(member) & set(map(canonical_url, peer_urls))]
+
+
+def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    others = _others(view, peer_urls)
+    if any(member.name == name for member in view.members if member not in others):
+        return
+    try:
+        check_new_name(name)
+    except ConfigError as error:
+        yield Finding("name-illegal", "error", error.what, "choose another name")
+    for member in others:
+        # Two rows of one name in --initial-cluster are one member with two URLs.
+        if member.started and member.name == name:
+            text = f"a member named {name} is already there, at {', '.join(member.peer_urls)}"
+            yield Finding("name-taken", "error", text, f"choose another name, or remove {member.id:x} first")
+
+
+def check_two(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    others = _others(view, peer_urls)
+    owners = [f"{member.name or 'an unstarted member'} ({member.id:x})" for member in view.members if member not in others]
+    if len(owners) > 1:
+        text = f"{', '.join(peer_urls)} are peer URLs of {' and of '.join(owners)}"
+        yield Finding("peer-url-of-two", "error", text, "give the peer URLs of one member")
+
+
+def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    for url in peer_urls:
+        try:
+            address = ipaddress.ip_address(address_of(url))
+        except ValueError:
+            continue
+        mapped = address.ipv4_mapped if address.version == 6 else None
+        if (mapped or address).is_unspecified:
+            text = f"{url} is where a server listens: nobody can reach it there"
+            yield Finding("peer-url-unspecified", "error", text, "give an address or a name of this machine")
+        # An IPv4 link-local address needs no zone. In IPv6 every interface has the same network.
+        elif address.version == 6 and address.is_link_local and not address.scope_id:
+            text = f"{url} is a link-local address: nobody can tell on which interface it is"
+            yield Finding("peer-url-link-local", "error", text, "give another address, or its interface: fe80::1%25eth0")
+
+
+def check_client_urls(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """A member at another's client port is dialled in vain for ever, and etcd says nothing when it is registered."""
+    for member in _others(view, peer_urls):
+        taken = set(map(host_and_port, member.client_urls))
+        for url in peer_urls:
+            if host_and_port(url) in taken:
+                text = f"{url} is where clients reach {member.name or f'{member.id:x}'}"
+                yield Finding("peer-url-is-client-url", "error", text, "give the peer URL (by default port 2380)")
+
+
+def check_scheme(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """Peers have one TLS configuration for all dials: members with certificates refuse one that has none, and the reverse."""
+    theirs = {_scheme(url) for member in _others(view, peer_urls) for url in member.peer_urls} & _SCHEMES
+    for url in peer_urls:
+        if len(theirs) == 1 and _scheme(url) in _SCHEMES - theirs:
+            (other,) = theirs
+            yield Finding("peer-url-scheme", "error", f"{url}: the members' peer URLs are {other}", f"use {other}://")
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """A member at 127.0.0.1 cannot be reached from other machines; one such voter stops a cluster of one (k0s 7628)."""
+    theirs = [url for member in _others(view, peer_urls) for url in member.peer_urls]
+    elsewhere = [url for url in peer_urls if not is_loopback(url)]
+    for url in filter(is_loopback, peer_urls):
+        if not all(map(is_loopback, theirs)):
+            yield Finding("loopback-new", "error", f"{url} names this machine itself, the other members are elsewhere")
+    for url in filter(is_loopback, theirs if elsewhere else ()):
+        advice = "give that member a peer URL that others can reach first (etcdctl member update)"
+        yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)
+
+
+CHECKS: tuple[_Check, ...] = (check_name, check_two, check_addresses, check_client_urls, check_scheme, check_loopback)

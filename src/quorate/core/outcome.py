@@ -1,0 +1,140 @@
+"""How a join or a removal ended, as values: text, JSON and the exit code follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+from quorate.core.ids import format_id
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The member is a verified voter. `timings`: seconds from the MemberAdd to each step: started, aligned, promoted,
+    serving. `restarted`: the one restart for a lost publish was made."""
+
+    kind: ClassVar[str] = "joined"
+    name: str
+    member_id: int
+    timings: Mapping[str, float] = field(default_factory=dict[str, float])
+    restarted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The member list is as before: the id was seen to be absent from a list read through the quorum, or never was in it.
+    `data`: what became of what lay on this host."""
+
+    kind: ClassVar[str] = "undone"
+    name: str
+    member_id: int = 0
+    data: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Nothing was rolled back, on purpose: somebody else's learner, a voter, or as the operator asked."""
+
+    kind: ClassVar[str] = "kept"
+    name: str
+    why: str
+    member_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotUndone:
+    """The rollback did not finish: the learner may still be listed. It has no vote; the same command continues."""
+
+    kind: ClassVar[str] = "not-undone"
+    name: str
+    why: str
+    member_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VoteUnknown:
+    """A promotion was sent and nobody knows what became of it: nothing was stopped or deleted."""
+
+    kind: ClassVar[str] = "vote-unknown"
+    name: str
+    member_id: int = 0
+
+
+JoinOutcome: TypeAlias = Joined | Undone | Kept | NotUndone | VoteUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The id is absent from a list that was read through the quorum after it had been listed."""
+
+    kind: ClassVar[str] = "removed"
+    name: str
+    member_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The member is listed, and no removal of ours is on its way."""
+
+    kind: ClassVar[str] = "unchanged"
+    name: str
+    member_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalUnknown:
+    """A removal was sent and not answered, and no list could be read through the quorum since."""
+
+    kind: ClassVar[str] = "removal-unknown"
+    name: str
+    member_id: int
+
+
+RemoveOutcome: TypeAlias = Removed | Unchanged | RemovalUnknown
+Outcome: TypeAlias = JoinOutcome | RemoveOutcome
+
+
+def is_unknown(outcome: Outcome) -> bool:
+    """Whether nobody knows what the cluster looks like now: exit code 5."""
+    if isinstance(outcome, NotUndone):
+        # With its id known, what is there is known: a learner of ours without a vote. Without it the add may yet arrive.
+        return outcome.member_id == 0
+    return isinstance(outcome, VoteUnknown | RemovalUnknown)
+
+
+def as_dict(outcome: Outcome) -> dict[str, object]:
+    """The outcome as `-o json` shows it."""
+    shown: dict[str, object] = {"outcome": outcome.kind, "name": outcome.name}
+    shown["member"] = format_id(outcome.member_id) if outcome.member_id else None
+    if isinstance(outcome, Undone):
+        shown["data"] = outcome.data
+    if isinstance(outcome, Kept | NotUndone):
+        shown["reason"] = outcome.why
+    return shown
+
+
+def describe(outcome: Outcome) -> str:  # noqa: C901, PLR0911 (a table of sentences, one a kind)
+    """The state of the cluster now, in one sentence."""
+    name = outcome.name
+    match outcome:
+        case Joined():
+            return f"{name} is a voter and serves"
+        case Undone(data="deleted"):
+            return f"{name} was taken back: the member list is as before, its data is deleted"
+        case Undone(data="elsewhere"):
+            return f"{name} was taken back: the member list is as before; stop its etcd and delete its data directory"
+        case Undone():
+            return f"{name} was taken back: the member list is as before"
+        case Kept(why=why):
+            return why
+        case NotUndone(why=why):
+            return f"{name} could not be taken back ({why}); run the same command again"
+        case VoteUnknown():
+            return f"whether {name} was promoted is not known, so nothing was undone; run the same command again"
+        case Removed():
+            return f"{name} is no member any more"
+        case Unchanged():
+            return f"{name} is still a member"
+        case RemovalUnknown():
+            return f"whether {name} was removed is not known"

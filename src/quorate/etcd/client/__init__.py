@@ -1,0 +1,1 @@
+"""How one member is asked: connections, and who answers now."""

@@ -1,0 +1,42 @@
+"""Calls that any voter may serve go to whoever answers now, not to whoever led when the run began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from quorate.deadline import Clock, Deadline
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError, RpcOnLearner, Unreachable
+
+T = TypeVar("T")
+_TRY_SECONDS = 2.0
+_AGAIN_SECONDS = 0.1
+
+
+def ask_anyone(
+    access: Access, seeds: Sequence[Endpoint], ask: Callable[[Channel, float], T], clock: Clock, *, seconds: float
+) -> T:
+    """Returns what the first member that answers says to `ask`, which gets a channel and its time limit.
+
+    The leader of the last look is asked first, then the other members, then the seeds, and all again until `seconds` are
+    over. `ask` must do no harm when it is repeated, for an answer may be lost. Raises the last error, and one that the same
+    call would only meet again at once.
+    """
+    deadline = Deadline(clock, seconds, "a member answers")
+    while True:
+        failure: EtcdError = Unreachable("no endpoint to ask")
+        for endpoint in dict.fromkeys([*access.routes.known(), *seeds]):
+            try:
+                return ask(access.channel(endpoint), max(min(_TRY_SECONDS, deadline.remaining), 0.1))
+            except RpcOnLearner as error:
+                failure = error
+            except EtcdError as error:
+                if error.disposition == "final" and not isinstance(error, Unreachable):
+                    raise
+                failure = error
+            if deadline.expired:
+                raise failure
+        clock.sleep(_AGAIN_SECONDS)

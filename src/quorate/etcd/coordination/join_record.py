@@ -1,0 +1,81 @@
+"""The record of a join in the cluster: whose a learner is, by its member id, and what was done to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass, replace
+from typing import Any
+
+from quorate.core.ids import format_id, same_url
+from quorate.core.join_memory import JoinMemory, as_fields, from_fields, is_our_add
+from quorate.core.membership import Member
+from quorate.etcd.kv import KeyValue
+
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRequest:
+    """What a run wants: to join `name` at `peer_url` to the cluster. `run` is unique."""
+
+    run: str
+    name: str
+    peer_url: str
+    cluster_id: int
+
+
+NOTHING = JoinMemory()
+
+
+def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
+    """The value of a place in the queue and of a record."""
+    fields = {
+        "run": request.run,
+        "name": request.name,
+        "peerURL": request.peer_url,
+        "clusterId": format_id(request.cluster_id),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        **as_fields(memory),
+    }
+    return json.dumps(fields).encode()
+
+
+def fields_of(row: KeyValue) -> dict[str, Any]:
+    """What a record says; anybody may have written there, so nonsense is nothing."""
+    try:
+        fields = json.loads(row.value) if len(row.value) <= _MOST_BYTES else None
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def who(row: KeyValue) -> str:
+    """Names the run that wrote a place or a record, for people."""
+    fields = fields_of(row)
+    name, host = str(fields.get("name", "?"))[:80], str(fields.get("host", "?"))[:80]
+    return f"the join of {name!r} from {host!r} (pid {str(fields.get('pid', '?'))[:12]})".replace(f"{host!r}", host)
+
+
+def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None) -> JoinMemory | None:
+    """What the record says of the member `known` that is listed at the peer URL of `request`; None when it says nothing of it.
+
+    A record of another cluster id is void: a restored snapshot revives records of its past. One that is about another member
+    id is void too: at a URL there may be a later learner, somebody else's. A record of version 0.1 holds no id: what it
+    says of a restart or a promotion still counts, but not that the learner is ours.
+    """
+    fields = fields_of(row) if row is not None else {}
+    here = fields.get("clusterId") == format_id(request.cluster_id) and same_url(str(fields.get("peerURL")), request.peer_url)
+    if not here:
+        return None
+    memory = from_fields(fields)
+    if known is None:
+        return memory if memory.adding and not memory.member_id else None
+    if memory.member_id == known.id:
+        return replace(memory, listed=True)
+    if memory.member_id:
+        return None
+    ours = memory.adding is not None and is_our_add(known.id, known.peer_urls, memory.adding)
+    return replace(memory, member_id=known.id, ours=ours, adding=None, listed=True)

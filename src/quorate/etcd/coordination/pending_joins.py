@@ -1,0 +1,210 @@
+"""What runs hold or left behind in a cluster: places in the queue, records of joins, learners; and how to free or adopt it.
+
+A place lives as long as its run, and ten seconds longer. A record without a place belongs to a run that ended: the same
+command again takes it up, `unlock` drops it, `adopt` writes one for a learner that somebody else registered.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from quorate.core.finding import Finding
+from quorate.core.ids import normalised, same_url
+from quorate.core.join_memory import JoinMemory
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Clock
+from quorate.errors import ConfigError, Refused
+from quorate.etcd import kv, lease
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
+from quorate.etcd.kv import KeyValue
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One join as its keys tell. `place` is its rank in the queue, 1 has the seat, None when its run has ended; `seconds`
+    is how long the place lives if it is not renewed. `member` is who is listed at its peer URL."""
+
+    run: str
+    name: str
+    peer_url: str
+    host: str
+    pid: int
+    place: int | None
+    seconds: int | None
+    member: Member | None
+    keys: tuple[bytes, ...]
+
+
+def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[Leftover]:
+    """All joins that have a place or a record, those in the queue first and in its order."""
+    seats = sorted(kv.get_prefix(channel, SEATS, timeout=timeout), key=lambda row: row.create_revision)
+    records = kv.get_prefix(channel, JOINS, timeout=timeout)
+    by_run: dict[str, list[KeyValue]] = {}
+    for row in (*seats, *records):
+        by_run.setdefault(_run_of(row), []).append(row)
+    places = {row.key: number for number, row in enumerate(seats, 1)}
+    seconds_left = partial(lease.time_to_live, channel, timeout=timeout)
+    return [_leftover(rows, places, view, seconds_left) for rows in by_run.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """The lock for removals as somebody holds it; `seconds`: how long it lives if it is not renewed, None without a lease."""
+
+    change: str
+    host: str
+    pid: int
+    seconds: int | None
+
+
+def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
+    """Who holds the lock for removals."""
+    row = kv.get(channel, CHANGE, timeout=timeout)
+    if row is None:
+        return None
+    fields = fields_of(row)
+    seconds = lease.time_to_live(channel, row.lease, timeout=timeout) if row.lease else None
+    return HeldLock(str(fields.get("change", "")), str(fields.get("host", "")), _number(fields.get("pid")), seconds)
+
+
+def free_lock(channel: Channel, *, timeout: float) -> None:
+    """Free the lock for removals. A run that holds it notices before it removes anything, and gives up."""
+    kv.delete(channel, CHANGE, timeout=timeout)
+
+
+def _run_of(row: KeyValue) -> str:
+    return str(fields_of(row).get("run", row.key.decode(errors="replace")))
+
+
+def _leftover(
+    rows: list[KeyValue], places: dict[bytes, int], view: ClusterView, seconds_left: Callable[[int], int | None]
+) -> Leftover:
+    fields = fields_of(rows[0])
+    held = next((row for row in rows if row.lease), None)
+    url = str(fields.get("peerURL", ""))
+    return Leftover(
+        _run_of(rows[0]),
+        str(fields.get("name", "")),
+        url,
+        str(fields.get("host", "")),
+        _number(fields.get("pid")),
+        places.get(held.key) if held else None,
+        seconds_left(held.lease) if held else None,
+        view.by_peer_urls((url,)),
+        tuple(row.key for row in rows),
+    )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def free(channel: Channel, leftover: Leftover, *, timeout: float) -> None:
+    """Delete the keys of a join: its place goes to the next, its record is forgotten. The member list stays as it is."""
+    for key in leftover.keys:
+        kv.delete(channel, key, timeout=timeout)
+
+
+def drop_old_proofs(channel: Channel, view: ClusterView, *, timeout: float) -> int:
+    """Delete what proofs of alignment wrote for members that are no learners (any more); returns how many keys."""
+    needed = {proof_key(learner.id) for learner in view.learners}
+    old = [row.key for row in kv.get_prefix(channel, PROOFS, timeout=timeout) if row.key not in needed]
+    return sum(kv.delete(channel, key, timeout=timeout) for key in old)
+
+
+def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
+    """Record that the learner `member` is the one `request` joins, so that the join may also take it back.
+
+    Raises `Refused` for a voter, and while the run that registered it is still at work.
+    """
+    if not member.is_learner:
+        raise Refused(
+            f"{member.name or format(member.id, 'x')} is a voter: there is nothing to adopt", state="nothing was changed"
+        )
+    for row in kv.get_prefix(channel, SEATS, timeout=timeout):
+        fields = fields_of(row)
+        if any(same_url(str(fields.get("peerURL")), url) for url in member.peer_urls):
+            raise Refused(
+                f"the join of {fields.get('name')!r} from {fields.get('host')} (pid {fields.get('pid')}) is at work on it",
+                state="nothing was changed",
+                advice="wait for it, or end it; its place is free ten seconds later",
+            )
+    memory = JoinMemory(member_id=member.id, ours=True, listed=True)
+    kv.put(channel, join_key(request.peer_url), describe(request, memory), timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingJoins:
+    """All of it on whoever answers now. `timeout`: seconds for one answer."""
+
+    access: Access
+    seeds: Sequence[Endpoint]
+    clock: Clock
+    timeout: float
+
+    def find(self, view: ClusterView) -> list[Leftover]:
+        return self._ask(lambda channel, seconds: find(channel, view, timeout=seconds))
+
+    def lock(self) -> HeldLock | None:
+        return self._ask(lambda channel, seconds: find_lock(channel, timeout=seconds))
+
+    def free_lock(self) -> HeldLock | None:
+        held = self.lock()
+        self._ask(lambda channel, seconds: free_lock(channel, timeout=seconds))
+        return held
+
+    def free(self, which: str, view: ClusterView) -> list[Leftover]:
+        found = [row for row in self.find(view) if which in (row.run, row.name, row.peer_url)]
+        if not found:
+            raise ConfigError(f"no join named {which!r} holds anything", state="nothing was changed")
+        for row in found:
+            self._ask(partial(_free, row))
+        self._ask(lambda channel, seconds: drop_old_proofs(channel, view, timeout=seconds))
+        return found
+
+    def adopt(self, member: Member, name: str, view: ClusterView) -> Member:
+        if member.name and member.name != name:
+            raise ConfigError(f"that learner has started as {member.name}", state="nothing was changed")
+        request = SeatRequest(secrets.token_hex(8), name, normalised(member.peer_urls[0]), view.cluster_id)
+        self._ask(lambda channel, seconds: adopt(channel, member, request, timeout=seconds))
+        return member
+
+    def _ask(self, what: Callable[[Channel, float], T]) -> T:
+        return ask_anyone(self.access, self.seeds, what, self.clock, seconds=2 * self.timeout)
+
+
+def _free(row: Leftover, channel: Channel, seconds: float) -> None:
+    free(channel, row, timeout=seconds)
+
+
+def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeout: float) -> Iterator[Finding]:
+    """Learners at other peer URLs, which may have the only seat, and whose they are."""
+    others = [learner for learner in view.learners if peer_url not in learner.peer_urls]
+    if not others:
+        return
+    try:
+        known = {left.peer_url: left for left in find(channel, view, timeout=timeout)}
+    except EtcdError:
+        known = {}
+    for learner in others:
+        left = known.get(learner.peer_urls[0])
+        whose = "nobody's that is known here"
+        if left is not None:
+            at_work = "at work" if left.place is not None else "cut off"
+            whose = f"of the join of {left.name!r} from {left.host} (pid {left.pid}), {at_work}"
+        text = f"there is a learner already: {learner.name or learner.peer_urls[0]} ({learner.id:x}), {whose}"
+        yield Finding(
+            "learner-there", "warning", text, "it is waited for; 'quorate etcd adopt' or 'remove' it if it was left behind"
+        )

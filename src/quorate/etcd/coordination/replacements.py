@@ -1,0 +1,67 @@
+"""Which member a replacement was to take the place of: written before its first change, so that the same command continues when
+that member is gone already, and a mistyped name is no reason to join somebody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from quorate.core.ids import format_id
+from quorate.core.membership import Member
+from quorate.deadline import SystemClock
+from quorate.etcd import kv
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.coordination.join_record import fields_of
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.keys import replacement_key
+
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replacements:
+    """The record for the new member at `peer_url` of the cluster `cluster_id`."""
+
+    access: Access
+    seeds: Sequence[Endpoint]
+    clock: SystemClock
+    cluster_id: int
+    peer_url: str
+
+    def began(self, old: Member, text: str) -> None:
+        """Records that `old`, named as `text`, is to be replaced. Best effort: without it only the continuation is lost."""
+        fields = {"clusterId": format_id(self.cluster_id), "old": format_id(old.id), "name": old.name, "given": text}
+        value = json.dumps(fields).encode()
+
+        def put(channel: Channel, seconds: float) -> object:
+            return kv.put(channel, replacement_key(self.peer_url), value, timeout=seconds)
+
+        with suppress(EtcdError):
+            ask_anyone(self.access, self.seeds, put, self.clock, seconds=_SECONDS)
+
+    def is_about(self, text: str) -> bool:
+        """Whether an earlier run of this replacement named the member `text`."""
+
+        def get(channel: Channel, seconds: float) -> kv.KeyValue | None:
+            return kv.get(channel, replacement_key(self.peer_url), timeout=seconds)
+
+        try:
+            row = ask_anyone(self.access, self.seeds, get, self.clock, seconds=_SECONDS)
+        except EtcdError:
+            return False
+        fields = fields_of(row) if row else {}
+        if fields.get("clusterId") != format_id(self.cluster_id):
+            return False
+        return bool(text) and text.lower() in {str(fields.get(name, "")).lower() for name in ("old", "name", "given")}
+
+    def ended(self) -> None:
+        def delete(channel: Channel, seconds: float) -> object:
+            return kv.delete(channel, replacement_key(self.peer_url), timeout=seconds)
+
+        with suppress(EtcdError):
+            ask_anyone(self.access, self.seeds, delete, self.clock, seconds=_SECONDS)

@@ -1,0 +1,341 @@
+"""The join of one or several members: observe, decide, check, do one thing, observe again; and the undo of what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from quorate.core.actions import (
+    Action,
+    AddLearner,
+    AddVoter,
+    Do,
+    Done,
+    MembershipChange,
+    Promote,
+    ProveAlignment,
+    Refuse,
+    RestartLearner,
+    StartMember,
+    VerifyVoter,
+    Wait,
+)
+from quorate.core.decide import decide_grow
+from quorate.core.invariants import Limits, UnsafeStep
+from quorate.core.join_memory import remember
+from quorate.core.membership import ClusterView, Member
+from quorate.core.outcome import JoinOutcome, Kept, NotUndone, VoteUnknown, as_dict, describe, is_unknown
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import JoinFailed, QuorateError
+from quorate.etcd import kv
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import (
+    LearnerNotReady,
+    MemberExists,
+    MemberNotFound,
+    NotALearner,
+    NotEnoughStarted,
+)
+from quorate.etcd.keys import proof_key
+from quorate.etcd.membership.executor import (
+    Applied,
+    Indeterminate,
+    MembershipExecutor,
+    NotConfirmed,
+    Note,
+    Outcome,
+    Rejected,
+    confirm_by_looking,
+    confirm_by_proof,
+    with_newer_proof,
+)
+from quorate.etcd.membership.join_look import JoinLook
+from quorate.etcd.membership.join_progress import Teller
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, Remember, Track, do_nothing, forget, track_of
+from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.etcd.membership.undo import Undo
+from quorate.etcd.observation import catch_up_proof
+from quorate.etcd.observation.catch_up_proof import Candidate
+from quorate.etcd.observation.look import endpoint_of
+from quorate.report import Report
+
+_POLL_SECONDS = 0.01
+_REFUSED_SECONDS = 0.1
+_CLEAN_UP_SECONDS = 1.0
+_WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
+"""Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
+MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
+the id of both."""
+
+
+@dataclass(slots=True)
+class Join:
+    """One run of the engine over `specs`. `seeds` are endpoints of members that are there already; `limits` holds the cluster
+    that the run began on; `remember` keeps what a later run must know; `tick` is called in every round, for what must be kept
+    alive meanwhile."""
+
+    access: Access
+    clock: SystemClock
+    runtime: Runtime
+    seeds: Sequence[Endpoint]
+    specs: Sequence[JoinSpec]
+    limits: Limits
+    policy: JoinPolicy
+    report: Report
+    note: Note
+    remember: Remember = forget
+    tick: Callable[[], None] = do_nothing
+    ends: list[JoinOutcome] = field(default_factory=list[JoinOutcome])
+    """How every joiner has ended, once the run has failed."""
+
+    tracks: dict[str, Track] = field(init=False)
+    _teller: Teller = field(init=False)
+    _looking: JoinLook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tracks = {spec.name: track_of(spec, self.clock.now()) for spec in self.specs}
+        self._teller = Teller(self.report, self.tracks, self.clock)
+        self._looking = JoinLook(self.access, self.clock, self.runtime, self.seeds, self.tracks, self.policy, self.remember)
+
+    def run(self) -> list[JoinResult]:
+        """Make every spec a verified voter.
+
+        Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state`, and in `outcomes`
+        for programs, how every joiner has ended. Whatever was raised, even what nobody foresaw, starts the undo: a learner
+        that is left behind keeps the one seat.
+        """
+        try:
+            self._reach_goal()
+        except BaseException as error:
+            self.ends = self._undo()
+            if isinstance(error, QuorateError):
+                state = "; ".join(dict.fromkeys(map(describe, self.ends)))
+                error.conclude(state, tuple(map(as_dict, self.ends)), unknown=any(map(is_unknown, self.ends)))
+            raise
+        self._clean_up()
+        return [track.result() for track in self.tracks.values()]
+
+    def _reach_goal(self) -> None:
+        deadline = Deadline(self.clock, self.policy.stall_seconds, f"{', '.join(self.tracks)} joining")
+        why, looked_late = "no answer from the cluster", False
+        unsafe: QuorateError | None = None
+        while not (deadline.expired and looked_late):
+            # When time is up it is looked once more: this machine may have stood still while the members went on.
+            looked_late = deadline.expired
+            self.clock.cancel.check()
+            self.tick()
+            view = self._looking.take(deadline)
+            if view is None:
+                self.clock.sleep(_REFUSED_SECONDS)
+                continue
+            decision = decide_grow(view, self._looking.goal(view), self.clock.now())
+            self._looking.extend_while_moving(deadline, view)
+            self._teller.decision(decision, view, deadline.remaining)
+            match decision:
+                case Done():
+                    return
+                case Refuse(why=reason, advice=advice):
+                    raise JoinFailed(reason, advice=advice)
+                case Wait(why=why):
+                    unsafe = None
+                    self.clock.sleep(_POLL_SECONDS)
+                case Do(action=action):
+                    unsafe = self._try(action, view)
+                    why = unsafe.what if unsafe else why
+                    self._looking.extend_while_moving(deadline, view)
+        if isinstance(unsafe, UnsafeStep):
+            raise unsafe
+        stall = self._looking.diagnose()
+        raise deadline.error(because=stall.why if stall else why, advice=stall.advice if stall else "")
+
+    def _try(self, action: Action, view: ClusterView) -> QuorateError | None:
+        """Carry out one action; returns why it did not work out, if it did not. What an invariant forbids now it may allow in
+        a moment: a voter that is seen again, a link that comes up. It never undoes a join before time is up."""
+        try:
+            why = self._do(action, view)
+        except UnsafeStep as unsafe:
+            self._teller.waiting(action, unsafe.what)
+            self.clock.sleep(_REFUSED_SECONDS)
+            return unsafe
+        return JoinFailed(why) if why else None
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def _do(self, action: Action, view: ClusterView) -> str | None:
+        """Carry out one action; returns why it did not work out, if it did not."""
+        match action:
+            case AddLearner() | AddVoter():
+                return self._add(action, view)
+            case Promote():
+                return self._promote(action, view)
+            case StartMember(name=name, initial_cluster=initial_cluster):
+                self.tracks[name].starts = self.tracks[name].starts.started(self.clock.now())
+                self.runtime.start(name, initial_cluster)
+                self._mark(name, "started")
+            case RestartLearner(name=name):
+                self._restart(name)
+            case ProveAlignment(name=name, member_id=member_id):
+                return self._prove(self.tracks[name], member_id, view)
+            case VerifyVoter(name=name, member_id=member_id):
+                return self._verify(self.tracks[name], member_id, view)
+            case _:
+                raise AssertionError(f"a join never decides {action}")
+        return None
+
+    def _noting(self, track: Track) -> Note:
+        """Memory first, then everything that may block: the journal, and whatever else keeps the memory."""
+
+        def note(kind: str, fields: dict[str, object]) -> None:
+            before = track.memory
+            track.memory = remember(track.memory, kind, fields)
+            self.note(kind, fields)
+            if track.memory != before:
+                self.remember(track.spec.name, track.memory)
+
+        return note
+
+    def _executor(self, track: Track) -> MembershipExecutor:
+        return MembershipExecutor(self.access, self.clock, self._noting(track))
+
+    def _settle(self, action: MembershipChange, outcome: Outcome) -> str | None:
+        """A refusal that may pass is told and returned, others raise."""
+        match outcome:
+            case Applied():
+                return None
+            case Indeterminate(error=error):
+                self.clock.sleep(_REFUSED_SECONDS)
+                return f"no answer to it yet: {error.what}"
+            case Rejected(error=error):
+                if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
+                    raise error
+                self._teller.refusal(action, error)
+                self.clock.sleep(_REFUSED_SECONDS)
+                return error.what
+
+    def _add(self, action: AddLearner | AddVoter, view: ClusterView) -> str | None:
+        track, asked_at = self.tracks[action.name], self.clock.now()
+        confirm = confirm_by_looking(self.access, self._look_before_the_add(track, view), self.clock)
+        outcome = self._executor(track).carry_out(action, view, self.limits, confirm)
+        if isinstance(outcome, Applied):
+            track.mark("added", asked_at)
+        return self._settle(action, outcome)
+
+    def _look_before_the_add(self, track: Track, view: ClusterView) -> Callable[[], ClusterView]:
+        """The view of the decision is a few milliseconds old; it is looked again only where noting the intent took long."""
+        fresh = [view]
+
+        def look() -> ClusterView:
+            if fresh and self.clock.now() - view.taken_at < _REFUSED_SECONDS:
+                return fresh.pop()
+            now = self._looking.now()
+            if now.by_peer_urls((track.spec.peer_url,)) is not None:
+                raise NotConfirmed("a member is listed at that peer URL by now")
+            return now
+
+        return look
+
+    def _promote(self, action: Promote, view: ClusterView) -> str | None:
+        track = self.tracks[action.name]
+        track.proof = None
+        confirm = confirm_by_proof(self._looking.now, self._prove_once_more)
+        outcome = self._executor(track).carry_out(action, view, self.limits, confirm)
+        if isinstance(outcome, Applied):
+            track.mark("promoted", self.clock.now())
+        return self._settle(action, outcome)
+
+    def _prove_once_more(self, action: Promote, view: ClusterView) -> tuple[Promote, Channel, float] | None:
+        """One more write that the learner is seen to apply, through whoever leads now, on the channel that the promotion will
+        take: a leader that has just answered is not one that stands still."""
+        candidate = self._candidate(self.tracks[action.name], action.member_id, view)
+        proof = catch_up_proof.prove(candidate, self.clock, rounds=1) if candidate else None
+        if candidate is None or proof is None:
+            return None
+        return with_newer_proof(action, proof), candidate.leader, self.access.routes.round_trip(candidate.own.endpoint)
+
+    def _restart(self, name: str) -> None:
+        track = self.tracks[name]
+        self._noting(track)("restart", {"name": name, "why": "its publish was lost in the snapshot"})
+        track.listed_itself_at = None
+        self.runtime.restart(name)
+        self._mark(name, "restarted")
+
+    def _prove(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+        candidate = self._candidate(track, member_id, view)
+        track.proof = catch_up_proof.prove(candidate, self.clock) if candidate else None
+        if track.proof is None:
+            self.clock.sleep(_POLL_SECONDS)
+            return "the learner did not apply what was just written"
+        self._mark(track.spec.name, "aligned")
+        return None
+
+    def _candidate(self, track: Track, member_id: int, view: ClusterView) -> Candidate | None:
+        leader, member = view.leader, view.by_id(member_id)
+        where = endpoint_of(self.access, leader) if leader else None
+        if member is None or where is None:
+            return None
+        own = self._own(track, member)
+        slowest = max(self.access.routes.seconds_at(own.endpoint), self.access.routes.seconds_at(where))
+        patience = max(catch_up_proof.ROUND_SECONDS, 8 * slowest)
+        return Candidate(member, view.cluster_id, self.access.channel(where), own, patience)
+
+    def _own(self, track: Track, member: Member) -> Channel:
+        """The channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
+        where = endpoint_of(self.access, member) or track.spec.client
+        if where is None:
+            raise JoinFailed(f"{track.spec.name} advertises no client URL that can be used")
+        return self.access.channel(where)
+
+    def _verify(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+        member = view.by_id(member_id)
+        own = self._own(track, member) if member else None
+        if member is None or own is None or not catch_up_proof.serves_as_voter(self.access, view, member, own, timeout=1.0):
+            self.clock.sleep(_POLL_SECONDS)
+            return "the new voter is not seen to serve yet"
+        self._mark(track.spec.name, "serving")
+        track.verified = True
+        return None
+
+    def _mark(self, name: str, step: str) -> None:
+        self.tracks[name].mark(step, self.clock.now())
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def _clean_up(self) -> None:
+        """Deletes what the proofs wrote. The join has succeeded: nothing that happens here can turn that into an error."""
+        for track in self.tracks.values():
+            key = proof_key(track.memory.member_id)
+            with suppress(QuorateError), self.clock.cancel.shielded():
+                ask_anyone(
+                    self.access,
+                    self.seeds,
+                    lambda channel, seconds, key=key: kv.delete(channel, key, timeout=seconds),  # type: ignore[misc]
+                    self.clock,
+                    seconds=_CLEAN_UP_SECONDS,
+                )
+
+    def _undo(self) -> list[JoinOutcome]:
+        """Undo every joiner that has no vote yet; returns how each has ended."""
+        with self.clock.cancel.shielded():
+            return [self._undo_one(track) for track in self.tracks.values()]
+
+    def _undo_one(self, track: Track) -> JoinOutcome:
+        if self.policy.keep_on_failure:
+            return _kept(track)
+        undo = Undo(
+            self._executor(track), self.runtime, self.seeds, self.limits, track.spec, self.report, track.memory, self.tick
+        )
+        return undo.run()
+
+
+def _kept(track: Track) -> JoinOutcome:
+    """Nothing is rolled back, as asked; what nobody knows is unknown all the same."""
+    name, memory = track.spec.name, track.memory
+    if memory.vote == "asked":
+        return VoteUnknown(name, memory.member_id)
+    if memory.adding is not None and not memory.member_id:
+        return NotUndone(name, "the answer to its add was lost")
+    return Kept(name, "everything was kept for a look, as asked", memory.member_id)

@@ -1,0 +1,189 @@
+"""Looking at the cluster and at the joiners themselves: everything that a join decides on, and what counts as progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from quorate.core.decide import NEAR_ENTRIES, Grow, Joiner, ProcessState, lag_of
+from quorate.core.decide_undo import is_ours
+from quorate.core.join_memory import JoinMemory
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import QuorateError
+from quorate.etcd.access import Access
+from quorate.etcd.diagnose import Stall, Suspect, diagnose, lagging
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.membership.join_state import JoinPolicy, Progress, Remember, Track
+from quorate.etcd.membership.link_evidence import LinkEvidence
+from quorate.etcd.membership.runtime import Process, Runtime
+from quorate.etcd.observation import replication
+from quorate.etcd.observation.look import Patience, endpoint_of, observe
+
+_PEER_SECONDS = 0.25
+_MOST_PEER_SECONDS = 3.0
+_PATIENCE = Patience(members=1.5, status=0.5, learner=0.03)
+
+
+def _seen_here(process: Process, track: Track) -> ProcessState:
+    """A process that had ended before this run is started once more: what ended it may be repaired, which is why the same
+    command is run again. One that this run started, and that ends, will not get better."""
+    return "absent" if process.state == "exited" and "started" not in track.marks else process.state
+
+
+@dataclass(slots=True)
+class JoinLook:
+    """What one join sees. `remember` keeps the identity of a joiner as soon as it is listed."""
+
+    access: Access
+    clock: SystemClock
+    runtime: Runtime
+    seeds: Sequence[Endpoint]
+    tracks: dict[str, Track]
+    policy: JoinPolicy
+    remember: Remember
+    _evidence: LinkEvidence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._evidence = LinkEvidence(self.access, self.runtime, self.clock)
+
+    def take(self, deadline: Deadline) -> ClusterView | None:
+        """The cluster now, or None while it does not answer but may."""
+        try:
+            view = self.now()
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            if deadline.expired:
+                raise deadline.error(because=error.what) from error
+            return None
+        for track in self.tracks.values():
+            self._learn(track, view)
+        return view
+
+    def now(self) -> ClusterView:
+        view = observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unpublished=self._unpublished())
+        for track in self.tracks.values():
+            view = self._evidence.added(view, track)
+        return view
+
+    def _learn(self, track: Track, view: ClusterView) -> None:
+        """Fixes the identity of the joiner as soon as it is listed: from then on its id counts, not its URL."""
+        memory = track.memory
+        if not view.linearizable:
+            return
+        if not memory.member_id:
+            member = view.by_peer_urls((track.spec.peer_url,))
+            if member is None:
+                return
+            found = replace(memory, member_id=member.id, ours=is_ours(member, memory), adding=None, listed=True)
+            self._set_memory(track, found)
+        elif not memory.listed and view.by_id(memory.member_id) is not None:
+            track.memory = replace(memory, listed=True)
+
+    def _set_memory(self, track: Track, memory: JoinMemory) -> None:
+        if memory != track.memory:
+            track.memory = memory
+            self.remember(track.spec.name, memory)
+
+    def _unpublished(self) -> dict[str, Endpoint]:
+        specs = [track.spec for track in self.tracks.values()]
+        return {spec.peer_url: spec.client for spec in specs if spec.client is not None}
+
+    def goal(self, view: ClusterView) -> Grow:
+        joiners = tuple(self._joiner(track, view) for track in self.tracks.values())
+        return Grow(joiners, self.policy.learner_seats, self.policy.voter_join)
+
+    def member(self, track: Track, view: ClusterView) -> Member | None:
+        known = track.memory.member_id
+        return view.by_id(known) if known else view.by_peer_urls((track.spec.peer_url,))
+
+    def _joiner(self, track: Track, view: ClusterView) -> Joiner:
+        process = self.runtime.process(track.spec.name)
+        if process.state == "exited":
+            track.starts = track.starts.ended(self.clock.now())
+        self._look_at_peer_port(track, view)
+        return Joiner(
+            name=track.spec.name,
+            peer_urls=(track.spec.peer_url,),
+            process=_seen_here(process, track),
+            exit_note=process.note,
+            has_data=self.runtime.has_data(track.spec.name),
+            listed_itself_at=track.listed_itself_at,
+            can_restart=self.runtime.can_restart and self.policy.restart_learner,
+            memory=track.memory,
+            links_pending=bool(track.links_missed_at) and not self._evidence.is_settled(track),
+            awaited=not (self.runtime.can_wipe or track.peer_answers or self._has_started(track, view)),
+            may_start=track.starts.may_start(self.clock.now()),
+            proof=track.proof,
+            verified=track.verified,
+        )
+
+    def _has_started(self, track: Track, view: ClusterView) -> bool:
+        member = self.member(track, view)
+        return member is not None and member.started
+
+    def _look_at_peer_port(self, track: Track, view: ClusterView) -> None:
+        """Only while the learner is silent: then its peer port is the one place that tells whether its data is there."""
+        member = self.member(track, view)
+        if member is None or not member.is_learner or view.answer(member.id) is not None:
+            return
+        track.received = self.runtime.received_bytes(track.spec.name)
+        if track.memory.restarted:
+            return
+        # Where the members are far away the joiner may be, too.
+        patience = max(_PEER_SECONDS, min(4 * self.access.routes.farthest(), _MOST_PEER_SECONDS))
+        listed = self.access.peer_members(track.spec.peer_url, track.spec.peer_tls, timeout=patience)
+        track.peer_answers = track.peer_answers or listed is not None
+        itself = next((row for row in listed.members if row.id == member.id), None) if listed else None
+        if itself is None or not itself.client_urls:
+            track.listed_itself_at = None
+        elif track.listed_itself_at is None:
+            track.listed_itself_at = self.clock.now()
+
+    def extend_while_moving(self, deadline: Deadline, view: ClusterView) -> None:
+        """Progress is what grows on the joiners: steps done, bytes that arrived, applied index; and where their disks cannot be
+        seen, a snapshot that the leader is still sending. What only changes is none: lists that contradict each other, or an
+        etcd that its supervisor starts again and again, once extended a join without end."""
+        moved = False
+        for track in self.tracks.values():
+            now = self._progress(track, view)
+            moved |= now.passes(track.furthest) or self._is_fed(track, view)
+            track.furthest = now.furthest(track.furthest)
+        if moved:
+            deadline.extend(self.policy.stall_seconds)
+
+    def _progress(self, track: Track, view: ClusterView) -> Progress:
+        member = self.member(track, view)
+        answer = view.answer(member.id) if member else None
+        started = bool(member and member.started)
+        # A learner that has caught up applies what others write, and what our own proofs write: that leads nowhere.
+        far = member is not None and lag_of(view, member) > NEAR_ENTRIES
+        applied = answer.applied_index if answer and far else 0
+        return Progress(len(track.marks) + started, track.received or 0, applied)
+
+    def _is_fed(self, track: Track, view: ClusterView) -> bool:
+        member = self.member(track, view)
+        if member is None or not member.is_learner or view.answer(member.id) is not None or track.received is not None:
+            return False
+        return track.feeding.is_on(self.access, view, member, self.clock.now())
+
+    def diagnose(self) -> Stall | None:
+        """What keeps the first joiner that is still a learner; asked before anything is taken back."""
+        try:
+            view = self.now()
+        except QuorateError:
+            return None
+        for track in self.tracks.values():
+            member = self.member(track, view)
+            if member is not None and member.is_learner:
+                return self._diagnose_learner(track, member, view)
+        return None
+
+    def _diagnose_learner(self, track: Track, member: Member, view: ClusterView) -> Stall | None:
+        if view.answer(member.id) is None:
+            suspect = Suspect(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
+            return diagnose(suspect, replication.leader_metrics(self.access, view))
+        where = endpoint_of(self.access, member) or track.spec.client
+        return lagging(self.access.scrape(where, timeout=1.0) if where else None)

@@ -1,0 +1,126 @@
+"""What a join says of itself while it runs: which step, how far, how fast, and what etcd's refusals mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from quorate.core.actions import (
+    Action,
+    AddLearner,
+    AddVoter,
+    Decision,
+    Do,
+    MembershipChange,
+    Promote,
+    ProveAlignment,
+    RestartLearner,
+    StartMember,
+    VerifyVoter,
+    Wait,
+)
+from quorate.core.decide import lag_of
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Clock
+from quorate.etcd.errors import EtcdError, NotEnoughStarted, TooManyLearners, UnhealthyCluster
+from quorate.etcd.membership.join_state import Track
+from quorate.report import Event, Phase, Report
+
+_WORDS: dict[type, tuple[Phase, str]] = {
+    AddLearner: ("add", "adding it as a learner: it gets the data and has no vote"),
+    AddVoter: ("add", "adding it as a VOTER at once: writes may stop until it runs and has the data"),
+    StartMember: ("start", "starting its etcd"),
+    RestartLearner: ("restart", "its data is there but its publish was lost: restarting this learner once"),
+    ProveAlignment: ("catch-up", "it answers: checking that it applies what is written now"),
+    Promote: ("promote", "fully aligned: giving it a vote"),
+    VerifyVoter: ("verify", "asking the members themselves whether it is a voter and serves"),
+}
+"""Phase and words, for people, of each thing a join does."""
+
+_REFUSALS: dict[type[EtcdError], str] = {
+    UnhealthyCluster: "it wants enough voters to have been connected for 5 s",
+    TooManyLearners: "another learner has the seat",
+    NotEnoughStarted: "a member that was added before has not started yet",
+}
+"""What etcd's own words mean."""
+
+
+@dataclass(slots=True)
+class Teller:
+    """Reports each decision once, and again when its numbers changed."""
+
+    report: Report
+    tracks: Mapping[str, Track]
+    clock: Clock
+    _told: str = ""
+    _refused: tuple[Action, str] | None = field(default=None)
+
+    def decision(self, decision: Decision, view: ClusterView, left: float) -> None:
+        """`left`: seconds until the join gives up; said where it waits for somebody to do something."""
+        event = self._event(decision, view)
+        if event is not None and isinstance(decision, Wait) and decision.phase == "start":
+            event = replace(event, text=f"{event.text}; {math.ceil(left / 10) * 10} s left")
+        # What etcd has refused is asked for again and again; that it is was said once.
+        again = isinstance(decision, Do) and self._refused is not None and decision.action == self._refused[0]
+        if event is None or again:
+            return
+        said = f"{event.phase} {event.member} {event.text} {event.lag_entries} {event.received_bytes}"
+        if said != self._told:
+            self._told = said
+            self.report(event)
+
+    def waiting(self, action: Action, why: str) -> None:
+        """Said once: an invariant forbids the step now, and may allow it in a moment."""
+        if (action, why) != self._refused:
+            self._refused = (action, why)
+            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"not yet: {why}"))
+
+    def refusal(self, action: MembershipChange, error: EtcdError) -> None:
+        if (action, error.text) != self._refused:
+            self._refused = (action, error.text)
+            why = _REFUSALS.get(type(error), error.text)
+            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
+
+    def _event(self, decision: Decision, view: ClusterView) -> Event | None:
+        match decision:
+            case Wait(phase=phase, member=name, why=why):
+                return self._progress(phase, name, why, view)
+            case Do(action=action):
+                phase, text = _WORDS[type(action)]
+                return self._progress(phase, getattr(action, "name", ""), text, view)
+            case _:
+                return None
+
+    def _progress(self, phase: Phase, name: str, text: str, view: ClusterView) -> Event:
+        track = self.tracks.get(name)
+        member = _member(track, view) if track else None
+        leader = view.answer(view.leader.id) if view.leader else None
+        if track is None or member is None or leader is None:
+            return Event(phase, name, text)
+        answer = view.answer(member.id)
+        if answer is None:
+            return self._transfer(phase, name, text, track, leader.db_size)
+        seconds = track.lag.seconds(self.clock.now(), leader.raft_index, answer.applied_index)
+        return Event(phase, name, text, lag_of(view, member), round(seconds, 1), answer.db_size, leader.db_size)
+
+    def _transfer(self, phase: Phase, name: str, text: str, track: Track, total: int) -> Event:
+        """While a learner is silent, what arrived of the snapshot is all there is to tell."""
+        if track.received is None:
+            return Event(phase, name, text)
+        rate = track.rate.per_second(self.clock.now(), track.received)
+        left = max(total - track.received, 0)
+        return Event(
+            phase,
+            name,
+            text,
+            received_bytes=track.received,
+            total_bytes=total,
+            bytes_per_second=round(rate),
+            eta_seconds=round(left / rate, 1) if rate else None,
+        )
+
+
+def _member(track: Track, view: ClusterView) -> Member | None:
+    known = track.memory.member_id
+    return view.by_id(known) if known else view.by_peer_urls((track.spec.peer_url,))

@@ -1,0 +1,106 @@
+"""What one join is told, and what it learns of each joiner beyond what the cluster shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from quorate.core.invariants import Limits
+from quorate.core.join_memory import JoinMemory
+from quorate.core.lag import LagMeter
+from quorate.core.outcome import Joined
+from quorate.core.rate import RateMeter
+from quorate.core.readiness import Proof
+from quorate.core.restarts import StartBudget
+from quorate.etcd.membership.runtime import JoinSpec
+from quorate.etcd.observation.replication import Feeding
+
+JoinResult: TypeAlias = Joined
+"""What a join that reached its goal returns."""
+
+
+Remember: TypeAlias = Callable[[str, JoinMemory], None]
+"""Keeps what a later run must know of the joiner of that name."""
+
+
+def do_nothing() -> None:
+    """For runs that keep nothing alive."""
+
+
+def forget(_name: str, _memory: JoinMemory) -> None:
+    """For runs that keep no memory beyond their journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPolicy:
+    """`stall_seconds`: how long a join may go without any progress. `learner_seats`, `voter_join` and
+    `accept_reduced_tolerance` as in `invariants.Limits`. `restart_learner`: whether a learner that lost its publish may be
+    restarted once. `keep_on_failure`: roll nothing back."""
+
+    stall_seconds: float = 60.0
+    learner_seats: int = 1
+    keep_on_failure: bool = False
+    restart_learner: bool = True
+    voter_join: bool = False
+    accept_reduced_tolerance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The furthest point that a joiner reached. Only what grows is progress: an etcd that is started again and again, or lists
+    that contradict each other, change all the time and lead nowhere."""
+
+    marks: int = 0
+    received: int = 0
+    applied: int = 0
+
+    def passes(self, other: Progress) -> bool:
+        """Whether this point is further than `other` in any respect."""
+        return self.marks > other.marks or self.received > other.received or self.applied > other.applied
+
+    def furthest(self, other: Progress) -> Progress:
+        return Progress(max(self.marks, other.marks), max(self.received, other.received), max(self.applied, other.applied))
+
+
+@dataclass(slots=True)
+class Track:
+    """What this run learnt of one joiner. `memory` is what later runs must know, too. `peer_answers`: its peer port was seen to
+    serve. `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: since when each link to
+    a voter that is not up was looked for."""
+
+    spec: JoinSpec
+    lag: LagMeter
+    began_at: float
+    memory: JoinMemory
+    listed_itself_at: float | None = None
+    peer_answers: bool = False
+    received: int | None = None
+    rate: RateMeter = field(default_factory=RateMeter)
+    feeding: Feeding = field(default_factory=Feeding)
+    furthest: Progress = field(default_factory=Progress)
+    starts: StartBudget = field(default_factory=StartBudget)
+    proof: Proof | None = None
+    verified: bool = False
+    links_missed_at: dict[int, float] = field(default_factory=dict[int, float])
+    marks: dict[str, float] = field(default_factory=dict[str, float])
+
+    def mark(self, step: str, now: float) -> None:
+        self.marks.setdefault(step, now)
+
+    def timings(self) -> dict[str, float]:
+        start = self.marks.get("added", self.began_at)
+        return {step: round(at - start, 3) for step, at in self.marks.items()}
+
+    def result(self) -> Joined:
+        return Joined(self.spec.name, self.memory.member_id, self.timings(), self.memory.restarted)
+
+
+def track_of(spec: JoinSpec, now: float) -> Track:
+    """A new track, with what an earlier run left behind."""
+    return Track(spec, LagMeter(now), now, spec.memory)
+
+
+def limits_of(policy: JoinPolicy, cluster_id: int) -> Limits:
+    """What holds for a run of joins."""
+    return Limits(cluster_id, policy.learner_seats, policy.accept_reduced_tolerance, policy.voter_join)

@@ -1,0 +1,72 @@
+"""Whether a learner that is to vote is linked to every voter, not only to the leader that feeds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from quorate.core.links import Links
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Clock
+from quorate.etcd.access import Access
+from quorate.etcd.membership.join_state import Track
+from quorate.etcd.membership.runtime import Runtime
+from quorate.etcd.observation.link_counters import LinkCounters
+
+PATIENCE_SECONDS = 8.0
+"""How long a link may be looked for before it counts as missing. Peers dial a new member within a tenth of a second; counters
+need a full period of 1.7 s, and four seconds more where a dead member has to be told from one that is only silent to us."""
+
+
+@dataclass(slots=True)
+class LinkEvidence:
+    """Adds what is known of the joiners' links to a view: from this host's kernel where their etcd runs here, else from the
+    byte counters in the members' metrics; neither is asked while the cluster has one voter, for the proof shows that link."""
+
+    access: Access
+    runtime: Runtime
+    clock: Clock
+    _counters: LinkCounters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counters = LinkCounters(self.access, self.clock)
+
+    def added(self, view: ClusterView, track: Track) -> ClusterView:
+        """Returns the view with the links of this joiner; one that is looked for and not up yet stays unknown for a while.
+
+        A link that was missed stays missed until it is seen up: neither a voter that stands still for a moment, nor metrics
+        that cannot be read just now, turn evidence against it into an assumption for it.
+        """
+        member = self._learner(view, track)
+        if member is None:
+            return view
+        voters = [voter for voter in view.voters if view.follows(voter.id)]
+        seen = self.runtime.links(track.spec.name, {voter.id: voter.peer_urls for voter in voters})
+        if seen is None:
+            seen = self._counters.links_of(view, member.id)
+        known = {**dict.fromkeys(track.links_missed_at, False), **seen}
+        links = self._patiently(view.links, member.id, known, track)
+        return replace(view, links=links)
+
+    def _learner(self, view: ClusterView, track: Track) -> Member | None:
+        """A learner that answers, where more than the leader's link decides."""
+        member = view.by_id(track.memory.member_id) if track.memory.member_id else None
+        if member is None or not member.is_learner or view.answer(member.id) is None or len(view.voters) < 2:
+            return None
+        return member
+
+    def _patiently(self, links: Links, member_id: int, seen: dict[int, bool], track: Track) -> Links:
+        now = self.clock.now()
+        for other, works in seen.items():
+            if works:
+                track.links_missed_at.pop(other, None)
+            else:
+                track.links_missed_at.setdefault(other, now)
+        settled = {other: works for other, works in seen.items() if works or self._is_missing(track, other)}
+        return links.with_member(member_id, settled)
+
+    def _is_missing(self, track: Track, other: int) -> bool:
+        return self.clock.now() - track.links_missed_at.get(other, self.clock.now()) >= PATIENCE_SECONDS
+
+    def is_settled(self, track: Track) -> bool:
+        """Whether every link that was missed has been looked for long enough."""
+        return all(self._is_missing(track, other) for other in track.links_missed_at)

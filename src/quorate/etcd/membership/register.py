@@ -1,0 +1,79 @@
+"""Registering a learner and nothing more, as `etcdctl member add --learner` does, by the engine's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from quorate.core.actions import AddLearner
+from quorate.core.invariants import Limits
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import OutcomeUnknown, QuorateError
+from quorate.etcd.access import Access
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.membership.executor import (
+    Applied,
+    Indeterminate,
+    MembershipExecutor,
+    Note,
+    Outcome,
+    Rejected,
+    confirm_by_looking,
+)
+from quorate.etcd.observation.look import Patience, observe
+
+_PATIENCE = Patience(members=2.0, status=1.0)
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One run. `seconds`: how long to ask again while etcd says that it is too early."""
+
+    access: Access
+    clock: SystemClock
+    seeds: Sequence[Endpoint]
+    note: Note
+    seconds: float
+
+    def run(self, action: AddLearner) -> tuple[Member, ClusterView]:
+        """Add the learner; returns it with the list that has it.
+
+        Raises `UnsafeStep` or an `EtcdError` with nothing changed, `OutcomeUnknown` when only looking again will tell.
+        """
+        deadline = Deadline(self.clock, self.seconds, f"adding {action.name}")
+        while True:
+            view = self._look()
+            confirm = confirm_by_looking(self.access, self._look, self.clock)
+            executor = MembershipExecutor(self.access, self.clock, self.note)
+            outcome = executor.carry_out(action, view, Limits(view.cluster_id), confirm)
+            if not isinstance(outcome, Rejected):
+                return self._listed(action, outcome, view)
+            if outcome.error.disposition == "final" or deadline.expired:
+                outcome.error.state = "nothing was changed"
+                raise outcome.error
+            self.clock.sleep(_POLL_SECONDS)
+
+    def _look(self) -> ClusterView:
+        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE)
+
+    def _listed(self, action: AddLearner, outcome: Outcome, before: ClusterView) -> tuple[Member, ClusterView]:
+        known = outcome.member_id if isinstance(outcome, Applied) else 0
+        try:
+            view = self._look()
+        except QuorateError:
+            if not known:
+                raise
+            # It is registered: what fails from here on is only the look at it.
+            added = Member(known, "", action.peer_urls, is_learner=True)
+            return added, replace(before, members=(*before.members, added))
+        member = view.by_id(known) if known else view.by_peer_urls(action.peer_urls)
+        if member is not None and view.linearizable:
+            return member, view
+        what = outcome.error.what if isinstance(outcome, Indeterminate) else "it is not listed"
+        raise OutcomeUnknown(
+            f"whether {action.name} was added is not known: {what}",
+            state="a learner may appear in the member list; it has no vote",
+            advice="look with 'quorate etcd members', then run the same command again",
+        )

@@ -1,0 +1,289 @@
+"""The removal of one member, run by the same rule as the join: observe, decide, check, one step, observe."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
+
+from quorate.core import invariants
+from quorate.core.absence import ABSENCE_SECONDS, Absence
+from quorate.core.actions import Do, Done, MembershipChange, MoveLeader, Refuse, Remove, Wait
+from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.invariants import Limits, Step
+from quorate.core.membership import ClusterView, margin_of
+from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import QuorateError, Refused
+from quorate.etcd import maintenance
+from quorate.etcd.access import Access
+from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock, removal_lock
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError, MemberNotFound
+from quorate.etcd.membership.executor import (
+    Applied,
+    Confirmed,
+    Indeterminate,
+    MembershipExecutor,
+    Note,
+    confirm_by_looking,
+)
+from quorate.etcd.observation.absence_watch import watch_absence
+from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.etcd.observation.statuses import settle_statuses
+from quorate.report import Event, Report
+
+_PATIENCE = Patience(members=1.5, status=0.5)
+_POLL_SECONDS = 0.1
+_SETTLE_SECONDS = 2.0
+"""An election takes this long: a margin that is lower only for one look is no reason to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePolicy:
+    """`seconds`: how long the removal may take. `absence_seconds`: how long a voter must show no sign of life to count as dead.
+    `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has ended."""
+
+    seconds: float = 60.0
+    absence_seconds: float = ABSENCE_SECONDS
+    accept_reduced_tolerance: bool = False
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Removal:
+    """One run of the engine for `goal`."""
+
+    access: Access
+    clock: SystemClock
+    seeds: Sequence[Endpoint]
+    goal: Leave
+    report: Report
+    note: Note
+    policy: RemovePolicy
+    _asked: bool = False
+    _refused: bool = False
+    _applied: bool = False
+    _said: set[str] = field(default_factory=set[str])
+    _leaving: set[int] = field(default_factory=set[int])
+    """The member once its removal was asked for: it is asked nothing any more, see `observe`."""
+
+    def run(self) -> Removed:
+        """Return when etcd has applied the removal, or a list read through the quorum lacks the member.
+
+        Raises `UnsafeStep` or `Refused` with nothing changed, an `EtcdError`, or `DeadlineExceeded`; `outcomes` of the error
+        says whether the member is still there.
+        """
+        try:
+            self._refuse_early()
+            lock = removal_lock(self.access, self.seeds, f"removing {self.goal.name}", self.clock, self.report)
+            with lock as held:
+                # Judged here, not before: another removal may have gone through while this one waited for the lock.
+                self._reach_goal(held, *self._allowed(self._look(())))
+        except QuorateError as error:
+            ended = self._outcome()
+            if isinstance(ended, Removed) and self._asked:
+                # What failed came after the removal, and cannot turn it into a failure.
+                return ended
+            state = describe(ended) if self._asked else error.state or describe(ended)
+            error.conclude(state, (as_dict(ended),), unknown=is_unknown(ended))
+            raise
+        return Removed(self.goal.name, self.goal.member_id)
+
+    def check(self) -> None:
+        """Says whether the removal would be allowed now, changing nothing; raises what `run` would raise."""
+        self._allowed(self._look(()))
+
+    def _outcome(self) -> RemoveOutcome:
+        """What is the case now, as a list read through the quorum tells; before anything was asked nothing has changed."""
+        name, member_id = self.goal.name, self.goal.member_id
+        if self._applied:
+            return Removed(name, member_id)
+        if not self._asked:
+            return Unchanged(name, member_id)
+        with self.clock.cancel.shielded():
+            try:
+                view = self._look(self._leaving)
+            except QuorateError:
+                return RemovalUnknown(name, member_id)
+        if not view.linearizable:
+            return RemovalUnknown(name, member_id)
+        if view.by_id(member_id) is None:
+            return Removed(name, member_id)
+        # Listed still: a removal of ours that was not refused may yet arrive.
+        return Unchanged(name, member_id) if self._refused else RemovalUnknown(name, member_id)
+
+    # -- what is allowed -------------------------------------------------------------------------------------------------
+
+    def _refuse_early(self) -> None:
+        """Before the lock is waited for: what would be refused even if the member is dead."""
+        view = self._look(())
+        silent = view.by_id(self.goal.member_id) is not None and view.answer(self.goal.member_id) is None
+        if silent:
+            supposed = Absence(self.goal.member_id, "silent", at=self.clock.now())
+            self._settled(self._limits(view), Leave(self.goal.member_id, self.goal.name, supposed))
+        else:
+            self._allowed(view)
+
+    def _limits(self, view: ClusterView) -> Limits:
+        return Limits(view.cluster_id, accept_reduced_tolerance=self.policy.accept_reduced_tolerance)
+
+    def _allowed(self, view: ClusterView) -> tuple[Limits, Leave]:
+        """Say no before leadership is moved for nothing; returns what holds for the rest of the run.
+
+        A voter that does not answer is watched first, where that decides: with its absence proved its removal lowers nothing.
+        """
+        limits = self._limits(view)
+        member = view.by_id(self.goal.member_id)
+        if member is None:
+            return limits, self.goal
+        try:
+            self._check(view, limits, self.goal)
+        except Refused:
+            if member.is_learner or view.answer(member.id) is not None:
+                self._settled(limits, self.goal)
+                return limits, self.goal
+            absence = self._absence()
+            if absence is None:
+                raise
+            goal = Leave(member.id, self.goal.name, absence)
+            self._settled(limits, goal)
+            return limits, goal
+        return limits, self.goal
+
+    def _check(self, view: ClusterView, limits: Limits, goal: Leave) -> None:
+        if not view.linearizable or margin_of(view) < 0:
+            raise Refused(
+                f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters follow a leader",
+                state="nothing was changed, and nothing can be before more voters come back",
+                advice="start the members that are down, then run the same command again",
+            )
+        action = Remove(goal.member_id, named=True, absence=goal.absence)
+        invariants.check(Step(view, action, limits, self.clock.now()))
+
+    def _settled(self, limits: Limits, goal: Leave) -> None:
+        """Raises what the last look of an election's time says when none of them allows the removal."""
+        deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters follow a leader")
+        while True:
+            view = self._look(())
+            try:
+                if view.by_id(goal.member_id) is not None:
+                    self._check(view, limits, goal)
+            except Refused:
+                if deadline.expired:
+                    raise
+                self.clock.sleep(_POLL_SECONDS)
+            else:
+                return
+
+    def _absence(self) -> Absence | None:
+        if self.policy.ended:
+            return Absence(self.goal.member_id, "ended", at=self.clock.now())
+        return watch_absence(
+            self.access,
+            lambda: self._look(()),
+            self.goal.member_id,
+            self.clock,
+            seconds=self.policy.absence_seconds,
+            say=self._say,
+        )
+
+    # -- the loop --------------------------------------------------------------------------------------------------------
+
+    def _reach_goal(self, lock: RemovalLock, limits: Limits, goal: Leave) -> None:
+        deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
+        while not deadline.expired:
+            self.clock.cancel.check()
+            lock.keep()
+            limits, goal = self._still_allowed(limits, goal)
+            view = self._look_or_wait(deadline)
+            if view is None:
+                continue
+            match decide_remove(view, goal):
+                case Done():
+                    return
+                case Refuse(why=why, advice=advice):
+                    raise Refused(why, state="nothing was changed", advice=advice)
+                case Wait():
+                    self.clock.sleep(_POLL_SECONDS)
+                case Do(action=MoveLeader(target_id=heir)):
+                    self._move_leader(view, heir, limits)
+                case Do(action=Remove() as removal):
+                    self._remove(removal, view, limits, lock)
+                    if self._applied:
+                        return
+                    # It is asked again from here on, and what was proved of it is proved anew: it may have come back.
+                    self._leaving.clear()
+                    now = self._look_or_wait(deadline)
+                    limits, goal = self._allowed(now) if now is not None else (limits, replace(goal, absence=None))
+                case Do(action=action):
+                    raise AssertionError(f"a removal never decides {action}")
+        raise deadline.error(because="it is still listed", advice="run the same command again")
+
+    def _still_allowed(self, limits: Limits, goal: Leave) -> tuple[Limits, Leave]:
+        """A proof of absence that grew old is made anew: leadership was moved meanwhile, or etcd put us off, and the voter may
+        have come back."""
+        if goal.absence is None or goal.absence.holds(goal.member_id, self.clock.now()):
+            return limits, goal
+        return self._allowed(self._look(self._leaving))
+
+    def _look(self, leaving: Container[int]) -> ClusterView:
+        return observe(self.access, self.seeds, self.clock, patience=_PATIENCE, unasked=leaving)
+
+    def _look_or_wait(self, deadline: Deadline) -> ClusterView | None:
+        try:
+            return self._look(self._leaving)
+        except EtcdError as error:
+            if error.disposition == "final" or deadline.expired:
+                raise
+            self.clock.sleep(_POLL_SECONDS)
+            return None
+
+    def _move_leader(self, view: ClusterView, heir: int, limits: Limits) -> None:
+        leader = view.leader
+        where = endpoint_of(self.access, leader) if leader else None
+        if where is None:
+            return
+        invariants.check(Step(view, MoveLeader(heir), limits, self.clock.now()))
+        self._say("it leads: moving leadership away first")
+        try:
+            maintenance.move_leader(self.access.channel(where), heir, timeout=_PATIENCE.members)
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            self.clock.sleep(_POLL_SECONDS)
+
+    def _remove(self, removal: Remove, view: ClusterView, limits: Limits, lock: RemovalLock) -> None:
+        self._say("removing it from the member list")
+        self._leaving.add(removal.member_id)
+        settle_statuses(self.access, self.access.routes.of(removal.member_id))
+        looking = confirm_by_looking(self.access, lambda: self._look(self._leaving), self.clock)
+
+        def confirm(action: MembershipChange) -> Confirmed:
+            last = looking(action)
+            # The last thing before the removal: a run that stood still for longer than its lease must not go on.
+            lock.check()
+            return last
+
+        self._asked, self._refused = True, False
+        outcome = MembershipExecutor(self.access, self.clock, self.note).carry_out(removal, view, limits, confirm)
+        if isinstance(outcome, Applied):
+            # etcd answers when it has applied the removal: that is the list that lacks the member.
+            self._applied = True
+            return
+        self._refused = not isinstance(outcome, Indeterminate)
+        if isinstance(outcome.error, LockLost):
+            raise outcome.error
+        if isinstance(outcome.error, MemberNotFound):
+            # Gone already: somebody else was first.
+            self.clock.sleep(_POLL_SECONDS)
+            return
+        if outcome.error.disposition == "final" and self._refused:
+            raise outcome.error
+        self._say(f"etcd says not yet: {outcome.error.text}")
+        self.clock.sleep(_POLL_SECONDS)
+
+    def _say(self, text: str) -> None:
+        """Once: it is asked ten times a second."""
+        if text not in self._said:
+            self._said.add(text)
+            self.report(Event("remove", self.goal.name, text))

@@ -1,0 +1,98 @@
+"""Putting one member in the place of another: which of the two halves goes first, and how the command continues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quorate.core.absence import Absence
+from quorate.core.ids import format_id, same_url
+from quorate.core.membership import ClusterView, Member, find_members, pick
+from quorate.core.outcome import Joined, Removed, Unchanged, as_dict
+from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.etcd.coordination.replacements import Replacements
+from quorate.etcd.membership.remove import Removal
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes that proof, and no
+    consent to a lower margin; `removal_of_live` has that consent, for the new member is there."""
+
+    records: Replacements
+    look: Callable[[], ClusterView]
+    absence_of: Callable[[Member], Absence | None]
+    removal_of_dead: Callable[[Member, Absence | None], Removal]
+    removal_of_live: Callable[[Member], Removal]
+
+    def run(self, old: str, join: Callable[[], Joined], check: Callable[[], None]) -> Joined:
+        """Join the new member with `join` in the place of `old`: a live voter goes last, when the new one serves; a
+        dead one, and a learner, go first. A dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses
+        an add beside it; a learner holds the one seat.
+
+        Running it again continues: a record tells that an `old` which is gone was replaced by this very command. `check`
+        raises for what would make the join fail. Raises `ConfigError` with nothing changed for an `old` that is no member,
+        or several.
+        """
+        target = self.target(old)
+        if target is None:
+            result = join()
+            self.records.ended()
+            return result
+        # Before the first change: an old member that is gone for a new one that cannot join is the worst of both.
+        check()
+        absence = None if target.is_learner else self._absence_if_silent(target)
+        self.records.began(target, old)
+        if target.is_learner or absence is not None:
+            result = self._remove_then_join(target, absence, join)
+        else:
+            result = self._join_then_remove(target, join)
+        self.records.ended()
+        return result
+
+    def target(self, old: str) -> Member | None:
+        """The member that `old` names; None when an earlier run of this replacement has removed it. Raises `ConfigError`."""
+        view, url = self.look(), self.records.peer_url
+        if not view.linearizable:
+            raise Refused(
+                "the member list cannot be read through the quorum, and one member's own copy may be old",
+                state="nothing was changed",
+                advice="bring voters back, then run the same command again",
+            )
+        if not find_members(view, old) and self.records.is_about(old):
+            return None
+        target = pick(view, old)
+        if any(same_url(url, own) for own in target.peer_urls):
+            raise ConfigError(f"{old!r} is itself at {url}: a member cannot replace itself", state="nothing was changed")
+        return target
+
+    def _absence_if_silent(self, target: Member) -> Absence | None:
+        return self.absence_of(target) if self.look().answer(target.id) is None else None
+
+    def _remove_then_join(self, target: Member, absence: Absence | None, join: Callable[[], Joined]) -> Joined:
+        self.removal_of_dead(target, absence).run()
+        try:
+            return join()
+        except QuorateError as error:
+            _say_half(error, Removed(target.name, target.id), "was removed before")
+            raise
+
+    def _join_then_remove(self, target: Member, join: Callable[[], Joined]) -> Joined:
+        try:
+            result = join()
+        except QuorateError as error:
+            _say_half(error, Unchanged(target.name, target.id), "is still a member")
+            raise
+        try:
+            self.removal_of_live(target).run()
+        except QuorateError as error:
+            _say_half(error, result, "has joined")
+            raise
+        return result
+
+
+def _say_half(error: QuorateError, half: Joined | Removed | Unchanged, words: str) -> None:
+    """Which half of a replacement is done: the error itself speaks of the other."""
+    error.outcomes = (as_dict(half), *error.outcomes)
+    rest = "" if error.state == "nothing was changed" else error.state
+    error.state = "; ".join(filter(None, (rest, f"{half.name or format_id(half.member_id)} {words}")))

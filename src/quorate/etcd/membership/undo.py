@@ -1,0 +1,170 @@
+"""Taking back a join that failed before promotion, run by the same rule: observe, decide, check, one step, observe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from quorate.core import invariants
+from quorate.core.actions import Action, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
+from quorate.core.decide_undo import TakeBack, decide_undo, is_ours
+from quorate.core.invariants import Limits, Step, UnsafeStep
+from quorate.core.join_memory import JoinMemory
+from quorate.core.membership import ClusterView
+from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
+from quorate.deadline import Deadline
+from quorate.errors import QuorateError
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError, MemberNotFound
+from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, Rejected, confirm_by_looking
+from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.etcd.observation.look import Patience, observe
+from quorate.etcd.observation.statuses import settle_statuses
+from quorate.report import Event, Report
+
+_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_REFUSED_SECONDS = 0.5
+_PATIENCE = Patience(members=1.5, status=0.5)
+
+
+@dataclass(slots=True)
+class Undo:
+    """One joiner to take back. `memory`: what the join did to it. `keep`: called in every round, for what must be
+    kept alive."""
+
+    executor: MembershipExecutor
+    runtime: Runtime
+    seeds: Sequence[Endpoint]
+    limits: Limits
+    spec: JoinSpec
+    report: Report
+    memory: JoinMemory
+    keep: Callable[[], None]
+    _wiped: bool = field(default=False)
+
+    def run(self) -> JoinOutcome:
+        """Take the learner back if it is ours and has no vote; returns what is the case now."""
+        name = self.spec.name
+        self.report(Event("undo", name, "taking back what is half done"))
+        try:
+            return self._reach_goal()
+        except QuorateError as error:
+            return self._unfinished(error.what)
+        except Exception as error:
+            # Nobody foresaw it. It must not hide why the join failed, nor leave it unsaid what is there now.
+            return self._unfinished(f"{type(error).__name__}: {error}")
+
+    def _unfinished(self, why: str) -> JoinOutcome:
+        name, member_id = self.spec.name, self.memory.member_id
+        return VoteUnknown(name, member_id) if self.memory.may_vote else NotUndone(name, why, member_id)
+
+    def _reach_goal(self) -> JoinOutcome:
+        clock = self.executor.clock
+        deadline = Deadline(clock, _SECONDS, f"taking back {self.spec.name}")
+        why = "no answer from the cluster"
+        while not deadline.expired:
+            self.keep()
+            try:
+                view = self._look()
+            except EtcdError as error:
+                why = error.what
+                clock.sleep(_POLL_SECONDS)
+                continue
+            self._learn(view)
+            match decide_undo(view, self._goal()):
+                case Done():
+                    return self._undone()
+                case Refuse() as refusal:
+                    return self._refused(refusal)
+                case Wait(why=why):
+                    clock.sleep(_POLL_SECONDS)
+                case Do(action=action):
+                    why = self._do_or_look_again(action, view) or why
+        return self._unfinished(why)
+
+    def _do_or_look_again(self, action: Action, view: ClusterView) -> str | None:
+        try:
+            return self._do(action, view)
+        except UnsafeStep as unsafe:
+            # What was decided on is true no more: this machine stood still, or somebody was faster.
+            self.executor.clock.sleep(_POLL_SECONDS)
+            return unsafe.what
+
+    def _learn(self, view: ClusterView) -> None:
+        """After an add without an answer: the id that only our call can have made."""
+        if self.memory.member_id or not view.linearizable:
+            return
+        member = view.by_peer_urls((self.spec.peer_url,))
+        if member is not None:
+            self.memory = replace(self.memory, member_id=member.id, ours=is_ours(member, self.memory), adding=None, listed=True)
+
+    def _look(self) -> ClusterView:
+        """The cluster, without asking the joiner: it is on its way out."""
+        executor = self.executor
+        unasked = {self.memory.member_id} if self.memory.member_id else set[int]()
+        return observe(executor.access, self.seeds, executor.clock, patience=_PATIENCE, unasked=unasked)
+
+    def _goal(self) -> TakeBack:
+        name = self.spec.name
+        running = self.runtime.process(name).state in ("running", "failing")
+        return TakeBack(
+            name,
+            (self.spec.peer_url,),
+            self.memory,
+            running,
+            self.runtime.has_data(name),
+            self.runtime.has_leftovers(name),
+            self.runtime.data_member(name),
+        )
+
+    def _do(self, action: Action, view: ClusterView) -> str | None:
+        """One step, each checked like a change of the list; returns why it did not work out, if it did not."""
+        if not isinstance(action, StartMember):
+            invariants.check(Step(view, action, self.limits, self.executor.clock.now()))
+        match action:
+            case StopMember(name=name):
+                self.runtime.stop(name)
+            case StartMember(name=name, initial_cluster=rows):
+                self.runtime.start(name, rows)
+            case WipeData(name=name):
+                self._wiped = True
+                self.runtime.wipe(name)
+            case Remove():
+                return self._remove(action, view)
+            case _:
+                raise AssertionError(f"an undo never decides {action}")
+        return None
+
+    def _remove(self, action: Remove, view: ClusterView) -> str | None:
+        executor = self.executor
+        settle_statuses(executor.access, executor.access.routes.of(action.member_id))
+        outcome = executor.carry_out(
+            action, view, self.limits, confirm_by_looking(executor.access, self._look_again, executor.clock)
+        )
+        if isinstance(outcome, Rejected | Indeterminate):
+            refused = isinstance(outcome, Rejected) and not isinstance(outcome.error, MemberNotFound)
+            if refused and outcome.error.disposition == "final":
+                raise outcome.error
+            # Without a pause a removal that etcd declines was asked for, and journaled, hundreds of times.
+            executor.clock.sleep(_REFUSED_SECONDS)
+            return outcome.error.what
+        return None
+
+    def _look_again(self) -> ClusterView:
+        """Somebody may have promoted it since: the check of the executor then refuses to remove it."""
+        return self._look()
+
+    def _undone(self) -> Undone:
+        data = "deleted" if self._wiped else ("none" if self.runtime.can_wipe else "elsewhere")
+        return Undone(self.spec.name, self.memory.member_id, data)
+
+    def _refused(self, refusal: Refuse) -> JoinOutcome:
+        name, member_id = self.spec.name, self.memory.member_id
+        match refusal.kind:
+            case "vote-unknown":
+                return VoteUnknown(name, member_id)
+            case "add-unknown":
+                return NotUndone(name, refusal.why, member_id)
+            case _:
+                return Kept(name, "; ".join(filter(None, (refusal.why, refusal.advice))), member_id)

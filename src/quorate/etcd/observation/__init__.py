@@ -1,0 +1,1 @@
+"""What the cluster is like. Nothing here changes anything."""

@@ -1,0 +1,103 @@
+"""Watching for signs of life of one voter, until its absence is proved or it is seen to be alive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from functools import partial
+
+from quorate.core.absence import Absence, AbsenceWatch
+from quorate.core.ids import format_id
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, SystemClock
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.metrics import Metrics
+from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.report import Event, Report
+
+_PATIENCE = Patience(members=1.5, status=0.5)
+
+_EVERY_SECONDS = 0.4
+_SCRAPE_SECONDS = 1.0
+_UNKNOWN_SECONDS = 4.0
+"""How long nobody may know: an election takes two seconds, and a leader whose metrics cannot be read will not tell
+later either."""
+
+
+def prove_absence(
+    access: Access, seeds: Sequence[Endpoint], member: Member, clock: SystemClock, *, seconds: float, report: Report
+) -> Absence | None:
+    """As `watch_absence`, with looks of its own; what is seen is reported."""
+    name = member.name or format_id(member.id)
+
+    def look() -> ClusterView:
+        return observe(access, seeds, clock, patience=_PATIENCE)
+
+    return watch_absence(access, look, member.id, clock, seconds=seconds, say=lambda text: report(Event("remove", name, text)))
+
+
+def watch_absence(
+    access: Access,
+    look: Callable[[], ClusterView],
+    member_id: int,
+    clock: SystemClock,
+    *,
+    seconds: float,
+    say: Callable[[str], None],
+) -> Absence | None:
+    """Returns the proof that the voter is dead, or None: it gave a sign of life, or nobody can say.
+
+    Takes `seconds` when it is dead, and returns at the first answer when it is not.
+    """
+    watch = AbsenceWatch(member_id, seconds)
+    # An election, or a leader that was restarted, begins the count anew.
+    deadline = Deadline(clock, 3 * seconds + _UNKNOWN_SECONDS, "a sign of life")
+    known_at = clock.now()
+    while not deadline.expired:
+        clock.cancel.check()
+        watch = _look_once(access, look, watch, clock)
+        if watch.sign == "alive" or watch.absence is not None:
+            return watch.absence
+        if watch.sign == "silent":
+            known_at = clock.now()
+        elif clock.now() - known_at > _UNKNOWN_SECONDS:
+            return None
+        if int(watch.seconds) > 0:
+            say(f"{int(watch.seconds)} of {seconds:g} s without a sign of life")
+        clock.sleep(_EVERY_SECONDS)
+    return None
+
+
+def _look_once(access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock) -> AbsenceWatch:
+    try:
+        view = look()
+    except EtcdError:
+        return watch.look(answered=False, received=None, now=clock.now())
+    answered = view.answer(watch.member_id) is not None
+    received = None if answered or not view.linearizable else _received(access, view, watch.member_id)
+    return watch.look(answered=answered, received=received, now=clock.now())
+
+
+def _received(access: Access, view: ClusterView, member_id: int) -> dict[int, float] | None:
+    """What each other voter that answers has received from the member; None unless all of them can be read, and the one that
+    leads says so itself: a page without etcd's numbers, of a proxy for instance, would read as "nothing received"."""
+    voters = [voter for voter in view.voters if voter.id != member_id and view.answer(voter.id)]
+    places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
+    asked = [access.submit(partial(_scrape, access), where) for _, where in places]
+    wait(asked, timeout=_SCRAPE_SECONDS)
+    got = [one.result() if one.done() and not one.exception() else None for one in asked]
+    pages = {voter.id: page for (voter, _), page in zip(places, got, strict=True)}
+    leader = pages.get(view.leader.id) if view.leader else None
+    if leader is None or not leader.leads or not all(page is not None and page.is_etcds for page in pages.values()):
+        return None
+    if pages.keys() != {voter.id for voter in voters}:
+        return None
+    # A voter that a member never heard since it was started is counted nowhere: that is no byte received.
+    return {voter: page.received_bytes(member_id) or 0.0 for voter, page in pages.items() if page is not None}
+
+
+def _scrape(access: Access, channel: Channel) -> Metrics | None:
+    return access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)

@@ -1,0 +1,123 @@
+"""Evidence from the members themselves: that a learner is aligned, and that a new voter serves."""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from dataclasses import dataclass
+from functools import partial
+
+from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.quorum import quorum
+from quorate.core.readiness import ROUNDS, Proof
+from quorate.deadline import Clock, Deadline, moment
+from quorate.etcd import kv, maintenance
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.errors import EtcdError
+from quorate.etcd.keys import proof_key
+from quorate.etcd.observation.look import endpoint_of
+from quorate.etcd.observation.reads import MemberList, local_list, reads_through_quorum
+
+ROUND_SECONDS = 1.0
+"""How long one write may take to be seen applied on the learner."""
+
+_POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The learner to prove, its cluster, and the channels to the leader and to the learner itself. `patience`: seconds for one
+    round; more where the ways are slow."""
+
+    member: Member
+    cluster_id: int
+    leader: Channel
+    own: Channel
+    patience: float = ROUND_SECONDS
+
+
+def prove(candidate: Candidate, clock: Clock, *, rounds: int = ROUNDS) -> Proof | None:
+    """Write through the leader and see it applied on the learner, `rounds` times in a row; None when it is not (yet).
+
+    Costs a few milliseconds on an aligned learner. Raises an `EtcdError` that is final; one that may pass means "not yet": a
+    leader that hesitates for a second must not undo a join of many gigabytes.
+    """
+    try:
+        proof = None
+        for number in range(1, rounds + 1):
+            proof = _one_round(candidate, clock, number)
+            if proof is None:
+                return None
+        return proof
+    except EtcdError as error:
+        if error.disposition == "final":
+            raise
+        return None
+
+
+def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
+    """The write is answered by a leader that was alive just now, and the learner's Status is asked after that: what the proof
+    says is as old as that question."""
+    deadline = Deadline(clock, candidate.patience, "the learner applies what was just written")
+    written = kv.put(candidate.leader, proof_key(candidate.member.id), str(number).encode(), timeout=candidate.patience)
+    leader = maintenance.status(candidate.leader, timeout=candidate.patience)
+    if leader.raft_term != written.raft_term or leader.leader != leader.member_id:
+        return None
+    while not deadline.expired:
+        asked = moment(clock)
+        answer = _answer_of(candidate, deadline)
+        if answer is not None and answer.applied_index >= leader.raft_index:
+            return Proof(
+                candidate.member.id,
+                candidate.cluster_id,
+                leader.raft_term,
+                leader.raft_index,
+                answer.applied_index,
+                asked.now,
+                number,
+                wall=asked.wall,
+                leader_id=leader.member_id,
+            )
+        clock.sleep(_POLL_SECONDS)
+    return None
+
+
+def _answer_of(candidate: Candidate, deadline: Deadline) -> Answer | None:
+    """The learner's own status, if it is still that learner of that cluster."""
+    try:
+        answer = maintenance.status(candidate.own, timeout=max(deadline.remaining, 0.01))
+    except EtcdError:
+        return None
+    same = (answer.member_id, answer.cluster_id) == (candidate.member.id, candidate.cluster_id)
+    return answer if same and answer.is_learner else None
+
+
+def serves_as_voter(access: Access, view: ClusterView, member: Member, own: Channel, *, timeout: float) -> bool:
+    """Whether `member` says itself that it is no learner, answers a linearizable read, and a majority of the voters that can
+    be asked list it as a voter in their own copies of the member list.
+
+    The list of `view` was read through the quorum and shows it as a voter: that it has its vote is known. The others' own
+    copies show that they count it too: a 3.5 that never wrote the promotion down would not (etcd issue 19557). Voters that
+    advertise unusable URLs are not counted: they could never be asked, and the join could never end.
+    """
+    try:
+        answer = maintenance.status(own, timeout=timeout)
+        if answer.is_learner or answer.member_id != member.id:
+            return False
+        reads_through_quorum(own, timeout=timeout)
+    except EtcdError:
+        return False
+    lists = _own_lists(access, view, member, own, timeout)
+    return sum(_lists_as_voter(one, member) for one in lists) >= quorum(len(lists)) > 0
+
+
+def _own_lists(access: Access, view: ClusterView, member: Member, own: Channel, timeout: float) -> list[MemberList]:
+    voters = [voter for voter in view.voters if voter.id != member.id and view.answer(voter.id)]
+    others = [where for voter in voters if (where := endpoint_of(access, voter))]
+    asked = access.ask_all(partial(local_list, timeout=timeout), [*others, own.endpoint])
+    wait(asked, timeout=timeout)
+    return [one.result() for one in asked if one.done() and not one.exception() and one.result().cluster_id == view.cluster_id]
+
+
+def _lists_as_voter(listed: MemberList, member: Member) -> bool:
+    return any(row.id == member.id and not row.is_learner for row in listed.members)

@@ -1,0 +1,154 @@
+"""Which members hear everybody, read from the byte counters in their metrics."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import wait
+from dataclasses import dataclass, field
+from functools import partial
+
+from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.versions import Version
+from quorate.deadline import Clock
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.metrics import Metrics
+from quorate.etcd.observation.look import endpoint_of
+
+PERIOD_SECONDS = 5 / 3
+"""Each stream between two members carries a heartbeat of the link this often, whatever else it carries (rafthttp
+`ConnReadTimeout` / 3), and between two members there are two streams in each direction."""
+
+_STREAMS = 2
+_EVERY_SECONDS = 0.2
+_SCRAPE_SECONDS = 1.0
+_MOST_SAMPLES = 40
+_MOST_SECONDS = 0.4
+"""A page that took longer tells too little of when it was made: two of them widen a window by more than its slack, and a link
+that works would count as missing for ever. Then nothing is known, and the link is assumed, and shown as assumed."""
+_RECENT_SECONDS = 4.0
+_MUTE_SECONDS = 4.0
+"""A voter that is cut off campaigns every one to two seconds, and whoever still hears it counts those bytes."""
+
+
+def heartbeat_bytes(version: Version) -> int:
+    """Returns what one heartbeat of a link counts for: 30 bytes up to 3.5, 20 on 3.6, 2 from 3.7 on (measured)."""
+    if version.series <= (3, 5):
+        return 30
+    return 20 if version.series == (3, 6) else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The counter of link heartbeats, between which moments it was read, and the page that it stood on."""
+
+    asked_at: float
+    got_at: float
+    value: float
+    page: Metrics | None = None
+
+    def received(self, member_id: int) -> float:
+        return (self.page.received_bytes(member_id) or 0.0) if self.page else 0.0
+
+
+def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
+    """Returns whether some window shows that the streams of all `others` reach this member.
+
+    A window shorter than k periods holds at most k heartbeats of each stream. So a count of k for every stream in such a window
+    leaves none out; a longer window proves nothing, for one stream may make up for another. Too few proves nothing either.
+    """
+    wanted = _STREAMS * others * unit
+    for last in range(len(samples)):
+        for first in range(last):
+            seconds = samples[last].got_at - samples[first].asked_at
+            periods = int(seconds / PERIOD_SECONDS) + 1
+            if samples[last].value - samples[first].value >= wanted * periods:
+                return True
+    return others == 0
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """Samples of every member. A member whose counter fell was restarted: what was counted before says nothing."""
+
+    access: Access
+    clock: Clock
+    _samples: dict[int, deque[Sample]] = field(default_factory=dict[int, "deque[Sample]"])
+    _asked_at: float = float("-inf")
+
+    def links_of(self, view: ClusterView, member_id: int) -> Mapping[int, bool]:
+        """Returns, for each voter that follows the leader, whether its link with `member_id` is seen to work both ways;
+        voters of whom that cannot be told, because metrics cannot be read, are left out.
+
+        A link is up when both ends hear everybody, or when one end is the leader, which feeds the learner. A member that does
+        not answer us sends link heartbeats all the same, if it lives, and would stand in for one that is cut: it is expected
+        like everybody until nobody has received anything from it for `_MUTE_SECONDS`.
+        """
+        asked = [
+            member for member in view.members if view.answer(member.id) and (member.id == member_id or not member.is_learner)
+        ]
+        self._sample(asked)
+        others = len(view.members) - 1 - self._mute(view)
+        full = {member.id: self._hears(view, member.id, others) for member in asked if self._recent(member.id)}
+        leader = view.leader.id if view.leader else 0
+        found = {voter.id: True for voter in view.voters if voter.id == leader and view.follows(voter.id)}
+        for voter in view.voters:
+            if voter.id != leader and voter.id in full and member_id in full and view.follows(voter.id):
+                found[voter.id] = full[voter.id] and full[member_id]
+        return found
+
+    def _mute(self, view: ClusterView) -> int:
+        """How many members that do not answer us have not been heard by anybody for a while."""
+        return sum(self._is_mute(member.id) for member in view.members if view.answer(member.id) is None)
+
+    def _is_mute(self, member_id: int) -> bool:
+        since = self.clock.now() - _RECENT_SECONDS
+        heard = [list(samples) for member, samples in self._samples.items() if member != member_id]
+        current = [samples for samples in heard if samples and samples[-1].got_at >= since]
+        return bool(current) and all(_nothing_from(member_id, samples) for samples in current)
+
+    def _hears(self, view: ClusterView, member_id: int, others: int) -> bool:
+        """By recent samples only: a link that was up ten seconds ago may be down."""
+        answer = view.answer(member_id)
+        assert isinstance(answer, Answer)
+        return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.parse(answer.version)))
+
+    def _recent(self, member_id: int) -> list[Sample]:
+        since = self.clock.now() - _RECENT_SECONDS
+        return [one for one in self._samples.get(member_id, ()) if one.asked_at >= since]
+
+    def _sample(self, members: list[Member]) -> None:
+        now = self.clock.now()
+        if now - self._asked_at < _EVERY_SECONDS:
+            return
+        self._asked_at = now
+        places = [(member, where) for member in members if (where := endpoint_of(self.access, member))]
+        asked = [self.access.submit(partial(_scrape, self.access, self.clock), where) for _, where in places]
+        wait(asked, timeout=_SCRAPE_SECONDS)
+        for (member, _), future in zip(places, asked, strict=True):
+            sample = future.result() if future.done() and not future.exception() else None
+            if sample is None:
+                continue
+            kept = self._samples.setdefault(member.id, deque(maxlen=_MOST_SAMPLES))
+            if kept and sample.value < kept[-1].value:
+                kept.clear()
+            kept.append(sample)
+
+
+def _nothing_from(member_id: int, samples: list[Sample]) -> bool:
+    """Whether samples over `_MUTE_SECONDS` show that nothing came from a member."""
+    last = samples[-1] if samples else None
+    old = [one for one in samples if last is not None and last.asked_at - one.got_at >= _MUTE_SECONDS]
+    if last is None or not old:
+        return False
+    return last.received(member_id) == old[-1].received(member_id)
+
+
+def _scrape(access: Access, clock: Clock, channel: Channel) -> Sample | None:
+    began = clock.now()
+    found: Metrics | None = access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)
+    value = found.link_heartbeat_bytes() if found else None
+    if found is None or not found.is_etcds or clock.now() - began > _MOST_SECONDS:
+        return None
+    return Sample(began, clock.now(), value or 0.0, found)

@@ -1,0 +1,301 @@
+"""The one place that looks at a cluster: every way to every member is asked at the same time, and what counts is decided by how
+it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+
+from quorate.core.ids import format_id, same_url
+from quorate.core.membership import ClusterView, Member, Reply, Silence
+from quorate.core.versions import Version
+from quorate.deadline import Clock, Deadline
+from quorate.errors import ConfigError, Refused
+from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.access import Access
+from quorate.etcd.channel import Channel
+from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.errors import EtcdError, NoAnswer, Unavailable, Unreachable
+from quorate.etcd.observation.reads import MemberList, ask_members, local_list, quorum_list
+from quorate.etcd.observation.statuses import Statuses
+
+_AGAIN_SECONDS = 0.05
+_MOST_PATIENCE = 3.0
+_FLAG_SINCE = Version(3, 5, 0)
+
+
+class TwoClusters(Refused):
+    """The endpoints that were given lead to two clusters, or to another one than at the beginning of the run."""
+
+    code = "two-clusters"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait in one look: for a list that is read through the quorum, for a status, and for the status of a learner,
+    whose client port accepts connections long before anybody answers there. A way that was slow before gets more."""
+
+    members: float = 5.0
+    status: float = 2.0
+    learner: float | None = None
+
+
+NO_ENDPOINTS: Mapping[str, Endpoint] = {}
+
+
+def first_member_answer(
+    access: Access, seeds: Sequence[Endpoint], clock: Clock, *, timeout: float, linearizable: bool
+) -> wire.MembersResponse:
+    """The member list on the wire, of the first seed that gives one; for output that mirrors etcd's own."""
+
+    def ask(channel: Channel, seconds: float) -> wire.MembersResponse:
+        return ask_members(channel, timeout=seconds, linearizable=linearizable)
+
+    return ask_anyone(access, seeds, ask, clock, seconds=timeout)
+
+
+def observe(
+    access: Access,
+    seeds: Sequence[Endpoint],
+    clock: Clock,
+    *,
+    patience: Patience = Patience(),
+    unpublished: Mapping[str, Endpoint] = NO_ENDPOINTS,
+    unasked: Container[int] = (),
+) -> ClusterView:
+    """One look at the cluster behind `seeds`.
+
+    Asked are all seeds, every client URL of every member, and every endpoint that led to a member before; each for its status
+    and, voters, for a list read through the quorum. Everybody is asked at the same time, so silent ones cost one patience
+    together. `unpublished` maps peer URLs to client endpoints of members that have not told the cluster theirs yet.
+    `unasked` are ids of members about to be removed: a Status in flight while a member applies its own removal makes it
+    panic (etcd issue 21966).
+
+    Raises `TwoClusters`, and the most telling `EtcdError` when nobody gives even its own list.
+    """
+    return _Look(access, seeds, clock, patience, unpublished, unasked).take()
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look while it is taken. Answers count by who gave them, never by the endpoint that was asked."""
+
+    access: Access
+    seeds: Sequence[Endpoint]
+    clock: Clock
+    patience: Patience
+    unpublished: Mapping[str, Endpoint]
+    unasked: Container[int]
+    asked: dict[Endpoint, Future[MemberList]] = field(default_factory=dict["Endpoint", "Future[MemberList]"])
+    statuses: Statuses = field(init=False)
+    warnings: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.statuses = Statuses(self.access, self.clock)
+
+    def take(self) -> ClusterView:
+        taken_at = self.clock.now()
+        self._ask([*self.seeds, *self.access.routes.known(), *self.unpublished.values()])
+        self._wait()
+        self._refuse_two_clusters()
+        listed = self._list()
+        unasked_yet = self._learn(listed)
+        if unasked_yet:
+            self._ask(unasked_yet)
+            self._wait()
+            self._refuse_two_clusters()
+        replies = {member.id: self._reply(member) for member in listed.members}
+        view = ClusterView(
+            cluster_id=listed.cluster_id,
+            members=listed.members,
+            replies=replies,
+            taken_at=taken_at,
+            linearizable=listed.linearizable,
+            warnings=tuple(dict.fromkeys(self.warnings)),
+            read_by=frozenset(one.member_id for one in self._lists() if one.linearizable),
+        )
+        self.access.routes.leader_id = view.leader.id if view.leader else 0
+        return view
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def _ask(self, endpoints: Sequence[Endpoint]) -> None:
+        """Both questions to every endpoint that was not asked yet. A way to a member that must not be asked is left out."""
+        routes = self.access.routes
+        for endpoint in dict.fromkeys(endpoints):
+            if endpoint in self.statuses.asked or routes.member_at(endpoint) in self.unasked:
+                continue
+            # Of a member that has not answered the last question yet nothing further is asked.
+            stuck = self.statuses.ask(endpoint)
+            told = endpoint in self.unpublished.values() and endpoint not in self.seeds
+            unknown_joiner = told and not routes.member_at(endpoint)
+            if not (stuck or unknown_joiner or routes.is_learner(endpoint)):
+                self._ask_list(endpoint, routes.version_at(endpoint))
+
+    def _ask_list(self, endpoint: Endpoint, version: Version | None) -> None:
+        ask = partial(quorum_list, timeout=self.patience.members, version=version)
+        self.asked[endpoint] = self.access.submit(ask, endpoint)
+
+    def _wait(self) -> None:
+        """Until everybody answered, or patience is over; longer only while no list has been read through the quorum."""
+        until = Deadline(self.clock, self._seconds(), "the members answer")
+        self.statuses.wait(until, self.patience.learner, self.unpublished.values())
+        self._ask_old_versions_again()
+        wait(self.asked.values(), timeout=until.remaining)
+        if self._ask_old_versions_again():
+            wait(self.asked.values(), timeout=until.remaining)
+        if not any(one.linearizable for one in self._lists()):
+            self._insist(Deadline(self.clock, self.patience.members, "a list is read through the quorum"))
+
+    def _seconds(self) -> float:
+        """A way that is known to be slow is waited for: a round trip of 200 ms is no silence."""
+        slowest = max(map(self.access.routes.seconds_at, self.statuses.asked), default=0.0)
+        return max(self.patience.status, min(4 * slowest, _MOST_PATIENCE))
+
+    def _ask_old_versions_again(self) -> bool:
+        """An endpoint whose version was not known was asked with the flag, which 3.4 ignores; returns whether there was one."""
+        again = False
+        for endpoint, answer in self.statuses.answers().items():
+            if endpoint in self.asked and Version.parse(answer.version) < _FLAG_SINCE:
+                done = self.asked[endpoint]
+                if done.done() and not done.exception() and done.result().how == "flag":
+                    self._ask_list(endpoint, Version.parse(answer.version))
+                    again = True
+        return again
+
+    def _insist(self, deadline: Deadline) -> None:
+        """Wait, and ask again, while the cluster is there but has no leader: an election takes a second or two."""
+        while not any(one.linearizable for one in self._lists()) and not deadline.expired:
+            failed = {endpoint: future.exception() for endpoint, future in self.asked.items() if future.done()}
+            if all(future.done() for future in self.asked.values()):
+                again = [endpoint for endpoint, error in failed.items() if isinstance(error, Unavailable | NoAnswer)]
+                if not again and not self._ask_old_versions_again():
+                    return
+                self.clock.sleep(_AGAIN_SECONDS)
+                for endpoint in again:
+                    self._ask_list(endpoint, self.access.routes.version_at(endpoint))
+            wait(self.asked.values(), timeout=min(0.1, deadline.remaining))
+            self._ask_old_versions_again()
+
+    # -- what counts -----------------------------------------------------------------------------------------------------
+
+    def _lists(self) -> list[MemberList]:
+        """The lists that came from the cluster of this run, the leader's first."""
+        found = [future.result() for future in self.asked.values() if future.done() and not future.exception()]
+        ours = self.access.routes.cluster_id or next((one.cluster_id for one in found), 0)
+        kept = [self._as_read(endpoint, future.result()) for endpoint, future in self.asked.items() if _answered(future)]
+        leader = self.access.routes.leader_id
+        return sorted((one for one in kept if one.cluster_id == ours), key=lambda one: one.member_id != leader)
+
+    def _as_read(self, endpoint: Endpoint, one: MemberList) -> MemberList:
+        """The flag counts only where a Status of this look shows that the server follows it."""
+        answer = self.statuses.answers().get(endpoint)
+        if one.how != "flag":
+            return one
+        follows = answer is not None and answer.member_id == one.member_id and Version.parse(answer.version) >= _FLAG_SINCE
+        return one if follows else MemberList(one.cluster_id, one.member_id, one.raft_term, one.members, "local")
+
+    def _list(self) -> MemberList:
+        """One read through the quorum; failing that, of the members' own copies the one that has applied most."""
+        lists = self._lists()
+        good = next((one for one in lists if one.linearizable), None)
+        if good is not None:
+            return good
+        own = [*lists, *self._local_lists()]
+        applied = {answer.member_id: answer.applied_index for answer in self.statuses.answers().values()}
+        if own:
+            return max(own, key=lambda one: applied.get(one.member_id, 0))
+        raise self._failure()
+
+    def _local_lists(self) -> list[MemberList]:
+        ours = self.access.routes.cluster_id
+        places = [place for place, answer in self.statuses.answers().items() if not answer.is_learner]
+        asked = self.access.ask_all(partial(local_list, timeout=self.patience.status), places)
+        wait(asked, timeout=self.patience.status)
+        return [future.result() for future in asked if _answered(future) and future.result().cluster_id == ours]
+
+    def _failure(self) -> EtcdError:
+        """An answer tells more than silence: with it the cluster is known to be there."""
+        errors = [future.exception() for future in self.asked.values() if future.done()]
+        known = [error for error in [*errors, *self.statuses.errors().values()] if isinstance(error, EtcdError)]
+        known.sort(key=lambda error: (isinstance(error, Unreachable), isinstance(error, NoAnswer)))
+        return known[0] if known else NoAnswer("no answer in time")
+
+    def _refuse_two_clusters(self) -> None:
+        """Seeds are the operator's word: two clusters among them are an error, whichever answers first. What a member
+        advertises is not: an answer of another cluster there is dropped and said."""
+        ours = self.access.routes.cluster_id
+        found = {place: answer.cluster_id for place, answer in self.statuses.answers().items()}
+        found |= {place: future.result().cluster_id for place, future in self.asked.items() if _answered(future)}
+        seeds = {place: found[place] for place in self.seeds if place in found}
+        if not ours and seeds:
+            ours = next(iter(seeds.values()))
+        strangers = [place for place, cluster_id in seeds.items() if cluster_id != ours]
+        if strangers:
+            known = next((place for place, cluster_id in seeds.items() if cluster_id == ours), None)
+            ourselves = f"{known} for {format_id(ours)}" if known else f"this run began on {format_id(ours)}"
+            raise TwoClusters(
+                f"the endpoints lead to two clusters: {strangers[0]} answers for {format_id(seeds[strangers[0]])}, {ourselves}",
+                state="nothing was changed",
+                advice="name endpoints of one cluster only",
+            )
+        self.access.routes.cluster_id = ours or next(iter(found.values()), 0)
+        for place, cluster_id in found.items():
+            if cluster_id != self.access.routes.cluster_id:
+                self.statuses.drop(place, f"another cluster ({format_id(cluster_id)}) answers there")
+                self.asked.pop(place, None)
+                self.warnings.append(f"{place} is advertised by a member and answers for cluster {format_id(cluster_id)}")
+
+    def _learn(self, listed: MemberList) -> list[Endpoint]:
+        """Remembers every way to every member of the list; returns those not asked yet."""
+        routes = self.access.routes
+        if listed.linearizable:
+            routes.keep_only({member.id for member in listed.members})
+        for member in listed.members:
+            for endpoint in _advertised(member):
+                routes.advertised(endpoint, member.id)
+        found = [endpoint for member in listed.members for endpoint in routes.of(member.id) if member.id not in self.unasked]
+        return [endpoint for endpoint in dict.fromkeys(found) if endpoint not in self.statuses.asked]
+
+    def _reply(self, member: Member) -> Reply:
+        if member.id in self.unasked:
+            return Silence("it is about to be removed and was not asked")
+        answers = self.statuses.answers()
+        own = [answer for answer in answers.values() if answer.member_id == member.id]
+        if own:
+            return max(own, key=lambda answer: answer.applied_index)
+        ways = [*self.access.routes.of(member.id), *_advertised(member), *_told(member, self.unpublished)]
+        if not ways:
+            return Silence("it has told the cluster no client URL yet")
+        other = next((answers[way].member_id for way in ways if way in answers), None)
+        if other is not None:
+            return Silence(f"another member ({format_id(other)}) answers at its client URL")
+        reasons = self.statuses.reasons()
+        return Silence(next((reasons[way] for way in ways if way in reasons), "no answer in time"))
+
+
+def _answered(future: Future[MemberList]) -> bool:
+    return future.done() and not future.exception()
+
+
+def _advertised(member: Member) -> list[Endpoint]:
+    """Every client URL that can be used; what a member advertises is whatever somebody typed there."""
+    found: list[Endpoint] = []
+    for url in member.client_urls:
+        try:
+            found.append(Endpoint.parse(url))
+        except ConfigError:
+            continue
+    return found
+
+
+def _told(member: Member, unpublished: Mapping[str, Endpoint]) -> list[Endpoint]:
+    return [where for url, where in unpublished.items() if any(same_url(url, own) for own in member.peer_urls)]
+
+
+def endpoint_of(access: Access, member: Member) -> Endpoint | None:
+    """The way to this member that worked last, or one that it advertises."""
+    return next(iter([*access.routes.of(member.id), *_advertised(member)]), None)

@@ -1,0 +1,99 @@
+"""Whose data lies in a data directory of etcd's: the member and cluster ids that its write-ahead log begins with.
+
+Every file of the log begins with a record of a checksum and one of metadata (`server/storage/wal/wal.go`, 3.4 to 3.7). A
+frame is a little-endian length of 8 bytes, whose highest byte tells the padding, and a protobuf record; the metadata is a
+protobuf message of the node's id and the cluster's id.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_HEAD_BYTES = 4096
+_METADATA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataIdentity:
+    """Whose data it is."""
+
+    member_id: int
+    cluster_id: int
+
+
+def data_identity(data_dir: Path) -> DataIdentity | None:
+    """Returns whose data lies there; None where there is no log, or it cannot be read."""
+    try:
+        files = sorted((data_dir / "member" / "wal").glob("*.wal"))
+        if not files:
+            return None
+        with files[0].open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        return _from_head(head)
+    except (OSError, ValueError, IndexError, KeyError, struct.error):
+        return None
+
+
+def member_of(data_dir: Path) -> int:
+    """Returns the id of the member whose data lies there; 0 where that cannot be told."""
+    owner = data_identity(data_dir)
+    return owner.member_id if owner else 0
+
+
+def _from_head(head: bytes) -> DataIdentity | None:
+    at = 0
+    while at + 8 <= len(head):
+        (frame,) = struct.unpack_from("<Q", head, at)
+        length, padding = frame & ((1 << 56) - 1), (frame >> 56) & 7 if frame >> 63 else 0
+        if not 0 < length <= len(head) - at - 8:
+            return None
+        record = dict(_fields(head[at + 8 : at + 8 + length]))
+        if record.get(1) == _METADATA:
+            ids = dict(_fields(_bytes(record[3])))
+            return DataIdentity(_int(ids[1]), _int(ids[2]))
+        at += 8 + length + padding
+    return None
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The varint and bytes fields of a protobuf message; raises ValueError for any other kind."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        if key & 7 == 0:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+        elif key & 7 == 2:
+            length, at = _varint(message, at)
+            if at + length > len(message):
+                raise ValueError("a field is longer than its message")
+            yield key >> 3, message[at : at + length]
+            at += length
+        else:
+            raise ValueError("a field of an unknown kind")
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number does not end")
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    raise ValueError("bytes were expected")
+
+
+def _int(value: int | bytes) -> int:
+    if isinstance(value, int):
+        return value
+    raise ValueError("a number was expected")

@@ -1,0 +1,93 @@
+"""Reads /proc, where every file may vanish or be unreadable between two looks: each function then returns None."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from quorate.errors import HostError
+
+_T = TypeVar("_T")
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that say nothing about the process. "It does not run" would be a guess: a second etcd would be started on it."""
+
+
+def _seen(read: Callable[[], _T]) -> _T | None:
+    try:
+        return read()
+    except OSError as error:
+        if error.errno in _OURS:
+            raise HostError(f"cannot read /proc: {error.strerror}") from error
+        return None
+
+
+def pids() -> Iterator[int]:
+    """Yields the ids of the processes that are visible here."""
+    return (int(name) for name in _seen(lambda: os.listdir("/proc")) or () if name.isdecimal())
+
+
+def stat_fields(pid: int) -> list[str] | None:
+    """Returns the fields of /proc/PID/stat from the third (the state) on."""
+    return _stat_fields(Path(f"/proc/{pid}/stat"))
+
+
+def _stat_fields(path: Path) -> list[str] | None:
+    # The command name may hold blanks and parentheses: fields are counted after its last ")".
+    text = _seen(lambda: path.read_text(errors="replace"))
+    fields = text.rpartition(")")[2].split() if text else []
+    return fields if len(fields) >= 20 else None
+
+
+def threads(pid: int) -> int:
+    """Returns how many threads of a process still exist; 0 when there is no such process."""
+    return len(_seen(lambda: os.listdir(f"/proc/{pid}/task")) or ())
+
+
+def thread_states(pid: int) -> list[str]:
+    """Returns the state letter of each thread that still exists."""
+    names = _seen(lambda: os.listdir(f"/proc/{pid}/task")) or ()
+    found = (_stat_fields(Path(f"/proc/{pid}/task/{name}/stat")) for name in names)
+    return [fields[0] for fields in found if fields]
+
+
+def mount_namespace(pid: int) -> str | None:
+    """Returns the id of a process's mount namespace, such as `mnt:[4026531841]`."""
+    return _seen(lambda: str(Path(f"/proc/{pid}/ns/mnt").readlink()))
+
+
+def executable(pid: int) -> str | None:
+    """Returns the file a process executes, as `file_id`: that of a deleted file stays its own."""
+    return _seen(lambda: file_id(Path(f"/proc/{pid}/exe")))
+
+
+def root(pid: int) -> str | None:
+    """Returns a process's root directory, as `file_id`."""
+    return _seen(lambda: file_id(Path(f"/proc/{pid}/root")))
+
+
+def real_uid(pid: int) -> int | None:
+    """Returns the real user id. The owner of /proc/PID would not do: it is root for a process that may not be dumped."""
+    text = _seen(lambda: Path(f"/proc/{pid}/status").read_text(errors="replace")) or ""
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Uid:")), None)
+
+
+def environment(pid: int) -> bytes | None:
+    """Returns the NAME=VALUE strings a process was started with, each with a NUL after it."""
+    return _seen(lambda: Path(f"/proc/{pid}/environ").read_bytes())
+
+
+def age(pid: int) -> float | None:
+    """Returns how many seconds ago a process was forked."""
+    fields = stat_fields(pid)
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK") if fields else None
+
+
+def file_id(path: Path) -> str:
+    """Returns DEVICE:INODE of the file that `path` leads to. A path may name other files in other namespaces, and a copy has
+    another inode. Raises OSError."""
+    status = path.stat()
+    return f"{status.st_dev}:{status.st_ino}"

@@ -1,0 +1,184 @@
+"""Records a process of ours twice: before it is spawned, with a token it will carry, and after, with its identity.
+
+A command line says nothing about whose a process is: a container's etcd may have our very --data-dir, at a path that is
+another directory there. So a process is ours by a record that we wrote, and by what nobody else's process has: the start
+time of its pid, or, when we were killed between the two writes, the token in its environment.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from quorate.errors import HostError
+from quorate.files import write_atomic
+from quorate.host import proc, process
+from quorate.host.process import Identity
+
+VARIABLE = "QUORATE_PROCESS"
+_EXEC_SECONDS = 1.0
+_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is known of a process before it is spawned. `root` and `executable` are DEVICE:INODE; `executable` is empty for a
+    script, whose process may execute anything."""
+
+    token: str
+    program: str
+    executable: str
+    mount_ns: str
+    root: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """`identity` is None when the process was spawned and we were killed, or not spawned at all. `intent` is None in records
+    of version 0.1."""
+
+    intent: Intent | None
+    identity: Identity | None
+
+    def find(self) -> Identity | None:
+        """Returns the process when it runs."""
+        if self.identity is not None:
+            return self.identity if process.is_running(self.identity) else None
+        return _find(self.intent) if self.intent else None
+
+
+def begin(path: Path, command: str, environment: Mapping[str, str]) -> Intent:
+    """Records that `command` is about to be spawned. Whoever spawns it sets `VARIABLE` to the token. Raises
+    `HostError`."""
+    program = process.program_file(command, environment)
+    try:
+        executable = "" if process.is_script(program) else proc.file_id(program)
+    except OSError as error:
+        raise HostError(f"cannot start {command}: {error.strerror}") from error
+    us = os.getpid()
+    seen = proc.mount_namespace(us) or "", proc.root(us) or ""
+    intent = Intent(secrets.token_hex(16), str(program), executable, *seen, process.boot_id())
+    _write(path, intent, None)
+    return intent
+
+
+def complete(path: Path, intent: Intent, identity: Identity) -> None:
+    """Records the identity of the process that was spawned. Raises `HostError`: it is then still found by its token."""
+    _write(path, intent, identity)
+
+
+def _write(path: Path, intent: Intent, identity: Identity | None) -> None:
+    content = {"intent": asdict(intent), "folder": _folder(path), **(asdict(identity) if identity else {})}
+    write_atomic(path, json.dumps(content).encode(), mode=0o600)
+
+
+def _folder(path: Path) -> str:
+    try:
+        return proc.file_id(path.parent)
+    except OSError as error:
+        raise HostError(f"cannot look at {path.parent}: {error.strerror}") from error
+
+
+def read(path: Path) -> ProcessRecord | None:
+    """Returns what is recorded; None when nothing is, or nothing that we could have written here.
+
+    Raises `HostError` when the file cannot be read or may be somebody else's. "Nothing runs" would be a guess: a second etcd
+    would be started, or the data deleted below a running one.
+    """
+    content = _trusted(path)
+    if content is None:
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(content)
+        # The folder was copied: the process belongs to the original. Ending the copy's members would end the original's.
+        if "folder" in fields and fields["folder"] != _folder(path):
+            return None
+        intent = Intent(**{name: str(value) for name, value in fields["intent"].items()}) if "intent" in fields else None
+        identity = _identity(fields) if "pid" in fields else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return ProcessRecord(intent, identity) if intent or identity else None
+
+
+def _identity(fields: dict[str, Any]) -> Identity:
+    pid = int(fields["pid"])
+    if not 0 < pid < 2**31:
+        raise ValueError("not a process id")
+    changing = (str(fields.get(name, "")) for name in ("mount_ns", "executable"))
+    return Identity(pid, int(fields["started"]), str(fields["boot_id"]), *changing)
+
+
+def _trusted(path: Path) -> bytes | None:
+    """Returns the content of a file that nobody but us or root could have written. Root would else end any process that the
+    file's owner likes."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        why = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
+        raise HostError(f"cannot read the process record {path}: {why}") from error
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+            whose = f"user {status.st_uid} owns it, and its mode is {status.st_mode & 0o777:o}"
+            raise HostError(
+                f"the process record {path} is not believed: {whose}",
+                advice="run this as its owner; or see that its process does not run, and delete the file",
+            )
+        return file.read()
+
+
+def _find(intent: Intent) -> Identity | None:
+    """Returns the running process that carries the token, when everything else about it is as recorded too."""
+    if intent.boot_id != process.boot_id():
+        return None
+    end = time.monotonic() + _EXEC_SECONDS
+    while True:
+        for pid in proc.pids():
+            identity = process.identify(pid) if _is_meant(pid, intent) else None
+            # The pid may have passed to another process between two reads.
+            if identity is not None and _is_meant(pid, intent) and process.is_running(identity):
+                return identity if intent.executable else process.without_what_changes(identity)
+        if time.monotonic() > end or not any(map(_may_not_have_executed_yet, proc.pids())):
+            return None
+        time.sleep(_POLL_SECONDS)
+
+
+def _may_not_have_executed_yet(pid: int) -> bool:
+    """Returns whether a process was forked a moment ago: it still is a copy of us, or its environment is not there yet.
+
+    The kernel lets whoever spawned it go on before `exec` is complete. Killed then, we would look here for a process that
+    has no token yet, and start a second etcd.
+    """
+    age = proc.age(pid)
+    if age is None or age > _EXEC_SECONDS or pid == os.getpid() or proc.real_uid(pid) != os.getuid():
+        return False
+    return proc.environment(pid) == b"" or proc.executable(pid) == proc.executable(os.getpid())
+
+
+def _is_meant(pid: int, intent: Intent) -> bool:
+    """Children of the process inherit its token: only the leader of a session, as `spawn` makes one, is the process itself.
+
+    The mount namespace and root are those we had when we spawned it, not those of this command: every `ip netns exec` has a
+    mount namespace of its own.
+    """
+    fields = proc.stat_fields(pid)
+    return (
+        fields is not None
+        and fields[3] == str(pid)
+        and proc.real_uid(pid) == os.getuid()
+        and proc.mount_namespace(pid) == intent.mount_ns
+        and proc.root(pid) == intent.root
+        and (not intent.executable or proc.executable(pid) == intent.executable)
+        and f"{VARIABLE}={intent.token}".encode() in (proc.environment(pid) or b"").split(b"\0")
+    )

@@ -1,0 +1,51 @@
+"""Resolves host names, for a limited time: the resolver of the C library may take minutes where no name server answers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+
+SECONDS = 2.0
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketAddress:
+    """Where a socket is bound or connected: `where` is what its family's sockets take."""
+
+    family: socket.AddressFamily
+    where: tuple[str | int | bytes, ...]
+
+    @property
+    def host(self) -> str:
+        """The address as text, without a zone id."""
+        return str(self.where[0]).partition("%")[0]
+
+
+def resolve(host: str, port: int, *, seconds: float = SECONDS) -> list[SocketAddress]:
+    """Returns the addresses of a host name, or the one of a literal (IPv6 without brackets, a zone id after %).
+
+    Empty when it has none, or the resolver gave none within `seconds`. A literal never reaches the resolver.
+    """
+    if not host:
+        return []
+    found = _ask(host, port, socket.AI_NUMERICHOST)
+    if found:
+        return found
+    box: list[list[SocketAddress]] = []
+    # A daemon thread: a resolver that hangs must not keep us from ending.
+    asking = threading.Thread(target=lambda: box.append(_ask(host, port, 0)), daemon=True)
+    asking.start()
+    asking.join(seconds)
+    return box[0] if box else []
+
+
+def _ask(host: str, port: int, flags: int) -> list[SocketAddress]:
+    try:
+        rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError):
+        # UnicodeError: a label that is empty or too long for the domain name system.
+        return []
+    found = (SocketAddress(family, tuple(where)) for family, _, _, _, where in rows if family in _FAMILIES)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,283 @@
+"""Which links of a learner are seen to work: in the kernel's table of connections, and in counters of heartbeats."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from quorate.core.join_memory import JoinMemory
+from quorate.core.membership import ClusterView, Silence
+from quorate.core.versions import Version
+from quorate.etcd.membership.join_state import Track, track_of
+from quorate.etcd.membership.link_evidence import PATIENCE_SECONDS, LinkEvidence
+from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.etcd.metrics import Metrics, parse
+from quorate.etcd.observation.link_counters import (
+    PERIOD_SECONDS,
+    LinkCounters,
+    Sample,
+    hears_everybody,
+    heartbeat_bytes,
+)
+from quorate.host.tcp_links import Connection, _connection, linked_peers
+from unit.fakes import FakeAccess, FakeClock, where
+from unit.views import member, url, view
+
+OWN = ["https://10.0.0.9:2380"]
+HERE = "10.0.0.9"
+
+
+def they(host: str, count: int = 2, retransmits: int = 0) -> list[Connection]:
+    """Connections that somebody dialed to us."""
+    return [Connection((HERE, 2380), (host, 40000 + number), retransmits) for number in range(count)]
+
+
+def we(host: str, count: int = 2, retransmits: int = 0, port: int = 2380) -> list[Connection]:
+    """Connections that we dialed."""
+    return [Connection((HERE, 50000 + number), (host, port), retransmits) for number in range(count)]
+
+
+def links(table: list[Connection], *peers: str) -> list[bool]:
+    found = linked_peers(table, OWN, {number: [f"https://{peer}"] for number, peer in enumerate(peers)})
+    assert found is not None
+    return list(found.values())
+
+
+def test_a_peer_is_linked_that_dialed_us_and_that_we_dialed_on_both_streams() -> None:
+    assert links(they("10.0.0.1") + we("10.0.0.1"), "10.0.0.1:2380", "10.0.0.2:2380") == [True, False]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        they("10.0.0.1"),
+        we("10.0.0.1"),
+        they("10.0.0.1", 1) + we("10.0.0.1"),
+        they("10.0.0.1") + we("10.0.0.1", 1),
+        they("10.0.0.1", retransmits=2) + we("10.0.0.1"),
+        they("10.0.0.1") + we("10.0.0.1", retransmits=2),
+        they("10.0.0.1") + we("10.0.0.1", port=2379),
+    ],
+    ids=["we dialed nobody", "nobody dialed us", "one in", "one out", "lost in", "lost out", "client port"],
+)
+def test_a_peer_is_not_linked_on_half_of_it(table: list[Connection]) -> None:
+    assert links(table, "10.0.0.1:2380") == [False]
+
+
+def test_peers_behind_one_address_need_as_many_connections_as_all_of_them() -> None:
+    both = ("10.0.0.1:2380", "10.0.0.1:12380")
+    out = we("10.0.0.1") + we("10.0.0.1", port=12380)
+    assert links(they("10.0.0.1", 2) + out, *both) == [False, False]
+    assert links(they("10.0.0.1", 4) + out, *both) == [True, True]
+
+
+def test_connections_from_an_unknown_address_count_only_when_they_are_enough_for_all() -> None:
+    out = we("10.0.0.1") + we("10.0.0.2")
+    assert links(they("192.0.2.1", 2) + out, "10.0.0.1:2380", "10.0.0.2:2380") == [False, False]
+    assert links(they("192.0.2.1", 4) + out, "10.0.0.1:2380", "10.0.0.2:2380") == [True, True]
+
+
+def test_a_peer_whose_name_leads_nowhere_makes_all_of_it_unknown() -> None:
+    assert linked_peers([], OWN, {1: ["https://"]}) is None
+
+
+def row_of(state: str, retransmits: str = "00000000") -> str:
+    """A row as the kernel prints it: addresses as words in the byte order of the machine."""
+    local, remote = (f"{struct.unpack('=I', bytes((10, 0, 0, last)))[0]:08X}" for last in (9, 1))
+    return f"   0: {local}:094C {remote}:9C40 {state} 00000000:00000000 02:000A7D8C {retransmits}     0        0 123"
+
+
+def test_only_established_connections_of_the_kernels_table_count() -> None:
+    assert _connection(row_of("01", "00000003")) == Connection((HERE, 2380), ("10.0.0.1", 40000), 3)
+    for state in ("02", "06", "08", "0A"):
+        assert _connection(row_of(state)) is None
+
+
+# -- counters of heartbeats --------------------------------------------------------------------------------------------
+
+
+def samples(*points: tuple[float, float]) -> list[Sample]:
+    return [Sample(at, at + 0.01, value) for at, value in points]
+
+
+def test_counters_show_a_link_only_where_no_stream_can_make_up_for_another() -> None:
+    """Two others have two streams each: four heartbeats a period at most."""
+    unit = heartbeat_bytes(Version(3, 6, 0))
+    assert hears_everybody(samples((0.0, 0.0), (PERIOD_SECONDS - 0.1, 4 * unit)), 2, unit)
+    assert not hears_everybody(samples((0.0, 0.0), (PERIOD_SECONDS - 0.1, 3 * unit)), 2, unit)
+    assert not hears_everybody(samples((0.0, 0.0), (10 * PERIOD_SECONDS, 20 * unit)), 2, unit), (
+        "one stream counted twenty times"
+    )
+    assert hears_everybody(samples((0.0, 0.0), (2.5 * PERIOD_SECONDS, 12 * unit)), 2, unit)
+
+
+def test_counters_measure_a_window_from_question_to_answer() -> None:
+    unit = 20
+    slow = [Sample(0.0, 1.0, 0.0), Sample(1.5, PERIOD_SECONDS + 0.1, 4.0 * unit)]
+    assert not hears_everybody(slow, 2, unit)
+
+
+def test_heartbeats_count_what_the_version_counts() -> None:
+    assert [heartbeat_bytes(Version(3, minor, 1)) for minor in (4, 5, 6, 7)] == [30, 30, 20, 2]
+
+
+@dataclass
+class Counting:
+    """Counters of two voters and a learner, each set by hand; `rate` is added to all of them a second."""
+
+    access: FakeAccess
+    clock: FakeClock = field(default_factory=FakeClock)
+    values: dict[int, float | None] = field(default_factory=lambda: {1: 0.0, 2: 0.0, 9: 0.0})
+    seen: ClusterView = field(default_factory=lambda: SEEN)
+    from_3: dict[int, float] = field(default_factory=lambda: {1: 7.0, 2: 7.0, 9: 7.0})
+    hears_3: int = 0
+    """Who goes on hearing of member 3, which does not answer us."""
+
+    def __post_init__(self) -> None:
+        self.counters = LinkCounters(self.access, self.clock)
+        self.access.scrape = self._scrape  # type: ignore[method-assign]
+
+    def _scrape(self, endpoint: Any, *, timeout: float) -> Metrics | None:  # noqa: ARG002
+        number = int(endpoint.host.rpartition(".")[2])
+        name, value = "etcd_network_peer_received_bytes_total", self.values[number]
+        return (
+            None
+            if value is None
+            else parse(f'etcd_server_is_leader 0\n{name}{{From="0"}} {value}\n{name}{{From="3"}} {self.from_3[number]}\n')
+        )
+
+    def run(self, seconds: float, **rates: float) -> dict[int, bool] | None:
+        """Lets time pass with these bytes a second on m1, m2, m9; returns what is seen of 9 at last."""
+        found = None
+        for _ in range(round(seconds / 0.25)):
+            self.clock.pass_time(0.25)
+            for number in (1, 2, 9):
+                value = self.values[number]
+                self.values[number] = None if value is None else value + rates.get(f"m{number}", 0.0) / 4
+            if self.hears_3:
+                self.from_3[self.hears_3] += 1
+            found = self.counters.links_of(self.seen, 9)
+        return dict(found) if found is not None else None
+
+
+SEEN: ClusterView = view(2, member(9, learner=True))
+FULL = 4 * 20 / PERIOD_SECONDS * 1.2
+
+
+@pytest.fixture
+def counting() -> Iterator[Counting]:
+    with FakeAccess() as access:
+        yield Counting(access)
+
+
+def test_a_link_is_seen_when_both_ends_hear_everybody(counting: Counting) -> None:
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+
+
+@pytest.mark.parametrize("rates", [{"m2": FULL}, {"m9": FULL}], ids=["the learner is deaf", "the voter is deaf"])
+def test_a_link_is_not_seen_when_one_end_does_not_hear_everybody(counting: Counting, rates: dict[str, float]) -> None:
+    assert counting.run(4, m1=FULL, **rates) == {1: True, 2: False}
+
+
+def test_a_counter_that_fell_was_restarted_and_what_was_counted_before_says_nothing(counting: Counting) -> None:
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+    counting.values[2] = 0.0
+    assert counting.run(0.5, m1=FULL, m9=FULL) == {1: True, 2: False}
+
+
+def test_links_are_unknown_while_somebody_does_not_answer_or_tells_no_counters(counting: Counting) -> None:
+    counting.seen = replace(SEEN, replies={**SEEN.replies, 2: Silence("gone")})
+    assert counting.run(1, m1=FULL, m9=FULL) == {1: True}, "the leader feeds it, and of the other nobody can tell"
+    counting.seen, counting.values[2] = SEEN, None
+    counting.counters = LinkCounters(counting.access, counting.clock)
+    assert counting.run(1, m1=FULL, m9=FULL) == {1: True}
+
+
+def test_a_link_that_was_up_ten_seconds_ago_is_not_seen_by_that(counting: Counting) -> None:
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+    assert counting.run(5, m1=FULL, m9=FULL) == {1: True, 2: False}
+
+
+def beside_a_silent_one(counting: Counting) -> Counting:
+    """Of three voters the last does not answer us; its heartbeats would stand in for a link that is cut."""
+    seen = view(3, member(9, learner=True))
+    counting.seen = replace(seen, replies={**seen.replies, 3: Silence("gone")})
+    return counting
+
+
+def test_a_silent_member_is_left_out_of_the_count_only_when_nobody_has_heard_it_for_a_while(counting: Counting) -> None:
+    three = beside_a_silent_one(counting)
+    assert three.run(3.75, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: False}
+    assert three.run(1.0, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+
+
+@pytest.mark.parametrize("hears", [1, 2, 9])
+def test_a_silent_member_that_somebody_hears_is_not_left_out_of_the_count(counting: Counting, hears: int) -> None:
+    three = beside_a_silent_one(counting)
+    three.hears_3 = hears
+    assert three.run(9, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: False}
+
+
+# -- patience ----------------------------------------------------------------------------------------------------------
+
+
+class Seen:
+    """A runtime that sees these links, or none."""
+
+    def __init__(self) -> None:
+        self.links_seen: dict[int, bool] | None = {1: True, 2: False}
+
+    def links(self, _name: str, _peers: object) -> dict[int, bool] | None:
+        return self.links_seen
+
+
+@dataclass
+class Evidence:
+    access: FakeAccess
+    clock: FakeClock = field(default_factory=FakeClock)
+    runtime: Seen = field(default_factory=Seen)
+
+    def __post_init__(self) -> None:
+        self.evidence = LinkEvidence(self.access, cast("Runtime", self.runtime), self.clock)
+        memory = JoinMemory(member_id=9, ours=True)
+        self.track: Track = track_of(JoinSpec("m9", url(9), where(9), None, memory), 0.0)
+
+    def state(self, other: int) -> str:
+        return self.evidence.added(SEEN, self.track).links.state(9, other)
+
+
+@pytest.fixture
+def evidence() -> Iterator[Evidence]:
+    with FakeAccess() as access:
+        yield Evidence(access)
+
+
+def test_a_link_is_looked_for_a_while_before_it_counts_as_missing(evidence: Evidence) -> None:
+    assert (evidence.state(1), evidence.state(2)) == ("up", "assumed")
+    assert not evidence.evidence.is_settled(evidence.track)
+    evidence.clock.pass_time(PATIENCE_SECONDS)
+    assert evidence.state(2) == "down" and evidence.evidence.is_settled(evidence.track)
+
+
+def test_a_link_that_comes_up_is_not_missed_any_more(evidence: Evidence) -> None:
+    evidence.state(2)
+    evidence.clock.pass_time(PATIENCE_SECONDS - 1)
+    evidence.runtime.links_seen = {1: True, 2: True}
+    assert evidence.state(2) == "up" and not evidence.track.links_missed_at
+    evidence.runtime.links_seen = {1: True, 2: False}
+    evidence.clock.pass_time(2)
+    assert evidence.state(2) == "assumed"
+
+
+def test_a_link_that_was_missed_stays_missed_until_it_is_seen_up(evidence: Evidence) -> None:
+    """A voter that stands still for a moment, or metrics that cannot be read, are no evidence for it."""
+    evidence.state(2)
+    evidence.clock.pass_time(PATIENCE_SECONDS)
+    evidence.runtime.links_seen = {1: True}
+    assert evidence.state(2) == "down"
+    evidence.runtime.links_seen = {1: True, 2: True}
+    assert evidence.state(2) == "up"

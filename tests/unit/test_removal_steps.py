@@ -1,0 +1,149 @@
+"""Single steps of a removal on members that are made up: what is asked, when it is sent, and what is said of its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from quorate.core.absence import Absence
+from quorate.core.actions import Remove
+from quorate.core.decide_remove import Leave
+from quorate.core.invariants import Limits
+from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
+from quorate.errors import Refused
+from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
+from quorate.etcd.errors import AnswerLost, MemberNotFound, Unavailable
+from quorate.etcd.membership.remove import Removal, RemovePolicy
+from unit.fakes import FakeAccess, FakeClock, Server, cluster, where
+from unit.views import CLUSTER, answer, view
+
+LIMITS = Limits(CLUSTER)
+
+
+class FakeLock:
+    """A lock that was lost, or was not."""
+
+    def __init__(self, *, lost: bool) -> None:
+        self.lost = lost
+
+    def check(self) -> None:
+        if self.lost:
+            raise LockLost("the lock for removals was lost")
+
+    keep = check
+
+
+@dataclass
+class Leaving:
+    """The removal of m2 from a cluster of two."""
+
+    access: FakeAccess
+    removal: Removal
+
+    @property
+    def leader(self) -> Server:
+        return self.access.places[where(1)]
+
+    def remove(self, *, lost: bool = False) -> None:
+        lock = cast("RemovalLock", FakeLock(lost=lost))
+        self.removal._remove(Remove(2, named=True), view(2), LIMITS, lock)
+
+
+@pytest.fixture
+def leaving() -> Iterator[Leaving]:
+    with FakeAccess(cluster(2)) as access:
+        report, note = (lambda _event: None), (lambda _kind, _fields: None)
+        yield Leaving(access, Removal(access, FakeClock(), [where(1)], Leave(2, "m2"), report, note, RemovePolicy()))
+
+
+def test_a_removal_that_lost_its_lock_is_not_sent(leaving: Leaving) -> None:
+    """Two removals side by side ended at two voters (fault L1)."""
+    with pytest.raises(LockLost):
+        leaving.remove(lost=True)
+    assert "MemberRemove" not in leaving.leader.asked
+    assert leaving.removal._outcome() == Unchanged("m2", 2)
+
+
+def test_a_removal_asks_nothing_of_the_member_from_then_on(leaving: Leaving) -> None:
+    leaving.access.routes.answered(where(2), 2, "3.6.16", is_learner=False, seconds=0.0)
+    leaving.remove()
+    assert "MemberRemove" in leaving.leader.asked and leaving.access.places[where(2)].asked == []
+
+
+def test_a_removal_without_an_answer_may_still_arrive(leaving: Leaving) -> None:
+    leaving.leader.replies["MemberRemove"] = AnswerLost("x")
+    leaving.remove()
+    assert leaving.removal._outcome() == RemovalUnknown("m2", 2)
+    leaving.leader.members.pop()
+    assert leaving.removal._outcome() == Removed("m2", 2)
+    leaving.leader.cut = True
+    assert leaving.removal._outcome() == RemovalUnknown("m2", 2)
+
+
+def test_a_removal_that_was_refused_changed_nothing(leaving: Leaving) -> None:
+    leaving.leader.replies["MemberRemove"] = Unavailable("x")
+    leaving.remove()
+    assert leaving.removal._outcome() == Unchanged("m2", 2)
+    leaving.leader.replies["MemberRemove"] = MemberNotFound("x")
+    leaving.remove()
+
+
+def test_a_removal_is_not_allowed_on_a_local_list_or_without_a_quorum(leaving: Leaving) -> None:
+    for seen in (replace(view(2), linearizable=False), view(2, answers={1: answer(1)})):
+        with pytest.raises(Refused, match="there is no quorum"):
+            leaving.removal._check(seen, LIMITS, Leave(2, "m2"))
+
+
+# -- after a try -------------------------------------------------------------------------------------------------------
+
+
+def reach(removal: Removal, goal: Leave) -> None:
+    removal._reach_goal(cast("RemovalLock", FakeLock(lost=False)), LIMITS, goal)
+
+
+def test_a_removal_that_was_not_applied_asks_the_member_again(leaving: Leaving) -> None:
+    leaving.access.routes.answered(where(2), 2, "3.6.16", is_learner=False, seconds=0.0)
+    asked: list[int] = []
+
+    def remove(_request: object) -> Any:
+        asked.append(leaving.access.places[where(2)].asked.count("Status"))
+        if len(asked) == 1:
+            raise Unavailable("etcdserver: not yet")
+        return leaving.leader._MemberRemove(None)  # type: ignore[arg-type]
+
+    leaving.leader.replies["MemberRemove"] = remove
+    reach(leaving.removal, leaving.removal.goal)
+    assert asked == [1, 3], "once before the first try; for the new proof and the new decision before the second"
+
+
+def test_a_removal_that_was_not_applied_proves_anew_that_the_member_is_dead(leaving: Leaving) -> None:
+    """It came back while etcd refused: without it the cluster could lose fewer."""
+    access = leaving.access
+    access.places = cluster(3)
+    back = access.places.pop(where(3))
+
+    def remove(_request: object) -> Any:
+        access.places[where(3)] = back
+        raise Unavailable("etcdserver: not yet")
+
+    leaving.leader.replies["MemberRemove"] = remove
+    leaving.removal.goal = Leave(3, "m3")
+    with pytest.raises(Refused, match="0 more voters instead of 1"):
+        reach(leaving.removal, Leave(3, "m3", Absence(3, "silent", 10.0, 21)))
+    assert leaving.leader.asked.count("MemberRemove") == 1
+
+
+def test_a_removal_that_was_applied_is_the_end(leaving: Leaving) -> None:
+    """Nothing that is seen later turns it into a failure."""
+    leader = leaving.leader
+
+    def remove(_request: object) -> Any:
+        leaving.access.places.clear()
+        return leader._MemberRemove(None)  # type: ignore[arg-type]
+
+    leader.replies["MemberRemove"] = remove
+    reach(leaving.removal, leaving.removal.goal)
+    assert leaving.removal._outcome() == Removed("m2", 2)
