@@ -1,0 +1,124 @@
+"""Rows of the second attack on local clusters: a member is the one whose data lies here, whatever its row says."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import engine
+
+from quorate.errors import QuorateError
+from quorate.local import cluster
+from quorate.local.home import Home
+from real.rows.harness import Point, Tool, processes_with, until
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+
+
+def ctl(home: Home, *arguments: str, seconds: float = 3.0) -> subprocess.CompletedProcess[str]:
+    pki = home.layout.pki
+    ports = ",".join(f"https://127.0.0.1:{member.client_port}" for member in home.load().members)
+    files = [f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"]
+    command = [engine("etcdctl"), f"--endpoints={ports}", f"--command-timeout={seconds}s", *files, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 20)
+
+
+def must(home: Home, *arguments: str) -> str:
+    """etcdctl until etcd agrees: it refuses changes for a while after others."""
+    done: list[subprocess.CompletedProcess[str]] = []
+
+    def works() -> bool:
+        done[:] = [ctl(home, *arguments)]
+        return done[0].returncode == 0
+
+    until(works, 20, f"etcdctl {arguments} never worked")
+    return done[0].stdout
+
+
+def roles(home: Home) -> dict[str, str]:
+    """Name to role, as etcdctl shows it."""
+    rows = [row.split(", ") for row in must(home, "member", "list").splitlines()]
+    return {row[2]: "learner" if row[5] == "true" else "voter" for row in rows}
+
+
+def row_of(home: Home, role: str = "false", name: str = "") -> str:
+    rows = [row.split(", ") for row in must(home, "member", "list").splitlines()]
+    return next(row[0] for row in rows if row[5] == role and name in ("", row[2]))
+
+
+def correct_url(home: Home, name: str) -> None:
+    """As an operator: the same address, written in another way."""
+    port = next(member.peer_port for member in home.load().members if member.name == name)
+    must(home, "member", "update", row_of(home, name=name), f"--peer-urls=https://localhost:{port}")
+
+
+def runs(home: Home, name: str) -> bool:
+    return bool(processes_with(f"--data-dir={home.layout.member(name).data}"))
+
+
+@pytest.fixture
+def tool_of(home: Home, tmp_path: Path) -> Iterator[list[Tool]]:
+    """Runs of the tool that end with the test."""
+    tools: list[Tool] = []
+    yield tools
+    for tool in tools:
+        tool.kill()
+
+
+def killed_at(tools: list[Tool], home: Home, verb: str, point: Point, *more: str) -> None:
+    folder = home.layout.root.parent / f"run{len(tools)}"
+    arguments = ["local", verb, *more, "--dir", str(home.layout.root)]
+    tools.append(Tool(folder, arguments, [point]))
+    done = tools[-1].end()
+    assert done.code == 137, done
+
+
+@pytest.mark.chaos
+def test_a1_a_member_whose_peer_url_was_corrected_leaves_the_cluster_before_its_data_goes(home: Home, etcd36: str) -> None:
+    """The first one: of those that joined the id is remembered."""
+    cluster.up(home, 2, etcd36)
+    correct_url(home, "m1")
+    cluster.leave(home, "m1", accept_reduced_tolerance=True)
+    assert roles(home) == {"m2": "voter"}
+    assert not runs(home, "m1") and not home.layout.member("m1").folder.exists()
+    assert ctl(home, "put", "a", "b").returncode == 0
+
+
+def test_a1_the_only_voter_does_not_leave_under_a_corrected_url_either(home: Home, etcd36: str) -> None:
+    cluster.up(home, 1, etcd36)
+    must(home, "put", "precious", "data")
+    correct_url(home, "m1")
+    with pytest.raises(QuorateError):
+        cluster.leave(home, "m1", accept_reduced_tolerance=True)
+    assert runs(home, "m1") and home.load().member("m1").phase != "leaving"
+    assert "data" in must(home, "get", "precious")
+
+
+def test_a1b_a_leave_that_was_cut_off_is_not_finished_by_deleting_who_is_listed(
+    home: Home, etcd36: str, tool_of: list[Tool]
+) -> None:
+    """Its URL was corrected meanwhile; the next `local up` looks whether it left."""
+    cluster.up(home, 2, etcd36)
+    correct_url(home, "m1")
+    killed_at(tool_of, home, "leave", Point("before Status", act="kill"), "m1", "--accept-reduced-tolerance")
+    assert home.load().member("m1").phase == "leaving"
+    cluster.up(home)
+    assert roles(home) == {"m1": "voter", "m2": "voter"}
+    assert runs(home, "m1") and home.layout.member("m1").has_data
+    assert ctl(home, "put", "a", "b").returncode == 0
+
+
+def test_d2_a_join_that_was_cut_off_before_somebody_else_promoted_it_comes_up_with_the_others(
+    home: Home, etcd36: str, tool_of: list[Tool]
+) -> None:
+    cluster.up(home, 1, etcd36)
+    killed_at(tool_of, home, "join", Point("learner Status", act="kill"))
+    until(lambda: ctl(home, "member", "promote", row_of(home, "true")).returncode == 0, 15)
+    must(home, "put", "a", "b")
+    cluster.down(home)
+    cluster.up(home)
+    assert roles(home) == {"m1": "voter", "m2": "voter"}
+    assert "b" in must(home, "get", "a")
+    assert {member.name: member.phase != "joining" for member in home.load().members} == {"m1": True, "m2": True}
