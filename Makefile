@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
+SCHEDULES ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos bench bench-files bench-kube proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants bench bench-files bench-kube proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +65,11 @@ e2e-long: engines engines-kube dev  ## As e2e: init, join and reset killed in ev
 e2e-packages:  ## Install what nodes are made of, from Debian, where that is possible
 	@engines/node-packages.sh
 
-chaos: engines dev  ## The faults that take long: every call killed, large databases, slow links, partitions
-	$(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
+chaos: engines dev  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links
+	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
+
+mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)
+	$(BIN)/python tests/mutants/run.py
 
 bench-files: engines-kube dev  ## Certificates and config validate against kubeadm and the bare interpreter
 	$(BIN)/python bench/files.py
@@ -75,6 +79,7 @@ bench-kube: engines engines-kube dev  ## init and joins beside the real kubeadm'
 
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
+	$(BIN)/python bench/before.py
 
 proto: dev  ## Write the stubs from the .proto files
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto quorate/host/cri.proto

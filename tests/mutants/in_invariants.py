@@ -1,0 +1,257 @@
+"""Safeguards in the invariants, and in what counts as a proof of alignment."""
+
+from __future__ import annotations
+
+from mutants.mutants import Mutant
+
+INVARIANTS = "core/invariants.py"
+READINESS = "core/readiness.py"
+
+
+def _steps(*names: str) -> tuple[str, ...]:
+    return tuple(f"unit/test_safe_steps.py::{name}" for name in names)
+
+
+def _rule_dropped(name: str) -> Mutant:
+    return Mutant(
+        f"rule {name} is not checked",
+        INVARIANTS,
+        f"        {name},\n",
+        "",
+        _steps("test_every_invariant_is_checked"),
+        "a rule that is not in the list is checked nowhere",
+    )
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    *map(
+        _rule_dropped,
+        (
+            "view_is_current",
+            "list_is_linearizable",
+            "gone_before_it_is_stopped",
+            "one_change_in_flight",
+            "learner_first",
+            "last_voter_stays",
+            "margin_not_lowered",
+            "promote_only_aligned",
+            "remove_only_owned_or_named",
+        ),
+    ),
+    Mutant(
+        "margin below zero allows an add",
+        INVARIANTS,
+        "            if before < 0:\n                return _no_quorum",
+        "            if before < -99:\n                return _no_quorum",
+        _steps("test_a_margin_below_zero_allows_neither_an_add_nor_a_promotion"),
+        "-1 is not lower than -1: one of three voters seen was enough for a promotion (B1)",
+    ),
+    Mutant(
+        "promotion to no quorum with consent",
+        INVARIANTS,
+        '    if after < 0:\n        return f"with it',
+        '    if after < -99:\n        return f"with it',
+        _steps("test_a_promotion_to_no_quorum_is_refused_even_with_consent"),
+        "consent buys a lower margin, never a lost quorum",
+    ),
+    Mutant(
+        "promotion may lower the margin",
+        INVARIANTS,
+        '        if other < one:\n            return f"the cluster could lose',
+        '        if other < one - 9:\n            return f"the cluster could lose',
+        _steps("test_a_promotion_of_a_learner_that_only_the_leader_reaches_lowers_the_margin"),
+        "a voter that only the leader reaches raises the quorum and not those who reach one (S3)",
+    ),
+    Mutant(
+        "missing link from two to three voters",
+        INVARIANTS,
+        "if missing and len(view.voters) % 2 == 0:",
+        "if missing and len(view.voters) % 2 == 9:",
+        _steps("test_a_promotion_with_a_missing_link_that_gains_nothing_needs_consent"),
+        "the third voter is there to gain one failure, and with a link missing it does not",
+    ),
+    Mutant(
+        "lowest margin below zero",
+        INVARIANTS,
+        "if lowest_margin_of(later) < 0:",
+        "if lowest_margin_of(later) < -9:",
+        _steps("test_a_promotion_on_links_that_are_only_assumed_needs_consent_where_too_few_are_known"),
+        "links that nobody saw are no quorum",
+    ),
+    Mutant(
+        "silent voter counts as dead",
+        INVARIANTS,
+        "removal_margins(step.view, target, dead=dead)",
+        "removal_margins(step.view, target, dead=True)",
+        _steps("test_a_removal_counts_a_silent_voter_as_alive"),
+        "a voter that stood still for two seconds was removed without consent (R2)",
+    ),
+    Mutant(
+        "absence of another member counts",
+        INVARIANTS,
+        "dead = action.absence is not None and action.absence.holds(target, step.now)",
+        "dead = action.absence is not None",
+        _steps("test_a_removal_takes_no_absence_of_another_member_for_a_proof"),
+        "a proof is about one member",
+    ),
+    Mutant(
+        "consent buys a lost quorum",
+        INVARIANTS,
+        "    if after < 0:\n        stay =",
+        "    if after < -99:\n        stay =",
+        ("unit/test_decide.py::test_consent_never_buys_a_lost_quorum",),
+        "no flag removes the last voter that the quorum needs",
+    ),
+    Mutant(
+        "consent without the member named",
+        INVARIANTS,
+        "if action.named and step.limits.accept_reduced_tolerance:",
+        "if step.limits.accept_reduced_tolerance:",
+        _steps("test_a_removal_that_lowers_the_margin_needs_the_member_named_and_consent"),
+        "consent to a removal is consent to that member's",
+    ),
+    Mutant(
+        "stop and wipe on a local list",
+        INVARIANTS,
+        "AddLearner | AddVoter | Promote | Remove | StopMember | WipeData) and not",
+        "AddLearner | AddVoter | Promote | Remove) and not",
+        _steps("test_nothing_is_changed_stopped_or_deleted_on_a_local_list"),
+        "a voter's data was deleted on the list of a member that was cut off (S2)",
+    ),
+    Mutant(
+        "changes on a local list",
+        INVARIANTS,
+        "AddLearner | AddVoter | Promote | Remove | StopMember | WipeData) and not",
+        "StopMember | WipeData) and not",
+        _steps("test_nothing_is_changed_stopped_or_deleted_on_a_local_list"),
+        "a local list may lack a voter that is there",
+    ),
+    Mutant(
+        "stop of a listed member",
+        INVARIANTS,
+        "if isinstance(action, StopMember | WipeData) and action.member_id",
+        "if isinstance(action, WipeData) and action.member_id",
+        _steps("test_a_listed_member_is_neither_stopped_nor_wiped"),
+        "somebody may have promoted it since it was looked at (S5)",
+    ),
+    Mutant(
+        "wipe of a listed member",
+        INVARIANTS,
+        "if isinstance(action, StopMember | WipeData) and action.member_id",
+        "if isinstance(action, StopMember) and action.member_id",
+        _steps("test_a_listed_member_is_neither_stopped_nor_wiped"),
+        "data of a member is deleted only when its id is gone",
+    ),
+    Mutant(
+        "one learner more than seats",
+        INVARIANTS,
+        "if isinstance(step.action, AddLearner) and len(step.view.learners) >= step.limits.learner_seats:",
+        "if isinstance(step.action, AddLearner) and len(step.view.learners) > step.limits.learner_seats:",
+        _steps("test_a_second_learner_needs_a_second_seat"),
+        "members with another limit would apply another member list",
+    ),
+    Mutant(
+        "the last voter may be removed",
+        INVARIANTS,
+        "[voter.id for voter in step.view.voters] == [step.action.member_id]",
+        "[voter.id for voter in step.view.voters] == []",
+        _steps("test_the_only_voter_is_never_removed"),
+        "without a voter there is no cluster",
+    ),
+    Mutant(
+        "promotion of who is no learner",
+        INVARIANTS,
+        '    if member is None or not member.is_learner:\n        return "it is not a learner',
+        '    if member is None:\n        return "it is not a learner',
+        _steps("test_a_promotion_of_a_voter_is_refused"),
+        "who is a voter already was promoted by somebody else",
+    ),
+    Mutant(
+        "promotion without a proof",
+        INVARIANTS,
+        "if not action.proof.holds(member_id=action.member_id, cluster_id=step.view.cluster_id, now=step.now):",
+        "if action.proof is None:",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "etcd itself promotes the dead",
+    ),
+    Mutant(
+        "proof of another term",
+        INVARIANTS,
+        "if answer is not None and answer.raft_term != action.proof.term:",
+        "if answer is not None and answer.raft_term < action.proof.term:",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "another leader may not have what the first one wrote",
+    ),
+    Mutant(
+        "our own voter is taken back",
+        INVARIANTS,
+        "if member is not None and not member.is_learner:\n            return",
+        "if member is None:\n            return",
+        _steps("test_a_voter_that_nobody_named_is_never_removed"),
+        "a promotion is never undone",
+    ),
+    Mutant(
+        "removal that nobody asked for",
+        INVARIANTS,
+        "not (step.action.owned or step.action.named)",
+        "not (step.action.owned or True)",
+        _steps("test_a_voter_that_nobody_named_is_never_removed"),
+        "only what this run added, or the operator named, is removed",
+    ),
+    Mutant(
+        "another cluster",
+        INVARIANTS,
+        "if step.view.cluster_id != step.limits.cluster_id:",
+        "if not step.view.cluster_id:",
+        _steps("test_an_old_view_and_one_of_another_cluster_are_refused"),
+        "endpoints of two clusters wiped a voter (X1)",
+    ),
+    Mutant(
+        "old view",
+        INVARIANTS,
+        "if step.now - step.view.taken_at > VIEW_SECONDS:",
+        "if step.now - step.view.taken_at > 100 * VIEW_SECONDS:",
+        _steps("test_an_old_view_and_one_of_another_cluster_are_refused"),
+        "what was seen before a pause is not what is there",
+    ),
+    Mutant(
+        "stale proof",
+        READINESS,
+        " and self.age(now) <= FRESH_SECONDS",
+        "",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "a learner that died after its proof was promoted (H2)",
+    ),
+    Mutant(
+        "proof of another member",
+        READINESS,
+        "same = (self.member_id, self.cluster_id) == (member_id, cluster_id)",
+        "same = self.cluster_id == cluster_id",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "a proof is about one member",
+    ),
+    Mutant(
+        "proof of another cluster",
+        READINESS,
+        "same = (self.member_id, self.cluster_id) == (member_id, cluster_id)",
+        "same = self.member_id == member_id",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "a proof is about one cluster",
+    ),
+    Mutant(
+        "proof of one round",
+        READINESS,
+        "same and self.rounds >= ROUNDS and",
+        "same and",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "one round can be luck of timing",
+    ),
+    Mutant(
+        "proof of a part",
+        READINESS,
+        " and self.applied_index >= self.target_index and",
+        " and",
+        _steps("test_a_promotion_needs_a_proof_that_holds"),
+        "aligned is who has applied what was just written",
+    ),
+)
