@@ -82,7 +82,7 @@ def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine
     with pytest.raises(DeadlineExceeded) as failed:
         target.add("m9", machine.peer_url)
     assert "taken back" in failed.value.state
-    assert "delete its data directory" in failed.value.state, "data on another machine is never said to be deleted"
+    assert "stop it and delete its data" in failed.value.state, "data on another machine is never said to be deleted"
     assert [member.name for member in target.status().members] == ["m1"]
 
 

@@ -102,6 +102,8 @@ def test_the_text_decides_whatever_the_code(text: str, status: str) -> None:
             errors.TlsRefused,
             "final",
         ),
+        ("UNKNOWN", "raft: stopped", False, errors.ServerTimedOut, "ambiguous"),
+        ("UNKNOWN", "raft: stopped", True, errors.NoAnswer, "retryable"),
         ("UNKNOWN", "raft proposal dropped", False, errors.Unavailable, "retryable"),
         ("UNAVAILABLE", "etcdserver: leader changed", False, errors.ServerTimedOut, "ambiguous"),
         ("UNAVAILABLE", "etcdserver: leader changed", True, errors.NoAnswer, "retryable"),

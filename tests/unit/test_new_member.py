@@ -109,7 +109,7 @@ LOCAL = of(at(1, "https://127.0.0.1:2380"))
         (view(3), ["http://10.0.0.2:2379"], ["peer-url-is-client-url", "peer-url-scheme"]),
         (V6, ["http://[fd00:0:0::1]:2379"], ["peer-url-is-client-url"]),
         (view(3), ["https://10.0.0.1:2380", "https://10.0.0.2:2380"], ["peer-url-of-two"]),
-        (view(3), ["https://10.0.0.1:2380", NEW], []),
+        (view(3), ["https://10.0.0.1:2380", NEW], ["peer-url-taken"]),
         (view(3), ["http://10.0.0.9:2380"], ["peer-url-scheme"]),
         (V6, ["https://[fd00::2]:2380"], ["peer-url-scheme"]),
         (of(at(1, "http://10.0.0.1:1"), at(2, "https://10.0.0.2:1")), ["http://10.0.0.3:1"], []),

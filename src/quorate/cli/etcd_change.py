@@ -11,7 +11,7 @@ import click
 
 from quorate.cli.connection import Duration, cluster_opened, connection_options
 from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
-from quorate.cli.join_options import JoinOptions, join_options
+from quorate.cli.join_options import JoinOptions, checked_absence, join_options
 from quorate.cli.joiner import restarter, starter
 from quorate.cli.local_change import Add, Replace, local_change
 from quorate.cli.output import emit, output_option
@@ -182,7 +182,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
     Leadership is moved away first. The data of the removed member stays where it is: delete it before it joins again.
     """
     with cluster_opened() as cluster:
-        cluster.stall_seconds, cluster.absence_seconds = timeout, absence
+        cluster.stall_seconds, cluster.absence_seconds = timeout, checked_absence(absence)
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         _show_view(

@@ -47,8 +47,11 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
         if lock is not None:
             lives = "without end" if lock.seconds is None else f"for {lock.seconds} s more if it is not renewed"
             click.echo(f"the lock for removals: {lock.change}, from {lock.host} (pid {lock.pid}), {lives}")
-        if not found:
+        if lock is None and which == _REMOVALS:
+            click.echo("nobody holds the lock for removals")
+        if not found and which != _REMOVALS:
             click.echo("no join holds or left anything")
+        if not found:
             return
         print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
         if freed:

@@ -12,6 +12,7 @@ import click
 
 from quorate.cli.connection import Duration
 from quorate.cli.packed import packed
+from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
@@ -61,7 +62,7 @@ class JoinOptions:
         cluster.keep_on_failure = self.keep_on_failure
         cluster.restart_learner = not self.no_learner_restart
         cluster.accept_reduced_tolerance = self.accept_reduced_tolerance
-        cluster.absence_seconds = self.absence
+        cluster.absence_seconds = checked_absence(self.absence)
 
     @contextmanager
     def probed(self, cluster: Cluster) -> Iterator[Callable[[], Gap | None]]:
@@ -71,6 +72,20 @@ class JoinOptions:
             return
         with cluster.probe() as probe:
             yield lambda: probe.gap
+
+
+_LEAST_ABSENCE_SECONDS = 3.0
+
+
+def checked_absence(seconds: float) -> float:
+    """Raises `ConfigError` for a time in which a healthy voter may stand still."""
+    if seconds < _LEAST_ABSENCE_SECONDS:
+        raise ConfigError(
+            f"--absence {seconds:g}s: a voter whose machine hangs for a moment would be taken for dead",
+            state="nothing was changed",
+            advice=f"at least {_LEAST_ABSENCE_SECONDS:g}s",
+        )
+    return seconds
 
 
 join_options = packed(JoinOptions, "joining", _OPTIONS)

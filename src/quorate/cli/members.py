@@ -175,7 +175,9 @@ def _lag(entries: int, member: Member, detail: Detail | None) -> str:
 def print_margin(view: ClusterView) -> None:
     voters, left = len(view.voters), margin_of(view)
     lowest = lowest_margin_of(view)
-    counts = f"{view.reachable_voters} of {voters} voter{'s' if voters != 1 else ''} answer, quorum is {quorum(voters)}"
+    answering, following = view.answering_voters, view.reachable_voters
+    led = "" if answering == following else f" and {following} follow a leader"
+    counts = f"{answering} of {voters} voter{'s' if voters != 1 else ''} answer{led}, quorum is {quorum(voters)}"
     if left < 0:
         verdict = click.style(f"no quorum: {-left} more must come back before anything can be written", fg="red")
     else:

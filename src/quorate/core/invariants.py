@@ -263,6 +263,8 @@ def _advice(name: str, step: Step) -> str:
         _, after = removal_margins(step.view, step.action.member_id, dead=False)
         if after >= 0:
             return "add a member first, or accept it with --accept-reduced-tolerance"
-    elif isinstance(step.action, Promote):
+        silent = [row for row in step.view.voters if row.id != step.action.member_id and not step.view.follows(row.id)]
+        return f"start or remove {', '.join(_label(step.view, row.id) for row in silent)} first" if silent else ""
+    if isinstance(step.action, Promote):
         return "open the peer ports between all members, in both directions; or accept it with --accept-reduced-tolerance"
     return ""

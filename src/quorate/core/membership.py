@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
 from quorate.core.ids import same_url
@@ -146,6 +147,11 @@ class ClusterView:
         return answer.leader == leader.id and (self.read_by is None or member_id in self.read_by)
 
     @property
+    def answering_voters(self) -> int:
+        """Voters that answer, whether or not they follow a leader: without a quorum nobody does."""
+        return sum(1 for member in self.voters if self.answer(member.id) is not None)
+
+    @property
     def reachable_voters(self) -> int:
         return sum(1 for member in self.voters if self.follows(member.id))
 
@@ -205,7 +211,8 @@ def margin_of(view: ClusterView, *, alive: Collection[int] = ()) -> int:
     voters = [voter.id for voter in view.voters]
     found = margin_on_links(voters, linked, lambda voter_id: voter_id in alive or view.may_lead(voter_id))
     # Below zero it says how many must come back, counted by answers: that is more than a yes or no for whoever repairs.
-    return found if found >= 0 else min(found, margin(len(voters), sum(map(follows, voters))))
+    answering = sum(voter_id in alive or view.answer(voter_id) is not None for voter_id in voters)
+    return found if found >= 0 else min(found, margin(len(voters), answering))
 
 
 def lowest_margin_of(view: ClusterView) -> int:
@@ -241,5 +248,9 @@ def pick(view: ClusterView, which: str) -> Member:
     if len(found) == 1:
         return found[0]
     rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)
-    why = "names several members" if found else "is no member of this cluster"
-    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice="name it by its hex id")
+    if found:
+        why, advice = "names several members", "name it by its hex id"
+    else:
+        close = get_close_matches(which, [member.name for member in view.members if member.name], 1)
+        why, advice = "is no member of this cluster", f"did you mean {close[0]}?" if close else "name one of these"
+    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice=advice)

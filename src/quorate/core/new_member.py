@@ -62,12 +62,18 @@ def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterat
             yield Finding("name-taken", "error", text, f"choose another name, or remove {member.id:x} first")
 
 
-def check_two(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+def check_owner(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """A row that has these URLs is this member's own when it has its name, or none yet. A started member of another name is
+    somebody: what would happen to the new one happens to that one (a member of three taken back as if it were ours)."""
     others = _others(view, peer_urls)
-    owners = [f"{member.name or 'an unstarted member'} ({member.id:x})" for member in view.members if member not in others]
+    owners = [member for member in view.members if member not in others]
+    said = [f"{member.name or 'an unstarted member'} ({member.id:x})" for member in owners]
     if len(owners) > 1:
-        text = f"{', '.join(peer_urls)} are peer URLs of {' and of '.join(owners)}"
+        text = f"{', '.join(peer_urls)} are peer URLs of {' and of '.join(said)}"
         yield Finding("peer-url-of-two", "error", text, "give the peer URLs of one member")
+    elif owners and owners[0].started and owners[0].name != name:
+        text = f"{', '.join(peer_urls)} is the peer URL of {said[0]}, not of {name}"
+        yield Finding("peer-url-taken", "error", text, f"give the peer URL that {name} will have")
 
 
 def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
@@ -124,4 +130,4 @@ def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> I
         yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)
 
 
-CHECKS: tuple[_Check, ...] = (check_name, check_two, check_addresses, check_client_urls, check_scheme, check_loopback)
+CHECKS: tuple[_Check, ...] = (check_name, check_owner, check_addresses, check_client_urls, check_scheme, check_loopback)

@@ -123,7 +123,7 @@ def describe(outcome: Outcome) -> str:  # noqa: C901, PLR0911 (a table of senten
         case Undone(data="deleted"):
             return f"{name} was taken back: the member list is as before, its data is deleted"
         case Undone(data="elsewhere"):
-            return f"{name} was taken back: the member list is as before; stop its etcd and delete its data directory"
+            return f"{name} was taken back: the member list is as before; if its etcd was started, stop it and delete its data"
         case Undone():
             return f"{name} was taken back: the member list is as before"
         case Kept(why=why):

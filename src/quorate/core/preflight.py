@@ -55,7 +55,8 @@ def check_voters(view: ClusterView) -> Iterator[Finding]:
     """A dead minority is named and does not block: a repair may be what this is."""
     dead = [voter.name or f"{voter.id:x}" for voter in view.voters if view.answer(voter.id) is None]
     if dead:
-        text = f"{', '.join(dead)} does not answer; {margin_of(view)} more may fail"
+        left = margin_of(view)
+        text = f"{', '.join(dead)} does not answer; {f'{left} more may fail' if left >= 0 else 'there is no quorum'}"
         yield Finding("dead-voters", "warning", text, "remove or restart what is dead first, where that is possible")
 
 

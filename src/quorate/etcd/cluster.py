@@ -132,6 +132,7 @@ class Cluster:
     def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = (), remember: Remember = forget) -> JoinResult:
         """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
         own, judged together with ours before the first change. `remember` keeps what a later run must know."""
+        from quorate.core.new_member import check_owner
         from quorate.core.outcome import Undone
         from quorate.core.preflight import judge
         from quorate.etcd.coordination.join_record import SeatRequest
@@ -140,7 +141,9 @@ class Cluster:
 
         view = self.status()
         known = view.by_peer_urls((spec.peer_url,))
+        owner = list(check_owner(view, spec.name, [spec.peer_url]))
         if known is not None and not known.is_learner:
+            judge(owner, self.report)
             result = self._join(spec, runtime, self._policy(), view).run()[0]
             forget_record(self.access, self.endpoints, spec.peer_url, self.clock)
             return result
@@ -148,7 +151,7 @@ class Cluster:
             judge([*checks, *self.preflight(view, spec.name, [spec.peer_url])], self.report)
             self.check_add(view, spec.name, [spec.peer_url])
         else:
-            judge(checks, self.report)
+            judge([*checks, *owner], self.report)
         request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id)
         known_then = partial(listed_at, self.status, spec.peer_url, self.clock, self.timeout)
         with learner_seat(self.access, self.endpoints, request, known_then, self.clock, self.report) as seat:

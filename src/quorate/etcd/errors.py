@@ -166,6 +166,8 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("raft proposal dropped", Unavailable),
     ("leader changed", ServerTimedOut),
     ("server stopped", ServerTimedOut),
+    # The same, told by raft: a member that was just removed has proposals under way that may be committed.
+    ("raft: stopped", ServerTimedOut),
     ("not leader", NotLeader),
     ("bad leader transferee", NotLeader),
     ("too many requests", Unavailable),

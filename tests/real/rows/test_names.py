@@ -40,6 +40,25 @@ def test_i1_a_learner_is_recognised_under_the_very_url_it_was_registered_with(la
     lab.sound(a, {"a", "d"})
 
 
+@pytest.mark.parametrize("promoted", [True, False], ids=["voter", "learner"])
+def test_the_peer_url_of_a_started_member_is_not_given_to_another_name(lab: Lab, promoted: bool) -> None:
+    (a,) = lab.voters("a")
+    there, joiner = lab.etcd("b"), lab.etcd("d")
+    lab.must(a, "member", "add", "b", "--learner", f"--peer-urls={there.peer_url}")
+    there.start([("a", a.peer_url), ("b", there.peer_url)])
+    until(lambda: "b" in lab.roles(a), 15, "the learner does not publish its name")
+    if promoted:
+        until(lambda: lab.ctl(a, "member", "promote", lab.id_of(a, "b")).returncode == 0, 15, "it is not promoted")
+    before = lab.members(a)
+    joiner.peer_url = there.peer_url
+    for dry in ((), ("--dry-run",)):
+        tool = lab.add_elsewhere(joiner, [a], *dry)
+        done = tool.end()
+        assert "peer-url-taken" in done.err + done.out or "is the peer URL of b" in done.err, done
+        assert (done.code, tool.count("before MemberAdd"), tool.count("before MemberRemove")) == (2, 0, 0), done
+    assert lab.members(a) == before and there.alive
+
+
 def test_m1_a_learner_with_two_peer_urls_is_found_by_its_second(lab: Lab) -> None:
     (a,) = lab.voters("a")
     joiner = lab.etcd("d")

@@ -9,6 +9,7 @@ from quorate.core.actions import AddLearner
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
+from quorate.errors import Refused
 
 _ELECTION_SECONDS = 2.0
 _POLL_SECONDS = 0.1
@@ -27,7 +28,16 @@ def check_add(
             limits = Limits(view.cluster_id, learner_seats=len(view.learners) + 1)
             invariants.check(Step(view, action, limits, clock.now()))
         except UnsafeStep:
-            if deadline.expired or at_once:
+            if at_once:
+                raise
+            if deadline.expired and not view.linearizable:
+                raise Refused(
+                    f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
+                    f"{view.reachable_voters} follow a leader",
+                    state="nothing was changed",
+                    advice="start the members that are down, then run the same command again",
+                ) from None
+            if deadline.expired:
                 raise
             clock.sleep(_POLL_SECONDS)
             view = look()

@@ -153,7 +153,8 @@ class Removal:
     def _check(self, view: ClusterView, limits: Limits, goal: Leave) -> None:
         if not view.linearizable or margin_of(view) < 0:
             raise Refused(
-                f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters follow a leader",
+                f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
+                f"{view.reachable_voters} follow a leader",
                 state="nothing was changed, and nothing can be before more voters come back",
                 advice="start the members that are down, then run the same command again",
             )

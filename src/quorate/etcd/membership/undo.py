@@ -156,7 +156,8 @@ class Undo:
         return self._look()
 
     def _undone(self) -> Undone:
-        data = "deleted" if self._wiped else ("none" if self.runtime.can_wipe else "elsewhere")
+        elsewhere = self.memory.member_id != 0 and not self.runtime.can_wipe
+        data = "deleted" if self._wiped else ("elsewhere" if elsewhere else "none")
         return Undone(self.spec.name, self.memory.member_id, data)
 
     def _refused(self, refusal: Refuse) -> JoinOutcome:
