@@ -89,10 +89,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "absence of another member counts",
         INVARIANTS,
-        "dead = action.absence is not None and action.absence.holds(target, step.now)",
-        "dead = action.absence is not None",
+        "dead = silent and action.absence is not None and action.absence.holds(target, step.now)",
+        "dead = silent and action.absence is not None",
         _steps("test_a_removal_takes_no_absence_of_another_member_for_a_proof"),
         "a proof is about one member",
+    ),
+    Mutant(
+        "absence counts more than an answer",
+        INVARIANTS,
+        "dead = silent and action.absence is not None",
+        "dead = action.absence is not None",
+        _steps("test_a_removal_takes_no_absence_of_one_that_answers_for_a_proof"),
+        "a voter that came back within the proof's five seconds was removed as dead",
     ),
     Mutant(
         "consent buys a lost quorum",

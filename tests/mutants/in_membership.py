@@ -273,10 +273,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "removal without an answer did nothing",
         REMOVE,
-        "return Unchanged(name, member_id) if self._refused else RemovalUnknown(name, member_id)",
+        "return RemovalUnknown(name, member_id) if self._open else Unchanged(name, member_id)",
         "return Unchanged(name, member_id)",
         _removal("test_a_removal_without_an_answer_may_still_arrive"),
         "it may yet arrive",
+    ),
+    Mutant(
+        "a voter that is heard again is removed as dead",
+        REMOVE,
+        "if removal.absence is not None and not is_still_absent",
+        "if removal.absence is None and not is_still_absent",
+        _removal("test_what_the_others_hear_again_is_not_removed_as_dead"),
+        "one that was started again answers the leader before it serves clients",
     ),
     Mutant(
         "removal begins on a local list",

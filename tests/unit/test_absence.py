@@ -35,7 +35,7 @@ def test_two_seconds_of_silence_are_no_absence_and_ten_are() -> None:
     assert ABSENCE_SECONDS == 10.0
     assert watched(2.0).absence is None
     assert watched(9.5).absence is None
-    assert watched(10.0).absence == Absence(3, "silent", 10.0, 21, 10.0)
+    assert watched(10.0).absence == Absence(3, "silent", 10.0, 21, 10.0, ((1, 7.0), (2, 3.0)))
 
 
 def test_an_answer_is_a_sign_of_life() -> None:
@@ -67,6 +67,16 @@ def test_a_proof_is_of_one_member_and_for_some_seconds() -> None:
     proof = Absence(3, "silent", 10.0, 21, at=100.0)
     assert proof.holds(3, 100.0 + FRESH_SECONDS) and not proof.holds(3, 100.1 + FRESH_SECONDS)
     assert not proof.holds(4, 100.0)
+
+
+def test_a_byte_behind_the_proof_is_a_sign_of_life() -> None:
+    """One that was started again answers the leader's heartbeats before it serves clients."""
+    proof = Absence(3, "silent", 10.0, 21, received=((1, 7.0), (2, 3.0)))
+    assert proof.still({2: 3.0, 1: 7.0})
+    assert not proof.still({1: 7.0, 2: 3.5})
+    assert not proof.still({1: 7.0}), "not everybody says"
+    assert not proof.still(None), "nobody says"
+    assert Absence(3, "ended").still(None), "this host saw its process end"
 
 
 def test_a_proof_of_absence_is_fresh_for_five_seconds() -> None:

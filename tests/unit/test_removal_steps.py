@@ -11,7 +11,7 @@ import pytest
 from quorate.core.absence import Absence
 from quorate.core.actions import Remove
 from quorate.core.decide_remove import Leave
-from quorate.core.invariants import Limits
+from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
@@ -132,8 +132,33 @@ def test_a_removal_that_was_not_applied_proves_anew_that_the_member_is_dead(leav
     leaving.leader.replies["MemberRemove"] = remove
     leaving.removal.goal = Leave(3, "m3")
     with pytest.raises(Refused, match="0 more voters instead of 1"):
-        reach(leaving.removal, Leave(3, "m3", Absence(3, "silent", 10.0, 21)))
+        reach(leaving.removal, Leave(3, "m3", Absence(3, "ended")))
     assert leaving.leader.asked.count("MemberRemove") == 1
+
+
+def test_what_answers_again_at_the_last_look_is_not_removed_as_dead(leaving: Leaving) -> None:
+    access = leaving.access
+    access.places = cluster(3)
+    back = access.places.pop(where(3))
+
+    def note(_kind: str, _fields: object) -> None:
+        access.places[where(3)] = back
+
+    leaving.removal.note, leaving.removal.goal = note, Leave(3, "m3")
+    with pytest.raises(UnsafeStep, match="0 more voters instead of 1"):
+        reach(leaving.removal, Leave(3, "m3", Absence(3, "ended")))
+    assert "MemberRemove" not in leaving.leader.asked
+    assert leaving.removal._outcome() == Unchanged(leaving.removal.goal.name, 3), "nothing was sent: that is known"
+
+
+def test_what_the_others_hear_again_is_not_removed_as_dead(leaving: Leaving) -> None:
+    """It does not serve clients yet. None of these members has a page to say that it heard nothing."""
+    leaving.access.places = cluster(3)
+    leaving.access.places.pop(where(3))
+    leaving.removal.goal = Leave(3, "m3")
+    with pytest.raises(Refused, match="0 more voters instead of 1"):
+        reach(leaving.removal, Leave(3, "m3", Absence(3, "silent", 10.0, 21)))
+    assert "MemberRemove" not in leaving.leader.asked
 
 
 def test_a_removal_that_was_applied_is_the_end(leaving: Leaving) -> None:

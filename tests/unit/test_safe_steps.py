@@ -118,6 +118,11 @@ def test_a_removal_takes_no_old_absence_for_a_proof() -> None:
     assert "margin_not_lowered" in broken(silent(view(3), 3), Remove(3, named=True, absence=old))
 
 
+def test_a_removal_takes_no_absence_of_one_that_answers_for_a_proof() -> None:
+    proof = Absence(3, "silent", 10, 20)
+    assert "margin_not_lowered" in broken(view(3), Remove(3, named=True, absence=proof))
+
+
 def test_a_removal_that_lowers_the_margin_needs_the_member_named_and_consent() -> None:
     assert "margin_not_lowered" in broken(view(3), Remove(3, owned=True), accept=True)
     assert "margin_not_lowered" in broken(view(3), Remove(3, named=True))

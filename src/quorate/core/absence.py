@@ -21,17 +21,22 @@ MOST_BETWEEN_LOOKS = 2.5
 class Absence:
     """Proof that the voter `member_id` is dead. `how`: "silent" when it answered on no URL and no member received
     anything from it at every one of `looks` over `seconds`, up to the moment `at`; "ended" when its process is known to have
-    ended on this host."""
+    ended on this host. `received`: bytes that each other member, by id, had received from it in all."""
 
     member_id: int
     how: Literal["silent", "ended"]
     seconds: float = 0.0
     looks: int = 0
     at: float = 0.0
+    received: tuple[tuple[int, float], ...] = ()
 
     def holds(self, member_id: int, now: float) -> bool:
         """Whether this proof is about that member, and new enough: it may have come back since."""
         return self.member_id == member_id and now - self.at <= FRESH_SECONDS
+
+    def still(self, received: Mapping[int, float] | None) -> bool:
+        """Whether what the others have received by now shows no sign of life since."""
+        return self.how == "ended" or (received is not None and dict(received) == dict(self.received))
 
 
 Sign: TypeAlias = Literal["alive", "silent", "unknown"]
@@ -83,4 +88,5 @@ class AbsenceWatch:
         """The proof, once the silence lasted long enough; the looks must be close enough to have seen a heartbeat."""
         if self.sign != "silent" or self.seconds < self.needed or self.looks < 4:
             return None
-        return Absence(self.member_id, "silent", round(self.seconds, 1), self.looks, self.last_at)
+        received = tuple(sorted((self.received or {}).items()))
+        return Absence(self.member_id, "silent", round(self.seconds, 1), self.looks, self.last_at, received)

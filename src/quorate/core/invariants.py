@@ -124,9 +124,11 @@ def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
 
 
 def _removal_lowers(step: Step, action: Remove) -> str | None:
-    """Silence is no death: a voter counts as alive, here for itself, until its absence is proved."""
+    """Silence is no death: a voter counts as alive, here for itself, until its absence is proved. And an answer is life: one
+    that came back within the seconds for which such a proof holds was removed as dead."""
     target = action.member_id
-    dead = action.absence is not None and action.absence.holds(target, step.now)
+    silent = step.view.answer(target) is None
+    dead = silent and action.absence is not None and action.absence.holds(target, step.now)
     before, after = removal_margins(step.view, target, dead=dead)
     if after >= before:
         return None

@@ -166,7 +166,7 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("raft proposal dropped", Unavailable),
     ("leader changed", ServerTimedOut),
     ("server stopped", ServerTimedOut),
-    # The same, told by raft: a member that was just removed has proposals under way that may be committed.
+    # The same, told by raft: of a member that was just removed. What it proposed may be committed; others can be asked.
     ("raft: stopped", ServerTimedOut),
     ("not leader", NotLeader),
     ("bad leader transferee", NotLeader),

@@ -9,7 +9,7 @@ from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import Do, Done, MembershipChange, MoveLeader, Refuse, Remove, Wait
 from quorate.core.decide_remove import Leave, decide_remove
-from quorate.core.invariants import Limits, Step
+from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.membership import ClusterView, margin_of
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
@@ -24,10 +24,11 @@ from quorate.etcd.membership.executor import (
     Confirmed,
     Indeterminate,
     MembershipExecutor,
+    NotConfirmed,
     Note,
     confirm_by_looking,
 )
-from quorate.etcd.observation.absence_watch import watch_absence
+from quorate.etcd.observation.absence_watch import is_still_absent, watch_absence
 from quorate.etcd.observation.look import Patience, endpoint_of, observe
 from quorate.etcd.observation.statuses import settle_statuses
 from quorate.report import Event, Report
@@ -61,11 +62,14 @@ class Removal:
     note: Note
     policy: RemovePolicy
     _asked: bool = False
-    _refused: bool = False
+    _open: bool = False
+    """A removal was sent that was neither applied nor refused: it may yet arrive."""
+
     _applied: bool = False
     _said: set[str] = field(default_factory=set[str])
     _leaving: set[int] = field(default_factory=set[int])
-    """The member once its removal was asked for: it is asked nothing any more, see `observe`."""
+    """The member once its removal is asked for: it is asked nothing any more, see `observe`. Not where it is removed as dead:
+    what that rests on is that it does not answer."""
 
     def run(self) -> Removed:
         """Return when etcd has applied the removal, or a list read through the quorum lacks the member.
@@ -109,8 +113,7 @@ class Removal:
             return RemovalUnknown(name, member_id)
         if view.by_id(member_id) is None:
             return Removed(name, member_id)
-        # Listed still: a removal of ours that was not refused may yet arrive.
-        return Unchanged(name, member_id) if self._refused else RemovalUnknown(name, member_id)
+        return RemovalUnknown(name, member_id) if self._open else Unchanged(name, member_id)
 
     # -- what is allowed -------------------------------------------------------------------------------------------------
 
@@ -255,30 +258,40 @@ class Removal:
 
     def _remove(self, removal: Remove, view: ClusterView, limits: Limits, lock: RemovalLock) -> None:
         self._say("removing it from the member list")
-        self._leaving.add(removal.member_id)
+        if removal.absence is None:
+            self._leaving.add(removal.member_id)
         settle_statuses(self.access, self.access.routes.of(removal.member_id))
         looking = confirm_by_looking(self.access, lambda: self._look(self._leaving), self.clock)
 
         def confirm(action: MembershipChange) -> Confirmed:
             last = looking(action)
+            if removal.absence is not None and not is_still_absent(self.access, last.view, removal.absence):
+                raise NotConfirmed(f"{self.goal.name} gave a sign of life, or not every member can say")
             # The last thing before the removal: a run that stood still for longer than its lease must not go on.
             lock.check()
             return last
 
-        self._asked, self._refused = True, False
-        outcome = MembershipExecutor(self.access, self.clock, self.note).carry_out(removal, view, limits, confirm)
+        earlier = self._open
+        self._asked = self._open = True
+        try:
+            outcome = MembershipExecutor(self.access, self.clock, self.note).carry_out(removal, view, limits, confirm)
+        except UnsafeStep:
+            # Nothing was sent: it came back, or another voter went.
+            self._open = earlier
+            raise
         if isinstance(outcome, Applied):
             # etcd answers when it has applied the removal: that is the list that lacks the member.
             self._applied = True
             return
-        self._refused = not isinstance(outcome, Indeterminate)
+        refused = not isinstance(outcome, Indeterminate)
+        self._open = earlier or not refused
         if isinstance(outcome.error, LockLost):
             raise outcome.error
         if isinstance(outcome.error, MemberNotFound):
             # Gone already: somebody else was first.
             self.clock.sleep(_POLL_SECONDS)
             return
-        if outcome.error.disposition == "final" and self._refused:
+        if outcome.error.disposition == "final" and refused:
             raise outcome.error
         self._say(f"etcd says not yet: {outcome.error.text}")
         self.clock.sleep(_POLL_SECONDS)

@@ -71,6 +71,14 @@ def watch_absence(
     return None
 
 
+def is_still_absent(access: Access, view: ClusterView, absence: Absence) -> bool:
+    """Returns whether nothing since the proof shows life: no answer in `view`, and no byte at the others. One that was started
+    again sends its heartbeat replies before it serves a client."""
+    if view.answer(absence.member_id) is not None:
+        return False
+    return absence.still(None if absence.how == "ended" else _received(access, view, absence.member_id))
+
+
 def _look_once(access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock) -> AbsenceWatch:
     try:
         view = look()
