@@ -22,9 +22,9 @@ from e2e.kubelab import KubeLab, KubeNode, kube_lab
 from e2e.steps import Joining, etcd_flag, init_words, join, joined, members, parse
 
 PROBE = """
-import select, sys, time
+import json, select, sys, time
 from pathlib import Path
-import httpx
+from quorate.foreign.http import Connection, HttpFailed, Request, site_of
 from quorate.kube import tls
 from quorate.pki import kubeconfig
 
@@ -33,12 +33,13 @@ admin = kubeconfig.parse(Path(where).read_bytes(), where)
 trust = tls.context(admin.ca_pem, admin.certificate_pem, admin.key_pem)
 kind = {"Content-Type": "application/merge-patch+json"}
 last, longest, count = time.monotonic(), 0.0, 0
-with httpx.Client(base_url=admin.server, verify=trust, timeout=1.0, trust_env=False, headers=kind) as http:
+with Connection(site_of(admin.server, trust)) as http:
     while not select.select([sys.stdin], [], [], 0.02)[0]:
         try:
             value = {"metadata": {"annotations": {"probe": str(count)}}}
-            worked = http.patch("/api/v1/namespaces/default", json=value).is_success
-        except httpx.HTTPError:
+            patch = Request("PATCH", "/api/v1/namespaces/default", json.dumps(value).encode(), kind)
+            worked = http.ask(patch, seconds=1.0, most_bytes=1 << 20).ok
+        except HttpFailed:
             worked = False
         if worked:
             now = time.monotonic()

@@ -49,12 +49,17 @@ class Cancel:
         return self._event.is_set()
 
     @property
+    def pending(self) -> bool:
+        """Whether `check` would raise."""
+        return self._event.is_set() and not self._shields
+
+    @property
     def reason(self) -> str:
         return self._reason
 
     def check(self) -> None:
         """Raise `Interrupted` when a stop was requested and nobody is shielded."""
-        if self._event.is_set() and not self._shields:
+        if self.pending:
             raise Interrupted(f"interrupted by {self._reason}")
 
     def wait(self, seconds: float) -> None:

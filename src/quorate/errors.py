@@ -41,6 +41,10 @@ class QuorateError(Exception):
         if unknown:
             self.exit_code = OutcomeUnknown.exit_code
 
+    def lines(self) -> list[str]:
+        """What failed, one finding a line; line breaks within one are not ours."""
+        return [self.what]
+
     def as_dict(self) -> dict[str, object]:
         """The error as `-o json` shows it."""
         shown: dict[str, object] = {

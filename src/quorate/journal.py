@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
+from quorate.foreign.documents import BadDocument, Limits, read_object
+from quorate.foreign.values import text_of
 
 _ROOM = 64 * 1024
+_LIMITS = Limits(size=_ROOM, depth=8, values=1_000, aliases=0)
 _PADDING = b"\n"
 _SEEN_AGAIN = frozenset({"outcome"})
 """What became of an intent is seen by looking; its record explains, and is not waited for."""
@@ -43,9 +46,10 @@ def decode(line: bytes) -> Record | None:
     try:
         if int(checksum, 16) != zlib.crc32(body):
             return None
-        fields = json.loads(body)
-        return Record(kind=str(fields.pop("kind")), at=float(fields.pop("at")), fields=fields)
-    except (ValueError, KeyError, TypeError):
+        fields = read_object(body, "a record", _LIMITS)
+        at = fields.pop("at")
+        return Record(text_of(fields.pop("kind")), float(at), fields) if isinstance(at, int | float) else None
+    except (ValueError, KeyError, OverflowError, BadDocument):
         return None
 
 

@@ -42,10 +42,11 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class PhaseLine:
-    """What a phase of init, join or reset says: `phase` as kubeadm names it."""
+    """What a phase of init, join or reset says: `phase` as kubeadm names it. `more`: lines that follow."""
 
     phase: str
     text: str
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

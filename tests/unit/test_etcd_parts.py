@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
-from quorate.etcd import errors, peer
+from quorate.etcd import errors
 from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls, parse_endpoints
 from quorate.etcd.errors import EtcdError, Failure, classify
 from quorate.etcd.kv import prefix_end
@@ -155,9 +155,3 @@ def test_tls_files_that_do_not(pki: Path, ca: str, cert: str, key: str | None, s
     with pytest.raises(ConfigError) as refused:
         load_tls(TlsFiles(pki / ca, pki / cert, pki / key if key else None))
     assert said in refused.value.what + refused.value.advice
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]x", b'{"a":1}', b'[{"id":"x"}]', b"[1]"])
-def test_a_peer_port_that_says_nonsense_is_no_evidence(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer, "_fetch", lambda *_: ("1f", body))
-    assert peer.members("http://127.0.0.1:1", None, timeout=1) is None

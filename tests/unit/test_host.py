@@ -18,10 +18,10 @@ import pytest
 from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError, Refused
+from quorate.foreign.resolve import resolve
 from quorate.host import etcd_binary, lock, ports, process
 from quorate.host.kubelet import Kubelet
 from quorate.host.last_words import of_container
-from quorate.host.resolve import resolve
 
 CLOCK = SystemClock()
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from contextlib import suppress
 
-import httpx
-import pytest
 import yaml
 from conftest import RunCli
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
-from quorate.kube.client import read_at_most
 from quorate.kube.tokens import Token, is_signed, sign
 from quorate.pki import kubeconfig
 
@@ -41,18 +37,6 @@ def test_a_kubeconfig_of_any_shape_is_read_or_refused(
 def test_any_text_may_come_as_a_signature(signature: str) -> None:
     token = Token.parse("abcdef.0123456789abcdef")
     assert is_signed("content", signature, token) == (signature == sign("content", token))
-
-
-@pytest.mark.parametrize("most", [1, 1000, 65536])
-def test_a_body_that_does_not_end_is_cut(most: int) -> None:
-    def serve(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=itertools.repeat(b"x" * 1000))
-
-    with (
-        httpx.Client(transport=httpx.MockTransport(serve)) as client,
-        client.stream("GET", "https://cluster.example") as answer,
-    ):
-        assert read_at_most(answer, most) == b"x" * most
 
 
 def test_a_dry_run_deletes_no_token(cli: RunCli) -> None:

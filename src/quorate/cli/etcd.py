@@ -12,7 +12,7 @@ from quorate.cli.etcd_member import member
 from quorate.cli.etcd_plan import plan
 from quorate.cli.etcd_queue import adopt, unlock
 from quorate.cli.etcd_watch import watch
-from quorate.cli.output import emit, output_option
+from quorate.cli.output import echo, emit, output_option
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -90,9 +90,7 @@ def show_members(view: ClusterView, form: str) -> None:
             print_members(view)
             return
         for row in in_order(view):
-            click.echo(
-                ", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls)))
-            )
+            echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
 
     emit(form, {"members": [member_json(member, view) for member in in_order(view)]}, text)
 

@@ -14,7 +14,7 @@ from quorate.cli.host_options import HostOptions, check_host, host_options, runt
 from quorate.cli.join_options import JoinOptions, checked_absence, join_options
 from quorate.cli.joiner import restarter, starter
 from quorate.cli.local_change import Add, Replace, local_change
-from quorate.cli.output import emit, output_option
+from quorate.cli.output import echo, emit, output_option
 from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
             _show_join(cluster, result, form)
             return
     text = f"{found.name} is a voter" if not found.is_learner else f"would promote {found.name} once it is aligned"
-    emit(form, {"member": f"{found.id:x}", "name": found.name, "isLearner": found.is_learner}, lambda: click.echo(text))
+    emit(form, {"member": f"{found.id:x}", "name": found.name, "isLearner": found.is_learner}, lambda: echo(text))
 
 
 @click.command()
@@ -249,12 +249,12 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
     going = f"{replaced.name or 'an unstarted member'} ({replaced.id:x})" if replaced else ""
 
     def table() -> None:
-        click.echo(f"would add {name} at {url} as a learner, promote it once aligned, and verify it")
+        echo(f"would add {name} at {url} as a learner, promote it once aligned, and verify it")
         if replaced:
-            click.echo(f"would remove {going}: after the join when it is alive, before it when it is dead or a learner")
+            echo(f"would remove {going}: after the join when it is alive, before it when it is dead or a learner")
         print_margin(view)
         for finding in found:
-            click.echo(f"{finding.level} {finding.name}: {finding.text}")
+            echo(f"{finding.level} {finding.name}: {finding.text}")
 
     rows = [{"name": one.name, "level": one.level, "text": one.text, "advice": one.advice} for one in found]
     removal = {"wouldRemove": f"{replaced.id:x}"} if replaced else {}
@@ -270,7 +270,7 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None 
 
     def table() -> None:
         if view is None:
-            click.echo(f"{result.name} ({result.member_id:x}) is a voter and serves")
+            echo(f"{result.name} ({result.member_id:x}) is a voter and serves")
         else:
             print_members(view)
             print_margin(view)
@@ -286,7 +286,7 @@ def _show_view(cluster: Cluster, form: str, text: str) -> None:
     view = look_after(cluster)
 
     def table() -> None:
-        click.echo(text)
+        echo(text)
         if view is not None:
             print_margin(view)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.connection import Connection, cluster_opened, connected, connection_options
+from quorate.cli.output import document, echo
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
 
     with connected() as connection:
         answer = _answer(connection, linearizable=consistency == "l")
-    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)
+    document(format_member_list(answer, write_out, as_hex=as_hex))
 
 
 @member.command("add")
@@ -79,12 +80,13 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
         added, view = cluster.register(name, peer_urls.split(","))
     if not learner:
         advice = f"quorate etcd member promote {added.id:x}"
-        click.echo(f"it was added as a learner, without a vote; once its etcd runs: {advice}", err=True)
+        echo(f"it was added as a learner, without a vote; once its etcd runs: {advice}", err=True)
     if write_out != "simple":
         _echo_list(write_out, as_hex=as_hex)
         return
-    click.echo(f"Member {added.id:16x} added as learner to cluster {view.cluster_id:16x}\n")
-    click.echo(_variables(name, added.id, view), nl=False)
+    echo(f"Member {added.id:16x} added as learner to cluster {view.cluster_id:16x}")
+    echo()
+    document(_variables(name, added.id, view))
 
 
 def _variables(name: str, member_id: int, view: ClusterView) -> str:
@@ -120,7 +122,7 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
     with cluster_opened() as cluster:
         found = cluster.member(f"{parse_id(member_id):x}")
         if cluster.promote(f"{found.id:x}") is None:
-            click.echo("it is a voter already: nothing was changed", err=True)
+            echo("it is a voter already: nothing was changed", err=True)
         cluster_id = cluster.access.routes.cluster_id
     _done(f"Member {found.id:16x} promoted in cluster {cluster_id:16x}", write_out, as_hex=as_hex)
 
@@ -149,7 +151,7 @@ def remove(member_id: str, write_out: str, as_hex: bool, accept_reduced_toleranc
 def _done(text: str, write_out: str, *, as_hex: bool) -> None:
     _only(write_out, "simple", "json", "fields", "protobuf")
     if write_out == "simple":
-        click.echo(text)
+        echo(text)
     else:
         _echo_list(write_out, as_hex=as_hex)
 
@@ -165,7 +167,7 @@ def _echo_list(write_out: str, *, as_hex: bool) -> None:
 
     with connected() as connection:
         answer = _answer(connection, linearizable=True)
-    click.echo(format_member_list(answer, write_out, as_hex=as_hex), nl=False)
+    document(format_member_list(answer, write_out, as_hex=as_hex))
 
 
 def _answer(connection: Connection, *, linearizable: bool) -> MembersResponse:

@@ -10,7 +10,7 @@ import click
 from quorate.cli.connection import cluster_opened, connection_options
 from quorate.cli.join_options import JoinOptions, join_options
 from quorate.cli.joiner import starter
-from quorate.cli.output import emit, output_option, print_table
+from quorate.cli.output import echo, emit, output_option, print_table
 from quorate.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -64,20 +64,12 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
 
 def read_wanted(path: Path) -> list[Wanted]:
     """The members of a file; raises `ConfigError` naming what is wrong with it."""
-    import yaml
-
     from quorate.core.decide_converge import Wanted
     from quorate.core.ids import normalise_url
+    from quorate.foreign.documents import read_mapping
+    from quorate.foreign.local_files import read_at_most
 
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError(f"{path} is larger than a list of members can be")
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is neither YAML nor JSON: {str(error).splitlines()[0]}") from None
-    rows = content.get("members") if isinstance(content, dict) else None
+    rows = read_mapping(read_at_most(path, _MOST_BYTES), str(path)).get("members")
     if not isinstance(rows, list):
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
     wanted = [Wanted(*_name_and_url(row, f"{path}: members[{number}]")) for number, row in enumerate(rows)]
@@ -131,7 +123,7 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
                 [tuple(str(row[key]) for key in ("step", "do", "voters", "quorum", "margin")) for row in rows],
             )
         elif refusal is None:
-            click.echo("nothing to do: the members are as wanted")
+            echo("nothing to do: the members are as wanted")
 
     emit(form, {"steps": rows, "refused": refusal.why if refusal else None}, table)
     if refusal is not None:
@@ -143,7 +135,7 @@ def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:
 
     def table() -> None:
         for number, step in enumerate(taken, 1):
-            click.echo(f"{number}. {_words(step)}")
+            echo(f"{number}. {_words(step)}")
         print_members(view)
         print_margin(view)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.connection import cluster_opened, connection_options
-from quorate.cli.output import emit, output_option, print_table
+from quorate.cli.output import echo, emit, output_option, print_table
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.etcd.coordination.pending_joins import Leftover
@@ -46,16 +47,16 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
     def table() -> None:
         if lock is not None:
             lives = "without end" if lock.seconds is None else f"for {lock.seconds} s more if it is not renewed"
-            click.echo(f"the lock for removals: {lock.change}, from {lock.host} (pid {lock.pid}), {lives}")
+            echo(f"the lock for removals: {lock.change}, from {lock.host} (pid {lock.pid}), {lives}")
         if lock is None and which == _REMOVALS:
-            click.echo("nobody holds the lock for removals")
+            echo("nobody holds the lock for removals")
         if not found and which != _REMOVALS:
-            click.echo("no join holds or left anything")
+            echo("no join holds or left anything")
         if not found:
             return
         print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
         if freed:
-            click.echo("freed: their places in the queue and their records")
+            echo("freed: their places in the queue and their records")
 
     held = {"change": lock.change, "host": lock.host, "pid": lock.pid, "secondsLeft": lock.seconds} if lock else None
     emit(form, {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
@@ -104,10 +105,10 @@ def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
     with cluster_opened() as cluster:
         found = cluster.member(member) if dry_run else cluster.adopt(member, name)
     url = found.peer_urls[0]
-    then = f"quorate etcd add {name} --peer-urls {url}"
+    then = to_paste("quorate", "etcd", "add", name, "--peer-urls", url)
     done = "would adopt" if dry_run else "adopted"
     emit(
         form,
         {"adopted": not dry_run, "id": f"{found.id:x}", "name": name, "peerURL": url, "next": then},
-        lambda: click.echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}"),
+        lambda: echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}"),
     )

@@ -13,7 +13,8 @@ import click
 
 from quorate.cli.connection import Duration, cluster_opened, connection_options
 from quorate.cli.members import cluster_json, health_words, in_order, role
-from quorate.cli.output import stdout_is_terminal
+from quorate.cli.output import document, echo, stdout_is_terminal
+from quorate.cli.progress import drawn
 from quorate.core.decide import lag_of
 from quorate.core.lag import LagMeter
 from quorate.core.membership import ClusterView, margin_of
@@ -88,12 +89,12 @@ def watch(interval: float, count: int | None, form: str) -> None:
         try:
             if form == "json":
                 for frame in frames:
-                    click.echo(json.dumps(_json(frame)))
+                    document(json.dumps(_json(frame)) + "\n")
             elif stdout_is_terminal():
                 _draw(frames, history)
             else:
                 for frame in frames:
-                    click.echo(_line(frame))
+                    echo(_line(frame))
         except Interrupted:
             # Ctrl-C is how a watch ends.
             return
@@ -154,10 +155,9 @@ def _draw(frames: Iterator[Frame], history: History) -> None:
 def _picture(frame: Frame, history: History) -> Group:
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     if frame.view is None:
-        return Group(Text(frame.problem, style="red"))
+        return Group(drawn(frame.problem, style="red"))
     view, table = frame.view, Table(box=None, pad_edge=False)
     for header in ("NAME", "ROLE", "HEALTH", "BEHIND", "SECONDS", "LAG OVER TIME"):
         table.add_column(header, no_wrap=header != "HEALTH")
@@ -165,9 +165,10 @@ def _picture(frame: Frame, history: History) -> Group:
         seconds = frame.lags.get(member.id)
         cells = (str(lag_of(view, member)), f"{seconds:.1f}") if seconds is not None else ("", "")
         name = member.name or f"{member.id:x}"
-        table.add_row(name, role(member, view), health_words(member, view), *cells, history.curve(member.id))
+        row = (name, role(member, view), health_words(member, view), *cells, history.curve(member.id))
+        table.add_row(*map(drawn, row))
     left = margin_of(view)
     verdict = f"{left} more may fail" if left >= 0 else "no quorum: nothing can be written"
-    lines = [Text(verdict, style="green" if left > 0 else "yellow" if left == 0 else "red")]
-    lines += [Text(f"alarm {alarm.kind}", style="red") for alarm in view.alarms]
+    lines = [drawn(verdict, style="green" if left > 0 else "yellow" if left == 0 else "red")]
+    lines += [drawn(f"alarm {alarm.kind}", style="red") for alarm in view.alarms]
     return Group(table, *lines)

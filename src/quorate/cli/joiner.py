@@ -8,8 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
+from quorate.cli.output import echo
 from quorate.errors import HostError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def starter(joining: JoinOptions) -> Start:
         if joining.env_file is not None:
             write_atomic(joining.env_file, text.encode(), mode=0o600)
         else:
-            click.echo(f"start the etcd of {name} with:\n{text}", err=True)
+            echo(f"start the etcd of {name} with:\n{text}", err=True)
         if joining.start_command is not None:
             _run(joining.start_command, dict(line.split("=", 1) for line in text.splitlines()))
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.output import emit, output_option
+from quorate.cli.output import document, echo, emit, output_option
 from quorate.cli.progress import progress
 from quorate.cli.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -108,7 +109,7 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
         view = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
 
     def table() -> None:
-        click.echo(f"{name} was removed and its data deleted")
+        echo(f"{name} was removed and its data deleted")
         if view is not None:
             print_margin(view)
 
@@ -160,7 +161,7 @@ def stop(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         cluster.stop(home, name)
-    click.echo(f"{name} is stopped; start it again with: quorate local start {name}{_dir_argument(folder)}")
+    echo(f"{name} is stopped; start it again with: quorate local start {name}{_dir_argument(folder)}")
 
 
 @group.command()
@@ -172,9 +173,7 @@ def start(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         answers = cluster.start(home, name)
-    click.echo(
-        f"{name} runs" if answers else f"{name} runs and does not answer yet: is there a quorum? See 'quorate local status'"
-    )
+    echo(f"{name} runs" if answers else f"{name} runs and does not answer yet: is there a quorum? See 'quorate local status'")
 
 
 @group.command()
@@ -186,7 +185,7 @@ def kill(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         cluster.kill(home, name)
-    click.echo(f"{name} was killed; bring it back with: quorate local start {name}{_dir_argument(folder)}")
+    echo(f"{name} was killed; bring it back with: quorate local start {name}{_dir_argument(folder)}")
 
 
 @group.command()
@@ -198,7 +197,7 @@ def pause(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         cluster.pause(home, name)
-    click.echo(f"{name} is paused; let it go on with: quorate local resume {name}{_dir_argument(folder)}")
+    echo(f"{name} is paused; let it go on with: quorate local resume {name}{_dir_argument(folder)}")
 
 
 @group.command()
@@ -210,7 +209,7 @@ def resume(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         cluster.resume(home, name)
-    click.echo(f"{name} goes on")
+    echo(f"{name} goes on")
 
 
 @group.command()
@@ -231,7 +230,7 @@ def env(folder: Path | None) -> None:
         "ETCDCTL_KEY": str(pki / "healthcheck-client.key"),
     }
     for name, value in values.items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+        document(f"export {name}={to_paste(value)}\n")
 
 
 @group.command()
@@ -246,7 +245,7 @@ def logs(name: str, lines: int, folder: Path | None) -> None:
         home.load().member(name)
         paths = home.layout.member(name)
     for line in [*tail(paths.output), *tail(paths.log)][-lines:]:
-        click.echo(line)
+        echo(line)
 
 
 @group.command()
@@ -258,9 +257,9 @@ def down(folder: Path | None, purge: bool) -> None:
 
     with opened(folder) as home:
         stopped = cluster.down(home, purge=purge)
-    click.echo(f"stopped: {', '.join(stopped) or 'nothing ran'}")
+    echo(f"stopped: {', '.join(stopped) or 'nothing ran'}")
     if purge:
-        click.echo(f"deleted: {home.layout.root}")
+        echo(f"deleted: {home.layout.root}")
 
 
 def _show_grown(home: Home, grown: Grown, form: str) -> None:
@@ -275,7 +274,7 @@ def _show_grown(home: Home, grown: Grown, form: str) -> None:
         print_members(grown.view)
         for result in grown.joined:
             note = " (restarted once: its publish was lost)" if result.restarted else ""
-            click.echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
+            echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
         print_margin(grown.view)
 
     summary = {"dir": str(home.layout.root), "joined": list(timings), "restarted": list(grown.restarted)}
@@ -283,4 +282,4 @@ def _show_grown(home: Home, grown: Grown, form: str) -> None:
 
 
 def _dir_argument(folder: Path | None) -> str:
-    return f" --dir {shlex.quote(str(folder))}" if folder else ""
+    return f" --dir {to_paste(str(folder))}" if folder else ""

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import click
-
 from quorate.cli.local import opened
-from quorate.cli.output import emit
+from quorate.cli.output import echo, emit
 
 if TYPE_CHECKING:
     from quorate.etcd.probe import Gap
@@ -60,7 +58,7 @@ def _say(home: Home, change: Change, form: str) -> None:
             text = f"would add {new} as a learner, promote it, move leadership away from {old}, and remove {old}"
 
     def table() -> None:
-        click.echo(text)
+        echo(text)
         print_margin(view)
 
     emit(form, {"would": text, **cluster_json(view)}, table)

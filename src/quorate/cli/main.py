@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 from typing import NoReturn
 
@@ -12,6 +11,7 @@ import click
 
 from quorate import __version__
 from quorate.cli.go_flags import plain_flags
+from quorate.cli.output import document, echo, give_up_stdout, styled
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused
 
 _GROUPS = {
@@ -74,13 +74,13 @@ def print_version(form: str | None) -> None:
     """
     match form:
         case "json":
-            click.echo(json.dumps({"clientVersion": {"version": __version__}}))
+            document(json.dumps({"clientVersion": {"version": __version__}}) + "\n")
         case "yaml":
-            click.echo(f"clientVersion:\n  version: {__version__}")
+            document(f"clientVersion:\n  version: {__version__}\n")
         case "short":
-            click.echo(__version__)
+            echo(__version__)
         case _:
-            click.echo(f"quorate version: {__version__}")
+            echo(f"quorate version: {__version__}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -112,7 +112,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise ConfigError(f"no completion for {shell}")
-    click.echo(kind(main, {}, "quorate", "_QUORATE_COMPLETE").source())
+    document(kind(main, {}, "quorate", "_QUORATE_COMPLETE").source() + "\n")
 
 
 def run() -> NoReturn:
@@ -128,17 +128,16 @@ def run_with(arguments: list[str]) -> int:
         _print_error(error, as_json=_wants_json(arguments))
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        document(error.ctx.get_help() + "\n" if error.ctx else "", err=True)
         return ConfigError.exit_code
     except click.ClickException as error:
         error.show()
         return ConfigError.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         return Interrupted.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough; stdout is gone, so Python must not flush it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
         return 0
     # Outside standalone mode click hands the code of `ctx.exit` back.
     return result if isinstance(result, int) else 0
@@ -154,9 +153,12 @@ def _wants_json(arguments: list[str]) -> bool:
 
 def _print_error(error: QuorateError, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"error": error.as_dict()}), err=True)
+        echo(json.dumps({"error": error.as_dict()}), err=True)
         return
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error.what}", err=True)
+    first, *more = error.lines() or [""]
+    echo(styled("error:", fg="red", bold=True), f" {first}", err=True)
+    for line in more:
+        echo(f"       {line}", err=True)
     for label, text in (("now:", error.state), ("next:", error.advice)):
         if text:
-            click.echo(f"{label:>6} {text}", err=True)
+            echo(f"{label:>6} {text}", err=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from quorate.cli.output import print_table, size
+from quorate.cli.output import echo, print_table, size, styled
 from quorate.core.decide import lag_of
 from quorate.core.ids import format_id
 from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest_margin_of, margin_of
@@ -132,7 +130,7 @@ def print_status(view: ClusterView, processes: dict[str, str] | None = None, det
 def print_alarms(view: ClusterView) -> None:
     for alarm in view.alarms:
         member = view.by_id(alarm.member_id)
-        click.echo(click.style(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
+        echo(styled(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
 
 
 STATUS_HEADERS = ("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG")
@@ -179,11 +177,11 @@ def print_margin(view: ClusterView) -> None:
     led = "" if answering == following else f" and {following} follow a leader"
     counts = f"{answering} of {voters} voter{'s' if voters != 1 else ''} answer{led}, quorum is {quorum(voters)}"
     if left < 0:
-        verdict = click.style(f"no quorum: {-left} more must come back before anything can be written", fg="red")
+        verdict: str = styled(f"no quorum: {-left} more must come back before anything can be written", fg="red")
     else:
         assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
         verdict = f"{left} more may fail{assumed}"
-    click.echo(f"{counts}: {verdict}")
+    echo(f"{counts}: ", verdict)
 
 
 def gap_json(gap: Gap | None) -> dict[str, object]:
@@ -193,9 +191,9 @@ def gap_json(gap: Gap | None) -> dict[str, object]:
 
 def print_gap(gap: Gap | None) -> None:
     if gap is not None:
-        click.echo(f"{gap.writes} writes meanwhile, the longest time without one was {gap.longest:.2f} s")
+        echo(f"{gap.writes} writes meanwhile, the longest time without one was {gap.longest:.2f} s")
 
 
 def print_staleness(view: ClusterView) -> None:
     if not view.linearizable:
-        click.echo("this member list is one member's own copy and may be stale", err=True)
+        echo("this member list is one member's own copy and may be stale", err=True)

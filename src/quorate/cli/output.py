@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+from quorate.foreign.text import visible
+
+_MOST_IN_CELL, _MOST_IN_LINE = 300, 10_000
 Row = Sequence[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("table", "json", "yaml")
@@ -22,24 +26,59 @@ def output_option(*formats: str) -> Callable[[Command], Command]:
     )
 
 
+class Styled(str):
+    """Text of our own that may hold escape sequences."""
+
+    __slots__ = ()
+
+
+def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> Styled:
+    """Colours `text`, which may be a stranger's."""
+    return Styled(click.style(visible(text), fg=fg, bold=bold, dim=dim))
+
+
+def echo(*parts: str, err: bool = False) -> None:
+    """Print one line. Every part but those that are `Styled` may be a stranger's: nothing in it ends the line or moves the
+    cursor."""
+    click.echo(
+        "".join(part if isinstance(part, Styled) else visible(part, most=_MOST_IN_LINE, keep="\t") for part in parts), err=err
+    )
+
+
+def document(text: str | bytes, *, err: bool = False) -> None:
+    """Print a text of ours as it is: JSON, YAML, a file, a script. What strangers wrote is quoted in it by its own rules."""
+    click.echo(text, nl=False, err=err)
+
+
+def say_while_stopping(text: str) -> None:
+    """Print a line of our own from within a signal handler."""
+    os.write(2, f"\n{text}\n".encode())
+
+
+def give_up_stdout() -> None:
+    """Whoever read our output has seen enough; stdout is gone, so Python must not flush it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def emit(form: str, data: object, table: Callable[[], None]) -> None:
     """Print `data` in the chosen machine format, or call `table` to print it for people."""
     if form == "json":
-        click.echo(json.dumps(data, indent=2))
+        document(json.dumps(data, indent=2) + "\n")
     elif form == "yaml":
         import yaml
 
-        click.echo(yaml.safe_dump(data, sort_keys=False), nl=False)
+        document(yaml.safe_dump(data, sort_keys=False))
     else:
         table()
 
 
 def print_table(headers: Row, rows: Sequence[Row]) -> None:
     """Columns padded to their widest cell; bold headers on a terminal only."""
-    widths = [max(len(cell) for cell in column) for column in zip(headers, *rows, strict=True)]
-    click.echo(click.style(_line(headers, widths), bold=True))
-    for row in rows:
-        click.echo(_line(row, widths))
+    shown = [[visible(cell, most=_MOST_IN_CELL) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(headers, *shown, strict=True)]
+    echo(styled(_line(headers, widths), bold=True))
+    for row in shown:
+        echo(_line(row, widths))
 
 
 def _line(cells: Row, widths: Sequence[int]) -> str:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
-from quorate.cli.output import size, stderr_is_terminal
+from quorate.cli.output import echo, size, stderr_is_terminal, styled
+from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
+    from rich.text import Text
 
 
 @contextmanager
@@ -54,19 +54,29 @@ class PlainProgress:
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Notice):
-            click.echo(_notice(message), err=True)
+            echo(*_notice(message), err=True)
             return
         now, told = time.monotonic(), f"{message.phase} {message.text}"
         before, at = self._last.get(message.member, ("", 0.0))
         if told == before and now - at < 1.0:
             return
         self._last[message.member] = (told, now)
-        click.echo(f"{now - self.began:6.1f} s  {message.member:<4} {message.phase:<9} {describe(message)}", err=True)
+        echo(f"{now - self.began:6.1f} s  {message.member:<4} {message.phase:<9} {describe(message)}", err=True)
 
 
-def _notice(notice: Notice) -> str:
-    color = "yellow" if notice.level == "warning" else "cyan"
-    return f"{click.style(f'{notice.level}:', fg=color)} {notice.text}"
+def _color(notice: Notice) -> str:
+    return "yellow" if notice.level == "warning" else "cyan"
+
+
+def _notice(notice: Notice) -> tuple[str, str]:
+    return styled(f"{notice.level}:", fg=_color(notice)), f" {notice.text}"
+
+
+def drawn(text: str, style: str = "") -> Text:
+    """For rich: never markup, which a member's name may hold, and nothing that moves the cursor."""
+    from rich.text import Text
+
+    return Text(visible(text), style=style)
 
 
 @contextmanager
@@ -86,7 +96,7 @@ class _LiveProgress:
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Notice):
-            self.live.console.print(f"[{'yellow' if message.level == 'warning' else 'cyan'}]{message.level}:[/] {message.text}")
+            self.live.console.print(drawn(f"{message.level}: ", style=_color(message)) + drawn(message.text))
             return
         self._rows[message.member] = (message, time.monotonic() - self.began)
         self.live.update(self._table())
@@ -98,5 +108,5 @@ class _LiveProgress:
         for header in ("MEMBER", "PHASE", "AFTER", "WHAT HAPPENS"):
             table.add_column(header, no_wrap=header != "WHAT HAPPENS")
         for name, (event, at) in self._rows.items():
-            table.add_row(name, event.phase, f"{at:.1f} s", describe(event))
+            table.add_row(*map(drawn, (name, event.phase, f"{at:.1f} s", describe(event))))
         return table

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from quorate.cli.output import say_while_stopping
 from quorate.deadline import Cancel
 from quorate.errors import OutcomeUnknown
 
@@ -24,10 +25,10 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if cancel.requested:
-            os.write(2, b"\nstopped in the middle: run the same command again, it looks and goes on from what is there\n")
+            say_while_stopping("stopped in the middle: run the same command again, it looks and goes on from what is there")
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
-        os.write(2, b"\nstopping: what can be taken back is taken back first (once more to leave at once)\n")
+        say_while_stopping("stopping: what can be taken back is taken back first (once more to leave at once)")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

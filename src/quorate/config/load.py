@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from quorate.config import types as v4
 from quorate.config.components import VERSIONS
-from quorate.config.documents import Mapping, plain, read_documents
+from quorate.config.documents import read_documents
 from quorate.config.problems import Problem, Problems
 from quorate.config.schema import decode
-from quorate.errors import ConfigError
+from quorate.foreign.documents import MOST_BYTES, Mapping, plain
+from quorate.foreign.local_files import read_at_most
 
 _V4: dict[str, type[Any]] = {
     "InitConfiguration": v4.InitConfiguration,
@@ -48,13 +49,7 @@ class Loaded(Struct, frozen=True):
 
 def load(path: Path) -> Loaded:
     """Read a file; raises `ConfigError` when it is no YAML or holds nothing of ours."""
-    try:
-        with path.open("rb") as file:
-            # One byte more than allowed is enough to refuse it.
-            content = file.read((1 << 20) + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    return loads(content, str(path))
+    return loads(read_at_most(path, MOST_BYTES), str(path))
 
 
 def loads(content: bytes, source: str) -> Loaded:

@@ -43,11 +43,12 @@ class InvalidConfig(ConfigError):
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        lines = [describe(source, problem) for problem in self.problems[:_MOST_SHOWN]]
+        super().__init__("\n       ".join(self.lines()), state="nothing was changed", advice="correct the file and try again")
+
+    def lines(self) -> list[str]:
+        lines = [describe(self.source, problem) for problem in self.problems[:_MOST_SHOWN]]
         more = len(self.problems) - _MOST_SHOWN
-        if more > 0:
-            lines.append(f"… and {more} more")
-        super().__init__("\n       ".join(lines), state="nothing was changed", advice="correct the file and try again")
+        return [*lines, f"… and {more} more"] if more > 0 else lines
 
     def as_dict(self) -> dict[str, object]:
         rows = [{"path": one.path, "line": one.line, "text": one.text} for one in self.problems]

@@ -12,10 +12,10 @@ from quorate.config import rules, validate
 from quorate.config import types as v4
 from quorate.config.components import KUBELET, kubelet_overrides
 from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
-from quorate.config.documents import Mapping, Node, Sequence
 from quorate.config.load import Loaded
 from quorate.config.problems import Problem, Problems
 from quorate.errors import ConfigError
+from quorate.foreign.documents import Mapping, Node, Sequence
 
 T = TypeVar("T")
 

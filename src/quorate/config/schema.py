@@ -14,9 +14,9 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin
 from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
-from quorate.config.documents import Leaf, Mapping, Node, Sequence, plain
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
+from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
 
 
 class Value(Struct, frozen=True):

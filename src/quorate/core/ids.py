@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quorate.core.membership import Member
 
 _MAX_ID = 2**64 - 1
+_MOST_DIGITS = 40
 
 
 def format_id(member_id: int) -> str:
@@ -27,12 +28,16 @@ def parse_id(text: str) -> int:
     A decimal id, as etcd's JSON output prints them, is longer than 16 digits and named as the mistake it is.
     """
     try:
-        value = int(text, 16)
+        value = int(text[:_MOST_DIGITS], 16)
     except ValueError:
-        raise ConfigError(f"{text!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d") from None
+        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d") from None
     if not 0 < value <= _MAX_ID:
-        hint = f" (did you mean {int(text):x}, its hex form?)" if text.isdecimal() and 0 < int(text) <= _MAX_ID else ""
-        raise ConfigError(f"{text!r} is not a member id: it does not fit 64 bits{hint}")
+        hint = (
+            f" (did you mean {int(text):x}, its hex form?)"
+            if text.isdecimal() and len(text) < _MOST_DIGITS and 0 < int(text) <= _MAX_ID
+            else ""
+        )
+        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: it does not fit 64 bits{hint}")
     return value
 
 

@@ -149,14 +149,14 @@ def from_fields(fields: Mapping[str, object]) -> JoinMemory:
 
 def _number(value: object) -> int:
     try:
-        number = int(str(value), 16)
+        number = int(value, 16) if isinstance(value, str) and len(value) <= 16 else 0
     except ValueError:
         return 0
     return number if 0 < number < 2**64 else 0
 
 
 def _window(value: object) -> tuple[int, int] | None:
-    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(one, int) for one in value):
+    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(one, int) and abs(one) < 2**63 for one in value):
         first, last = int(value[0]), int(value[1])
         return first, last
     return None

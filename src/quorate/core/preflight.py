@@ -38,7 +38,7 @@ def check_alarms(view: ClusterView) -> Iterator[Finding]:
 
 def check_versions(view: ClusterView) -> Iterator[Finding]:
     answers = [reply for reply in view.replies.values() if isinstance(reply, Answer)]
-    found = sorted({Version.parse(answer.version) for answer in answers})
+    found = sorted({Version.told(answer.version) for answer in answers})
     if len({version.series for version in found}) > 1:
         text = f"members run {' and '.join(map(str, found))}: an upgrade is under way"
         yield Finding("mixed-versions", "warning", text, "finish it first, or add a member of the older series")

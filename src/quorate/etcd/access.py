@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
 
+from quorate.deadline import Cancel
 from quorate.etcd import metrics, peer
 from quorate.etcd.channel import Channel
 from quorate.etcd.client.routes import Routes
@@ -22,10 +23,11 @@ _LOGIN_SECONDS = 5.0
 
 
 class Access:
-    """How this run reaches members. Use it in a `with`."""
+    """How this run reaches members. Use it in a `with`. Nothing is waited for when `cancel` asks to stop."""
 
-    def __init__(self, tls: Tls | None = None, login: Login | None = None) -> None:
+    def __init__(self, tls: Tls | None = None, login: Login | None = None, cancel: Cancel | None = None) -> None:
         self.tls = tls
+        self.cancel = cancel
         self.routes = Routes()
         self.open_statuses: dict[Endpoint, Future[Any]] = {}
         self._login = login
@@ -35,11 +37,11 @@ class Access:
 
     def again(self) -> Access:
         """Another one with the same TLS and login, for a thread of its own."""
-        return Access(self.tls, self._login)
+        return Access(self.tls, self._login, self.cancel)
 
     def channel(self, endpoint: Endpoint) -> Channel:
         if endpoint not in self._channels:
-            self._channels[endpoint] = Channel(endpoint, self.tls, self._login, self._lend_token)
+            self._channels[endpoint] = Channel(endpoint, self.tls, self._login, self._lend_token, cancel=self.cancel)
         return self._channels[endpoint]
 
     def _lend_token(self, refused: str | None, timeout: float) -> str:
@@ -74,11 +76,11 @@ class Access:
 
     def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:
         """The member's metrics, or None where they cannot be read."""
-        return metrics.scrape(endpoint, self.tls, timeout=timeout)
+        return metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
         """The member list that a peer port serves, or None."""
-        return peer.members(peer_url, tls, timeout=timeout)
+        return peer.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
 
     def close(self) -> None:
         # Channels first: that ends the calls to members that stand still, which nobody waits for any more.

@@ -6,11 +6,13 @@ answer differently. Who is asked, and who next, is decided by `observe` and `cha
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from quorate.deadline import Cancel
 from quorate.etcd import rpc
 from quorate.etcd import wire_pb2 as wire
 from quorate.etcd.endpoint import Endpoint, Login, Tls
@@ -26,9 +28,23 @@ _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
 """Gives a token of another member: not the one that was refused, within so many seconds."""
 
+_MOST_BYTES, _MOST_RANGE_BYTES = 4 << 20, 64 << 20
+"""Of one message. A member may have a name of 200 MB; a snapshot comes in messages of 32 KiB; only a range is as large as what
+is stored."""
+
+_LIMITS = {
+    "methodConfig": [
+        {"name": [{}], "maxResponseMessageBytes": _MOST_BYTES},
+        {"name": [{"service": "etcdserverpb.KV", "method": "Range"}], "maxResponseMessageBytes": _MOST_RANGE_BYTES},
+    ]
+}
+_SLICE_SECONDS, _SLICES_OF_GRACE = 0.1, 5
 _OPTIONS = (
-    # A snapshot chunk or a member list is small; a range answer may be as large as etcd sends (2 GiB - 1).
+    # grpc takes the smaller of this and the method's own limit.
     ("grpc.max_receive_message_length", -1),
+    ("grpc.service_config", json.dumps(_LIMITS)),
+    # A server that is not trusted must not replace them by a record in the domain name system.
+    ("grpc.service_config_disable_resolution", 1),
     # grpc would wait 1 s and more between connection attempts: a joiner would be seen that much later.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 1000),
@@ -43,9 +59,16 @@ class Channel:
     """Calls methods on the member at `endpoint`. Close it, or use it in a `with`."""
 
     def __init__(
-        self, endpoint: Endpoint, tls: Tls | None = None, login: Login | None = None, borrow: Borrow | None = None
+        self,
+        endpoint: Endpoint,
+        tls: Tls | None = None,
+        login: Login | None = None,
+        borrow: Borrow | None = None,
+        *,
+        cancel: Cancel | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self._cancel = cancel
         self._login = login
         self._borrow = borrow
         self._token: str | None = None
@@ -68,8 +91,35 @@ class Channel:
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
         )
         with self._classified(method):
-            answer: Res = call(request, timeout=timeout, metadata=metadata)
-            return answer
+            if self._cancel is None:
+                answer: Res = call(request, timeout=timeout, metadata=metadata)
+                return answer
+            future = call.future(request, timeout=timeout, metadata=metadata)
+            return cast("Res", self._read(future) if method.reads_only else self._changed(future, method))
+
+    def _read(self, future: grpc.Future[Any]) -> Any:
+        while True:
+            try:
+                return future.result(timeout=_SLICE_SECONDS)
+            except grpc.FutureTimeoutError:
+                if self._cancel is not None and self._cancel.pending:
+                    future.cancel()
+                    self._cancel.check()
+
+    def _changed(self, future: grpc.Future[Any], method: Method[Any, Any]) -> Any:
+        """What was sent may be carried out: a stop waits a little for the answer, then the answer counts as lost, and what
+        became of it is seen by looking."""
+        left = _SLICES_OF_GRACE
+        while True:
+            try:
+                return future.result(timeout=_SLICE_SECONDS)
+            except grpc.FutureTimeoutError:
+                left -= self._cancel is not None and self._cancel.pending
+                if not left:
+                    future.cancel()
+                    raise classify(
+                        Failure("CANCELLED", "a stop was requested", str(self.endpoint), method.name, reads_only=False)
+                    ) from None
 
     def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
         """A server-streaming call; `timeout` bounds the whole stream."""

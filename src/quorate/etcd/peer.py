@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
-from urllib.parse import urlsplit
 
+from quorate.core.ids import address_of
 from quorate.core.membership import Member
+from quorate.deadline import Cancel
 from quorate.etcd.endpoint import Tls
+from quorate.foreign.documents import BadDocument, Limits, read_json
+from quorate.foreign.http import Connection, HttpFailed, Request, Site, split_url
+from quorate.foreign.values import integer_of, rows_of, text_of, texts_of
 
-_MOST_BYTES = 1 << 20
+DEFAULT_PORT = 2380
+_LIMITS = Limits(size=1 << 20, depth=8, values=50_000, aliases=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +29,24 @@ class PeerMembers:
     told_at: float | None = None
 
 
-def members(peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
+def members(peer_url: str, tls: Tls | None, *, timeout: float, cancel: Cancel | None = None) -> PeerMembers | None:
     """The member list of the etcd behind `peer_url`, or None while it does not answer with one."""
     try:
-        return _parse(*_fetch(peer_url, tls, timeout))
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        with Connection(site_at(peer_url, tls, DEFAULT_PORT), cancel=cancel) as connection:
+            answer = connection.ask(Request("GET", "/members"), seconds=timeout, most_bytes=_LIMITS.size)
+        if answer.status != 200:
+            return None
+        return _parse(answer.headers.get("x-etcd-cluster-id", ""), answer.body, answer.headers.get("date", ""))
+    except (HttpFailed, BadDocument, ValueError):
         # Whatever a peer port says that is not a member list is no evidence of anything.
         return None
 
 
-def _fetch(peer_url: str, tls: Tls | None, timeout: float) -> tuple[str, bytes, str]:
-    parts = urlsplit(peer_url)
-    context = _context(tls) if tls and parts.scheme == "https" else None
-    host, port = parts.hostname or "", parts.port or 2380
-    connection = (
-        http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(host, port, timeout=timeout)
-    )
-    try:
-        connection.request("GET", "/members")
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ValueError(f"HTTP {response.status}")
-        return response.headers["X-Etcd-Cluster-ID"], response.read(_MOST_BYTES), response.headers.get("Date", "")
-    finally:
-        connection.close()
+def site_at(url: str, tls: Tls | None, default_port: int) -> Site:
+    """Returns the server behind a URL of etcd. Raises `HttpFailed`."""
+    parts = split_url(url)
+    context = (_context(tls) if tls else _default_context()) if parts.scheme == "https" else None
+    return Site(address_of(url), parts.port or default_port, context)
 
 
 @lru_cache(maxsize=16)
@@ -60,23 +55,36 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return tls.context()
 
 
+@lru_cache(maxsize=1)
+def _default_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
 def _parse(cluster_id: str, body: bytes, date: str) -> PeerMembers:
-    rows: list[dict[str, Any]] = json.loads(body)
+    """Raises ValueError for what is no list of members."""
+    told = read_json(body, "the member list", _LIMITS)
+    rows = rows_of(told)
+    # A row that is left out would be a member that is absent.
+    if not isinstance(told, list) or not rows or len(rows) != len(told) or len(cluster_id) > 16:
+        raise ValueError("no member list")
     return PeerMembers(int(cluster_id, 16), tuple(map(_member, rows)), _seconds(date))
 
 
 def _seconds(date: str) -> float | None:
     try:
         return parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
-def _member(row: dict[str, Any]) -> Member:
+def _member(row: Mapping[str, object]) -> Member:
+    member_id, urls = integer_of(row.get("id")), texts_of(row.get("peerURLs"))
+    if member_id <= 0 or not urls:
+        raise ValueError("no member")
     return Member(
-        id=int(row["id"]),
-        name=str(row.get("name", "")),
-        peer_urls=tuple(map(str, row["peerURLs"])),
-        client_urls=tuple(map(str, row.get("clientURLs") or ())),
-        is_learner=bool(row.get("isLearner", False)),
+        id=member_id,
+        name=text_of(row.get("name")),
+        peer_urls=urls,
+        client_urls=texts_of(row.get("clientURLs")),
+        is_learner=row.get("isLearner") is True,
     )

@@ -11,6 +11,7 @@ from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
 _SECONDS = 90.0
+_HEALTH_SECONDS, _HEALTH_BYTES = 2.0, 1 << 16
 _ADVICE = "'systemctl status kubelet' and 'journalctl -u kubelet' tell why"
 
 
@@ -58,14 +59,10 @@ class Kubelet:
 
 def health(port: int) -> str:
     """Empty when the kubelet on this host answers that it is well, else what it says instead."""
-    import http.client  # late: every phase knows a kubelet, few ask it
+    from quorate.foreign.http import HttpFailed, get  # late: every phase knows a kubelet, few ask it
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        return "" if answer.status == 200 else f"HTTP {answer.status}"
-    except OSError as error:
-        return str(error)
-    finally:
-        connection.close()
+        answer = get(f"http://127.0.0.1:{port}/healthz", None, seconds=_HEALTH_SECONDS, most_bytes=_HEALTH_BYTES)
+    except HttpFailed as error:
+        return error.what
+    return "" if answer.status == 200 else f"HTTP {answer.status}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import text_of
 
 _MOST_LINES, _MOST_LETTERS = 400, 300
 _LOOK_BACK = 12
@@ -29,7 +30,7 @@ def etcd_reason(lines: Sequence[str]) -> str:
 def _refusal(lines: Sequence[str]) -> str:
     """Why the others gave no answer; that one does not trust us says more than that another does not run."""
     warnings = [entry for entry in map(_entry, lines) if entry.get("level") == "warn" and "address" in entry]
-    distrust = [entry for entry in warnings if _DISTRUST.search(str(entry.get("error", "")))]
+    distrust = [entry for entry in warnings if _DISTRUST.search(text_of(entry.get("error")))]
     return _words((distrust or warnings)[-1]) if warnings else ""
 
 
@@ -38,21 +39,20 @@ def _complaint(line: str) -> str:
     if line.startswith("panic: ") or "executable file" in line or "flag provided but not defined" in line:
         return line[:_MOST_LETTERS]
     entry = _entry(line)
-    ended = entry.get("level") in ("fatal", "panic", "error") or "removed from the cluster" in str(entry.get("msg"))
+    ended = entry.get("level") in ("fatal", "panic", "error") or "removed from the cluster" in text_of(entry.get("msg"))
     return _words(entry) if ended else ""
 
 
-def _words(entry: dict[str, Any]) -> str:
-    return ": ".join(str(part)[:_MOST_LETTERS] for part in (entry.get("msg"), entry.get("error")) if part)
+def _words(entry: Mapping[str, object]) -> str:
+    return ": ".join(part[:_MOST_LETTERS] for part in map(text_of, (entry.get("msg"), entry.get("error"))) if part)
 
 
-def _entry(line: str) -> dict[str, Any]:
+def _entry(line: str) -> Mapping[str, object]:
     """An entry of a log in JSON; nothing for another line."""
     try:
-        found = json.loads(line) if line.startswith("{") else {}
-    except (ValueError, RecursionError):
+        return dict(read_object(line.encode(errors="replace"), "a line", RECORD)) if line.startswith("{") else {}
+    except BadDocument:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def of_container(content: bytes) -> str:

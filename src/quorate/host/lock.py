@@ -11,6 +11,8 @@ from pathlib import Path
 
 from quorate.deadline import Clock, Deadline
 from quorate.errors import HostError, Refused
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import integer_of, text_of
 
 _POLL_SECONDS = 0.1
 
@@ -73,7 +75,7 @@ def _try_lock(fd: int) -> bool:
 
 def _holder(fd: int) -> str:
     try:
-        holder = json.loads(os.pread(fd, 4096, 0))
-        return f"'quorate {holder['command']}' (pid {holder['pid']})"
-    except (ValueError, KeyError, TypeError):
+        holder = read_object(os.pread(fd, 4096, 0), "the lock", RECORD)
+    except BadDocument:
         return "another quorate command"
+    return f"'quorate {text_of(holder.get('command'))[:80]}' (pid {integer_of(holder.get('pid'))})"

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quorate.foreign.resolve import resolve
 from quorate.host.facts import kubelet_version
-from quorate.host.resolve import resolve
 
 _PROGRAMS = (
     "conntrack",

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.host.resolve import SocketAddress, resolve
+from quorate.foreign.resolve import SocketAddress, resolve
 
 LOOPBACK = "127.0.0.1"
 _NOT_HERE = (None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)

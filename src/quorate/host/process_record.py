@@ -7,19 +7,19 @@ time of its pid, or, when we were killed between the two writes, the token in it
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import secrets
-import stat
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from quorate.errors import HostError
 from quorate.files import write_atomic
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.local_files import read_trusted
+from quorate.foreign.values import integer_of, mapping_of, text_of
 from quorate.host import proc, process
 from quorate.host.process import Identity
 
@@ -94,48 +94,31 @@ def read(path: Path) -> ProcessRecord | None:
     Raises `HostError` when the file cannot be read or may be somebody else's. "Nothing runs" would be a guess: a second etcd
     would be started, or the data deleted below a running one.
     """
-    content = _trusted(path)
+    content = read_trusted(path, RECORD.size, what="the process record")
     if content is None:
         return None
     try:
-        fields: dict[str, Any] = json.loads(content)
+        fields = read_object(content, "the process record", RECORD)
         # The folder was copied: the process belongs to the original. Ending the copy's members would end the original's.
         if "folder" in fields and fields["folder"] != _folder(path):
             return None
-        intent = Intent(**{name: str(value) for name, value in fields["intent"].items()}) if "intent" in fields else None
+        intent = (
+            Intent(**{name: text_of(value) for name, value in mapping_of(fields["intent"]).items()})
+            if "intent" in fields
+            else None
+        )
         identity = _identity(fields) if "pid" in fields else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (BadDocument, ValueError, KeyError, TypeError):
         return None
     return ProcessRecord(intent, identity) if intent or identity else None
 
 
-def _identity(fields: dict[str, Any]) -> Identity:
-    pid = int(fields["pid"])
+def _identity(fields: Mapping[str, object]) -> Identity:
+    pid = integer_of(fields["pid"])
     if not 0 < pid < 2**31:
         raise ValueError("not a process id")
-    changing = (str(fields.get(name, "")) for name in ("mount_ns", "executable"))
-    return Identity(pid, int(fields["started"]), str(fields["boot_id"]), *changing)
-
-
-def _trusted(path: Path) -> bytes | None:
-    """Returns the content of a file that nobody but us or root could have written. Root would else end any process that the
-    file's owner likes."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        why = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
-        raise HostError(f"cannot read the process record {path}: {why}") from error
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
-            whose = f"user {status.st_uid} owns it, and its mode is {status.st_mode & 0o777:o}"
-            raise HostError(
-                f"the process record {path} is not believed: {whose}",
-                advice="run this as its owner; or see that its process does not run, and delete the file",
-            )
-        return file.read()
+    changing = (text_of(fields.get(name)) for name in ("mount_ns", "executable"))
+    return Identity(pid, integer_of(fields["started"], -1), text_of(fields["boot_id"]), *changing)
 
 
 def _find(intent: Intent) -> Identity | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from quorate.host.resolve import resolve
+from quorate.foreign.resolve import resolve
 
 _ESTABLISHED = "01"
 _MOST_RETRANSMITS = 1

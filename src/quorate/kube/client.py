@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-import httpx
+from urllib.parse import urlencode
 
 from quorate.deadline import Deadline, SystemClock
+from quorate.errors import ConfigError
+from quorate.foreign.documents import API_ANSWER, BadDocument, read_object
+from quorate.foreign.http import Answer, Connection, HttpFailed, Request, site_of
+from quorate.foreign.values import text_of
 from quorate.kube import resources
 from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, Untrusted, from_status
 from quorate.kube.resources import Object
@@ -23,7 +25,6 @@ FIELD_MANAGER = "quorate"
 _POLL_SECONDS = 0.5
 _JSON = "application/json"
 _RPC_SECONDS = 10.0
-_MOST_BYTES = 16 << 20
 _STARTING_SECONDS = 10.0
 """An API server that has just started takes bootstrap tokens for unknown until it has read their secrets."""
 
@@ -48,14 +49,18 @@ class KubeClient:
     patience: float = 60.0
     rpc_seconds: float = _RPC_SECONDS
     skew: float = 0.0
-    _http: httpx.Client | None = None
+    _http: Connection | None = None
 
     @contextmanager
     def connected(self) -> Iterator[KubeClient]:
-        """Connections are kept for the block."""
-        with httpx.Client(
-            base_url=self.server.url, verify=self.server.tls, timeout=self.rpc_seconds, trust_env=False, headers=self._headers()
-        ) as http:
+        """Connections are kept for the block. Raises `ConfigError` for a server URL or a token that cannot be sent."""
+        try:
+            site = site_of(self.server.url, self.server.tls)
+        except HttpFailed as error:
+            raise ConfigError(f"the address of the API server cannot be used: {error.what}") from None
+        if site.tls is None and self.server.token.reveal():
+            raise ConfigError("the address of the API server is not https: the token would be sent in the clear")
+        with Connection(site, cancel=self.clock.cancel) as http:
             self._http = http
             try:
                 yield self
@@ -63,8 +68,8 @@ class KubeClient:
                 self._http = None
 
     def _headers(self) -> dict[str, str]:
-        token = self.server.token.reveal()
-        return {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        token = self.server.token.reveal().strip()
+        return {"Accept": _JSON, **({"Authorization": f"Bearer {token}"} if token else {})}
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
         return self.request("GET", resources.path(kind, name, namespace))
@@ -123,29 +128,29 @@ class KubeClient:
                 self.clock.sleep(_POLL_SECONDS)
 
     def _once(self, verb: str, path: str, query: dict[str, str], body: Object | None, kind: str) -> Object:
-        content = json.dumps(body).encode() if body is not None else None
-        headers = {"Content-Type": kind} if content else {}
+        content = json.dumps(body).encode() if body is not None else b""
+        headers = {**self._headers(), **({"Content-Type": kind} if content else {})}
         if self._http is None:
             raise RuntimeError("the client is not connected")
+        target = f"{path}?{urlencode(query)}" if query else path
         try:
-            with self._http.stream(verb, path, params=query, content=content, headers=headers) as answer:
-                told = read_at_most(answer, _MOST_BYTES)
-        except httpx.HTTPError as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise _untrusted(self.server.url, str(error)) from None
+            answer = self._http.ask(
+                Request(verb, target, content, headers), seconds=self.rpc_seconds, most_bytes=API_ANSWER.size
+            )
+        except HttpFailed as error:
+            if error.certificate:
+                raise _untrusted(self.server.url, error.certificate) from None
             raise Unreachable(
-                f"the API server at {self.server.url} does not answer: {error or type(error).__name__}",
+                f"the API server at {self.server.url} does not answer: {error.what}",
                 advice="is it running? 'crictl ps', or the logs of its container and of the kubelet, tell",
             ) from None
         self.skew = _skew(answer)
-        return _parse(answer, told, f"{verb} {path}")
+        return _parse(answer, f"{verb} {path}")
 
 
 def _untrusted(url: str, why: str) -> Untrusted:
     """A clock that is wrong makes good certificates look bad."""
-    reason = (
-        why.partition("certificate verify failed:")[2].partition("(_ssl")[0].strip() or "it is not signed by the cluster's CA"
-    )
+    reason = why or "it is not signed by the cluster's CA"
     here = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if "not yet valid" in reason or "expired" in reason:
         advice = f"This host says that it is {here}: set its clock, or renew the certificate"
@@ -156,31 +161,20 @@ def _untrusted(url: str, why: str) -> Untrusted:
     return Untrusted(f"the certificate of the API server at {url} is not to be trusted: {reason}", advice=advice)
 
 
-def _skew(answer: httpx.Response) -> float:
+def _skew(answer: Answer) -> float:
     try:
-        return (datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
-    except (KeyError, ValueError, TypeError):
+        return (datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
+    except (KeyError, ValueError, TypeError, OverflowError, IndexError):
         return 0.0
 
 
-def read_at_most(answer: httpx.Response, most: int) -> bytes:
-    """The body; the first `most` bytes of one that does not end."""
-    found = bytearray()
-    for part in answer.iter_bytes():
-        found += part
-        if len(found) >= most:
-            break
-    return bytes(found[:most])
-
-
-def _parse(answer: httpx.Response, content: bytes, what: str) -> Object:
+def _parse(answer: Answer, what: str) -> Object:
     try:
-        data: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        data = None
-    told = data if isinstance(data, dict) else {}
-    if answer.is_success:
-        if not told and content.strip() != b"ok":
-            raise KubeError(f"{what}: the answer is not an object")
+        told = dict(read_object(answer.body, what, API_ANSWER))
+    except BadDocument as error:
+        if answer.ok and answer.body.strip() != b"ok":
+            raise KubeError(f"{what}: the answer is not an object ({error.what})") from None
+        told = {}
+    if answer.ok:
         return told
-    raise from_status(answer.status_code, what, str(told.get("message", "")), str(told.get("reason", "")))
+    raise from_status(answer.status, what, text_of(told.get("message")), text_of(told.get("reason")))

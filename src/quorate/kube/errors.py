@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from quorate.errors import QuorateError
 
+_MOST_MESSAGE = 1000
+
 
 class KubeError(QuorateError):
     code = "kubernetes"
@@ -52,8 +54,9 @@ class Unreachable(KubeError):
 
 
 def from_status(status: int, what: str, message: str, reason: str) -> KubeError:
-    """The error for an HTTP status; `reason` is the API's own word."""
-    text = f"{what}: {message or reason or f'HTTP {status}'}"
+    """The error for an HTTP status; `reason` is the API's own word. Of a longer message the beginning is kept: whoever wrote it
+    may not be trusted yet."""
+    text = f"{what}: {(message or reason)[:_MOST_MESSAGE] or f'HTTP {status}'}"
     if status == 404:
         return NotFound(text)
     if status == 409:

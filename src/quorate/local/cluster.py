@@ -165,7 +165,7 @@ def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) 
             raise Refused(
                 f"whether {member.name} is a member cannot be read: there is no quorum",
                 state="nothing was changed",
-                advice=f"quorate local up --dir {home.layout.root} starts what is down",
+                advice=f"quorate local up {home.layout.option} starts what is down",
             )
         ended = home.runtime().identity(member.name) is None
         policy = RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, ended=ended)
@@ -230,7 +230,7 @@ def _running(home: Home, name: str) -> Identity:
         raise Refused(
             f"{name} does not run",
             state="nothing was changed",
-            advice=f"quorate local start {name} --dir {home.layout.root}",
+            advice=f"quorate local start {name} {home.layout.option}",
         )
     return identity
 
@@ -268,7 +268,7 @@ def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
         raise Refused(
             f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",
             state="nothing was changed: members are removed by name only, one at a time",
-            advice=f"quorate local up --members {len(have)}, or quorate local leave {have[-1]} --dir {home.layout.root}",
+            advice=f"quorate local up --members {len(have)}, or quorate local leave {have[-1]} {home.layout.option}",
         )
 
 
@@ -288,7 +288,7 @@ def _finish_leaving(home: Home, saved: State) -> None:
             _forget(home, member.name)
         elif absent is False:
             home.save(home.load().with_member(replace(member, phase="member")))
-            again = f"quorate local leave {member.name} --dir {home.layout.root}"
+            again = f"quorate local leave {member.name} {home.layout.option}"
             home.report(
                 Notice(f"{member.name} was about to leave and is a member still; to go on with that: {again}", "warning")
             )

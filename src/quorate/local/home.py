@@ -47,7 +47,8 @@ class Home:
         saved = state.load(self.layout.state)
         if saved is None or not saved.members:
             raise ConfigError(
-                f"there is no local cluster in {self.layout.root}", advice=f"quorate local up --dir {self.layout.root}"
+                f"there is no local cluster in {self.layout.root}",
+                advice=f"quorate local up {self.layout.option}",
             )
         return saved
 
@@ -63,7 +64,7 @@ class Home:
         try:
             return Access(certificates.client_tls(self.layout))
         except ConfigError as error:
-            error.advice = error.advice or f"quorate local up --dir {self.layout.root} makes a missing certificate again"
+            error.advice = error.advice or f"quorate local up {self.layout.option} makes a missing certificate again"
             raise
 
     def seeds(self) -> list[Endpoint]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from quorate.core.new_member import check_new_name
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 from quorate.host import etcd_data
 
 _LONGEST_NAME = 63
@@ -69,6 +70,11 @@ class MemberPaths:
 @dataclass(frozen=True, slots=True)
 class Layout:
     root: Path
+
+    @property
+    def option(self) -> str:
+        """What a command to be pasted names this directory with."""
+        return to_paste("--dir", str(self.root))
 
     @property
     def state(self) -> Path:

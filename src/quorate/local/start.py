@@ -86,7 +86,7 @@ def start_one(home: Home, name: str) -> None:
 
 
 def _advice_without_data(home: Home, member: LocalMember) -> str:
-    where = f"--dir {home.layout.root}"
+    where = home.layout.option
     if member.phase == "joining":
         return f"quorate local up {where} starts its join anew"
     if not any(home.layout.member(other.name).has_data for other in home.load().members):
@@ -120,7 +120,7 @@ def _refuse_paused(home: Home, name: str) -> None:
         raise Refused(
             f"{name} is paused",
             state="it holds its vote and answers nothing",
-            advice=f"quorate local resume {name} --dir {home.layout.root}",
+            advice=f"quorate local resume {name} {home.layout.option}",
         )
 
 
@@ -138,7 +138,7 @@ def wait_for_quorum(home: Home) -> ClusterView:
                 return view
             _refuse_ended(home)
             if deadline.expired:
-                look = f"quorate local status --dir {home.layout.root}, and quorate local logs NAME"
+                look = f"quorate local status {home.layout.option}, and quorate local logs NAME"
                 raise deadline.error(because=why, advice=look)
             home.clock.sleep(_POLL_SECONDS)
 
@@ -181,7 +181,7 @@ def _ended(home: Home, name: str) -> HostError:
     return HostError(
         f"the etcd of {name} ended: {daemon_of(home.layout.member(name)).last_words()}",
         state="the other members were left as they are",
-        advice=f"quorate local logs {name} --dir {home.layout.root}",
+        advice=f"quorate local logs {name} {home.layout.option}",
     )
 
 

@@ -12,6 +12,8 @@ from quorate.core.join_memory import JoinMemory, as_fields, from_fields
 from quorate.errors import ConfigError
 from quorate.etcd.endpoint import Endpoint
 from quorate.files import write_atomic
+from quorate.foreign.documents import MOST_BYTES, BadDocument, read_object
+from quorate.foreign.local_files import read_trusted
 from quorate.host.ports import LOOPBACK
 from quorate.local.layout import check_name
 
@@ -100,16 +102,15 @@ def save(path: Path, state: State) -> None:
 def load(path: Path) -> State | None:
     """The saved state, None when there is none; raises `ConfigError` when the file is not one of ours."""
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        stored = read_trusted(path, MOST_BYTES, what="the state of the cluster")
+        if stored is None:
+            return None
+        content: dict[str, Any] = read_object(stored, str(path))
         if content.pop("format") != _FORMAT:
             raise ValueError("written by another version of quorate")
         members = tuple(_checked(LocalMember(**row)) for row in content.pop("members"))
         return State(**content, members=members)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (BadDocument, ValueError, KeyError, TypeError, AttributeError) as error:
         processes = f"pgrep -f -- '--data-dir={path.parent}/members/'"
         raise ConfigError(
             f"{path} is not the state of a local cluster ({error})",

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from quorate.errors import ConfigError
+from quorate.foreign.documents import read_documents
 from quorate.manifests.strategic import merge
 
 TARGETS = (
@@ -23,7 +22,6 @@ TARGETS = (
 KUBELET = "kubeletconfiguration"
 _TYPES = ("strategic", "merge", "json")
 _EXTENSIONS = (".yaml", ".json")
-_MOST_BYTES = 1 << 20
 
 Values = dict[str, Any]
 
@@ -84,13 +82,7 @@ def _kind(name: str, stem: str) -> str:
 
 
 def _documents(name: str, target: str, kind: str, content: bytes) -> list[Patch]:
-    if len(content) > _MOST_BYTES:
-        raise ConfigError(f"the patch {name} has {len(content)} bytes: {_MOST_BYTES} at most")
-    try:
-        documents = list(yaml.safe_load_all(content.decode()))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise ConfigError(f"the patch {name} is neither YAML nor JSON", advice="correct the file") from None
-    return [Patch(name, target, kind, document) for document in documents if document is not None]
+    return [Patch(name, target, kind, document) for document in read_documents(content, f"the patch {name}")]
 
 
 def _applied(patch: Patch, value: Values) -> Values:

@@ -66,5 +66,5 @@ class Context:
         """The path of a file below the certificates' folder."""
         return f"{self.cluster.certificates_dir}/{name}"
 
-    def say(self, phase: str, text: str) -> None:
-        self.report(PhaseLine(phase, text))
+    def say(self, phase: str, text: str, *more: str) -> None:
+        self.report(PhaseLine(phase, text, more))

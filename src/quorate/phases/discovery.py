@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import ssl
 from dataclasses import dataclass
-
-import httpx
-import yaml
+from urllib.parse import unquote
 
 from quorate.config import types as v4
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed
+from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.http import Connection, HttpFailed, Request, site_of, split_url
+from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.kube import tls
-from quorate.kube.client import KubeClient, Server, read_at_most
+from quorate.kube.client import KubeClient, Server
 from quorate.kube.errors import Denied, KubeError, NotFound, Unreachable, Untrusted
 from quorate.kube.tokens import Token, is_signed
 from quorate.phases.heartbeat import Heartbeat
@@ -30,6 +33,7 @@ _SIGNING_SECONDS = 30.0
 _STARTING_SECONDS = 15.0
 
 _MOST_BYTES = 1 << 20
+_FETCH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def discover(given: v4.Discovery, tree: Tree, search: Search) -> Found:
     if given.bootstrap_token is not None:
         return _by_token(given.bootstrap_token, token, search)
     assert given.file is not None
-    return _by_file(given.file.kube_config_path, token, tree)
+    return _by_file(given.file.kube_config_path, token, tree, search)
 
 
 def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], search: Search) -> Found:
@@ -141,19 +145,33 @@ def _check_again(found: Found, content: str, clock: SystemClock) -> None:
 
 
 def _only_cluster(content: str) -> kubeconfig.Parsed:
+    """What cluster-info says, signed by a token: no more than where the cluster is, and its CA."""
     try:
-        data = yaml.safe_load(content)
-        (row,) = data["clusters"]
-        cluster = row["cluster"]
-    except (yaml.YAMLError, RecursionError, TypeError, KeyError, ValueError):
-        raise _distrusted("its cluster-info does not name exactly one cluster") from None
+        rows = rows_of(read_mapping(content.encode(), "cluster-info").get("clusters"))
+    except BadDocument as error:
+        raise _distrusted(error.what) from None
+    if len(rows) != 1:
+        raise _distrusted("its cluster-info does not name exactly one cluster")
+    cluster = mapping_of(rows[0].get("cluster"))
+    server, ca = text_of(cluster.get("server")), text_of(cluster.get("certificate-authority-data"))
+    _refuse_insecure(server)
     data = {
         "kind": "Config",
-        "clusters": [{"name": "kubernetes", "cluster": cluster}],
+        "clusters": [{"name": "kubernetes", "cluster": {"server": server, "certificate-authority-data": ca}}],
         "contexts": [{"name": "x", "context": {"cluster": "kubernetes"}}],
         "current-context": "x",
     }
-    return kubeconfig.parse(yaml.safe_dump(data).encode(), "cluster-info")
+    return kubeconfig.parse(kubeconfig.dump(data), "cluster-info")
+
+
+def _refuse_insecure(server: str) -> None:
+    """The bootstrap token is sent there."""
+    try:
+        scheme = split_url(server).scheme
+    except HttpFailed as error:
+        raise _distrusted(f"the address in its cluster-info cannot be used: {error.what}") from None
+    if scheme != "https":
+        raise _distrusted("the address in its cluster-info is not https")
 
 
 def _distrusted(why: str) -> PreflightFailed:
@@ -165,24 +183,47 @@ def _distrusted(why: str) -> PreflightFailed:
     )
 
 
-def _by_file(where: str, token: Secret[str], tree: Tree) -> Found:
-    content = _fetch(where) if where.startswith("https://") else tree.read(where)
+def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Found:
+    """`where` may hold a password, as https://USER:PASSWORD@HOST/: it is never named in full."""
+    fetched = where.startswith("https://")
+    named = "the discovery file" if fetched else f"the discovery file {where}"
+    content = _fetch(where, search) if fetched else tree.read(where)
     if content is None:
-        raise ConfigError(f"the discovery file {where} does not exist")
-    parsed = kubeconfig.parse(content, where)
+        raise ConfigError(f"{named} does not exist")
+    parsed = kubeconfig.parse(content, named)
     if not parsed.ca_pem or not parsed.server.startswith("https://"):
-        raise ConfigError(f"{where} lacks the cluster's CA (certificate-authority-data) or its https address")
+        raise ConfigError(f"{named} lacks the cluster's CA (certificate-authority-data) or its https address")
     login = token if token.reveal() else parsed.token
     if not login.reveal() and not parsed.certificate_pem:
-        raise ConfigError(f"{where} has no credentials: give --tls-bootstrap-token")
+        raise ConfigError(f"{named} has no credentials: give --tls-bootstrap-token")
     return Found(parsed.server, parsed.ca_pem, login, parsed.certificate_pem, parsed.key_pem)
 
 
-def _fetch(url: str) -> bytes:
+def _fetch(url: str, search: Search) -> bytes:
     """Trusting the host's own CAs."""
+    address, login = _without_login(url)
+    host = address.removeprefix("https://").partition("/")[0]
     try:
-        with httpx.stream("GET", url, timeout=10, follow_redirects=False) as answer:
-            answer.raise_for_status()
-            return read_at_most(answer, _MOST_BYTES)
-    except httpx.HTTPError as error:
-        raise PreflightFailed(f"{url} cannot be read: {error}", state="nothing was changed") from None
+        parts = split_url(address)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        with Connection(site_of(address, ssl.create_default_context()), cancel=search.clock.cancel) as connection:
+            answer = connection.ask(Request("GET", target, headers=login), seconds=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
+    except HttpFailed as error:
+        why = f"{error.what}: {error.certificate}" if error.certificate else error.what
+        raise PreflightFailed(f"the discovery file at {host} cannot be read: {why}", state="nothing was changed") from None
+    if not answer.ok:
+        raise PreflightFailed(
+            f"the discovery file at {host} cannot be read: HTTP {answer.status}", state="nothing was changed"
+        ) from None
+    return answer.body
+
+
+def _without_login(url: str) -> tuple[str, dict[str, str]]:
+    """The URL without a user and password, and the header that says them."""
+    authority, slash, rest = url.removeprefix("https://").partition("/")
+    login, at, host = authority.rpartition("@")
+    address = f"https://{host}{slash}{rest}"
+    if not at:
+        return address, {}
+    encoded = base64.b64encode(unquote(login).encode()).decode()
+    return address, {"Authorization": f"Basic {encoded}"}

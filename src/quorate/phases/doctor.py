@@ -13,6 +13,7 @@ from quorate.config.components import HEALTHZ_PORT
 from quorate.core.membership import ClusterView, margin_of
 from quorate.core.preflight import Finding
 from quorate.errors import QuorateError
+from quorate.foreign.text import to_paste
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
 from quorate.manifests.etcd import client_url
@@ -126,10 +127,10 @@ def _members(view: ClusterView) -> Iterator[Finding]:
         name = member.name or f"{member.id:x}"
         if view.answer(member.id) is None:
             text = f"etcd member {name} does not answer"
-            yield Finding("etcd-members", "error", text, f"start it, or replace it: quorate etcd replace {name} NEW")
+            yield Finding("etcd-members", "error", text, f"start it, or replace it: {_command('replace', name)} NEW")
         elif member.is_learner:
             text = f"etcd member {name} is a learner: it has no vote"
-            yield Finding("etcd-members", "warning", text, f"quorate etcd promote {name}, or run its join again")
+            yield Finding("etcd-members", "warning", text, f"{_command('promote', name)}, or run its join again")
 
 
 _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
@@ -157,3 +158,7 @@ def of_this_node(context: Context) -> Context:
 
 def admin_of(context: Context) -> str:
     return kubeconfigs.path_of(context, "admin")
+
+
+def _command(verb: str, member: str) -> str:
+    return to_paste("quorate", "etcd", verb, member)

@@ -12,6 +12,7 @@ from quorate.errors import ConfigError, HostError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
+from quorate.foreign.text import to_paste
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity
@@ -54,10 +55,11 @@ def _refuse_linked_data(run: ResetRun, etcd: LocalEtcd) -> None:
     try:
         refuse_link(run.tree, etcd.data_dir)
     except HostError as error:
+        command = to_paste("quorate", "etcd", "remove", etcd.name)
         raise Refused(
             error.what,
             state="nothing was changed",
-            advice=f"remove the member with 'quorate etcd remove {etcd.name}', delete what the link leads to, then run this "
+            advice=f"remove the member with '{command}', delete what the link leads to, then run this "
             "with --skip-phases=remove-etcd-member",
         ) from error
 

@@ -107,7 +107,7 @@ def asks_for_certs(run: InitRun) -> bool:
 def upload_certs(run: InitRun) -> None:
     keeping.run(run.context, run.kubeconfig, run.certificate_key)
     if not run.skip_certificate_key_print:
-        run.context.say(keeping.PHASE, f"Using certificate key:\n{run.certificate_key.reveal()}")
+        run.context.say(keeping.PHASE, "Using certificate key:", run.certificate_key.reveal())
 
 
 def mark(run: InitRun) -> None:

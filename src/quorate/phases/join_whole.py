@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from quorate.errors import QuorateError
+from quorate.foreign.text import to_paste
 from quorate.phases import etcd_join, marker, undo_join
 from quorate.phases.join import TREE
 from quorate.phases.joining import JoinRun
@@ -86,5 +87,5 @@ def closing_words(join: JoinRun) -> str:
     ]
     if join.joined_etcd:
         lines.append("* A new etcd member was added to the local/stacked etcd cluster.")
-    lines += ["", f"To use the cluster from this node:\n\n  export KUBECONFIG={join.admin}", ""]
+    lines += ["", f"To use the cluster from this node:\n\n  export KUBECONFIG={to_paste(join.admin)}", ""]
     return "\n".join(lines)

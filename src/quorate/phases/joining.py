@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
 from msgspec.structs import replace as with_changes
 
 from quorate.config import types as v4
@@ -16,6 +15,8 @@ from quorate.config.load import loads
 from quorate.config.resolve import resolve_init
 from quorate.core.preflight import Finding
 from quorate.errors import ConfigError, PreflightFailed
+from quorate.foreign.documents import read_mapping
+from quorate.foreign.values import mapping_of
 from quorate.kube.client import KubeClient
 from quorate.kube.errors import NotFound
 from quorate.phases import cluster_access, kubeconfigs, marker
@@ -126,17 +127,11 @@ def _text(client: KubeClient, name: str, key: str) -> str:
             f"the cluster has no ConfigMap kube-system/{name}: it was not made by kubeadm or quorate",
             state="nothing was changed",
         ) from None
-    text = (found.get("data") or {}).get(key)
+    text = mapping_of(found.get("data")).get(key)
     if not isinstance(text, str):
         raise ConfigError(f"ConfigMap kube-system/{name} has no {key}", state="nothing was changed")
     return text
 
 
 def _document(client: KubeClient, name: str, key: str) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(_text(client, name, key))
-    except yaml.YAMLError:
-        data = None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{key} of ConfigMap kube-system/{name} is no mapping", state="nothing was changed")
-    return data
+    return read_mapping(_text(client, name, key).encode(), f"{key} of ConfigMap kube-system/{name}")

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from quorate.errors import PreflightFailed
+from quorate.foreign.documents import BadDocument, read_object
+from quorate.foreign.values import integer_of, text_of, texts_of
 from quorate.phases.context import CONFIG_FOLDER, Context
 from quorate.phases.resetting import LEFT
 from quorate.tree import Tree
@@ -65,10 +67,10 @@ def _read(tree: Tree) -> Marker | None:
     if content is None:
         return None
     try:
-        told = json.loads(content)
-        before = frozenset(map(str, told["before"]))
-        return Marker(str(told["command"]), str(told["node"]), before, int(told["beganNs"]), resumed=True)
-    except (ValueError, KeyError, TypeError):
+        told = read_object(content, PATH)
+        command, node = text_of(told["command"]), text_of(told["node"])
+        return Marker(command, node, frozenset(texts_of(told["before"])), integer_of(told["beganNs"]), resumed=True)
+    except (BadDocument, KeyError):
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and what it made is not known",
             state="nothing was changed",

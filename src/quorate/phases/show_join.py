@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quorate.foreign.text import to_paste
 from quorate.phases import cluster_access
 from quorate.phases.context import Context
 from quorate.pki.sealing import pins_of
@@ -11,8 +12,8 @@ from quorate.tree import Tree
 def join_words(tree: Tree, kubeconfig: str, token: str) -> list[str]:
     """A worker's command, in parts that may stand on lines of their own. `token` may be a placeholder."""
     parsed = cluster_access.read(tree, kubeconfig)
-    words = [f"quorate join {parsed.server.removeprefix('https://')} --token {token}"]
-    return words + [f"--discovery-token-ca-cert-hash {pin}" for pin in pins_of(parsed.ca_pem)]
+    words = [to_paste("quorate", "join", parsed.server.removeprefix("https://"), "--token", token)]
+    return words + [to_paste("--discovery-token-ca-cert-hash", pin) for pin in pins_of(parsed.ca_pem)]
 
 
 def closing_words(context: Context, kubeconfig: str, token: str, certificate_key: str) -> str:
@@ -23,7 +24,7 @@ def closing_words(context: Context, kubeconfig: str, token: str, certificate_key
         "",
         "To use the cluster:",
         "",
-        f"  export KUBECONFIG={kubeconfig}",
+        f"  export KUBECONFIG={to_paste(kubeconfig)}",
         "",
         "It needs a pod network before pods get addresses: https://kubernetes.io/docs/concepts/cluster-administration/addons/",
         "",

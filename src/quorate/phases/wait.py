@@ -10,13 +10,13 @@ from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import httpx
-import yaml
-
 from quorate.config.components import HEALTHZ_PORT
 from quorate.config.duration import Duration
 from quorate.deadline import Deadline
-from quorate.errors import HostError
+from quorate.errors import ConfigError, HostError
+from quorate.foreign.documents import read_mapping
+from quorate.foreign.http import Connection, HttpFailed, Request, site_of, split_url
+from quorate.foreign.values import integer_of, mapping_of, rows_of, text_of
 from quorate.host import kubelet
 from quorate.host.cri import CriError, Runtime
 from quorate.host.last_words import of_container
@@ -32,6 +32,7 @@ API_SERVER = "kube-apiserver"
 COMPONENTS = (API_SERVER, *api_clients.NAMES)
 _POLL_SECONDS = 0.2
 _START_SECONDS = 10.0
+_ASK_SECONDS, _MOST_BYTES = 2.0, 1 << 20
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
 
@@ -99,7 +100,7 @@ def _was_started(runtime: Runtime, name: str) -> bool:
 def wait_components(context: Context) -> None:
     """Side by side: none waits for another, and one that cannot start ends the wait for all. Whatever has no manifest, because
     its phase was skipped, is somebody else's."""
-    checks = {name: _url(pod) for name in COMPONENTS if (pod := manifest(context, name))}
+    checks = {name: _url(name, pod) for name in COMPONENTS if (pod := manifest(context, name))}
     seconds = _seconds(context.timeouts.control_plane_component_health_check)
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
     for name, url in checks.items():
@@ -140,7 +141,7 @@ class Together:
 
         began = clock.now()
         trust = _trust(self.context) if name == API_SERVER else tls.unverified()
-        with httpx.Client(verify=trust, timeout=2, trust_env=False) as http:
+        with Connection(site_of(url, trust), cancel=clock.cancel) as http:
             _until(self.context, self.seconds, name, lambda: _ask(http, url), look)
         self.context.say(CHECK, f"{name} is healthy after {clock.now() - began:.1f} s")
         if name == API_SERVER:
@@ -157,25 +158,32 @@ class Together:
         self.started.set()
 
 
-def _ask(http: httpx.Client, url: str) -> str:
+def _ask(http: Connection, url: str) -> str:
+    """Whoever listens on the port first may be any user of this host: two of the three are not verified."""
     try:
-        answer = http.get(url)
-    except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
-    return "" if answer.status_code == 200 else f"HTTP {answer.status_code}"
+        answer = http.ask(Request("GET", split_url(url).path), seconds=_ASK_SECONDS, most_bytes=_MOST_BYTES)
+    except HttpFailed as error:
+        return f"{error.what}: {error.certificate}" if error.certificate else error.what
+    return "" if answer.status == 200 else f"HTTP {answer.status}"
 
 
 def _trust(context: Context) -> ssl.SSLContext:
     return tls.context(context.tree.read(context.pki("ca.crt")) or b"")
 
 
-def _url(pod: bytes) -> str:
-    """Where its manifest has the component listen: its liveness probe."""
-    container = yaml.safe_load(pod)["spec"]["containers"][0]
-    get = container["livenessProbe"]["httpGet"]
-    port = next((one["containerPort"] for one in container.get("ports", []) if one["name"] == get["port"]), get["port"])
-    host = get.get("host") or "127.0.0.1"
-    return f"https://{f'[{host}]' if ':' in host else host}:{port}{get['path']}"
+def _url(name: str, pod: bytes) -> str:
+    """Where its manifest has the component listen: its liveness probe. Raises `ConfigError` for a manifest that has none."""
+    where = f"the manifest of {name}"
+    spec = mapping_of(read_mapping(pod, where).get("spec"))
+    container = next(iter(rows_of(spec.get("containers"))), {})
+    get = mapping_of(mapping_of(container.get("livenessProbe")).get("httpGet"))
+    wanted = get.get("port")
+    named = (row.get("containerPort") for row in rows_of(container.get("ports")) if row.get("name") == wanted)
+    port = integer_of(next(named, wanted))
+    if not 0 < port < 65536:
+        raise ConfigError(f"{where} has no liveness probe with a port", advice="correct it, or the patch that changes it")
+    host = text_of(get.get("host")) or "127.0.0.1"
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}{text_of(get.get('path'), '/healthz')}"
 
 
 class Crashes:

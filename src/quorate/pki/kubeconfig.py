@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from quorate.errors import ConfigError
+from quorate.foreign.documents import BadDocument, Value, read_mapping
+from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.pki.certificates import Pair, PrivateKey, key_pem
 from quorate.secret import Secret
 
 MODE = 0o600
 _NO_PREFERENCES_SINCE = 34
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,65 +79,69 @@ class Parsed:
     certificate_pem: bytes
     key_pem: Secret[bytes]
     token: Secret[str]
-    data: dict[str, Any]
+    data: Mapping[str, Any]
 
 
 def parse(content: bytes, where: str) -> Parsed:
     """Raises `ConfigError` when it is no kubeconfig with a usable current context; never repeats the content. Where there is
     none, the cluster without a name counts: that is how cluster-info is written."""
     data = _load(content, where)
-    context = _named(data, "contexts", data.get("current-context")).get("context", {})
-    cluster = _named(data, "clusters", context.get("cluster", "")).get("cluster")
-    user = _named(data, "users", context.get("user")).get("user", {})
-    if cluster is None:
+    context = _named(data, "contexts", data.get("current-context"), "context")
+    cluster = _named(data, "clusters", context.get("cluster", ""), "cluster")
+    user = _named(data, "users", context.get("user"), "user")
+    if not cluster:
         raise ConfigError(f"{where}: its current context names no cluster that is in it")
     return Parsed(
-        str(context.get("cluster", "")),
-        str(cluster.get("server", "")),
-        str(context.get("user", "")),
+        text_of(context.get("cluster")),
+        text_of(cluster.get("server")),
+        text_of(context.get("user")),
         _decode(cluster.get("certificate-authority-data"), where),
         _decode(user.get("client-certificate-data"), where),
         Secret(_decode(user.get("client-key-data"), where)),
-        Secret(str(user.get("token") or "")),
+        Secret(_token(user.get("token"), where)),
         data,
     )
+
+
+def _token(value: object, where: str) -> str:
+    """Without the line break that YAML's | leaves behind it. Raises `ConfigError`, which does not repeat it."""
+    token = text_of(value).strip()
+    if not token.isascii() or not token.isprintable():
+        raise ConfigError(f"{where}: the user's token has characters that no token has")
+    return token
 
 
 def with_identity(parsed: Parsed, identity: Identity) -> bytes:
     """The same file with the current user's credentials replaced."""
     users = [
-        {**row, "user": identity.fields()} if row.get("name") == parsed.user else row for row in _rows(parsed.data, "users")
+        {**row, "user": identity.fields()} if row.get("name") == parsed.user else row
+        for row in rows_of(parsed.data.get("users"))
     ]
     return dump({**parsed.data, "users": users})
 
 
-def dump(data: dict[str, Any]) -> bytes:
+def dump(data: Mapping[str, Any]) -> bytes:
     return yaml.safe_dump(data, sort_keys=True, default_flow_style=False, width=10**6).encode()
 
 
-def _load(content: bytes, where: str) -> dict[str, Any]:
+def _load(content: bytes, where: str) -> dict[str, Value]:
     try:
-        data = yaml.safe_load(content[:_MOST_BYTES])
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise ConfigError(f"{where} is not YAML") from None
-    if not isinstance(data, dict) or data.get("kind") != "Config":
+        data = read_mapping(content, where)
+    except BadDocument as error:
+        # Its text may be a secret: only where it is wrong is told.
+        raise ConfigError(f"{where} is not a kubeconfig file", advice=error.advice) from None
+    if data.get("kind") != "Config":
         raise ConfigError(f"{where} is not a kubeconfig file")
     return data
 
 
-def _rows(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    rows = data.get(key)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _named(data: dict[str, Any], key: str, name: object) -> dict[str, dict[str, Any]]:
-    """The row of that name, of its fields those that are mappings; empty when there is none."""
-    row: dict[str, Any] = next((row for row in _rows(data, key) if row.get("name") == name), {})
-    return {field: value for field, value in row.items() if isinstance(value, dict)}
+def _named(data: Mapping[str, object], key: str, name: object, inner: str) -> Mapping[str, object]:
+    """What the row of that name holds; empty when there is none."""
+    return next((mapping_of(row.get(inner)) for row in rows_of(data.get(key)) if row.get("name", "") == name), {})
 
 
 def _decode(text: object, where: str) -> bytes:
     try:
-        return base64.b64decode(str(text or ""), validate=True)
+        return base64.b64decode(text_of(text).encode(), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError(f"{where}: embedded data is not base64") from None

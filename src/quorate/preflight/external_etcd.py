@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from quorate.config.types import ExternalEtcd
 from quorate.core.preflight import Finding
+from quorate.core.versions import Version
+from quorate.foreign.documents import BadDocument, Limits, read_object
+from quorate.foreign.http import HttpFailed, get
+from quorate.foreign.values import text_of
 
 _SECONDS = 10.0
+_LIMITS = Limits(size=1 << 16, depth=4, values=100, aliases=0)
 _OLDEST = {29: (3, 4, 13), 30: (3, 4, 13), 31: (3, 5, 11)}
 _OLDEST_SINCE_32 = (3, 5, 24)
 """Of kubeadm 1.32 to 1.37; older minors have their own."""
@@ -44,8 +46,10 @@ def ask_all(external: ExternalEtcd) -> dict[str, Told]:
 def _version_or_reason(endpoint: str, external: ExternalEtcd) -> Told:
     try:
         return _ask(f"{endpoint.rstrip('/')}/version", external)
-    except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError) as error:
-        return str(getattr(error, "reason", error))
+    except (HttpFailed, BadDocument) as error:
+        return f"{error.what}: {error.certificate}" if isinstance(error, HttpFailed) and error.certificate else error.what
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", "") or error)
 
 
 def silent(asked: dict[str, Told], level: Literal["warning", "error"]) -> Iterator[Finding]:
@@ -66,7 +70,7 @@ def _ask(url: str, external: ExternalEtcd) -> tuple[int, ...]:
     context = ssl.create_default_context(cafile=external.ca_file or None)
     if external.cert_file:
         context.load_cert_chain(external.cert_file, external.key_file)
-    # The scheme was checked with the configuration: http or https.
-    with urllib.request.urlopen(url, timeout=_SECONDS, context=context) as answer:  # noqa: S310
-        told = json.loads(answer.read(1 << 16))
-    return tuple(int(part) for part in str(told["etcdserver"]).partition("-")[0].split("."))
+    answer = get(url, context, seconds=_SECONDS, most_bytes=_LIMITS.size)
+    told = text_of(read_object(answer.body, "the answer", _LIMITS).get("etcdserver"))
+    found = Version.parse(told)
+    return found.major, found.minor, found.patch

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from quorate.core.ids import address_of
 from quorate.errors import HostError
 from quorate.etcd.endpoint import TlsFiles
+from quorate.foreign.resolve import resolve
 from quorate.host import ports
-from quorate.host.resolve import resolve
 from quorate.runtimes.spec import EtcdSpec, listen_url
 
 SECONDS = 5.0

@@ -109,7 +109,7 @@ def check_version(case: Case) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("etcd", "error", error.what)
         return
-    theirs = [Version.parse(reply.version) for reply in case.view.replies.values() if isinstance(reply, Answer)]
+    theirs = [Version.told(reply.version) for reply in case.view.replies.values() if isinstance(reply, Answer)]
     if theirs and own.series < min(theirs).series:
         text = f"etcd {own} cannot join a cluster of etcd {min(theirs)}"
         yield Finding("etcd", "error", text, f"use etcd {min(theirs).major}.{min(theirs).minor} with --etcd PATH")

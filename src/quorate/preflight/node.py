@@ -291,19 +291,28 @@ class ChecksFailed(PreflightFailed):
         super().__init__(what, state=state, advice=advice)
         self.findings = tuple(findings)
 
+    def lines(self) -> list[str]:
+        return [_FATAL, *(_error_line(one) for one in self.findings if one.level == "error")]
+
     def as_dict(self) -> dict[str, object]:
         rows = [{"check": one.name, "level": one.level, "text": one.text} for one in self.findings]
         return {**super().as_dict(), "findings": rows}
+
+
+_FATAL = "[preflight] Some fatal errors occurred:"
+
+
+def _error_line(finding: Finding) -> str:
+    return f"\t[ERROR {finding.name}]: {finding.text}"
 
 
 def refuse(found: list[Finding]) -> None:
     """Raises `ChecksFailed` naming every error, in kubeadm's form."""
     errors = [finding for finding in found if finding.level == "error"]
     if errors:
-        lines = "\n".join(f"\t[ERROR {finding.name}]: {finding.text}" for finding in errors)
         raise ChecksFailed(
             found,
-            f"[preflight] Some fatal errors occurred:\n{lines}",
+            "\n".join((_FATAL, *map(_error_line, errors))),
             state="nothing was changed",
             advice="mend them, or make a check non-fatal with --ignore-preflight-errors=NAME",
         )

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from quorate.core.ids import address_of
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.foreign.resolve import resolve
 from quorate.host import etcd_data
-from quorate.host.resolve import resolve
 
 
 @dataclass(frozen=True, slots=True)

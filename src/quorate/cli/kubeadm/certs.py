@@ -11,7 +11,7 @@ import click
 
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import emit, output_option, print_table
+from quorate.cli.output import echo, emit, output_option, print_table
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def check_expiration(**parameters: Any) -> None:
     def table() -> None:
         headers = ("CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED")
         print_table(headers, [_row(one, context.now, with_authority=True) for one in leaves])
-        click.echo()
+        echo()
         own = ("CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED")
         print_table(own, [_row(one, context.now, with_authority=False) for one in authorities])
 
@@ -148,7 +148,7 @@ def _renewal(name: str) -> click.Command:
         else:
             renewal.renew(context, name)
         render.show_changes(context.tree)
-        click.echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use what is new.")
+        echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use what is new.")
 
     what = "Everything that is there" if name == "all" else f"The certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
@@ -167,7 +167,7 @@ def certificate_key() -> None:
     Example:
       quorate certs certificate-key
     """
-    click.echo(secrets.token_hex(32))
+    echo(secrets.token_hex(32))
 
 
 @group.command("generate-csr")

@@ -10,9 +10,10 @@ import click
 
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import emit, output_option
+from quorate.cli.output import document, echo, emit, output_option
 from quorate.config.load import load
 from quorate.errors import ConfigError
+from quorate.foreign.text import visible
 from quorate.report import Notice
 
 _COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
@@ -56,7 +57,7 @@ def validate(**parameters: Any) -> None:
     notes = resolve_any(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
-    click.echo(json.dumps({"valid": True, "notes": notes}) if given.text("form") == "json" else "ok")
+    document(json.dumps({"valid": True, "notes": notes}) + "\n" if given.text("form") == "json" else "ok\n")
 
 
 @group.command()
@@ -79,7 +80,7 @@ def migrate(**parameters: Any) -> None:
         # It may hold bootstrap tokens and a certificate key.
         write_atomic(Path(target).absolute(), text.encode(), mode=0o600)
     else:
-        click.echo(text, nl=False)
+        document(text)
 
 
 @group.group("print")
@@ -113,7 +114,7 @@ def print_init(**parameters: Any) -> None:
         raise ConfigError(
             f"there is no component configuration {', '.join(wrong)}", advice=f"there are {', '.join(_COMPONENTS)}"
         )
-    click.echo(init_defaults(kubelet_version() or DEFAULT, components), nl=False)
+    document(init_defaults(kubelet_version() or DEFAULT, components))
 
 
 @print_group.command("join-defaults")
@@ -128,7 +129,7 @@ def print_join(**_parameters: Any) -> None:
     from quorate.config.printing import join_defaults
     from quorate.host.facts import hostname
 
-    click.echo(join_defaults(hostname()), nl=False)
+    document(join_defaults(hostname()))
 
 
 @print_group.command("reset-defaults")
@@ -142,7 +143,7 @@ def print_reset(**_parameters: Any) -> None:
     """
     from quorate.config.printing import reset_defaults
 
-    click.echo(reset_defaults(), nl=False)
+    document(reset_defaults())
 
 
 @print_group.command("upgrade-defaults")
@@ -156,7 +157,7 @@ def print_upgrade(**_parameters: Any) -> None:
     """
     from quorate.config.printing import upgrade_defaults
 
-    click.echo(upgrade_defaults(), nl=False)
+    document(upgrade_defaults())
 
 
 @group.group()
@@ -186,7 +187,7 @@ def list_images(**parameters: Any) -> None:
     """
     given = Given.of(parameters)
     found = _images(given)
-    emit(given.text("form"), {"images": found}, lambda: click.echo("\n".join(found)))
+    emit(given.text("form"), {"images": found}, lambda: document("".join(f"{visible(image)}\n" for image in found)))
 
 
 def _images(given: Given) -> list[str]:
@@ -213,4 +214,4 @@ def pull_images(**parameters: Any) -> None:
     with Runtime.connect(facts.cri_socket) as runtime:
         for image in _images(given):
             runtime.ensure_image(image, policy="IfNotPresent")
-            click.echo(f"[config/images] Pulled {image}")
+            echo(f"[config/images] Pulled {image}")

@@ -9,7 +9,7 @@ import click
 
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import emit, output_option, print_table
+from quorate.cli.output import echo, emit, output_option, print_table
 
 
 @click.command("doctor")
@@ -41,7 +41,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
         rows = [(one.level, one.name, one.text, one.advice) for one in found]
         if rows:
             print_table(("LEVEL", "CHECK", "WHAT", "NEXT"), rows)
-        click.echo("something is wrong" if wrong else "nothing is wrong")
+        echo("something is wrong" if wrong else "nothing is wrong")
 
     emit(given.text("form") or "table", data, table)
     ctx.exit(1 if wrong else 0)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.output import document
 from quorate.errors import ConfigError
 
 
@@ -47,4 +48,4 @@ def user(**parameters: Any) -> None:
     if period is not None:
         context = dataclasses.replace(context, cluster=replace(context.cluster, certificate_validity_period=period))
     token = Secret(given.text("token")) if given.text("token") else None
-    click.echo(user_kubeconfig(context, name, given.words("org"), token), nl=False)
+    document(user_kubeconfig(context, name, given.words("org"), token))

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import click
-
 from quorate.cli.kubeadm.flags import Given
+from quorate.cli.output import document, echo, styled
 from quorate.cli.progress import describe
+from quorate.foreign.text import visible
 from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 
 if TYPE_CHECKING:
@@ -62,29 +62,31 @@ class Text:
     def __call__(self, told: Told) -> None:
         self.ledger.note(told)
         match told:
-            case PhaseLine(phase=phase, text=text):
+            case PhaseLine(phase=phase, text=text, more=more):
                 self._print(f"[{phase}] {text}", err=self.lines_to_stderr)
+                for line in more:
+                    echo(line, err=self.lines_to_stderr)
             case Notice() | Event():
-                self._print(note_line(told), err=True)
+                self._print(*note_line(told), err=True)
             case Made(kind="file", name=path) if self.verbosity > 0:
                 self._print(f"wrote {path}", err=True)
             case _:
                 pass
 
-    def _print(self, line: str, *, err: bool) -> None:
+    def _print(self, *line: str, err: bool) -> None:
         on_terminal = (sys.stderr if err else sys.stdout).isatty()
-        elapsed = click.style(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
-        click.echo(f"{elapsed}{line}", err=err)
+        elapsed = styled(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
+        echo(elapsed, *line, err=err)
 
 
-def note_line(told: Notice | Event) -> str:
+def note_line(told: Notice | Event) -> tuple[str, ...]:
     match told:
         case Notice(level="warning", text=text):
-            return f"{click.style('warning:', fg='yellow', bold=True)} {text}"
+            return styled("warning:", fg="yellow", bold=True), f" {text}"
         case Notice(text=text):
-            return text
+            return (text,)
         case Event(member=member):
-            return f"[etcd] {member}: {describe(told)}"
+            return (f"[etcd] {member}: {describe(told)}",)
 
 
 @dataclass(slots=True)
@@ -113,8 +115,8 @@ def to_stderr(given: Given) -> Text:
 
 def as_event(told: Told) -> dict[str, Any]:
     match told:
-        case PhaseLine(phase=phase, text=text):
-            return {"event": "line", "phase": phase, "text": text}
+        case PhaseLine(phase=phase, text=text, more=more):
+            return {"event": "line", "phase": phase, "text": "\n".join((text, *more))}
         case Notice(level=level, text=text):
             return {"event": "note", "level": level, "text": text}
         case Made(kind=kind, name=name):
@@ -131,7 +133,7 @@ def _camel(name: str) -> str:
 
 
 def emit_line(value: dict[str, Any]) -> None:
-    click.echo(json.dumps(value))
+    document(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
@@ -142,9 +144,11 @@ def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run:
         return
     show_changes(tree)
     if not dry_run and len(report.ledger.rows) > 1:
-        click.echo("\n".join(summary(report.ledger)))
-    if closing:
-        click.echo(closing)
+        for line in summary(report.ledger):
+            echo(line)
+    for line in closing.split("\n") if closing else ():
+        # Commands to paste are among them: none is cut.
+        document(visible(line, most=len(line), keep="\t") + "\n")
 
 
 def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str = "") -> dict[str, Any]:
@@ -200,23 +204,18 @@ def show_changes(tree: Tree) -> None:
 def _show(change: Change) -> None:
     label = {"create": "would write", "change": "would change", "keep": "would leave as it is:", "remove": "would remove"}
     mode = "" if change.kind == "remove" else f" (mode {change.mode:04o})"
-    click.echo(f"[dryrun] {label[change.kind]} {change.path}{mode}")
+    echo(f"[dryrun] {label[change.kind]} {change.path}{mode}")
     if change.kind in ("keep", "remove"):
         return
     if change.secret:
-        click.echo("    (holds a secret: not shown)")
+        echo("    (holds a secret: not shown)")
         return
     import difflib
 
     before, after = (change.before or b"").decode(errors="replace"), (change.after or b"").decode(errors="replace")
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), change.path, change.path, lineterm="")
     for line in list(lines)[2:]:
-        click.echo(f"    {_coloured(line)}")
-
-
-def _coloured(line: str) -> str:
-    colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-    return click.style(line, fg=colour) if colour else line
+        echo(styled(f"    {line}", fg={"+": "green", "-": "red", "@": "cyan"}.get(line[:1])))
 
 
 def _changes_as_data(tree: Tree) -> list[dict[str, object]]:

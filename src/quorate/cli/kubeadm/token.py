@@ -11,7 +11,7 @@ import click
 
 from quorate.cli.kubeadm import overlay, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import emit, output_option, print_table
+from quorate.cli.output import document, echo, emit, output_option, print_table
 from quorate.deadline import SystemClock
 from quorate.secret import random_token
 from quorate.tree import RealTree
@@ -44,7 +44,7 @@ def generate(**_parameters: Any) -> None:
     Example:
       quorate token generate
     """
-    click.echo(random_token())
+    echo(random_token())
 
 
 _DEFAULT_GROUP = "system:bootstrappers:kubeadm:default-node-token"
@@ -84,15 +84,15 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     given = _given(ctx, parameters)
     made = _token(given, token or random_token())
     if given.on("dry-run"):
-        click.echo(f"[dryrun] would create the token {made.id}", err=True)
+        echo(f"[dryrun] would create the token {made.id}", err=True)
     else:
         with _api(given) as api:
             tokens.create(api, made)
     if given.on("print-join-command"):
         tree = RealTree(setup.root_of(given))
-        click.echo(tokens.join_command(tree, _kubeconfig(given), made.reveal(), given.text("certificate-key")))
+        document(tokens.join_command(tree, _kubeconfig(given), made.reveal(), given.text("certificate-key")) + "\n")
     else:
-        click.echo(made.reveal())
+        echo(made.reveal())
 
 
 def _token(given: Given, text: str) -> Token:
@@ -173,9 +173,9 @@ def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) ->
     ids = [steps.id_of(which) for which in tokens]
     if given.on("dry-run"):
         for token_id in ids:
-            click.echo(f"[dryrun] would delete the token {token_id}", err=True)
+            echo(f"[dryrun] would delete the token {token_id}", err=True)
         return
     with _api(given) as api:
         for token_id in ids:
             steps.delete(api, token_id)
-            click.echo(f'bootstrap token "{token_id}" deleted')
+            echo(f'bootstrap token "{token_id}" deleted')

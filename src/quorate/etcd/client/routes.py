@@ -34,7 +34,7 @@ class Routes:
         """Notes that a Status came from there, how it identified itself, and how long it took."""
         with self._lock:
             self._who[endpoint] = member_id
-            self._version[endpoint] = Version.parse(version) if version else Version(0, 0, 0)
+            self._version[endpoint] = Version.told(version)
             self._seconds.setdefault(endpoint, deque(maxlen=_KEPT)).append(seconds)
             (self._learners.add if is_learner else self._learners.discard)(member_id)
 

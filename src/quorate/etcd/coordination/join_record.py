@@ -12,8 +12,8 @@ from quorate.core.ids import format_id, same_url
 from quorate.core.join_memory import JoinMemory, as_fields, from_fields, is_our_add
 from quorate.core.membership import Member
 from quorate.etcd.kv import KeyValue
-
-_MOST_BYTES = 64 * 1024
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import integer_of, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,16 @@ def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
 def fields_of(row: KeyValue) -> dict[str, Any]:
     """What a record says; anybody may have written there, so nonsense is nothing."""
     try:
-        fields = json.loads(row.value) if len(row.value) <= _MOST_BYTES else None
-    except (ValueError, RecursionError):
+        return dict(read_object(row.value, "a record", RECORD))
+    except BadDocument:
         return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def who(row: KeyValue) -> str:
     """Names the run that wrote a place or a record, for people."""
     fields = fields_of(row)
-    name, host = str(fields.get("name", "?"))[:80], str(fields.get("host", "?"))[:80]
-    return f"the join of {name!r} from {host!r} (pid {str(fields.get('pid', '?'))[:12]})".replace(f"{host!r}", host)
+    name, host = text_of(fields.get("name"), "?")[:80], text_of(fields.get("host"), "?")[:80]
+    return f"the join of {name!r} from {host} (pid {integer_of(fields.get('pid')) or '?'})"
 
 
 def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None) -> JoinMemory | None:
@@ -67,7 +66,9 @@ def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None)
     says of a restart or a promotion still counts, but not that the learner is ours.
     """
     fields = fields_of(row) if row is not None else {}
-    here = fields.get("clusterId") == format_id(request.cluster_id) and same_url(str(fields.get("peerURL")), request.peer_url)
+    here = fields.get("clusterId") == format_id(request.cluster_id) and same_url(
+        text_of(fields.get("peerURL")), request.peer_url
+    )
     if not here:
         return None
     memory = from_fields(fields)

@@ -22,11 +22,12 @@ from quorate.etcd import kv, lease
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.client.anyone import ask_anyone
-from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of
+from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of, who
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
 from quorate.etcd.kv import KeyValue
+from quorate.foreign.values import integer_of, text_of
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
         return None
     fields = fields_of(row)
     seconds = lease.time_to_live(channel, row.lease, timeout=timeout) if row.lease else None
-    return HeldLock(str(fields.get("change", "")), str(fields.get("host", "")), _number(fields.get("pid")), seconds)
+    return HeldLock(text_of(fields.get("change")), text_of(fields.get("host")), integer_of(fields.get("pid")), seconds)
 
 
 def free_lock(channel: Channel, *, timeout: float) -> None:
@@ -85,7 +86,7 @@ def free_lock(channel: Channel, *, timeout: float) -> None:
 
 
 def _run_of(row: KeyValue) -> str:
-    return str(fields_of(row).get("run", row.key.decode(errors="replace")))
+    return text_of(fields_of(row).get("run"), row.key.decode(errors="replace"))
 
 
 def _leftover(
@@ -93,22 +94,18 @@ def _leftover(
 ) -> Leftover:
     fields = fields_of(rows[0])
     held = next((row for row in rows if row.lease), None)
-    url = str(fields.get("peerURL", ""))
+    url = text_of(fields.get("peerURL"))
     return Leftover(
         _run_of(rows[0]),
-        str(fields.get("name", "")),
+        text_of(fields.get("name")),
         url,
-        str(fields.get("host", "")),
-        _number(fields.get("pid")),
+        text_of(fields.get("host")),
+        integer_of(fields.get("pid")),
         places.get(held.key) if held else None,
         seconds_left(held.lease) if held else None,
         view.by_peer_urls((url,)),
         tuple(row.key for row in rows),
     )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def free(channel: Channel, leftover: Leftover, *, timeout: float) -> None:
@@ -135,9 +132,9 @@ def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: fl
         )
     for row in kv.get_prefix(channel, SEATS, timeout=timeout):
         fields = fields_of(row)
-        if any(same_url(str(fields.get("peerURL")), url) for url in member.peer_urls):
+        if any(same_url(text_of(fields.get("peerURL")), url) for url in member.peer_urls):
             raise Refused(
-                f"the join of {fields.get('name')!r} from {fields.get('host')} (pid {fields.get('pid')}) is at work on it",
+                f"{who(row)} is at work on it",
                 state="nothing was changed",
                 advice="wait for it, or end it; its place is free ten seconds later",
             )

@@ -19,6 +19,7 @@ from quorate.etcd.coordination.join_record import fields_of
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.keys import replacement_key
+from quorate.foreign.values import text_of
 
 _SECONDS = 5.0
 
@@ -57,7 +58,7 @@ class Replacements:
         fields = fields_of(row) if row else {}
         if fields.get("clusterId") != format_id(self.cluster_id):
             return False
-        return bool(text) and text.lower() in {str(fields.get(name, "")).lower() for name in ("old", "name", "given")}
+        return bool(text) and text.lower() in {text_of(fields.get(name)).lower() for name in ("old", "name", "given")}
 
     def ended(self) -> None:
         def delete(channel: Channel, seconds: float) -> object:

@@ -112,7 +112,7 @@ class LinkCounters:
         """By recent samples only: a link that was up ten seconds ago may be down."""
         answer = view.answer(member_id)
         assert isinstance(answer, Answer)
-        return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.parse(answer.version)))
+        return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.told(answer.version)))
 
     def _recent(self, member_id: int) -> list[Sample]:
         since = self.clock.now() - _RECENT_SECONDS

@@ -159,10 +159,10 @@ class _Look:
         """An endpoint whose version was not known was asked with the flag, which 3.4 ignores; returns whether there was one."""
         again = False
         for endpoint, answer in self.statuses.answers().items():
-            if endpoint in self.asked and Version.parse(answer.version) < _FLAG_SINCE:
+            if endpoint in self.asked and Version.told(answer.version) < _FLAG_SINCE:
                 done = self.asked[endpoint]
                 if done.done() and not done.exception() and done.result().how == "flag":
-                    self._ask_list(endpoint, Version.parse(answer.version))
+                    self._ask_list(endpoint, Version.told(answer.version))
                     again = True
         return again
 
@@ -195,7 +195,7 @@ class _Look:
         answer = self.statuses.answers().get(endpoint)
         if one.how != "flag":
             return one
-        follows = answer is not None and answer.member_id == one.member_id and Version.parse(answer.version) >= _FLAG_SINCE
+        follows = answer is not None and answer.member_id == one.member_id and Version.told(answer.version) >= _FLAG_SINCE
         return one if follows else MemberList(one.cluster_id, one.member_id, one.raft_term, one.members, "local")
 
     def _list(self) -> MemberList:

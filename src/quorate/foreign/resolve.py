@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SECONDS = 2.0
+_SLICE_SECONDS = 0.1
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -23,10 +26,11 @@ class SocketAddress:
         return str(self.where[0]).partition("%")[0]
 
 
-def resolve(host: str, port: int, *, seconds: float = SECONDS) -> list[SocketAddress]:
+def resolve(host: str, port: int, *, seconds: float = SECONDS, check: Callable[[], None] | None = None) -> list[SocketAddress]:
     """Returns the addresses of a host name, or the one of a literal (IPv6 without brackets, a zone id after %).
 
-    Empty when it has none, or the resolver gave none within `seconds`. A literal never reaches the resolver.
+    Empty when it has none, or the resolver gave none within `seconds`. A literal never reaches the resolver. `check` is called
+    ten times a second meanwhile, and may raise.
     """
     if not host:
         return []
@@ -37,7 +41,11 @@ def resolve(host: str, port: int, *, seconds: float = SECONDS) -> list[SocketAdd
     # A daemon thread: a resolver that hangs must not keep us from ending.
     asking = threading.Thread(target=lambda: box.append(_ask(host, port, 0)), daemon=True)
     asking.start()
-    asking.join(seconds)
+    end = time.monotonic() + seconds
+    while asking.is_alive() and (left := end - time.monotonic()) > 0:
+        asking.join(min(left, _SLICE_SECONDS))
+        if check is not None:
+            check()
     return box[0] if box else []
 
 

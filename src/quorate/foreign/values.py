@@ -1,0 +1,35 @@
+"""Reads values of others into our own types. What has another shape is absent: never `str(anything)`, which makes gigabytes of
+a list of aliases, and text of what was none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MOST_TEXT = 1 << 20
+
+
+def text_of(value: object, default: str = "") -> str:
+    """Returns a string of at most `MOST_TEXT` letters, `default` for anything else."""
+    return value if isinstance(value, str) and len(value) <= MOST_TEXT else default
+
+
+def mapping_of(value: object) -> Mapping[str, object]:
+    """Returns a mapping; an empty one for anything else. Keys that are no text are left out."""
+    return {key: inner for key, inner in value.items() if isinstance(key, str)} if isinstance(value, dict) else {}
+
+
+def rows_of(value: object) -> list[Mapping[str, object]]:
+    """Returns the mappings of a list; none for anything else."""
+    return [mapping_of(row) for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def texts_of(value: object) -> tuple[str, ...]:
+    """Returns the strings of a list; none for anything else."""
+    return tuple(row for row in value if isinstance(row, str)) if isinstance(value, list | tuple) else ()
+
+
+def integer_of(value: object, default: int = 0) -> int:
+    """Returns a whole number of at most 64 bits; `default` for anything else, truth values too."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return default
+    return value if -(2**63) <= value < 2**64 else default
