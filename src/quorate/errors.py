@@ -7,6 +7,7 @@
     ├── OutcomeUnknown          5    a change may or may not have happened; running the command again is safe
     ├── Interrupted             130  the user or the system asked us to stop
     ├── HostError               1    a file, process or port on this machine
+    ├── Unforeseen              1    an exception that nobody foresaw; what was begun was taken back all the same
     ├── JoinFailed              1    a join did not finish; says whether it was undone
     └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.errors)
 
@@ -88,3 +89,33 @@ class HostError(QuorateError):
 
 class JoinFailed(QuorateError):
     code = "join-failed"
+
+
+class Unforeseen(QuorateError):
+    """Raised from the exception that nobody foresaw. Its text is not repeated: a library may have put a token into it."""
+
+    code = "unforeseen"
+
+
+def foreseen(error: BaseException) -> QuorateError:
+    """Returns the error as one of ours, to be raised from it."""
+    if isinstance(error, QuorateError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("interrupted")
+    made = Unforeseen(f"{type(error).__name__}{_place(error)}: this should not happen", advice=_REPORT)
+    made.__cause__ = error
+    return made
+
+
+_REPORT = "run the same command again: it looks, and goes on from what is there; then please report this"
+
+
+def _place(error: BaseException) -> str:
+    """Where it arose, by module and line."""
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" in {trace.tb_frame.f_globals.get('__name__', '?')}, line {trace.tb_lineno}"

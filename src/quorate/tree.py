@@ -6,17 +6,21 @@ path is prefixed and no step of ours leads out of it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import make_folder, remove_tree, write_atomic
+from quorate.files import make_one, write_into
+from quorate.foreign import deletion
+from quorate.foreign.inside import Place, holder, target
 from quorate.report import Made, PhaseReport, silent
 
-_HOST = Path("/")
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
 
 
@@ -60,7 +64,16 @@ class Tree(Protocol):
         ...
 
     def remove(self, path: str) -> None:
-        """A file, a link, or a folder with all that is in it; links are not followed. Absence is fine."""
+        """A file, a link, or a folder with all that is in it but what is mounted there; links are not followed. Absence is
+        fine. Raises `HostError` with all that is left."""
+        ...
+
+    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
+        """What is in a folder goes, the folder stays; otherwise as `remove`."""
+        ...
+
+    def at(self, path: str) -> Path:
+        """Where a path of the node is on this machine, for what opens it itself. Raises `HostError`."""
         ...
 
 
@@ -72,72 +85,94 @@ class RealTree:
     report: PhaseReport = silent
 
     def at(self, path: str) -> Path:
-        """Where a path of the node is for us. Raises `HostError` when it would lie outside the root."""
-        parts = [part for part in path.split("/") if part]
-        if not path.startswith("/") or ".." in parts:
-            raise HostError(f"{path!r} is not an absolute path without ..")
-        where = self.root.joinpath(*parts)
-        self._keep_inside(where.parent, path)
-        return where
+        """Where a path of the node really is, for libraries that open files themselves. Raises `HostError` for a link on the
+        way that is not followed."""
+        with self._told(path, "find"):
+            try:
+                with target(self.root, path) as place:
+                    return place.path
+            except (FileNotFoundError, NotADirectoryError):
+                return self.root.joinpath(*path.strip("/").split("/"))
 
-    def _target(self, path: str) -> Path:
-        """As `at`, for what follows a link at the path itself."""
-        where = self.at(path)
-        self._keep_inside(where, path)
-        return where
-
-    def _keep_inside(self, where: Path, path: str) -> None:
-        """As the node itself would follow it, an absolute link stays below its root; from outside it leads to this host."""
-        if self.root != _HOST and not where.resolve().is_relative_to(self.root.resolve()):
-            raise HostError(f"{path} leads out of {self.root} by a symlink: it is not followed")
+    @contextmanager
+    def _told(self, path: str, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HostError(f"cannot {verb} {path}: {error.strerror}") from error
 
     def read(self, path: str) -> bytes | None:
-        try:
-            return self._target(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise HostError(f"cannot read {path}: {error.strerror}") from error
+        with self._told(path, "read"):
+            try:
+                with target(self.root, path) as place:
+                    return _content(place)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         del secret
-        where = self.at(path)
-        make_folder(where.parent, mode=0o755)
-        write_atomic(where, content, mode=mode)
+        with self._told(path, "write"), holder(self.root, path, make=_FOLDER_MODE) as place:
+            write_into(place.folder, place.name, content, mode=mode)
         self.report(Made("file", path))
 
     def folder(self, path: str, *, mode: int) -> None:
-        where = self._target(path)
-        make_folder(where.parent, mode=0o755)
-        make_folder(where, mode=mode)
+        with self._told(path, "create the directory"), holder(self.root, path, make=_FOLDER_MODE) as place:
+            if place.status() is None:
+                make_one(place.folder, place.name, mode)
 
     def names(self, path: str) -> list[str]:
-        try:
-            return sorted(os.listdir(self._target(path)))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise HostError(f"cannot list {path}: {error.strerror}") from error
+        with self._told(path, "list"):
+            try:
+                with target(self.root, path) as place:
+                    return _names(place)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
     def mode(self, path: str) -> int | None:
-        try:
-            return stat.S_IMODE(self.at(path).lstat().st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        found = self._status(path)
+        return stat.S_IMODE(found.st_mode) if found is not None else None
 
     def is_file(self, path: str) -> bool:
-        where = self.at(path)
-        return os.path.lexists(where) and not where.is_dir()
+        found = self._status(path)
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            with self._told(path, "look at"), target(self.root, path) as place:
+                found = place.status() or found
+        return found is not None and not stat.S_ISDIR(found.st_mode)
+
+    def _status(self, path: str) -> os.stat_result | None:
+        with self._told(path, "look at"):
+            try:
+                with holder(self.root, path) as place:
+                    return place.status()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def remove(self, path: str) -> None:
-        where = self.at(path)
-        if where.is_dir() and not where.is_symlink():
-            remove_tree(where)
-            return
-        try:
-            where.unlink(missing_ok=True)
-        except OSError as error:
-            raise HostError(f"cannot delete {path}: {error.strerror}") from error
+        deletion.remove(path, root=self.root)
+
+    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
+        """Deletes what is in a folder; see `deletion.empty`."""
+        deletion.empty(path, root=self.root, keep=keep)
+
+
+_FOLDER_MODE = 0o755
+
+
+def _content(place: Place) -> bytes:
+    # Not to wait for who writes into a pipe.
+    fd = place.open(os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read()
+
+
+def _names(place: Place) -> list[str]:
+    fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return sorted(os.listdir(fd))
+    finally:
+        os.close(fd)
 
 
 @dataclass(slots=True)
@@ -179,6 +214,14 @@ class DryTree:
             del self.written[name]
         if self.below.mode(path) is not None:
             self.gone.add(path)
+
+    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
+        for name in self.names(path):
+            if name not in keep:
+                self.remove(f"{path.rstrip('/')}/{name}")
+
+    def at(self, path: str) -> Path:
+        return self.below.at(path)
 
     def _is_gone(self, path: str) -> bool:
         return any(path == one or path.startswith(one.rstrip("/") + "/") for one in self.gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,8 @@ import pytest
 
 from quorate.etcd.cluster import Cluster
 from quorate.host import ports
+from quorate.host.environment import for_programs
 from quorate.local import cluster
-from quorate.local.command import environment
 from quorate.local.home import Home
 
 
@@ -53,7 +54,7 @@ class Machine:
         if self.home.load().max_learners > 1:
             flags.append(f"--max-learners={self.home.load().max_learners}")
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([self.etcd, *flags, *tls], stdout=log, stderr=log, env=environment())
+            self.process = subprocess.Popen([self.etcd, *flags, *tls], stdout=log, stderr=log, env=for_programs(os.environ))
 
     def end(self) -> None:
         if self.process is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from conftest import RunCli
 
 from quorate.deadline import SystemClock
 from quorate.host import ports, process
-from quorate.local.command import environment
+from quorate.host.environment import for_programs
 from quorate.runtimes.plain import PlainProcess
 from quorate.runtimes.spec import EtcdSpec
 from real.machines import until
@@ -50,7 +51,7 @@ def pair(tmp_path: Path, any_etcd: str) -> Iterator[Pair]:
         f"--listen-client-urls={client}", f"--advertise-client-urls={client}", f"--initial-cluster=a={peer}", "--logger=zap",
     ]  # fmt: skip
     with (tmp_path / "log").open("wb") as log:
-        first = subprocess.Popen([any_etcd, *flags], stdout=log, stderr=log, env=environment())
+        first = subprocess.Popen([any_etcd, *flags], stdout=log, stderr=log, env=for_programs(os.environ))
     try:
         until(lambda: b"published local member to cluster" in (tmp_path / "log").read_bytes())
         yield Pair(any_etcd, tmp_path, client, new_peer, new_client)

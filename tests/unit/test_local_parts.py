@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
 from quorate.files import remove_tree
+from quorate.host.environment import for_programs
 from quorate.local import state
-from quorate.local.command import environment, etcd_command
+from quorate.local.command import etcd_command
 from quorate.local.layout import Layout, check_name
 from quorate.local.runtime import daemon_of
 from quorate.local.state import LocalMember, State
@@ -79,7 +81,7 @@ def test_only_the_first_member_may_begin_a_cluster() -> None:
 
 def test_etcds_own_variables_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETCD_NAME", "intruder")
-    assert "ETCD_NAME" not in environment()
+    assert "ETCD_NAME" not in for_programs(os.environ)
 
 
 REFUSED = """{"level":"warn","msg":"check file permission","error":"directory is drwxr-xr-x"}

@@ -265,9 +265,11 @@ def test_a_copied_folder_owns_no_process(daemon: Daemon, tmp_path: Path) -> None
     moved.rename(daemon.folder)
 
 
+@as_root
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_a_record_that_others_can_write_is_not_believed(daemon: Daemon, mode: int) -> None:
     daemon.start(SLEEP, os.environ)
+    os.chown(daemon.record, -1, 65534)
     daemon.record.chmod(mode)
     for look in (daemon.identity, daemon.state, lambda: daemon.stop(CLOCK), lambda: daemon.start(SLEEP, os.environ)):
         with pytest.raises(HostError, match="is not believed"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 _KEY = "quorate.connection"
+_MOST_LETTERS, _MOST_SECONDS = 100, 7 * 24 * 3600.0
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -36,10 +37,28 @@ class Duration(click.ParamType[float]):
         if isinstance(value, float):
             return value
         text = str(value)
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text) if len(text) <= _MOST_LETTERS else []
         if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{text!r} is not a duration such as 5s, 500ms or 1m30s", param, ctx)
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+            self.fail(f"{text[:_MOST_LETTERS]!r} is not a duration such as 5s, 500ms or 1m30s", param, ctx)
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if seconds > _MOST_SECONDS:
+            self.fail(f"{text} is longer than {_MOST_SECONDS / 3600:g}h", param, ctx)
+        return seconds
+
+
+class Seconds(click.ParamType[float]):
+    """A number of seconds that can be waited: more than none, at most a week; nan would never end."""
+
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(str(value)[:_MOST_LETTERS])
+        except ValueError:
+            self.fail(f"{str(value)[:_MOST_LETTERS]!r} is not a number of seconds", param, ctx)
+        if not 0.0 < seconds <= _MOST_SECONDS:
+            self.fail(f"{seconds:g} is no time to wait: more than 0 s, at most {_MOST_SECONDS:g} s", param, ctx)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +166,9 @@ def cluster_opened() -> Iterator[Cluster]:
 
 def journal_path() -> Path:
     """Where membership changes of `quorate etcd` are journaled."""
-    from quorate.files import make_folder
+    from quorate.files import state_folder
 
-    base = Path(os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")) / "quorate"
-    make_folder(base)
-    return base / "journal"
+    return state_folder() / "journal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.connection import Duration, cluster_opened, connection_options
+from quorate.cli.connection import Duration, Seconds, cluster_opened, connection_options
 from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
 from quorate.cli.join_options import JoinOptions, checked_absence, join_options
 from quorate.cli.joiner import restarter, starter
@@ -30,7 +30,7 @@ Command = Callable[..., Any]
 
 
 _timeout = click.option(
-    "--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."
+    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds without progress to give up after."
 )
 
 
@@ -85,7 +85,9 @@ def add(
         return
     with cluster_opened() as cluster:
         joining.apply(cluster)
-        joiner = _joiner(cluster, name, peer_url, host, starter(joining), restarter(joining))
+        joiner = _joiner(
+            cluster, name, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
+        )
         if dry_run:
             _say_add(joiner, form)
             return
@@ -218,7 +220,9 @@ def replace(
         return
     with cluster_opened() as cluster:
         joining.apply(cluster)
-        joiner = _joiner(cluster, new, peer_url, host, starter(joining), restarter(joining))
+        joiner = _joiner(
+            cluster, new, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
+        )
         if dry_run:
             _say_add(joiner, form, cluster.to_be_replaced(old, joiner.peer_url))
             return

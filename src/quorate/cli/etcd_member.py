@@ -91,16 +91,12 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
 
 def _variables(name: str, member_id: int, view: ClusterView) -> str:
     """etcdctl's lines: members in the order of their ids, those without a name as `=URL`."""
+    from quorate.etcd.elsewhere import environment_file, variables
+
     rows = sorted(view.members, key=lambda row: row.id)
     pairs = [(name if row.id == member_id else row.name, url) for row in rows for url in row.peer_urls]
     own = next(row for row in rows if row.id == member_id)
-    values = {
-        "ETCD_NAME": name,
-        "ETCD_INITIAL_CLUSTER": ",".join(f"{row}={url}" for row, url in pairs),
-        "ETCD_INITIAL_ADVERTISE_PEER_URLS": ",".join(own.peer_urls),
-        "ETCD_INITIAL_CLUSTER_STATE": "existing",
-    }
-    return "".join(f'{key}="{value}"\n' for key, value in values.items())
+    return environment_file(variables(name, ",".join(own.peer_urls), pairs))
 
 
 @member.command("promote")

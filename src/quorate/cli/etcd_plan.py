@@ -50,7 +50,7 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
         with cluster_opened() as cluster:
             joining.apply(cluster)
             consent = joining.accept_reduced_tolerance
-            taken = cluster.converge(wanted, start=starter(joining), accept_reduced_tolerance=consent)
+            taken = cluster.converge(wanted, start=starter(joining, cluster.clock.cancel), accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
         return
     from quorate.core.decide_converge import Converge, steps

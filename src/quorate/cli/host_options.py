@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.packed import packed
+from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ _OPTIONS = (
     click.option("--run-as", metavar="USER", help="systemd: the user etcd runs as.  [default: root]"),
     click.option("--no-inbound-probe", is_flag=True, help="Do not listen for the voters before etcd is started."),
 )
+
+
+_UNIT = re.compile(r"[A-Za-z0-9:_.@-]{1,200}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
+_FLAG = re.compile(r"[a-z][a-z0-9-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,14 @@ def check_host(host: HostOptions) -> None:
         raise ConfigError("--data-dir, certificates and the like need --runtime: without it somebody else runs the new etcd")
     if host.run_as and host.runtime != "systemd":
         raise ConfigError("--run-as needs --runtime systemd")
+    if host.run_as and not _USER.fullmatch(host.run_as):
+        raise ConfigError(f"--run-as {host.run_as[:40]!r} is not the name of a user")
+    if not _UNIT.fullmatch(host.unit):
+        raise ConfigError(f"--unit {host.unit[:80]!r}: letters, digits and : _ . @ - make the name of a unit")
+    paths = (host.data_dir, host.cert_file, host.key_file, host.trusted_ca_file, host.peer_cert_file, host.peer_key_file)
+    for path in (*paths, host.peer_trusted_ca_file, host.program):
+        if path is not None:
+            check_new_path(str(path), "the path")
 
 
 def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) -> HostRuntime:
@@ -123,6 +138,6 @@ def _files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsFiles | N
 
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.lstrip("-").partition("=")
-    if not equals or not name:
-        raise ConfigError(f"--etcd-arg {text!r} is not of the form NAME=VALUE")
+    if not equals or not _FLAG.fullmatch(name) or not value.isprintable():
+        raise ConfigError(f"--etcd-arg {text[:80]!r} is not of the form NAME=VALUE")
     return name, value

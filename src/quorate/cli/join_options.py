@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import Duration
+from quorate.cli.connection import Duration, Seconds
 from quorate.cli.packed import packed
 from quorate.errors import ConfigError
 
@@ -27,7 +27,9 @@ _OPTIONS = (
         help="Run this once to restart its etcd when its publish was lost, which spares 7 s on etcd 3.6 and newer.",
     ),
     click.option("--env-file", type=click.Path(path_type=Path), help="Write the ETCD_* here instead of to stderr."),
-    click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds without progress to give up after."),
+    click.option(
+        "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds without progress to give up after."
+    ),
     click.option("--keep-on-failure", is_flag=True, help="Take nothing back when the join fails, for a look."),
     click.option("--no-learner-restart", is_flag=True, help="Wait 7 s for a lost publish instead of one restart."),
     click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),

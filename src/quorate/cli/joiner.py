@@ -4,53 +4,62 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from quorate.cli.output import echo
+from quorate.cli.output import document, echo
+from quorate.deadline import Cancel
 from quorate.errors import HostError
+from quorate.host import programs
+from quorate.host.environment import for_hooks
+
+_HOOK_SECONDS = 900.0
 
 if TYPE_CHECKING:
     from quorate.cli.join_options import JoinOptions
     from quorate.etcd.elsewhere import Start
 
 
-def starter(joining: JoinOptions) -> Start:
+def starter(joining: JoinOptions, cancel: Cancel) -> Start:
     """What happens between the registration and the wait: tell the variables, and run the command if there is one."""
 
     def start(name: str, rows: Sequence[tuple[str, str]]) -> None:
-        from quorate.etcd.elsewhere import environment_file
+        from quorate.etcd.elsewhere import environment_file, variables
         from quorate.files import write_atomic
 
         # Of all its peer URLs: a learner may have been registered with several.
         urls = ",".join(url for row, url in rows if row == name)
-        text = environment_file(name, urls, rows)
+        values = variables(name, urls, rows)
+        text = environment_file(values)
         if joining.env_file is not None:
             write_atomic(joining.env_file, text.encode(), mode=0o600)
         else:
-            echo(f"start the etcd of {name} with:\n{text}", err=True)
+            echo(f"start the etcd of {name} with:", err=True)
+            document(text, err=True)
         if joining.start_command is not None:
-            _run(joining.start_command, dict(line.split("=", 1) for line in text.splitlines()))
+            _run(joining.start_command, values, "start", cancel)
 
     return start
 
 
-def restarter(joining: JoinOptions) -> Start | None:
+def restarter(joining: JoinOptions, cancel: Cancel) -> Start | None:
     """What restarts the process of the new member, when the user gave a command for it."""
     command = joining.restart_command
     if command is None:
         return None
 
     def restart(name: str, _rows: Sequence[tuple[str, str]]) -> None:
-        _run(command, {"ETCD_NAME": name}, "restart")
+        _run(command, {"ETCD_NAME": name}, "restart", cancel)
 
     return restart
 
 
-def _run(command: str, variables: dict[str, str], which: str = "start") -> None:
-    environment = {**os.environ, **{name: value.strip('"') for name, value in variables.items()}}
+def _run(command: str, values: Mapping[str, str], which: str, cancel: Cancel) -> None:
+    """The user's own command, with the user's own environment but for what is meant for us."""
     try:
-        subprocess.run(shlex.split(command), env=environment, check=True, stdin=subprocess.DEVNULL, stdout=2)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        raise HostError(f"the {which} command failed: {error}") from None
+        words = shlex.split(command)
+        code = programs.run_visibly(words, {**for_hooks(os.environ), **values}, seconds=_HOOK_SECONDS, cancel=cancel)
+    except (HostError, ValueError) as error:
+        raise HostError(f"the {which} command failed: {getattr(error, 'what', error)}") from None
+    if code != 0:
+        raise HostError(f"the {which} command failed: {words[0]} ended with exit code {code}")

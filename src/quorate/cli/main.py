@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
 from quorate import __version__
+from quorate.cli import unforeseen
 from quorate.cli.go_flags import plain_flags
 from quorate.cli.output import document, echo, give_up_stdout, styled
-from quorate.errors import ConfigError, Interrupted, QuorateError, Refused
+from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
 
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "Certificates: how long they last, renewing them, requests for a CA elsewhere."),
@@ -56,6 +58,7 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error that nobody foresaw.")
 def main() -> None:
     """Grow etcd clusters and Kubernetes control planes without ever putting the quorum at risk.
 
@@ -124,23 +127,32 @@ def run_with(arguments: list[str]) -> int:
     """Run one command line; returns the exit code, having printed whatever went wrong."""
     try:
         result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
-    except QuorateError as error:
-        _print_error(error, as_json=_wants_json(arguments))
-        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         document(error.ctx.get_help() + "\n" if error.ctx else "", err=True)
         return ConfigError.exit_code
     except click.ClickException as error:
-        error.show()
+        echo(error.format_message(), err=True)
         return ConfigError.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         echo("interrupted", err=True)
         return Interrupted.exit_code
     except BrokenPipeError:
         give_up_stdout()
         return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return _fail(foreseen(error), arguments)
     # Outside standalone mode click hands the code of `ctx.exit` back.
     return result if isinstance(result, int) else 0
+
+
+def _fail(failure: QuorateError, arguments: list[str]) -> int:
+    """Prints what failed; returns the exit code."""
+    if isinstance(failure, Unforeseen):
+        kept = unforeseen.keep(failure, shown="--debug" in arguments)
+        failure.advice = f"{failure.advice}; {kept}"
+    with suppress(BrokenPipeError):
+        _print_error(failure, as_json=_wants_json(arguments))
+    return failure.exit_code
 
 
 def _wants_json(arguments: list[str]) -> bool:

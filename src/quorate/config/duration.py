@@ -7,6 +7,7 @@ import re
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _LARGEST = 2**63 - 1
+_MOST_LETTERS = 100
 
 
 class Duration(int):
@@ -18,9 +19,10 @@ class Duration(int):
         rest = text[1:] if text[:1] in ("-", "+") else text
         if rest == "0":
             return cls(0)
-        parts = _PART.findall(rest)
+        # Longer ones are refused unread: the expression is quadratic on digits without a unit.
+        parts = _PART.findall(rest) if len(rest) <= _MOST_LETTERS else []
         if not parts or "".join(number + unit for number, unit in parts) != rest:
-            raise ValueError(f"{text!r} is not a duration such as 4m0s, 1h30m or 500ms")
+            raise ValueError(f"{text[:_MOST_LETTERS]!r} is not a duration such as 4m0s, 1h30m or 500ms")
         total = sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
         if total > _LARGEST:
             raise ValueError(f"{text!r} is longer than a duration can be (about 292 years)")

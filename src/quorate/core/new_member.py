@@ -37,6 +37,18 @@ def check_new_name(name: str) -> str:
     return name
 
 
+def is_carried(name: str, url: str) -> bool:
+    """Returns whether --initial-cluster, a variable and a terminal can carry a member's name and peer URL, whoever set them."""
+    return all(text.isprintable() and "," not in text and " " not in text for text in (name, url)) and "=" not in name
+
+
+def check_new_path(text: str, what: str) -> str:
+    """Returns a path that unit files, variables and flags of a new member can name; raises `ConfigError` otherwise."""
+    if not text.isprintable() or text != text.strip():
+        raise ConfigError(f"{what} {text[:80]!r} cannot be used: it has a line break, a control character or an outer blank")
+    return text
+
+
 def new_member_findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
     """Returns why `name` must not be added at `peer_urls`. Its own row, left by an earlier run, is not held against it."""
     return [finding for check in CHECKS for finding in check(view, name, peer_urls)]
@@ -102,6 +114,15 @@ def check_client_urls(view: ClusterView, _name: str, peer_urls: Sequence[str]) -
                 yield Finding("peer-url-is-client-url", "error", text, "give the peer URL (by default port 2380)")
 
 
+def check_rows(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """What the members are called is told to the new one's process. Names and URLs are set by whoever may update a member."""
+    for member in _others(view, peer_urls):
+        if not all(is_carried(member.name, url) for url in member.peer_urls):
+            text = f"the member {member.id:x} has a name or a peer URL that --initial-cluster cannot carry: {member.name!r}"
+            advice = f"restart it under another name, correct its URL, or remove it: quorate etcd remove {member.id:x}"
+            yield Finding("member-not-carried", "error", text, advice)
+
+
 def check_scheme(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
     """Peers have one TLS configuration for all dials: members with certificates refuse one that has none, and the reverse."""
     theirs = {_scheme(url) for member in _others(view, peer_urls) for url in member.peer_urls} & _SCHEMES
@@ -130,4 +151,12 @@ def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> I
         yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)
 
 
-CHECKS: tuple[_Check, ...] = (check_name, check_owner, check_addresses, check_client_urls, check_scheme, check_loopback)
+CHECKS: tuple[_Check, ...] = (
+    check_name,
+    check_owner,
+    check_addresses,
+    check_client_urls,
+    check_rows,
+    check_scheme,
+    check_loopback,
+)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from quorate.core.new_member import is_carried
+from quorate.errors import Refused
 from quorate.etcd.membership.runtime import Process
+from quorate.foreign.text import assignment, visible
 
 Start = Callable[[str, Sequence[tuple[str, str]]], None]
 
@@ -64,13 +67,25 @@ class Elsewhere:
         raise AssertionError(f"the data of {name} is not ours to delete")
 
 
-def environment_file(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str]]) -> str:
-    """What the new process needs to know, as `etcdctl member add` prints it, one shell assignment a line."""
-    rows = ",".join(f"{row}={url}" for row, url in initial_cluster)
-    values = {
+def variables(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Returns what the new process needs to know, as `etcdctl member add` prints it. Raises `Refused` when a member has a name
+    or a URL that --initial-cluster cannot carry: names and URLs are set by whoever may update a member, and a line break in
+    one was once a variable of root's process."""
+    for row, url in initial_cluster:
+        if not is_carried(row, url):
+            raise Refused(
+                f"the member {visible(row, most=80)!r} at {visible(url, most=80)!r} cannot be named in --initial-cluster",
+                state="the new member was not started",
+                advice="rename that member or remove it: 'quorate etcd status' shows its id",
+            )
+    return {
         "ETCD_NAME": name,
-        "ETCD_INITIAL_CLUSTER": rows,
+        "ETCD_INITIAL_CLUSTER": ",".join(f"{row}={url}" for row, url in initial_cluster),
         "ETCD_INITIAL_ADVERTISE_PEER_URLS": peer_url,
         "ETCD_INITIAL_CLUSTER_STATE": "existing",
     }
-    return "".join(f'{key}="{value}"\n' for key, value in values.items())
+
+
+def environment_file(values: Mapping[str, str]) -> str:
+    """Returns one assignment a line, as sh and systemd's EnvironmentFile both read it back."""
+    return "".join(f"{assignment(name, value)}\n" for name, value in values.items())

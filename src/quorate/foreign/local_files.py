@@ -7,13 +7,13 @@ names, has given root to that user. So whatever is believed is owned by us or by
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
 from quorate.errors import ConfigError, HostError
-
-_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:
@@ -56,9 +56,22 @@ def distrust(status: os.stat_result) -> str:
     """Returns why somebody else could have written there; empty when nobody could."""
     if status.st_uid not in (0, os.geteuid()):
         return f"user {status.st_uid} owns it"
-    if status.st_mode & _WRITABLE and not stat.S_ISLNK(status.st_mode):
+    if stat.S_ISLNK(status.st_mode):
+        return ""
+    by_group = status.st_mode & stat.S_IWGRP and not _is_private(status.st_gid)
+    if by_group or status.st_mode & stat.S_IWOTH:
         return f"others may write to it (mode {stat.S_IMODE(status.st_mode):o})"
     return ""
+
+
+def _is_private(gid: int) -> bool:
+    """Whether nobody but us and root is in a group: many systems give each user one of his own, with files of mode 0664."""
+    ours = {0, os.geteuid()}
+    try:
+        members = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(gid).gr_mem}
+    except KeyError:
+        return False
+    return members <= ours and all(user.pw_uid in ours for user in pwd.getpwall() if user.pw_gid == gid)
 
 
 def distrust_way(path: Path) -> str:

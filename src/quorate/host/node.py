@@ -6,14 +6,16 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quorate.errors import HostError
 from quorate.foreign.resolve import resolve
+from quorate.host import programs
 from quorate.host.facts import kubelet_version
 
+_SYSTEMCTL_SECONDS = 10.0
 _PROGRAMS = (
     "conntrack",
     "cp",
@@ -122,10 +124,8 @@ def _service(unit: str) -> str:
     systemctl = shutil.which("systemctl")
     if systemctl is None or not Path("/run/systemd/system").is_dir():
         return ""
-    done = subprocess.run(
-        [systemctl, "show", f"{unit}.service", "--property=LoadState,UnitFileState,ActiveState", "--value"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return " ".join(done.stdout.split())
+    asked = [systemctl, "show", f"{unit}.service", "--property=LoadState,UnitFileState,ActiveState", "--value"]
+    try:
+        return " ".join(programs.run(asked, seconds=_SYSTEMCTL_SECONDS).out.split())
+    except HostError:
+        return ""

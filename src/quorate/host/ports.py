@@ -14,11 +14,14 @@ from itertools import islice
 from pathlib import Path
 
 from quorate.errors import HostError
+from quorate.files import private_folder, remove_file, state_folder, write_atomic
+from quorate.foreign.local_files import read_trusted
 from quorate.foreign.resolve import SocketAddress, resolve
 
 LOOPBACK = "127.0.0.1"
 _NOT_HERE = (None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _LOWEST = 15000
+_MOST_BYTES = 1 << 14
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -88,7 +91,7 @@ def reserve(count: int, owner: Path) -> list[int]:
             usable = (port for port in _candidates() if port not in taken and is_free(port))
             ports = list(islice(usable, count))
             for port in ports:
-                (folder / str(port)).write_text(str(owner))
+                write_atomic(folder / str(port), str(owner).encode(), mode=0o600)
     except OSError as error:
         raise HostError(f"cannot reserve ports in {folder}: {error.strerror}", advice="set XDG_STATE_HOME") from error
     if len(ports) < count:
@@ -97,23 +100,26 @@ def reserve(count: int, owner: Path) -> list[int]:
 
 
 def _reservations() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "quorate" / "ports"
+    return private_folder(state_folder() / "ports")
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    # No link is followed and nothing is truncated: a file of somebody else was emptied by root.
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _is_held(entry: Path) -> bool:
     """A reservation whose owner's file is gone is nobody's; it goes."""
-    if Path(entry.read_text()).exists():
+    owner = read_trusted(entry, _MOST_BYTES, what="the reservation") or b""
+    if owner and Path(os.fsdecode(owner)).exists():
         return True
-    entry.unlink()
+    remove_file(entry)
     return False
 
 

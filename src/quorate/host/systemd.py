@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quorate.errors import HostError
+from quorate.host import programs
+from quorate.host.programs import Finished
 
 _SECONDS = 30.0
 _STOP_SECONDS = 120.0
@@ -41,8 +43,8 @@ class Systemd:
             fields.get("ActiveState", ""),
             fields.get("SubState", ""),
             fields.get("Result", ""),
-            int(fields.get("ExecMainStatus") or 0),
-            int(fields.get("NRestarts") or 0),
+            _number(fields.get("ExecMainStatus", "")),
+            _number(fields.get("NRestarts", "")),
             fields.get("ExecMainStartTimestampMonotonic", "0") not in ("0", ""),
         )
 
@@ -68,36 +70,33 @@ class Systemd:
         """The last lines the unit logged; empty where there is no journal."""
         journalctl = [*self.command[:-1], "journalctl", f"--unit={unit}", f"--lines={lines}", "--output=cat", "--no-pager"]
         try:
-            done = subprocess.run(journalctl, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        except (OSError, subprocess.TimeoutExpired):
+            done = programs.run(journalctl, seconds=_SECONDS)
+        except HostError:
             return []
-        return done.stdout.splitlines() if done.returncode == 0 else []
+        return done.out.splitlines() if done.code == 0 else []
 
     def run(self, *arguments: str, seconds: float = _SECONDS, advice: str = "") -> str:
         """One call of systemctl; returns what it prints. Raises `HostError` when it fails or does not answer in time."""
         done = self._call(arguments, seconds)
-        if done.returncode != 0:
+        if done.code != 0:
             raise HostError(
-                f"'systemctl {' '.join(arguments)}' failed: {done.stderr.strip() or f'exit code {done.returncode}'}",
+                f"'systemctl {' '.join(arguments)}' failed: {done.err.strip() or f'exit code {done.code}'}",
                 advice=advice,
             )
-        return done.stdout
+        return done.out
 
     def _try(self, *arguments: str) -> None:
         """For what may have nothing to do."""
         self._call(arguments, _SECONDS)
 
-    def _call(self, arguments: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    def _call(self, arguments: Sequence[str], seconds: float) -> Finished:
+        if shutil.which(self.command[0]) is None:
+            raise HostError("this machine has no systemctl", advice="choose another --runtime")
         try:
-            return subprocess.run(
-                [*self.command, "--no-ask-password", *arguments],
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except FileNotFoundError:
-            raise HostError("this machine has no systemctl", advice="choose another --runtime") from None
-        except subprocess.TimeoutExpired:
-            raise HostError(f"'systemctl {' '.join(arguments)}' did not answer within {seconds:g} s") from None
+            return programs.run([*self.command, "--no-ask-password", *arguments], seconds=seconds)
+        except HostError as error:
+            raise HostError(f"'systemctl {' '.join(arguments)}': {error.what}") from None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

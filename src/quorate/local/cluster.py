@@ -13,7 +13,7 @@ from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.remove import Removal, RemovePolicy
-from quorate.files import remove_tree
+from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.etcd_identity import data_identity
 from quorate.host.process import Identity
@@ -316,7 +316,7 @@ def _purge(home: Home) -> None:
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
     for path in (layout.journal, layout.state, layout.lock):
-        path.unlink(missing_ok=True)
+        remove_file(path)
     try:
         layout.root.rmdir()
     except OSError:

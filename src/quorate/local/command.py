@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 
 from quorate.core import versions
@@ -55,8 +54,3 @@ def _log_flags(paths: MemberPaths, version: Version) -> list[str]:
     if versions.logs_with_rotation(version):
         flags += ["--enable-log-rotation=true", f"--log-rotation-config-json={json.dumps(_ROTATION)}"]
     return flags
-
-
-def environment() -> dict[str, str]:
-    """Ours without ETCD_*: etcd refuses to start when a flag is set both ways."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}

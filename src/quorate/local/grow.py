@@ -14,6 +14,7 @@ from quorate.etcd.errors import EtcdError
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
 from quorate.etcd.membership.runtime import JoinSpec
+from quorate.files import remove_file
 from quorate.host import etcd_binary, ports
 from quorate.local import certificates
 from quorate.local.home import Home
@@ -76,7 +77,7 @@ def spec_of(home: Home, joiner: LocalMember) -> JoinSpec:
 def _forget_ended_process(home: Home, runtime: ProcessRuntime, name: str) -> None:
     """An earlier run's joiner that ended since is to be started again, not to be taken for a failure of this run."""
     if runtime.identity(name) is None:
-        home.layout.member(name).process.unlink(missing_ok=True)
+        remove_file(home.layout.member(name).process)
 
 
 def _remember(home: Home, name: str, memory: JoinMemory) -> None:

@@ -18,6 +18,7 @@ from quorate.etcd.membership.executor import Note
 from quorate.etcd.observation.look import Patience, observe
 from quorate.etcd.probe import WriteProbe
 from quorate.files import make_folder
+from quorate.foreign.local_files import distrust_way
 from quorate.host import etcd_binary, lock
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.local import certificates, state
@@ -41,9 +42,11 @@ class Home:
     stall_seconds: float = 60.0
     was_there: bool = True
     _warned: set[str] = field(default_factory=set[str])
+    _believed: bool = False
 
     def load(self) -> State:
         """The saved state; raises `ConfigError` when there is no cluster here."""
+        self._refuse_doubtful()
         saved = state.load(self.layout.state)
         if saved is None or not saved.members:
             raise ConfigError(
@@ -51,6 +54,16 @@ class Home:
                 advice=f"quorate local up {self.layout.option}",
             )
         return saved
+
+    def _refuse_doubtful(self) -> None:
+        """Raises `HostError` when somebody else could write to the directory: it names programs that we run, and processes that
+        we end."""
+        if self._believed or not self.layout.root.exists():
+            return
+        doubt = distrust_way(self.layout.root)
+        if doubt:
+            raise HostError(f"the directory {self.layout.root} is not believed: {doubt}", advice="run this as its owner")
+        self._believed = True
 
     def save(self, saved: State) -> None:
         state.save(self.layout.state, saved)
@@ -98,7 +111,8 @@ class Home:
         """Work on the directory alone; raises when it is not ours, or somebody else keeps working on it."""
         if not self.layout.root.exists():
             self.load()
-        self._refuse_foreign()
+        self._refuse_doubtful()
+        self._refuse_strangers()
         with lock.hold(
             self.layout.lock,
             command=command,
@@ -115,7 +129,7 @@ class Home:
             self.program(etcd)
         make_folder(self.layout.root)
 
-    def _refuse_foreign(self) -> None:
+    def _refuse_strangers(self) -> None:
         """Ours or empty: never work in a directory that holds somebody else's files."""
         root = self.layout.root
         if not os.access(root, os.W_OK | os.X_OK):

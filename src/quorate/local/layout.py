@@ -12,12 +12,12 @@ members/NAME/process.json   the identity of its process
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.core.new_member import check_new_name
 from quorate.errors import ConfigError
+from quorate.files import user_folder
 from quorate.foreign.text import to_paste
 from quorate.host import etcd_data
 
@@ -25,8 +25,7 @@ _LONGEST_NAME = 63
 
 
 def default_folder() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "quorate" / "local"
+    return user_folder("XDG_DATA_HOME", ".local", "share") / "quorate" / "local"
 
 
 def check_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,13 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
 from quorate.files import make_folder, remove_tree
+from quorate.foreign.local_files import distrust_way
 from quorate.host import etcd_binary, etcd_data, ports, process, tcp_links
 from quorate.host.daemon import Daemon
+from quorate.host.environment import for_programs
 from quorate.host.etcd_identity import member_of
 from quorate.host.process import Identity
-from quorate.local.command import environment, etcd_command
+from quorate.local.command import etcd_command
 from quorate.local.layout import Layout, MemberPaths
 from quorate.local.state import State
 
@@ -62,9 +65,10 @@ class ProcessRuntime:
                 )
         make_folder(paths.data)
         _rotate(paths.log)
+        _refuse_doubtful(member.etcd, self.layout)
         version = etcd_binary.read_version(Path(member.etcd))
         command = etcd_command(member, paths, self.state, version, initial_cluster)
-        self.daemon(name).start(command, environment())
+        self.daemon(name).start(command, for_programs(os.environ))
 
     def restart(self, name: str) -> None:
         self.stop(name)
@@ -93,6 +97,17 @@ class ProcessRuntime:
     def wipe(self, name: str) -> None:
         """Delete everything of the member: the engine has seen that it is no member any more."""
         remove_tree(self.layout.member(name).folder)
+
+
+def _refuse_doubtful(program: str, layout: Layout) -> None:
+    """The file of state names a program. Raises `HostError` for one that another user could have put there."""
+    doubt = distrust_way(Path(program))
+    if doubt:
+        raise HostError(
+            f"{program} is not run: {doubt}",
+            state="nothing was started",
+            advice=f"see what it is, and who wrote {layout.state}; or pass another with --etcd",
+        )
 
 
 def daemon_of(paths: MemberPaths) -> Daemon:

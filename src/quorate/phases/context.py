@@ -11,6 +11,7 @@ from quorate.config import types as v4
 from quorate.config.versions import parse_version
 from quorate.deadline import SystemClock
 from quorate.host.kubelet import Kubelet
+from quorate.phases.node_files import runtime_socket
 from quorate.pki.keys import KeyPool
 from quorate.pki.table import Node
 from quorate.report import PhaseLine, PhaseReport, silent
@@ -65,6 +66,11 @@ class Context:
     def pki(self, name: str) -> str:
         """The path of a file below the certificates' folder."""
         return f"{self.cluster.certificates_dir}/{name}"
+
+    @property
+    def cri_socket(self) -> str:
+        """Where the container runtime of this node is asked."""
+        return runtime_socket(self.tree, self.registration.cri_socket)
 
     def say(self, phase: str, text: str, *more: str) -> None:
         self.report(PhaseLine(phase, text, more))

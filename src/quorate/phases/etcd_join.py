@@ -157,7 +157,7 @@ def runtime_of(context: Context) -> StaticPod:
     return StaticPod(
         manifest=real_path(context.tree, static_pods.manifest_path("etcd")),
         data_dir=real_path(context.tree, local.data_dir),
-        socket=context.registration.cri_socket,
+        socket=context.cri_socket,
         image=images.etcd(context.cluster),
         write=lambda rows: static_pods.write_member(context, rows),
         log_lines=lambda path: wait.last_words(context, path),

@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 from quorate.core.membership import ClusterView, Member, margin_of
 from quorate.deadline import DeadlineExceeded
-from quorate.errors import ConfigError, HostError, QuorateError, Refused
+from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
-from quorate.foreign.text import to_paste
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity
 from quorate.manifests.etcd import client_url
-from quorate.phases.node_files import real_path, refuse_link, tls_files
+from quorate.phases import node_mounts
+from quorate.phases.node_files import real_path, tls_files
 from quorate.phases.resetting import LocalEtcd, ResetRun, delete_data, has_left, local_etcd, note_left
 from quorate.phases.static_pods import manifest_path
 from quorate.report import Notice
@@ -39,7 +39,7 @@ def remove_member(run: ResetRun) -> None:
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
-    _refuse_linked_data(run, etcd)
+    node_mounts.refuse(run, etcd)
     if left is not None:
         run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
     else:
@@ -48,20 +48,6 @@ def remove_member(run: ResetRun) -> None:
     run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd)
     run.left = etcd
-
-
-def _refuse_linked_data(run: ResetRun, etcd: LocalEtcd) -> None:
-    """Before the member leaves: its data could not be deleted then."""
-    try:
-        refuse_link(run.tree, etcd.data_dir)
-    except HostError as error:
-        command = to_paste("quorate", "etcd", "remove", etcd.name)
-        raise Refused(
-            error.what,
-            state="nothing was changed",
-            advice=f"remove the member with '{command}', delete what the link leads to, then run this "
-            "with --skip-phases=remove-etcd-member",
-        ) from error
 
 
 def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -166,7 +152,7 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
 def _end_pod(run: ResetRun) -> None:
     run.tree.remove(manifest_path("etcd"))
     try:
-        with Runtime.connect(run.reset.cri_socket) as runtime:
+        with Runtime.connect(run.cri_socket) as runtime:
             runtime.see_static_pod_gone(
                 "etcd",
                 run.clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from quorate.errors import QuorateError
+from quorate.errors import foreseen
 from quorate.foreign.text import to_paste
 from quorate.phases import etcd_join, marker, undo_join
 from quorate.phases.join import TREE
@@ -22,9 +22,10 @@ def carry_out(join: JoinRun) -> None:
     try:
         run_all(checks, join, skipped & {"preflight"}, around)
         objects = _objects_there(join)
-    except QuorateError as error:
-        error.state = error.state or "nothing was changed"
-        raise
+    except Exception as error:
+        failure = foreseen(error)
+        failure.state = failure.state or "nothing was changed"
+        raise failure from failure.__cause__
     if join.base.dry_run:
         run_all(rest, join, skipped - {"preflight"}, around)
         return
@@ -34,9 +35,11 @@ def carry_out(join: JoinRun) -> None:
         join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
     try:
         run_all(rest, join, skipped - {"preflight"}, around)
-    except QuorateError as error:
-        error.state = "; ".join(dict.fromkeys(filter(None, (error.state, _after_failure(join, mark)))))
-        raise
+    except BaseException as error:
+        # Whatever it is: what nobody foresaw once left a learner, a kubelet and an etcd behind (security i13).
+        failure = foreseen(error)
+        failure.state = "; ".join(dict.fromkeys(filter(None, (failure.state, _after_failure(join, mark)))))
+        raise failure from failure.__cause__
     marker.finish(join.context)
     join.whole_done = True
 
@@ -57,12 +60,15 @@ def _after_failure(join: JoinRun, mark: Marker) -> str:
         return "everything was kept for a look, as asked"
     # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
     with join.base.clock.cancel.shielded():
-        if etcd_join.vote_of(join) != "none":
-            return (
-                "this node's etcd is a member of the cluster, or may be one: nothing was taken back; "
-                "run the same command again to finish"
-            )
-        return undo_join.take_back(join, mark)
+        try:
+            if etcd_join.vote_of(join) != "none":
+                return (
+                    "this node's etcd is a member of the cluster, or may be one: nothing was taken back; "
+                    "run the same command again to finish"
+                )
+            return undo_join.take_back(join, mark)
+        except Exception as error:
+            return f"what the join made may be there still ({foreseen(error).what}); run the same command again"
 
 
 def closing_words(join: JoinRun) -> str:

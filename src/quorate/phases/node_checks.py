@@ -64,7 +64,7 @@ def _pull(context: Context, ignored: tuple[str, ...]) -> list[Finding]:
         context.say(PHASE, f"Pulling {image}")
 
     try:
-        missing = list(pull(registration.cri_socket, wanted, registration.image_pull_policy, told))
+        missing = list(pull(context.cri_socket, wanted, registration.image_pull_policy, told))
     except CriError as error:
         missing = [Finding("ImagePull", "error", error.what)]
     found = node.lenient(missing, ignored)
@@ -97,7 +97,7 @@ def case_of(context: Context) -> NodeCase:
     facts = gather(
         ports=ports,
         node_name=context.registration.name,
-        cri_socket=context.registration.cri_socket,
+        cri_socket=context.cri_socket,
         proxies=dict(context.host.proxy_env),
     )
     return NodeCase(

@@ -21,13 +21,7 @@ def tls_files(tree: Tree, folder: str, pair: str) -> TlsFiles:
     return TlsFiles(*(real_path(tree, f"{folder}/etcd/{name}") for name in ("ca.crt", f"{pair}.crt", f"{pair}.key")))
 
 
-def refuse_link(tree: Tree, folder: str) -> None:
-    if isinstance(tree, RealTree) and tree.at(folder).is_symlink():
-        raise HostError(f"{folder} is a symlink: it is not followed, nothing in it was deleted")
-
-
-def wipe(tree: Tree, folder: str) -> None:
-    """The contents, not the folder: it may be a mount. Raises `HostError` for a link in its place, which is not followed."""
-    refuse_link(tree, folder)
-    for name in tree.names(folder):
-        tree.remove(f"{folder}/{name}")
+def runtime_socket(tree: Tree, socket: str) -> str:
+    """The container runtime's socket of the node whose files these are. A node below another root has its own: a reset with
+    --rootfs once ended every pod of the live host."""
+    return f"unix://{tree.at(socket.removeprefix('unix://'))}"

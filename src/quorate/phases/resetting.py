@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import yaml
 
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import PreflightFailed, Refused
+from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
 from quorate.host.kubelet import Kubelet
 from quorate.phases.context import CONFIG_FOLDER
-from quorate.phases.node_files import refuse_link
+from quorate.phases.node_files import runtime_socket
 from quorate.phases.static_pods import manifest_path
 from quorate.report import PhaseLine, PhaseReport
 from quorate.tree import Tree
@@ -34,6 +34,11 @@ class ResetRun:
     abandon: bool = False
     left: LocalEtcd | None = None
     dry_run: bool = False
+
+    @property
+    def cri_socket(self) -> str:
+        """Where the container runtime of this node is asked."""
+        return runtime_socket(self.tree, self.reset.cri_socket)
 
     def say(self, phase: str, text: str) -> None:
         self.report(PhaseLine(phase, text))
@@ -71,11 +76,9 @@ def has_left(tree: Tree) -> LocalEtcd | None:
 
 
 def delete_data(tree: Tree, etcd: LocalEtcd) -> None:
-    """The seal last: until then the same command goes on. Raises `HostError` for a link in the directory's place."""
-    refuse_link(tree, etcd.data_dir)
-    for name in tree.names(etcd.data_dir):
-        if name != _SEAL:
-            tree.remove(f"{etcd.data_dir}/{name}")
+    """The seal last: until then the same command goes on. What is mounted in it is not touched. Raises `HostError` with what
+    is left."""
+    tree.empty(etcd.data_dir, keep=(_SEAL,))
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
     tree.remove(LEFT)
 
@@ -89,13 +92,34 @@ def _parsed(content: bytes | None) -> LocalEtcd | None:
     if content is None:
         return None
     try:
-        command = yaml.safe_load(content)["spec"]["containers"][0]["command"]
-        flags = dict(word.removeprefix("--").split("=", 1) for word in command if word.startswith("--"))
-        rows = dict(row.split("=", 1) for row in flags.get("initial-cluster", "").split(",") if "=" in row)
-        clients = tuple(flags["listen-client-urls"].split(","))
-        return LocalEtcd(flags["name"], flags["initial-advertise-peer-urls"], clients, rows, flags["data-dir"])
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError):
+        spec = mapping_of(read_mapping(content, "the manifest of etcd").get("spec"))
+    except BadDocument:
         return None
+    container = next(iter(rows_of(spec.get("containers"))), {})
+    words = [word for word in texts_of(container.get("command")) if word.startswith("--") and "=" in word]
+    flags = dict(word.removeprefix("--").split("=", 1) for word in words)
+    rows = dict(row.split("=", 1) for row in flags.get("initial-cluster", "").split(",") if "=" in row)
+    try:
+        data = _on_host(flags["data-dir"], container, spec)
+        clients = tuple(flags["listen-client-urls"].split(","))
+        return LocalEtcd(flags["name"], flags["initial-advertise-peer-urls"], clients, rows, data)
+    except KeyError:
+        return None
+
+
+def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
+    """Where a path of a container is on the node: what the pod mounts there decides, not the flag. A patch may have moved the
+    volume, and what lies at the flag's path on the host is somebody else's then."""
+    folders = {
+        text_of(row.get("name")): text_of(mapping_of(row.get("hostPath")).get("path")) for row in rows_of(spec.get("volumes"))
+    }
+    mounts = [(text_of(row.get("mountPath")).rstrip("/"), row) for row in rows_of(container.get("volumeMounts"))]
+    for place, row in sorted(mounts, key=lambda mount: len(mount[0]), reverse=True):
+        if place and (path == place or path.startswith(f"{place}/")):
+            below = text_of(row.get("subPath"))
+            host = folders.get(text_of(row.get("name")), "")
+            return "/".join(filter(None, (host.rstrip("/"), below, path.removeprefix(place).strip("/")))) if host else path
+    return path
 
 
 def confirm(run: ResetRun) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from quorate.errors import QuorateError
+from quorate.errors import foreseen
 from quorate.host.cri import Runtime
 from quorate.manifests.control_plane import PODS
 from quorate.phases import certs, kubelet_files, marker, static_pods
@@ -52,8 +52,8 @@ def _try(context: Context, otherwise: str, step: Callable[[], None]) -> bool:
     """Whether it was done. What cannot be is said: it must neither stop the other steps nor hide why the join failed."""
     try:
         step()
-    except QuorateError as error:
-        context.report(Notice(f"{otherwise}: {error.what}", "warning"))
+    except Exception as error:
+        context.report(Notice(f"{otherwise}: {foreseen(error).what}", "warning"))
         return False
     return True
 
@@ -83,5 +83,5 @@ def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
 
 def _end_pods(context: Context, since_ns: int) -> None:
     """Those that began after the join did: whatever ran here before is somebody else's."""
-    with Runtime.connect(context.registration.cri_socket) as runtime:
+    with Runtime.connect(context.cri_socket) as runtime:
         runtime.end_sandboxes(context.clock, since_ns=since_ns)

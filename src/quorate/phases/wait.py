@@ -85,7 +85,7 @@ def wait_started(context: Context) -> None:
     """Until the kubelet has started the components that it is to start, if only to see one end. Not for long: whether they work
     is for others to see, and to name."""
     deadline = Deadline(context.clock, _START_SECONDS, "the kubelet has started the control plane")
-    with suppress(CriError), Runtime.connect(context.registration.cri_socket) as runtime:
+    with suppress(CriError), Runtime.connect(context.cri_socket) as runtime:
         wanted = [name for name in COMPONENTS if context.tree.is_file(manifest_path(name))]
         while not deadline.expired and not all(_was_started(runtime, name) for name in wanted):
             context.clock.cancel.check()
@@ -108,7 +108,7 @@ def wait_components(context: Context) -> None:
     together = Together(context, seconds)
     if API_SERVER not in checks:
         together.healthy.set()
-    with Runtime.connect(context.registration.cri_socket) as runtime, futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
+    with Runtime.connect(context.cri_socket) as runtime, futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
         waits = [pool.submit(together.wait, Crashes(context, runtime, name), name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)

@@ -17,6 +17,13 @@ _CLUSTER_ADMINS_SINCE, _NO_KUBELET_CLIENT_GROUP_SINCE = 29, 36
 SA_KEY, SA_PUB = "sa.key", "sa.pub"
 
 
+BASES = (
+    *("ca", "apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"),
+    *("etcd/ca", "etcd/server", "etcd/peer", "etcd/healthcheck-client", "apiserver-etcd-client"),
+)
+"""The `base` of every entry that there can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One certificate. `name`: of its phase; `base`: its files below the certificates' folder, without .crt and .key;

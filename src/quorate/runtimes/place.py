@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.files import make_folder, remove_tree, write_atomic
+from quorate.files import empty_folder, make_folder, remove_tree, write_atomic
 from quorate.runtimes.spec import EtcdSpec
 
 _MADE = "made-data-dir"
@@ -48,18 +48,10 @@ class Place:
         data, beside = self.spec.data_dir, self.spec.beside
         if not self.is_begun:
             return
-        if data.is_symlink() or beside.is_symlink():
-            raise HostError(f"{data} or {beside} is a symlink: it is not followed, nothing was deleted")
+        if beside.is_symlink():
+            raise HostError(f"{beside} is a symlink: it is not followed, nothing was deleted")
         if (beside / _MADE).exists():
             remove_tree(data)
         else:
-            _empty(data)
+            empty_folder(data)
         remove_tree(beside)
-
-
-def _empty(folder: Path) -> None:
-    for entry in list(folder.iterdir()) if folder.is_dir() else []:
-        if entry.is_dir() and not entry.is_symlink():
-            remove_tree(entry)
-        else:
-            entry.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
 from quorate.host import etcd_data, tcp_links
 from quorate.host.daemon import Daemon
+from quorate.host.environment import for_programs
 from quorate.host.etcd_identity import member_of
 from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, flags, settings
@@ -44,7 +45,7 @@ class PlainProcess:
 
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
         self.place.prepare()
-        self.daemon.start([str(self.spec.program), *flags(settings(self.spec, initial_cluster))], _environment())
+        self.daemon.start([str(self.spec.program), *flags(settings(self.spec, initial_cluster))], for_programs(os.environ))
 
     def restart(self, name: str) -> None:
         self.stop(name)
@@ -72,8 +73,3 @@ class PlainProcess:
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
         self.place.give_back()
-
-
-def _environment() -> dict[str, str]:
-    """Ours without ETCD_*: etcd refuses to start when a flag is set both ways."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ETCD_")}

@@ -10,8 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from quorate.core.ids import address_of
+from quorate.errors import HostError
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
 from quorate.foreign.resolve import resolve
+from quorate.foreign.text import assignment
 from quorate.host import etcd_data
 
 
@@ -97,10 +99,13 @@ def flags(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def environment_lines(pairs: Sequence[tuple[str, str]]) -> str:
-    """The settings as ETCD_* variables, one a line, quoted as systemd's EnvironmentFile and a shell both read them."""
-    return "".join(f"ETCD_{name.upper().replace('-', '_')}={_quoted(value)}\n" for name, value in pairs)
+    """The settings as ETCD_* variables, one a line, quoted as systemd's EnvironmentFile and a shell both read them. Raises
+    `HostError` for a value with a control character."""
+    try:
+        return "".join(f"{assignment(_variable(name), value)}\n" for name, value in pairs)
+    except ValueError as error:
+        raise HostError(f"the member's variables cannot be written: {error}", state="it was not started") from None
 
 
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
-    return f'"{escaped}"'
+def _variable(flag: str) -> str:
+    return f"ETCD_{flag.upper().replace('-', '_')}"

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.deadline import SystemClock
-from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
-from quorate.files import remove_tree
+from quorate.files import empty_folder, remove_file
 from quorate.host import etcd_data, tcp_links
 from quorate.host.cri import Container, CriError, Runtime
 from quorate.host.etcd_identity import member_of
@@ -93,7 +92,7 @@ class StaticPod:
 
     def stop(self, name: str) -> None:  # noqa: ARG002
         """Take the manifest away and see the pod gone."""
-        self.manifest.unlink(missing_ok=True)
+        remove_file(self.manifest)
         with Runtime.connect(self.socket) as runtime:
             runtime.see_static_pod_gone(
                 _CONTAINER,
@@ -120,12 +119,6 @@ class StaticPod:
         return tcp_links.linked_peers(table, [self.peer_url], peers) if table is not None else None
 
     def wipe(self, name: str) -> None:  # noqa: ARG002
-        """Raises `HostError` when the directory is a link: what is behind it was not made by us."""
-        self.manifest.unlink(missing_ok=True)
-        if self.data_dir.is_symlink():
-            raise HostError(f"{self.data_dir} is a symlink: it is not followed, nothing was deleted")
-        for entry in list(self.data_dir.iterdir()) if self.data_dir.is_dir() else []:
-            if entry.is_dir() and not entry.is_symlink():
-                remove_tree(entry)
-            else:
-                entry.unlink(missing_ok=True)
+        """Empties the data directory, as it was when the join began. Raises `HostError`."""
+        remove_file(self.manifest)
+        empty_folder(self.data_dir)

@@ -10,7 +10,8 @@ from quorate.core.decide import ProcessState
 from quorate.core.preflight import Finding
 from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
-from quorate.files import write_atomic
+from quorate.files import remove_file, write_atomic
+from quorate.foreign.text import visible
 from quorate.host import etcd_data, tcp_links
 from quorate.host.etcd_identity import member_of
 from quorate.host.last_words import etcd_reason
@@ -54,7 +55,7 @@ class SystemdUnit:
     @property
     def mark(self) -> str:
         """The first line of our unit file: by it a later run knows it as its own."""
-        return f"# Written by quorate for the etcd member {self.spec.name} in {self.spec.data_dir}."
+        return visible(f"# Written by quorate for the etcd member {self.spec.name} in {self.spec.data_dir}.", most=4096)
 
     def process(self, name: str) -> Process:  # noqa: ARG002
         seen = self.systemd.show(self.service)
@@ -92,18 +93,18 @@ class SystemdUnit:
 
     def unit_text(self) -> str:
         """Type=notify: etcd tells systemd when it serves, which for a joiner may take as long as its data needs."""
-        user = f"User={self.run_as}\n" if self.run_as else ""
+        user = f"User={unit_text(self.run_as)}\n" if self.run_as else ""
         return f"""{self.mark}
 [Unit]
-Description=etcd member {self.spec.name}
+Description=etcd member {unit_text(self.spec.name)}
 Documentation=https://etcd.io
 Wants=network-online.target
 After=network-online.target
 
 [Service]
 Type=notify
-EnvironmentFile={self.variables_file}
-ExecStart={self.spec.program}
+EnvironmentFile={unit_text(str(self.variables_file))}
+ExecStart={unit_word(str(self.spec.program))}
 {user}Restart=on-failure
 RestartSec=2
 TimeoutStartSec=infinity
@@ -143,7 +144,7 @@ WantedBy=multi-user.target
         if self._is_ours():
             # Also when its process has ended: it would be started again after a boot.
             self.systemd.stop(self.service)
-            self.unit_file.unlink()
+            remove_file(self.unit_file)
             self.systemd.reload()
         self.place.give_back()
 
@@ -152,6 +153,19 @@ WantedBy=multi-user.target
         if reason:
             return f"{reason} (log: journalctl -u {self.unit})"
         return f"systemd says {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
+
+
+def unit_text(text: str) -> str:
+    """Returns a value for a unit file, where % begins a specifier. Raises `HostError` for one that would end its line."""
+    if not text.isprintable() or text != text.strip():
+        raise HostError(f"{text[:80]!r} cannot be written into a unit file", state="nothing was changed")
+    return text.replace("%", "%%")
+
+
+def unit_word(text: str) -> str:
+    """Returns one word of a command line in a unit file, where blanks, quotes, backslashes and $ mean something as well."""
+    escaped = unit_text(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{escaped}"' if escaped != text or any(letter in " ';" for letter in text) else escaped
 
 
 def _state(seen: UnitState) -> ProcessState:

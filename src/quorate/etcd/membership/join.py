@@ -27,7 +27,7 @@ from quorate.core.join_memory import remember
 from quorate.core.membership import ClusterView, Member
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, VoteUnknown, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
-from quorate.errors import JoinFailed, QuorateError
+from quorate.errors import JoinFailed, QuorateError, foreseen
 from quorate.etcd import kv
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
@@ -112,10 +112,10 @@ class Join:
             self._reach_goal()
         except BaseException as error:
             self.ends = self._undo()
-            if isinstance(error, QuorateError):
-                state = "; ".join(dict.fromkeys(map(describe, self.ends)))
-                error.conclude(state, tuple(map(as_dict, self.ends)), unknown=any(map(is_unknown, self.ends)))
-            raise
+            failure = foreseen(error)
+            state = "; ".join(dict.fromkeys(map(describe, self.ends)))
+            failure.conclude(state, tuple(map(as_dict, self.ends)), unknown=any(map(is_unknown, self.ends)))
+            raise failure from failure.__cause__
         self._clean_up()
         return [track.result() for track in self.tracks.values()]
 

@@ -13,7 +13,7 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
 from quorate.deadline import Deadline
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, foreseen
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError, MemberNotFound
 from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, Rejected, confirm_by_looking
@@ -53,7 +53,7 @@ class Undo:
             return self._unfinished(error.what)
         except Exception as error:
             # Nobody foresaw it. It must not hide why the join failed, nor leave it unsaid what is there now.
-            return self._unfinished(f"{type(error).__name__}: {error}")
+            return self._unfinished(foreseen(error).what)
 
     def _unfinished(self, why: str) -> JoinOutcome:
         name, member_id = self.spec.name, self.memory.member_id

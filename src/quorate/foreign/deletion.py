@@ -1,0 +1,148 @@
+"""The one deletion: it stays below its folder and on its mount, whatever is put in its way while it works.
+
+What is mounted below a folder is somebody's volume: the NFS share of a pod that could not be unmounted was once emptied. The
+folder itself may be a mount point: the mount stays, its contents go. What cannot be deleted does not keep the rest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quorate.errors import HostError
+from quorate.foreign.inside import Place, holder, target
+from quorate.foreign.mounts import mount_of, mount_points
+
+_ROOT = Path("/")
+_MOST_NAMED, _MOST_DEPTH = 5, 100
+
+
+class NotDeleted(HostError):
+    """Some of it is still there; `left` says what, and why."""
+
+    code = "not-deleted"
+
+    def __init__(self, left: tuple[tuple[Path, str], ...]) -> None:
+        named = "; ".join(f"{path}: {why}" for path, why in left[:_MOST_NAMED])
+        more = f"; and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+        super().__init__(f"cannot delete {named}{more}", advice="mend what keeps it, then run the same command again")
+        self.left = left
+
+
+@dataclass(slots=True)
+class _Deleting:
+    """`mounts`: resolved, read before anything is touched: opening the root of a dead network mount may never return."""
+
+    mounts: frozenset[Path]
+    left: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    top: int = -1
+    top_depth: int = 0
+    depth: int = 0
+    raised: list[str] = field(default_factory=list[str])
+
+    def contents(self, folder: int, where: Path, keep: Collection[str] = ()) -> bool:
+        """Deletes what is in an open folder; returns whether it is empty now."""
+        home, before = mount_of(folder), len(self.left)
+        if self.top == -1:
+            self.top, self.top_depth = folder, self.depth
+        for name in sorted(os.listdir(folder)):
+            if name not in keep:
+                self.entry(folder, name, where / name, home)
+        while self.depth == self.top_depth and self.raised:
+            name = self.raised.pop()
+            self.entry(folder, name, where / name, home)
+        return len(self.left) == before
+
+    def entry(self, folder: int, name: str, where: Path, home: int) -> None:
+        """`home`: the mount that the deletion stays on."""
+        try:
+            if where in self.mounts:
+                raise OSError(errno.EXDEV, "something is mounted there")
+            if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                self._folder(folder, name, where, home)
+            else:
+                os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.left.append((where, error.strerror or str(error)))
+
+    def _folder(self, folder: int, name: str, where: Path, home: int) -> None:
+        if self.depth >= _MOST_DEPTH:
+            # A pod may nest its files deeper than the stack and the table of open files: the rest is deleted from the top.
+            self.raised.append(f".quorate-deleting-{secrets.token_hex(8)}")
+            os.rename(name, self.raised[-1], src_dir_fd=folder, dst_dir_fd=self.top)
+            return
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        self.depth += 1
+        try:
+            if mount_of(inner) != home:
+                raise OSError(errno.EXDEV, "something is mounted there")
+            empty = self.contents(inner, where)
+        finally:
+            self.depth -= 1
+            os.close(inner)
+        if empty:
+            os.rmdir(name, dir_fd=folder)
+
+    def finish(self) -> None:
+        if self.left:
+            raise NotDeleted(tuple(self.left))
+
+
+def _begin() -> _Deleting:
+    return _Deleting(frozenset(mount_points()))
+
+
+def remove(path: str, *, root: Path = _ROOT) -> None:
+    """Delete a file, a link (not what it leads to), or a folder with all that is in it. Absence is fine. Of a folder that is a
+    mount point the contents go. Raises `NotDeleted`, and `HostError` for a link on the way that is not followed."""
+    try:
+        with holder(root, path) as place:
+            _remove(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise HostError(f"cannot delete {path}: {error.strerror}") from error
+
+
+def _remove(place: Place) -> None:
+    found = place.status()
+    if found is None or not place.name:
+        return
+    work = _begin()
+    if stat.S_ISDIR(found.st_mode) and place.path in work.mounts:
+        _empty(place, work, ())
+    else:
+        work.entry(place.folder, place.name, place.path, mount_of(place.folder))
+    work.finish()
+
+
+def empty(path: str, *, root: Path = _ROOT, keep: Collection[str] = ()) -> None:
+    """Delete what is in a folder, but for the names in `keep`; the folder stays, and so does a link in its place, which is
+    followed by the rule of `inside`. Absence is fine. Raises as `remove`."""
+    try:
+        with target(root, path) as place:
+            found = place.status() if place.name else None
+            if found is None:
+                return
+            work = _begin()
+            _empty(place, work, keep)
+            work.finish()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise HostError(f"cannot delete what is in {path}: {error.strerror}") from error
+
+
+def _empty(place: Place, work: _Deleting, keep: Collection[str]) -> None:
+    folder = place.open(os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        work.contents(folder, place.path, keep)
+    finally:
+        os.close(folder)

@@ -1,0 +1,180 @@
+"""Walks below a folder by descriptors: no path is walked twice, and nothing leads out.
+
+A check of a path and its use are two walks, and whoever may write between them has root write elsewhere (158 writes of trying
+were enough). Here each step opens one name in the folder that is open already. Links are followed as the node itself would
+follow them, an absolute one from the root of the walk, and only where root or we own the link and nobody else may write to the
+folder that holds it: the rule of sshd.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.errors import HostError
+from quorate.foreign.local_files import distrust
+
+_MOST_LINKS = 40
+_STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A name in an open folder. The name may be missing there, and is no link when it was walked `to` it."""
+
+    folder: int
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """Where it really is, as messages and mounts name it."""
+        where = Path(f"/proc/self/fd/{self.folder}").readlink()
+        return where / self.name if self.name else where
+
+    def status(self) -> os.stat_result | None:
+        """Returns what is there, without following a link; None for nothing."""
+        try:
+            return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open(self, flags: int) -> int:
+        return os.open(self.name or ".", flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
+
+
+class LeadsOut(HostError):
+    """A link on the way is not one that is followed."""
+
+    code = "link"
+
+
+@contextmanager
+def holder(root: Path, path: str, *, make: int | None = None) -> Iterator[Place]:
+    """The last name of `path` in its folder, for the block; links before it are followed. `make`: the mode of folders
+    that are missing on the way. Raises `LeadsOut`, FileNotFoundError and other OSErrors."""
+    parts = _parts(path)
+    if make is not None:
+        root.mkdir(mode=make, parents=True, exist_ok=True)
+    with _walk(root) as walk:
+        walk.enter(parts[:-1], make)
+        yield Place(walk.here, parts[-1] if parts else "")
+
+
+@contextmanager
+def target(root: Path, path: str) -> Iterator[Place]:
+    """As `holder`, with a link at the last name followed too. Raises also FileNotFoundError when a link leads to nothing."""
+    parts = _parts(path)
+    with _walk(root) as walk:
+        name = walk.to(parts)
+        yield Place(walk.here, name)
+
+
+def _parts(path: str) -> list[str]:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not path.startswith("/") or ".." in parts or "\0" in path:
+        raise HostError(f"{path[:200]!r} is not an absolute path without ..")
+    return parts
+
+
+@contextmanager
+def _walk(root: Path) -> Iterator[_Walk]:
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    walk = _Walk([fd])
+    try:
+        yield walk
+    finally:
+        walk.close()
+
+
+@dataclass(slots=True)
+class _Walk:
+    """`open_folders`: from the root to where we are."""
+
+    open_folders: list[int]
+    links: int = 0
+
+    @property
+    def here(self) -> int:
+        return self.open_folders[-1]
+
+    def enter(self, parts: list[str], make: int | None = None) -> None:
+        todo = deque(parts)
+        while todo:
+            part = todo.popleft()
+            if part == "..":
+                self._up()
+                continue
+            fd = self._open(part, make)
+            if stat.S_ISLNK(os.fstat(fd).st_mode):
+                todo.extendleft(reversed(self._follow(fd, part)))
+            elif stat.S_ISDIR(os.fstat(fd).st_mode):
+                self.open_folders.append(fd)
+            else:
+                os.close(fd)
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), part)
+
+    def to(self, parts: list[str]) -> str:
+        """Enters the folder of what the last name leads to; returns its name there."""
+        while parts:
+            *before, last = parts
+            self.enter(before)
+            if last == "..":
+                self._up()
+                return ""
+            try:
+                fd = os.open(last, _STEP, dir_fd=self.here)
+            except FileNotFoundError:
+                return last
+            if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                os.close(fd)
+                return last
+            parts = self._follow(fd, last)
+        return ""
+
+    def _up(self) -> None:
+        if len(self.open_folders) > 1:
+            os.close(self.open_folders.pop())
+
+    def _open(self, part: str, make: int | None) -> int:
+        try:
+            return os.open(part, _STEP, dir_fd=self.here)
+        except FileNotFoundError:
+            if make is None:
+                raise
+        with suppress(FileExistsError):
+            # Never wider than it shall be, not for a moment, whatever the umask.
+            os.mkdir(part, make & 0o700, dir_fd=self.here)
+            made = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.here)
+            try:
+                os.fchmod(made, make)
+            finally:
+                os.close(made)
+        return os.open(part, _STEP, dir_fd=self.here)
+
+    def _follow(self, fd: int, part: str) -> list[str]:
+        """The parts of what a link says; an absolute one begins at the root of the walk. Closes the link."""
+        try:
+            said, owner = os.readlink("", dir_fd=fd), os.fstat(fd)
+        finally:
+            os.close(fd)
+        where = Path(f"/proc/self/fd/{self.here}").readlink() / part
+        self.links += 1
+        if self.links > _MOST_LINKS:
+            raise LeadsOut(f"{where}: too many links")
+        doubt = distrust(owner) or distrust(os.fstat(self.here))
+        if doubt:
+            raise LeadsOut(f"the link {where} is not followed: {doubt}", advice="root or we must own it, and its folder")
+        if said.startswith("/"):
+            while len(self.open_folders) > 1:
+                self._up()
+        return [one for one in said.split("/") if one not in ("", ".")]
+
+    def close(self) -> None:
+        for fd in self.open_folders:
+            os.close(fd)

@@ -1,0 +1,38 @@
+"""What is mounted where, as the kernel tells it: decoded, so that a blank in a path hides nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from quorate.errors import HostError
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def mounted_below(folder: Path) -> list[Path]:
+    """Returns the mount points strictly below a folder whose path has no links, the deepest first. Raises `HostError`."""
+    return [place for place in mount_points() if place != folder and place.is_relative_to(folder)]
+
+
+def mount_points() -> list[Path]:
+    """Returns all mount points of this process's namespace, those that were mounted last first."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").splitlines()
+    except OSError as error:
+        raise HostError(f"cannot tell what is mounted: {error.strerror}") from error
+    return [Path(decode(fields[4])) for line in reversed(lines) if len(fields := line.split(" ")) > 4]
+
+
+def decode(text: str) -> str:
+    """Returns a path as the kernel means it: it writes blanks, tabs, line breaks and backslashes in octal."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def mount_of(fd: int) -> int:
+    """Returns the id of the mount that an open file is on: a bind mount has the same device as what surrounds it."""
+    for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
+        if line.startswith("mnt_id:"):
+            return int(line.split()[1])
+    return os.fstat(fd).st_dev
