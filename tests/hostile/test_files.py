@@ -18,6 +18,8 @@ from quorate.foreign.inside import LeadsOut
 from quorate.foreign.local_files import distrust_way, read_trusted
 from quorate.foreign.mounts import decode, mounted_below
 from quorate.host import ports
+from quorate.local.home import Home
+from quorate.local.layout import Layout
 from quorate.tree import RealTree
 
 NOBODY = 65534
@@ -240,8 +242,9 @@ def test_root_takes_no_cluster_of_another_user(tmp_path: Path, capsys: pytest.Ca
                 assert "not believed" in capsys.readouterr().err
             os.chown(path, 0, 0)
         os.chown(program, NOBODY, NOBODY)
-        assert run_with(["local", "start", "m1", "--dir", str(folder)]) == 1
-        assert "is not run" in capsys.readouterr().err
+        runtime = Home(Layout(folder)).runtime()
+        with pytest.raises(HostError, match="is not run"):
+            runtime.start("m1", [])
         assert victim.poll() is None
         assert not (tmp_path / "pwned").exists()
     finally:

@@ -106,7 +106,7 @@ def memory_as_kept(memory: Memory) -> JoinMemory:
     return JoinMemory(
         member_id=memory.slot + 1 if memory.known else 0,
         ours=memory.ours and memory.known,
-        adding=(0, 1) if memory.adding else None,
+        adding=((0, 1),) if memory.adding else (),
         listed=memory.known,
         restarted=memory.restarted,
         vote=vote,

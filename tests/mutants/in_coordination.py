@@ -26,8 +26,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "record of another member",
         RECORD,
-        "    if memory.member_id:\n        return None\n    ours =",
-        "    ours =",
+        "    if memory.member_id:\n        return None\n    return taken_up",
+        "    return taken_up",
         _records("test_a_record_of_another_member_id_is_void"),
         "at the URL there may be a later learner, somebody else's (U3)",
     ),
@@ -42,8 +42,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "record without an id says ours",
         RECORD,
-        "ours = memory.adding is not None and is_our_add(known.id, known.peer_urls, memory.adding)",
-        "ours = bool(fields)",
+        "return taken_up(memory, known.id, known.peer_urls)",
+        "return replace(memory, member_id=known.id, ours=bool(fields), listed=True)",
         _records(
             "test_a_record_of_the_first_version_says_nothing_of_whose_a_learner_is",
             "test_a_record_of_an_add_without_an_answer_takes_no_other_add_for_ours",
@@ -104,8 +104,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "replacement of another cluster",
         REPLACEMENTS,
-        'if fields.get("clusterId") != format_id(self.cluster_id):',
-        'if not fields.get("clusterId"):',
+        'if fields.get("clusterId") == format_id(self.cluster_id) else {}',
+        'if fields.get("clusterId") else {}',
         _records("test_a_replacement_is_about_the_member_that_was_named_in_this_cluster"),
         "a snapshot that was restored revives records of its past",
     ),

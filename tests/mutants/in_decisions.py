@@ -210,8 +210,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "absent with an add that was not answered",
         UNDO,
-        "if goal.memory.member_id == 0 and goal.memory.adding is not None:",
-        "if goal.memory.member_id == 1 and goal.memory.adding is not None:",
+        "if goal.memory.member_id == 0 and goal.memory.adding:",
+        "if goal.memory.member_id == 1 and goal.memory.adding:",
         _undo("test_an_undo_after_an_add_without_an_answer_does_not_know_what_absent_means"),
         "the add may still arrive, and the learner would keep the seat",
     ),
@@ -242,8 +242,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "every add of the URL is ours",
         UNDO,
-        "return memory.adding is not None and is_our_add(member.id, member.peer_urls, memory.adding)",
-        "return memory.adding is not None",
+        "return bool(memory.adding) and is_our_add(member.id, member.peer_urls, memory.adding)",
+        "return bool(memory.adding)",
         _undo("test_an_undo_recognises_the_member_of_an_add_whose_answer_was_lost"),
         "the record of a killed run made another's later learner ours (U3)",
     ),

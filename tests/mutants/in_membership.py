@@ -337,7 +337,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "nothing is written before the first half",
         REPLACEMENT,
-        "        self.records.began(target, old)\n",
+        "        margin = self.records.began(target, old, margin)\n",
         "",
         _replacement("test_a_replacement_writes_what_it_replaces_before_its_first_change"),
         "the same command could not continue when the old member is gone",

@@ -66,7 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "flag of a version that ignores it",
         LOOK,
-        " and Version.parse(answer.version) >= _FLAG_SINCE\n        return one",
+        " and Version.told(answer.version) >= _FLAG_SINCE\n        return one",
         "\n        return one",
         _reads("test_a_look_takes_no_list_with_the_flag_from_a_member_that_ignores_it"),
         "the first look does not know the version yet",

@@ -95,8 +95,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "whoever is listed is ours",
         LOOK,
-        "member_id=member.id, ours=is_ours(member, memory), adding=None",
-        "member_id=member.id, ours=memory.adding is not None, adding=None",
+        "taken_up(memory, member.id, member.peer_urls)",
+        "replace(memory, member_id=member.id, ours=bool(memory.adding), listed=True)",
         _counts("test_a_join_takes_a_learner_at_its_url_for_its_own_only_by_the_id"),
         "another operator's learner at the same URL was removed (U1)",
     ),

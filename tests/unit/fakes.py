@@ -155,6 +155,7 @@ class FakeAccess(Access):
         super().__init__()
         self.places = dict(places or {})
         self.metrics: Metrics | None = None
+        self.pages = 0
 
     def __enter__(self) -> FakeAccess:
         return self
@@ -166,7 +167,12 @@ class FakeAccess(Access):
         """Nothing is kept."""
 
     def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:  # noqa: ARG002
-        return self.metrics
+        """A page made for this question: its number grows."""
+        if self.metrics is None:
+            return None
+        self.pages += 1
+        number = {("promhttp_metric_handler_requests_total", frozenset({("code", "200")})): float(self.pages)}
+        return Metrics({**self.metrics.values, **number})
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:  # noqa: ARG002
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -149,6 +150,22 @@ def test_a_watch_needs_the_count_of_every_voter_that_answers() -> None:
     with watching(PAGE) as access:
         access.scrape = lambda endpoint, *, timeout: access.metrics if endpoint == where(1) else None  # type: ignore[method-assign] # noqa: ARG005
         assert watch(access, silent_view())[0] is None
+
+
+def test_a_page_that_somebody_kept_proves_nothing() -> None:
+    """A proxy before the members served copies for some seconds: nothing grew, and a live voter was removed as dead."""
+    with watching(PAGE) as access:
+        kept = parse(PAGE + 'promhttp_metric_handler_requests_total{code="200"} 4\n')
+        access.scrape = lambda endpoint, *, timeout: kept  # type: ignore[method-assign] # noqa: ARG005
+        assert watch(access, silent_view())[0] is None
+
+
+def test_a_lease_is_renewed_while_a_voter_is_watched() -> None:
+    kept: list[float] = []
+    with watching(PAGE) as access:
+        clock = FakeClock()
+        watch_absence(access, silent_view, 3, clock, seconds=25.0, say=lambda _: None, keep=lambda: kept.append(clock.time))
+    assert max(later - earlier for earlier, later in pairwise(kept)) < 2.0
 
 
 def test_a_watch_takes_no_word_of_a_leader_that_is_cut_off() -> None:

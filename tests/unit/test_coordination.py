@@ -59,7 +59,7 @@ def test_a_record_of_the_first_version_says_nothing_of_whose_a_learner_is() -> N
 
 
 def test_a_record_of_an_add_without_an_answer_takes_no_other_add_for_ours() -> None:
-    memory = memory_for(record(JoinMemory(adding=(1000, 1011))), REQUEST, LEARNER)
+    memory = memory_for(record(JoinMemory(adding=((1000, 1011),))), REQUEST, LEARNER)
     assert memory is not None and not memory.ours
 
 
@@ -155,8 +155,11 @@ def test_the_lock_is_read_through_the_quorum(access: FakeAccess) -> None:
 def test_a_replacement_is_about_the_member_that_was_named_in_this_cluster(access: FakeAccess) -> None:
     records = Replacements(access, [where(1)], FakeClock(), CLUSTER, url(9))
     assert not records.is_about("m3")
-    records.began(member(3), "M3")
+    assert records.began(member(3), "M3", 1) == 1
     assert records.is_about("m3") and records.is_about("3") and not records.is_about("m2") and not records.is_about("")
+    assert records.began(member(3), "m3", 2) == 1, "what was recorded before its first change counts"
+    assert records.began(member(2), "m2", 2) == 2, "another replacement begins anew"
+    assert records.began(member(3), "M3", 1) == 1
     assert not replace(records, cluster_id=5).is_about("m3")
     assert not replace(records, peer_url=url(8)).is_about("m3")
     records.ended()

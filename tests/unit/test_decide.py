@@ -29,7 +29,7 @@ from quorate.core.actions import (
 )
 from quorate.core.decide import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
 from quorate.core.decide_remove import Leave, decide_remove
-from quorate.core.invariants import RULES, Limits, Step, UnsafeStep, check, violations
+from quorate.core.invariants import RULES, Limits, Step, Succession, UnsafeStep, check, violations
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, Reply, Silence
 from quorate.core.readiness import ROUNDS, Proof
@@ -204,6 +204,7 @@ BROKEN = {
     "learner_first": step(view(3), AddVoter("m9", (url(9),))),
     "last_voter_stays": step(view(1), Remove(1, named=True)),
     "margin_not_lowered": step(view(3), Remove(3, named=True)),
+    "successor_serves": step(view(3), Remove(3, named=True), limits=Limits(CLUSTER, succession=Succession(9, 0))),
     "promote_only_aligned": step(view(3, LEARNER), Promote(9, "m9", proof(at=-60))),
     "list_is_linearizable": step(replace(view(3), linearizable=False), Remove(3, named=True)),
     "gone_before_it_is_stopped": step(view(3, LEARNER), WipeData("m9", 9)),

@@ -237,7 +237,7 @@ def later(join: Join) -> ClusterView:
     ("memory", "kind"),
     [
         (replace(OURS, vote="asked"), VoteUnknown),
-        (JoinMemory(adding=(10, 21)), NotUndone),
+        (JoinMemory(adding=((10, 21),)), NotUndone),
         (OURS, Kept),
         (replace(OURS, vote="given"), Kept),
     ],

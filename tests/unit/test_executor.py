@@ -210,7 +210,7 @@ def test_an_add_without_an_answer_is_written_with_the_seconds_of_its_call(bench:
     written: list[object] = []
     executor = MembershipExecutor(bench.access, bench.clock, lambda _kind, fields: written.append(fields.get("within")))
     executor.carry_out(ADD, SEEN, Limits(CLUSTER), bench.confirm())
-    assert written[0] == [1_000_000, 1_000_011]
+    assert written[0] == [1_000_000, 1_000_001]
 
 
 # -- the last look -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from quorate.core.join_memory import CLOCK_SECONDS, JoinMemory, as_fields, from_fields, is_our_add, merged, remember
+from quorate.core.join_memory import CLOCK_SECONDS, JoinMemory, as_fields, from_fields, is_our_add, merged, remember, taken_up
 
 PROMOTE = {"do": "promote", "member": "9"}
 URLS = ("https://b:2380", "https://a:2380")
@@ -43,21 +43,22 @@ def test_a_vote_that_was_given_stays_given() -> None:
     assert after(JoinMemory(), "intent", "applied", "intent", "rejected").vote == "given"
 
 
-def test_the_seconds_of_an_add_reach_back_to_the_first_one_without_an_answer() -> None:
+def test_each_add_without_an_answer_has_its_own_seconds() -> None:
+    """Two runs that were killed six minutes apart had a window of six minutes, in which nothing was ours any more."""
     first = after(JoinMemory(), "intent", "indeterminate", do="add-learner", within=(10, 21))
     again = after(first, "intent", "indeterminate", do="add-learner", within=(30, 41))
-    assert (first.adding, again.adding) == ((10, 21), (10, 41))
+    assert (first.adding, again.adding) == (((10, 21),), ((10, 21), (30, 41)))
 
 
 def test_a_refused_add_leaves_the_seconds_of_an_earlier_one() -> None:
     first = after(JoinMemory(), "intent", "indeterminate", do="add-learner", within=(10, 21))
-    assert after(first, "intent", "rejected", do="add-learner", within=(30, 41)).adding == (10, 21)
-    assert after(JoinMemory(), "intent", "rejected", do="add-learner").adding is None
+    assert after(first, "intent", "rejected", do="add-learner", within=(30, 41)).adding == ((10, 21),)
+    assert after(JoinMemory(), "intent", "rejected", do="add-learner").adding == ()
 
 
 def test_an_answered_add_is_ours_by_its_id() -> None:
     memory = after(JoinMemory(), "intent", "applied", do="add-learner")
-    assert (memory.member_id, memory.ours, memory.adding, memory.vote) == (9, True, None, "none")
+    assert (memory.member_id, memory.ours, memory.adding, memory.vote) == (9, True, (), "none")
 
 
 def test_an_added_voter_may_vote_from_the_intent_on() -> None:
@@ -68,14 +69,22 @@ def test_an_added_voter_may_vote_from_the_intent_on() -> None:
 
 def test_an_add_is_ours_by_the_seconds_of_the_call_and_its_sorted_urls() -> None:
     for second in (10 - CLOCK_SECONDS, 15, 21 + CLOCK_SECONDS):
-        assert is_our_add(made(URLS, second), URLS, (10, 21))
+        assert is_our_add(made(URLS, second), URLS, [(0, 1), (10, 21)])
     for second in (10 - CLOCK_SECONDS - 1, 21 + CLOCK_SECONDS + 1, 21 + 60):
-        assert not is_our_add(made(URLS, second), URLS, (10, 21))
-    assert not is_our_add(made(("https://c:2380",), 15), URLS, (10, 21))
+        assert not is_our_add(made(URLS, second), URLS, [(10, 21)])
+    assert not is_our_add(made(("https://c:2380",), 15), URLS, [(10, 21)])
 
 
 def test_an_add_in_another_minute_is_somebody_elses() -> None:
     assert CLOCK_SECONDS <= 2, "each second more lets a stranger's add of the same URL pass for ours"
+
+
+def test_the_add_that_made_the_member_is_not_awaited_any_more() -> None:
+    memory = JoinMemory(adding=((10, 11), (30, 31), (50, 51)))
+    found = taken_up(memory, made(URLS, 30), URLS)
+    assert (found.ours, found.listed, found.adding) == (True, True, ((10, 11), (50, 51)))
+    stranger = taken_up(memory, made(URLS, 40), URLS)
+    assert (stranger.ours, stranger.adding) == (False, memory.adding), "which it was can still not be told"
 
 
 @pytest.mark.parametrize("fields", [{}, {"promoting": True}, {"promotion_unknown": True}, {"ours": True}])
@@ -92,20 +101,21 @@ def test_a_vote_that_cannot_be_read_may_have_been_asked_for(vote: object) -> Non
 
 @pytest.mark.parametrize("window", [["10", "21"], [10], "10", None, {}])
 def test_seconds_that_make_no_sense_are_none(window: object) -> None:
-    assert from_fields({"adding": window}).adding is None
+    assert from_fields({"adding": window}).adding == ()
 
 
 @pytest.mark.parametrize("window", [(0, 400), (0, 10**9), (21, 10)])
 def test_a_wide_window_is_kept_and_matches_nobody(window: tuple[int, int]) -> None:
     """That an add got no answer is known still; which member it made is not."""
-    assert from_fields({"adding": list(window)}).adding == window
-    assert not is_our_add(made(URLS, 15), URLS, window)
+    assert from_fields({"adding": list(window)}).adding == (window,), "as version 0.1 wrote it"
+    assert from_fields({"adding": [list(window)]}).adding == (window,)
+    assert not is_our_add(made(URLS, 15), URLS, [window])
 
 
 def test_an_add_that_was_answered_leaves_an_earlier_one_without_an_answer() -> None:
     lost = after(JoinMemory(), "intent", "indeterminate", do="add-learner", within=(10, 21))
     added = after(lost, "intent", "applied", do="add-learner", within=(30, 41))
-    assert (added.member_id, added.adding) == (9, (10, 21))
+    assert (added.member_id, added.adding) == (9, ((10, 21),))
 
 
 @pytest.mark.parametrize("member_id", ["", "x", "-9", "0", "1" * 17, None, []])
@@ -117,7 +127,8 @@ def test_an_id_that_makes_no_sense_is_none_and_nothing_is_ours(member_id: object
 def test_a_memory_survives_its_record() -> None:
     for memory in (
         JoinMemory(9, ours=True, listed=True, restarted=True, vote="asked", vote_before="asked"),
-        JoinMemory(adding=(10, 21)),
+        JoinMemory(adding=((10, 21),)),
+        JoinMemory(adding=((10, 21), (400, 401))),
     ):
         assert from_fields(as_fields(memory)) == memory
 

@@ -166,6 +166,36 @@ def test_a_look_drops_another_cluster_at_a_url_that_a_member_advertises() -> Non
     assert any("advertised by a member" in warning for warning in seen.warnings)
 
 
+def test_what_another_cluster_answers_for_is_no_way_any_more() -> None:
+    """The key of the lock for removals was written into it (F10)."""
+    places = cluster(3)
+    stranger = places[where(2)] = Server(2, [row(2)], cluster=5, leader=2, term=9)
+    with access_to(places) as access:
+        look(access)
+        assert where(2) not in access.routes.known()
+        look(access)
+        assert where(2) not in access.routes.known(), "what a member advertises does not make it one"
+        stranger.cluster = 99
+        look(access)
+        assert where(2) in access.routes.known()
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_member_that_advertises_http_is_not_asked_without_tls(secure: bool) -> None:
+    """With https seeds the user and the password went out in the clear (security e4)."""
+    places = cluster(2)
+    seed = Endpoint("192.0.2.1", 2379, "on" if secure else "off")
+    for server in places.values():
+        for listed in server.members:
+            listed.clientURLs[:] = [f"http://192.0.2.{listed.ID}:2379"]
+    first, second = Endpoint("192.0.2.1", 2379, "off"), Endpoint("192.0.2.2", 2379, "off")
+    with access_to({seed: places[where(1)], first: places[where(1)], second: places[where(2)]}) as access:
+        seen = look(access, seed)
+        assert (access.places[second].asked == []) is secure
+        assert any("advertises http" in warning for warning in seen.warnings) is secure
+        assert not secure or first not in access.routes.known()
+
+
 def test_a_look_knows_a_member_by_its_id_wherever_it_answers() -> None:
     """Behind an address translation the advertised URL reaches nobody from here."""
     places = cluster(2)

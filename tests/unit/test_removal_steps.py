@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -172,3 +174,18 @@ def test_a_removal_that_was_applied_is_the_end(leaving: Leaving) -> None:
     leader.replies["MemberRemove"] = remove
     reach(leaving.removal, leaving.removal.goal)
     assert leaving.removal._outcome() == Removed("m2", 2)
+
+
+@pytest.mark.parametrize(
+    ("lease", "proof", "consent", "allowed"),
+    [(0, False, False, False), (7, False, False, True), (0, True, False, True), (0, False, True, True)],
+)
+def test_without_the_lock_no_live_voter_is_removed(
+    leaving: Leaving, lease: int, proof: bool, consent: bool, allowed: bool
+) -> None:
+    """Two removals, each judged by the same margin at the same time, left two of four voters (F6)."""
+    lock = cast("RemovalLock", SimpleNamespace(lease=lease))
+    goal = Leave(2, "m2", Absence(2, "ended") if proof else None)
+    leaving.removal.policy = replace(leaving.removal.policy, accept_reduced_tolerance=consent)
+    with nullcontext() if allowed else pytest.raises(Refused, match="lock for removals could not be taken"):
+        leaving.removal._refuse_alone(lock, goal)

@@ -26,17 +26,25 @@ class Steps:
     access: FakeAccess
     seen: ClusterView = field(default_factory=lambda: view(3))
     dead: bool = False
+    consent: bool = False
     log: list[str] = field(default_factory=list[str])
 
     def replacement(self) -> Replacement:
         records = Replacements(self.access, [where(1)], FakeClock(), CLUSTER, url(9))
-        return Replacement(records, lambda: self.seen, self._absence, lambda one, _: self._removal(one, "dead"), self._removal)
+        return Replacement(
+            records,
+            lambda: self.seen,
+            self._absence,
+            lambda one, _: self._removal(one, "dead"),
+            lambda one, succession: self._removal(one, f"live for {succession.member_id}, margin {succession.margin}:"),
+            self.consent,
+        )
 
     def _absence(self, target: Member) -> Absence | None:
         self.log.append(f"watch {target.name}")
         return Absence(target.id, "silent", 10, 20) if self.dead else None
 
-    def _removal(self, target: Member, how: str = "live") -> Removal:
+    def _removal(self, target: Member, how: str) -> Removal:
         log = self.log
 
         class Logged:
@@ -61,7 +69,24 @@ def steps() -> Iterator[Steps]:
 
 
 def test_a_live_voter_is_replaced_when_the_new_one_serves(steps: Steps) -> None:
-    assert steps.run("m3") == ["join", "remove live m3"]
+    assert steps.run("m3") == ["join", "remove live for 9, margin 1: m3"]
+
+
+def test_a_voter_takes_nobodys_place(steps: Steps) -> None:
+    """A loop of replacements that forgot to change NEW: each took a live voter of three away (F1)."""
+    steps.seen = view(2, member(9))
+    with pytest.raises(Refused, match="m9 is a voter already, so nothing would take the place of m2"):
+        steps.run("m2")
+    assert steps.log == []
+    steps.consent = True
+    assert steps.run("m2")[-1].endswith("m2")
+
+
+def test_a_replacement_that_is_continued_keeps_the_margin_from_before_it(steps: Steps) -> None:
+    """Of 4 voters one may fail, of the 5 in its middle two: it would refuse its own second half."""
+    steps.replacement().records.began(member(3), "m3", 1)
+    steps.seen = view(4, member(9))
+    assert steps.run("m3") == ["join", "remove live for 9, margin 1: m3"]
 
 
 def test_a_dead_voter_goes_first(steps: Steps) -> None:
@@ -72,7 +97,7 @@ def test_a_dead_voter_goes_first(steps: Steps) -> None:
 
 def test_a_silent_voter_that_is_not_dead_goes_last(steps: Steps) -> None:
     steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: Silence("gone")})
-    assert steps.run("m3") == ["watch m3", "join", "remove live m3"]
+    assert steps.run("m3") == ["watch m3", "join", "remove live for 9, margin 0: m3"]
 
 
 def test_a_learner_goes_first_for_it_holds_the_seat(steps: Steps) -> None:
@@ -102,7 +127,7 @@ def test_a_member_does_not_replace_itself(steps: Steps) -> None:
 
 
 def test_the_same_command_continues_when_the_old_member_is_gone(steps: Steps) -> None:
-    steps.replacement().records.began(member(3), "m3")
+    steps.replacement().records.began(member(3), "m3", 1)
     steps.seen = view(2)
     assert steps.run("m3") == ["join"]
 

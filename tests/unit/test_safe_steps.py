@@ -8,7 +8,7 @@ import pytest
 
 from quorate.core.absence import Absence
 from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, StopMember, WipeData
-from quorate.core.invariants import RULES, Limits, Step, promoted, violations
+from quorate.core.invariants import RULES, Limits, Step, Succession, promoted, violations
 from quorate.core.links import Links, pair
 from quorate.core.membership import ClusterView, Silence, margin_of
 from quorate.core.readiness import ROUNDS, Proof
@@ -20,8 +20,8 @@ PROMOTE = Promote(9, "m9", PROOF)
 ADD = AddLearner("m8", (url(8),))
 
 
-def broken(seen: ClusterView, action: Action, *, accept: bool = False) -> dict[str, str]:
-    return dict(violations(Step(seen, action, Limits(CLUSTER, 2, accept), 0.0)))
+def broken(seen: ClusterView, action: Action, *, accept: bool = False, succession: Succession | None = None) -> dict[str, str]:
+    return dict(violations(Step(seen, action, Limits(CLUSTER, 2, accept, succession=succession), 0.0)))
 
 
 def unlinked(seen: ClusterView, *others: int) -> ClusterView:
@@ -42,6 +42,7 @@ def test_every_invariant_is_checked() -> None:
         "learner_first",
         "last_voter_stays",
         "margin_not_lowered",
+        "successor_serves",
         "promote_only_aligned",
         "remove_only_owned_or_named",
     }
@@ -165,3 +166,24 @@ def test_a_voter_is_not_added_where_a_learner_can_be() -> None:
 def test_an_old_view_and_one_of_another_cluster_are_refused() -> None:
     assert "5.1 s old" in broken(view(3, taken_at=-5.1), ADD)["view_is_current"]
     assert "this run began on" in broken(view(3, cluster=5), ADD)["view_is_current"]
+
+
+OLD = Remove(3, named=True)
+
+
+def test_who_is_replaced_leaves_no_fewer_to_fail_than_before() -> None:
+    """An operator removed another voter meanwhile: of 3 voters 2 were left, by the standing consent of a replacement (F2)."""
+    assert not broken(view(4), OLD, succession=Succession(4, 1))
+    assert not broken(view(5), OLD, succession=Succession(5, 1)), "of 5 two may fail, and of the 4 before it one"
+    assert "margin_not_lowered" in broken(view(3), OLD, succession=Succession(2, 1))
+    assert not broken(view(3), OLD, succession=Succession(2, 0))
+    assert not broken(view(3), OLD, succession=Succession(2, 1), accept=True)
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_who_is_replaced_leaves_when_the_new_one_serves(accept: bool) -> None:
+    """The new one died behind its promotion, and the live one was removed all the same (F3)."""
+    assert "successor_serves" in broken(silent(view(4), 4), OLD, succession=Succession(4, 0), accept=accept)
+    assert "successor_serves" in broken(view(3, LEARNER), OLD, succession=Succession(9, 0), accept=accept)
+    assert "successor_serves" in broken(view(4), OLD, succession=Succession(7, 0), accept=accept)
+    assert not broken(view(4), ADD, succession=Succession(7, 0), accept=accept)

@@ -43,7 +43,7 @@ def test_an_undo_waits_for_a_list_that_is_read_through_the_quorum() -> None:
 
 
 def test_an_undo_after_an_add_without_an_answer_does_not_know_what_absent_means() -> None:
-    assert refusal(view(1), JoinMemory(adding=(1000, 1011))) == "add-unknown"
+    assert refusal(view(1), JoinMemory(adding=((1000, 1011),))) == "add-unknown"
 
 
 def test_an_undo_leaves_data_that_no_member_of_this_join_wrote() -> None:
@@ -75,7 +75,7 @@ def test_an_undo_knows_its_member_by_id_and_leaves_a_later_one_at_its_url() -> N
 
 
 def test_an_undo_recognises_the_member_of_an_add_whose_answer_was_lost() -> None:
-    asked = JoinMemory(adding=(1000, 1011))
+    asked = JoinMemory(adding=((1000, 1011),))
     ours = Member(made_at(1005), "", (url(9),), (), is_learner=True)
     assert undo(view(1, ours), replace(GOAL, memory=asked)) == Do(Remove(ours.id, owned=True))
     assert refusal(view(1, replace(ours, id=made_at(2000))), asked) == "not-ours"
@@ -96,7 +96,7 @@ def test_an_undo_neither_stops_nor_deletes_the_data_of_a_listed_member() -> None
 
 
 def test_an_undo_does_not_know_the_end_while_an_earlier_add_may_arrive() -> None:
-    lost = replace(OURS, adding=(1000, 1011))
+    lost = replace(OURS, adding=((1000, 1011),))
     assert undo(view(1), replace(GOAL, memory=lost)) == Do(StopMember("m9", 9))
     done = undo(view(1), replace(GOAL, memory=lost, running=False, has_data=False, has_leftovers=False))
     assert isinstance(done, Refuse) and done.kind == "add-unknown"

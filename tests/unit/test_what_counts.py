@@ -65,7 +65,7 @@ def test_only_what_grows_is_progress() -> None:
 @pytest.fixture
 def look() -> Iterator[tuple[JoinLook, Track]]:
     with FakeAccess() as access:
-        track = track_of(JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=(1000, 1011))), 0.0)
+        track = track_of(JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=((1000, 1011),))), 0.0)
         tracks = {"m9": track}
         kept = JoinLook(access, FakeClock(), cast("Runtime", None), [], tracks, JoinPolicy(), lambda _name, _memory: None)
         yield kept, track
@@ -74,7 +74,7 @@ def look() -> Iterator[tuple[JoinLook, Track]]:
 def test_a_join_learns_its_member_from_no_local_list(look: tuple[JoinLook, Track]) -> None:
     looking, track = look
     looking._learn(track, replace(view(1, LEARNER), linearizable=False))
-    assert track.memory == JoinMemory(adding=(1000, 1011))
+    assert track.memory == JoinMemory(adding=((1000, 1011),))
 
 
 def test_a_join_takes_a_learner_at_its_url_for_its_own_only_by_the_id(look: tuple[JoinLook, Track]) -> None:

@@ -21,7 +21,8 @@ MOST_BETWEEN_LOOKS = 2.5
 class Absence:
     """Proof that the voter `member_id` is dead. `how`: "silent" when it answered on no URL and no member received
     anything from it at every one of `looks` over `seconds`, up to the moment `at`; "ended" when its process is known to have
-    ended on this host. `received`: bytes that each other member, by id, had received from it in all."""
+    ended on this host. `received`: bytes that each other member, by id, had received from it in all. `pages`: how many pages of
+    metrics each of them had served by then."""
 
     member_id: int
     how: Literal["silent", "ended"]
@@ -29,6 +30,7 @@ class Absence:
     looks: int = 0
     at: float = 0.0
     received: tuple[tuple[int, float], ...] = ()
+    pages: tuple[tuple[int, float], ...] = ()
 
     def holds(self, member_id: int, now: float) -> bool:
         """Whether this proof is about that member, and new enough: it may have come back since."""

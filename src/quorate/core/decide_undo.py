@@ -54,7 +54,7 @@ def _member(view: ClusterView, goal: TakeBack) -> Member | None:
 
 def _when_absent(goal: TakeBack) -> Decision:
     """The id is absent. That counts only when it was listed before, or when no add of ours can still arrive."""
-    if goal.memory.member_id == 0 and goal.memory.adding is not None:
+    if goal.memory.member_id == 0 and goal.memory.adding:
         return _add_unknown(goal)
     if goal.memory.member_id == 0 and goal.has_data:
         return Refuse(f"nothing was registered for {goal.name}, and the data on this host is not of this join", kind="not-ours")
@@ -63,7 +63,7 @@ def _when_absent(goal: TakeBack) -> Decision:
     if goal.has_leftovers:
         return Do(WipeData(goal.name, goal.memory.member_id))
     # An earlier add of this join may still arrive: not listed is not absent.
-    return _add_unknown(goal) if goal.memory.adding is not None else Done()
+    return _add_unknown(goal) if goal.memory.adding else Done()
 
 
 def _add_unknown(goal: TakeBack) -> Refuse:
@@ -85,8 +85,13 @@ def _refuse(member: Member, goal: TakeBack) -> Decision | None:
     if goal.memory.may_vote:
         return Refuse(f"whether {goal.name} was promoted is not known, so nothing was undone", kind="vote-unknown")
     if not is_ours(member, goal.memory):
+        who = (
+            "may be one that this join registered, or somebody else's: the answer to its add was lost"
+            if goal.memory.adding
+            else "was registered by somebody else"
+        )
         return Refuse(
-            f"the learner {member.id:x} at {member.peer_urls[0]} was registered by somebody else, and was left as it is",
+            f"the learner {member.id:x} at {member.peer_urls[0]} {who}; it was left as it is",
             f"'quorate etcd remove {member.id:x}' removes it",
             "not-ours",
         )
@@ -98,4 +103,4 @@ def is_ours(member: Member, memory: JoinMemory) -> bool:
     only have been made from our URLs in the seconds of our call."""
     if memory.member_id:
         return memory.ours and memory.member_id == member.id
-    return memory.adding is not None and is_our_add(member.id, member.peer_urls, memory.adding)
+    return bool(memory.adding) and is_our_add(member.id, member.peer_urls, memory.adding)

@@ -19,6 +19,15 @@ sent is bounded much closer, by the executor."""
 
 
 @dataclass(frozen=True, slots=True)
+class Succession:
+    """What a replacement promises for the removal of the old member: `member_id` has come in its place and serves, and no fewer
+    members may fail than `margin`, which was the margin before the replacement began."""
+
+    member_id: int
+    margin: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What holds for this run. `learner_seats` is how many learners may exist side by side: 1 unless this tool started
     every member with one `--max-learners`. `cluster_id` is the cluster the run began on. `voter_join`: the legacy join, that
@@ -28,6 +37,7 @@ class Limits:
     learner_seats: int = 1
     accept_reduced_tolerance: bool = False
     voter_join: bool = False
+    succession: Succession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,21 @@ def _removal_lowers(step: Step, action: Remove) -> str | None:
         return f"of the {count} voters left, {reachable} would be reachable: fewer than their quorum of {quorum(count)}"
     if action.named and step.limits.accept_reduced_tolerance:
         return None
-    return f"the cluster could lose {after} more voters instead of {before}"
+    # A replacement has no standing consent: with it a NEW that was a voter already, and an operator who removed another voter
+    # meanwhile, cost a cluster of three its tolerance.
+    before = min(before, step.limits.succession.margin) if step.limits.succession else before
+    return f"the cluster could lose {after} more voters instead of {before}" if after < before else None
+
+
+def successor_serves(step: Step) -> str | None:
+    """Who is replaced leaves when the new one serves. It died behind its promotion, and the live one was removed all the
+    same: one more death then ended all writes."""
+    succession = step.limits.succession
+    if not isinstance(step.action, Remove) or succession is None:
+        return None
+    if _is_voter(step.view.by_id(succession.member_id)) and step.view.follows(succession.member_id):
+        return None
+    return f"{_label(step.view, succession.member_id)}, which is to take its place, is no voter that follows a leader"
 
 
 def promoted(view: ClusterView, action: Promote) -> ClusterView:
@@ -237,6 +261,7 @@ RULES: dict[str, Rule] = {
         learner_first,
         last_voter_stays,
         margin_not_lowered,
+        successor_serves,
         promote_only_aligned,
         remove_only_owned_or_named,
     )

@@ -17,7 +17,11 @@ A promotion that was sent has no end by time: it was seen applied 17 s after the
 gone. So "asked" never goes back to "none" by waiting, nor by the refusal of a *later* request.
 """
 
+Window: TypeAlias = tuple[int, int]
+"""The first and the last unix second in which a voter can have made a member of one call of ours."""
+
 _MOST_SECONDS = 300
+_MOST_WINDOWS = 16
 
 CLOCK_SECONDS = 1
 """By how many seconds a voter's clock may differ from ours for an add without an answer to be recognised as our own. Where
@@ -29,20 +33,20 @@ class JoinMemory:
     """`member_id`: the id that MemberAdd answered, or that of the learner that was found and taken up; 0 while none is known.
     It is the identity of the join: URLs are edited, ids never return.
 
-    `ours`: this join registered `member_id`, so the undo may remove it. `adding`: an add was sent between these two unix
-    seconds and its outcome is not known. `listed`: the id was seen in a list that was read through the quorum. `restarted`:
-    the one restart for a lost publish was made. `vote_before` and `adding_before`: what held before the call that is under
-    way, and holds again when that call is refused.
+    `ours`: this join registered `member_id`, so the undo may remove it. `adding`: adds that were sent and whose outcome is not
+    known, each with its seconds; such a one may yet arrive, and more than one may have. `listed`: the id was seen in a list
+    that was read through the quorum. `restarted`: the one restart for a lost publish was made. `vote_before` and
+    `adding_before`: what held before the call that is under way, and holds again when that call is refused.
     """
 
     member_id: int = 0
     ours: bool = False
-    adding: tuple[int, int] | None = None
+    adding: tuple[Window, ...] = ()
     listed: bool = False
     restarted: bool = False
     vote: Vote = "none"
     vote_before: Vote = "none"
-    adding_before: tuple[int, int] | None = None
+    adding_before: tuple[Window, ...] = ()
 
     @property
     def may_vote(self) -> bool:
@@ -69,9 +73,10 @@ def _after_add(memory: JoinMemory, fields: Mapping[str, object], result: object)
     """The legacy add gives the vote with the same call, so its intent may already have given it."""
     voter = fields.get("do") == "add-voter"
     if result is None:
-        window = cast("tuple[int, int]", tuple(cast("Sequence[int]", fields.get("within") or (0, 0))))
-        first = memory.adding[0] if memory.adding else window[0]
-        asked = replace(memory, adding=(first, window[1]), adding_before=memory.adding)
+        # Each call by itself: the seconds between two of them are somebody else's, minutes when a run was killed and repeated.
+        window = _window(fields.get("within")) or (0, 0)
+        adding = tuple(dict.fromkeys((*memory.adding, window)))[-_MOST_WINDOWS:]
+        asked = replace(memory, adding=adding, adding_before=memory.adding)
         return replace(asked, vote="asked", vote_before=memory.vote) if voter else asked
     if result == "applied":
         added = replace(memory, member_id=int(str(fields["member"]), 16), ours=True, adding=memory.adding_before)
@@ -94,18 +99,29 @@ def _after_promote(memory: JoinMemory, result: object) -> JoinMemory:
     return memory
 
 
-def is_our_add(member_id: int, peer_urls: Sequence[str], adding: tuple[int, int]) -> bool:
-    """Returns whether `member_id` was made by our add that got no answer: etcd makes the id of a member that is added at run
-    time from its sorted peer URLs and the unix second in which the call arrived (`membership.computeMemberID`, 3.4 to 3.7).
+def taken_up(memory: JoinMemory, member_id: int, peer_urls: Sequence[str]) -> JoinMemory:
+    """Returns the memory of a join that found `member_id` listed at its peer URL. What was sent and made that member is not on
+    its way any more; other adds without an answer still are."""
+    arrived = {window for window in memory.adding if is_our_add(member_id, peer_urls, [window])}
+    waiting = tuple(window for window in memory.adding if window not in arrived)
+    return replace(memory, member_id=member_id, ours=bool(arrived), adding=waiting, listed=True)
 
-    Somebody else's add of the same URL in another second has another id.
+
+def is_our_add(member_id: int, peer_urls: Sequence[str], adding: Sequence[Window]) -> bool:
+    """Returns whether `member_id` was made by an add of ours that got no answer: etcd makes the id of a member that is added at
+    run time from its sorted peer URLs and the unix second in which the call arrived (`membership.computeMemberID`, 3.4 to 3.7).
+
+    Somebody else's add of the same URL in another second has another id. A leader that hung serves our call when it goes on,
+    in a second that nobody knows: then the learner counts as somebody else's, is used, and never removed.
     """
-    if not 0 <= adding[1] - adding[0] <= _MOST_SECONDS:
-        # A window of hours would take every member for ours.
-        return False
-    first, last = adding[0] - CLOCK_SECONDS, adding[1] + CLOCK_SECONDS
     text = "".join(sorted(peer_urls)).encode()
-    return any(_id(text, second) == member_id for second in range(first, last + 1))
+    # A window of hours would take every member for ours.
+    short = [(first, last) for first, last in adding if 0 <= last - first <= _MOST_SECONDS]
+    return any(
+        _id(text, second) == member_id
+        for first, last in short
+        for second in range(first - CLOCK_SECONDS, last + CLOCK_SECONDS + 1)
+    )
 
 
 def _id(text: bytes, second: int) -> int:
@@ -118,7 +134,7 @@ def as_fields(memory: JoinMemory) -> dict[str, object]:
     return {
         "memberId": f"{memory.member_id:x}" if memory.member_id else "",
         "ours": memory.ours,
-        "adding": list(memory.adding) if memory.adding else None,
+        "adding": [list(window) for window in memory.adding] or None,
         "listed": memory.listed,
         "restarted": memory.restarted,
         "vote": memory.vote,
@@ -139,7 +155,7 @@ def from_fields(fields: Mapping[str, object]) -> JoinMemory:
     return JoinMemory(
         member_id=member_id,
         ours=fields.get("ours") is True and member_id != 0,
-        adding=_window(fields.get("adding")),
+        adding=_windows(fields.get("adding")),
         listed=fields.get("listed") is True,
         restarted=fields.get("restarted") is True,
         vote=vote,
@@ -153,6 +169,13 @@ def _number(value: object) -> int:
     except ValueError:
         return 0
     return number if 0 < number < 2**64 else 0
+
+
+def _windows(value: object) -> tuple[Window, ...]:
+    """A list of them, or the one that version 0.1 wrote."""
+    rows = value if isinstance(value, list | tuple) else ()
+    found = [_window(value)] if len(rows) == 2 and all(isinstance(one, int) for one in rows) else list(map(_window, rows))
+    return tuple(window for window in found if window is not None)[-_MOST_WINDOWS:]
 
 
 def _window(value: object) -> tuple[int, int] | None:
@@ -170,7 +193,7 @@ def merged(own: JoinMemory, recorded: JoinMemory) -> JoinMemory:
     vote = max(own.vote, recorded.vote, key=("none", "asked", "given").index)
     same = own.member_id in (0, base.member_id)
     restarted = recorded.restarted or (own.restarted and same)
-    adding = base.adding or own.adding or recorded.adding
+    adding = tuple(sorted({*base.adding, *own.adding, *recorded.adding}))[-_MOST_WINDOWS:]
     return replace(
         base, adding=adding, restarted=restarted, vote=vote if same else base.vote, vote_before=vote if same else base.vote
     )

@@ -19,7 +19,7 @@ from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import AddLearner, MoveLeader
 from quorate.core.ids import normalise_url, normalised
-from quorate.core.invariants import Limits, Step
+from quorate.core.invariants import Limits, Step, Succession
 from quorate.core.join_memory import JoinMemory, merged
 from quorate.core.membership import ClusterView, Member, pick
 from quorate.deadline import Deadline, SystemClock
@@ -319,21 +319,23 @@ class Cluster:
         Raises `UnsafeStep` with nothing changed when the others would be worse off.
         """
         member = self.member(which)
-        self._removal(member, accept_reduced_tolerance=accept_reduced_tolerance).run()
+        self._removal(member, consent=accept_reduced_tolerance).run()
         return member
 
     def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
         """Say whether `remove` would be allowed now, changing nothing; raises what it would raise."""
         member = self.member(which)
-        self._removal(member, accept_reduced_tolerance=accept_reduced_tolerance).check()
+        self._removal(member, consent=accept_reduced_tolerance).check()
         return member
 
-    def _removal(self, member: Member, *, accept_reduced_tolerance: bool, absence: Absence | None = None) -> Removal:
+    def _removal(
+        self, member: Member, *, consent: bool, absence: Absence | None = None, succession: Succession | None = None
+    ) -> Removal:
         from quorate.core.decide_remove import Leave
         from quorate.etcd.membership.remove import Removal, RemovePolicy
 
         goal = Leave(member.id, member.name or f"{member.id:x}", absence)
-        policy = RemovePolicy(self.stall_seconds, self.absence_seconds, accept_reduced_tolerance)
+        policy = RemovePolicy(self.stall_seconds, self.absence_seconds, consent, succession=succession)
         return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
 
     def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
@@ -358,15 +360,14 @@ class Cluster:
         from quorate.etcd.membership.replacement import Replacement
 
         def dead(member: Member, absence: Absence | None) -> Removal:
-            return self._removal(member, accept_reduced_tolerance=False, absence=absence)
+            return self._removal(member, consent=False, absence=absence)
 
-        def live(member: Member) -> Removal:
-            # Named as replaced: with the new one there, its removal leaves as many to fail as before.
-            return self._removal(member, accept_reduced_tolerance=True)
+        def live(member: Member, succession: Succession) -> Removal:
+            return self._removal(member, consent=self.accept_reduced_tolerance, succession=succession)
 
         cluster_id = self.access.routes.cluster_id or self.status().cluster_id
         records = Replacements(self.access, self.endpoints, self.clock, cluster_id, normalised(peer_url))
-        return Replacement(records, self.status, self.absence_of, dead, live)
+        return Replacement(records, self.status, self.absence_of, dead, live, self.accept_reduced_tolerance)
 
     def move_leader(self, which: str) -> Member:
         """Hand leadership to the voter `which`; returns it once it leads."""

@@ -23,6 +23,7 @@ _WANTED = (
     "etcd_network_peer_received_bytes_total",
     "etcd_disk_wal_fsync_duration_seconds_sum",
     "etcd_disk_wal_fsync_duration_seconds_count",
+    "promhttp_metric_handler_requests_total",
 )
 
 
@@ -59,6 +60,12 @@ class Metrics:
     def is_etcds(self) -> bool:
         """Whether this is a member's own page: every etcd tells whether it leads. A proxy's reads as "nothing received"."""
         return ("etcd_server_is_leader", frozenset()) in self.values
+
+    @property
+    def served(self) -> float | None:
+        """How many pages this member's process had served before this one; None when it does not say. It grows with every page
+        that is made for us: a page that a proxy kept says the same again and again."""
+        return self._exactly("promhttp_metric_handler_requests_total", "code", "200")
 
     @property
     def leads(self) -> bool:

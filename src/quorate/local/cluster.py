@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import Leave
+from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, Member, size_advice
 from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
@@ -17,6 +18,7 @@ from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.etcd_identity import data_identity
 from quorate.host.process import Identity
+from quorate.local import replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
@@ -86,9 +88,14 @@ def replace_member(home: Home, old: str, new: str | None, etcd: str | None = Non
         home.load().member(old)
     if present and not alive:
         leave(home, old)
+    margin = replacement.began(home, old, new) if alive else 0
     grown = _join_once(home, new, etcd)
-    # Named as replaced: with the new one there, its removal leaves as many to fail as before.
-    left = leave(home, old, accept_reduced_tolerance=True) if alive else None
+    if not alive:
+        return grown
+    taking_over = new or grown.joined[0].name
+    serving = next((row.id for row in grown.view.voters if row.name == taking_over), 0)
+    left = leave(home, old, succession=Succession(serving, margin))
+    replacement.ended(home)
     return replace(grown, view=left) if left is not None else grown
 
 
@@ -104,7 +111,9 @@ def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[st
     return Grown(joined, started, wait_for_quorum(home) if joined else view)
 
 
-def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> ClusterView | None:
+def leave(
+    home: Home, name: str, *, accept_reduced_tolerance: bool = False, succession: Succession | None = None
+) -> ClusterView | None:
     """Remove the member, see that it is gone, then delete its data; returns the cluster as it is then, None when nobody answers
     any more: that the member is gone was seen before, and another one that is down does not make it a failure.
 
@@ -119,7 +128,7 @@ def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> C
         # On disk before the removal: a run cut off behind it must know that this member is not to be started again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
-            _remove(home, member, accept_reduced_tolerance=accept_reduced_tolerance)
+            _remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
         except QuorateError as error:
             unchanged = any(one["outcome"] == Unchanged.kind for one in error.outcomes)
             if unchanged or isinstance(error, Refused):
@@ -154,7 +163,7 @@ def _settle_leaving(home: Home, member: LocalMember) -> str:
         return f"{member.name} is still a member, nothing was changed"
 
 
-def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) -> None:
+def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
     wait_for_leader(home)
     with home.access() as access, home.journal() as note:
         view = home.observe(access)
@@ -168,7 +177,7 @@ def _remove(home: Home, member: LocalMember, *, accept_reduced_tolerance: bool) 
                 advice=f"quorate local up {home.layout.option} starts what is down",
             )
         ended = home.runtime().identity(member.name) is None
-        policy = RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, ended=ended)
+        policy = replace(policy, ended=ended)
         Removal(access, home.clock, home.seeds(), Leave(listed.id, member.name), home.report, note, policy).run()
 
 
@@ -315,7 +324,7 @@ def _purge(home: Home) -> None:
     layout = home.layout
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
-    for path in (layout.journal, layout.state, layout.lock):
+    for path in (layout.journal, layout.state, layout.lock, layout.replacement):
         remove_file(path)
     try:
         layout.root.rmdir()

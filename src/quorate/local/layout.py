@@ -3,6 +3,7 @@
 cluster.json             names, ports and phases of the members
 lock                     held by the command that works on the cluster
 journal                  intents and outcomes of membership changes
+replacement.json         the replacement that is under way
 pki/etcd/                the CA and the health check client
 members/NAME/data        etcd's data directory
 members/NAME/pki/etcd/   this member's server and peer certificates
@@ -82,6 +83,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def replacement(self) -> Path:
+        return self.root / "replacement.json"
 
     @property
     def journal(self) -> Path:

@@ -310,6 +310,7 @@ class SimCluster:
             with self.changing():
                 one.condition, one.resumes_at, one.ready_at, one.serves_at = "dead", None, None, None
                 one.received.clear()
+                one.pages_served = 0
 
     def pause(self, one: Machine, seconds: float) -> None:
         if one.condition != "running":

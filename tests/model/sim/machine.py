@@ -43,6 +43,7 @@ class Machine:
     started_at: float = 0.0
     note: str = ""
     received: dict[str, float] = field(default_factory=dict[str, float])
+    pages_served: int = 0
 
     def runs(self, at: float) -> bool:
         """Whether the process is there and not stopped at that time, as far as is known now."""

@@ -51,6 +51,8 @@ def page_of(world: World, one: Machine) -> str:
         lines.append(f"etcd_network_active_peers{labels} {int(other.condition in ('running', 'paused'))}")
         lines.append(f'etcd_network_peer_sent_bytes_total{{To="{other.member_id:x}"}} {one.received.get("0", 0.0):g}')
     lines += ["etcd_disk_wal_fsync_duration_seconds_sum 0.5", "etcd_disk_wal_fsync_duration_seconds_count 500"]
+    one.pages_served += 1
+    lines.append(f'promhttp_metric_handler_requests_total{{code="200"}} {one.pages_served}')
     lines.append(f"etcd_server_is_leader {int(cluster.leader is one)}")
     return "\n".join(lines) + "\n"
 
@@ -75,10 +77,10 @@ def peer_members(world: World, peer_url: str, timeout: float) -> PeerMembers | N
 def plugged(world: World) -> Iterator[None]:
     """For an engine that calls the module functions: they reach the simulated world for the block."""
 
-    def scraped(endpoint: Endpoint, tls: Tls | None, *, timeout: float) -> Metrics | None:
+    def scraped(endpoint: Endpoint, tls: Tls | None, *, timeout: float, cancel: object = None) -> Metrics | None:
         return scrape(world, endpoint, timeout)
 
-    def told(peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
+    def told(peer_url: str, tls: Tls | None, *, timeout: float, cancel: object = None) -> PeerMembers | None:
         return peer_members(world, peer_url, timeout)
 
     def reached(peer_url: str, tls: Tls | None) -> None:

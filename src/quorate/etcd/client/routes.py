@@ -24,24 +24,37 @@ class Routes:
     """The cluster that this run is about; 0 before the first look."""
 
     leader_id: int = 0
+    secure: bool = False
+    """Whether a seed is reached by TLS: then no member is asked without it, whatever it advertises."""
+
     _who: dict[Endpoint, int] = field(default_factory=dict["Endpoint", int])
     _version: dict[Endpoint, Version] = field(default_factory=dict["Endpoint", Version])
+    _foreign: set[Endpoint] = field(default_factory=set["Endpoint"])
     _learners: set[int] = field(default_factory=set[int])
     _seconds: dict[Endpoint, deque[float]] = field(default_factory=dict["Endpoint", "deque[float]"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, endpoint: Endpoint, member_id: int, version: str, *, is_learner: bool, seconds: float) -> None:
-        """Notes that a Status came from there, how it identified itself, and how long it took."""
+        """Notes that a Status of this cluster came from there, how it identified itself, and how long it took."""
         with self._lock:
+            self._foreign.discard(endpoint)
             self._who[endpoint] = member_id
             self._version[endpoint] = Version.told(version)
             self._seconds.setdefault(endpoint, deque(maxlen=_KEPT)).append(seconds)
             (self._learners.add if is_learner else self._learners.discard)(member_id)
 
     def advertised(self, endpoint: Endpoint, member_id: int) -> None:
-        """Notes that a member advertises this endpoint, unless somebody has identified himself there."""
+        """Notes that a member advertises this endpoint, unless somebody has identified himself there, or it is another
+        cluster's."""
         with self._lock:
-            self._who.setdefault(endpoint, member_id)
+            if endpoint not in self._foreign:
+                self._who.setdefault(endpoint, member_id)
+
+    def disown(self, endpoint: Endpoint) -> None:
+        """Notes that another cluster answered there: our keys were once written into it."""
+        with self._lock:
+            self._foreign.add(endpoint)
+            self._who.pop(endpoint, None)
 
     def keep_only(self, member_ids: set[int]) -> None:
         """Forgets the ways to members that are listed no more: whoever answers there now is not asked by accident."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from quorate.core.ids import format_id, same_url
-from quorate.core.join_memory import JoinMemory, as_fields, from_fields, is_our_add
+from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_up
 from quorate.core.membership import Member
 from quorate.etcd.kv import KeyValue
 from quorate.foreign.documents import RECORD, BadDocument, read_object
@@ -73,10 +73,10 @@ def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None)
         return None
     memory = from_fields(fields)
     if known is None:
-        return memory if memory.adding and not memory.member_id else None
+        # The member is gone, and an add whose answer was lost may still arrive.
+        return JoinMemory(adding=memory.adding) if memory.adding else None
     if memory.member_id == known.id:
         return replace(memory, listed=True)
     if memory.member_id:
         return None
-    ours = memory.adding is not None and is_our_add(known.id, known.peer_urls, memory.adding)
-    return replace(memory, member_id=known.id, ours=ours, adding=None, listed=True)
+    return taken_up(memory, known.id, known.peer_urls)

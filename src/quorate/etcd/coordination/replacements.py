@@ -4,7 +4,7 @@ that member is gone already, and a mistyped name is no reason to join somebody."
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from quorate.etcd.coordination.join_record import fields_of
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError
 from quorate.etcd.keys import replacement_key
-from quorate.foreign.values import text_of
+from quorate.foreign.values import integer_of, text_of
 
 _SECONDS = 5.0
 
@@ -34,9 +34,19 @@ class Replacements:
     cluster_id: int
     peer_url: str
 
-    def began(self, old: Member, text: str) -> None:
-        """Records that `old`, named as `text`, is to be replaced. Best effort: without it only the continuation is lost."""
-        fields = {"clusterId": format_id(self.cluster_id), "old": format_id(old.id), "name": old.name, "given": text}
+    def began(self, old: Member, text: str, margin: int) -> int:
+        """Records that `old`, named as `text`, is to be replaced in a cluster that could lose `margin` voters; returns what an
+        earlier run of it recorded instead. Best effort: without it only the continuation is lost."""
+        recorded = self._fields()
+        if recorded.get("old") == format_id(old.id) and "margin" in recorded:
+            return min(max(integer_of(recorded["margin"]), 0), margin)
+        fields = {
+            "clusterId": format_id(self.cluster_id),
+            "old": format_id(old.id),
+            "name": old.name,
+            "given": text,
+            "margin": margin,
+        }
         value = json.dumps(fields).encode()
 
         def put(channel: Channel, seconds: float) -> object:
@@ -44,21 +54,23 @@ class Replacements:
 
         with suppress(EtcdError):
             ask_anyone(self.access, self.seeds, put, self.clock, seconds=_SECONDS)
+        return margin
 
     def is_about(self, text: str) -> bool:
         """Whether an earlier run of this replacement named the member `text`."""
+        fields = self._fields()
+        return bool(text) and text.lower() in {text_of(fields.get(name)).lower() for name in ("old", "name", "given")}
 
+    def _fields(self) -> Mapping[str, object]:
         def get(channel: Channel, seconds: float) -> kv.KeyValue | None:
             return kv.get(channel, replacement_key(self.peer_url), timeout=seconds)
 
         try:
             row = ask_anyone(self.access, self.seeds, get, self.clock, seconds=_SECONDS)
         except EtcdError:
-            return False
+            return {}
         fields = fields_of(row) if row else {}
-        if fields.get("clusterId") != format_id(self.cluster_id):
-            return False
-        return bool(text) and text.lower() in {text_of(fields.get(name)).lower() for name in ("old", "name", "given")}
+        return fields if fields.get("clusterId") == format_id(self.cluster_id) else {}
 
     def ended(self) -> None:
         def delete(channel: Channel, seconds: float) -> object:

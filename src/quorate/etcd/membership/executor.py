@@ -154,9 +154,10 @@ class MembershipExecutor:
             self.note("outcome", {**describe(action), "result": result, **detail})
 
     def _seconds_of_call(self) -> list[int]:
-        """The unix seconds in which a member could be made by this call: etcd makes its id of them."""
+        """The unix seconds in which a healthy leader makes a member of this call: etcd makes its id of them. One that hangs
+        serves it later; those seconds are as likely somebody else's, who removed the member and registered his own."""
         now = int(self.clock.wall())
-        return [now, now + int(RPC_SECONDS) + 1]
+        return [now, now + 1]
 
     def _last_look(self, action: MembershipChange, limits: Limits, confirm: Confirm) -> Confirmed | Rejected:
         """The last look, with its age measured at its end: behind this only the RPC is sent."""

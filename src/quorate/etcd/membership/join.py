@@ -336,6 +336,6 @@ def _kept(track: Track) -> JoinOutcome:
     name, memory = track.spec.name, track.memory
     if memory.vote == "asked":
         return VoteUnknown(name, memory.member_id)
-    if memory.adding is not None and not memory.member_id:
+    if memory.adding and not memory.member_id:
         return NotUndone(name, "the answer to its add was lost")
     return Kept(name, "everything was kept for a look, as asked", memory.member_id)

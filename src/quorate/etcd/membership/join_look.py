@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from quorate.core.decide import NEAR_ENTRIES, Grow, Joiner, ProcessState, lag_of
-from quorate.core.decide_undo import is_ours
-from quorate.core.join_memory import JoinMemory
+from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError
@@ -77,8 +76,7 @@ class JoinLook:
             member = view.by_peer_urls((track.spec.peer_url,))
             if member is None:
                 return
-            found = replace(memory, member_id=member.id, ours=is_ours(member, memory), adding=None, listed=True)
-            self._set_memory(track, found)
+            self._set_memory(track, taken_up(memory, member.id, member.peer_urls))
         elif not memory.listed and view.by_id(memory.member_id) is not None:
             track.memory = replace(memory, listed=True)
 

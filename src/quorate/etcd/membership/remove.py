@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import Do, Done, MembershipChange, MoveLeader, Refuse, Remove, Wait
 from quorate.core.decide_remove import Leave, decide_remove
-from quorate.core.invariants import Limits, Step, UnsafeStep
+from quorate.core.invariants import Limits, Step, Succession, UnsafeStep
 from quorate.core.membership import ClusterView, margin_of
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
@@ -48,6 +48,7 @@ class RemovePolicy:
     absence_seconds: float = ABSENCE_SECONDS
     accept_reduced_tolerance: bool = False
     ended: bool = False
+    succession: Succession | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +67,9 @@ class Removal:
     """A removal was sent that was neither applied nor refused: it may yet arrive."""
 
     _applied: bool = False
+    _keep: Callable[[], None] = lambda: None
+    """Renews the lock, also while a voter's absence is watched: that may take longer than the lease."""
+
     _said: set[str] = field(default_factory=set[str])
     _leaving: set[int] = field(default_factory=set[int])
     """The member once its removal is asked for: it is asked nothing any more, see `observe`. Not where it is removed as dead:
@@ -81,8 +85,11 @@ class Removal:
             self._refuse_early()
             lock = removal_lock(self.access, self.seeds, f"removing {self.goal.name}", self.clock, self.report)
             with lock as held:
+                self._keep = held.keep
                 # Judged here, not before: another removal may have gone through while this one waited for the lock.
-                self._reach_goal(held, *self._allowed(self._look(())))
+                limits, goal = self._allowed(self._look(()))
+                self._refuse_alone(held, goal)
+                self._reach_goal(held, limits, goal)
         except QuorateError as error:
             ended = self._outcome()
             if isinstance(ended, Removed) and self._asked:
@@ -127,8 +134,24 @@ class Removal:
         else:
             self._allowed(view)
 
+    def _refuse_alone(self, lock: RemovalLock, goal: Leave) -> None:
+        """Without the lock another removal may be judged by the same margin at the same time: of four voters two were left,
+        each removal for itself allowed. A learner and a dead voter cost nothing; a live one takes consent."""
+        if lock.lease or goal.absence is not None or self.policy.accept_reduced_tolerance:
+            return
+        member = self._look(()).by_id(goal.member_id)
+        if member is None or member.is_learner:
+            return
+        raise Refused(
+            "the lock for removals could not be taken: another removal at the same time would not be seen",
+            state="nothing was changed",
+            advice="mend what keeps the cluster from taking writes ('quorate etcd status'); or, when nobody else changes "
+            "members, accept it with --accept-reduced-tolerance",
+        )
+
     def _limits(self, view: ClusterView) -> Limits:
-        return Limits(view.cluster_id, accept_reduced_tolerance=self.policy.accept_reduced_tolerance)
+        consent = self.policy.accept_reduced_tolerance
+        return Limits(view.cluster_id, accept_reduced_tolerance=consent, succession=self.policy.succession)
 
     def _allowed(self, view: ClusterView) -> tuple[Limits, Leave]:
         """Say no before leadership is moved for nothing; returns what holds for the rest of the run.
@@ -189,6 +212,7 @@ class Removal:
             self.clock,
             seconds=self.policy.absence_seconds,
             say=self._say,
+            keep=self._keep,
         )
 
     # -- the loop --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from quorate.core.absence import Absence
 from quorate.core.ids import format_id, same_url
-from quorate.core.membership import ClusterView, Member, find_members, pick
+from quorate.core.invariants import Succession
+from quorate.core.membership import ClusterView, Member, find_members, margin_of, pick, removal_margins
 from quorate.core.outcome import Joined, Removed, Unchanged, as_dict
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.coordination.replacements import Replacements
@@ -16,14 +17,15 @@ from quorate.etcd.membership.remove import Removal
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes that proof, and no
-    consent to a lower margin; `removal_of_live` has that consent, for the new member is there."""
+    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes that proof, and
+    `removal_of_live` what must hold for the succession. `consent`: the operator accepts a lower margin."""
 
     records: Replacements
     look: Callable[[], ClusterView]
     absence_of: Callable[[Member], Absence | None]
     removal_of_dead: Callable[[Member, Absence | None], Removal]
-    removal_of_live: Callable[[Member], Removal]
+    removal_of_live: Callable[[Member, Succession], Removal]
+    consent: bool = False
 
     def run(self, old: str, join: Callable[[], Joined], check: Callable[[], None]) -> Joined:
         """Join the new member with `join` in the place of `old`: a live voter goes last, when the new one serves; a
@@ -35,6 +37,7 @@ class Replacement:
         or several.
         """
         target = self.target(old)
+        margin = margin_of(self.look())
         if target is None:
             result = join()
             self.records.ended()
@@ -42,11 +45,11 @@ class Replacement:
         # Before the first change: an old member that is gone for a new one that cannot join is the worst of both.
         check()
         absence = None if target.is_learner else self._absence_if_silent(target)
-        self.records.began(target, old)
+        margin = self.records.began(target, old, margin)
         if target.is_learner or absence is not None:
             result = self._remove_then_join(target, absence, join)
         else:
-            result = self._join_then_remove(target, join)
+            result = self._join_then_remove(target, margin, join)
         self.records.ended()
         return result
 
@@ -64,7 +67,23 @@ class Replacement:
         target = pick(view, old)
         if any(same_url(url, own) for own in target.peer_urls):
             raise ConfigError(f"{old!r} is itself at {url}: a member cannot replace itself", state="nothing was changed")
+        self._refuse_shrinking(view, target, old)
         return target
+
+    def _refuse_shrinking(self, view: ClusterView, target: Member, old: str) -> None:
+        """A new member that has its vote already takes nobody's place: it is a slip, such as a loop that forgot to change NEW.
+        An earlier run of this very replacement may have given it."""
+        new = view.by_peer_urls((self.records.peer_url,))
+        if new is None or new.is_learner or target.is_learner or self.consent or self.records.is_about(old):
+            return
+        before, after = removal_margins(view, target.id, dead=False)
+        if after < before:
+            raise Refused(
+                f"{new.name or format_id(new.id)} is a voter already, so nothing would take the place of {target.name}: "
+                f"the cluster could lose {after} more voters instead of {before}",
+                state="nothing was changed",
+                advice="give the name and peer URL of a member that is to be added, or accept it: --accept-reduced-tolerance",
+            )
 
     def _absence_if_silent(self, target: Member) -> Absence | None:
         return self.absence_of(target) if self.look().answer(target.id) is None else None
@@ -77,14 +96,14 @@ class Replacement:
             _say_half(error, Removed(target.name, target.id), "was removed before")
             raise
 
-    def _join_then_remove(self, target: Member, join: Callable[[], Joined]) -> Joined:
+    def _join_then_remove(self, target: Member, margin: int, join: Callable[[], Joined]) -> Joined:
         try:
             result = join()
         except QuorateError as error:
             _say_half(error, Unchanged(target.name, target.id), "is still a member")
             raise
         try:
-            self.removal_of_live(target).run()
+            self.removal_of_live(target, Succession(result.member_id, margin)).run()
         except QuorateError as error:
             _say_half(error, result, "has joined")
             raise

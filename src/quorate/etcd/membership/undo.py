@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from quorate.core import invariants
 from quorate.core.actions import Action, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
-from quorate.core.decide_undo import TakeBack, decide_undo, is_ours
+from quorate.core.decide_undo import TakeBack, decide_undo
 from quorate.core.invariants import Limits, Step, UnsafeStep
-from quorate.core.join_memory import JoinMemory
+from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
 from quorate.deadline import Deadline
@@ -97,7 +97,7 @@ class Undo:
             return
         member = view.by_peer_urls((self.spec.peer_url,))
         if member is not None:
-            self.memory = replace(self.memory, member_id=member.id, ours=is_ours(member, self.memory), adding=None, listed=True)
+            self.memory = taken_up(self.memory, member.id, member.peer_urls)
 
     def _look(self) -> ClusterView:
         """The cluster, without asking the joiner: it is on its way out."""
@@ -166,6 +166,6 @@ class Undo:
             case "vote-unknown":
                 return VoteUnknown(name, member_id)
             case "add-unknown":
-                return NotUndone(name, refusal.why, member_id)
+                return NotUndone(name, refusal.why)
             case _:
                 return Kept(name, "; ".join(filter(None, (refusal.why, refusal.advice))), member_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
+from dataclasses import replace
 from functools import partial
 
 from quorate.core.absence import Absence, AbsenceWatch
@@ -47,20 +48,23 @@ def watch_absence(
     *,
     seconds: float,
     say: Callable[[str], None],
+    keep: Callable[[], None] = lambda: None,
 ) -> Absence | None:
-    """Returns the proof that the voter is dead, or None: it gave a sign of life, or nobody can say.
+    """Returns the proof that the voter is dead, or None: it gave a sign of life, or nobody can say. `keep` is called at each
+    look: whoever holds a lease renews it.
 
     Takes `seconds` when it is dead, and returns at the first answer when it is not.
     """
-    watch = AbsenceWatch(member_id, seconds)
+    watch, pages = AbsenceWatch(member_id, seconds), dict[int, float]()
     # An election, or a leader that was restarted, begins the count anew.
     deadline = Deadline(clock, 3 * seconds + _UNKNOWN_SECONDS, "a sign of life")
     known_at = clock.now()
     while not deadline.expired:
         clock.cancel.check()
-        watch = _look_once(access, look, watch, clock)
+        keep()
+        watch = _look_once(access, look, watch, clock, pages)
         if watch.sign == "alive" or watch.absence is not None:
-            return watch.absence
+            return replace(watch.absence, pages=tuple(sorted(pages.items()))) if watch.absence is not None else None
         if watch.sign == "silent":
             known_at = clock.now()
         elif clock.now() - known_at > _UNKNOWN_SECONDS:
@@ -76,22 +80,29 @@ def is_still_absent(access: Access, view: ClusterView, absence: Absence) -> bool
     again sends its heartbeat replies before it serves a client."""
     if view.answer(absence.member_id) is not None:
         return False
-    return absence.still(None if absence.how == "ended" else _received(access, view, absence.member_id))
+    pages = dict(absence.pages)
+    return absence.still(None if absence.how == "ended" else _received(access, view, absence.member_id, pages))
 
 
-def _look_once(access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock) -> AbsenceWatch:
+def _look_once(
+    access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock, pages: dict[int, float]
+) -> AbsenceWatch:
     try:
         view = look()
     except EtcdError:
         return watch.look(answered=False, received=None, now=clock.now())
     answered = view.answer(watch.member_id) is not None
-    received = None if answered or not view.linearizable else _received(access, view, watch.member_id)
+    received = None if answered or not view.linearizable else _received(access, view, watch.member_id, pages)
     return watch.look(answered=answered, received=received, now=clock.now())
 
 
-def _received(access: Access, view: ClusterView, member_id: int) -> dict[int, float] | None:
+def _received(access: Access, view: ClusterView, member_id: int, served: dict[int, float]) -> dict[int, float] | None:
     """What each other voter that answers has received from the member; None unless all of them can be read, and the one that
-    leads says so itself: a page without etcd's numbers, of a proxy for instance, would read as "nothing received"."""
+    leads says so itself: a page without etcd's numbers, of a proxy for instance, would read as "nothing received".
+
+    `served`: by member, the number of the last page, and of this one when the function returns. A page that was not made for
+    this look says nothing new: a proxy that kept pages for some seconds had a live voter removed as a dead one.
+    """
     voters = [voter for voter in view.voters if voter.id != member_id and view.answer(voter.id)]
     places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
     asked = [access.submit(partial(_scrape, access), where) for _, where in places]
@@ -102,6 +113,11 @@ def _received(access: Access, view: ClusterView, member_id: int) -> dict[int, fl
     if leader is None or not leader.leads or not all(page is not None and page.is_etcds for page in pages.values()):
         return None
     if pages.keys() != {voter.id for voter in voters}:
+        return None
+    numbers = {voter: page.served for voter, page in pages.items() if page is not None and page.served is not None}
+    fresh = numbers.keys() == pages.keys() and all(number != served.get(voter) for voter, number in numbers.items())
+    served.update(numbers)
+    if not fresh:
         return None
     # A voter that a member never heard since it was started is counted nowhere: that is no byte received.
     return {voter: page.received_bytes(member_id) or 0.0 for voter, page in pages.items() if page is not None}

@@ -17,6 +17,7 @@ from quorate.etcd import wire_pb2 as wire
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.routes import Routes
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import EtcdError, NoAnswer, Unavailable, Unreachable
 from quorate.etcd.observation.reads import MemberList, ask_members, local_list, quorum_list
@@ -98,6 +99,8 @@ class _Look:
 
     def take(self) -> ClusterView:
         taken_at = self.clock.now()
+        routes, with_files = self.access.routes, self.access.tls is not None
+        routes.secure = routes.secure or any(seed.tls == "on" or (seed.tls == "auto" and with_files) for seed in self.seeds)
         self._ask([*self.seeds, *self.access.routes.known(), *self.unpublished.values()])
         self._wait()
         self._refuse_two_clusters()
@@ -245,6 +248,7 @@ class _Look:
         self.access.routes.cluster_id = ours or next(iter(found.values()), 0)
         for place, cluster_id in found.items():
             if cluster_id != self.access.routes.cluster_id:
+                self.access.routes.disown(place)
                 self.statuses.drop(place, f"another cluster ({format_id(cluster_id)}) answers there")
                 self.asked.pop(place, None)
                 self.warnings.append(f"{place} is advertised by a member and answers for cluster {format_id(cluster_id)}")
@@ -255,9 +259,15 @@ class _Look:
         if listed.linearizable:
             routes.keep_only({member.id for member in listed.members})
         for member in listed.members:
-            for endpoint in _advertised(member):
+            for endpoint in _advertised(member, routes):
                 routes.advertised(endpoint, member.id)
-        found = [endpoint for member in listed.members for endpoint in routes.of(member.id) if member.id not in self.unasked]
+            if any(endpoint.tls == "off" for endpoint in _readable(member)) and routes.secure:
+                self.warnings.append(
+                    f"{member.name or format_id(member.id)} advertises http: it is not asked there without TLS"
+                )
+        # Where another cluster answered is asked again: the member may be back there.
+        ways = [(member, [*routes.of(member.id), *_advertised(member, routes)]) for member in listed.members]
+        found = [endpoint for member, endpoints in ways for endpoint in endpoints if member.id not in self.unasked]
         return [endpoint for endpoint in dict.fromkeys(found) if endpoint not in self.statuses.asked]
 
     def _reply(self, member: Member) -> Reply:
@@ -267,7 +277,7 @@ class _Look:
         own = [answer for answer in answers.values() if answer.member_id == member.id]
         if own:
             return max(own, key=lambda answer: answer.applied_index)
-        ways = [*self.access.routes.of(member.id), *_advertised(member), *_told(member, self.unpublished)]
+        ways = [*self.access.routes.of(member.id), *_advertised(member, self.access.routes), *_told(member, self.unpublished)]
         if not ways:
             return Silence("it has told the cluster no client URL yet")
         other = next((answers[way].member_id for way in ways if way in answers), None)
@@ -281,8 +291,13 @@ def _answered(future: Future[MemberList]) -> bool:
     return future.done() and not future.exception()
 
 
-def _advertised(member: Member) -> list[Endpoint]:
-    """Every client URL that can be used; what a member advertises is whatever somebody typed there."""
+def _advertised(member: Member, routes: Routes) -> list[Endpoint]:
+    """Every client URL that can be used. What a member advertises is whatever somebody typed there: TLS is not dropped for it,
+    for a user and password would go out in the clear."""
+    return [endpoint for endpoint in _readable(member) if not (routes.secure and endpoint.tls == "off")]
+
+
+def _readable(member: Member) -> list[Endpoint]:
     found: list[Endpoint] = []
     for url in member.client_urls:
         try:
@@ -298,4 +313,4 @@ def _told(member: Member, unpublished: Mapping[str, Endpoint]) -> list[Endpoint]
 
 def endpoint_of(access: Access, member: Member) -> Endpoint | None:
     """The way to this member that worked last, or one that it advertises."""
-    return next(iter([*access.routes.of(member.id), *_advertised(member)]), None)
+    return next(iter([*access.routes.of(member.id), *_advertised(member, access.routes)]), None)

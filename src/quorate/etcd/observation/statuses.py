@@ -64,9 +64,11 @@ class Statuses:
         began = self.clock.now()
         answer = maintenance.status(channel, timeout=STATUS_SECONDS)
         ended = self.clock.now()
-        self.access.routes.answered(
-            channel.endpoint, answer.member_id, answer.version, is_learner=answer.is_learner, seconds=ended - began
-        )
+        routes = self.access.routes
+        if routes.cluster_id in (0, answer.cluster_id):
+            routes.answered(
+                channel.endpoint, answer.member_id, answer.version, is_learner=answer.is_learner, seconds=ended - began
+            )
         return Told(answer, ended)
 
     def wait(self, until: Deadline, learner: float | None, unpublished: Collection[Endpoint]) -> None:

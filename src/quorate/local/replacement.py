@@ -1,0 +1,50 @@
+"""What a replacement remembers between commands: whose place is taken, and how many could fail before it began."""
+
+from __future__ import annotations
+
+import json
+
+from quorate.core.ids import format_id
+from quorate.core.membership import margin_of, removal_margins
+from quorate.errors import Refused
+from quorate.files import remove_file, write_atomic
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.local_files import read_trusted
+from quorate.foreign.values import integer_of
+from quorate.local.home import Home
+
+
+def began(home: Home, old: str, new: str | None) -> int:
+    """Records the replacement of the live member `old`; returns how many voters the cluster could lose before it began: what an
+    earlier run of this very replacement recorded, or now. Raises `Refused` for a `new` that has its vote already and takes
+    nobody's place."""
+    view = home.look()
+    margin, recorded = margin_of(view), _recorded(home, old, new)
+    if recorded is not None:
+        return min(recorded, margin)
+    target = next((row for row in view.voters if row.name == old), None)
+    if target is not None and new is not None and any(row.name == new for row in view.voters):
+        before, after = removal_margins(view, target.id, dead=False)
+        if after < before:
+            raise Refused(
+                f"{new} is a voter already, so nothing would take the place of {old} ({format_id(target.id)}): "
+                f"the cluster could lose {after} more voters instead of {before}",
+                state="nothing was changed",
+                advice=f"choose another name for the new member; or 'quorate local leave {old} {home.layout.option}'",
+            )
+    told = {"old": old, "new": new, "margin": margin}
+    write_atomic(home.layout.replacement, json.dumps(told).encode(), mode=0o600)
+    return margin
+
+
+def _recorded(home: Home, old: str, new: str | None) -> int | None:
+    stored = read_trusted(home.layout.replacement, RECORD.size, what="the record of a replacement")
+    try:
+        told = read_object(stored, str(home.layout.replacement), RECORD) if stored is not None else {}
+    except BadDocument:
+        return None
+    return max(integer_of(told.get("margin")), 0) if told.get("old") == old and told.get("new") == new else None
+
+
+def ended(home: Home) -> None:
+    remove_file(home.layout.replacement)
