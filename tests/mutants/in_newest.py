@@ -146,7 +146,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if not fresh:\n        return None\n",
         "",
         "absence.py::test_a_page_that_somebody_kept_proves_nothing",
-        "a proxy's copy does not grow, and a live voter was removed as dead (F4)",
+        "a proxy's copy does not grow, and a live voter was removed as dead (J4)",
     ),
     _one(
         "lease is not renewed while a voter is watched",
@@ -154,7 +154,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        keep()\n",
         "",
         "absence.py::test_a_lease_is_renewed_while_a_voter_is_watched",
-        "a watch longer than the lease could not succeed (F8)",
+        "a watch longer than the lease could not succeed (J8)",
     ),
     _one(
         "replacement of a dead successor",
@@ -162,7 +162,7 @@ MUTANTS: tuple[Mutant, ...] = (
         " and step.view.follows(succession.member_id):",
         ":",
         "safe_steps.py::test_who_is_replaced_leaves_when_the_new_one_serves",
-        "the new one died, and the live one was removed all the same (F3)",
+        "the new one died, and the live one was removed all the same (J3)",
     ),
     _one(
         "standing consent of a replacement",
@@ -170,7 +170,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "before = min(before, step.limits.succession.margin) if step.limits.succession else before",
         "before = 0 if step.limits.succession else before",
         "safe_steps.py::test_who_is_replaced_leaves_no_fewer_to_fail_than_before",
-        "somebody else removed a voter meanwhile (F2)",
+        "somebody else removed a voter meanwhile (J2)",
     ),
     _one(
         "voter takes nobody's place",
@@ -178,7 +178,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        self._refuse_shrinking(view, target, old)\n",
         "",
         "replacement.py::test_a_voter_takes_nobodys_place",
-        "a loop that forgot to change NEW took a live voter away each time (F1)",
+        "a loop that forgot to change NEW took a live voter away each time (J1)",
     ),
     _one(
         "margin of the middle of a replacement",
@@ -202,7 +202,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "                self._refuse_alone(held, goal)\n",
         "",
         "removal_steps.py::test_without_the_lock_no_live_voter_is_removed",
-        "two removals at once, each allowed by itself, left two of four voters (F6)",
+        "two removals at once, each allowed by itself, left two of four voters (J6)",
     ),
     _one(
         "another cluster's endpoint stays a way",
@@ -210,7 +210,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "                self.access.routes.disown(place)\n",
         "",
         "reads.py::test_what_another_cluster_answers_for_is_no_way_any_more",
-        "our keys were written into it (F10)",
+        "our keys were written into it (J10)",
     ),
     _one(
         "TLS is dropped for what a member advertises",

@@ -167,7 +167,7 @@ def test_a_look_drops_another_cluster_at_a_url_that_a_member_advertises() -> Non
 
 
 def test_what_another_cluster_answers_for_is_no_way_any_more() -> None:
-    """The key of the lock for removals was written into it (F10)."""
+    """The key of the lock for removals was written into it (J10)."""
     places = cluster(3)
     stranger = places[where(2)] = Server(2, [row(2)], cluster=5, leader=2, term=9)
     with access_to(places) as access:

@@ -183,7 +183,7 @@ def test_a_removal_that_was_applied_is_the_end(leaving: Leaving) -> None:
 def test_without_the_lock_no_live_voter_is_removed(
     leaving: Leaving, lease: int, proof: bool, consent: bool, allowed: bool
 ) -> None:
-    """Two removals, each judged by the same margin at the same time, left two of four voters (F6)."""
+    """Two removals, each judged by the same margin at the same time, left two of four voters (J6)."""
     lock = cast("RemovalLock", SimpleNamespace(lease=lease))
     goal = Leave(2, "m2", Absence(2, "ended") if proof else None)
     leaving.removal.policy = replace(leaving.removal.policy, accept_reduced_tolerance=consent)

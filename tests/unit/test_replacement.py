@@ -73,7 +73,7 @@ def test_a_live_voter_is_replaced_when_the_new_one_serves(steps: Steps) -> None:
 
 
 def test_a_voter_takes_nobodys_place(steps: Steps) -> None:
-    """A loop of replacements that forgot to change NEW: each took a live voter of three away (F1)."""
+    """A loop of replacements that forgot to change NEW: each took a live voter of three away (J1)."""
     steps.seen = view(2, member(9))
     with pytest.raises(Refused, match="m9 is a voter already, so nothing would take the place of m2"):
         steps.run("m2")

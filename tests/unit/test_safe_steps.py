@@ -172,7 +172,7 @@ OLD = Remove(3, named=True)
 
 
 def test_who_is_replaced_leaves_no_fewer_to_fail_than_before() -> None:
-    """An operator removed another voter meanwhile: of 3 voters 2 were left, by the standing consent of a replacement (F2)."""
+    """An operator removed another voter meanwhile: of 3 voters 2 were left, by the standing consent of a replacement (J2)."""
     assert not broken(view(4), OLD, succession=Succession(4, 1))
     assert not broken(view(5), OLD, succession=Succession(5, 1)), "of 5 two may fail, and of the 4 before it one"
     assert "margin_not_lowered" in broken(view(3), OLD, succession=Succession(2, 1))
@@ -182,7 +182,7 @@ def test_who_is_replaced_leaves_no_fewer_to_fail_than_before() -> None:
 
 @pytest.mark.parametrize("accept", [False, True])
 def test_who_is_replaced_leaves_when_the_new_one_serves(accept: bool) -> None:
-    """The new one died behind its promotion, and the live one was removed all the same (F3)."""
+    """The new one died behind its promotion, and the live one was removed all the same (J3)."""
     assert "successor_serves" in broken(silent(view(4), 4), OLD, succession=Succession(4, 0), accept=accept)
     assert "successor_serves" in broken(view(3, LEARNER), OLD, succession=Succession(9, 0), accept=accept)
     assert "successor_serves" in broken(view(4), OLD, succession=Succession(7, 0), accept=accept)

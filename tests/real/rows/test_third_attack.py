@@ -1,4 +1,4 @@
-"""What a third attack found: F1 to F3 (replacements), F7 (whose an unanswered add is), F8 (a watch longer than the lock)."""
+"""What a third attack found: J1 to J3 (replacements), J7 (whose an unanswered add is), J8 (a watch longer than the lock)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFUSED, UNKNOWN = 4, 5
 
 
 @pytest.mark.parametrize("more", [["--dry-run"], []], ids=["dry run", "real run"])
-def test_f1_a_voter_takes_nobodys_place(lab: Lab, more: list[str]) -> None:
+def test_j1_a_voter_takes_nobodys_place(lab: Lab, more: list[str]) -> None:
     """A loop of replacements that forgot to change NEW."""
     a, b, c = members = lab.voters("a", "b", "c")
     lab.lead(a, members)
@@ -24,7 +24,7 @@ def test_f1_a_voter_takes_nobodys_place(lab: Lab, more: list[str]) -> None:
 
 
 @pytest.mark.chaos
-def test_f2_a_replacement_has_no_standing_consent(lab: Lab) -> None:
+def test_j2_a_replacement_has_no_standing_consent(lab: Lab) -> None:
     a, _, _ = members = lab.voters("a", "b", "c")
     lab.lead(a, members)
     joiner = lab.etcd("d")
@@ -39,7 +39,7 @@ def test_f2_a_replacement_has_no_standing_consent(lab: Lab) -> None:
 
 
 @pytest.mark.chaos
-def test_f3_who_is_replaced_leaves_when_the_new_one_serves(lab: Lab) -> None:
+def test_j3_who_is_replaced_leaves_when_the_new_one_serves(lab: Lab) -> None:
     a, _, c = members = lab.voters("a", "b", "c")
     lab.lead(a, members)
     joiner = lab.etcd("d")
@@ -55,7 +55,7 @@ def test_f3_who_is_replaced_leaves_when_the_new_one_serves(lab: Lab) -> None:
 
 
 @pytest.mark.chaos
-def test_f7_a_learner_of_a_lost_answer_is_not_called_somebody_elses(lab: Lab) -> None:
+def test_j7_a_learner_of_a_lost_answer_is_not_called_somebody_elses(lab: Lab) -> None:
     """The leader hung with the add in its socket, and made the member in a second that is nobody's."""
     a, _, _ = members = lab.voters("a", "b", "c")
     lab.lead(a, members)
@@ -75,7 +75,7 @@ def test_f7_a_learner_of_a_lost_answer_is_not_called_somebody_elses(lab: Lab) ->
 
 
 @pytest.mark.chaos
-def test_f8_a_dead_voter_may_be_watched_for_longer_than_the_lock_lives(lab: Lab) -> None:
+def test_j8_a_dead_voter_may_be_watched_for_longer_than_the_lock_lives(lab: Lab) -> None:
     a, _, c = members = lab.voters("a", "b", "c")
     lab.lead(a, members)
     c.kill()
