@@ -187,5 +187,5 @@ def test_voters_of_either_family_are_heard(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_address_that_is_not_here_cannot_be_listened_on(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"cannot listen on \[fd00::dead:beef\]:1"):
+    with pytest.raises(HostError, match=r"cannot listen on http://\[fd00::dead:beef\]:1"):
         inbound.expect_voters(replace(spec(tmp_path), peer_url="http://[fd00::dead:beef]:1"), [], seconds=0.1)

@@ -18,6 +18,7 @@ from quorate.errors import ConfigError
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
+    from quorate.deadline import Cancel
     from quorate.etcd.access import Access
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.endpoint import Endpoint, Login
@@ -149,7 +150,7 @@ def cluster_opened() -> Iterator[Cluster]:
     from quorate.etcd.cluster import Cluster
 
     cancel = Cancel()
-    with cancelling(cancel), progress() as report, connected() as connection:
+    with cancelling(cancel), progress() as report, connected(cancel) as connection:
         book = journal.Journal(journal_path())
         try:
             yield Cluster(
@@ -187,7 +188,7 @@ def given_value(name: str) -> str | None:
 
 
 @contextmanager
-def connected() -> Iterator[Connection]:
+def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     """Open what the flags and variables of the running command describe; raises `ConfigError`."""
     from quorate.etcd.access import Access
     from quorate.etcd.endpoint import TlsFiles, load_tls, parse_endpoints
@@ -197,7 +198,7 @@ def connected() -> Iterator[Connection]:
         raise ConfigError("ETCDCTL_API must be 3: the old API is gone since etcd 3.6")
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
-    with Access(tls, _login(given)) as access:
+    with Access(tls, _login(given), cancel) as access:
         yield Connection(parse_endpoints([given["endpoints"]]), access, given["command_timeout"])
 
 

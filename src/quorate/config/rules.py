@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+
+from quorate.foreign.urls import parts_of
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -120,7 +121,7 @@ def absolute(text: str) -> str | None:
 
 def socket(text: str) -> str | None:
     """kubeadm takes a bare path and puts unix:// before it; a path that is not absolute is refused here."""
-    parts = urlsplit(text)
+    parts = parts_of(text)
     if parts.scheme == "unix" and parts.path.startswith("/"):
         return None
     if text.startswith("/"):

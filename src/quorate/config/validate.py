@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
 
 from quorate.config import gates, rules
 from quorate.config import types as v4
@@ -11,6 +10,7 @@ from quorate.config.problems import Problems
 from quorate.config.schema import keys
 from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, is_label, parse_version
 from quorate.errors import ConfigError
+from quorate.foreign.urls import parts_of
 
 ALGORITHMS = ("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")
 _POLICIES = ("Always", "IfNotPresent", "Never")
@@ -212,8 +212,8 @@ def _check_external(given: v4.ExternalEtcd, problems: Problems) -> None:
         _if_given(value, rules.absolute, f"{path}.{name}", problems)
     secure = bool(given.ca_file or given.cert_file or given.key_file)
     for number, text in enumerate(given.endpoints):
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = parts_of(text)
+        if parts.scheme not in ("http", "https") or not parts.host:
             problems.add(f"{path}.endpoints[{number}]", f"{text!r} is not a URL such as https://10.0.0.1:2379")
         elif secure and parts.scheme != "https":
             problems.add(f"{path}.endpoints[{number}]", f"{text!r} must be https when certificates are given")
@@ -258,7 +258,7 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
             if not _is_pin(pin):
                 problems.add(f"{path}.caCertHashes[{number}]", f"{pin!r} is not of the form sha256:HEX")
         _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
-    if file is not None and not (file.kube_config_path.startswith("/") or urlsplit(file.kube_config_path).scheme == "https"):
+    if file is not None and not (file.kube_config_path.startswith("/") or parts_of(file.kube_config_path).scheme == "https"):
         problems.add("discovery.file.kubeConfigPath", "this must be an absolute path or an https URL")
 
 

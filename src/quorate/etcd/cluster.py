@@ -154,7 +154,9 @@ class Cluster:
             judge([*checks, *owner], self.report)
         request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id)
         known_then = partial(listed_at, self.status, spec.peer_url, self.clock, self.timeout)
-        with learner_seat(self.access, self.endpoints, request, known_then, self.clock, self.report) as seat:
+        with learner_seat(
+            self.access, self.endpoints, request, known_then, self.clock, self.report, self.stall_seconds
+        ) as seat:
             taken_up = replace(spec, memory=merged(spec.memory, seat.memory))
 
             def store(name: str, memory: JoinMemory) -> None:
@@ -359,15 +361,11 @@ class Cluster:
         from quorate.etcd.coordination.replacements import Replacements
         from quorate.etcd.membership.replacement import Replacement
 
-        def dead(member: Member, absence: Absence | None) -> Removal:
-            return self._removal(member, consent=False, absence=absence)
-
-        def live(member: Member, succession: Succession) -> Removal:
-            return self._removal(member, consent=self.accept_reduced_tolerance, succession=succession)
-
         cluster_id = self.access.routes.cluster_id or self.status().cluster_id
         records = Replacements(self.access, self.endpoints, self.clock, cluster_id, normalised(peer_url))
-        return Replacement(records, self.status, self.absence_of, dead, live, self.accept_reduced_tolerance)
+        consent = self.accept_reduced_tolerance
+        dead, live = partial(self._removal, consent=False), partial(self._removal, consent=consent)
+        return Replacement(records, self.status, self.absence_of, dead, live, consent)
 
     def move_leader(self, which: str) -> Member:
         """Hand leadership to the voter `which`; returns it once it leads."""

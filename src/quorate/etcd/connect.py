@@ -36,5 +36,6 @@ def connect(
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     login = Login(user, Secret(password or "")) if user is not None else None
     targets = parse_endpoints(list(endpoints))
-    with Access(tls, login) as access:
-        yield Cluster(access, targets, SystemClock(cancel), report, timeout=timeout)
+    clock = SystemClock(cancel)
+    with Access(tls, login, clock.cancel) as access:
+        yield Cluster(access, targets, clock, report, timeout=timeout)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from quorate.core.ids import format_id
 from quorate.etcd import peer
 from quorate.etcd.endpoint import Tls
 from quorate.etcd.metrics import Metrics
+from quorate.foreign.resolve import resolve
+from quorate.foreign.urls import parts_of
 
 _SECONDS = 2.0
 _SLOW_FSYNC_SECONDS = 0.05
@@ -28,8 +30,8 @@ class Stall:
 
 def reach(peer_url: str, tls: Tls | None) -> Stall | None:
     """Why a peer port that should answer does not let us in; None when it does."""
-    parts = urlsplit(peer_url)
-    host, port = parts.hostname or "", parts.port or 2380
+    parts = parts_of(peer_url)
+    host, port = parts.host, parts.port or 2380
     return _connect_problem(host, port) or (_tls_problem(host, port, tls) if parts.scheme == "https" and tls else None)
 
 
@@ -79,9 +81,24 @@ def lagging(own: Metrics | None) -> Stall | None:
     )
 
 
+def _dial(host: str, port: int) -> socket.socket:
+    """Raises OSError. A name is resolved within a limit, which the C library has not."""
+    addresses = resolve(host, port)
+    if not addresses:
+        raise OSError(errno.EHOSTUNREACH, f"the host name {host[:80]!r} has no address")
+    plain = socket.socket(addresses[0].family, socket.SOCK_STREAM)
+    try:
+        plain.settimeout(_SECONDS)
+        plain.connect(addresses[0].where)
+    except OSError:
+        plain.close()
+        raise
+    return plain
+
+
 def _connect_problem(host: str, port: int) -> Stall | None:
     try:
-        socket.create_connection((host, port), timeout=_SECONDS).close()
+        _dial(host, port).close()
     except ConnectionRefusedError:
         return Stall(
             "not-started",
@@ -100,7 +117,7 @@ def _connect_problem(host: str, port: int) -> Stall | None:
 def _tls_problem(host: str, port: int, tls: Tls) -> Stall | None:
     try:
         with (
-            socket.create_connection((host, port), timeout=_SECONDS) as plain,
+            _dial(host, port) as plain,
             tls.context().wrap_socket(plain, server_hostname=host) as secure,
         ):
             secure.settimeout(_SECONDS)

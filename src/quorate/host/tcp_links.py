@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from quorate.foreign.resolve import resolve
+from quorate.foreign.urls import parts_of
 
 _ESTABLISHED = "01"
 _MOST_RETRANSMITS = 1
@@ -70,7 +70,7 @@ def linked_peers(
     number only: together they must hold as many connections as all of them need.
     """
     good = [one for one in table if one.retransmits <= _MOST_RETRANSMITS]
-    own_ports = {urlsplit(url).port for url in own_urls}
+    own_ports = {parts_of(url).port for url in own_urls}
     addresses = {member: _addresses(urls) for member, urls in peers.items()}
     if any(found is None for found in addresses.values()):
         return None
@@ -103,8 +103,8 @@ def _addresses(urls: Sequence[str]) -> set[tuple[str, int]] | None:
     found: set[tuple[str, int]] = set()
     for url in urls:
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or 2380
+            parts = parts_of(url)
+            host, port = parts.host, parts.port or 2380
         except ValueError:
             return None
         rows = resolve(host, port, seconds=_RESOLVE_SECONDS)

@@ -15,7 +15,7 @@ from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError
 from quorate.foreign.documents import API_ANSWER, BadDocument, read_object
 from quorate.foreign.http import Answer, Connection, HttpFailed, Request, site_of
-from quorate.foreign.values import text_of
+from quorate.foreign.values import rows_of, text_of
 from quorate.kube import resources
 from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, Untrusted, from_status
 from quorate.kube.resources import Object
@@ -84,8 +84,7 @@ class KubeClient:
     def list(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
         query = {"labelSelector": labels, "fieldSelector": fields}
         found = self.request("GET", resources.collection(kind, namespace), {k: v for k, v in query.items() if v})
-        items: list[Object] = found.get("items") or []
-        return items
+        return [dict(row) for row in rows_of(found.get("items"))]
 
     def create(self, value: Object) -> Object:
         where = resources.collection(value["kind"], value["metadata"].get("namespace", ""))

@@ -75,7 +75,7 @@ class Home:
         """Connections to the members; raises `ConfigError` when there is no cluster here."""
         self.load()
         try:
-            return Access(certificates.client_tls(self.layout))
+            return Access(certificates.client_tls(self.layout), cancel=self.clock.cancel)
         except ConfigError as error:
             error.advice = error.advice or f"quorate local up {self.layout.option} makes a missing certificate again"
             raise

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from quorate.config.duration import Duration
 from quorate.config.types import ClusterConfiguration, LocalEtcd
 from quorate.config.versions import parse_version
+from quorate.foreign.urls import parts_of
 from quorate.manifests import images
 from quorate.manifests.args import command_line, value_of
 from quorate.manifests.pod import Mount, Object, PodSpec, Probes, static_pod, wait_of
@@ -112,14 +112,12 @@ def _versioned(config: ClusterConfiguration) -> dict[str, str]:
 def _probes(local: LocalEtcd, node: EtcdNode, minor: int) -> Probes:
     default = url(loopback(node.address), METRICS_PORT, "http")
     # Whoever moves the metrics moves the probes with them.
-    where = urlsplit(value_of(local.extra_args, "listen-metrics-urls", default).split(",")[0])
+    where = parts_of(value_of(local.extra_args, "listen-metrics-urls", default).split(",")[0])
     live, ready, start = "/livez", "/readyz", "/readyz"
     if minor < _HEALTH_UNTIL:
         live, ready, start = "/health?exclude=NOSPACE&serializable=true", "", "/health?serializable=false"
     scheme = where.scheme.upper() or "HTTP"
-    return Probes(
-        where.hostname or "", where.port or METRICS_PORT, scheme, live, ready, start, wait_seconds=wait_of(node.start_wait)
-    )
+    return Probes(where.host, where.port or METRICS_PORT, scheme, live, ready, start, wait_seconds=wait_of(node.start_wait))
 
 
 def _mounts(config: ClusterConfiguration, local: LocalEtcd) -> list[Mount]:

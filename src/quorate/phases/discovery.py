@@ -19,7 +19,7 @@ from quorate.kube.errors import Denied, KubeError, NotFound, Unreachable, Untrus
 from quorate.kube.tokens import Token, is_signed
 from quorate.phases.heartbeat import Heartbeat
 from quorate.pki import kubeconfig
-from quorate.pki.sealing import pins_of
+from quorate.pki.sealing import pinned, pins_of
 from quorate.report import PhaseReport
 from quorate.secret import Secret
 from quorate.tree import Tree
@@ -74,10 +74,12 @@ def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], search: Sea
     cluster = _only_cluster(content)
     found = Found(cluster.server, cluster.ca_pem, login)
     if given.ca_cert_hashes:
+        trusted = pinned(cluster.ca_pem, given.ca_cert_hashes)
         pins = pins_of(cluster.ca_pem)
-        if not {pin.lower() for pin in given.ca_cert_hashes} & set(pins):
+        if not trusted:
             raise _distrusted(f"its CA is {', '.join(pins)}, and none of the given hashes is that")
-        _check_again(Found(url, cluster.ca_pem, Secret("")), content, search.clock)
+        others = [pin for pin in pins if pin not in {one.lower() for one in given.ca_cert_hashes}]
+        _check_again(Found(url, trusted, Secret("")), content, others, search.clock)
     return found
 
 
@@ -132,15 +134,18 @@ def _texts(data: object) -> dict[str, str]:
     return {key: value for key, value in rows if isinstance(key, str) and isinstance(value, str)}
 
 
-def _check_again(found: Found, content: str, clock: SystemClock) -> None:
-    """The same, now from a server whose certificate the pinned CA has signed."""
+def _check_again(found: Found, content: str, others: list[str], clock: SystemClock) -> None:
+    """The same, now from a server whose certificate a pinned CA has signed: what it says over that connection is trusted, the
+    whole bundle too. `others`: pins of the bundle that were not given. They are not trusted yet: whoever knows some
+    token can sign a bundle of the pinned CA and one of his own."""
     client = KubeClient(found.server(), clock, patience=10.0)
     with client.connected():
         try:
             again = client.get("ConfigMap", "cluster-info", "kube-public")
         except Untrusted as error:
-            raise _distrusted(f"{error.what}. {error.advice}") from None
-    if (again.get("data") or {}).get("kubeconfig") != content:
+            missing = f". Its CA may be one that no hash was given for: {', '.join(others)}" if others else ""
+            raise _distrusted(f"{error.what}. {error.advice}{missing}") from None
+    if mapping_of(again.get("data")).get("kubeconfig") != content:
         raise _distrusted("what it says over TLS is not what it said before")
 
 

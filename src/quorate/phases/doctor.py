@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace as with_changes
 
@@ -14,6 +13,7 @@ from quorate.core.membership import ClusterView, margin_of
 from quorate.core.preflight import Finding
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
+from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
 from quorate.manifests.etcd import client_url
@@ -149,7 +149,7 @@ def of_this_node(context: Context) -> Context:
     server gives it."""
     own = local_etcd(context.tree)
     if own is not None:
-        address = urlsplit(own.peer_url).hostname or context.endpoint.advertise_address
+        address = parts_of(own.peer_url).host or context.endpoint.advertise_address
         registration = with_changes(context.registration, name=own.name)
         endpoint = with_changes(context.endpoint, advertise_address=address)
         context = replace(context, registration=registration, endpoint=endpoint)

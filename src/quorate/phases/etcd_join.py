@@ -14,6 +14,8 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec
+from quorate.foreign.urls import parts_of
+from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.host.etcd_identity import data_identity
 from quorate.kube.client import KubeClient
 from quorate.manifests import images
@@ -36,11 +38,13 @@ def endpoints(client: KubeClient, leave_out: str = "") -> list[str]:
     """Client URLs of the cluster's etcds: what their pods say, and the addresses of control-plane nodes, for a pod may not be
     shown while its node is away. `leave_out`: an address that is not asked."""
     pods = client.list("Pod", "kube-system", labels="component=etcd,tier=control-plane")
-    found = [(pod["metadata"].get("annotations") or {}).get(URLS_ANNOTATION, "") for pod in pods]
+    annotations = [mapping_of(mapping_of(pod.get("metadata")).get("annotations")) for pod in pods]
+    found = [text_of(row.get(URLS_ANNOTATION)) for row in annotations]
     for node in client.list("Node", labels=CONTROL_PLANE):
-        rows = (node.get("status") or {}).get("addresses") or []
-        found += [client_url(row["address"]) for row in rows if row.get("type") == "InternalIP"]
-    urls = [url for one in found for url in one.split(",") if url]
+        rows = rows_of(mapping_of(node.get("status")).get("addresses"))
+        found += [client_url(text_of(row.get("address"))) for row in rows if row.get("type") == "InternalIP"]
+    # Whoever may make a pod may annotate it with http://: kubeadm's etcds serve by TLS, and none is asked without.
+    urls = [url for one in found for url in one.split(",") if parts_of(url).scheme == "https" and parts_of(url).host]
     return [url for url in dict.fromkeys(urls) if not leave_out or url != client_url(leave_out)]
 
 
@@ -55,7 +59,7 @@ def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
         )
     files = tls_files(context.tree, context.cluster.certificates_dir, "healthcheck-client")
     stall = context.timeouts.etcd_api_call
-    with Access(load_tls(files), None) as access:
+    with Access(load_tls(files), None, context.clock.cancel) as access:
         yield Cluster(
             access,
             [Endpoint.parse(url) for url in urls],
@@ -100,9 +104,10 @@ def _check_external(join: JoinRun, external: ExternalEtcd) -> None:
 def _tell_nodes(context: Context, client: KubeClient) -> None:
     """Control-plane nodes that are not Ready, as warnings: this join may be the repair."""
     for node in client.list("Node", labels=CONTROL_PLANE):
-        rows = (node.get("status") or {}).get("conditions") or []
-        if not any(row["type"] == "Ready" and row["status"] == "True" for row in rows):
-            context.report(Notice(f"the control-plane node {node['metadata']['name']} is not Ready", "warning"))
+        rows = rows_of(mapping_of(node.get("status")).get("conditions"))
+        if not any(row.get("type") == "Ready" and row.get("status") == "True" for row in rows):
+            name = text_of(mapping_of(node.get("metadata")).get("name"))
+            context.report(Notice(f"the control-plane node {name} is not Ready", "warning"))
 
 
 def run(join: JoinRun) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 from quorate.core.membership import ClusterView, Member, margin_of
 from quorate.deadline import DeadlineExceeded
@@ -12,6 +11,7 @@ from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.access import Access
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.endpoint import Endpoint, load_tls
+from quorate.foreign.urls import parts_of
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity
@@ -128,12 +128,12 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
     """Reached with the certificates on this node, whether or not an API server runs: through this member and the others that
     its manifest knows."""
     own = [] if without_own else list(etcd.client_urls)
-    others = [client_url(urlsplit(url).hostname or "") for url in etcd.rows.values() if url != etcd.peer_url]
+    others = [client_url(parts_of(url).host) for url in etcd.rows.values() if url != etcd.peer_url]
     files = tls_files(run.tree, run.reset.certificates_dir, "healthcheck-client")
     missing = [str(path) for path in (files.ca, files.cert, files.key) if path is None or not path.is_file()]
     if missing:
         raise ConfigError(f"certificates for etcd are missing: {', '.join(missing)}")
-    with Access(load_tls(files), None) as access:
+    with Access(load_tls(files), None, run.clock.cancel) as access:
         targets = [Endpoint.parse(url) for url in [*own, *others]]
         seeds = _known(access, targets, run) or targets
         yield Cluster(access, seeds, run.clock, run.report, stall_seconds=60.0)
@@ -145,7 +145,9 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
         view = Cluster(access, targets, run.clock, run.report).status()
     except QuorateError:
         return []
-    told = [Endpoint.parse(url) for member in view.members for url in member.client_urls[:1]]
+    # Of what a member advertises only TLS is used: the health check's certificate is for this cluster's members.
+    urls = [url for member in view.members for url in member.client_urls[:1] if parts_of(url).scheme == "https"]
+    told = [Endpoint.parse(url) for url in urls if parts_of(url).host]
     return list(dict.fromkeys([*targets, *told]))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 from quorate.kube import tokens
 from quorate.kube.client import KubeClient
 from quorate.kube.tokens import Token
@@ -54,7 +55,7 @@ def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) 
     """One line for further nodes: workers, or with a certificate key control planes."""
     words = join_words(tree, kubeconfig, token)
     if certificate_key:
-        words.append(f"--control-plane --certificate-key {certificate_key}")
+        words.append(to_paste("--control-plane", "--certificate-key", certificate_key))
     return " ".join(words)
 
 

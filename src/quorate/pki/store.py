@@ -15,6 +15,16 @@ from quorate.errors import ConfigError
 from quorate.files import write_atomic
 from quorate.pki.certificates import USAGES, Pair, PrivateKey, Usage, alternative_names
 
+READ_ERRORS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for certificates and keys that are none, or that it does not know; some only when a field is read."""
+
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o600
 
@@ -47,9 +57,12 @@ def read_certificate(path: Path) -> x509.Certificate:
 def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
     """The first certificate of a bundle. Raises `ConfigError`."""
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError:
-        raise ConfigError(f"{where} is not a PEM certificate") from None
+        found = x509.load_pem_x509_certificate(pem)
+        # Read here once: their errors come only now.
+        found.public_key(), tuple(found.extensions), found.issuer, found.subject
+    except READ_ERRORS:
+        raise ConfigError(f"{where} is not a PEM certificate that can be read") from None
+    return found
 
 
 def _read_key(path: Path) -> PrivateKey:
@@ -62,7 +75,7 @@ def parse_key(pem: bytes, where: str) -> PrivateKey:
         # Validating an RSA key takes as long as making half a one. What counts is shown by use: the key has to belong to its
         # certificate, and whatever a CA signs is verified (certificates.make_leaf).
         key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except READ_ERRORS:
         raise ConfigError(f"{where} is not an unencrypted PEM private key") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{where} holds neither an RSA nor an EC key")
@@ -136,7 +149,7 @@ def _may_be(certificate: x509.Certificate, usage: Usage) -> bool:
 def _is_signed_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*READ_ERRORS, InvalidSignature):
         return False
     return True
 

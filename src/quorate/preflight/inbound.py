@@ -10,12 +10,12 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from quorate.core.ids import address_of
 from quorate.errors import HostError
 from quorate.etcd.endpoint import TlsFiles
 from quorate.foreign.resolve import resolve
+from quorate.foreign.urls import parts_of
 from quorate.host import ports
 from quorate.runtimes.spec import EtcdSpec, listen_url
 
@@ -67,13 +67,13 @@ def _plain(address: str) -> str:
 
 
 def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> Heard:
-    parts, heard = urlsplit(listen_url(spec.peer_url)), Heard()
+    parts, heard = parts_of(listen_url(spec.peer_url)), Heard()
     context = _server_context(spec.peer) if parts.scheme == "https" and spec.peer else None
     end = time.monotonic() + seconds
     try:
-        server = ports.listen(parts.hostname or "", parts.port or 0)
+        server = ports.listen(parts.host, parts.port or 0)
     except OSError as error:
-        raise HostError(f"cannot listen on {parts.netloc}: {error.strerror}") from error
+        raise HostError(f"cannot listen on {spec.peer_url}: {error.strerror}") from error
     with server:
         while (left := end - time.monotonic()) > 0 and not _all_heard(heard, wanted):
             server.settimeout(left)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from quorate.core.ids import host_of
 from quorate.core.membership import Answer, ClusterView, Member
@@ -18,6 +17,7 @@ from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
 from quorate.etcd import diagnose, peer
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
 from quorate.runtimes.spec import EtcdSpec, listen_url
 
@@ -57,7 +57,7 @@ def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usag
     from quorate.pki.store import problems, read_certificate
 
     if files is None:
-        if urlsplit(url).scheme == "https":
+        if parts_of(url).scheme == "https":
             yield Finding(f"{kind}-certificate", "error", f"{url} needs a {kind} certificate, its key and a CA")
         return
     if files.ca is None or files.cert is None or files.key is None:
@@ -96,10 +96,10 @@ def check_disk(case: Case) -> Iterator[Finding]:
 
 def check_ports(case: Case) -> Iterator[Finding]:
     for url in (case.spec.peer_url, case.spec.client_url):
-        parts = urlsplit(listen_url(url))
-        if not case.resumed and not ports.is_free(parts.port or 0, parts.hostname or ""):
+        parts = parts_of(listen_url(url))
+        if not case.resumed and not ports.is_free(parts.port or 0, parts.host):
             advice = f"'ss -ltnp sport = :{parts.port}' names its owner, if the address is one of this machine's"
-            yield Finding("port", "error", f"{parts.netloc} cannot be listened on", advice)
+            yield Finding("port", "error", f"{listen_url(url)} cannot be listened on", advice)
 
 
 def check_version(case: Case) -> Iterator[Finding]:

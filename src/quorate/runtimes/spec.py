@@ -7,13 +7,13 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from quorate.core.ids import address_of
 from quorate.errors import HostError
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
 from quorate.foreign.resolve import resolve
 from quorate.foreign.text import assignment
+from quorate.foreign.urls import parts_of
 from quorate.host import etcd_data
 
 
@@ -82,7 +82,7 @@ def listen_url(url: str) -> str:
     All of them is 0.0.0.0 for a name that has an IPv4 address, or none that we know of. Where IPv6 is switched off that is
     what works; elsewhere Go listens on both families for it.
     """
-    parts, address = urlsplit(url), address_of(url)
+    parts, address = parts_of(url), address_of(url)
     try:
         literal = ipaddress.ip_address(address)
     except ValueError:

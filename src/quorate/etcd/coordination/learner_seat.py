@@ -16,17 +16,19 @@ from typing import TypeVar
 
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Member
-from quorate.deadline import SystemClock
-from quorate.errors import QuorateError
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import QuorateError, Refused
 from quorate.etcd import kv, lease
 from quorate.etcd.access import Access
 from quorate.etcd.channel import Channel
 from quorate.etcd.client.anyone import ask_anyone
-from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, memory_for, who
+from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, fields_of, memory_for, who
 from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.errors import CorruptCluster, EtcdError, LeaseNotFound, LoginFailed, NoSpace, PermissionDenied
 from quorate.etcd.keys import SEATS, join_key
 from quorate.etcd.kv import KeyValue
+from quorate.foreign.text import to_paste
+from quorate.foreign.values import text_of
 from quorate.report import Notice, Report
 
 T = TypeVar("T")
@@ -34,6 +36,8 @@ _TTL_SECONDS = 10
 _RPC_SECONDS = 10.0
 _COURTESY_SECONDS = 1.5
 _POLL_SECONDS = 0.2
+SEAT_SECONDS = 60.0
+"""How long the same run may be first in the queue before whoever waits behind it gives up."""
 
 
 @dataclass(slots=True)
@@ -93,10 +97,11 @@ def learner_seat(  # noqa: PLR0917
     known: Callable[[], Member | None],
     clock: SystemClock,
     report: Report,
+    seconds: float = SEAT_SECONDS,
 ) -> Iterator[SeatLease]:
     """Wait for the learner seat, hold it for the block, and keep the record of the join; the record goes when the block ends
     without an error, or with everything undone. `known` tells who is listed at the peer URL, asked once the seat is held: what
-    was true before the wait may be true no more.
+    was true before the wait may be true no more. Raises `Refused` when the queue did not move for `seconds`.
 
     A cluster that takes no writes of ours is joined without either, and that is said.
     """
@@ -110,7 +115,7 @@ def learner_seat(  # noqa: PLR0917
         return
     held: SeatLease | None = None
     try:
-        place.wait_for_turn()
+        place.wait_for_turn(seconds)
         held = SeatLease(_take_up(queue, known()), place.keep, partial(_write_quietly, queue))
         yield held
         _forget(queue)
@@ -149,9 +154,12 @@ class _Place:
             self.queue.ask(lambda channel, seconds: lease.keep_alive(channel, held, timeout=seconds), _COURTESY_SECONDS)
         self.renewed_at = self.queue.clock.now()
 
-    def wait_for_turn(self) -> None:
-        """Stand in the queue until every older place is gone. A place that was lost meanwhile is taken anew, at the end."""
-        said = b""
+    def wait_for_turn(self, seconds: float) -> None:
+        """Stand in the queue until every older place is gone. A place that was lost meanwhile is taken anew, at the end.
+
+        A place is a key, and anybody who may write can renew one for ever: who is first for `seconds` is not waited for.
+        """
+        said, patience = b"", Deadline(self.queue.clock, seconds, "the queue moves")
         while True:
             queue = self.queue.rows()
             if self.queue.key not in [row.key for row in queue]:
@@ -160,9 +168,16 @@ class _Place:
             first = queue[0]
             if first.key == self.queue.key:
                 return
+            frees = to_paste("quorate", "etcd", "unlock", text_of(fields_of(first).get("run")) or "NAME")
             if first.key != said:
-                said = first.key
-                self.queue.report(Notice(f"waiting for {who(first)}, which joins first"))
+                said, patience = first.key, Deadline(self.queue.clock, seconds, "the queue moves")
+                self.queue.report(Notice(f"waiting for {who(first)}, which joins first; '{frees}' frees its place"))
+            if patience.expired:
+                raise Refused(
+                    f"{who(first)} holds the learner seat since {seconds:g} s",
+                    state="nothing was changed",
+                    advice=f"wait for it with a longer --timeout; or, when it does not run any more: {frees}",
+                )
             self.queue.clock.sleep(_POLL_SECONDS)
             self.keep()
 

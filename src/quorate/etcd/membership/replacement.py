@@ -17,14 +17,14 @@ from quorate.etcd.membership.remove import Removal
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes that proof, and
-    `removal_of_live` what must hold for the succession. `consent`: the operator accepts a lower margin."""
+    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes a member and
+    that proof as `absence`; `removal_of_live` a member and what must hold as `succession`. `consent`: the operator accepts a lower margin."""
 
     records: Replacements
     look: Callable[[], ClusterView]
     absence_of: Callable[[Member], Absence | None]
-    removal_of_dead: Callable[[Member, Absence | None], Removal]
-    removal_of_live: Callable[[Member, Succession], Removal]
+    removal_of_dead: Callable[..., Removal]
+    removal_of_live: Callable[..., Removal]
     consent: bool = False
 
     def run(self, old: str, join: Callable[[], Joined], check: Callable[[], None]) -> Joined:
@@ -89,7 +89,7 @@ class Replacement:
         return self.absence_of(target) if self.look().answer(target.id) is None else None
 
     def _remove_then_join(self, target: Member, absence: Absence | None, join: Callable[[], Joined]) -> Joined:
-        self.removal_of_dead(target, absence).run()
+        self.removal_of_dead(target, absence=absence).run()
         try:
             return join()
         except QuorateError as error:
@@ -103,7 +103,7 @@ class Replacement:
             _say_half(error, Unchanged(target.name, target.id), "is still a member")
             raise
         try:
-            self.removal_of_live(target, Succession(result.member_id, margin)).run()
+            self.removal_of_live(target, succession=Succession(result.member_id, margin)).run()
         except QuorateError as error:
             _say_half(error, result, "has joined")
             raise
