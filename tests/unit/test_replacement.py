@@ -35,7 +35,7 @@ class Steps:
             records,
             lambda: self.seen,
             self._absence,
-            lambda one, absence: self._removal(one, "dead"),
+            lambda one, absence: self._removal(one, "dead" if absence or not self.dead else "unproved"),
             lambda one, succession: self._removal(one, f"live for {succession.member_id}, margin {succession.margin}:"),
             self.consent,
         )
