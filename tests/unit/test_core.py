@@ -99,6 +99,8 @@ def test_the_address_of_a_url_is_what_sockets_take(url: str, address: str) -> No
         ("https://h:1", False),
         ("https://[::1%25lo]:1", True),
         ("https://[::1", False),
+        ("http://[::ffff:127.0.0.1]:2380", True),
+        ("http://[::ffff:10.0.0.1]:2380", False),
     ],
 )
 def test_loopback(url: str, loopback: bool) -> None:

@@ -27,6 +27,7 @@ from quorate.pki.store import write_pair
         ("http://host:1/", "host:1", "off"),
         ("[::1]:2379", "[::1]:2379", "auto"),
         ("https://[fe80::2]:5", "[fe80::2]:5", "on"),
+        ("https://[fe80::2%25eth0]:5", "[fe80::2%eth0]:5", "on"),
     ],
 )
 def test_endpoints(text: str, target: str, tls: str) -> None:

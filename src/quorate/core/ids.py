@@ -62,9 +62,10 @@ def is_loopback(url: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return ((address.ipv4_mapped if address.version == 6 else None) or address).is_loopback
 
 
 def normalise_url(url: str) -> str:

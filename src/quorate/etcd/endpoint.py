@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from quorate.core.ids import address_of
 from quorate.errors import ConfigError
 from quorate.secret import Secret
 
@@ -36,7 +37,8 @@ class Endpoint:
             raise ConfigError("an endpoint holds no user and no password", advice="see --user")
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
-        return cls(parts.hostname, DEFAULT_PORT if port is None else port, _tls_of(parts.scheme))
+        host = address_of(text if "://" in text else f"//{text}")
+        return cls(host, DEFAULT_PORT if port is None else port, _tls_of(parts.scheme))
 
     @property
     def target(self) -> str:
