@@ -57,13 +57,17 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
         print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
         if freed:
             echo("freed: their places in the queue and their records")
-            for one in found:
-                if one.member is not None and one.member.is_learner:
-                    command = to_paste("quorate", "etcd", "remove", f"{one.member.id:x}")
-                    echo(f"the learner {one.member.id:x} stays in the member list; '{command}' takes it off")
+            _say_what_stays(found)
 
     held = {"change": lock.change, "host": lock.host, "pid": lock.pid, "secondsLeft": lock.seconds} if lock else None
     emit(form, {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
+
+
+def _say_what_stays(freed: list[Leftover]) -> None:
+    for one in freed:
+        if one.member is not None and one.member.is_learner:
+            command = to_paste("quorate", "etcd", "remove", f"{one.member.id:x}")
+            echo(f"the learner {one.member.id:x} stays in the member list; '{command}' takes it off")
 
 
 def _row(one: Leftover) -> tuple[str, ...]:

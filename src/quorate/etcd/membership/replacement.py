@@ -18,7 +18,8 @@ from quorate.etcd.membership.remove import Removal
 @dataclass(frozen=True, slots=True)
 class Replacement:
     """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes a member and that proof,
-    as `absence`; `removal_of_live` a member and what must hold, as `succession`. `consent`: the operator accepts a lower margin."""
+    as `absence`; `removal_of_live` a member and what must hold, as `succession`. `consent`: the operator accepts a lower
+    margin."""
 
     records: Replacements
     look: Callable[[], ClusterView]
