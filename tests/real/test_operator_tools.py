@@ -83,7 +83,7 @@ def test_the_plan_command_shows_first_and_changes_only_when_told(
     ("text", "why"),
     [
         ("members: {}", "no list"),
-        ("[]", "no list"),
+        ("[]", "is not one mapping"),
         ("members: [1]", "is not a member"),
         ("members: [{name: a}]", "no peerURL"),
         ("members: [{peerURL: 'https://h:1'}]", "no name"),
