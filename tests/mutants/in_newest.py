@@ -201,7 +201,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "etcd/membership/remove.py",
         "                self._refuse_alone(held, goal)\n",
         "",
-        "removal_steps.py::test_without_the_lock_no_live_voter_is_removed",
+        "removal_steps.py::test_a_removal_without_the_lock_ends_before_anything_is_sent",
         "two removals at once, each allowed by itself, left two of four voters (J6)",
     ),
     _one(

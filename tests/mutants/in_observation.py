@@ -274,6 +274,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "not pages:",
         ("unit/test_absence.py::test_a_watch_needs_the_count_of_every_voter_that_answers",),
         "where the leader tells nothing nobody can say",
+        "a page that is not there has no number, and counts as none all the same",
     ),
     Mutant(
         "long window",

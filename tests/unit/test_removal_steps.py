@@ -17,7 +17,7 @@ from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
-from quorate.etcd.errors import AnswerLost, MemberNotFound, Unavailable
+from quorate.etcd.errors import AnswerLost, MemberNotFound, NoSpace, Unavailable
 from quorate.etcd.membership.remove import Removal, RemovePolicy
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, where
 from unit.views import CLUSTER, answer, view
@@ -189,3 +189,12 @@ def test_without_the_lock_no_live_voter_is_removed(
     leaving.removal.policy = replace(leaving.removal.policy, accept_reduced_tolerance=consent)
     with nullcontext() if allowed else pytest.raises(Refused, match="lock for removals could not be taken"):
         leaving.removal._refuse_alone(lock, goal)
+
+
+def test_a_removal_without_the_lock_ends_before_anything_is_sent(leaving: Leaving) -> None:
+    """A cluster out of space gives no lease."""
+    for server in leaving.access.places.values():
+        server.replies["LeaseGrant"] = NoSpace("etcdserver: mvcc: database space exceeded")
+    with pytest.raises(Refused, match="lock for removals could not be taken"):
+        leaving.removal.run()
+    assert "MemberRemove" not in leaving.leader.asked

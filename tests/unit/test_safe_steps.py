@@ -122,6 +122,9 @@ def test_a_removal_takes_no_old_absence_for_a_proof() -> None:
 def test_a_removal_takes_no_absence_of_one_that_answers_for_a_proof() -> None:
     proof = Absence(3, "silent", 10, 20)
     assert "margin_not_lowered" in broken(view(3), Remove(3, named=True, absence=proof))
+    without_leader = view(3, answers={1: answer(1), 2: answer(2), 3: answer(3, leader=0)})
+    assert not without_leader.follows(3)
+    assert "margin_not_lowered" in broken(without_leader, Remove(3, named=True, absence=proof)), "it has just come back"
 
 
 def test_a_removal_that_lowers_the_margin_needs_the_member_named_and_consent() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from quorate.foreign.text import visible
+
 if TYPE_CHECKING:
     from quorate.etcd.wire_pb2 import Header, Member, MembersResponse
 
@@ -32,13 +34,13 @@ def _lines(lines: object) -> bytes:
 
 
 def _row(member: Member) -> tuple[str, ...]:
-    """--hex changes nothing here: ids are hex in any case."""
+    """--hex changes nothing here: ids are hex in any case. A letter that is not drawn is escaped; etcdctl prints it raw."""
     return (
         f"{member.ID:x}",
         "started" if member.name else "unstarted",
-        member.name,
-        ",".join(member.peerURLs),
-        ",".join(member.clientURLs),
+        visible(member.name),
+        visible(",".join(member.peerURLs)),
+        visible(",".join(member.clientURLs)),
         "true" if member.isLearner else "false",
     )
 
@@ -79,7 +81,14 @@ def _fields(answer: MembersResponse, *, as_hex: bool) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return _drawn(json.dumps(text, ensure_ascii=False))
+
+
+def _drawn(text: str) -> str:
+    """JSON in which no letter moves a cursor: those that are not drawn are escaped, where Go leaves some as they are."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
 def _json(answer: MembersResponse) -> bytes:
@@ -127,4 +136,4 @@ def _go_json(value: object) -> bytes:
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode()
+    return _drawn(text).encode()

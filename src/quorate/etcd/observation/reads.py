@@ -11,7 +11,7 @@ from quorate.core.versions import Version
 from quorate.etcd import kv, rpc
 from quorate.etcd import wire_pb2 as wire
 from quorate.etcd.channel import Channel
-from quorate.etcd.errors import PermissionDenied
+from quorate.etcd.errors import EtcdError, PermissionDenied
 
 How: TypeAlias = Literal["flag", "range", "local"]
 """How a list was read. "flag": with `linearizable`, which etcd follows since 3.5; "range": behind a linearizable Range on the
@@ -19,6 +19,7 @@ same member; "local": one member's own copy, as old as that member has been cut 
 
 READ_KEY = b"/quorate/look"
 _FLAG_SINCE = Version(3, 5, 0)
+_MOST_MEMBERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,17 @@ class MemberList:
 
 
 def ask_members(channel: Channel, *, timeout: float, linearizable: bool) -> wire.MembersResponse:
-    """The list on the wire. A 3.4 server ignores the flag without a word and answers locally, even when it is cut off."""
-    return channel.call(rpc.MEMBER_LIST, wire.MemberListRequest(linearizable=linearizable), timeout)
+    """The list on the wire. A 3.4 server ignores the flag without a word and answers locally, even when it is cut off.
+
+    Raises `EtcdError` for what no etcd lists: more members than there can be (who may fail is worked out of each pair), a
+    member twice, or one without an id.
+    """
+    answer = channel.call(rpc.MEMBER_LIST, wire.MemberListRequest(linearizable=linearizable), timeout)
+    ids = [row.ID for row in answer.members]
+    if len(ids) > _MOST_MEMBERS or len(set(ids)) < len(ids) or 0 in ids:
+        text = f"it lists {len(ids)} members, some of them twice or without an id, or more than a cluster can have"
+        raise EtcdError(text, endpoint=str(channel.endpoint), method=rpc.MEMBER_LIST.name)
+    return answer
 
 
 def local_list(channel: Channel, *, timeout: float) -> MemberList:
