@@ -11,7 +11,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import deletion
-from quorate.foreign.local_files import distrust_way
+from quorate.foreign.trust import distrust_way
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
@@ -107,7 +107,10 @@ def user_folder(variable: str, *below_home: str) -> Path:
     given = os.environ.get(variable)
     if given:
         return Path(given)
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise HostError("this user has no home directory", advice=f"set {variable} to a directory of your own") from None
     if os.geteuid() == 0 and distrust_way(home):
         home = Path(pwd.getpwuid(0).pw_dir)
     return home.joinpath(*below_home)
@@ -123,12 +126,12 @@ def remove_tree(folder: Path) -> None:
     Raises `HostError`."""
     if folder.is_symlink():
         raise HostError(f"{folder} is a symlink: it is not followed, nothing was deleted")
-    deletion.remove(str(folder.absolute()))
+    deletion.remove(os.path.abspath(folder))
 
 
 def empty_folder(folder: Path) -> None:
     """Delete what is in a folder; the folder stays. Raises `HostError`."""
-    deletion.empty(str(folder.absolute()))
+    deletion.empty(os.path.abspath(folder))
 
 
 def remove_file(path: Path) -> None:

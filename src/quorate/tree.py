@@ -19,6 +19,7 @@ from quorate.errors import HostError
 from quorate.files import make_one, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
+from quorate.foreign.local_files import read_at_most
 from quorate.report import Made, PhaseReport, silent
 
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
@@ -41,6 +42,10 @@ class Tree(Protocol):
 
     def read(self, path: str) -> bytes | None:
         """The content, or None when there is no such file. Raises `HostError` when it cannot be read."""
+        ...
+
+    def tail(self, path: str, most_bytes: int) -> bytes | None:
+        """The end of a file that may be large, None when there is none. Raises as `read`."""
         ...
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
@@ -102,10 +107,20 @@ class RealTree:
             raise HostError(f"cannot {verb} {path}: {error.strerror}") from error
 
     def read(self, path: str) -> bytes | None:
+        if path.startswith(_STREAMS) and self.root == _HOST:
+            # As `<(command)` names it: no file of the node, but what the user gave us.
+            return read_at_most(Path(path), _MOST_STREAM)
+        return self._read(path, -_MOST_BYTES)
+
+    def tail(self, path: str, most_bytes: int) -> bytes | None:
+        return self._read(path, most_bytes)
+
+    def _read(self, path: str, most_bytes: int) -> bytes | None:
+        """The last so many bytes; below 0: the whole file, an error where it has more."""
         with self._told(path, "read"):
             try:
                 with target(self.root, path) as place:
-                    return _content(place)
+                    return _content(place, most_bytes)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -158,13 +173,22 @@ class RealTree:
 _FOLDER_MODE = 0o755
 
 
-def _content(place: Place) -> bytes:
+_HOST = Path("/")
+_STREAMS = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
+_MOST_STREAM, _MOST_BYTES = 1 << 20, 64 << 20
+
+
+def _content(place: Place, most_bytes: int) -> bytes:
     # Not to wait for who writes into a pipe.
     fd = place.open(os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "it is no file")
-        return file.read()
+        size = os.fstat(fd).st_size
+        if size > -most_bytes > 0:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        file.seek(max(0, size - most_bytes) if most_bytes > 0 else 0)
+        return file.read(abs(most_bytes))
 
 
 def _names(place: Place) -> list[str]:
@@ -187,6 +211,9 @@ class DryTree:
         if path in self.written:
             return self.written[path][0]
         return None if self._is_gone(path) else self.below.read(path)
+
+    def tail(self, path: str, most_bytes: int) -> bytes | None:
+        return self.written[path][0][-most_bytes:] if path in self.written else self.below.tail(path, most_bytes)
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         self.written[path] = (content, mode, secret)

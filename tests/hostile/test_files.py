@@ -15,8 +15,9 @@ from quorate.files import make_folder, private_folder, remove_tree
 from quorate.foreign import deletion
 from quorate.foreign.deletion import NotDeleted
 from quorate.foreign.inside import LeadsOut
-from quorate.foreign.local_files import distrust_way, read_trusted
+from quorate.foreign.local_files import read_trusted
 from quorate.foreign.mounts import decode, mounted_below
+from quorate.foreign.trust import distrust_way
 from quorate.host import ports
 from quorate.local.home import Home
 from quorate.local.layout import Layout

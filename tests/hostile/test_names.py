@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from dataclasses import replace
@@ -190,9 +189,3 @@ def test_a_time_that_cannot_be_waited_is_refused(command: list[str], seconds: st
 @pytest.mark.parametrize("duration", ["-1s", "9" * 200 + "h", "1e3s", "200h"])
 def test_a_duration_that_cannot_be_waited_is_refused(duration: str) -> None:
     assert run_with(["etcd", "status", f"--command-timeout={duration}", "--endpoints=127.0.0.1:1"]) == 3
-
-
-def test_no_child_is_left() -> None:
-    """The hooks of these tests were waited for."""
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)

@@ -184,7 +184,7 @@ def test_another_root_has_another_container_runtime(node: Node, monkeypatch: pyt
     asked: list[str] = []
     connect = Runtime.connect
 
-    def noted(socket: str) -> object:
+    def noted(socket: str, _cancel: object = None) -> object:
         asked.append(socket)
         return connect(socket)
 

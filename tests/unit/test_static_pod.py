@@ -43,7 +43,7 @@ def containers(monkeypatch: pytest.MonkeyPatch) -> Containers:
     there = Containers()
 
     @contextmanager
-    def connect(_socket: str) -> Iterator[Containers]:
+    def connect(_socket: str, _cancel: object = None) -> Iterator[Containers]:
         yield there
 
     monkeypatch.setattr(Runtime, "connect", connect)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 _KEY = "quorate.connection"
+_MOST_PASSWORD = 1 << 16
 _MOST_LETTERS, _MOST_SECONDS = 100, 7 * 24 * 3600.0
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -38,7 +39,7 @@ class Duration(click.ParamType[float]):
         if isinstance(value, float):
             return value
         text = str(value)
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text) if len(text) <= _MOST_LETTERS else []
+        parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)", text) if len(text) <= _MOST_LETTERS else []
         if not parts or "".join(number + unit for number, unit in parts) != text:
             self.fail(f"{text[:_MOST_LETTERS]!r} is not a duration such as 5s, 500ms or 1m30s", param, ctx)
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
@@ -216,12 +217,15 @@ def _password(given: dict[str, Any], user: str) -> str:
     if given["password"]:
         return str(given["password"])
     if given["password_file"]:
+        from quorate.foreign.local_files import read_at_most
+
         try:
-            return Path(given["password_file"]).read_text().rstrip("\n")
-        except OSError as error:
-            raise ConfigError(f"cannot read the password file {given['password_file']}: {error.strerror}") from error
+            return read_at_most(Path(given["password_file"]), _MOST_PASSWORD).decode().rstrip("\n")
         except UnicodeDecodeError:
             raise ConfigError(f"the password file {given['password_file']} is not text in UTF-8") from None
     if sys.stdin.isatty():
-        return str(click.prompt(f"Password of {user}", hide_input=True, err=True))
+        from quorate.cli.signals import asking
+
+        with asking():
+            return str(click.prompt(f"Password of {user}", hide_input=True, err=True))
     raise ConfigError(f"no password for {user}", advice="set ETCDCTL_PASSWORD or pass --password-file")

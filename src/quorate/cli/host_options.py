@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,9 +92,10 @@ def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) 
     """The runtime that the options describe; raises `ConfigError`."""
     spec = _spec(host, name, peer_url)
     if host.runtime == "systemd":
+        from quorate.host.systemd import Systemd
         from quorate.runtimes.unit import SystemdUnit
 
-        return SystemdUnit(spec, host.unit, host.run_as)
+        return SystemdUnit(spec, host.unit, host.run_as, Systemd(cancel=clock.cancel))
     from quorate.runtimes.plain import PlainProcess
 
     return PlainProcess(spec, clock)
@@ -111,7 +113,7 @@ def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
     return EtcdSpec(
         name,
         etcd_binary.find(host.program).path,
-        (host.data_dir or Path("/var/lib/etcd")).absolute(),
+        Path(os.path.abspath(host.data_dir or "/var/lib/etcd")),
         url,
         normalise_url(host.client_url or f"{scheme}://{address}:2379"),
         _files(client_ca, host.cert_file, host.key_file),

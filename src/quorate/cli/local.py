@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def opened(folder: Path | None) -> Iterator[Home]:
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        yield Home(Layout((folder or default_folder()).absolute()), SystemClock(cancel), report)
+        yield Home(Layout(Path(os.path.abspath(folder or default_folder()))), SystemClock(cancel), report)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

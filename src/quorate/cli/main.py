@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -120,6 +121,10 @@ def completion(shell: str) -> None:
 
 def run() -> NoReturn:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a letter of a member's name shows its escape.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_with(sys.argv[1:]))
 
 

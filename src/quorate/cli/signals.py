@@ -16,6 +16,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
+def asking() -> Iterator[None]:
+    """For a question to the user: the first Ctrl-C ends it, for nothing has begun that would have to be taken back."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def cancelling(cancel: Cancel) -> Iterator[None]:
     """For the block, turn the signals into a request to stop.
 

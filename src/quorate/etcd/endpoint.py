@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from quorate.core.ids import address_of
 from quorate.errors import ConfigError
+from quorate.foreign.local_files import read_at_most
 from quorate.secret import Secret
 
 DEFAULT_PORT = 2379
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +117,7 @@ def load_tls(files: TlsFiles) -> Tls:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    return read_at_most(path, _MOST_BYTES)
 
 
 def _mismatch(files: TlsFiles, error: ssl.SSLError) -> str:

@@ -75,6 +75,8 @@ class _Deleting:
     def _folder(self, folder: int, name: str, where: Path, home: int) -> None:
         if self.depth >= _MOST_DEPTH:
             # A pod may nest its files deeper than the stack and the table of open files: the rest is deleted from the top.
+            if any(place.is_relative_to(where) for place in self.mounts):
+                raise OSError(errno.EXDEV, "something is mounted below it")
             self.raised.append(f".quorate-deleting-{secrets.token_hex(8)}")
             os.rename(name, self.raised[-1], src_dir_fd=folder, dst_dir_fd=self.top)
             return

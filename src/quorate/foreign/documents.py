@@ -43,7 +43,7 @@ class BadDocument(ConfigError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`depth`: of nested lists and mappings. `values`: scalars, lists and mappings together, each as often as an alias
-    repeats it."""
+    repeats it; so are the letters, of which there may be four times `size`."""
 
     size: int = MOST_BYTES
     depth: int = 40
@@ -92,11 +92,12 @@ Fault: TypeAlias = Callable[[str, str, int], None]
 """Told of a key that cannot be used: the key, what is wrong, the line. What it returns from is left out of the mapping."""
 
 
-def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL) -> list[Node]:
-    """Returns the documents of a YAML or JSON text, with their lines. Raises `BadDocument`."""
+def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL, *, merging: bool = False) -> list[Node]:
+    """Returns the documents of a YAML or JSON text, with their lines. `merging`: read as Kubernetes reads what is no
+    configuration of kubeadm's. Raises `BadDocument`."""
     text = _text(content, where, limits)
     try:
-        return list(_Reading(where, limits, fault).documents(text))
+        return list(_Reading(where, limits, fault, merging).documents(text))
     except yaml.YAMLError as error:
         raise BadDocument(f"{where} is neither YAML nor JSON: {_first_line(error)}", advice="correct the file") from None
     except RecursionError:
@@ -104,14 +105,14 @@ def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL)
 
 
 def read_documents(content: bytes, where: str, limits: Limits = USUAL) -> list[Value]:
-    """Returns the documents of a YAML or JSON text that are not empty, as plain values. Raises `BadDocument`, also for a key
-    that is there twice."""
+    """Returns the documents of a YAML or JSON text that are not empty, as plain values. Raises `BadDocument`. Merge keys (`<<`)
+    are followed, and of a key that is there twice the last one counts, as Kubernetes reads them."""
 
-    def fault(key: str, text: str, line: int) -> NoReturn:
-        named = f" {key[:80]!r}" if key else ""
-        raise BadDocument(f"{where}, line {line}:{named} {text}")
+    def fault(key: str, text: str, line: int) -> None:
+        if not key:
+            raise BadDocument(f"{where}, line {line}: {text}")
 
-    return [value for node in read_nodes(content, where, fault, limits) if (value := plain(node)) is not None]
+    return [value for node in read_nodes(content, where, fault, limits, merging=True) if (value := plain(node)) is not None]
 
 
 def read_mapping(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Value]:
@@ -213,9 +214,11 @@ class _Reading:
     where: str
     limits: Limits
     fault: Fault
+    merging: bool
     values: int = 0
+    letters: int = 0
     aliases: int = 0
-    anchors: dict[str, tuple[Node, int, int]] = field(default_factory=dict[str, tuple[Node, int, int]])
+    anchors: dict[str, tuple[Node, int, int, int]] = field(default_factory=dict[str, tuple[Node, int, int, int]])
 
     def documents(self, text: str) -> Iterator[Node]:
         if _FAST is None and len(text) > _MOST_BYTES_WITHOUT_C:
@@ -229,14 +232,19 @@ class _Reading:
 
     def _count(self, more: int, depth: int) -> None:
         self.values += more
-        if self.values > self.limits.values or depth > self.limits.depth or self.aliases > self.limits.aliases:
+        if (
+            self.letters > 4 * self.limits.size
+            or self.values > self.limits.values
+            or depth > self.limits.depth
+            or self.aliases > self.limits.aliases
+        ):
             raise BadDocument(f"{self.where} is nested too deeply, or has more aliases or values than are read")
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> tuple[Node, int]:
         """Returns a node and how deep the tree below it is."""
         if isinstance(event, yaml.AliasEvent):
             return self._repeated(event, depth)
-        before = self.values
+        before, letters = self.values, self.letters
         self._count(1, depth)
         line = _line(event)
         node: Node
@@ -248,7 +256,7 @@ class _Reading:
             node, height = self._mapping(events, line, depth)
         anchor = getattr(event, "anchor", None)
         if anchor:
-            self.anchors[anchor] = (node, self.values - before, height)
+            self.anchors[anchor] = (node, self.values - before, height, self.letters - letters)
         return node, height
 
     def _repeated(self, event: yaml.AliasEvent, depth: int) -> tuple[Node, int]:
@@ -256,13 +264,15 @@ class _Reading:
         if found is None:
             # Unknown, or the alias is inside what it repeats: a tree without end.
             raise BadDocument(f"{self.where}, line {_line(event)}: this alias repeats nothing that is complete")
-        node, size, height = found
+        node, size, height, letters = found
         self.aliases += 1
+        self.letters += letters
         self._count(size, depth + height)
         return node, height
 
     def _leaf(self, event: yaml.ScalarEvent, line: int) -> Leaf:
         text = event.value
+        self.letters += len(text)
         if not text.isascii() and not _is_encodable(text):
             raise BadDocument(f"{self.where}, line {line}: holds half a character")
         return Leaf(_scalar(event), text, line)
@@ -278,19 +288,35 @@ class _Reading:
 
     def _mapping(self, events: Iterator[yaml.Event], line: int, depth: int) -> tuple[Mapping, int]:
         rows: dict[str, Node] = {}
+        merged: list[Node] = []
         height = 0
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             at = _line(event)
             key, _ = self._node(event, events, depth + 1)
             value, below = self._node(next(events), events, depth + 1)
             height = max(height, below + 1)
-            if not isinstance(key, Leaf) or (isinstance(event, yaml.ScalarEvent) and _tag(event) == _MERGE):
+            if isinstance(key, Leaf) and isinstance(event, yaml.ScalarEvent) and _tag(event) == _MERGE and self.merging:
+                merged.append(value)
+            elif not isinstance(key, Leaf) or (isinstance(event, yaml.ScalarEvent) and _tag(event) == _MERGE):
                 self.fault("", "only plain keys can be used here", at)
-            elif key.text in rows:
-                self.fault(key.text, "this key is here twice", at)
             else:
-                rows[key.text] = value
+                if key.text in rows:
+                    self.fault(key.text, "this key is here twice", at)
+                if key.text not in rows or self.merging:
+                    rows[key.text] = value
+        for name, value in [row for one in merged for row in _merged_rows(one)]:
+            rows.setdefault(name, value)
+        self._count(len(rows) if merged else 0, depth)
         return Mapping(tuple(rows.items()), line), height
+
+
+def _merged_rows(node: Node) -> tuple[tuple[str, Node], ...]:
+    """The rows that a merge key brings: of a mapping, or of the mappings of a list, the first of which counts."""
+    if isinstance(node, Mapping):
+        return node.rows
+    if isinstance(node, Sequence):
+        return tuple(row for item in node.items if isinstance(item, Mapping) for row in item.rows)
+    return ()
 
 
 def _line(event: yaml.Event) -> int:

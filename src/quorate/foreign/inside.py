@@ -167,7 +167,7 @@ class _Walk:
         self.links += 1
         if self.links > _MOST_LINKS:
             raise LeadsOut(f"{where}: too many links")
-        doubt = distrust(owner) or distrust(os.fstat(self.here))
+        doubt = distrust(owner) or distrust(os.fstat(self.here), self.here)
         if doubt:
             raise LeadsOut(f"the link {where} is not followed: {doubt}", advice="root or we must own it, and its folder")
         if said.startswith("/"):

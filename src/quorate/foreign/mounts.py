@@ -19,7 +19,7 @@ def mounted_below(folder: Path) -> list[Path]:
 def mount_points() -> list[Path]:
     """Returns all mount points of this process's namespace, those that were mounted last first."""
     try:
-        lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").splitlines()
+        lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").split("\n")
     except OSError as error:
         raise HostError(f"cannot tell what is mounted: {error.strerror}") from error
     return [Path(decode(fields[4])) for line in reversed(lines) if len(fields := line.split(" ")) > 4]

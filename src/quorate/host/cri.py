@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import grpc
 
-from quorate.deadline import Deadline, SystemClock
+from quorate.deadline import Cancel, Deadline, SystemClock
 from quorate.errors import HostError, QuorateError
 from quorate.host import cri_pb2 as wire
 
-_RPC_SECONDS = 10.0
+_RPC_SECONDS, _SLICE_SECONDS = 10.0, 0.1
 _PULL_SECONDS = 600.0
 _STOP_SECONDS, _KUBELET_SECONDS, _POLL_SECONDS = 60.0, 10.0, 0.1
 _RUNTIME, _IMAGES = "/runtime.v1.RuntimeService", "/runtime.v1.ImageService"
@@ -65,24 +65,33 @@ class Sandbox:
 class Runtime:
     """A connection. Every call raises `CriError` when the runtime does not answer in time, or refuses."""
 
-    def __init__(self, channel: grpc.Channel, socket: str) -> None:
+    def __init__(self, channel: grpc.Channel, socket: str, cancel: Cancel | None = None) -> None:
         self._channel = channel
+        self._cancel = cancel
         self.socket = socket
 
     @classmethod
     @contextmanager
-    def connect(cls, socket: str) -> Iterator[Runtime]:
-        """`socket`: as unix:///run/containerd/containerd.sock, or a path."""
+    def connect(cls, socket: str, cancel: Cancel | None = None) -> Iterator[Runtime]:
+        """`socket`: as unix:///run/containerd/containerd.sock, or a path. No call is waited for when `cancel` asks to stop: an
+        image may take ten minutes, a pod one."""
         path = socket.removeprefix("unix://")
         with grpc.insecure_channel(f"unix:{path}", options=[("grpc.default_authority", "localhost")]) as channel:
-            yield cls(channel, socket)
+            yield cls(channel, socket, cancel)
 
     def _call(self, path: str, request: Any, parse: Callable[[bytes], Any], timeout: float = _RPC_SECONDS) -> Any:
         method = self._channel.unary_unary(
             path, request_serializer=lambda message: message.SerializeToString(), response_deserializer=parse
         )
+        call = method.future(request, timeout=timeout)
         try:
-            return method(request, timeout=timeout)
+            while True:
+                try:
+                    return call.result(timeout=_SLICE_SECONDS)
+                except grpc.FutureTimeoutError:
+                    if self._cancel is not None and self._cancel.pending:
+                        call.cancel()  # type: ignore[no-untyped-call]
+                        self._cancel.check()
         except grpc.RpcError as error:
             raise _translate(error, self.socket, path) from None
 

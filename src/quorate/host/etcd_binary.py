@@ -13,6 +13,7 @@ from pathlib import Path
 from quorate.core import versions
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError, Refused
+from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 
 _VERSION_SECONDS = 20.0
@@ -93,7 +94,15 @@ def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
 
 
 def read_version(path: Path) -> Version:
-    """Ask the program itself, once for each state of its file; raises `ConfigError` when it does not say."""
+    """Ask the program itself, once for each state of its file; raises `ConfigError` when it does not say, `HostError` when
+    somebody else could have put it there: it is run by asking."""
+    doubt = distrust_way(path)
+    if doubt and path.exists():
+        raise HostError(
+            f"{path} is not run: {doubt}",
+            state="nothing was started",
+            advice="copy it to a place that only you or root may write to, and pass that with --etcd",
+        )
     try:
         return _ask_version(path, path.stat().st_mtime_ns)
     except OSError:

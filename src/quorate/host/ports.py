@@ -8,6 +8,7 @@ import ipaddress
 import os
 import random
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -21,6 +22,7 @@ from quorate.foreign.resolve import SocketAddress, resolve
 LOOPBACK = "127.0.0.1"
 _NOT_HERE = (None, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _LOWEST = 15000
+_LOCK_SECONDS = 10.0
 _MOST_BYTES = 1 << 14
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -108,10 +110,28 @@ def _alone(folder: Path) -> Iterator[None]:
     # No link is followed and nothing is truncated: a file of somebody else was emptied by root.
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _take(lock, folder)
         yield
     finally:
         os.close(lock)
+
+
+def _take(lock: int, folder: Path) -> None:
+    """Others hold it for milliseconds; one that stands still must not hold us for ever."""
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise HostError(
+                    f"another process has held {folder / 'lock'} for {_LOCK_SECONDS:g} s",
+                    state="nothing was changed",
+                    advice=f"'fuser {folder / 'lock'}' names it; let it go on, or end it",
+                ) from None
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _is_held(entry: Path) -> bool:

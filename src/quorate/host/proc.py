@@ -72,7 +72,7 @@ def root(pid: int) -> str | None:
 def real_uid(pid: int) -> int | None:
     """Returns the real user id. The owner of /proc/PID would not do: it is root for a process that may not be dumped."""
     text = _seen(lambda: Path(f"/proc/{pid}/status").read_text(errors="replace")) or ""
-    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Uid:")), None)
+    return next((int(line.split()[1]) for line in text.split("\n") if line.startswith("Uid:")), None)
 
 
 def environment(pid: int) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -162,10 +163,15 @@ def spawn(command: Sequence[str], *, output: Path, folder: Path, environment: Ma
     """Start a process that outlives us: a session of its own, no terminal, no descriptors of ours, output to a file of
     mode 0600. Raises `HostError`."""
     try:
-        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        # A pipe in its place would wait for a reader for ever.
+        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise HostError(f"cannot open the log file {output}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise HostError(f"cannot open the log file {output}: it is no file")
     try:
+        os.set_blocking(fd, True)
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quorate.deadline import Cancel
 from quorate.errors import HostError
 from quorate.host import programs
 from quorate.host.programs import Finished
@@ -30,9 +31,10 @@ class UnitState:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """`command`: how systemctl is called; another prefix reaches a systemd in other namespaces."""
+    """`command`: how systemctl is called; another prefix reaches a systemd in other namespaces. `cancel` ends the wait."""
 
     command: tuple[str, ...] = ("systemctl",)
+    cancel: Cancel | None = None
 
     def show(self, unit: str) -> UnitState:
         """Raises `HostError` when systemd does not answer."""
@@ -93,7 +95,7 @@ class Systemd:
         if shutil.which(self.command[0]) is None:
             raise HostError("this machine has no systemctl", advice="choose another --runtime")
         try:
-            return programs.run([*self.command, "--no-ask-password", *arguments], seconds=seconds)
+            return programs.run([*self.command, "--no-ask-password", *arguments], seconds=seconds, cancel=self.cancel)
         except HostError as error:
             raise HostError(f"'systemctl {' '.join(arguments)}': {error.what}") from None
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError
 from quorate.foreign.documents import API_ANSWER, BadDocument, read_object
-from quorate.foreign.http import Answer, Connection, HttpFailed, Request, site_of
+from quorate.foreign.http import Answer, Connection, HttpFailed, Request, site_of, split_url
 from quorate.foreign.values import rows_of, text_of
 from quorate.kube import resources
 from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, Untrusted, from_status
@@ -50,6 +50,7 @@ class KubeClient:
     rpc_seconds: float = _RPC_SECONDS
     skew: float = 0.0
     _http: Connection | None = None
+    _prefix: str = ""
 
     @contextmanager
     def connected(self) -> Iterator[KubeClient]:
@@ -61,7 +62,7 @@ class KubeClient:
         if site.tls is None and self.server.token.reveal():
             raise ConfigError("the address of the API server is not https: the token would be sent in the clear")
         with Connection(site, cancel=self.clock.cancel) as http:
-            self._http = http
+            self._http, self._prefix = http, split_url(self.server.url).path.rstrip("/")
             try:
                 yield self
             finally:
@@ -131,7 +132,7 @@ class KubeClient:
         headers = {**self._headers(), **({"Content-Type": kind} if content else {})}
         if self._http is None:
             raise RuntimeError("the client is not connected")
-        target = f"{path}?{urlencode(query)}" if query else path
+        target = self._prefix + (f"{path}?{urlencode(query)}" if query else path)
         try:
             answer = self._http.ask(
                 Request(verb, target, content, headers), seconds=self.rpc_seconds, most_bytes=API_ANSWER.size

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quorate.errors import ConfigError
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
-from quorate.files import make_folder
+from quorate.files import make_folder, write_atomic
 from quorate.host.ports import LOOPBACK
 from quorate.local.layout import Layout
 
@@ -58,7 +57,7 @@ def ensure_member_certificates(layout: Layout, name: str) -> None:
     for base, spec in pki.node_certificates(name, (), _KIND).items():
         pki.ensure_leaf(folder / base, spec, ca, now=now)
     if not (folder / "ca.crt").exists():
-        shutil.copyfile(layout.pki / "ca.crt", folder / "ca.crt")
+        write_atomic(folder / "ca.crt", (layout.pki / "ca.crt").read_bytes(), mode=0o644)
     _check(layout, folder, now)
 
 

@@ -18,7 +18,7 @@ from quorate.etcd.membership.executor import Note
 from quorate.etcd.observation.look import Patience, observe
 from quorate.etcd.probe import WriteProbe
 from quorate.files import make_folder
-from quorate.foreign.local_files import distrust_way
+from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, lock
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.local import certificates, state

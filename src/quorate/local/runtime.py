@@ -11,7 +11,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
 from quorate.files import make_folder, remove_tree
-from quorate.foreign.local_files import distrust_way
+from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, etcd_data, ports, process, tcp_links
 from quorate.host.daemon import Daemon
 from quorate.host.environment import for_programs

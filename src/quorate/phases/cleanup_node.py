@@ -78,7 +78,7 @@ def _end_kubelet(run: ResetRun) -> None:
 def _remove_pods(run: ResetRun) -> None:
     """Those of Kubernetes: the runtime may run others' containers too, which are not seen by this interface."""
     try:
-        with Runtime.connect(run.cri_socket) as runtime:
+        with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.end_sandboxes(run.clock)
     except (CriError, HostError) as error:
         run.report(Notice(f"pods may still run: {error.what}", "warning"))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from quorate.errors import PreflightFailed
+from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.phases.context import Context
@@ -35,8 +36,9 @@ def read(tree: Tree, path: str) -> Parsed:
 
 def _with_files(tree: Tree, parsed: Parsed) -> Parsed:
     """A kubelet.conf that points to the certificate that the kubelet renews."""
-    user: dict[str, str] = next((row["user"] for row in parsed.data.get("users") or [] if row.get("name") == parsed.user), {})
-    certificate, key = user.get("client-certificate"), user.get("client-key")
+    rows = rows_of(parsed.data.get("users"))
+    user = next((mapping_of(row.get("user")) for row in rows if row.get("name") == parsed.user), {})
+    certificate, key = text_of(user.get("client-certificate")), text_of(user.get("client-key"))
     if not certificate or not key:
         return parsed
     return replace(parsed, certificate_pem=tree.read(certificate) or b"", key_pem=Secret(tree.read(key) or b""))

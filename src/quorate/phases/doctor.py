@@ -68,7 +68,7 @@ def check_kubelet(context: Context, _admin: str) -> Iterator[Finding]:
 
 
 def check_runtime(context: Context, _admin: str) -> Iterator[Finding]:
-    with Runtime.connect(context.cri_socket) as runtime:
+    with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         for problem in runtime.unready():
             yield Finding("runtime", "error", problem, "look at the container runtime's own log")
 
@@ -79,7 +79,7 @@ def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
         if context.tree.is_file(static_pods.staged_path(name)):
             text = f"{name} was not started: its manifest waits as {static_pods.staged_path(name)}"
             yield Finding("pods", "error", text, "run the init or join of this node again: it was cut off")
-    with Runtime.connect(context.cri_socket) as runtime:
+    with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         for name in _PODS:
             if not context.tree.is_file(static_pods.manifest_path(name)):
                 continue

@@ -39,6 +39,13 @@ def remove_member(run: ResetRun) -> None:
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
+    if not etcd.data_dir:
+        raise Refused(
+            "where the data of this node's etcd lies cannot be told from its manifest",
+            state="nothing was changed",
+            advice=f"give its data directory a hostPath volume in {manifest_path('etcd')}; or remove the member and its "
+            "data by hand, then run this with --skip-phases=remove-etcd-member",
+        )
     node_mounts.refuse(run, etcd)
     if left is not None:
         run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
@@ -154,7 +161,7 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
 def _end_pod(run: ResetRun) -> None:
     run.tree.remove(manifest_path("etcd"))
     try:
-        with Runtime.connect(run.cri_socket) as runtime:
+        with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
                 "etcd",
                 run.clock,

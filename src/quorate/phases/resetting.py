@@ -53,6 +53,7 @@ class LocalEtcd:
     client_urls: tuple[str, ...]
     rows: dict[str, str]
     data_dir: str
+    """On the node; empty when the manifest does not tell."""
 
 
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
@@ -109,17 +110,18 @@ def _parsed(content: bytes | None) -> LocalEtcd | None:
 
 def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
     """Where a path of a container is on the node: what the pod mounts there decides, not the flag. A patch may have moved the
-    volume, and what lies at the flag's path on the host is somebody else's then."""
+    volume, and what lies at the flag's path on the host is somebody else's then. Empty when it cannot be told."""
     folders = {
         text_of(row.get("name")): text_of(mapping_of(row.get("hostPath")).get("path")) for row in rows_of(spec.get("volumes"))
     }
     mounts = [(text_of(row.get("mountPath")).rstrip("/"), row) for row in rows_of(container.get("volumeMounts"))]
     for place, row in sorted(mounts, key=lambda mount: len(mount[0]), reverse=True):
         if place and (path == place or path.startswith(f"{place}/")):
-            below = text_of(row.get("subPath"))
-            host = folders.get(text_of(row.get("name")), "")
-            return "/".join(filter(None, (host.rstrip("/"), below, path.removeprefix(place).strip("/")))) if host else path
-    return path
+            host = folders.get(text_of(row.get("name")), "").rstrip("/")
+            if not host or "subPathExpr" in row:
+                return ""
+            return "/".join(filter(None, (host, text_of(row.get("subPath")), path.removeprefix(place).strip("/"))))
+    return ""
 
 
 def confirm(run: ResetRun) -> None:

@@ -83,5 +83,5 @@ def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
 
 def _end_pods(context: Context, since_ns: int) -> None:
     """Those that began after the join did: whatever ran here before is somebody else's."""
-    with Runtime.connect(context.cri_socket) as runtime:
+    with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         runtime.end_sandboxes(context.clock, since_ns=since_ns)

@@ -33,6 +33,7 @@ COMPONENTS = (API_SERVER, *api_clients.NAMES)
 _POLL_SECONDS = 0.2
 _START_SECONDS = 10.0
 _ASK_SECONDS, _MOST_BYTES = 2.0, 1 << 20
+_LOG_BYTES = 1 << 18
 _CRASHES = 3
 """Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
 
@@ -85,7 +86,7 @@ def wait_started(context: Context) -> None:
     """Until the kubelet has started the components that it is to start, if only to see one end. Not for long: whether they work
     is for others to see, and to name."""
     deadline = Deadline(context.clock, _START_SECONDS, "the kubelet has started the control plane")
-    with suppress(CriError), Runtime.connect(context.cri_socket) as runtime:
+    with suppress(CriError), Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         wanted = [name for name in COMPONENTS if context.tree.is_file(manifest_path(name))]
         while not deadline.expired and not all(_was_started(runtime, name) for name in wanted):
             context.clock.cancel.check()
@@ -108,7 +109,10 @@ def wait_components(context: Context) -> None:
     together = Together(context, seconds)
     if API_SERVER not in checks:
         together.healthy.set()
-    with Runtime.connect(context.cri_socket) as runtime, futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool:
+    with (
+        Runtime.connect(context.cri_socket, context.clock.cancel) as runtime,
+        futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool,
+    ):
         waits = [pool.submit(together.wait, Crashes(context, runtime, name), name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
@@ -223,7 +227,7 @@ class Crashes:
 
 def last_words(context: Context, log_path: str) -> str:
     """Why a container ended, as far as its log on this node tells."""
-    return of_container((context.tree.read(log_path) if log_path else None) or b"")
+    return of_container((context.tree.tail(log_path, _LOG_BYTES) if log_path else None) or b"")
 
 
 def _seconds(given: Duration | None) -> float:

@@ -19,6 +19,7 @@ from quorate.etcd import diagnose, peer
 from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
+from quorate.runtimes.place import Place
 from quorate.runtimes.spec import EtcdSpec, listen_url
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usag
 
 def check_data(case: Case) -> Iterator[Finding]:
     """A data directory that holds anything belongs to somebody; an etcd that starts on it is whoever that was."""
-    data = case.spec.data_dir
+    data, doubt = case.spec.data_dir, Place(case.spec).doubt
+    if doubt:
+        yield Finding(
+            "data-dir-foreign", "error", f"somebody else could write there: {doubt}", "choose a directory of your own"
+        )
     if data.is_symlink():
         yield Finding("data-dir", "error", f"{data} is a symlink", "name the directory itself")
     elif not case.resumed and data.exists() and (not data.is_dir() or any(data.iterdir())):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.files import empty_folder, make_folder, remove_tree, write_atomic
+from quorate.files import empty_folder, make_folder, private_folder, remove_tree, write_atomic
+from quorate.foreign.trust import distrust_way
 from quorate.runtimes.spec import EtcdSpec
 
 _MADE = "made-data-dir"
@@ -23,12 +25,21 @@ class Place:
     @property
     def is_begun(self) -> bool:
         """Whether a join of ours began here: only then is what lies here ours to delete."""
-        return self.spec.beside.is_dir()
+        return self.spec.beside.is_dir() and not self.doubt
+
+    @property
+    def doubt(self) -> str:
+        """Why what lies here may be somebody else's: what is beside the data says what may be deleted, and holds variables of
+        root's unit."""
+        beside = self.spec.beside
+        if not os.path.lexists(beside):
+            return distrust_way(beside.parent) if beside.parent.exists() else ""
+        return f"{beside} is a symlink" if beside.is_symlink() else distrust_way(beside)
 
     def prepare(self) -> None:
         """Make the data directory, mode 0700, and note whether it was there. Raises `HostError`."""
         beside, data = self.spec.beside, self.spec.data_dir
-        make_folder(beside)
+        private_folder(beside)
         if not data.exists():
             write_atomic(beside / _MADE, b"", mode=0o600)
             make_folder(data)

@@ -53,7 +53,7 @@ class StaticPod:
             return Process("running")
 
     def _ask(self) -> Process:
-        with Runtime.connect(self.socket) as runtime:
+        with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             attempts = self._ours(runtime)
             if not attempts:
                 return self._not_created(runtime)
@@ -84,7 +84,7 @@ class StaticPod:
 
     def restart(self, name: str) -> None:  # noqa: ARG002
         """The kubelet starts it again at once, the first time."""
-        with Runtime.connect(self.socket) as runtime:
+        with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             for container in runtime.containers(_CONTAINER):
                 if container.running:
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
@@ -93,7 +93,7 @@ class StaticPod:
     def stop(self, name: str) -> None:  # noqa: ARG002
         """Take the manifest away and see the pod gone."""
         remove_file(self.manifest)
-        with Runtime.connect(self.socket) as runtime:
+        with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
                 _CONTAINER,
                 self.clock,

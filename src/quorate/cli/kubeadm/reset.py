@@ -12,7 +12,7 @@ from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
-from quorate.cli.signals import cancelling
+from quorate.cli.signals import asking, cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.reset import TREE
@@ -69,6 +69,11 @@ def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "
     render.finish(report, (), run.tree, dry_run=run.dry_run, closing=closing)
 
 
+def _ask(question: str) -> bool:
+    with asking():
+        return click.confirm(question, default=False, err=True)
+
+
 def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetRun:
     """The file and the flags, completed and checked."""
     from msgspec.structs import replace
@@ -87,7 +92,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
         setup.tree_for(given, report),
         clock,
         report,
-        lambda question: click.confirm(question, default=False, err=True),
+        _ask,
         kubelet=Kubelet.of(setup.root_of(given)),
         kubeconfig=given.text("kubeconfig") or "/etc/kubernetes/admin.conf",
         abandon=given.on("abandon-etcd-member"),
