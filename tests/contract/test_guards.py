@@ -1,0 +1,347 @@
+"""What may do harm has few places: whatever starts a program, writes, deletes, prints, loads, connects or matches expressions
+is in these tables, each with its reason. What does it no more has to leave them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pytest
+from conftest import ROOT
+
+FOLDER = ROOT / "src" / "quorate"
+BUILT_IN = frozenset({"print", "input", "open", "eval", "exec", "compile", "__import__"})
+GENERATED = frozenset({"etcd/wire_pb2.py", "host/cri_pb2.py"})
+
+PROGRAMS = {
+    "host/process.py": "starts the etcd of a member, in a session of its own, with a list of words and no shell",
+    "host/programs.py": "runs every other program: for a limited time, with a short list of variables",
+}
+WRITES = {
+    "cli/output.py": "what was lost on a closed pipe goes to /dev/null",
+    "etcd/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
+    "files.py": "write_atomic: what every other file is written with",
+    "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",
+    "host/disk.py": "the time of an fsync is measured on a file without a name",
+    "host/lock.py": "a lock is held on an open file, which tells who holds it",
+    "host/ports.py": "the lock over the reservations of ports",
+    "host/process.py": "the log of a member, appended to",
+    "host/programs.py": "the output of a program, in files without a name: a pipe could fill up",
+    "journal.py": "written in place, into room that was reserved",
+    "local/certificates.py": "a copy of our own CA's certificate, for another member of a local cluster",
+    "kube/tls.py": "a key in memory, for OpenSSL, which reads certificates from files only",
+}
+DELETES = {
+    "etcd/maintenance.py": "the part of a snapshot that was broken off",
+    "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
+    "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",
+    "local/runtime.py": "the log of a member takes the place of the one before it",
+    "local/cluster.py": "the folder of a local cluster, only when it is empty",
+}
+EXITS = {
+    "cli/kubeadm/render.py": "asks whether there is a terminal, and flushes",
+    "cli/connection.py": "asks for a password on a terminal",
+    "cli/kubeadm/reset.py": "asks whether the reset is meant, in our own words",
+    "cli/output.py": "the exit for all text; the last words of a process that is to end go to 2 directly",
+    "cli/etcd_watch.py": "a table of rich, whose cells are drawn by the exit's own rule",
+    "cli/progress.py": "lines of rich, drawn by the exit's own rule",
+}
+LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
+CONNECTIONS = {
+    "etcd/channel.py": "gRPC to a member",
+    "etcd/diagnose.py": "whether a port answers, and its certificate: nothing is read",
+    "foreign/http.py": "the one HTTP client: one deadline, raw bytes counted",
+    "host/cri.py": "gRPC to the container runtime of this host, by its socket",
+    "host/facts.py": "a datagram socket that sends nothing: which address is that of the default route",
+    "host/ports.py": "whether a port is free",
+}
+EXPRESSIONS = {
+    "cli/connection.py": "a duration of a flag, cut to a length before",
+    "cli/go_flags.py": "our own arguments",
+    "cli/host_options.py": "names with a stated length, matched whole",
+    "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
+    "config/duration.py": "quadratic on digits, so its text is cut to a length before",
+    "config/render.py": "a scalar of ours, matched whole; no two of its parts can match the same text",
+    "config/rules.py": "labels with stated lengths, matched whole",
+    "config/versions.py": "matched whole; no two of its parts can match the same text",
+    "core/new_member.py": "one run with a stated length",
+    "core/versions.py": "runs with stated lengths, over a text that is cut",
+    "foreign/mounts.py": "four letters",
+    "host/facts.py": "runs with stated lengths, over a text that is cut",
+    "host/last_words.py": "words, without a repeat",
+    "manifests/images.py": "the tag of an image: from its beginning, no two of its parts can match the same text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A call, or another use of a name, in a module."""
+
+    module: str
+    line: int
+    name: str
+
+
+def _name(node: ast.expr) -> str:
+    """`os.path.join` as it is written; the parts that are no names are left out, so `a().b` is `.b`."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_name(node.value)}.{node.attr}"
+    return ""
+
+
+def _aliases(tree: ast.Module) -> dict[str, str]:
+    """What names that were imported stand for: `run` for `subprocess.run`, wherever in the module that is."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {one.asname or one.name.partition(".")[0]: one.name if one.asname else "" for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    return found
+
+
+def _full(name: str, aliases: dict[str, str]) -> str:
+    head, dot, rest = name.partition(".")
+    return f"{aliases.get(head) or head}{dot}{rest}"
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Parsed sources, by path."""
+
+    trees: Mapping[str, ast.Module]
+
+    @cached_property
+    def calls(self) -> list[tuple[Use, ast.Call]]:
+        found: list[tuple[Use, ast.Call]] = []
+        for module, tree in self.trees.items():
+            aliases = _aliases(tree)
+            nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+            found += [(Use(module, node.lineno, _full(_name(node.func), aliases)), node) for node in nodes]
+        return found
+
+    @cached_property
+    def names(self) -> list[Use]:
+        """Every dotted name that was imported or is built in, called or not, and every import."""
+        return [use for module, tree in self.trees.items() for use in _names(module, tree)]
+
+
+def _names(module: str, tree: ast.Module) -> Iterator[Use]:
+    aliases = _aliases(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            name = _name(node)
+            if name.partition(".")[0] in {*aliases, *BUILT_IN}:
+                yield Use(module, node.lineno, _full(name, aliases))
+        elif isinstance(node, ast.Import):
+            yield from (Use(module, node.lineno, one.name) for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (Use(module, node.lineno, f"{node.module}.{one.name}") for one in node.names)
+
+
+SOURCES = Modules(
+    {
+        module: ast.parse(path.read_text())
+        for path in sorted(FOLDER.rglob("*.py"))
+        if (module := path.relative_to(FOLDER).as_posix()) not in GENERATED
+    }
+)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def programs(modules: Modules) -> Iterator[Use]:
+    starts = ("exec", "spawn", "posix_spawn", "system", "popen", "fork", "startfile")
+    for use in modules.names:
+        root, _, rest = use.name.partition(".")
+        if root in ("subprocess", "pty", "multiprocessing") or (root == "os" and rest.startswith(starts)):
+            yield use
+
+
+_WRITE_FLAGS = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_TMPFILE")
+_READ_FLAGS = ("O_RDONLY", "O_PATH", "_STEP")
+_WRITERS = frozenset(
+    {
+        *("write_text", "write_bytes", "touch", "truncate", "ftruncate", "pwrite", "writev", "sendfile", "mknod", "mkfifo"),
+        *("mkstemp", "mkdtemp", "TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile", "TemporaryDirectory"),
+        *("memfd_create", "copyfile", "copy", "copy2", "copytree", "move"),
+    }
+)
+
+
+def writes(modules: Modules) -> Iterator[Use]:
+    """Files that are opened, made or changed to be written to. A file that `open` gave is written by whoever opened it."""
+    for use, call in modules.calls:
+        last = _last(use.name)
+        if last in ("open", "fdopen"):
+            if _opens_for_writing(use, call):
+                yield use
+        elif use.name == "os.write" or (last in _WRITERS and not _is_other_copy(use)):
+            yield use
+
+
+def _is_other_copy(use: Use) -> bool:
+    return use.name.startswith("copy.") or (_last(use.name) in ("copy", "move") and not use.name.startswith(("shutil.", "os.")))
+
+
+def _opens_for_writing(use: Use, call: ast.Call) -> bool:
+    said = [*call.args, *(word.value for word in call.keywords)]
+    flags = {_last(_name(node)) for one in said for node in ast.walk(one) if isinstance(node, ast.Name | ast.Attribute)}
+    if use.name == "os.open" or flags & {*_WRITE_FLAGS, *_READ_FLAGS}:
+        # Flags that are nowhere said to be for reading are somebody else's, so anything.
+        return bool(flags & set(_WRITE_FLAGS)) or not flags & set(_READ_FLAGS)
+    place = 0 if use.name.endswith(".open") else 1
+    modes = [word.value for word in call.keywords if word.arg == "mode"] or call.args[place : place + 1]
+    return any(not isinstance(mode, ast.Constant) or set(str(mode.value)) & set("wax+") for mode in modes)
+
+
+_DELETERS = frozenset(["unlink", "rmdir", "rmtree", "removedirs", "rename", "renames"])
+
+
+def deletes(modules: Modules) -> Iterator[Use]:
+    for use, call in modules.calls:
+        last = _last(use.name)
+        # Path.replace takes one argument, that of a text two.
+        replaces = last == "replace" and "." in use.name and len(call.args) == 1 and not call.keywords
+        if last in _DELETERS or replaces or use.name in ("os.remove", "os.replace", "shutil.move"):
+            yield use
+
+
+_PRINTERS = ("print", "input", "click.echo", "click.secho", "click.echo_via_pager", "click.confirm", "click.prompt")
+
+
+def exits(modules: Modules) -> Iterator[Use]:
+    for use in modules.names:
+        drawn = use.name.startswith("rich.") and _last(use.name) in ("Console", "Live", "print")
+        if use.name in _PRINTERS or drawn or use.name.startswith(("sys.stdout", "sys.stderr", "sys.__std")):
+            yield use
+    for use, call in modules.calls:
+        if use.name == "os.write" and isinstance(call.args[0], ast.Constant) and call.args[0].value in (1, 2):
+            yield use
+
+
+def loaders(modules: Modules) -> Iterator[Use]:
+    readers = {
+        "yaml": ("load", "safe_load", "full_load", "unsafe_load", "parse", "scan", "compose"),
+        "json": ("load", "JSONDecoder"),
+        "msgspec": ("json", "yaml", "toml", "msgpack"),
+        "ast": ("literal_eval",),
+    }
+    for use in modules.names:
+        root, _, rest = use.name.partition(".")
+        if (
+            rest.startswith(readers.get(root, ("\0",)))
+            or root
+            in (
+                "tomllib",
+                "pickle",
+                "marshal",
+                "shelve",
+                "configparser",
+                "xml",
+            )
+            or use.name in ("eval", "exec")
+        ):
+            yield use
+
+
+_SOCKETS = frozenset({"socket.create_connection", "socket.socket", "grpc.insecure_channel", "grpc.secure_channel"})
+
+
+def connections(modules: Modules) -> Iterator[Use]:
+    for use in modules.names:
+        if use.name.startswith(("http.", "urllib.request", "httpx", "requests", "ftplib", "aiohttp", "urllib3")):
+            yield use
+    for use, _ in modules.calls:
+        if use.name in _SOCKETS:
+            yield use
+
+
+def expressions(modules: Modules) -> Iterator[Use]:
+    for use, _ in modules.calls:
+        if use.name.startswith("re.") and _last(use.name) != "escape":
+            yield use
+
+
+GUARDS: dict[str, tuple[Callable[[Modules], Iterator[Use]], dict[str, str]]] = {
+    "programs": (programs, PROGRAMS),
+    "writes": (writes, WRITES),
+    "deletes": (deletes, DELETES),
+    "exits": (exits, EXITS),
+    "loaders": (loaders, LOADERS),
+    "connections": (connections, CONNECTIONS),
+    "expressions": (expressions, EXPRESSIONS),
+}
+
+
+@pytest.mark.parametrize("kind", GUARDS)
+def test_what_may_do_harm_is_done_in_its_place_alone(kind: str) -> None:
+    find, allowed = GUARDS[kind]
+    elsewhere = [f"{use.module}:{use.line} uses {use.name}" for use in find(SOURCES) if use.module not in allowed]
+    assert elsewhere == [], f"use the one place for it ({', '.join(sorted(allowed))}), or say there why not"
+
+
+@pytest.mark.parametrize("kind", GUARDS)
+def test_no_place_is_allowed_what_it_does_not_do(kind: str) -> None:
+    find, allowed = GUARDS[kind]
+    assert sorted(set(allowed) - {use.module for use in find(SOURCES)}) == []
+    assert all(len(reason) > 5 for reason in allowed.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("programs", "import subprocess"),
+        ("programs", "from subprocess import run as go\ngo(['id'])"),
+        ("programs", "import os\nos.execvp('id', ['id'])"),
+        ("programs", "from os import system\nsystem('id')"),
+        ("writes", "open('x', 'w')"),
+        ("writes", "path.open(mode='r+')"),
+        ("writes", "import os\nos.open('x', os.O_RDWR)"),
+        ("writes", "import os\nos.open('x', flags)"),
+        ("writes", "path.write_text('x')"),
+        ("writes", "import tempfile\ntempfile.mkstemp()"),
+        ("deletes", "path.unlink()"),
+        ("deletes", "from shutil import rmtree\nrmtree('x')"),
+        ("deletes", "path.replace(other)"),
+        ("deletes", "import os\nos.remove('x')"),
+        ("exits", "print('x')"),
+        ("exits", "import click as c\nc.echo('x')"),
+        ("exits", "import sys\nsys.stdout.write('x')"),
+        ("exits", "import os\nos.write(2, b'x')"),
+        ("loaders", "import yaml\nyaml.safe_load('x')"),
+        ("loaders", "from json import loads as read"),
+        ("loaders", "import pickle"),
+        ("connections", "import http.client"),
+        ("connections", "from urllib import request"),
+        ("connections", "import socket\nsocket.create_connection(('h', 1))"),
+        ("expressions", "import re\nre.search('(a+)+', text)"),
+    ],
+)
+def test_a_planted_use_is_seen(kind: str, code: str) -> None:
+    find, _ = GUARDS[kind]
+    assert list(find(Modules({"core/planted.py": ast.parse(code)})))
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("writes", "open('x')"),
+        ("writes", "path.open('rb')"),
+        ("writes", "import os\nos.open('x', os.O_RDONLY | os.O_CLOEXEC)"),
+        ("writes", "import copy\ncopy.copy(x)"),
+        ("deletes", "text.replace('a', 'b')"),
+        ("deletes", "from dataclasses import replace\nreplace(value, name='x')"),
+        ("exits", "import json\njson.dumps(x)"),
+        ("connections", "requests = []\nrequests.append(1)"),
+    ],
+)
+def test_what_does_no_harm_is_not(kind: str, code: str) -> None:
+    find, _ = GUARDS[kind]
+    assert list(find(Modules({"core/planted.py": ast.parse(code)}))) == []
