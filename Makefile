@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 SCHEDULES ?= 500
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants bench bench-files bench-kube proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,9 @@ chaos: engines dev  ## What takes long: every row on every etcd, random schedule
 mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)
 	$(BIN)/python tests/mutants/run.py
 
+fuzz: dev  ## Changed inputs for every reader of what others wrote: MINUTES=N in all, SEED=N repeats one
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES) --seed '$(SEED)'
+
 bench-files: engines-kube dev  ## Certificates and config validate against kubeadm and the bare interpreter
 	$(BIN)/python bench/files.py
 
@@ -85,4 +89,4 @@ proto: dev  ## Write the stubs from the .proto files
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto quorate/host/cri.proto
 
 clean:  ## Delete what was made in this folder (caches outside it stay)
-	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz build dist
