@@ -30,7 +30,6 @@ WRITES = {
     "host/process.py": "the log of a member, appended to",
     "host/programs.py": "the output of a program, in files without a name: a pipe could fill up",
     "journal.py": "written in place, into room that was reserved",
-    "local/certificates.py": "a copy of our own CA's certificate, for another member of a local cluster",
     "kube/tls.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {

@@ -27,6 +27,7 @@ class _Wire:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self.endpoint = "127.0.0.1:2379"
 
     def call(self, method: Method[Any, Any], _request: object, _timeout: float) -> object:
         try:

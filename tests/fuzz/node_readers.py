@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -115,6 +116,10 @@ class _Answers:
     def unary_unary(self, path: str, *, request_serializer: Any, response_deserializer: Callable[[bytes], Any]) -> Any:
         from quorate.host.cri import CriError
 
+        class Answered:
+            def future(self, request: Any, timeout: float) -> Any:
+                return SimpleNamespace(result=lambda **_: answer(request, timeout))
+
         def answer(request: Any, timeout: float) -> Any:
             request_serializer(request)
             assert timeout > 0
@@ -124,7 +129,7 @@ class _Answers:
                 # grpc answers with a status of its own.
                 raise CriError(f"{path} answers with no message") from None
 
-        return answer
+        return Answered()
 
 
 def container_runtime(content: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from quorate.etcd.access import Access
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.endpoint import Endpoint, Login
+    from quorate.journal import Journal
 
 Command = Callable[..., Any]
 _KEY = "quorate.connection"
@@ -142,9 +143,6 @@ def _refuse_unsafe(name: str, value: object) -> None:
 @contextmanager
 def cluster_opened() -> Iterator[Cluster]:
     """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
-    import time
-
-    from quorate import journal
     from quorate.cli.progress import progress
     from quorate.cli.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
@@ -152,18 +150,38 @@ def cluster_opened() -> Iterator[Cluster]:
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report, connected(cancel) as connection:
-        book = journal.Journal(journal_path())
+        book = LazyJournal()
         try:
             yield Cluster(
                 connection.access,
                 connection.endpoints,
                 SystemClock(cancel),
                 report,
-                lambda kind, fields: book.write(journal.Record(kind, time.time(), fields)),
+                book.note,
                 connection.timeout,
             )
         finally:
             book.close()
+
+
+@dataclass(slots=True)
+class LazyJournal:
+    """The journal of membership changes, opened at the first of them: a user who may only look needs no folder of his own."""
+
+    _book: Journal | None = None
+
+    def note(self, kind: str, fields: Mapping[str, object]) -> None:
+        import time
+
+        from quorate.journal import Journal, Record
+
+        if self._book is None:
+            self._book = Journal(journal_path())
+        self._book.write(Record(kind, time.time(), fields))
+
+    def close(self) -> None:
+        if self._book is not None:
+            self._book.close()
 
 
 def journal_path() -> Path:
@@ -180,6 +198,11 @@ class Connection:
     endpoints: list[Endpoint]
     access: Access
     timeout: float
+
+
+def given_by_hand(name: str) -> bool:
+    """Whether the running command was given one of the flags on its own line."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def given_value(name: str) -> str | None:

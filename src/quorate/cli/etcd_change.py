@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.connection import Duration, Seconds, cluster_opened, connection_options
+from quorate.cli.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
 from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
 from quorate.cli.join_options import JoinOptions, checked_absence, join_options
 from quorate.cli.joiner import restarter, starter
@@ -99,6 +99,8 @@ def add(
 def _only_with_a_cluster(*given: object) -> None:
     if any(value is not None for value in given):
         raise ConfigError("--dir names a local cluster, whose members need no other option")
+    if given_by_hand("endpoints"):
+        raise ConfigError("--dir and --endpoints name two clusters", state="nothing was changed", advice="give one of them")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from quorate.etcd.probe import Gap
 
 _OPTIONS = (
-    click.option("--start", "start_command", metavar="CMD", help="Run this once the member is registered; it gets ETCD_*."),
+    click.option(
+        "--start",
+        "start_command",
+        metavar="CMD",
+        help="Run this once the member is registered, without a shell; it gets ETCD_*, and must return within --timeout.",
+    ),
     click.option(
         "--restart",
         "restart_command",

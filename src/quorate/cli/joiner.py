@@ -13,8 +13,6 @@ from quorate.errors import HostError
 from quorate.host import programs
 from quorate.host.environment import for_hooks
 
-_HOOK_SECONDS = 900.0
-
 if TYPE_CHECKING:
     from quorate.cli.join_options import JoinOptions
     from quorate.etcd.elsewhere import Start
@@ -37,7 +35,7 @@ def starter(joining: JoinOptions, cancel: Cancel) -> Start:
             echo(f"start the etcd of {name} with:", err=True)
             document(text, err=True)
         if joining.start_command is not None:
-            _run(joining.start_command, values, "start", cancel)
+            _run(joining.start_command, values, "start", cancel, joining.timeout)
 
     return start
 
@@ -49,16 +47,17 @@ def restarter(joining: JoinOptions, cancel: Cancel) -> Start | None:
         return None
 
     def restart(name: str, _rows: Sequence[tuple[str, str]]) -> None:
-        _run(command, {"ETCD_NAME": name}, "restart", cancel)
+        _run(command, {"ETCD_NAME": name}, "restart", cancel, joining.timeout)
 
     return restart
 
 
-def _run(command: str, values: Mapping[str, str], which: str, cancel: Cancel) -> None:
-    """The user's own command, with the user's own environment but for what is meant for us."""
+def _run(command: str, values: Mapping[str, str], which: str, cancel: Cancel, seconds: float) -> None:
+    """The user's own command, with the user's own environment but for what is meant for us. It is to return: it starts a
+    service, and does not stay."""
     try:
         words = shlex.split(command)
-        code = programs.run_visibly(words, {**for_hooks(os.environ), **values}, seconds=_HOOK_SECONDS, cancel=cancel)
+        code = programs.run_visibly(words, {**for_hooks(os.environ), **values}, seconds=seconds, cancel=cancel)
     except (HostError, ValueError) as error:
         raise HostError(f"the {which} command failed: {getattr(error, 'what', error)}") from None
     if code != 0:

@@ -6,7 +6,6 @@ import importlib
 import json
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
 from typing import NoReturn
 
 import click
@@ -14,7 +13,7 @@ import click
 from quorate import __version__
 from quorate.cli import unforeseen
 from quorate.cli.go_flags import plain_flags
-from quorate.cli.output import document, echo, give_up_stdout, styled
+from quorate.cli.output import document, echo, escape_what_cannot_be_shown, give_up_stdout, styled
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
 
 _GROUPS = {
@@ -121,10 +120,7 @@ def completion(shell: str) -> None:
 
 def run() -> NoReturn:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A terminal that cannot show a letter of a member's name shows its escape.
-            stream.reconfigure(errors="backslashreplace")
+    escape_what_cannot_be_shown()
     sys.exit(run_with(sys.argv[1:]))
 
 

@@ -176,8 +176,10 @@ def print_margin(view: ClusterView) -> None:
     answering, following = view.answering_voters, view.reachable_voters
     led = "" if answering == following else f" and {following} follow a leader"
     counts = f"{answering} of {voters} voter{'s' if voters != 1 else ''} answer{led}, quorum is {quorum(voters)}"
-    if left < 0:
-        verdict: str = styled(f"no quorum: {-left} more must come back before anything can be written", fg="red")
+    if left < 0 and answering >= quorum(voters):
+        verdict: str = styled("no leader: an election takes a second or two; look again", fg="red")
+    elif left < 0:
+        verdict = styled(f"no quorum: {-left} more must come back before anything can be written", fg="red")
     else:
         assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
         verdict = f"{left} more may fail{assumed}"

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from typing import Any, TypeVar
 
 import click
@@ -53,6 +54,13 @@ def document(text: str | bytes, *, err: bool = False) -> None:
 def say_while_stopping(text: str) -> None:
     """Print a line of our own from within a signal handler."""
     os.write(2, f"\n{text}\n".encode())
+
+
+def escape_what_cannot_be_shown() -> None:
+    """A terminal of another encoding shows the escape of a letter that it does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def give_up_stdout() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from quorate.errors import ConfigError
 
+_MOST_LETTERS = 128
 _SEMANTIC = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 _LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-\d+(?:\.\d+)?)?")
 OLDEST, OLDEST_TESTED, NEWEST = 27, 29, 37
@@ -33,10 +34,10 @@ class KubernetesVersion:
 
 def parse_version(text: str) -> KubernetesVersion:
     """Raises `ConfigError` for what is no version, and for a major version other than 1."""
-    match = _SEMANTIC.fullmatch(text)
+    match = _SEMANTIC.fullmatch(text) if len(text) <= _MOST_LETTERS else None
     if match is None:
         hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else "as v1.34.4"
-        raise ConfigError(f"{text!r} is not a Kubernetes version", advice=hint)
+        raise ConfigError(f"{text[:_MOST_LETTERS]!r} is not a Kubernetes version", advice=hint)
     if match[1] != "1":
         raise ConfigError(f"{text!r}: only Kubernetes 1.x is known")
     return KubernetesVersion(text if text.startswith("v") else f"v{text}", int(match[2]), int(match[3]))

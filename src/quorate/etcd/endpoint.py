@@ -94,7 +94,7 @@ class Tls:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.files.cert and self.files.key:
-            context.load_cert_chain(self.files.cert, self.files.key)
+            context.load_cert_chain(self.files.cert, self.files.key, password=lambda: "")
         return context
 
 
@@ -113,6 +113,8 @@ def load_tls(files: TlsFiles) -> Tls:
         tls.context()
     except ssl.SSLError as error:
         raise ConfigError(_mismatch(files, error)) from None
+    except (OSError, ValueError, TypeError):
+        raise ConfigError("the TLS files cannot be used: one of them is damaged") from None
     return tls
 
 

@@ -249,7 +249,7 @@ def _tls_reason(text: str) -> str:
 
 def _connect_reason(text: str) -> str:
     if "Handshake read failed" in text:
-        return "the port is open, but nobody answers there yet: a member that is starting, or that has no quorum"
+        return "the port is open, but no etcd answers: one that is starting, stands still, has no quorum, or does not speak TLS"
     for mark in ("Connection refused", "No route to host", "Network is unreachable", "Connection timed out"):
         if mark in text:
             return mark.lower()

@@ -64,7 +64,7 @@ def read_trusted(path: Path, most_bytes: int, *, what: str) -> bytes | None:
         if doubt:
             raise HostError(
                 f"{what} {path} is not believed: {doubt}",
-                advice="run this as its owner; or see who wrote it, and delete it",
+                advice="run this as its owner; where others may write, see who did, and take that from them: chmod go-w",
             )
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:

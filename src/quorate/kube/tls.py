@@ -14,10 +14,10 @@ def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        made.load_verify_locations(cadata=ca_pem.decode())
+        made.load_verify_locations(cadata=ca_pem.decode("ascii"))
         if certificate_pem and key_pem is not None:
             _load(made, certificate_pem, key_pem)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"the certificates of the kubeconfig cannot be used: {_reason(error)}") from None
     return made
 
@@ -35,7 +35,8 @@ def _load(made: ssl.SSLContext, certificate_pem: bytes, key_pem: Secret[bytes]) 
     fd = os.memfd_create("quorate", os.MFD_CLOEXEC)
     try:
         os.write(fd, certificate_pem + b"\n" + key_pem.reveal())
-        made.load_cert_chain(f"/proc/self/fd/{fd}")
+        # OpenSSL would ask the terminal for the passphrase of an encrypted key.
+        made.load_cert_chain(f"/proc/self/fd/{fd}", password=lambda: "")
     finally:
         os.close(fd)
 

@@ -58,11 +58,22 @@ class Home:
     def _refuse_doubtful(self) -> None:
         """Raises `HostError` when somebody else could write to the directory: it names programs that we run, and processes that
         we end."""
-        if self._believed or not self.layout.root.exists():
+        if self._believed:
             return
+        try:
+            if not self.layout.root.exists():
+                return
+        except OSError as error:
+            raise HostError(
+                f"the directory {self.layout.root} cannot be entered: {error.strerror}",
+                advice="run this as its owner, or choose a directory of your own with --dir",
+            ) from None
         doubt = distrust_way(self.layout.root)
         if doubt:
-            raise HostError(f"the directory {self.layout.root} is not believed: {doubt}", advice="run this as its owner")
+            raise HostError(
+                f"the directory {self.layout.root} is not believed: {doubt}",
+                advice="run this as its owner; where others may write, take that from them: chmod go-w",
+            )
         self._believed = True
 
     def save(self, saved: State) -> None:
@@ -109,9 +120,9 @@ class Home:
     @contextmanager
     def locked(self, command: str) -> Iterator[None]:
         """Work on the directory alone; raises when it is not ours, or somebody else keeps working on it."""
+        self._refuse_doubtful()
         if not self.layout.root.exists():
             self.load()
-        self._refuse_doubtful()
         self._refuse_strangers()
         with lock.hold(
             self.layout.lock,

@@ -14,6 +14,7 @@ from quorate.etcd.endpoint import Endpoint
 from quorate.files import write_atomic
 from quorate.foreign.documents import MOST_BYTES, BadDocument, read_object
 from quorate.foreign.local_files import read_trusted
+from quorate.foreign.text import to_paste
 from quorate.host.ports import LOOPBACK
 from quorate.local.layout import check_name
 
@@ -109,13 +110,20 @@ def load(path: Path) -> State | None:
         if content.pop("format") != _FORMAT:
             raise ValueError("written by another version of quorate")
         members = tuple(_checked(LocalMember(**row)) for row in content.pop("members"))
-        return State(**content, members=members)
+        saved = State(**content, members=members)
+        if not isinstance(saved.token, str) or not all(_is_number(one) for one in (saved.max_learners, saved.cluster_id)):
+            raise ValueError("its token or its numbers are none")
+        return saved
     except (BadDocument, ValueError, KeyError, TypeError, AttributeError) as error:
-        processes = f"pgrep -f -- '--data-dir={path.parent}/members/'"
+        processes = to_paste("pgrep", "-f", "--", f"--data-dir={path.parent}/members/")
         raise ConfigError(
             f"{path} is not the state of a local cluster ({error})",
             advice=f"put a good copy back or choose another --dir; members that still run: {processes}",
         ) from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
 def _checked(member: LocalMember) -> LocalMember:

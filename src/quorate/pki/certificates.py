@@ -209,5 +209,9 @@ def _key_usage(*, signs: bool) -> x509.KeyUsage:
 
 def _authority(ca: Pair) -> x509.AuthorityKeyIdentifier:
     """Leaves name their issuer's key, so that strict verifiers (Python 3.13's) accept them."""
-    identifier = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    try:
+        identifier = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        # A CA of the user's own may have none.
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.certificate.public_key())  # type: ignore[arg-type]
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)

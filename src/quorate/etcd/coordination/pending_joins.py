@@ -174,6 +174,13 @@ class PendingJoins:
     def adopt(self, member: Member, name: str, view: ClusterView) -> Member:
         if member.name and member.name != name:
             raise ConfigError(f"that learner has started as {member.name}", state="nothing was changed")
+        namesake = next((row for row in view.members if row.name == name and row.id != member.id), None)
+        if namesake is not None:
+            raise ConfigError(
+                f"{name} is the name of another member ({namesake.id:x})",
+                state="nothing was changed",
+                advice="choose another name",
+            )
         request = SeatRequest(secrets.token_hex(8), name, normalised(member.peer_urls[0]), view.cluster_id)
         self._ask(lambda channel, seconds: adopt(channel, member, request, timeout=seconds))
         return member

@@ -338,4 +338,5 @@ def _kept(track: Track) -> JoinOutcome:
         return VoteUnknown(name, memory.member_id)
     if memory.adding and not memory.member_id:
         return NotUndone(name, "the answer to its add was lost")
-    return Kept(name, "everything was kept for a look, as asked", memory.member_id)
+    why = "everything was kept for a look, as asked" if memory.ours else f"{name} was there before this, and was left as it is"
+    return Kept(name, why, memory.member_id)
