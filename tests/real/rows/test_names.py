@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import RunCli, engine
 
+from quorate.core.restarts import StartBudget
 from quorate.host import ports
 from real.rows.harness import Etcd, Lab, processes_with, until
 from real.rows.relay import delayed
@@ -137,7 +138,8 @@ def test_v2_a_hung_voter_is_not_started_again_and_again(lab: Lab) -> None:
     lab.lead(a, [a, b, c])
     b.pause()
     _, starts = _add_again(lab, a, b, same=True)
-    assert starts <= 3
+    # At 0, 1, 3, 7 and 15 s: how many fit in depends on how busy this machine is.
+    assert starts <= StartBudget().most
     b.go_on()
     lab.sound(a, {"a", "b", "c"})
 
