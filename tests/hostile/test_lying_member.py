@@ -126,3 +126,15 @@ def test_json_of_a_hostile_member_is_json(answers: Answers, capsys: pytest.Captu
     told = capsys.readouterr().out
     assert json.loads(told)["members"]
     assert "\x1b" not in told
+
+
+def test_it_is_said_when_members_are_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a quorum every command was silent for 14 seconds and more."""
+
+    def late() -> wire.MembersResponse:
+        time.sleep(2.6)
+        return members(row(1, "m1"))()
+
+    with etcd({"MemberList": late, "Status": status()}) as port:
+        run_with(["etcd", "status", f"--endpoints=127.0.0.1:{port}"])
+    assert capsys.readouterr().err.count("waiting for members that do not answer") == 1

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,15 +141,21 @@ def _refuse_unsafe(name: str, value: object) -> None:
 
 
 @contextmanager
-def cluster_opened() -> Iterator[Cluster]:
-    """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
-    from quorate.cli.progress import progress
+def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
+    """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop. `silent`:
+    nothing is said while it is waited for, by a command that draws all the time."""
+    from quorate.cli.progress import progress, saying_that_it_waits
     from quorate.cli.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
     from quorate.etcd.cluster import Cluster
 
     cancel = Cancel()
-    with cancelling(cancel), progress() as report, connected(cancel) as connection:
+    with (
+        cancelling(cancel),
+        progress() as told,
+        nullcontext(told) if silent else saying_that_it_waits(told) as report,
+        connected(cancel) as connection,
+    ):
         book = LazyJournal()
         try:
             yield Cluster(

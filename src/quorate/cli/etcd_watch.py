@@ -84,7 +84,7 @@ def watch(interval: float, count: int | None, form: str) -> None:
       quorate etcd watch --interval 500ms --count 20 -o json
     """
     history = History()
-    with cluster_opened() as cluster:
+    with cluster_opened(silent=True) as cluster:
         frames = _frames(cluster, history, interval, count)
         try:
             if form == "json":

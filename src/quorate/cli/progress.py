@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING
 from quorate.cli.output import echo, size, stderr_is_terminal, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
+
+_SILENT_SECONDS = 2.0
+_WAITING = "waiting for members that do not answer; a cluster without a leader is given some seconds"
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -26,6 +30,24 @@ def progress() -> Iterator[Report]:
             yield report
     else:
         yield PlainProgress()
+
+
+@contextmanager
+def saying_that_it_waits(report: Report) -> Iterator[Report]:
+    """A report for the block that says so itself, once, when nothing was to be told for two seconds: members that hang, and a
+    cluster that has lost its quorum, are asked for longer than anybody believes that something happens."""
+    timer = threading.Timer(_SILENT_SECONDS, report, args=(Notice(_WAITING),))
+    timer.daemon = True
+    timer.start()
+
+    def told(message: Message) -> None:
+        timer.cancel()
+        report(message)
+
+    try:
+        yield told
+    finally:
+        timer.cancel()
 
 
 def describe(event: Event) -> str:

@@ -18,7 +18,7 @@ from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.etcd_identity import data_identity
 from quorate.host.process import Identity
-from quorate.local import replacement
+from quorate.local import growth, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
@@ -50,13 +50,17 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> Grown:
         _check_size(wanted)
     home.create(etcd)
     with home.locked("local up"):
+        asked_for = growth.asked_for(home.layout)
+        growth.begin(home.layout, wanted or asked_for or (0 if home.was_there else _DEFAULT_MEMBERS))
         _finish_leaving(home, load_or_create(home, etcd))
         started = start_members(home)
         view = wait_for_quorum(home)
-        size = wanted if wanted is not None else _present_size(home)
+        size = wanted if wanted is not None else asked_for or _present_size(home)
         _refuse_shrinking(home, home.load(), size)
         _advise(home, size)
-        return _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
+        grown = _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
+        growth.reached(home.layout)
+        return grown
 
 
 def _present_size(home: Home) -> int:
@@ -125,14 +129,19 @@ def leave(
             raise Refused(
                 f"{home.layout.member(name).folder} is a symlink", state="nothing was changed", advice="remove the link"
             )
+        begun = member.phase == "leaving"
         # On disk before the removal: a run cut off behind it must know that this member is not to be started again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
             _remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
         except QuorateError as error:
             unchanged = any(one["outcome"] == Unchanged.kind for one in error.outcomes)
-            if unchanged or isinstance(error, Refused):
+            unasked = not begun and not error.outcomes
+            if unchanged or unasked or isinstance(error, Refused):
                 home.save(home.load().with_member(member))
+                if unasked:
+                    error.state = error.state or "nothing was changed"
+                    error.advice = error.advice or f"quorate local up {home.layout.option} starts what is down"
             elif not error.outcomes:
                 error.state = error.state or _settle_leaving(home, member)
             raise
@@ -324,7 +333,7 @@ def _purge(home: Home) -> None:
     layout = home.layout
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
-    for path in (layout.journal, layout.state, layout.lock, layout.replacement):
+    for path in (layout.journal, layout.state, layout.lock, layout.replacement, layout.wanted):
         remove_file(path)
     try:
         layout.root.rmdir()

@@ -145,7 +145,7 @@ class Home:
         root = self.layout.root
         if not os.access(root, os.W_OK | os.X_OK):
             raise HostError(f"{root} is not writable", advice="choose another --dir")
-        ours = {self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]()
+        ours = {self.layout.wanted.name} | ({self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]())
         strangers = {entry.name for entry in root.iterdir()} - ours
         if strangers and not self.layout.state.exists():
             raise ConfigError(

@@ -4,6 +4,7 @@ cluster.json             names, ports and phases of the members
 lock                     held by the command that works on the cluster
 journal                  intents and outcomes of membership changes
 replacement.json         the replacement that is under way
+wanted.json              how many members an unfinished 'up' was asked for
 pki/etcd/                the CA and the health check client
 members/NAME/data        etcd's data directory
 members/NAME/pki/etcd/   this member's server and peer certificates
@@ -83,6 +84,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.root / "lock"
+
+    @property
+    def wanted(self) -> Path:
+        return self.root / "wanted.json"
 
     @property
     def replacement(self) -> Path:
