@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,11 @@ from quorate.local.runtime import ProcessRuntime
 # Some examples write files and fsync them: their time says nothing about them.
 settings.register_profile("quorate", deadline=None)
 settings.load_profile("quorate")
+
+# A shell that starts the suite with `&` lets SIGINT be ignored in its children, and a tool that was told to ignore Ctrl-C does
+# ignore it: a test that sends one would fail. With a handler here the workers and the tools they start begin with the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # Port reservations and journals of the tests, shared by the workers, who inherit this; gone when the session ends.
