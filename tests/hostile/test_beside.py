@@ -197,7 +197,7 @@ def test_ctrl_c_does_not_wait_for_the_container_runtime(tmp_path: Path) -> None:
     try:
         with Runtime.connect(f"{tmp_path}/cri.sock", cancel) as asked, pytest.raises(Interrupted):
             asked.stop_sandbox("abc")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5
     finally:
         ended.set()
         runtime.stop(0).wait()

@@ -71,13 +71,13 @@ BOMBS = {
 @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS.keys())
 def test_a_text_costs_little_and_ends_in_values_or_a_typed_error(content: bytes) -> None:
     """Rows f1 and d3, and section 3 of what random mutation found."""
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     for read in (read_documents, read_mapping, read_json):
         with suppress(BadDocument):
             read(content, "some file")
     with pytest.raises(ConfigError):
         kubeconfig.parse(content, "some.conf")
-    assert time.monotonic() - began < SECONDS * 4
+    assert time.process_time() - began < SECONDS * 4
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MORE
 
 
@@ -98,10 +98,10 @@ JSON_BOMBS = {
 @pytest.mark.parametrize("content", JSON_BOMBS.values(), ids=JSON_BOMBS.keys())
 @pytest.mark.parametrize("limits", [Limits(), RECORD, API_ANSWER])
 def test_json_costs_little_and_ends_in_a_typed_error(content: bytes, limits: Limits) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadDocument, match="some answer"):
         read_json(content, "some answer", Limits(limits.size, min(limits.depth, 100), 100_000, 0))
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
 
 
 PLAIN = st.recursive(

@@ -38,6 +38,9 @@ _COURTESY_SECONDS = 1.5
 _POLL_SECONDS = 0.2
 SEAT_SECONDS = 60.0
 """How long the same run may be first in the queue before whoever waits behind it gives up."""
+_DEAD_PLACE_SECONDS = 2 * _TTL_SECONDS + 5
+"""The longest that the place of a killed run outlives it: its lease, which starts anew when a leader is elected meanwhile.
+Waiting less would refuse a join after every `kill -9` that is run again with a short limit."""
 
 
 @dataclass(slots=True)
@@ -159,7 +162,8 @@ class _Place:
 
         A place is a key, and anybody who may write can renew one for ever: who is first for `seconds` is not waited for.
         """
-        said, patience = b"", Deadline(self.queue.clock, seconds, "the queue moves")
+        said, seconds = b"", max(seconds, _DEAD_PLACE_SECONDS)
+        patience = Deadline(self.queue.clock, seconds, "the queue moves")
         while True:
             queue = self.queue.rows()
             if self.queue.key not in [row.key for row in queue]:
