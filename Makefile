@@ -86,7 +86,7 @@ bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/before.py
 
 proto: dev  ## Write the stubs from the .proto files
-	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/wire.proto quorate/host/cri.proto
+	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/client/wire.proto quorate/host/cri.proto
 
 clean:  ## Delete what was made in this folder (caches outside it stay)
 	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz build dist

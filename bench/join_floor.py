@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import QuorateError
-from quorate.etcd import kv, peer
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import kv
+from quorate.etcd.client import peer_port as peer
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership import member_rpc
 from quorate.local import certificates, cluster, grow
 from quorate.local.home import Home

@@ -15,7 +15,7 @@ import pytest
 
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
-from quorate.etcd.endpoint import TlsFiles
+from quorate.etcd.client.endpoint import TlsFiles
 from quorate.host import process
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
 from quorate.pki.store import write_pair
@@ -232,7 +232,7 @@ class NetLab:
         a snapshot."""
         script = (
             "import sys; from pathlib import Path; from quorate.etcd import kv\n"
-            "from quorate.etcd.channel import Channel; from quorate.etcd.endpoint import *\n"
+            "from quorate.etcd.client.channel import Channel; from quorate.etcd.client.endpoint import *\n"
             "folder = Path(sys.argv[1])\n"
             "tls = load_tls(TlsFiles(folder/'ca.crt', folder/'client.crt', folder/'client.key'))\n"
             "with Channel(Endpoint.parse(sys.argv[2]), tls) as channel:\n"

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import kv
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
 from quorate.local.home import Home
 
 ELECTION_SECONDS = 4.0

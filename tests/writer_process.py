@@ -10,9 +10,9 @@ from pathlib import Path
 
 from writer import Writer, key
 
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.endpoint import TlsFiles, load_tls, parse_endpoints
+from quorate.etcd.client import kv
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
 
 
 def main() -> None:

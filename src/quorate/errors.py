@@ -9,7 +9,7 @@
     ├── HostError               1    a file, process or port on this machine
     ├── Unforeseen              1    an exception that nobody foresaw; what was begun was taken back all the same
     ├── JoinFailed              1    a join did not finish; says whether it was undone
-    └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.errors)
+    └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.client.errors)
 
 Every error says what failed, what state the cluster is in now, and what to run next. 1, 2 and 3 mean what they mean
 for kubeadm, because scripts depend on them.

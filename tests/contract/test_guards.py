@@ -13,7 +13,7 @@ from conftest import ROOT
 
 FOLDER = ROOT / "src" / "quorate"
 BUILT_IN = frozenset({"print", "input", "open", "eval", "exec", "compile", "__import__"})
-GENERATED = frozenset({"etcd/wire_pb2.py", "host/cri_pb2.py"})
+GENERATED = frozenset({"etcd/client/wire_pb2.py", "host/cri_pb2.py"})
 
 PROGRAMS = {
     "host/process.py": "starts the etcd of a member, in a session of its own, with a list of words and no shell",
@@ -21,7 +21,7 @@ PROGRAMS = {
 }
 WRITES = {
     "cli/output.py": "what was lost on a closed pipe goes to /dev/null",
-    "etcd/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
+    "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
     "files.py": "write_atomic: what every other file is written with",
     "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",
     "host/disk.py": "the time of an fsync is measured on a file without a name",
@@ -33,7 +33,7 @@ WRITES = {
     "kube/tls.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {
-    "etcd/maintenance.py": "the part of a snapshot that was broken off",
+    "etcd/client/maintenance.py": "the part of a snapshot that was broken off",
     "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
     "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",
     "local/runtime.py": "the log of a member takes the place of the one before it",
@@ -49,8 +49,8 @@ EXITS = {
 }
 LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
 CONNECTIONS = {
-    "etcd/channel.py": "gRPC to a member",
-    "etcd/diagnose.py": "whether a port answers, and its certificate: nothing is read",
+    "etcd/client/channel.py": "gRPC to a member",
+    "etcd/observation/diagnose.py": "whether a port answers, and its certificate: nothing is read",
     "foreign/http.py": "the one HTTP client: one deadline, raw bytes counted",
     "host/cri.py": "gRPC to the container runtime of this host, by its socket",
     "host/facts.py": "a datagram socket that sends nothing: which address is that of the default route",

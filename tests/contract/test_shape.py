@@ -69,7 +69,7 @@ def test_imports_go_one_way() -> None:
     ("file", "line", "contract"),
     [
         ("core/decide.py", "import time", "The core has no effects"),
-        ("core/ids.py", "import quorate.etcd.rpc", "Arrows go one way"),
+        ("core/ids.py", "import quorate.etcd.client.rpc", "Arrows go one way"),
         ("etcd/observation/look.py", "import quorate.pki.store", "Arrows go one way"),
         (
             "etcd/observation/look.py",
@@ -103,7 +103,7 @@ def test_a_planted_wrong_import_is_found(tmp_path: Path, file: str, line: str, c
 def test_the_stubs_are_those_of_the_proto(tmp_path: Path) -> None:
     source = ROOT / "src"
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
-    subprocess.run([*command, "quorate/etcd/wire.proto", "quorate/host/cri.proto"], cwd=source, check=True)
+    subprocess.run([*command, "quorate/etcd/client/wire.proto", "quorate/host/cri.proto"], cwd=source, check=True)
     made = [path for path in (tmp_path / "quorate").rglob("*") if path.is_file()]
     assert len(made) == 4
     for path in made:

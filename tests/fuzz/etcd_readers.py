@@ -10,8 +10,8 @@ from google.protobuf.message import DecodeError
 from fuzz.mutate import parts
 from quorate.core.membership import Answer, ClusterView, Member, find_members, lowest_margin_of, margin_of, pick
 from quorate.errors import QuorateError
-from quorate.etcd.channel import Channel
-from quorate.etcd.rpc import Method
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.rpc import Method
 from quorate.foreign import http
 
 _CLUSTER, _MEMBER, _URL = 0xCDF818194E3A8C32, 0x8E9E05C52164694D, "http://10.0.0.2:2380"
@@ -39,9 +39,9 @@ class _Wire:
 def join_record(content: bytes) -> None:
     """The value of a key below /quorate/joins/: who wrote it, what it says of a join, and all that is made of it."""
     from quorate.core.join_memory import as_fields, from_fields, merged
+    from quorate.etcd.client.kv import KeyValue
     from quorate.etcd.coordination import join_record as records
     from quorate.etcd.coordination import pending_joins
-    from quorate.etcd.kv import KeyValue
 
     row = KeyValue(b"/quorate/joins/x", content, 1, 2, 0)
     request = records.SeatRequest("run", "n2", _URL, _CLUSTER)
@@ -59,9 +59,9 @@ def join_record(content: bytes) -> None:
 
 def replacement(content: bytes) -> None:
     from quorate.deadline import SystemClock
-    from quorate.etcd.access import Access
+    from quorate.etcd.client.connections import Access
+    from quorate.etcd.client.kv import KeyValue
     from quorate.etcd.coordination import replacements
-    from quorate.etcd.kv import KeyValue
 
     row = KeyValue(b"/quorate/replace/x", content, 1, 2, 0)
     record = replacements.Replacements(cast("Access", None), (), SystemClock(), _CLUSTER, _URL)
@@ -73,12 +73,12 @@ def replacement(content: bytes) -> None:
 
 def member_page(content: bytes) -> None:
     """Parts: the URL it is asked at, the cluster's id, the date, the body."""
-    from quorate.etcd import peer
+    from quorate.etcd.client import peer_port
 
     url, cluster_id, date, body = (part for part in parts(content, 4))
     headers = {"x-etcd-cluster-id": cluster_id.decode("latin-1"), "date": date.decode("latin-1")}
     with patch.object(http.Connection, "ask", lambda *_, **__: http.Answer(200, headers, body)):
-        said = peer.members(url.decode(errors="replace"), None, timeout=1.0)
+        said = peer_port.members(url.decode(errors="replace"), None, timeout=1.0)
     if said is not None:
         _look(ClusterView(said.cluster_id, said.members, {}, 0.0))
 
@@ -86,7 +86,7 @@ def member_page(content: bytes) -> None:
 def member_list(content: bytes) -> None:
     """The answer on the wire, its checks for a new member, what the new process is told of it, and how it is printed."""
     from quorate.cli.etcdctl_format import format_member_list
-    from quorate.etcd.elsewhere import environment_file, variables
+    from quorate.etcd.membership.external import environment_file, variables
     from quorate.etcd.observation.reads import _to_list, ask_members
 
     answer = ask_members(cast("Channel", _Wire(content)), timeout=1.0, linearizable=True)
@@ -115,7 +115,7 @@ def _look(view: ClusterView) -> None:
 
 def member_status(content: bytes) -> None:
     """The status of a member, and what its version, sizes and errors lead to."""
-    from quorate.etcd import maintenance
+    from quorate.etcd.client import maintenance
 
     channel = cast("Channel", _Wire(content))
     said: Answer = maintenance.status(channel, timeout=1.0)
@@ -145,7 +145,7 @@ def version(content: bytes) -> None:
 
 
 def metrics(content: bytes) -> None:
-    from quorate.etcd import metrics as pages
+    from quorate.etcd.client import metrics as pages
 
     page = pages.parse(content.decode(errors="replace"))
     for number in (page.sent_bytes(_MEMBER), page.fsync_seconds, page.served, page.link_heartbeat_bytes()):

@@ -174,7 +174,7 @@ def urls(content: bytes) -> None:
     """Ids, names, endpoints and URLs: of members, of flags, of discovery."""
     from quorate.core import ids
     from quorate.core.new_member import check_new_name, check_new_path
-    from quorate.etcd.endpoint import Endpoint, parse_endpoints
+    from quorate.etcd.client.endpoint import Endpoint, parse_endpoints
     from quorate.foreign.http import site_of, split_url
     from quorate.phases.discovery import _without_login
 

@@ -194,7 +194,7 @@ def _renewed(old: Any) -> object:
 
 def key(content: bytes) -> None:
     """Parts: a certificate, its key; read as a pair, and used for TLS towards an API server and towards etcd."""
-    from quorate.etcd.endpoint import TlsFiles, load_tls
+    from quorate.etcd.client.endpoint import TlsFiles, load_tls
     from quorate.kube import tls
     from quorate.pki import certificates, store
     from quorate.secret import Secret

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hostile.servers import NEVER_WHOLE, Speak, answer, packed, read_head, server
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import ConfigError, Interrupted, QuorateError
-from quorate.etcd import metrics, peer
-from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.client import metrics, peer_port
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.foreign.http import Connection, HttpFailed, Request, Site, get, site_of
 from quorate.host import kubelet
 from quorate.kube import tls
@@ -48,7 +48,7 @@ def test_what_asks_members_and_kubelets_takes_it_for_no_answer(name: str, speak:
     """Rows e7 and i6.6."""
     with server(speak) as port:
         began = time.monotonic()
-        assert peer.members(f"http://127.0.0.1:{port}", None, timeout=SECONDS) is None
+        assert peer_port.members(f"http://127.0.0.1:{port}", None, timeout=SECONDS) is None
         assert metrics.scrape(Endpoint("127.0.0.1", port), None, timeout=SECONDS) is None
         assert kubelet.health(port)
         assert time.monotonic() - began < 2 * SECONDS + 2.0 + 3 * SLACK
@@ -189,13 +189,13 @@ def test_of_a_long_message_of_a_server_the_beginning_is_kept() -> None:
 def test_a_peer_port_that_says_nonsense_is_no_evidence(body: bytes) -> None:
     """Row i4.1: deep JSON behind MemberAdd left a learner."""
     with server(answer(body, "X-Etcd-Cluster-ID: 1f")) as port:
-        assert peer.members(f"http://127.0.0.1:{port}", None, timeout=5) is None
+        assert peer_port.members(f"http://127.0.0.1:{port}", None, timeout=5) is None
 
 
 def test_a_peer_port_that_lists_members_is_evidence() -> None:
     body = b'[{"id":7,"peerURLs":["http://127.0.0.1:2380"],"name":"m1","clientURLs":["http://127.0.0.1:2379"]}]'
     with server(answer(body, "X-Etcd-Cluster-ID: 1f")) as port:
-        listed = peer.members(f"http://127.0.0.1:{port}", None, timeout=5)
+        listed = peer_port.members(f"http://127.0.0.1:{port}", None, timeout=5)
     assert listed is not None
     assert (listed.cluster_id, [(one.id, one.name) for one in listed.members]) == (0x1F, [(7, "m1")])
 

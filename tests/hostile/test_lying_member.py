@@ -14,10 +14,10 @@ import grpc
 import pytest
 
 from quorate.cli.main import run_with
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.observation.reads import local_list
 
 HEADER = wire.Header(cluster_id=99, member_id=1, raft_term=2, revision=5)

@@ -17,7 +17,7 @@ from quorate.cli.main import run_with
 from quorate.core.new_member import is_carried, new_member_findings
 from quorate.deadline import Cancel
 from quorate.errors import ConfigError, HostError, Refused
-from quorate.etcd.elsewhere import environment_file, variables
+from quorate.etcd.membership.external import environment_file, variables
 from quorate.host import environment
 from quorate.runtimes.spec import EtcdSpec, environment_lines
 from quorate.runtimes.unit import SystemdUnit

@@ -16,11 +16,11 @@ from model.sim.futures import SimFuture, as_completed
 from model.sim.margin import real_margin
 from model.sim.scene import Scene, scene
 from quorate.core.membership import Answer
-from quorate.etcd import kv, lease, maintenance, rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import (
+from quorate.etcd.client import kv, lease, maintenance, rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import (
     AnswerLost,
     EtcdError,
     LeaseNotFound,

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from quorate.core.ids import format_id
-from quorate.etcd import kv, lease
+from quorate.etcd.client import kv, lease
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership import member_rpc
 from quorate.report import Recorder

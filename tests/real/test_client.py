@@ -17,11 +17,11 @@ import pytest
 from conftest import MakeHome, RunCli, engine
 
 from quorate.core.versions import Version
-from quorate.etcd import auth, kv, lease, maintenance, watch
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint, Login
-from quorate.etcd.errors import (
+from quorate.etcd.client import auth, kv, lease, maintenance, watch
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, Login
+from quorate.etcd.client.errors import (
     AnswerLost,
     LearnerNotReady,
     LeaseNotFound,
@@ -103,7 +103,7 @@ def test_watch_sees_what_happened_since_a_revision(channel: Channel) -> None:
 
 
 def test_watch_of_compacted_revisions_says_so(channel: Channel) -> None:
-    from quorate.etcd.errors import Compacted
+    from quorate.etcd.client.errors import Compacted
 
     for value in (b"1", b"2", b"3"):
         last = kv.put(channel, b"k", value, timeout=SOON).revision

@@ -22,11 +22,11 @@ from conftest import RunCli
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, PreflightFailed, Refused
-from quorate.etcd import kv, maintenance
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv, maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, NoSpace
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, NoSpace
 from quorate.etcd.membership import member_rpc
 from quorate.host import ports
 from quorate.local import cluster

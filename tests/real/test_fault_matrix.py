@@ -17,12 +17,12 @@ from writer import writing
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import JoinFailed, PreflightFailed, QuorateError
-from quorate.etcd import auth, kv, maintenance, rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.access import Access
+from quorate.etcd.client import auth, kv, maintenance, rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Login
+from quorate.etcd.client.errors import EtcdError, NoSpace
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Login
-from quorate.etcd.errors import EtcdError, NoSpace
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy, limits_of
 from quorate.local import certificates, cluster, grow

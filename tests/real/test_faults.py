@@ -21,7 +21,7 @@ from conftest import MakeHome, RunCli
 
 from quorate import journal
 from quorate.errors import ConfigError, HostError, Interrupted, JoinFailed, QuorateError, Refused
-from quorate.etcd import kv
+from quorate.etcd.client import kv
 from quorate.local import certificates, cluster
 from quorate.local.home import Home
 from quorate.local.state import State

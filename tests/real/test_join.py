@@ -13,7 +13,7 @@ from conftest import RunCli, engine
 from quorate.core import versions
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, Refused
-from quorate.etcd import kv
+from quorate.etcd.client import kv
 from quorate.host.etcd_binary import read_version
 from quorate.local import cluster
 from quorate.local.home import Home

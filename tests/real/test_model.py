@@ -13,9 +13,9 @@ from conftest import engine
 from quorate.core import model
 from quorate.core.membership import Member
 from quorate.core.model import Etcd, Node, Verdict
-from quorate.etcd import errors, kv, maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import errors, kv, maintenance
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.reads import local_list
 from quorate.local import cluster, grow

@@ -20,14 +20,14 @@ from quorate.core.decide_converge import JoinNext, RemoveNext, Wanted
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, QuorateError, Refused
-from quorate.etcd import kv
+from quorate.etcd.client import kv
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import NoAnswer
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.removal_lock import removal_lock
-from quorate.etcd.detail import differ
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import NoAnswer
 from quorate.etcd.keys import CHANGE, proof_key
 from quorate.etcd.membership import member_rpc, remove
+from quorate.etcd.observation.detail import differ
 from quorate.etcd.observation.look import observe
 from quorate.etcd.observation.member_list_check import Comparison
 from quorate.local import cluster

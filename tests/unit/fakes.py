@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from quorate.deadline import SystemClock
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint, Tls
-from quorate.etcd.errors import EtcdError, Unavailable, Unreachable
-from quorate.etcd.metrics import Metrics
-from quorate.etcd.peer import PeerMembers
-from quorate.etcd.rpc import Method
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, Tls
+from quorate.etcd.client.errors import EtcdError, Unavailable, Unreachable
+from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.client.peer_port import PeerMembers
+from quorate.etcd.client.rpc import Method
 from unit.views import CLUSTER, url
 
 Reply = Callable[[Any], Any]

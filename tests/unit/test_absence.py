@@ -11,7 +11,7 @@ import pytest
 
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
 from quorate.core.membership import ClusterView, Silence
-from quorate.etcd.metrics import parse
+from quorate.etcd.client.metrics import parse
 from quorate.etcd.observation.absence_watch import watch_absence
 from unit.fakes import FakeAccess, FakeClock, where
 from unit.views import view

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from quorate.core.readiness import ROUNDS, Proof
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.errors import NoSpace, ServerTimedOut, Unavailable
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.errors import NoSpace, ServerTimedOut, Unavailable
 from quorate.etcd.observation.catch_up_proof import Candidate, prove, serves_as_voter
 from unit.fakes import FakeAccess, FakeClock, Server, channel_to, cluster, row, where
 from unit.views import CLUSTER, answer, member, view

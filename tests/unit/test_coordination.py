@@ -10,14 +10,14 @@ import pytest
 
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Member
-from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.errors import PermissionDenied
+from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import SeatRequest, describe, memory_for
 from quorate.etcd.coordination.learner_seat import learner_seat
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
 from quorate.etcd.coordination.replacements import Replacements
-from quorate.etcd.errors import PermissionDenied
 from quorate.etcd.keys import CHANGE, SEATS, join_key
-from quorate.etcd.kv import KeyValue
 from unit.fakes import FakeAccess, FakeClock, cluster, where
 from unit.views import CLUSTER, member, url
 

@@ -22,7 +22,7 @@ from quorate.core.outcome import (
 )
 from quorate.core.readiness import ROUNDS, Proof
 from quorate.errors import HostError
-from quorate.etcd.errors import AnswerLost, TooManyLearners
+from quorate.etcd.client.errors import AnswerLost, TooManyLearners
 from quorate.etcd.membership.executor import MembershipExecutor
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
-from quorate.etcd import errors
-from quorate.etcd.endpoint import Endpoint, TlsFiles, load_tls, parse_endpoints
-from quorate.etcd.errors import EtcdError, Failure, classify
-from quorate.etcd.kv import prefix_end
+from quorate.etcd.client import errors
+from quorate.etcd.client.endpoint import Endpoint, TlsFiles, load_tls, parse_endpoints
+from quorate.etcd.client.errors import EtcdError, Failure, classify
+from quorate.etcd.client.kv import prefix_end
 from quorate.pki.certificates import LeafSpec, make_ca, make_leaf
 from quorate.pki.store import write_pair
 

@@ -13,8 +13,8 @@ from quorate.core.membership import ClusterView
 from quorate.core.readiness import ROUNDS, SEND_SECONDS, Proof
 from quorate.deadline import moment
 from quorate.errors import HostError
-from quorate.etcd import errors
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import errors
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.executor import (
     LOOK_SECONDS,
     Applied,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from quorate.errors import HostError
-from quorate.etcd import peer
-from quorate.etcd.peer import PeerMembers
+from quorate.etcd.client import peer_port
+from quorate.etcd.client.peer_port import PeerMembers
 from quorate.host import disk, ports
 from quorate.preflight import inbound, joiner
 from quorate.preflight.joiner import Case
@@ -42,7 +42,7 @@ def test_clocks_that_differ_are_warned_of(
 ) -> None:
     seen = view(1)
     monkeypatch.setattr(
-        peer, "members", lambda *_args, **_more: PeerMembers(CLUSTER, seen.members, float(int(time.time() + ahead)))
+        peer_port, "members", lambda *_args, **_more: PeerMembers(CLUSTER, seen.members, float(int(time.time() + ahead)))
     )
     found = list(joiner.check_way(Case(spec(tmp_path), seen, resumed=False)))
     assert [one.level for one in found] == (["warning"] if said else [])
@@ -51,7 +51,7 @@ def test_clocks_that_differ_are_warned_of(
 
 def test_a_voter_of_another_cluster_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = view(1)
-    monkeypatch.setattr(peer, "members", lambda *_args, **_more: PeerMembers(5, seen.members))
+    monkeypatch.setattr(peer_port, "members", lambda *_args, **_more: PeerMembers(5, seen.members))
     (found,) = joiner.check_way(Case(spec(tmp_path), seen, resumed=False))
     assert found.level == "error" and "answers for cluster 5" in found.text
 

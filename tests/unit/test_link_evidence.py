@@ -12,10 +12,10 @@ import pytest
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Silence
 from quorate.core.versions import Version
+from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.membership.join_state import Track, track_of
 from quorate.etcd.membership.link_evidence import PATIENCE_SECONDS, LinkEvidence
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
-from quorate.etcd.metrics import Metrics, parse
 from quorate.etcd.observation.link_counters import (
     PERIOD_SECONDS,
     LinkCounters,

@@ -11,9 +11,9 @@ import pytest
 from quorate.core.membership import ClusterView, Silence
 from quorate.core.versions import Version
 from quorate.deadline import SystemClock
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import PermissionDenied, Unavailable
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import PermissionDenied, Unavailable
 from quorate.etcd.observation.look import Patience, TwoClusters, observe
 from quorate.etcd.observation.reads import local_list, quorum_list
 from unit.fakes import FakeAccess, Server, channel_to, cluster, row, where

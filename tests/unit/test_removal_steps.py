@@ -16,8 +16,8 @@ from quorate.core.decide_remove import Leave
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
+from quorate.etcd.client.errors import AnswerLost, MemberNotFound, NoSpace, Unavailable
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
-from quorate.etcd.errors import AnswerLost, MemberNotFound, NoSpace, Unavailable
 from quorate.etcd.membership.remove import Removal, RemovePolicy
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, where
 from unit.views import CLUSTER, answer, view

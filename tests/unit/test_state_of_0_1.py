@@ -9,8 +9,8 @@ from quorate import journal
 from quorate.core.ids import format_id
 from quorate.core.join_memory import JoinMemory, remember
 from quorate.core.membership import Member
+from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import SeatRequest, memory_for, who
-from quorate.etcd.kv import KeyValue
 from quorate.local import state
 
 REQUEST = SeatRequest("run", "m9", "https://10.0.0.9:2380", 0xC1)

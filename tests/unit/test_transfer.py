@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quorate.cli.progress import describe
 from quorate.core.rate import RateMeter
-from quorate.etcd.metrics import parse
+from quorate.etcd.client.metrics import parse
 from quorate.host import etcd_data
 from quorate.report import Event
 

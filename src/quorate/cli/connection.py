@@ -19,9 +19,9 @@ from quorate.secret import Secret
 
 if TYPE_CHECKING:
     from quorate.deadline import Cancel
-    from quorate.etcd.access import Access
+    from quorate.etcd.client.connections import Access
+    from quorate.etcd.client.endpoint import Endpoint, Login
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.endpoint import Endpoint, Login
     from quorate.journal import Journal
 
 Command = Callable[..., Any]
@@ -220,8 +220,8 @@ def given_value(name: str) -> str | None:
 @contextmanager
 def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     """Open what the flags and variables of the running command describe; raises `ConfigError`."""
-    from quorate.etcd.access import Access
-    from quorate.etcd.endpoint import TlsFiles, load_tls, parse_endpoints
+    from quorate.etcd.client.connections import Access
+    from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
 
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
@@ -233,7 +233,7 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
 
 
 def _login(given: dict[str, Any]) -> Login | None:
-    from quorate.etcd.endpoint import Login
+    from quorate.etcd.client.endpoint import Login
 
     if not given["user"]:
         return None

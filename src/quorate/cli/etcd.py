@@ -53,7 +53,7 @@ def status(form: str, with_hash: bool) -> None:
     from quorate.cli.members import cluster_json, print_status
     from quorate.core.membership import margin_of
     from quorate.errors import QuorateError
-    from quorate.etcd.detail import differ
+    from quorate.etcd.observation.detail import differ
 
     with cluster_opened() as cluster:
         view = cluster.status()

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from quorate.core.membership import ClusterView, Member
     from quorate.core.preflight import Finding
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.elsewhere import Start
+    from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
-    from quorate.etcd.probe import Gap
+    from quorate.etcd.observation.write_probe import Gap
     from quorate.preflight.add_here import HostRuntime
 
 Command = Callable[..., Any]

@@ -12,7 +12,7 @@ from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
-    from quorate.etcd.wire_pb2 import MembersResponse
+    from quorate.etcd.client.wire_pb2 import MembersResponse
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 _FORMATS = ("simple", "table", "json", "fields", "protobuf")
@@ -91,7 +91,7 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
 
 def _variables(name: str, member_id: int, view: ClusterView) -> str:
     """etcdctl's lines: members in the order of their ids, those without a name as `=URL`."""
-    from quorate.etcd.elsewhere import environment_file, variables
+    from quorate.etcd.membership.external import environment_file, variables
 
     rows = sorted(view.members, key=lambda row: row.id)
     pairs = [(name if row.id == member_id else row.name, url) for row in rows for url in row.peer_urls]

@@ -101,7 +101,7 @@ def watch(interval: float, count: int | None, form: str) -> None:
 
 
 def _frames(cluster: Cluster, history: History, interval: float, count: int | None) -> Iterator[Frame]:
-    from quorate.etcd.errors import EtcdError
+    from quorate.etcd.client.errors import EtcdError
 
     looks = 0
     while True:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from quorate.foreign.text import visible
 
 if TYPE_CHECKING:
-    from quorate.etcd.wire_pb2 import Header, Member, MembersResponse
+    from quorate.etcd.client.wire_pb2 import Header, Member, MembersResponse
 
 _HEADERS = ("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
 

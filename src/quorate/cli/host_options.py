@@ -16,7 +16,7 @@ from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.deadline import SystemClock
-    from quorate.etcd.endpoint import TlsFiles
+    from quorate.etcd.client.endpoint import TlsFiles
     from quorate.preflight.add_here import HostRuntime
     from quorate.runtimes.spec import EtcdSpec
 
@@ -131,7 +131,7 @@ def _cacert() -> Path | None:
 
 
 def _files(ca: Path | None, cert: Path | None, key: Path | None) -> TlsFiles | None:
-    from quorate.etcd.endpoint import TlsFiles
+    from quorate.etcd.client.endpoint import TlsFiles
 
     if cert is None and key is None:
         return None

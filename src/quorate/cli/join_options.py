@@ -16,7 +16,7 @@ from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.probe import Gap
+    from quorate.etcd.observation.write_probe import Gap
 
 _OPTIONS = (
     click.option(

@@ -15,14 +15,14 @@ from quorate.host.environment import for_hooks
 
 if TYPE_CHECKING:
     from quorate.cli.join_options import JoinOptions
-    from quorate.etcd.elsewhere import Start
+    from quorate.etcd.membership.external import Start
 
 
 def starter(joining: JoinOptions, cancel: Cancel) -> Start:
     """What happens between the registration and the wait: tell the variables, and run the command if there is one."""
 
     def start(name: str, rows: Sequence[tuple[str, str]]) -> None:
-        from quorate.etcd.elsewhere import environment_file, variables
+        from quorate.etcd.membership.external import environment_file, variables
         from quorate.files import write_atomic
 
         # Of all its peer URLs: a learner may have been registered with several.

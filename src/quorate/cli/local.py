@@ -132,7 +132,7 @@ def status(folder: Path | None, form: str) -> None:
 
 def _look(home: Home, processes: dict[str, str]) -> ClusterView:
     """The cluster; when nobody answers, the error says at least which processes run."""
-    from quorate.etcd.errors import EtcdError
+    from quorate.etcd.client.errors import EtcdError
 
     try:
         return home.look()

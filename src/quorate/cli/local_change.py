@@ -10,7 +10,7 @@ from quorate.cli.local import opened
 from quorate.cli.output import echo, emit
 
 if TYPE_CHECKING:
-    from quorate.etcd.probe import Gap
+    from quorate.etcd.observation.write_probe import Gap
     from quorate.local.cluster import Grown
     from quorate.local.home import Home
 

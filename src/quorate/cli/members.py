@@ -12,9 +12,9 @@ from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest
 from quorate.core.quorum import quorum
 
 if TYPE_CHECKING:
-    from quorate.etcd.detail import Detail
-    from quorate.etcd.health import Health
-    from quorate.etcd.probe import Gap
+    from quorate.etcd.observation.detail import Detail
+    from quorate.etcd.observation.health import Health
+    from quorate.etcd.observation.write_probe import Gap
 
 
 def member_json(member: Member, view: ClusterView) -> dict[str, object]:

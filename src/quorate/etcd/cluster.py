@@ -24,18 +24,18 @@ from quorate.core.join_memory import JoinMemory, merged
 from quorate.core.membership import ClusterView, Member, pick
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, Refused
-from quorate.etcd import maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.detail import Detail, hashes, lag_seconds
-from quorate.etcd.elsewhere import Elsewhere, Start
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
-from quorate.etcd.health import Health, check_health
+from quorate.etcd.client import maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.membership.external import Elsewhere, Start
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, do_nothing, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
+from quorate.etcd.observation.health import Health, check_health
 from quorate.etcd.observation.look import Patience, endpoint_of, observe
-from quorate.etcd.probe import WriteProbe
+from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.report import Report, silent
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Cancel, SystemClock
-from quorate.etcd.access import Access
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Login, TlsFiles, load_tls, parse_endpoints
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Login, TlsFiles, load_tls, parse_endpoints
 from quorate.report import Report, silent
 from quorate.secret import Secret
 

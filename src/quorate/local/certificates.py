@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quorate.errors import ConfigError
-from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.files import make_folder, write_atomic
 from quorate.host.ports import LOOPBACK
 from quorate.local.layout import Layout

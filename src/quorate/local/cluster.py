@@ -11,7 +11,7 @@ from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, Member, size_advice
 from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.remove import Removal, RemovePolicy
 from quorate.files import remove_file, remove_tree

@@ -10,7 +10,7 @@ from pathlib import Path
 from quorate.core import versions
 from quorate.core.join_memory import JoinMemory
 from quorate.errors import Refused
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
 from quorate.etcd.membership.runtime import JoinSpec

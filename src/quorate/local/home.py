@@ -12,11 +12,11 @@ from quorate import journal
 from quorate.core.membership import ClusterView
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError
-from quorate.etcd.access import Access
-from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.membership.executor import Note
 from quorate.etcd.observation.look import Patience, observe
-from quorate.etcd.probe import WriteProbe
+from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.files import make_folder
 from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, lock

@@ -9,9 +9,9 @@ from quorate.core import versions
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline
 from quorate.errors import HostError, Refused
-from quorate.etcd import maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import maintenance
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError
 from quorate.host import ports
 from quorate.host.process import is_stopped
 from quorate.local import certificates, state

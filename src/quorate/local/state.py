@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from quorate.core.join_memory import JoinMemory, as_fields, from_fields
 from quorate.errors import ConfigError
-from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.files import write_atomic
 from quorate.foreign.documents import MOST_BYTES, BadDocument, read_object
 from quorate.foreign.local_files import read_trusted

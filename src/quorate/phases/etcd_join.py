@@ -9,9 +9,9 @@ from typing import Literal
 from quorate.config import gates
 from quorate.config.types import ExternalEtcd
 from quorate.errors import PreflightFailed, QuorateError
-from quorate.etcd.access import Access
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.foreign.urls import parts_of

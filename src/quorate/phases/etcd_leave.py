@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from quorate.core.membership import ClusterView, Member, margin_of
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, QuorateError, Refused
-from quorate.etcd.access import Access
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint, load_tls
 from quorate.foreign.urls import parts_of
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log

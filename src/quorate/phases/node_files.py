@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.etcd.endpoint import TlsFiles
+from quorate.etcd.client.endpoint import TlsFiles
 from quorate.tree import RealTree, Tree
 
 

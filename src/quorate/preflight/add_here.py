@@ -8,8 +8,8 @@ from typing import Protocol
 
 from quorate.core.membership import ClusterView
 from quorate.core.preflight import Finding
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
 from quorate.preflight import inbound, joiner

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from quorate.core.ids import address_of
 from quorate.errors import HostError
-from quorate.etcd.endpoint import TlsFiles
+from quorate.etcd.client.endpoint import TlsFiles
 from quorate.foreign.resolve import resolve
 from quorate.foreign.urls import parts_of
 from quorate.host import ports

@@ -15,8 +15,9 @@ from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.preflight import Finding
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
-from quorate.etcd import diagnose, peer
-from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.etcd.client import peer_port
+from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
+from quorate.etcd.observation import diagnose
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
 from quorate.runtimes.place import Place
@@ -138,7 +139,7 @@ def check_way(case: Case) -> Iterator[Finding]:
 def _dial(view: ClusterView, tls: Tls | None, voter: Member) -> list[Finding]:
     url = voter.peer_urls[0]
     began = time.time()
-    listed = peer.members(url, tls, timeout=_DIAL_SECONDS)
+    listed = peer_port.members(url, tls, timeout=_DIAL_SECONDS)
     if listed is None:
         problem = diagnose.reach(url, tls)
         level: Literal["error", "warning"] = "error" if view.answer(voter.id) is not None else "warning"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from quorate.core.ids import address_of
 from quorate.errors import HostError
-from quorate.etcd.endpoint import Tls, TlsFiles, load_tls
+from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.foreign.resolve import resolve
 from quorate.foreign.text import assignment
 from quorate.foreign.urls import parts_of

@@ -9,12 +9,12 @@ from typing import TypeVar
 from model.sim import pages
 from model.sim.futures import SimFuture
 from model.sim.world import World
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint, Login, Tls
-from quorate.etcd.metrics import Metrics
-from quorate.etcd.peer import PeerMembers
-from quorate.etcd.rpc import Method, Req
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, Login, Tls
+from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.client.peer_port import PeerMembers
+from quorate.etcd.client.rpc import Method, Req
 
 T = TypeVar("T")
 Res = TypeVar("Res")

@@ -12,7 +12,7 @@ from model.sim.rules import Refusal
 from model.sim.scene import Scene
 from model.sim.server import Server
 from model.sim.world import Fate, Point, carry_out
-from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.client import wire_pb2 as wire
 
 
 def anywhere(_point: Point) -> bool:

@@ -10,10 +10,10 @@ from model.sim.futures import plugged_in
 from model.sim.machine import Machine
 from model.sim.world import World
 from quorate.core.membership import Member
-from quorate.etcd import metrics
-from quorate.etcd.endpoint import Endpoint, Tls
-from quorate.etcd.metrics import Metrics
-from quorate.etcd.peer import PeerMembers
+from quorate.etcd.client import metrics
+from quorate.etcd.client.endpoint import Endpoint, Tls
+from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.client.peer_port import PeerMembers
 
 
 def scrape(world: World, endpoint: Endpoint, timeout: float) -> Metrics | None:
@@ -88,8 +88,8 @@ def plugged(world: World) -> Iterator[None]:
 
     with (
         plugged_in(),
-        patch("quorate.etcd.metrics.scrape", scraped),
-        patch("quorate.etcd.peer.members", told),
-        patch("quorate.etcd.diagnose.reach", reached),
+        patch("quorate.etcd.client.metrics.scrape", scraped),
+        patch("quorate.etcd.client.peer_port.members", told),
+        patch("quorate.etcd.observation.diagnose.reach", reached),
     ):
         yield

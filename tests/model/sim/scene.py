@@ -19,7 +19,7 @@ from model.sim.witness import Unsound, claims_unchanged, claims_undone
 from model.sim.world import MOST_POINTS, ToolKilled, World, first, no_fault
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import Interrupted, QuorateError
-from quorate.etcd.endpoint import Endpoint, parse_endpoints
+from quorate.etcd.client.endpoint import Endpoint, parse_endpoints
 from quorate.report import Recorder
 
 Verb: TypeAlias = Literal["join", "add", "remove", "replace"]

@@ -12,7 +12,7 @@ from model.sim.etcd import NO_LEADER_SECONDS, SimCluster
 from model.sim.machine import Machine
 from model.sim.rules import Refusal
 from model.sim.state import Row, State
-from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.client import wire_pb2 as wire
 
 _QUOTA = 2 << 30
 CHANGES_MEMBERS = ("MemberAdd", "MemberPromote", "MemberRemove", "MemberUpdate")

@@ -13,8 +13,8 @@ from model.sim.margin import real_margin
 from model.sim.rules import Refusal
 from model.sim.server import CHANGES_MEMBERS, WRITES, Blocked, Server
 from model.sim.witness import Witness
-from quorate.etcd.errors import EtcdError, Failure, Unreachable, classify
-from quorate.etcd.rpc import Method
+from quorate.etcd.client.errors import EtcdError, Failure, Unreachable, classify
+from quorate.etcd.client.rpc import Method
 
 Fate: TypeAlias = Literal["", "lost", "broken"]
 """What a hook makes of the request (before) or of the answer (after): lost in silence, or the connection breaks."""

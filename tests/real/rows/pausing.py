@@ -22,7 +22,7 @@ from typing import Any
 
 from quorate import journal
 from quorate.cli.main import run_with
-from quorate.etcd import channel
+from quorate.etcd.client import channel
 
 
 class Points:

@@ -12,9 +12,9 @@ import pytest
 
 from quorate.deadline import SystemClock
 from quorate.errors import Refused
-from quorate.etcd.access import Access
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.endpoint import Endpoint
 from quorate.phases import etcd_leave
 from quorate.phases.resetting import LocalEtcd, ResetRun
 from quorate.tree import RealTree

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from quorate.deadline import Clock, Deadline
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, RpcOnLearner, Unreachable
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, RpcOnLearner, Unreachable
 
 T = TypeVar("T")
 _TRY_SECONDS = 2.0

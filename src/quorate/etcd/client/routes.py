@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from quorate.core.versions import Version
-from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.client.endpoint import Endpoint
 
 _KEPT = 5
 

@@ -11,7 +11,7 @@ from typing import Any
 from quorate.core.ids import format_id, same_url
 from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_up
 from quorate.core.membership import Member
-from quorate.etcd.kv import KeyValue
+from quorate.etcd.client.kv import KeyValue
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, text_of
 

@@ -18,15 +18,15 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError, Refused
-from quorate.etcd import kv, lease
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv, lease
 from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound, LoginFailed, NoSpace, PermissionDenied
+from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, fields_of, memory_for, who
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import CorruptCluster, EtcdError, LeaseNotFound, LoginFailed, NoSpace, PermissionDenied
 from quorate.etcd.keys import SEATS, join_key
-from quorate.etcd.kv import KeyValue
 from quorate.foreign.text import to_paste
 from quorate.foreign.values import text_of
 from quorate.report import Notice, Report

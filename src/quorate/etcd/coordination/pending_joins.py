@@ -18,15 +18,15 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.errors import ConfigError, Refused
-from quorate.etcd import kv, lease
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv, lease
 from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of, who
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
-from quorate.etcd.kv import KeyValue
 from quorate.foreign.values import integer_of, text_of
 
 T = TypeVar("T")

@@ -16,12 +16,20 @@ from typing import TypeVar
 
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError
-from quorate.etcd import kv, lease
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv, lease
 from quorate.etcd.client.anyone import ask_anyone
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import CorruptCluster, EtcdError, LeaseNotFound, LoginFailed, NoSpace, PermissionDenied, Unavailable
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import (
+    CorruptCluster,
+    EtcdError,
+    LeaseNotFound,
+    LoginFailed,
+    NoSpace,
+    PermissionDenied,
+    Unavailable,
+)
 from quorate.etcd.keys import CHANGE
 from quorate.report import Notice, Report
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv
 from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.coordination.join_record import fields_of
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
 from quorate.etcd.keys import replacement_key
 from quorate.foreign.values import integer_of, text_of
 

@@ -15,9 +15,9 @@ from quorate.core.membership import ClusterView
 from quorate.core.readiness import SEND_SECONDS, Proof
 from quorate.deadline import Clock, Moment, age, moment
 from quorate.errors import QuorateError
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import (
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import (
     EtcdError,
     LearnerNotReady,
     LoginFailed,

@@ -28,12 +28,12 @@ from quorate.core.membership import ClusterView, Member
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, VoteUnknown, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import JoinFailed, QuorateError, foreseen
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import kv
 from quorate.etcd.client.anyone import ask_anyone
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import (
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import (
     LearnerNotReady,
     MemberExists,
     MemberNotFound,

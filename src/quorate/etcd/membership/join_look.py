@@ -10,14 +10,14 @@ from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError
-from quorate.etcd.access import Access
-from quorate.etcd.diagnose import Stall, Suspect, diagnose, lagging
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinPolicy, Progress, Remember, Track
 from quorate.etcd.membership.link_evidence import LinkEvidence
 from quorate.etcd.membership.runtime import Process, Runtime
 from quorate.etcd.observation import replication
+from quorate.etcd.observation.diagnose import Stall, Suspect, diagnose, lagging
 from quorate.etcd.observation.look import Patience, endpoint_of, observe
 
 _PEER_SECONDS = 0.25

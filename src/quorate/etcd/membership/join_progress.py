@@ -23,7 +23,7 @@ from quorate.core.actions import (
 from quorate.core.decide import lag_of
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
-from quorate.etcd.errors import EtcdError, NotEnoughStarted, TooManyLearners, UnhealthyCluster
+from quorate.etcd.client.errors import EtcdError, NotEnoughStarted, TooManyLearners, UnhealthyCluster
 from quorate.etcd.membership.join_state import Track
 from quorate.report import Event, Phase, Report
 

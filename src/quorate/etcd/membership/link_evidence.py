@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from quorate.core.links import Links
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
-from quorate.etcd.access import Access
+from quorate.etcd.client.connections import Access
 from quorate.etcd.membership.join_state import Track
 from quorate.etcd.membership.runtime import Runtime
 from quorate.etcd.observation.link_counters import LinkCounters

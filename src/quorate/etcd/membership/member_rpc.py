@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
 
 
 def add_learner(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:

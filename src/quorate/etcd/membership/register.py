@@ -10,8 +10,8 @@ from quorate.core.invariants import Limits
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import OutcomeUnknown, QuorateError
-from quorate.etcd.access import Access
-from quorate.etcd.endpoint import Endpoint
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.membership.executor import (
     Applied,
     Indeterminate,

@@ -14,11 +14,11 @@ from quorate.core.membership import ClusterView, margin_of
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError, Refused
-from quorate.etcd import maintenance
-from quorate.etcd.access import Access
+from quorate.etcd.client import maintenance
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock, removal_lock
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, MemberNotFound
 from quorate.etcd.membership.executor import (
     Applied,
     Confirmed,

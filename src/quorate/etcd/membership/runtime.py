@@ -8,7 +8,7 @@ from typing import Protocol
 
 from quorate.core.decide import ProcessState
 from quorate.core.join_memory import JoinMemory
-from quorate.etcd.endpoint import Endpoint, Tls
+from quorate.etcd.client.endpoint import Endpoint, Tls
 
 NOTHING = JoinMemory()
 

@@ -14,8 +14,8 @@ from quorate.core.membership import ClusterView
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
 from quorate.deadline import Deadline
 from quorate.errors import QuorateError, foreseen
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, MemberNotFound
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, Rejected, confirm_by_looking
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.look import Patience, observe

@@ -11,11 +11,11 @@ from quorate.core.absence import Absence, AbsenceWatch
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
-from quorate.etcd.metrics import Metrics
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.observation.look import Patience, endpoint_of, observe
 from quorate.report import Event, Report
 

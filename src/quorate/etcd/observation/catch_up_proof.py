@@ -10,10 +10,10 @@ from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.quorum import quorum
 from quorate.core.readiness import ROUNDS, Proof
 from quorate.deadline import Clock, Deadline, moment
-from quorate.etcd import kv, maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import kv, maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.keys import proof_key
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import MemberList, local_list, reads_through_quorum

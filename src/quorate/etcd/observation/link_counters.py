@@ -11,9 +11,9 @@ from functools import partial
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.versions import Version
 from quorate.deadline import Clock
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.metrics import Metrics
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.observation.look import endpoint_of
 
 PERIOD_SECONDS = 5 / 3

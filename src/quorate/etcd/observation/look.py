@@ -13,13 +13,13 @@ from quorate.core.membership import ClusterView, Member, Reply, Silence
 from quorate.core.versions import Version
 from quorate.deadline import Clock, Deadline
 from quorate.errors import ConfigError, Refused
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, NoAnswer, Unavailable, Unreachable
 from quorate.etcd.client.routes import Routes
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, NoAnswer, Unavailable, Unreachable
 from quorate.etcd.observation.reads import MemberList, ask_members, local_list, quorum_list
 from quorate.etcd.observation.statuses import Statuses
 

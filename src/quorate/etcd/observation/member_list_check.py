@@ -9,9 +9,9 @@ from functools import partial
 from quorate.core.membership import ClusterView, Member
 from quorate.core.preflight import Finding
 from quorate.deadline import Clock, Deadline
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import local_list
 

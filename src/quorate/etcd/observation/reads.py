@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 
 from quorate.core.membership import Member
 from quorate.core.versions import Version
-from quorate.etcd import kv, rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError, PermissionDenied
+from quorate.etcd.client import kv, rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.errors import EtcdError, PermissionDenied
 
 How: TypeAlias = Literal["flag", "range", "local"]
 """How a list was read. "flag": with `linearizable`, which etcd follows since 3.5; "range": behind a linearizable Range on the

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quorate.core.membership import ClusterView, Member
-from quorate.etcd.access import Access
-from quorate.etcd.metrics import Metrics
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.observation.look import endpoint_of
 
 _ASK_EVERY_SECONDS = 1.0

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from quorate.core.membership import Answer
 from quorate.deadline import Clock, Deadline
-from quorate.etcd import maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError, NoAnswer, Unreachable
+from quorate.etcd.client import maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, NoAnswer, Unreachable
 
 STATUS_SECONDS = 2.0
 """How long one question may stay unanswered before it is asked anew."""

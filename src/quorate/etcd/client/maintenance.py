@@ -10,10 +10,10 @@ from pathlib import Path
 
 from quorate.core.membership import Alarm, Answer
 from quorate.errors import HostError
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.errors import EtcdError
 
 _DIGEST_BYTES = 32
 

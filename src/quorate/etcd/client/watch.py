@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import Compacted, EtcdError
-from quorate.etcd.kv import prefix_end
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.errors import Compacted, EtcdError
+from quorate.etcd.client.kv import prefix_end
 
 
 @dataclass(frozen=True, slots=True)

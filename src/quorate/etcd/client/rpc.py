@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from quorate.etcd import wire_pb2 as wire
+from quorate.etcd.client import wire_pb2 as wire
 
 
 class WireMessage(Protocol):

@@ -8,9 +8,9 @@ import ssl
 from dataclasses import dataclass
 
 from quorate.core.ids import format_id
-from quorate.etcd import peer
-from quorate.etcd.endpoint import Tls
-from quorate.etcd.metrics import Metrics
+from quorate.etcd.client import peer_port
+from quorate.etcd.client.endpoint import Tls
+from quorate.etcd.client.metrics import Metrics
 from quorate.foreign.resolve import resolve
 from quorate.foreign.urls import parts_of
 
@@ -137,7 +137,7 @@ def _tls_problem(host: str, port: int, tls: Tls) -> Stall | None:
 
 
 def _identity_problem(suspect: Suspect) -> Stall | None:
-    listed = peer.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
+    listed = peer_port.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None or listed.cluster_id == suspect.cluster_id:
         return None
     return Stall(
@@ -148,7 +148,7 @@ def _identity_problem(suspect: Suspect) -> Stall | None:
 
 
 def _data_problem(suspect: Suspect) -> Stall:
-    listed = peer.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
+    listed = peer_port.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None:
         return Stall("receiving", "its etcd runs and has no member list yet", "wait, or look at its log for 'raft' errors")
     itself = next((row for row in listed.members if row.id == suspect.member_id), None)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from quorate.core.ids import address_of
 from quorate.core.membership import Member
 from quorate.deadline import Cancel
-from quorate.etcd.endpoint import Tls
+from quorate.etcd.client.endpoint import Tls
 from quorate.foreign.documents import BadDocument, Limits, read_json
 from quorate.foreign.http import Connection, HttpFailed, Request, Site, split_url
 from quorate.foreign.values import integer_of, rows_of, text_of, texts_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from quorate.core.ids import format_id
 from quorate.deadline import Cancel
-from quorate.etcd.endpoint import Endpoint, Tls
+from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.foreign.http import Connection, HttpFailed, Request, Site
 
 _MOST_BYTES = 8 << 20

@@ -7,10 +7,10 @@ from functools import partial
 
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError, PermissionDenied
+from quorate.etcd.client import kv
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError, PermissionDenied
 from quorate.etcd.observation.look import endpoint_of
 
 _KEY = b"/quorate/health"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
 from quorate.secret import Secret
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import LeaseNotFound
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.errors import LeaseNotFound
 
 
 def grant(channel: Channel, ttl: int, *, timeout: float) -> int:

@@ -9,11 +9,11 @@ from functools import partial
 from quorate.core.decide import lag_of
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.deadline import Clock, Deadline
-from quorate.etcd import kv, maintenance
-from quorate.etcd.access import Access
-from quorate.etcd.channel import Channel
-from quorate.etcd.errors import EtcdError
-from quorate.etcd.maintenance import Hash
+from quorate.etcd.client import kv, maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.maintenance import Hash
 from quorate.etcd.observation.look import endpoint_of
 
 _POLL_SECONDS = 0.01

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from quorate.deadline import Cancel
-from quorate.etcd import metrics, peer
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import metrics, peer_port
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.endpoint import Endpoint, Login, Tls
+from quorate.etcd.client.errors import EtcdError, Unreachable
+from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.client.peer_port import PeerMembers
 from quorate.etcd.client.routes import Routes
-from quorate.etcd.endpoint import Endpoint, Login, Tls
-from quorate.etcd.errors import EtcdError, Unreachable
-from quorate.etcd.metrics import Metrics
-from quorate.etcd.peer import PeerMembers
 
 T = TypeVar("T")
 _MOST_AT_ONCE = 32
@@ -80,7 +80,7 @@ class Access:
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
         """The member list that a peer port serves, or None."""
-        return peer.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
+        return peer_port.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
 
     def close(self) -> None:
         # Channels first: that ends the calls to members that stand still, which nobody waits for any more.

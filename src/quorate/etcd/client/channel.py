@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from quorate.deadline import Cancel
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.endpoint import Endpoint, Login, Tls
-from quorate.etcd.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
-from quorate.etcd.rpc import Method, Req
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.endpoint import Endpoint, Login, Tls
+from quorate.etcd.client.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
+from quorate.etcd.client.rpc import Method, Req
 
 # grpc's core writes its own diagnosis to stderr; ours is in the exception.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

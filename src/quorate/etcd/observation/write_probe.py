@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from quorate.deadline import Clock
-from quorate.etcd import kv
-from quorate.etcd.access import Access
-from quorate.etcd.endpoint import Endpoint
-from quorate.etcd.errors import EtcdError
+from quorate.etcd.client import kv
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError
 
 EVERY_SECONDS = 0.02
 """Between two writes: also the smallest gap that can be told."""

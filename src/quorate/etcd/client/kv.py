@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quorate.etcd import rpc
-from quorate.etcd import wire_pb2 as wire
-from quorate.etcd.channel import Channel
+from quorate.etcd.client import rpc
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.channel import Channel
 
 
 @dataclass(frozen=True, slots=True)
