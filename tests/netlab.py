@@ -17,10 +17,10 @@ from quorate.core.membership import Member
 from quorate.deadline import SystemClock
 from quorate.etcd.client.endpoint import TlsFiles
 from quorate.host import process
+from quorate.member.process import PlainProcess
+from quorate.member.spec import EtcdSpec, flags, settings
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
 from quorate.pki.store import write_pair
-from quorate.runtimes.plain import PlainProcess
-from quorate.runtimes.spec import EtcdSpec, flags, settings
 
 TESTS = Path(__file__).parent
 

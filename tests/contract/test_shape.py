@@ -87,8 +87,8 @@ def test_imports_go_one_way() -> None:
             "Only quorate.etcd.membership.executor changes membership",
         ),
         ("host/ports.py", "import cryptography", "Only quorate.pki imports cryptography"),
-        ("runtimes/plain.py", "import quorate.preflight.joiner", "Arrows go one way"),
-        ("preflight/joiner.py", "import quorate.local.home", "Arrows go one way"),
+        ("member/process.py", "import quorate.member.checks", "Arrows go one way"),
+        ("member/checks.py", "import quorate.local.home", "Arrows go one way"),
     ],
 )
 def test_a_planted_wrong_import_is_found(tmp_path: Path, file: str, line: str, contract: str) -> None:

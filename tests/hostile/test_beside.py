@@ -27,10 +27,10 @@ from quorate.host.etcd_binary import read_version
 from quorate.host.process import spawn
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
+from quorate.member.checks import Case, check_data
+from quorate.member.data_dir import Place
+from quorate.member.spec import EtcdSpec
 from quorate.phases.resetting import local_etcd
-from quorate.preflight.joiner import Case, check_data
-from quorate.runtimes.place import Place
-from quorate.runtimes.spec import EtcdSpec
 from quorate.tree import RealTree
 
 NOBODY = 65534

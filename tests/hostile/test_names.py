@@ -19,8 +19,8 @@ from quorate.deadline import Cancel
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.etcd.membership.external import environment_file, variables
 from quorate.host import environment
-from quorate.runtimes.spec import EtcdSpec, environment_lines
-from quorate.runtimes.unit import SystemdUnit
+from quorate.member.spec import EtcdSpec, environment_lines
+from quorate.member.systemd import SystemdUnit
 
 EVIL = [
     'm1"\nLD_PRELOAD="/evil.so',

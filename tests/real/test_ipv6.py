@@ -16,8 +16,8 @@ from conftest import RunCli
 from quorate.deadline import SystemClock
 from quorate.host import ports, process
 from quorate.host.environment import for_programs
-from quorate.runtimes.plain import PlainProcess
-from quorate.runtimes.spec import EtcdSpec
+from quorate.member.process import PlainProcess
+from quorate.member.spec import EtcdSpec
 from real.machines import until
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not ports.is_free(0, "::1"), reason="this machine has no ::1")]

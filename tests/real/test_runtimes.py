@@ -18,11 +18,11 @@ from quorate.deadline import SystemClock
 from quorate.host import ports, process
 from quorate.local import cluster
 from quorate.local.home import Home
+from quorate.member.process import PlainProcess
+from quorate.member.spec import EtcdSpec
 from quorate.pki import etcd as pki
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
 from quorate.pki.store import read_pair, write_pair
-from quorate.runtimes.plain import PlainProcess
-from quorate.runtimes.spec import EtcdSpec
 from real.machines import flags_of
 from real.systemd_lab import Lab, systemd_lab
 
@@ -156,7 +156,7 @@ def test_voters_that_cannot_dial_in_are_noticed_before_etcd_starts(host: Host, c
     """A peer URL that leads somewhere else: nobody ever arrives here, and the learner is taken off again."""
     spec = EtcdSpec("m9", Path(host.etcd), host.data, f"http://127.0.0.1:{host.peer_port}", "http://127.0.0.1:1")
     from quorate.errors import HostError
-    from quorate.preflight.inbound import expect_voters
+    from quorate.member.inbound_probe import expect_voters
 
     with pytest.raises(HostError, match="no voter reached"):
         expect_voters(spec, ["https://127.0.0.1:1"], seconds=0.3)

@@ -15,10 +15,10 @@ from quorate.errors import HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.peer_port import PeerMembers
 from quorate.host import disk, ports
-from quorate.preflight import inbound, joiner
-from quorate.preflight.joiner import Case
-from quorate.runtimes.place import Place
-from quorate.runtimes.spec import EtcdSpec, environment_lines, listen_url, settings
+from quorate.member import checks, inbound_probe
+from quorate.member.checks import Case
+from quorate.member.data_dir import Place
+from quorate.member.spec import EtcdSpec, environment_lines, listen_url, settings
 from unit.views import CLUSTER, view
 
 
@@ -44,7 +44,7 @@ def test_clocks_that_differ_are_warned_of(
     monkeypatch.setattr(
         peer_port, "members", lambda *_args, **_more: PeerMembers(CLUSTER, seen.members, float(int(time.time() + ahead)))
     )
-    found = list(joiner.check_way(Case(spec(tmp_path), seen, resumed=False)))
+    found = list(checks.check_way(Case(spec(tmp_path), seen, resumed=False)))
     assert [one.level for one in found] == (["warning"] if said else [])
     assert said is None or said in found[0].text
 
@@ -52,14 +52,14 @@ def test_clocks_that_differ_are_warned_of(
 def test_a_voter_of_another_cluster_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = view(1)
     monkeypatch.setattr(peer_port, "members", lambda *_args, **_more: PeerMembers(5, seen.members))
-    (found,) = joiner.check_way(Case(spec(tmp_path), seen, resumed=False))
+    (found,) = checks.check_way(Case(spec(tmp_path), seen, resumed=False))
     assert found.level == "error" and "answers for cluster 5" in found.text
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0.002, []), (0.080, ["warning"])])
 def test_a_slow_disk_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, level: list[str]) -> None:
     monkeypatch.setattr(disk, "fsync_seconds", lambda _folder: seconds)
-    assert [one.level for one in joiner.check_disk(Case(spec(tmp_path), view(1), resumed=False))] == level
+    assert [one.level for one in checks.check_disk(Case(spec(tmp_path), view(1), resumed=False))] == level
 
 
 def test_a_disk_is_measured_and_nothing_stays(tmp_path: Path) -> None:
@@ -69,13 +69,13 @@ def test_a_disk_is_measured_and_nothing_stays(tmp_path: Path) -> None:
 
 def test_old_data_is_an_error_unless_this_join_began_it(tmp_path: Path) -> None:
     case = Case(spec(tmp_path), view(1), resumed=False)
-    assert list(joiner.check_data(case)) == []
+    assert list(checks.check_data(case)) == []
     (tmp_path / "data" / "member").mkdir(parents=True)
-    assert [one.level for one in joiner.check_data(case)] == ["error"]
-    assert list(joiner.check_data(replace(case, resumed=True))) == []
+    assert [one.level for one in checks.check_data(case)] == ["error"]
+    assert list(checks.check_data(replace(case, resumed=True))) == []
     (tmp_path / "link").symlink_to(tmp_path / "data")
     linked = replace(case, spec=replace(case.spec, data_dir=tmp_path / "link"), resumed=True)
-    assert "symlink" in next(joiner.check_data(linked)).text
+    assert "symlink" in next(checks.check_data(linked)).text
 
 
 def test_the_place_is_given_back_as_it_was_found(tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_ports_of_ipv6_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with ports.listen("::1", 0) as server:
         taken = server.getsockname()[1]
         case = Case(replace(spec(tmp_path), peer_url=f"http://{host}:{taken}", client_url=f"http://{host}:0"), view(1), False)
-        (found,) = joiner.check_ports(case)
+        (found,) = checks.check_ports(case)
         assert found.level == "error" and f"]:{taken} cannot be listened on" in found.text
-    assert list(joiner.check_ports(case)) == []
+    assert list(checks.check_ports(case)) == []
 
 
 @needs_ipv6
@@ -182,10 +182,10 @@ def test_voters_of_either_family_are_heard(tmp_path: Path, monkeypatch: pytest.M
     dialling = threading.Thread(target=dial)
     dialling.start()
     literal = f"[{voter}]" if ":" in voter else voter
-    assert inbound.expect_voters(new, [f"http://{literal}:1"], seconds=3) == []
+    assert inbound_probe.expect_voters(new, [f"http://{literal}:1"], seconds=3) == []
     dialling.join()
 
 
 def test_an_address_that_is_not_here_cannot_be_listened_on(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"cannot listen on http://\[fd00::dead:beef\]:1"):
-        inbound.expect_voters(replace(spec(tmp_path), peer_url="http://[fd00::dead:beef]:1"), [], seconds=0.1)
+        inbound_probe.expect_voters(replace(spec(tmp_path), peer_url="http://[fd00::dead:beef]:1"), [], seconds=0.1)

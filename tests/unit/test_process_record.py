@@ -19,8 +19,8 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.host import proc, process, process_record
 from quorate.host.daemon import Daemon
-from quorate.runtimes.plain import PlainProcess
-from quorate.runtimes.spec import EtcdSpec
+from quorate.member.process import PlainProcess
+from quorate.member.spec import EtcdSpec
 
 CLOCK = SystemClock()
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]

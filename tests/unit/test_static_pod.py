@@ -13,7 +13,7 @@ import pytest
 
 from quorate.deadline import SystemClock
 from quorate.host.cri import Container, ContainerEnd, Runtime
-from quorate.runtimes.static_pod import StaticPod
+from quorate.member.static_pod import StaticPod
 
 
 @dataclass

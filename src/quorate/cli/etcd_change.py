@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.observation.write_probe import Gap
-    from quorate.preflight.add_here import HostRuntime
+    from quorate.member.join_here import HostRuntime
 
 Command = Callable[..., Any]
 
@@ -118,7 +118,7 @@ class _Joiner:
     def join(self) -> JoinResult:
         if self.runtime is None:
             return self.cluster.add(self.name, self.peer_url, start=self.start, restart=self.restart)
-        from quorate.preflight.add_here import add_here
+        from quorate.member.join_here import add_here
 
         return add_here(self.cluster, self.runtime, probe_inbound=self.probe_inbound)
 
@@ -133,7 +133,7 @@ class _Joiner:
         """The cluster, and what this host's own checks say."""
         if self.runtime is None:
             return self.cluster.status(), []
-        from quorate.preflight.add_here import look
+        from quorate.member.join_here import look
 
         return look(self.cluster, self.runtime)
 

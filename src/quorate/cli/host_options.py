@@ -17,8 +17,8 @@ from quorate.errors import ConfigError
 if TYPE_CHECKING:
     from quorate.deadline import SystemClock
     from quorate.etcd.client.endpoint import TlsFiles
-    from quorate.preflight.add_here import HostRuntime
-    from quorate.runtimes.spec import EtcdSpec
+    from quorate.member.join_here import HostRuntime
+    from quorate.member.spec import EtcdSpec
 
 _PATH = click.Path(path_type=Path)
 _OPTIONS = (
@@ -93,10 +93,10 @@ def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) 
     spec = _spec(host, name, peer_url)
     if host.runtime == "systemd":
         from quorate.host.systemd import Systemd
-        from quorate.runtimes.unit import SystemdUnit
+        from quorate.member.systemd import SystemdUnit
 
         return SystemdUnit(spec, host.unit, host.run_as, Systemd(cancel=clock.cancel))
-    from quorate.runtimes.plain import PlainProcess
+    from quorate.member.process import PlainProcess
 
     return PlainProcess(spec, clock)
 
@@ -104,7 +104,7 @@ def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) 
 def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
     from quorate.core.ids import host_of, normalise_url
     from quorate.host import etcd_binary
-    from quorate.runtimes.spec import EtcdSpec
+    from quorate.member.spec import EtcdSpec
 
     url = normalise_url(peer_url)
     scheme = url.partition("://")[0]

@@ -20,6 +20,7 @@ from quorate.host.etcd_identity import data_identity
 from quorate.kube.client import KubeClient
 from quorate.manifests import images
 from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
+from quorate.member.static_pod import StaticPod
 from quorate.phases import node_checks, static_pods, wait
 from quorate.phases.cluster_access import connected
 from quorate.phases.context import Context
@@ -28,7 +29,6 @@ from quorate.phases.joining import JoinRun
 from quorate.phases.node_files import real_path, tls_files
 from quorate.preflight import external_etcd
 from quorate.report import Made, Notice
-from quorate.runtimes.static_pod import StaticPod
 
 CHECK, PHASE = "check-etcd", "etcd"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane="

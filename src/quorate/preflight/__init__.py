@@ -1,1 +1,1 @@
-"""Checks before the first change: each looks at one thing of this host or of the way to the others, and returns findings."""
+"""What kubeadm checks on a node before its first phase, each check one finding or none."""

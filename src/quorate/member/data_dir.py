@@ -10,7 +10,7 @@ from pathlib import Path
 from quorate.errors import HostError
 from quorate.files import empty_folder, make_folder, private_folder, remove_tree, write_atomic
 from quorate.foreign.trust import distrust_way
-from quorate.runtimes.spec import EtcdSpec
+from quorate.member.spec import EtcdSpec
 
 _MADE = "made-data-dir"
 

@@ -13,8 +13,8 @@ from quorate.host import etcd_data, tcp_links
 from quorate.host.daemon import Daemon
 from quorate.host.environment import for_programs
 from quorate.host.etcd_identity import member_of
-from quorate.runtimes.place import Place
-from quorate.runtimes.spec import EtcdSpec, flags, settings
+from quorate.member.data_dir import Place
+from quorate.member.spec import EtcdSpec, flags, settings
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from quorate.etcd.client.endpoint import TlsFiles
 from quorate.foreign.resolve import resolve
 from quorate.foreign.urls import parts_of
 from quorate.host import ports
-from quorate.runtimes.spec import EtcdSpec, listen_url
+from quorate.member.spec import EtcdSpec, listen_url
 
 SECONDS = 5.0
 """Voters dial a new member within a tenth of a second, and again and again."""

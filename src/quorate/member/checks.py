@@ -20,8 +20,8 @@ from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.etcd.observation import diagnose
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
-from quorate.runtimes.place import Place
-from quorate.runtimes.spec import EtcdSpec, listen_url
+from quorate.member.data_dir import Place
+from quorate.member.spec import EtcdSpec, listen_url
 
 if TYPE_CHECKING:
     from quorate.pki.certificates import Usage

@@ -16,8 +16,8 @@ from quorate.host import etcd_data, tcp_links
 from quorate.host.etcd_identity import member_of
 from quorate.host.last_words import etcd_reason
 from quorate.host.systemd import Systemd, UnitState
-from quorate.runtimes.place import Place
-from quorate.runtimes.spec import EtcdSpec, environment_lines, settings
+from quorate.member.data_dir import Place
+from quorate.member.spec import EtcdSpec, environment_lines, settings
 
 UNIT_FOLDER = Path("/etc/systemd/system")
 _MOST_RESTARTS = 2

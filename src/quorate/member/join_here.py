@@ -12,10 +12,10 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
-from quorate.preflight import inbound, joiner
-from quorate.preflight.joiner import Case
+from quorate.member import checks, inbound_probe
+from quorate.member.checks import Case
+from quorate.member.spec import EtcdSpec
 from quorate.report import Event, Notice, Report
-from quorate.runtimes.spec import EtcdSpec
 
 
 class HostRuntime(Runtime, Protocol):
@@ -31,7 +31,7 @@ class HostRuntime(Runtime, Protocol):
 def look(cluster: Cluster, runtime: HostRuntime) -> tuple[ClusterView, list[Finding]]:
     """The cluster, and what is to be said of this host before it joins; changes nothing."""
     view = cluster.status()
-    return view, runtime.findings() + joiner.findings(Case(runtime.spec, view, resumed=_is_resumed(runtime, view)))
+    return view, runtime.findings() + checks.findings(Case(runtime.spec, view, resumed=_is_resumed(runtime, view)))
 
 
 def _is_resumed(runtime: HostRuntime, view: ClusterView) -> bool:
@@ -71,7 +71,7 @@ class Probed:
     def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self.runtime.has_data(name) and self.runtime.process(name).state == "absent":
             self.report(Event("preflight", name, "listening for the voters, who dial a new member by themselves"))
-            for url in inbound.expect_voters(self.runtime.spec, self.voter_urls):
+            for url in inbound_probe.expect_voters(self.runtime.spec, self.voter_urls):
                 self.report(Notice(f"{url} has not dialled {self.runtime.spec.peer_url}", "warning"))
         self.runtime.start(name, initial_cluster)
 
