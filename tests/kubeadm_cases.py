@@ -13,8 +13,8 @@ from conftest import ROOT
 from quorate.config.defaults import Facts
 from quorate.config.load import load, loads
 from quorate.config.resolve import InitSetup, resolve_init
-from quorate.phases import certs, kubeconfigs, kubelet_files, static_pods
-from quorate.phases.context import Context, HostFacts
+from quorate.phases.base.context import Context, HostFacts
+from quorate.phases.node import certs, kubeconfigs, kubelet_files, static_pods
 from quorate.report import PhaseReport, silent
 from quorate.tree import RealTree, Tree
 

@@ -87,7 +87,16 @@ def test_imports_go_one_way() -> None:
             "Only quorate.etcd.membership.executor changes membership",
         ),
         ("host/ports.py", "import cryptography", "Only quorate.pki imports cryptography"),
-        ("member/process.py", "import quorate.member.checks", "Arrows go one way"),
+        (
+            "member/process.py",
+            "import quorate.member.checks",
+            "The room of a member, from a join on this host to what its flags are",
+        ),
+        (
+            "phases/node/certs.py",
+            "import quorate.phases.init.run",
+            "The rooms of the phases, from whole runs to what every phase stands on",
+        ),
         ("member/checks.py", "import quorate.local.home", "Arrows go one way"),
     ],
 )

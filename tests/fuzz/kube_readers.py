@@ -32,20 +32,20 @@ def config(content: bytes) -> None:
 
 def kubeconfig(content: bytes) -> None:
     """Read, turned into a server to be asked, and written back with other credentials."""
-    from quorate.phases import cluster_access
+    from quorate.phases.base import api_access
     from quorate.pki import kubeconfig as files
     from quorate.secret import Secret
 
     parsed = files.parse(content, "some.conf")
     files.with_identity(parsed, files.Identity(parsed.user, token=Secret("abc")))
-    cluster_access.server_of(cluster_access.read(in_tree(content, "/some.conf"), "/some.conf"))
+    api_access.server_of(api_access.read(in_tree(content, "/some.conf"), "/some.conf"))
 
 
 def cluster_info(content: bytes) -> None:
     """The ConfigMap as a server that is not trusted yet answers it; signed or not, it is read."""
     from quorate.kube.client import _parse
     from quorate.kube.tokens import Token, is_signed
-    from quorate.phases import discovery
+    from quorate.phases.join import discovery
     from quorate.pki.sealing import pins_of
 
     token = Token.parse("abcdef.0123456789abcdef")
@@ -89,7 +89,7 @@ def cluster_config(content: bytes) -> None:
     from quorate.config.load import loads
     from quorate.config.resolve import resolve_init
     from quorate.kube.client import KubeClient
-    from quorate.phases import joining
+    from quorate.phases.join import state as joining
 
     api = cast("KubeClient", _Api(content))
     facts = Facts("cp1", "192.0.2.1", "unix:///run/containerd/containerd.sock", "v1.34.4", "abcdef.0123456789abcdef")
@@ -103,7 +103,7 @@ def token_secret(content: bytes) -> None:
     from quorate.cli.kubeadm import token as shown
     from quorate.foreign.text import visible
     from quorate.kube import tokens
-    from quorate.phases.tokens import time_left
+    from quorate.phases.cluster.tokens import time_left
 
     found = tokens.from_secret(_Api(content).get())
     if found is not None:
@@ -115,11 +115,12 @@ def token_secret(content: bytes) -> None:
 def manifest(content: bytes) -> None:
     """A static pod that lies on the node: of etcd for a reset, of anything for the wait."""
     from quorate.foreign.http import site_of
-    from quorate.phases import resetting, wait
+    from quorate.phases.node import local_etcd
+    from quorate.phases.start import wait_healthy
 
-    etcd = resetting._parsed(content)
+    etcd = local_etcd._parsed(content)
     assert etcd is None or all(isinstance(text, str) for text in (etcd.name, etcd.peer_url, etcd.data_dir))
-    site_of(wait._url("etcd", content), None)
+    site_of(wait_healthy._url("etcd", content), None)
 
 
 @cache
@@ -151,7 +152,7 @@ def patches(content: bytes) -> None:
 def discovery_file(content: bytes) -> None:
     """A kubeconfig that a join is to trust; below it what the cluster's lists of nodes look like to it."""
     from quorate.deadline import SystemClock
-    from quorate.phases import discovery
+    from quorate.phases.join import discovery
     from quorate.secret import Secret
 
     search = discovery.Search(0.0, SystemClock(), lambda _line: None)
@@ -176,7 +177,7 @@ def urls(content: bytes) -> None:
     from quorate.core.new_member import check_new_name, check_new_path
     from quorate.etcd.client.endpoint import Endpoint, parse_endpoints
     from quorate.foreign.http import site_of, split_url
-    from quorate.phases.discovery import _without_login
+    from quorate.phases.join.discovery import _without_login
 
     text = content.decode(errors="replace")
     for read in (ids.host_of, ids.address_of, ids.is_loopback, ids.canonical_url, ids.host_and_port, ids.normalised):

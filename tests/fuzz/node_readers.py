@@ -66,9 +66,9 @@ def journal_file(content: bytes) -> None:
 
 
 def marker_file(content: bytes) -> None:
-    from quorate.phases import marker
+    from quorate.phases.node import run_marker
 
-    marker._read(in_tree(content, marker.PATH))
+    run_marker._read(in_tree(content, run_marker.PATH))
 
 
 def lock_file(content: bytes) -> None:

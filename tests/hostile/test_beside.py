@@ -30,7 +30,7 @@ from quorate.kube.client import KubeClient, Server
 from quorate.member.checks import Case, check_data
 from quorate.member.data_dir import Place
 from quorate.member.spec import EtcdSpec
-from quorate.phases.resetting import local_etcd
+from quorate.phases.node.local_etcd import local_etcd
 from quorate.tree import RealTree
 
 NOBODY = 65534

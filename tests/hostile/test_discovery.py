@@ -15,8 +15,8 @@ from quorate.config.types import BootstrapTokenDiscovery, Discovery
 from quorate.deadline import SystemClock
 from quorate.errors import PreflightFailed, QuorateError
 from quorate.kube.tokens import Token, sign
-from quorate.phases import discovery
-from quorate.phases.discovery import Found, Search, discover
+from quorate.phases.join import discovery
+from quorate.phases.join.discovery import Found, Search, discover
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
 from quorate.pki.sealing import pins_of

@@ -21,9 +21,10 @@ from quorate.cli import main
 from quorate.config import types as v4
 from quorate.config.defaults import Facts
 from quorate.errors import Interrupted, Unforeseen, foreseen
-from quorate.phases import join_whole, undo_join
-from quorate.phases.joining import JoinRun
-from quorate.phases.runner import Phase
+from quorate.phases.base.runner import Phase
+from quorate.phases.join import run as join_whole
+from quorate.phases.join import undo as undo_join
+from quorate.phases.join.state import JoinRun
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import make_ca
 

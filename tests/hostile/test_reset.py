@@ -14,8 +14,10 @@ from quorate.config.types import ResetConfiguration
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, Refused
 from quorate.host.cri import Runtime
-from quorate.phases import cleanup_node, node_mounts
-from quorate.phases.resetting import ResetRun, delete_data, local_etcd
+from quorate.phases.node.local_etcd import delete_data, local_etcd
+from quorate.phases.reset import cleanup as cleanup_node
+from quorate.phases.reset import mounts
+from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice, Told
 from quorate.tree import RealTree
 
@@ -134,7 +136,7 @@ def test_the_data_of_etcd_is_refused_while_something_is_mounted_in_it(node: Node
     node.write("etc/kubernetes/manifests/etcd.yaml", MANIFEST.format(host="/var/lib/etcd", below=""))
     node.mount("var/lib/etcd/wal")
     with pytest.raises(Refused, match="something is mounted"):
-        node_mounts.refuse(node.reset(), local_etcd(RealTree(node.root)))
+        mounts.refuse(node.reset(), local_etcd(RealTree(node.root)))
 
 
 @as_root

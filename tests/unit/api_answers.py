@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, TypeAlias
 
-from quorate.phases.context import Context
+from quorate.phases.base.context import Context
 from quorate.tree import RealTree
 
 Answer: TypeAlias = tuple[int, dict[str, str]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kubeadm_cases import context_of, setup_of
 
-from quorate.phases.context import Context
+from quorate.phases.base.context import Context
 
 
 @pytest.fixture

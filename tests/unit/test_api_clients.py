@@ -12,9 +12,12 @@ from msgspec.structs import replace
 from quorate.config.duration import Duration
 from quorate.errors import HostError
 from quorate.manifests.control_plane import PODS
-from quorate.phases import api_clients, doctor, init_steps, static_pods, wait
-from quorate.phases.context import Context
-from quorate.phases.init_steps import InitRun
+from quorate.phases import doctor
+from quorate.phases.base.context import Context
+from quorate.phases.init import steps as init_steps
+from quorate.phases.init.steps import InitRun
+from quorate.phases.node import static_pods
+from quorate.phases.start import staged_start, wait_healthy
 from unit.api_answers import Answer, serving
 
 YES: Answer = (200, {})
@@ -43,11 +46,11 @@ def test_a_whole_init_holds_them_back_and_a_phase_does_not(context: Context) -> 
     run = InitRun(context, init=None, waits=True)  # type: ignore[arg-type]
     for name in PODS:
         init_steps.component(run, name)
-    assert started(context) == {"kube-apiserver"} and api_clients.are_waiting(context)
-    waiting = {name: static_pods.manifest(context, name) for name in api_clients.NAMES}
-    api_clients.start(context)
-    assert started(context) == set(PODS) and not api_clients.are_waiting(context)
-    assert waiting == {name: context.tree.read(static_pods.manifest_path(name)) for name in api_clients.NAMES}
+    assert started(context) == {"kube-apiserver"} and staged_start.are_waiting(context)
+    waiting = {name: static_pods.manifest(context, name) for name in staged_start.NAMES}
+    staged_start.start(context)
+    assert started(context) == set(PODS) and not staged_start.are_waiting(context)
+    assert waiting == {name: context.tree.read(static_pods.manifest_path(name)) for name in staged_start.NAMES}
     context.tree.remove(static_pods.manifest_path("kube-scheduler"))
     init_steps.component(with_changes(run, waits=False), "kube-scheduler")
     assert "kube-scheduler" in started(context)
@@ -58,26 +61,26 @@ def test_a_whole_init_holds_them_back_and_a_phase_does_not(context: Context) -> 
 )
 def test_whether_the_role_is_there_is_asked_once(node: Context, answer: Answer, there: bool) -> None:
     with serving([answer], node) as port:
-        assert api_clients.have_roles(at(node, port)) is there
+        assert staged_start.have_roles(at(node, port)) is there
 
 
 def test_nobody_who_answers_has_no_roles(node: Context) -> None:
     with serving([YES], node) as port:
         pass
-    assert not api_clients.have_roles(at(node, port))
+    assert not staged_start.have_roles(at(node, port))
 
 
 def hold_back(context: Context) -> None:
-    for name in api_clients.NAMES:
+    for name in staged_start.NAMES:
         context.tree.remove(static_pods.manifest_path(name))
-    static_pods.stage(context, api_clients.NAMES, "told")
+    static_pods.stage(context, staged_start.NAMES, "told")
 
 
 def test_they_are_started_when_the_role_is_made(node: Context) -> None:
     hold_back(node)
     answers = [STARTING, NOT_YET, NOT_YET, YES]
     with serving(answers, node) as port:
-        together = wait.Together(at(node, port), 10.0)
+        together = wait_healthy.Together(at(node, port), 10.0)
         together.start_clients()
     assert started(node) == set(PODS) and together.started.is_set()
     assert answers == [YES], "it was asked until the role was there"
@@ -87,7 +90,7 @@ def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Con
     """An administrator without rights, or roles by other names, must not keep a control plane from coming up."""
     hold_back(node)
     with serving([FORBIDDEN], node) as port:
-        together = wait.Together(at(node, port), 10.0)
+        together = wait_healthy.Together(at(node, port), 10.0)
         together.healthy.set()
         together.start_clients()
     assert started(node) == set(PODS)
@@ -96,7 +99,7 @@ def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Con
 def test_they_are_not_started_when_the_wait_is_in_vain(node: Context) -> None:
     hold_back(node)
     with serving([NOT_YET], node) as port:
-        together = wait.Together(at(node, port), 10.0)
+        together = wait_healthy.Together(at(node, port), 10.0)
         together.in_vain.set()
         together.start_clients()
     assert started(node) == {"kube-apiserver"} and not together.started.is_set()
@@ -109,7 +112,7 @@ def test_they_are_not_waited_for_before_they_are_started(node: Context, tmp_path
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     hold_back(node)
     with pytest.raises(HostError, match="kube-apiserver is not healthy"):
-        wait.wait_components(node)
+        wait_healthy.wait_components(node)
     assert started(node) == {"kube-apiserver"}
 
 
@@ -117,7 +120,7 @@ def test_a_manifest_that_is_written_makes_one_that_waits_void(node: Context) -> 
     """The old one would be put in its place by the next wait."""
     hold_back(node)
     static_pods.write_control_plane()(node)
-    assert not api_clients.are_waiting(node) and started(node) == set(PODS)
+    assert not staged_start.are_waiting(node) and started(node) == set(PODS)
 
 
 def test_the_doctor_names_what_was_never_started(node: Context) -> None:
@@ -132,7 +135,7 @@ def test_what_has_no_manifest_is_not_waited_for(node: Context) -> None:
     """Its phase was skipped: whoever did that runs it elsewhere, or later."""
     for name in PODS:
         node.tree.remove(static_pods.manifest_path(name))
-    wait.wait_components(node)
+    wait_healthy.wait_components(node)
 
 
 def test_an_api_server_that_cannot_start_ends_the_wait_for_those_that_were_never_started(
@@ -141,11 +144,11 @@ def test_an_api_server_that_cannot_start_ends_the_wait_for_those_that_were_never
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     hold_back(node)
 
-    def check(self: wait.Crashes) -> None:
+    def check(self: wait_healthy.Crashes) -> None:
         if self._name == "kube-apiserver":
             raise HostError("kube-apiserver cannot start")
 
-    monkeypatch.setattr(wait.Crashes, "check", check)
+    monkeypatch.setattr(wait_healthy.Crashes, "check", check)
     with pytest.raises(HostError, match="kube-apiserver cannot start"):
-        wait.wait_components(node)
+        wait_healthy.wait_components(node)
     assert started(node) == {"kube-apiserver"}

@@ -14,7 +14,7 @@ from quorate.deadline import SystemClock
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.kube.errors import Unauthorized, Unreachable, Untrusted
-from quorate.phases import certs
+from quorate.phases.node import certs
 from unit.api_answers import Answers, serving
 
 

@@ -14,7 +14,7 @@ from oracle.trees import certificate_fields
 from quorate.config.load import load
 from quorate.config.printing import init_defaults, join_defaults, migrated, reset_defaults, upgrade_defaults
 from quorate.manifests.images import all_images
-from quorate.phases import certs, kubeconfigs, kubelet_files, static_pods
+from quorate.phases.node import certs, kubeconfigs, kubelet_files, static_pods
 
 
 @pytest.fixture(params=CASES)

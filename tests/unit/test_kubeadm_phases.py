@@ -21,16 +21,9 @@ from quorate.config.versions import parse_version
 from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
-from quorate.phases import (
-    certs,
-    csr,
-    kubeconfigs,
-    kubelet_files,
-    renewal,
-    static_pods,
-)
-from quorate.phases.context import Context
-from quorate.phases.user_config import user_kubeconfig
+from quorate.phases.base.context import Context
+from quorate.phases.node import certs, csr, kubeconfigs, kubelet_files, renewal, static_pods
+from quorate.phases.node.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
 from quorate.pki.store import parse_certificate
 from quorate.report import Notice, Told

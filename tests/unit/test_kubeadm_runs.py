@@ -15,18 +15,16 @@ from quorate.config.defaults import Facts
 from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.host.kubelet import Kubelet
 from quorate.host.node import IPV4_FORWARD, NodeFacts
-from quorate.phases import (
-    certs,
-    init,
-    join,
-    marker,
-    reset,
-    undo_join,
-    wait,
-)
-from quorate.phases.context import Context
-from quorate.phases.joining import JoinRun
-from quorate.phases.runner import Late, Phase, check_skipped, paths, run_all
+from quorate.phases.base.context import Context
+from quorate.phases.base.runner import Late, Phase, check_skipped, paths, run_all
+from quorate.phases.init import tree as init
+from quorate.phases.join import tree as join
+from quorate.phases.join import undo as undo_join
+from quorate.phases.join.state import JoinRun
+from quorate.phases.node import certs, run_marker
+from quorate.phases.node.paths import may_be_made
+from quorate.phases.reset import tree as reset
+from quorate.phases.start import wait_healthy
 from quorate.preflight import node
 from quorate.report import Notice, Told
 
@@ -155,7 +153,7 @@ def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Contex
     context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     certs.ensure_named(context, "ca")
-    mark = marker.begin(context, "join", undo_join.may_be_made(context))
+    mark = run_marker.begin(context, "join", may_be_made(context))
     everything(context)
     run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
     run._context = context
@@ -170,9 +168,9 @@ def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Contex
 
 
 def test_an_undo_leaves_the_object_of_a_node_that_was_there_before(context: Context) -> None:
-    mark = marker.begin(context, "join", (), [undo_join.node_object(context)])
+    mark = run_marker.begin(context, "join", (), [undo_join.node_object(context)])
     assert undo_join.node_object(context) in mark.before
-    assert undo_join.node_object(context) in marker.begin(context, "join", ()).before, "and a resumed run knows it, too"
+    assert undo_join.node_object(context) in run_marker.begin(context, "join", ()).before, "and a resumed run knows it, too"
 
 
 # -- waiting for components --------------------------------------------------------------------------------------------
@@ -185,10 +183,10 @@ def test_a_component_that_cannot_start_ends_the_wait_for_the_others(
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     everything(context)
 
-    def check(self: wait.Crashes) -> None:
+    def check(self: wait_healthy.Crashes) -> None:
         if self._name == "kube-scheduler":
             raise HostError("kube-scheduler cannot start")
 
-    monkeypatch.setattr(wait.Crashes, "check", check)
+    monkeypatch.setattr(wait_healthy.Crashes, "check", check)
     with pytest.raises(HostError, match="kube-scheduler cannot start"):
-        wait.wait_components(context)
+        wait_healthy.wait_components(context)

@@ -242,6 +242,13 @@ def size_advice(voters: int) -> str | None:
     return None
 
 
+def odd_advice(view: ClusterView) -> str:
+    """How many members may fail, and what an even number means."""
+    count, margin = len(view.voters), margin_of(view)
+    text = f"etcd has {count} member{'s' if count != 1 else ''} now: {max(margin, 0)} may fail"
+    return text if count % 2 else f"{text}; an odd number of members tolerates as many failures with one less to run"
+
+
 def pick(view: ClusterView, which: str) -> Member:
     """The one member meant by `which`; raises `ConfigError` naming the choices."""
     found = find_members(view, which)

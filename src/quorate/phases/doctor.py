@@ -9,7 +9,7 @@ from datetime import timedelta
 from msgspec.structs import replace as with_changes
 
 from quorate.config.components import HEALTHZ_PORT
-from quorate.core.membership import ClusterView, margin_of
+from quorate.core.membership import ClusterView, margin_of, odd_advice
 from quorate.core.preflight import Finding
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
@@ -17,14 +17,15 @@ from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
 from quorate.manifests.etcd import client_url
-from quorate.phases import etcd_join, kubeconfigs, marker, renewal, static_pods, wait
-from quorate.phases.cluster_access import connected
-from quorate.phases.context import Context
-from quorate.phases.etcd_leave import odd_advice
-from quorate.phases.resetting import local_etcd
+from quorate.phases.base.api_access import connected
+from quorate.phases.base.context import Context
+from quorate.phases.join import etcd as etcd_join
+from quorate.phases.node import kubeconfigs, renewal, run_marker, static_pods
+from quorate.phases.node.local_etcd import local_etcd
+from quorate.phases.start import wait_healthy
 
 _SOON = timedelta(days=30)
-_PODS = ("etcd", *wait.COMPONENTS)
+_PODS = ("etcd", *wait_healthy.COMPONENTS)
 
 
 def examine(context: Context, admin: str) -> list[Finding]:
@@ -39,7 +40,7 @@ def examine(context: Context, admin: str) -> list[Finding]:
 
 
 def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
-    if context.tree.is_file(marker.PATH):
+    if context.tree.is_file(run_marker.PATH):
         text = "an init or join of this node was cut off"
         yield Finding("unfinished", "error", text, "run the same command again, or 'quorate reset'")
 
@@ -87,7 +88,9 @@ def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
             if attempts and attempts[0].running:
                 continue
             words = (
-                wait.last_words(context, runtime.container_end(attempts[0].id).log_path) if attempts else "It was never made."
+                wait_healthy.last_words(context, runtime.container_end(attempts[0].id).log_path)
+                if attempts
+                else "It was never made."
             )
             yield Finding("pods", "error", f"{name} does not run. {words}", f"crictl ps -a --name {name}")
 

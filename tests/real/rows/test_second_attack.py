@@ -15,8 +15,9 @@ from quorate.errors import Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
-from quorate.phases import etcd_leave
-from quorate.phases.resetting import LocalEtcd, ResetRun
+from quorate.phases.node.local_etcd import LocalEtcd
+from quorate.phases.reset import etcd as etcd_leave
+from quorate.phases.reset.state import ResetRun
 from quorate.tree import RealTree
 from real.rows.harness import Done, Etcd, Lab, Point, Tool, endpoints
 

@@ -15,8 +15,8 @@ from quorate.cli.output import echo, emit, output_option, print_table
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from quorate.phases.context import Context
-    from quorate.phases.renewal import Expiry
+    from quorate.phases.base.context import Context
+    from quorate.phases.node.renewal import Expiry
 
 _FLAGS = ("cert-dir", "config", "kubeconfig")
 _RENEWABLE = (
@@ -68,7 +68,7 @@ def check_expiration(**parameters: Any) -> None:
     Example:
       quorate certs check-expiration -o json
     """
-    from quorate.phases.renewal import expiries
+    from quorate.phases.node.renewal import expiries
 
     given = Given.of(parameters)
     context = _context(given)
@@ -139,7 +139,7 @@ def renew() -> None:
 
 def _renewal(name: str) -> click.Command:
     def callback(**parameters: Any) -> None:
-        from quorate.phases import renewal
+        from quorate.phases.node import renewal
 
         given = Given.of(parameters)
         context = _context(given)
@@ -179,7 +179,7 @@ def generate_csr(**parameters: Any) -> None:
     Example:
       quorate certs generate-csr --cert-dir ./pki --kubeconfig-dir ./conf
     """
-    from quorate.phases.csr import generate
+    from quorate.phases.node.csr import generate
 
     given = Given.of(parameters)
     if not given.text("cert-dir") and not given.text("config"):

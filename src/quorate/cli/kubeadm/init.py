@@ -14,12 +14,12 @@ from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.cli.output import output_option
 from quorate.cli.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.init import TREE
-from quorate.phases.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.base.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.init.tree import TREE
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
-    from quorate.phases.init_steps import InitRun
+    from quorate.phases.init.steps import InitRun
     from quorate.report import PhaseReport
 
 _FLAGS = (
@@ -65,7 +65,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from quorate.phases.init_whole import carry_out
+    from quorate.phases.init.run import carry_out
 
     given = Given.of(parameters)
     report = render.printer(given)
@@ -78,7 +78,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
 
 def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
-    from quorate.phases.init_steps import InitRun
+    from quorate.phases.init.steps import InitRun
 
     made = setup.init_setup(given, report)
     context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)

@@ -14,11 +14,11 @@ from quorate.cli.output import output_option
 from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.join import TREE
-from quorate.phases.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.base.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.join.tree import TREE
 
 if TYPE_CHECKING:
-    from quorate.phases.joining import JoinRun
+    from quorate.phases.join.state import JoinRun
     from quorate.report import PhaseReport
 
 _FLAGS = (
@@ -89,7 +89,7 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
 
 def _join(given: Given, endpoint: str) -> None:
     """The whole join: its phases, what to take back when one fails, and what to say at the end."""
-    from quorate.phases.join_whole import carry_out
+    from quorate.phases.join.run import carry_out
 
     report = render.printer(given)
     cancel = Cancel()
@@ -106,7 +106,7 @@ def make_run(given: Given, endpoint: str, report: PhaseReport, clock: SystemCloc
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_join
-    from quorate.phases.joining import JoinRun
+    from quorate.phases.join.state import JoinRun
     from quorate.report import Notice
 
     loaded = setup.read_config(given)
@@ -136,7 +136,7 @@ def finish(run: JoinRun, report: render.Printer) -> None:
     """What was made, or would have been in a dry run, and what to do next."""
     closing = ""
     if not run.base.dry_run and run.whole_done:
-        from quorate.phases.join_whole import closing_words
+        from quorate.phases.join.run import closing_words
 
         closing = closing_words(run)
     render.finish(report, run.findings, run.base.tree, dry_run=run.base.dry_run, closing=closing)

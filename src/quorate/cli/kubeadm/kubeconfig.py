@@ -33,7 +33,7 @@ def user(**parameters: Any) -> None:
     Example:
       quorate kubeconfig user --config kubeadm-config.yaml --client-name alice > alice.conf
     """
-    from quorate.phases.user_config import user_kubeconfig
+    from quorate.phases.node.user_config import user_kubeconfig
     from quorate.secret import Secret
 
     given = Given.of(parameters)

@@ -9,7 +9,7 @@ import click
 
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.output import output_option
-from quorate.phases.runner import Phase
+from quorate.phases.base.runner import Phase
 
 Runner = Callable[[Phase[Any], Given, str], None]
 

@@ -15,11 +15,11 @@ from quorate.cli.output import output_option
 from quorate.cli.signals import asking, cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.reset import TREE
-from quorate.phases.runner import Phase, run_all, run_one, timed
+from quorate.phases.base.runner import Phase, run_all, run_one, timed
+from quorate.phases.reset.tree import TREE
 
 if TYPE_CHECKING:
-    from quorate.phases.resetting import ResetRun
+    from quorate.phases.reset.state import ResetRun
 
 _FLAGS = (
     "abandon-etcd-member",
@@ -80,7 +80,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
 
     from quorate.config.resolve import resolve_reset
     from quorate.host.kubelet import Kubelet
-    from quorate.phases.resetting import ResetRun
+    from quorate.phases.reset.state import ResetRun
 
     loaded = setup.read_config(given)
     reset = loaded.reset or (None if given.text("config") else v4.ResetConfiguration())

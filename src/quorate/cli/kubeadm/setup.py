@@ -23,7 +23,7 @@ from quorate.secret import random_token
 if TYPE_CHECKING:
     from quorate.config.resolve import InitSetup
     from quorate.deadline import SystemClock
-    from quorate.phases.context import Context, HostFacts
+    from quorate.phases.base.context import Context, HostFacts
     from quorate.tree import Tree
 
 
@@ -106,7 +106,7 @@ def init_setup(given: Given, report: Report) -> InitSetup:
 
 def host_facts(root: Path) -> HostFacts:
     from quorate.manifests.control_plane import CA_FOLDERS
-    from quorate.phases.context import HostFacts
+    from quorate.phases.base.context import HostFacts
 
     return HostFacts(
         host.hostname(),
@@ -127,7 +127,7 @@ def tree_for(given: Given, report: PhaseReport) -> Tree:
 def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport, clock: SystemClock | None = None) -> Context:
     from quorate.deadline import SystemClock
     from quorate.host.kubelet import Kubelet
-    from quorate.phases.context import CONFIG_FOLDER, Context
+    from quorate.phases.base.context import CONFIG_FOLDER, Context
 
     init = setup.init
     assert init.timeouts is not None
@@ -153,7 +153,7 @@ def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report:
     """Of a node whose cluster is not known yet: until it is, an empty configuration of the kubelet's version stands for it."""
     from quorate.config.defaults import default_cluster
     from quorate.host.kubelet import Kubelet
-    from quorate.phases.context import Context
+    from quorate.phases.base.context import Context
 
     assert join.timeouts is not None
     empty = v4.APIEndpoint(facts.address, 6443)

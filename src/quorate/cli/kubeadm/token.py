@@ -58,7 +58,7 @@ def _given(ctx: click.Context, parameters: dict[str, Any]) -> Given:
 
 @contextmanager
 def _api(given: Given) -> Iterator[KubeClient]:
-    from quorate.phases import tokens
+    from quorate.phases.cluster import tokens
 
     with tokens.client(RealTree(setup.root_of(given)), _kubeconfig(given), SystemClock()) as api:
         yield api
@@ -79,7 +79,7 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     Example:
       quorate token create --ttl 2h --print-join-command
     """
-    from quorate.phases import tokens
+    from quorate.phases.cluster import tokens
 
     given = _given(ctx, parameters)
     made = _token(given, token or random_token())
@@ -126,7 +126,7 @@ def list_tokens(ctx: click.Context, /, **parameters: Any) -> None:
     Example:
       quorate token list
     """
-    from quorate.phases import tokens
+    from quorate.phases.cluster import tokens
 
     given = _given(ctx, parameters)
     with _api(given) as api:
@@ -167,7 +167,7 @@ def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) ->
     Example:
       quorate token delete abcdef
     """
-    from quorate.phases import tokens as steps
+    from quorate.phases.cluster import tokens as steps
 
     given = _given(ctx, parameters)
     ids = [steps.id_of(which) for which in tokens]

@@ -1,0 +1,30 @@
+"""The object of this node, which its kubelet makes."""
+
+from __future__ import annotations
+
+from quorate.deadline import Deadline
+from quorate.kube.client import KubeClient
+from quorate.kube.resources import Object
+from quorate.phases.base.context import Context
+from quorate.phases.base.heartbeat import Heartbeat
+
+_POLL_SECONDS = 0.2
+
+
+def wait_for_node(context: Context, client: KubeClient) -> Object:
+    """The kubelet registers it once it has a certificate and its API server answers: whoever changes the object waits for that.
+
+    Raises `DeadlineExceeded` after the client's patience, or a `KubeError`.
+    """
+    name = context.node.name
+    deadline = Deadline(context.clock, client.patience, f"the kubelet has registered the node {name}")
+    heartbeat = Heartbeat(context.clock, context.report, f"the node {name} to be registered", client.patience)
+    while True:
+        node = client.find("Node", name)
+        if node is not None:
+            return node
+        if deadline.expired:
+            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
+        context.clock.cancel.check()
+        heartbeat.beat()
+        context.clock.sleep(_POLL_SECONDS)

@@ -1,0 +1,36 @@
+"""What makes admin.conf an administrator's: since 1.29 its rights come from a binding in the cluster."""
+
+from __future__ import annotations
+
+from quorate.errors import PreflightFailed
+from quorate.kube import rbac
+from quorate.kube.errors import AlreadyExists, Denied
+from quorate.phases.base.api_access import connected
+from quorate.phases.base.context import Context
+from quorate.phases.node import kubeconfigs
+
+
+def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
+    """Make the binding with admin.conf itself where it may already, else with super-admin.conf."""
+    if context.minor < kubeconfigs.SUPER_ADMIN_SINCE or context.dry_run:
+        return
+    if _create(context, kubeconfig):
+        return
+    own = kubeconfigs.path_of(context, "super-admin")
+    if not context.tree.is_file(own):
+        raise PreflightFailed(
+            f"{kubeconfig} has no rights in the cluster, and {own}, which could give them, is not there",
+            advice="copy super-admin.conf from the node where init was run",
+        )
+    _create(context, own)
+
+
+def _create(context: Context, path: str) -> bool:
+    with connected(context, path) as client:
+        try:
+            client.create(rbac.cluster_admins())
+        except AlreadyExists:
+            return True
+        except Denied:
+            return False
+    return True

@@ -1,0 +1,46 @@
+"""Phase show-join-command: what to run on further nodes."""
+
+from __future__ import annotations
+
+from quorate.foreign.text import to_paste
+from quorate.phases.base import api_access
+from quorate.phases.base.context import Context
+from quorate.pki.sealing import pins_of
+from quorate.tree import Tree
+
+
+def join_words(tree: Tree, kubeconfig: str, token: str) -> list[str]:
+    """A worker's command, in parts that may stand on lines of their own. `token` may be a placeholder."""
+    parsed = api_access.read(tree, kubeconfig)
+    words = [to_paste("quorate", "join", parsed.server.removeprefix("https://"), "--token", token)]
+    return words + [to_paste("--discovery-token-ca-cert-hash", pin) for pin in pins_of(parsed.ca_pem)]
+
+
+def closing_words(context: Context, kubeconfig: str, token: str, certificate_key: str) -> str:
+    """What kubeadm says at the end of init, in our words where no tool reads them."""
+    lines = [
+        "",
+        "Your Kubernetes control-plane has initialized successfully!",
+        "",
+        "To use the cluster:",
+        "",
+        f"  export KUBECONFIG={to_paste(kubeconfig)}",
+        "",
+        "It needs a pod network before pods get addresses: https://kubernetes.io/docs/concepts/cluster-administration/addons/",
+        "",
+    ]
+    words = join_words(context.tree, kubeconfig, token)
+    if context.cluster.control_plane_endpoint:
+        lines += ["Further control-plane nodes join as root by:", ""]
+        role = "--control-plane" + (f" --certificate-key {certificate_key}" if certificate_key else "")
+        lines += [_command([*words, role]), ""]
+        if not certificate_key:
+            lines += ["Copy the shared certificates there first, or keep them in the cluster:", ""]
+            lines += ["  quorate init phase upload-certs --upload-certs", ""]
+    lines += ["Workers join as root by:", ""]
+    lines.append(_command(words))
+    return "\n".join(lines)
+
+
+def _command(words: list[str]) -> str:
+    return "  " + " \\\n  \t".join(words)

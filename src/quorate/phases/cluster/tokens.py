@@ -1,0 +1,69 @@
+"""Bootstrap tokens of a running cluster: made, listed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from quorate.deadline import SystemClock
+from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
+from quorate.kube import tokens
+from quorate.kube.client import KubeClient
+from quorate.kube.tokens import Token
+from quorate.phases.base import api_access
+from quorate.phases.cluster.join_command import join_words
+from quorate.tree import Tree
+
+_PATIENCE_SECONDS = 10.0
+
+
+@contextmanager
+def client(tree: Tree, kubeconfig: str, clock: SystemClock) -> Iterator[KubeClient]:
+    made = KubeClient(api_access.server_of(api_access.read(tree, kubeconfig)), clock, _PATIENCE_SECONDS)
+    with made.connected():
+        yield made
+
+
+def create(api: KubeClient, token: Token) -> None:
+    """Raises `AlreadyExists` when there is one of this id."""
+    api.create(tokens.to_secret(token))
+
+
+def found(api: KubeClient) -> list[Token]:
+    """Those that the cluster knows, by id."""
+    secrets = api.list("Secret", tokens.NAMESPACE, fields=f"type={tokens.SECRET_TYPE}")
+    known = [token for one in secrets if (token := tokens.from_secret(one)) is not None]
+    return sorted(known, key=lambda token: token.id)
+
+
+def id_of(which: str) -> str:
+    """`which`: an id, or a whole token. Raises `ConfigError` for what is neither, and does not repeat it."""
+    token_id = which.partition(".")[0]
+    if len(token_id) != 6 or not token_id.isalnum():
+        raise ConfigError("that is neither a token nor the id of one: six of a-z0-9")
+    return token_id
+
+
+def delete(api: KubeClient, token_id: str) -> None:
+    """Fine when it is gone already."""
+    api.delete("Secret", tokens.secret_name(token_id), tokens.NAMESPACE)
+
+
+def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) -> str:
+    """One line for further nodes: workers, or with a certificate key control planes."""
+    words = join_words(tree, kubeconfig, token)
+    if certificate_key:
+        words.append(to_paste("--control-plane", "--certificate-key", certificate_key))
+    return " ".join(words)
+
+
+def time_left(token: Token, now: datetime) -> str:
+    """As kubeadm shows it: 23h, <forever>, <expired>."""
+    if token.expires is None:
+        return "<forever>"
+    seconds = int((token.expires - now).total_seconds())
+    if seconds <= 0:
+        return "<expired>"
+    return f"{seconds // 3600}h" if seconds >= 7200 else f"{seconds // 60}m" if seconds >= 120 else f"{seconds}s"

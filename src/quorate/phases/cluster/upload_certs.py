@@ -1,0 +1,67 @@
+"""Phase upload-certs: the shared certificates, sealed, kept in the cluster for two hours."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+from quorate.kube import rbac, tokens
+from quorate.kube.resources import Object, new
+from quorate.kube.tokens import Token
+from quorate.phases.base.api_access import connected
+from quorate.phases.base.apply import apply_all, put
+from quorate.phases.base.context import Context
+from quorate.pki.sealing import seal
+from quorate.secret import Secret, random_token
+
+PHASE, NAME, NAMESPACE = "upload-certs", "kubeadm-certs", "kube-system"
+_LIVES = timedelta(hours=2)
+
+
+def shared_files(context: Context) -> dict[str, str]:
+    """Key in the secret to the path on the node."""
+    found = {name: context.pki(name) for name in ("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key")}
+    found |= {name: context.pki(name) for name in ("sa.pub", "sa.key")}
+    external = context.cluster.etcd.external
+    if external is None:
+        return found | {f"etcd-ca.{end}": context.pki(f"etcd/ca.{end}") for end in ("crt", "key")}
+    own = {"external-etcd-ca.crt": external.ca_file, "external-etcd.crt": external.cert_file}
+    return found | {name: path for name, path in {**own, "external-etcd.key": external.key_file}.items() if path}
+
+
+def run(context: Context, kubeconfig: str, key: Secret[str]) -> None:
+    """`key`: 64 hex digits. A file that is not here is kept as an empty value: joiners must bring it themselves."""
+    context.say(PHASE, f'Storing the certificates in Secret "{NAME}" in the "{NAMESPACE}" Namespace')
+    sealed = {
+        name: base64.b64encode(seal(content, key)).decode() if content else ""
+        for name, path in shared_files(context).items()
+        for content in [context.tree.read(path) or b""]
+    }
+    if context.dry_run:
+        apply_all(context, kubeconfig, [new("Secret", NAME, NAMESPACE), *rbac.kubeadm_certs()])
+        return
+    with connected(context, kubeconfig) as client:
+        # The secret goes when this token does, and the token cleaner sees to that.
+        # Applied, not created: where an answer is lost it is asked for again, and must then not be in its own way.
+        owner = client.apply(tokens.to_secret(_owner(context)))
+        put(context, client, [_secret(sealed, owner), *rbac.kubeadm_certs()])
+
+
+def _owner(context: Context) -> Token:
+    made = Token.parse(random_token())
+    return Token(made.id, made.secret, context.now + _LIVES, tokens.CERTS_DESCRIPTION)
+
+
+def _secret(sealed: dict[str, str], owner: Object) -> Object:
+    made = new("Secret", NAME, NAMESPACE, type="Opaque", data=sealed)
+    made["metadata"]["ownerReferences"] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"],
+            "blockOwnerDeletion": True,
+            "controller": True,
+        }
+    ]
+    return made

@@ -1,0 +1,1 @@
+"""A whole init, and each of its phases."""

@@ -1,0 +1,131 @@
+"""What the phases of init do: each is given the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from quorate.config import types as v4
+from quorate.config.render import to_yaml
+from quorate.core.preflight import Finding
+from quorate.phases.base.context import Context
+from quorate.phases.cluster import addon, admins, bootstrap_token, join_command, mark_control_plane, upload_config
+from quorate.phases.cluster import upload_certs as certs_secret
+from quorate.phases.node import certs, kubeconfigs, kubelet_files, static_pods
+from quorate.phases.node import checks as node_checks
+from quorate.phases.start import kubelet_start as kubelet
+from quorate.phases.start import staged_start, wait_healthy
+from quorate.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class InitRun:
+    """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: what only flags say. `kubeconfig`: the
+    file that later phases reach the API server with. `waits`: it is a whole one, which will see the API server answer.
+    `findings`: of preflight, for programs. `shown`: what is printed behind everything else."""
+
+    context: Context
+    init: v4.InitConfiguration
+    kubeconfig: str = "/etc/kubernetes/admin.conf"
+    upload_certs: bool = False
+    skip_token_print: bool = False
+    skip_certificate_key_print: bool = False
+    dry_run: bool = False
+    waits: bool = False
+    certificate_key: Secret[str] = field(default_factory=lambda: Secret(""))
+    print_manifest: bool = False
+    findings: list[Finding] = field(default_factory=list[Finding])
+    shown: list[str] = field(default_factory=list[str])
+
+
+def preflight(run: InitRun) -> None:
+    run.findings.extend(node_checks.check_init_node(run.context))
+
+
+def prepare_certs(run: InitRun) -> None:
+    certs.prepare(run.context)
+
+
+def certificate(run: InitRun, name: str) -> None:
+    certs.ensure_named(run.context, name)
+
+
+def sa(run: InitRun) -> None:
+    certs.ensure_sa(run.context)
+
+
+def prepare_kubeconfigs(run: InitRun) -> None:
+    kubeconfigs.prepare(run.context)
+
+
+def kubeconfig(run: InitRun, name: str) -> None:
+    kubeconfigs.ensure_named(name)(run.context)
+
+
+def etcd(run: InitRun) -> None:
+    static_pods.write_etcd(run.context)
+
+
+def component(run: InitRun, name: str) -> None:
+    if run.waits and name in staged_start.NAMES:
+        static_pods.stage(run.context, [name], "the API server has its roles")
+    else:
+        static_pods.write_control_plane(name)(run.context)
+
+
+def kubelet_start(run: InitRun) -> None:
+    kubelet.run(run.context)
+
+
+def wait(run: InitRun) -> None:
+    wait_healthy.run(run.context)
+    admins.ensure_cluster_admins(run.context, run.kubeconfig)
+
+
+def upload_kubeadm(run: InitRun) -> None:
+    upload_config.upload_kubeadm(run.context, run.kubeconfig)
+
+
+def upload_kubelet(run: InitRun) -> None:
+    upload_config.upload_kubelet(run.context, run.kubeconfig)
+
+
+def asks_for_certs(run: InitRun) -> bool:
+    return run.upload_certs
+
+
+def upload_certs(run: InitRun) -> None:
+    certs_secret.run(run.context, run.kubeconfig, run.certificate_key)
+    if not run.skip_certificate_key_print:
+        run.context.say(certs_secret.PHASE, "Using certificate key:", run.certificate_key.reveal())
+
+
+def mark(run: InitRun) -> None:
+    mark_control_plane.run(run.context, run.kubeconfig)
+
+
+def tokens(run: InitRun) -> None:
+    bootstrap_token.run(run.context, run.kubeconfig, run.init.bootstrap_tokens, show=not run.skip_token_print)
+
+
+def rotate(run: InitRun) -> None:
+    kubelet_files.use_rotated_certificate(run.context)
+
+
+def coredns(run: InitRun) -> None:
+    if run.print_manifest:
+        run.shown.append("---\n".join(to_yaml(one) for one in addon.coredns_objects(run.context)))
+    else:
+        addon.coredns(run.context, run.kubeconfig)
+
+
+def kube_proxy(run: InitRun) -> None:
+    if run.print_manifest:
+        run.shown.append("---\n".join(to_yaml(one) for one in addon.kube_proxy_objects(run.context)))
+    else:
+        addon.kube_proxy(run.context, run.kubeconfig)
+
+
+def show(run: InitRun) -> None:
+    token = run.init.bootstrap_tokens[0].token if run.init.bootstrap_tokens and not run.skip_token_print else "TOKEN"
+    key = run.certificate_key.reveal() if run.upload_certs and not run.skip_certificate_key_print else ""
+    run.shown.append(join_command.closing_words(run.context, run.kubeconfig, token, key))

@@ -1,0 +1,204 @@
+"""Phases check-etcd and etcd-join: this node's etcd becomes a voter by the membership engine, run as a static pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from quorate.config import gates
+from quorate.config.types import ExternalEtcd
+from quorate.core.membership import odd_advice
+from quorate.errors import PreflightFailed, QuorateError
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, load_tls
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.membership.join_state import JoinResult
+from quorate.etcd.membership.runtime import JoinSpec
+from quorate.foreign.urls import parts_of
+from quorate.foreign.values import mapping_of, rows_of, text_of
+from quorate.host.etcd_identity import data_identity
+from quorate.kube.client import KubeClient
+from quorate.manifests import images
+from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
+from quorate.member.static_pod import StaticPod
+from quorate.phases.base.api_access import connected
+from quorate.phases.base.context import Context
+from quorate.phases.base.node_files import real_path, tls_files
+from quorate.phases.join.state import JoinRun
+from quorate.phases.node import checks as node_checks
+from quorate.phases.node import static_pods
+from quorate.phases.start import wait_healthy
+from quorate.preflight import external_etcd
+from quorate.report import Made, Notice
+
+CHECK, PHASE = "check-etcd", "etcd"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane="
+
+
+def endpoints(client: KubeClient, leave_out: str = "") -> list[str]:
+    """Client URLs of the cluster's etcds: what their pods say, and the addresses of control-plane nodes, for a pod may not be
+    shown while its node is away. `leave_out`: an address that is not asked."""
+    pods = client.list("Pod", "kube-system", labels="component=etcd,tier=control-plane")
+    annotations = [mapping_of(mapping_of(pod.get("metadata")).get("annotations")) for pod in pods]
+    found = [text_of(row.get(URLS_ANNOTATION)) for row in annotations]
+    for node in client.list("Node", labels=CONTROL_PLANE):
+        rows = rows_of(mapping_of(node.get("status")).get("addresses"))
+        found += [client_url(text_of(row.get("address"))) for row in rows if row.get("type") == "InternalIP"]
+    # Whoever may make a pod may annotate it with http://: kubeadm's etcds serve by TLS, and none is asked without.
+    urls = [url for one in found for url in one.split(",") if parts_of(url).scheme == "https" and parts_of(url).host]
+    return [url for url in dict.fromkeys(urls) if not leave_out or url != client_url(leave_out)]
+
+
+@contextmanager
+def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
+    """By the health check's certificate, which every control-plane node has."""
+    if not urls:
+        raise PreflightFailed(
+            "no etcd of the cluster is known: no control-plane node or etcd pod tells where it is",
+            state="nothing was changed",
+            advice="kubectl -n kube-system get pods -l component=etcd",
+        )
+    files = tls_files(context.tree, context.cluster.certificates_dir, "healthcheck-client")
+    stall = context.timeouts.etcd_api_call
+    with Access(load_tls(files), None, context.clock.cancel) as access:
+        yield Cluster(
+            access,
+            [Endpoint.parse(url) for url in urls],
+            context.clock,
+            context.report,
+            stall_seconds=stall.seconds if stall else 120.0,
+        )
+
+
+def check(join: JoinRun) -> None:
+    """Whether etcd is well enough to be given a member. A dead minority is named and does not block: the join may repair it."""
+    context = join.context
+    if not join.control_plane:
+        return
+    if context.dry_run:
+        context.say(CHECK, "Would check that the etcd cluster is healthy")
+        return
+    context.say(CHECK, "Checking that the etcd cluster is healthy")
+    if context.cluster.etcd.external is not None:
+        _check_external(join, context.cluster.etcd.external)
+        return
+    with connected(context, join.admin) as client:
+        _tell_nodes(context, client)
+        urls = endpoints(client, context.node.address)
+    with etcd_cluster(context, urls) as cluster:
+        view = cluster.status()
+        for member in view.members:
+            if view.answer(member.id) is None and peer_url(context.node.address) not in member.peer_urls:
+                context.report(Notice(f"etcd member {member.name or f'{member.id:x}'} does not answer", "warning"))
+
+
+def _check_external(join: JoinRun, external: ExternalEtcd) -> None:
+    """Now that its certificates are here."""
+    try:
+        join.findings += node_checks.judged(join.context, list(external_etcd.check_for_join(external, join.context.minor)))
+    except PreflightFailed as error:
+        # Files were written: what becomes of them is for the whole join to say.
+        error.state = ""
+        raise
+
+
+def _tell_nodes(context: Context, client: KubeClient) -> None:
+    """Control-plane nodes that are not Ready, as warnings: this join may be the repair."""
+    for node in client.list("Node", labels=CONTROL_PLANE):
+        rows = rows_of(mapping_of(node.get("status")).get("conditions"))
+        if not any(row.get("type") == "Ready" and row.get("status") == "True" for row in rows):
+            name = text_of(mapping_of(node.get("metadata")).get("name"))
+            context.report(Notice(f"the control-plane node {name} is not Ready", "warning"))
+
+
+def run(join: JoinRun) -> None:
+    """Raises what `Cluster.join` raises; `state` then says whether the member list is as it was."""
+    context = join.context
+    if context.cluster.etcd.external is not None or not join.control_plane:
+        return
+    if context.dry_run:
+        context.say(PHASE, "Would join the etcd cluster as a learner, and become a voter when aligned")
+        return
+    with connected(context, join.admin) as client:
+        urls = endpoints(client, context.node.address)
+    with etcd_cluster(context, urls) as cluster:
+        cluster.keep_on_failure = join.keep_on_failure
+        cluster.voter_join = gates.wants_voter_join(context.cluster.feature_gates)
+        result = _join(context, cluster)
+        advice = _advice(cluster)
+    join.joined_etcd = True
+    context.report(Made("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
+    context.report(Notice(advice))
+    context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
+
+
+def _advice(cluster: Cluster) -> str:
+    """The join has succeeded: a look that fails now is no failure of it."""
+    try:
+        return odd_advice(cluster.status())
+    except QuorateError as error:
+        return f"how many etcd members may fail is not known: {error.what}"
+
+
+def _join(context: Context, cluster: Cluster) -> JoinResult:
+    address, name = context.node.address, context.node.name
+    context.say(PHASE, "Announced new etcd member joining to the existing etcd cluster")
+    spec = JoinSpec(
+        name,
+        peer_url(address),
+        Endpoint.parse(client_url(address)),
+        load_tls(tls_files(context.tree, context.cluster.certificates_dir, "peer")),
+    )
+    return cluster.join(spec, runtime_of(context))
+
+
+def _was_begun(context: Context) -> bool:
+    """A manifest that waits for a member of this node was written by a run of ours, or by kubeadm's for this node."""
+    return context.tree.is_file(static_pods.manifest_path("etcd"))
+
+
+def runtime_of(context: Context) -> StaticPod:
+    local = context.cluster.etcd.local
+    assert local is not None
+    return StaticPod(
+        manifest=real_path(context.tree, static_pods.manifest_path("etcd")),
+        data_dir=real_path(context.tree, local.data_dir),
+        socket=context.cri_socket,
+        image=images.etcd(context.cluster),
+        write=lambda rows: static_pods.write_member(context, rows),
+        log_lines=lambda path: wait_healthy.last_words(context, path),
+        clock=context.clock,
+        kubelet=context.kubelet,
+        peer_url=peer_url(context.node.address),
+    )
+
+
+def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
+    """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one. Before its
+    manifest is written there is none, but where learners are switched off: there the vote comes first.
+
+    "none" deletes the node's data, so it takes a list that was read through the quorum and has no member of this node: neither
+    at its peer URL nor under its name. A member's own copy may be as old as that member has been cut off; and a learner that
+    is still listed is one that could not be undone.
+    """
+    context = join.context
+    if context.cluster.etcd.external is not None or not join.control_plane:
+        return "none"
+    if not _was_begun(context) and not gates.wants_voter_join(context.cluster.feature_gates):
+        return "none"
+    try:
+        with connected(context, join.admin) as client:
+            client.patience = 10.0
+            urls = endpoints(client, context.node.address)
+        with etcd_cluster(context, urls) as cluster:
+            view = cluster.status()
+    except QuorateError:
+        return "unknown"
+    local = context.cluster.etcd.local
+    owner = data_identity(real_path(context.tree, local.data_dir)) if local is not None else None
+    named = view.by_peer_urls((peer_url(context.node.address),)) or view.by_name(context.node.name)
+    member = (view.by_id(owner.member_id) if owner else None) or named
+    if member is None:
+        return "none" if view.linearizable else "unknown"
+    return "unknown" if member.is_learner else "voter"

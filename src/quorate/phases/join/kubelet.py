@@ -1,0 +1,124 @@
+"""The kubelet of a joining node: started with a token, until it has a certificate of its own."""
+
+from __future__ import annotations
+
+from quorate.config import gates
+from quorate.deadline import Deadline
+from quorate.errors import PreflightFailed
+from quorate.phases.base import api_access
+from quorate.phases.base.context import Context
+from quorate.phases.base.heartbeat import Heartbeat
+from quorate.phases.cluster import upload_config
+from quorate.phases.join.state import JoinRun
+from quorate.phases.node import kubeconfigs, kubelet_files
+from quorate.phases.start import kubelet_start, staged_start, wait_healthy
+from quorate.pki import kubeconfig
+from quorate.pki.kubeconfig import Identity
+from quorate.secret import Secret
+
+PHASE = "kubelet-start"
+_BOOTSTRAP, _FINAL = "bootstrap-kubelet", "kubelet"
+_USER = "tls-bootstrap-token-user"
+_POLL_SECONDS = 0.2
+
+
+def start(join: JoinRun) -> None:
+    """Write what the kubelet needs and start it. Raises `PreflightFailed` when a node of this name is at work."""
+    context = join.context
+    _check_name_is_free(join, context)
+    path = kubeconfigs.path_of(context, _BOOTSTRAP)
+    if not context.dry_run:
+        kubelet_start.stop(context)
+    if not _has_certificate(context):
+        context.tree.write(path, _bootstrap(join, context), mode=kubeconfig.MODE, secret=True)
+    if not context.tree.is_file(join.join.ca_cert_path):
+        context.tree.write(join.join.ca_cert_path, join.found().ca_pem, mode=0o644)
+    kubelet_files.write_all(context, join.kubelet)
+    kubelet_start.start(context)
+
+
+def _has_certificate(context: Context) -> bool:
+    """The kubelet writes kubelet.conf when it begins to ask for a certificate: only the certificate in it is proof."""
+    path = kubeconfigs.path_of(context, _FINAL)
+    if not context.tree.is_file(path):
+        return False
+    parsed = api_access.read(context.tree, path)
+    return bool(parsed.certificate_pem and parsed.key_pem.reveal())
+
+
+def _check_name_is_free(join: JoinRun, context: Context) -> None:
+    if _has_certificate(context):
+        return
+    with join.client() as client:
+        node = client.find("Node", context.node.name)
+    conditions = ((node or {}).get("status") or {}).get("conditions") or []
+    if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+        name = context.node.name
+        raise PreflightFailed(
+            f'a Node with name "{name}" and status "Ready" already exists in the cluster',
+            state="the node that has the name goes on working",
+            advice=f"choose another with --node-name, or delete that one first: kubectl delete node {name}",
+        )
+
+
+def _bootstrap(join: JoinRun, context: Context) -> bytes:
+    """By the shared endpoint, also where the kubelet will talk to the API server of its own node: that one is not there yet,
+    and a kubelet that finds nobody asks again ever later (six seconds and more are lost so)."""
+    found = join.found()
+    token = join.join.discovery.tls_bootstrap_token
+    if not token and not found.token.reveal():
+        raise PreflightFailed(
+            "the kubelet has no token to ask for its certificate with",
+            advice="give --token, or --tls-bootstrap-token",
+        )
+    return kubeconfig.render(
+        Identity(_USER, token=Secret(token) if token else found.token),
+        server=found.url,
+        ca_pem=found.ca_pem,
+        cluster=context.cluster.cluster_name,
+        minor=context.minor,
+    )
+
+
+def finish(join: JoinRun) -> None:
+    """Wait until the kubelet has its certificate; what it started with is deleted."""
+    context = join.context
+    if context.dry_run:
+        context.say(PHASE, "Would wait for the kubelet to perform the TLS Bootstrap")
+        return
+    wait_healthy.wait_kubelet(context)
+    context.say(PHASE, "Waiting for the kubelet to perform the TLS Bootstrap")
+    seconds = context.timeouts.tls_bootstrap.seconds if context.timeouts.tls_bootstrap else 300.0
+    deadline = Deadline(context.clock, seconds, "the kubelet has a certificate of its own")
+    heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
+    while not _has_certificate(context):
+        # Where no other controller manager works, this node's own is the one that will sign it.
+        staged_start.start_if_let_in(context)
+        context.clock.cancel.check()
+        if deadline.expired:
+            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
+        heartbeat.beat()
+        context.clock.sleep(_POLL_SECONDS)
+    context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
+    _point_to_local(join, context)
+    upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))
+
+
+def _point_to_local(join: JoinRun, context: Context) -> None:
+    """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node. It is started again
+    for that once it has started what it is to start: a kubelet that ends while it makes a pod has the next one begin anew."""
+    if not join.control_plane or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates):
+        return
+    path = kubeconfigs.path_of(context, _FINAL)
+    parsed = kubeconfig.parse(context.tree.read(path) or b"", path)
+    local = kubeconfigs.local_server(context)
+    if parsed.server == local:
+        return
+    clusters = [
+        {**row, "cluster": {**row["cluster"], "server": local}} if row.get("name") == parsed.cluster else row
+        for row in parsed.data["clusters"]
+    ]
+    wait_healthy.wait_started(context)
+    context.tree.write(path, kubeconfig.dump({**parsed.data, "clusters": clusters}), mode=kubeconfig.MODE, secret=True)
+    context.say(PHASE, f"Pointing the kubelet to the API server of this node, {local}")
+    kubelet_start.start(context)

@@ -1,0 +1,125 @@
+"""The phases of join, in kubeadm's order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quorate.phases.base.runner import Late, Phase
+
+if TYPE_CHECKING:
+    from quorate.phases.join.state import JoinRun
+
+_DISCOVERY = (
+    "config",
+    "discovery-file",
+    "discovery-token",
+    "discovery-token-ca-cert-hash",
+    "discovery-token-unsafe-skip-ca-verification",
+    "dry-run",
+    "tls-bootstrap-token",
+    "token",
+)
+_NODE = ("apiserver-advertise-address", "config", "control-plane", "dry-run", "node-name", "patches")
+_PREPARE = (*_DISCOVERY, "control-plane")
+TREE: tuple[Phase[JoinRun], ...] = (
+    Phase(
+        "preflight",
+        "Look at this host before anything is changed.",
+        Late("join.steps.preflight"),
+        flags=(
+            *_PREPARE,
+            "apiserver-advertise-address",
+            "apiserver-bind-port",
+            "certificate-key",
+            "cri-socket",
+            "ignore-preflight-errors",
+            "node-name",
+        ),
+    ),
+    Phase(
+        "control-plane-prepare",
+        "Certificates, kubeconfig files and manifests of a further control-plane node.",
+        children=(
+            Phase(
+                "download-certs",
+                "Fetch the shared certificates that the cluster keeps.",
+                Late("join.steps.download"),
+                flags=(*_PREPARE, "certificate-key"),
+            ),
+            Phase(
+                "certs",
+                "Make this node's certificates.",
+                Late("join.steps.certificates"),
+                flags=(*_PREPARE, "apiserver-advertise-address", "node-name"),
+            ),
+            Phase(
+                "kubeconfig",
+                "Make the control plane's kubeconfig files.",
+                Late("join.steps.kubeconfig"),
+                flags=(*_PREPARE, "certificate-key"),
+            ),
+            Phase(
+                "control-plane",
+                "Write the control plane's manifests.",
+                Late("join.steps.control_plane"),
+                flags=(
+                    "apiserver-advertise-address",
+                    "apiserver-bind-port",
+                    "config",
+                    "control-plane",
+                    "dry-run",
+                    "patches",
+                ),
+            ),
+        ),
+        flags=(
+            *_PREPARE,
+            "apiserver-advertise-address",
+            "apiserver-bind-port",
+            "certificate-key",
+            "node-name",
+            "patches",
+        ),
+    ),
+    Phase("check-etcd", "Look at etcd before it gets a member.", Late("join.steps.check_etcd"), hidden=True),
+    Phase(
+        "kubelet-start",
+        "Write the kubelet's files and start it.",
+        Late("join.steps.kubelet_start"),
+        flags=(*_DISCOVERY, "cri-socket", "node-name", "patches"),
+    ),
+    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", Late("join.steps.join_etcd"), flags=_NODE),
+    Phase(
+        "kubelet-wait-bootstrap",
+        "Wait until the kubelet has its certificate.",
+        Late("join.steps.wait_bootstrap"),
+        flags=(*_DISCOVERY, "cri-socket"),
+        hidden=True,
+    ),
+    Phase(
+        "control-plane-join",
+        "Make this node known as a control plane.",
+        children=(
+            Phase(
+                "etcd",
+                "Join etcd; now the phase etcd-join.",
+                Late("join.steps.join_etcd"),
+                flags=_NODE,
+                when=Late("join.steps.is_alone"),
+            ),
+            Phase("update-status", "Does nothing any more.", Late("join.steps.nothing"), flags=_NODE, hidden=True),
+            Phase(
+                "mark-control-plane",
+                "Label and taint this node as a control plane.",
+                Late("join.steps.mark"),
+                flags=("config", "control-plane", "dry-run", "node-name"),
+            ),
+        ),
+        flags=_NODE,
+    ),
+    Phase(
+        "wait-control-plane",
+        "Wait until this node's control plane answers.",
+        Late("join.steps.wait"),
+    ),
+)

@@ -1,0 +1,71 @@
+"""Taking back what a join made on this node, when it failed before its etcd got a vote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from quorate.errors import foreseen
+from quorate.host.cri import Runtime
+from quorate.manifests.control_plane import PODS
+from quorate.phases.base.api_access import connected
+from quorate.phases.base.context import Context
+from quorate.phases.join.state import JoinRun
+from quorate.phases.node import paths, run_marker, static_pods
+from quorate.phases.node.run_marker import Marker
+from quorate.report import Notice
+
+
+def take_back(join: JoinRun, mark: Marker) -> str:
+    """Stop the kubelet and its pods, delete the node's object if this join made it, and every file that was not there before.
+
+    Returns what is the case now, in words. What cannot be done is said and does not stop the rest.
+    """
+    context = join.context
+    made = [path for path in paths.may_be_made(context) if path not in mark.before]
+    done = [
+        _try(context, "the manifests may be there", lambda: _remove(context, _manifests())),
+        _try(context, "the kubelet may run", context.kubelet.stop),
+        _try(context, "pods may still run", lambda: _end_pods(context, mark.began_ns)),
+        _try(context, "the node's object may be there", lambda: _delete_node(join, context, mark)),
+        _try(context, "files may be there", lambda: _remove(context, [*made, run_marker.PATH])),
+    ]
+    return "what the join made on this node was deleted" + ("" if all(done) else ", but see the warnings")
+
+
+def _try(context: Context, otherwise: str, step: Callable[[], None]) -> bool:
+    """Whether it was done. What cannot be is said: it must neither stop the other steps nor hide why the join failed."""
+    try:
+        step()
+    except Exception as error:
+        context.report(Notice(f"{otherwise}: {foreseen(error).what}", "warning"))
+        return False
+    return True
+
+
+def _manifests() -> list[str]:
+    return [static_pods.manifest_path(name) for name in ("etcd", *PODS)]
+
+
+def _remove(context: Context, paths: Iterable[str]) -> None:
+    for path in paths:
+        context.tree.remove(path)
+
+
+def node_object(context: Context) -> str:
+    """How a mark names this node's object, beside paths."""
+    return f"Node/{context.node.name}"
+
+
+def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
+    """Only an administrator may; on a worker it is left, and its kubelet, which is gone, made it at most."""
+    if node_object(context) in mark.before or not context.tree.is_file(join.admin):
+        return
+    with connected(context, join.admin) as client:
+        client.patience = 5.0
+        client.delete("Node", context.node.name)
+
+
+def _end_pods(context: Context, since_ns: int) -> None:
+    """Those that began after the join did: whatever ran here before is somebody else's."""
+    with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
+        runtime.end_sandboxes(context.clock, since_ns=since_ns)

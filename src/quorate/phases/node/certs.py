@@ -1,0 +1,209 @@
+"""Phase certs: every certificate of the table, made where it is missing, kept where it is right, refused where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from quorate.errors import PreflightFailed
+from quorate.phases.base.context import Context
+from quorate.pki.certificates import (
+    Certificate,
+    KeyKind,
+    LeafSpec,
+    Pair,
+    key_pem,
+    make_ca,
+    make_leaf,
+    names_by_kind,
+    public_key_pem,
+)
+from quorate.pki.store import CERTIFICATE_MODE, KEY_MODE, ca_flaws, flaws, parse_certificate, parse_key
+from quorate.pki.table import SA_KEY, SA_PUB, Entry, entries
+from quorate.report import Notice
+
+PHASE = "certs"
+_FOLDER_MODE = 0o755
+
+
+def prepare(context: Context) -> None:
+    """Before all of them: have the keys of those that are missing made side by side."""
+    context.say(PHASE, f'Using certificateDir folder "{context.cluster.certificates_dir}"')
+    table = entries(context.cluster, context.node)
+    missing = [entry for entry in table if not context.tree.is_file(files(context, entry)[1])]
+    context.keys.prepare(key_kind(context), len(missing) + (not context.tree.is_file(context.pki(SA_KEY))))
+
+
+def ensure_all(context: Context) -> None:
+    """Everything, `sa.key` included. Raises `PreflightFailed` when a file that is there is not what it has to be."""
+    prepare(context)
+    ensure(context, entries(context.cluster, context.node))
+    ensure_sa(context)
+
+
+def ensure_named(context: Context, name: str) -> None:
+    """The one certificate of a phase such as `apiserver`; its CA must be there unless it is one."""
+    ensure(context, [entry for entry in entries(context.cluster, context.node) if entry.name == name])
+
+
+def ensure(context: Context, wanted: Sequence[Entry]) -> None:
+    """The CAs first: the others are signed by them."""
+    missing = [entry for entry in wanted if not _check_existing(context, entry)]
+    for entry in missing:
+        if not entry.is_ca:
+            _check_signer(context, entry, missing)
+    for entry in sorted(missing, key=lambda entry: not entry.is_ca):
+        _make(context, entry)
+
+
+def key_kind(context: Context) -> KeyKind:
+    kind: KeyKind = context.cluster.encryption_algorithm  # type: ignore[assignment]
+    return kind
+
+
+def files(context: Context, entry: Entry) -> tuple[str, str]:
+    """The paths of certificate and key."""
+    return context.pki(f"{entry.base}.crt"), context.pki(f"{entry.base}.key")
+
+
+def read_pair(context: Context, entry: Entry) -> Pair:
+    """A CA with its key. Raises `PreflightFailed` when either is missing, `ConfigError` when one is broken."""
+    certificate_path, key_path = files(context, entry)
+    certificate, key = context.tree.read(certificate_path), context.tree.read(key_path)
+    if certificate is None or key is None:
+        lacking = certificate_path if certificate is None else key_path
+        raise PreflightFailed(
+            f"{lacking} is missing: it is needed to sign certificates",
+            state="nothing was changed",
+            advice=f"put it there, or make it: quorate init phase certs {entry.name}",
+        )
+    pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
+    if pair.key.public_key() != pair.certificate.public_key():
+        raise _refused(f"{key_path} does not belong to {certificate_path}")
+    return pair
+
+
+def signer_of(context: Context, entry: Entry) -> Entry:
+    return next(one for one in entries(context.cluster, context.node) if one.name == entry.signer)
+
+
+def has_key(context: Context, ca: Entry) -> bool:
+    """False for an external CA: its certificate is here and its key is not."""
+    return context.tree.read(files(context, ca)[1]) is not None
+
+
+def _check_existing(context: Context, entry: Entry) -> bool:
+    """Whether it is there, and right; raises when it is there and wrong."""
+    certificate_path, key_path = files(context, entry)
+    pem, key = context.tree.read(certificate_path), context.tree.read(key_path)
+    if pem is None and key is None:
+        return False
+    if pem is None:
+        raise _refused(f"{key_path} is there without its certificate {certificate_path}")
+    certificate = parse_certificate(pem, certificate_path)
+    _check_key(entry, certificate, key, certificate_path, key_path)
+    found = (
+        ca_flaws(certificate, certificate_path, now=context.now) if entry.is_ca else _leaf_flaws(context, entry, certificate)
+    )
+    if found:
+        raise _refused("; ".join(found))
+    _check_mode(context, key_path)
+    what = "certificate authority" if entry.is_ca and key is None else "certificate and key"
+    context.say(PHASE, f'Using the existing "{entry.base}" {what}')
+    return True
+
+
+def _check_key(entry: Entry, certificate: Certificate, key: bytes | None, certificate_path: str, key_path: str) -> None:
+    if key is None:
+        if entry.is_ca:
+            return
+        raise _refused(f"{certificate_path} is there without its key {key_path}")
+    if parse_key(key, key_path).public_key() != certificate.public_key():
+        raise _refused(f"{key_path} does not belong to {certificate_path}")
+
+
+def _check_mode(context: Context, key_path: str) -> None:
+    mode = context.tree.mode(key_path)
+    if mode is not None and mode & 0o077:
+        text = f"{key_path} can be read by others (mode {mode:04o}): chmod 600 it"
+        context.report(Notice(text, "warning"))
+
+
+def _leaf_flaws(context: Context, entry: Entry, certificate: Certificate) -> list[str]:
+    ca_path = files(context, signer_of(context, entry))[0]
+    pem, path = context.tree.read(ca_path), files(context, entry)[0]
+    if pem is None:
+        return [f"{path} is there without its CA {ca_path}"]
+    ca = parse_certificate(pem, ca_path)
+    return flaws(certificate, path, ca=ca, names=entry.names, now=context.now, usages=entry.usages)
+
+
+def _check_signer(context: Context, entry: Entry, missing: Sequence[Entry]) -> None:
+    signer = signer_of(context, entry)
+    if signer not in missing:
+        read_pair(context, signer)
+
+
+def _make(context: Context, entry: Entry) -> None:
+    context.say(PHASE, f'Generating "{entry.base}" certificate and key')
+    key = context.keys.take(key_kind(context))
+    if entry.is_ca:
+        pair = make_ca(entry.common_name, now=context.now, validity=_ca_validity(context), key=key)
+    else:
+        spec = LeafSpec(entry.common_name, entry.usages, entry.names, entry.organizations, leaf_validity(context))
+        pair = make_leaf(spec, read_pair(context, signer_of(context, entry)), now=context.now, key=key)
+        _say_names(context, entry)
+    write_pair(context, entry, pair)
+
+
+def _say_names(context: Context, entry: Entry) -> None:
+    if entry.names:
+        dns, addresses = (" ".join(names) for names in names_by_kind(entry.names))
+        context.say(PHASE, f"{entry.base} serving cert is signed for DNS names [{dns}] and IPs [{addresses}]")
+
+
+def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
+    """The key first: a certificate without its key would look like an external CA's."""
+    certificate_path, key_path = files(context, entry)
+    context.tree.folder(key_path.rpartition("/")[0], mode=_FOLDER_MODE)
+    context.tree.write(key_path, pair.key_pem().reveal(), mode=KEY_MODE, secret=True)
+    context.tree.write(certificate_path, pair.certificate_pem(), mode=CERTIFICATE_MODE)
+
+
+def leaf_validity(context: Context) -> timedelta:
+    period = context.cluster.certificate_validity_period
+    return timedelta(seconds=period.seconds if period else 365 * 86400)
+
+
+def _ca_validity(context: Context) -> timedelta:
+    period = context.cluster.ca_certificate_validity_period
+    return timedelta(seconds=period.seconds if period else 3650 * 86400)
+
+
+def ensure_sa(context: Context) -> None:
+    """The key that service account tokens are signed with. One that is there is kept; `sa.pub` is made where it is missing."""
+    private, public = context.pki(SA_KEY), context.pki(SA_PUB)
+    pem = context.tree.read(private)
+    if pem is not None:
+        key = parse_key(pem, private)
+        context.say(PHASE, 'Using the existing "sa" key')
+        if context.tree.read(public) is not None:
+            return
+    elif context.tree.read(public) is not None:
+        # Whoever has only the public half checks tokens that somebody else signs.
+        context.say(PHASE, 'Using the existing "sa" public key')
+        return
+    else:
+        context.say(PHASE, 'Generating "sa" key and public key')
+        key = context.keys.take(key_kind(context))
+        context.tree.folder(context.cluster.certificates_dir, mode=_FOLDER_MODE)
+        context.tree.write(private, key_pem(key).reveal(), mode=KEY_MODE, secret=True)
+    context.tree.write(public, public_key_pem(key), mode=KEY_MODE)
+
+
+def _refused(what: str) -> PreflightFailed:
+    return PreflightFailed(
+        what,
+        state="it was left as it is, and nothing was made beside it",
+        advice="remove what is wrong to have it made anew, renew it with 'quorate certs renew', or correct the configuration",
+    )

@@ -1,0 +1,115 @@
+"""Phase preflight: this host looked at once, every finding said, errors stop before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from quorate.core.preflight import Finding
+from quorate.host.cri import CriError
+from quorate.host.node import gather
+from quorate.manifests import images
+from quorate.phases.base.context import Context
+from quorate.phases.node import run_marker
+from quorate.preflight import external_etcd, node
+from quorate.preflight.images import pull
+from quorate.preflight.node import Check, NodeCase
+from quorate.report import Notice
+
+PHASE = "preflight"
+
+
+def check_init_node(context: Context) -> list[Finding]:
+    """Of the first node: it runs a control plane, and needs its images."""
+    resumed = run_marker.is_resumed(context, "init")
+    return run_checks(context, node.INIT, wants_images=True, resumed=resumed, more=external_findings(context))
+
+
+def external_findings(context: Context) -> Iterator[Finding]:
+    """Of an etcd that others run. Its certificates must be here."""
+    external = context.cluster.etcd.external
+    if external is not None:
+        yield from external_etcd.check(external, context.minor)
+
+
+def run_checks(
+    context: Context,
+    checks: tuple[Check, ...],
+    *,
+    wants_images: bool = False,
+    resumed: bool = False,
+    more: Iterable[Finding] = (),
+) -> list[Finding]:
+    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before.
+    `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these."""
+    context.say(PHASE, "Running pre-flight checks")
+    ignored = context.registration.ignore_preflight_errors
+    found = node.judge(case_of(context), checks, ignored)
+    found = node.without_leftovers(found) if resumed else found
+    found += node.lenient(list(more), ignored)
+    _tell(context, found)
+    if wants_images:
+        found += _pull(context, ignored)
+    return found
+
+
+def _pull(context: Context, ignored: tuple[str, ...]) -> list[Finding]:
+    registration = context.registration
+    wanted = images.all_images(context.cluster)
+    if context.dry_run:
+        context.say(PHASE, f"Would pull the required images: {' '.join(wanted)}")
+        return []
+    context.say(PHASE, "Pulling images required for setting up a Kubernetes cluster")
+
+    def told(image: str) -> None:
+        context.say(PHASE, f"Pulling {image}")
+
+    try:
+        missing = list(pull(context.cri_socket, wanted, registration.image_pull_policy, told))
+    except CriError as error:
+        missing = [Finding("ImagePull", "error", error.what)]
+    found = node.lenient(missing, ignored)
+    _tell(context, found)
+    return found
+
+
+def judged(context: Context, found: list[Finding]) -> list[Finding]:
+    """Findings of other checks, under the same rules."""
+    lenient = node.lenient(found, context.registration.ignore_preflight_errors)
+    _tell(context, lenient)
+    return lenient
+
+
+def _tell(context: Context, found: list[Finding]) -> None:
+    for finding in found:
+        if finding.level == "warning":
+            context.report(Notice(f"[{finding.name}] {finding.text}", "warning"))
+    node.refuse(found)
+
+
+def case_of(context: Context) -> NodeCase:
+    ports = (
+        context.endpoint.bind_port,
+        node.SCHEDULER_PORT,
+        node.CONTROLLER_PORT,
+        node.KUBELET_PORT,
+        *node.ETCD_PORTS,
+    )
+    facts = gather(
+        ports=ports,
+        node_name=context.registration.name,
+        cri_socket=context.cri_socket,
+        proxies=dict(context.host.proxy_env),
+    )
+    return NodeCase(
+        facts,
+        context.cluster,
+        context.registration.name,
+        context.endpoint.advertise_address,
+        context.endpoint.bind_port,
+        lambda path: _has(context, path),
+    )
+
+
+def _has(context: Context, path: str) -> bool:
+    """A file, or a folder with something in it."""
+    return context.tree.is_file(path) or bool(context.tree.names(path))

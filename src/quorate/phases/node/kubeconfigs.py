@@ -1,0 +1,169 @@
+"""Phase kubeconfig: who logs in where. Files that are there are kept when they belong to this cluster and still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from quorate.config import gates
+from quorate.config.rules import split_endpoint
+from quorate.errors import PreflightFailed
+from quorate.phases.base.context import Context
+from quorate.phases.node import certs
+from quorate.pki import kubeconfig
+from quorate.pki.certificates import KeyKind, LeafSpec, certificate_pem, make_leaf
+from quorate.pki.kubeconfig import Identity
+from quorate.pki.store import flaws, parse_certificate
+from quorate.pki.table import MASTERS, Entry, admin_group, entries
+from quorate.report import Notice
+
+PHASE = "kubeconfig"
+SUPER_ADMIN_SINCE = 29
+_ALGORITHM_SINCE = 31
+"""Before, only the files of the certificates' folder followed the chosen algorithm; keys here were RSA."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """`name`: of the phase; the file is `<name>.conf`. `user` and `organizations`: as the API server will see them. `local`:
+    it talks to this node's API server, not to the shared endpoint."""
+
+    name: str
+    user: str
+    organizations: tuple[str, ...] = ()
+    local: bool = False
+
+
+def files(context: Context) -> list[File]:
+    """In kubeadm's order. `super-admin` since 1.29: since then `admin` has only the rights that RBAC gives it."""
+    kubelet_local = gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates)
+    node = context.registration.name
+    found = [File("admin", "kubernetes-admin", (admin_group(context.minor),))]
+    if context.minor >= SUPER_ADMIN_SINCE:
+        found.append(File("super-admin", "kubernetes-super-admin", (MASTERS,)))
+    return [
+        *found,
+        File("kubelet", f"system:node:{node}", ("system:nodes",), local=kubelet_local),
+        File("controller-manager", "system:kube-controller-manager", local=True),
+        File("scheduler", "system:kube-scheduler", local=True),
+    ]
+
+
+def path_of(context: Context, name: str) -> str:
+    return f"{context.config_folder}/{name}.conf"
+
+
+def prepare(context: Context) -> None:
+    """Before all of them: have the keys of those that are missing made side by side."""
+    context.say(PHASE, f'Using kubeconfig folder "{context.config_folder}"')
+    missing = [file for file in files(context) if not context.tree.is_file(path_of(context, file.name))]
+    context.keys.prepare(key_kind(context), len(missing))
+
+
+def ensure_all(context: Context) -> None:
+    prepare(context)
+    ensure(context, files(context))
+
+
+def ensure_named(*names: str) -> Callable[[Context], None]:
+    """The phase of one file, or of those that a join makes."""
+
+    def run(context: Context) -> None:
+        ensure(context, [file for file in files(context) if file.name in names])
+
+    return run
+
+
+def ensure(context: Context, wanted: Sequence[File]) -> None:
+    """Raises `PreflightFailed` when a file is there that belongs to another CA, or a certificate in it has run out."""
+    ca = ca_pem(context)
+    missing = [file for file in wanted if not _check_existing(context, file, ca)]
+    context.keys.prepare(key_kind(context), len(missing))
+    for file in missing:
+        context.say(PHASE, f'Writing "{file.name}.conf" kubeconfig file')
+        content = make(context, file, ca)
+        context.tree.write(path_of(context, file.name), content, mode=kubeconfig.MODE, secret=True)
+
+
+def key_kind(context: Context) -> KeyKind:
+    return certs.key_kind(context) if context.minor >= _ALGORITHM_SINCE else "RSA-2048"
+
+
+def make(context: Context, file: File, ca: bytes) -> bytes:
+    """A kubeconfig with a new client certificate."""
+    spec = LeafSpec(file.user, ("client",), (), file.organizations, certs.leaf_validity(context), kind=key_kind(context))
+    key = context.keys.take(key_kind(context))
+    pair = make_leaf(spec, certs.read_pair(context, _ca(context)), now=context.now, key=key)
+    return kubeconfig.render(
+        Identity(file.user, pair),
+        server=server_of(context, file),
+        ca_pem=ca,
+        cluster=context.cluster.cluster_name,
+        minor=context.minor,
+    )
+
+
+def server_of(context: Context, file: File) -> str:
+    return local_server(context) if file.local else shared_server(context)
+
+
+def local_server(context: Context) -> str:
+    return f"https://{_join(context.endpoint.advertise_address, context.endpoint.bind_port)}"
+
+
+def shared_server(context: Context) -> str:
+    """The endpoint of the whole control plane; this node's own where there is none."""
+    shared = context.cluster.control_plane_endpoint
+    if not shared:
+        return local_server(context)
+    host, port = split_endpoint(shared)
+    return f"https://{_join(host, int(port) if port else context.endpoint.bind_port)}"
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _ca(context: Context) -> Entry:
+    return next(entry for entry in entries(context.cluster, context.node) if entry.name == "ca")
+
+
+def ca_pem(context: Context) -> bytes:
+    """The cluster's CA. Raises `PreflightFailed` when it is not there."""
+    path = certs.files(context, _ca(context))[0]
+    pem = context.tree.read(path)
+    if pem is None:
+        raise PreflightFailed(
+            f"{path} is missing: kubeconfig files name the cluster's CA",
+            state="nothing was changed",
+            advice="make it first: quorate init phase certs ca",
+        )
+    # Written again from what was read: only the first certificate counts, as for kubeadm.
+    return certificate_pem(parse_certificate(pem, path))
+
+
+def _check_existing(context: Context, file: File, ca: bytes) -> bool:
+    path = path_of(context, file.name)
+    content = context.tree.read(path)
+    if content is None:
+        return False
+    parsed = kubeconfig.parse(content, path)
+    if parsed.ca_pem.strip() != ca.strip():
+        raise _refused(f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
+    if parsed.certificate_pem:
+        issuer = parse_certificate(ca, "the cluster's CA")
+        found = flaws(parse_certificate(parsed.certificate_pem, path), path, ca=issuer, names=(), now=context.now)
+        if found:
+            raise _refused("; ".join(found))
+    if parsed.server != server_of(context, file):
+        context.report(Notice(f"{path} talks to {parsed.server} instead of {server_of(context, file)}; it is kept", "warning"))
+    context.say(PHASE, f'Using existing kubeconfig file: "{path}"')
+    return True
+
+
+def _refused(what: str) -> PreflightFailed:
+    return PreflightFailed(
+        what,
+        state="it was left as it is",
+        advice="remove the file to have it made anew, or renew what is in it: quorate certs renew",
+    )

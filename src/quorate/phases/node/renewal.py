@@ -1,0 +1,111 @@
+"""Renewing certificates, and telling when they run out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from quorate.errors import PreflightFailed
+from quorate.phases.base.context import Context
+from quorate.phases.node import certs, kubeconfigs
+from quorate.pki import kubeconfig
+from quorate.pki.certificates import Certificate, Pair, make_key, renew_leaf
+from quorate.pki.kubeconfig import Identity
+from quorate.pki.store import parse_certificate
+from quorate.pki.table import Entry, entries
+
+_CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admin.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """One row. `expires` is None where the certificate is missing; `external`: its CA's key is not here, so it is renewed by
+    somebody else; `authority`: the CA's base name, empty for a CA."""
+
+    name: str
+    expires: datetime | None
+    authority: str = ""
+    external: bool = False
+
+    def left(self, now: datetime) -> timedelta | None:
+        return self.expires - now if self.expires else None
+
+
+def renewable(context: Context) -> list[str]:
+    """Names that `renew` takes: leaf certificates, and kubeconfig files of this version."""
+    leaves = [entry.name for entry in entries(context.cluster, context.node) if not entry.is_ca]
+    known = {f"{file.name}.conf" for file in kubeconfigs.files(context)}
+    return sorted([*leaves, *(name for name in _CONFS if name in known)])
+
+
+def expiries(context: Context) -> tuple[list[Expiry], list[Expiry]]:
+    """Leaves and kubeconfig files, then CAs, each by name."""
+    table = {entry.name: entry for entry in entries(context.cluster, context.node)}
+    leaves = [_leaf_expiry(context, name, table) for name in renewable(context)]
+    return leaves, [_ca_expiry(context, entry) for entry in sorted(table.values(), key=lambda one: one.name) if entry.is_ca]
+
+
+def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry:
+    ca = table[table[name].signer] if name in table else table["ca"]
+    external = not certs.has_key(context, ca) and context.tree.read(certs.files(context, ca)[0]) is not None
+    certificate = _certificate(context, name, table)
+    return Expiry(name, certificate.not_valid_after_utc if certificate else None, ca.name, external)
+
+
+def _ca_expiry(context: Context, entry: Entry) -> Expiry:
+    path = certs.files(context, entry)[0]
+    pem = context.tree.read(path)
+    if pem is None:
+        return Expiry(entry.name, None)
+    return Expiry(entry.name, parse_certificate(pem, path).not_valid_after_utc, "", not certs.has_key(context, entry))
+
+
+def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certificate | None:
+    if name in table:
+        path = certs.files(context, table[name])[0]
+        pem = context.tree.read(path)
+        return parse_certificate(pem, path) if pem is not None else None
+    path = f"{context.config_folder}/{name}"
+    content = context.tree.read(path)
+    if content is None:
+        return None
+    pem = kubeconfig.parse(content, path).certificate_pem
+    # A file that names another file, or a token, has nothing that we renew.
+    return parse_certificate(pem, path) if pem else None
+
+
+def renew_all(context: Context) -> None:
+    """Everything that is there. What is missing, or whose CA's key is elsewhere, is said and left."""
+    for expiry in expiries(context)[0]:
+        if expiry.expires is None:
+            context.say("renew", f"MISSING! {expiry.name}: left alone")
+        elif expiry.external:
+            context.say("renew", f"{expiry.name}: its CA's key is not on this host; left alone")
+        else:
+            renew(context, expiry.name)
+
+
+def renew(context: Context, name: str) -> None:
+    """A new key, and a certificate that says what the old one said. Raises `PreflightFailed` when there is no old one, or the
+    CA's key is not here."""
+    table = {entry.name: entry for entry in entries(context.cluster, context.node)}
+    old = _certificate(context, name, table)
+    if old is None:
+        raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
+    ca = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
+    pair = renew_leaf(old, ca, now=context.now, validity=certs.leaf_validity(context), key=make_key(certs.key_kind(context)))
+    if name in table:
+        certs.write_pair(context, table[name], pair)
+    else:
+        _write_conf(context, name, pair)
+    context.say("renew", f"{name} is renewed until {pair.certificate.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
+
+
+def _write_conf(context: Context, name: str, pair: Pair) -> None:
+    """Only the certificate changes; whatever else the file says stays."""
+    path = f"{context.config_folder}/{name}"
+    content = context.tree.read(path)
+    assert content is not None
+    parsed = kubeconfig.parse(content, path)
+    fresh = kubeconfig.with_identity(parsed, Identity(parsed.user, pair))
+    context.tree.write(path, fresh, mode=kubeconfig.MODE, secret=True)

@@ -1,0 +1,78 @@
+"""What a run of init or join leaves on the node while it is under way: whose it is, and what was there before. The same
+command run again takes it up instead of refusing what it made itself; a join that fails deletes what was not there before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from quorate.errors import PreflightFailed
+from quorate.foreign.documents import BadDocument, read_object
+from quorate.foreign.values import integer_of, text_of, texts_of
+from quorate.phases.base.context import CONFIG_FOLDER, Context
+from quorate.phases.node.local_etcd import LEFT
+from quorate.tree import Tree
+
+PATH = f"{CONFIG_FOLDER}/.quorate-run.json"
+_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """`command`: init or join; `node`: its name; `before`: what was there when the first run began, at `began_ns`
+    (nanoseconds since the epoch); `resumed`: this is not the first run."""
+
+    command: str
+    node: str
+    before: frozenset[str]
+    began_ns: int
+    resumed: bool
+
+
+def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
+    """Take up what a run of the same command left, or note that one begins. `may_be_made`: every path it may write;
+    `objects`: of the cluster, those that are there before it.
+
+    Raises `PreflightFailed` when another command, or one for another node name, was cut off here.
+    """
+    left = _read(context.tree)
+    if left is not None and (left.command, left.node) != (command, context.node.name):
+        raise PreflightFailed(
+            f"'quorate {left.command}' of a node named {left.node!r} was cut off on this host",
+            state="what it made is there",
+            advice=f"finish it with the same command, or take it back with 'quorate reset'; {PATH} tells of it",
+        )
+    if left is not None:
+        return left
+    before = frozenset([*(path for path in may_be_made if context.tree.mode(path) is not None), *objects])
+    began = int(context.now.timestamp() * 1e9)
+    made = {"command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
+    context.tree.remove(LEFT)
+    context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)
+    return Marker(command, context.node.name, before, began, resumed=False)
+
+
+def is_resumed(context: Context, command: str) -> bool:
+    left = _read(context.tree)
+    return left is not None and (left.command, left.node) == (command, context.node.name)
+
+
+def finish(context: Context) -> None:
+    context.tree.remove(PATH)
+
+
+def _read(tree: Tree) -> Marker | None:
+    content = tree.read(PATH)
+    if content is None:
+        return None
+    try:
+        told = read_object(content, PATH)
+        command, node = text_of(told["command"]), text_of(told["node"])
+        return Marker(command, node, frozenset(texts_of(told["before"])), integer_of(told["beganNs"]), resumed=True)
+    except (BadDocument, KeyError):
+        raise PreflightFailed(
+            f"{PATH} cannot be read: a run was cut off here, and what it made is not known",
+            state="nothing was changed",
+            advice="look at what is in /etc/kubernetes, then run 'quorate reset'",
+        ) from None

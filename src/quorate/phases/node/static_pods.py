@@ -1,0 +1,146 @@
+"""Phases etcd and control-plane: the manifests that the kubelet starts pods from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from quorate.config.render import to_yaml
+from quorate.errors import PreflightFailed
+from quorate.manifests.control_plane import PODS, ControlPlaneNode
+from quorate.manifests.etcd import EtcdNode, etcd_pod
+from quorate.manifests.patches import PatchSet, read_patches
+from quorate.manifests.pod import Object
+from quorate.phases.base.context import MANIFESTS_FOLDER, Context
+
+_FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
+
+
+def manifest_path(name: str) -> str:
+    return f"{MANIFESTS_FOLDER}/{name}.yaml"
+
+
+def write_etcd(context: Context) -> None:
+    """The first member of a new cluster. With an external etcd there is nothing to write."""
+    if context.cluster.etcd.external is not None:
+        context.say("etcd", "External etcd mode: there is no local etcd to write a manifest for")
+        return
+    context.say("etcd", f'Creating static Pod manifest for local etcd in "{MANIFESTS_FOLDER}"')
+    write_member(context, ())
+
+
+def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]]) -> None:
+    """The manifest of this node's member; `initial_cluster` with all rows when it joins."""
+    local = context.cluster.etcd.local
+    assert local is not None
+    context.tree.folder(local.data_dir, mode=_DATA_MODE)
+    write_manifest(context, "etcd", etcd_pod(context.cluster, etcd_node(context, initial_cluster)))
+
+
+def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ()) -> EtcdNode:
+    wait = context.timeouts.control_plane_component_health_check
+    return EtcdNode(context.node.name, context.node.address, initial_cluster, wait)
+
+
+def write_control_plane(*names: str) -> Callable[[Context], None]:
+    """The phase of some of the three components; of all when none is named."""
+
+    def run(context: Context) -> None:
+        context.say("control-plane", f'Using manifest folder "{MANIFESTS_FOLDER}"')
+        node = control_plane_node(context)
+        for name in names or PODS:
+            context.say("control-plane", f'Creating static Pod manifest for "{name}"')
+            write_manifest(context, name, PODS[name](context.cluster, node))
+
+    return run
+
+
+def staged_path(name: str) -> str:
+    """Where a manifest waits: the kubelet does not look at files that begin with a dot."""
+    return f"{MANIFESTS_FOLDER}/.{name}.yaml"
+
+
+def stage(context: Context, names: Iterable[str], until: str) -> None:
+    """Written, and not started yet: what it needs is not there `until` then, and it would only crash, and be started ever
+    later."""
+    node = control_plane_node(context)
+    for name in names:
+        context.say("control-plane", f'Creating static Pod manifest for "{name}", to be started when {until}')
+        write_manifest(context, name, PODS[name](context.cluster, node), path=staged_path(name))
+
+
+def publish(context: Context, names: Iterable[str]) -> None:
+    """Have the kubelet start what was staged; nothing to do where nothing was."""
+    for name in names:
+        content = context.tree.read(staged_path(name))
+        if content is not None:
+            context.tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
+            context.tree.remove(staged_path(name))
+
+
+def manifest(context: Context, name: str) -> bytes:
+    """What is written, started or not yet; empty where nothing is."""
+    return context.tree.read(staged_path(name)) or context.tree.read(manifest_path(name)) or b""
+
+
+def control_plane_node(context: Context) -> ControlPlaneNode:
+    return ControlPlaneNode(
+        address=context.endpoint.advertise_address,
+        bind_port=context.endpoint.bind_port,
+        ca_folders=context.host.ca_folders,
+        proxy_env=context.host.proxy_env,
+        external_ca=_is_external_ca(context),
+        start_wait=context.timeouts.control_plane_component_health_check,
+    )
+
+
+def _is_external_ca(context: Context) -> bool:
+    """The CA's certificate is here, its key is not."""
+    return context.tree.read(context.pki("ca.crt")) is not None and context.tree.read(context.pki("ca.key")) is None
+
+
+def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") -> None:
+    """Patched, then written; `path`: elsewhere than where the kubelet looks. One that waits there since an earlier run goes: it
+    would be put in the place of this one."""
+    patches = patch_set(context)
+    for source in patches.files_for(name):
+        context.say("patches", f'Applying {source} to target "{name}"')
+    content = to_yaml(_with_go_zeroes(patches.apply(name, pod)))
+    context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
+    context.tree.write(path or manifest_path(name), content.encode(), mode=_MANIFEST_MODE)
+    if not path:
+        context.tree.remove(staged_path(name))
+
+
+def _with_go_zeroes(pod: Object) -> Object:
+    """Containers that a patch brought: Go writes their resources also when there are none."""
+    for kind in ("containers", "initContainers"):
+        for container in pod.get("spec", {}).get(kind) or []:
+            container.setdefault("resources", {})
+    return pod
+
+
+def patch_set(context: Context) -> PatchSet:
+    """Those of the configured directory. Raises `PreflightFailed` when there is no such directory."""
+    if not context.patches:
+        return PatchSet()
+    if context.tree.mode(context.patches) is None:
+        raise PreflightFailed(
+            f"the directory of patches, {context.patches}, does not exist",
+            state="nothing was written",
+            advice="make it, or leave --patches out",
+        )
+    return read_patches((path.rpartition("/")[2], _reader(context, path)) for path in _walk(context, context.patches))
+
+
+def _walk(context: Context, folder: str) -> list[str]:
+    """Files below a folder in the order of their paths."""
+    found: list[str] = []
+    for name in context.tree.names(folder):
+        path = f"{folder}/{name}"
+        inside = context.tree.names(path)
+        found += _walk(context, path) if inside else [path]
+    return found
+
+
+def _reader(context: Context, path: str) -> Callable[[], bytes]:
+    return lambda: context.tree.read(path) or b""

@@ -1,0 +1,86 @@
+"""Phase cleanup-node: the kubelet and its pods end, and what init or join made is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from quorate.errors import HostError
+from quorate.host.cri import CriError, Runtime
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.node import run_marker
+from quorate.phases.node.local_etcd import LEFT, delete_data
+from quorate.phases.node.paths import CONFS
+from quorate.phases.reset import mounts
+from quorate.phases.reset.state import ResetRun
+from quorate.pki.table import BASES, SA_KEY, SA_PUB
+from quorate.report import Notice
+
+PHASE = "reset"
+_DEFAULT_PKI = f"{CONFIG_FOLDER}/pki"
+
+
+def clean_up(run: ResetRun) -> None:
+    """What cannot be done does not stop the rest. Raises `HostError` at the end with all that is left."""
+    folders = mounts.folders(run)
+    files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
+    left: list[str] = []
+    if run.dry_run:
+        run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
+    else:
+        if run.left is None:
+            mounts.refuse(run, None)
+        _end_kubelet(run)
+        if run.left is not None:
+            # Now that no kubelet can start it once more.
+            _try(partial(delete_data, run.tree, run.left), left)
+    run.say(PHASE, f"Deleting contents of directories: [{' '.join(folders)}]")
+    for folder in folders:
+        _try(partial(_empty, run, folder), left)
+    run.say(PHASE, f"Deleting files: [{' '.join(files)}]")
+    for path in [*files, run_marker.PATH, LEFT]:
+        _try(partial(run.tree.remove, path), left)
+    if left:
+        raise HostError(
+            f"this node is not wholly reset: {'; '.join(left)}",
+            state="its kubelet and pods were ended, and all else of it was deleted",
+            advice="mend what keeps these, then run the same command again",
+        )
+
+
+def _try(step: Callable[[], None], left: list[str]) -> None:
+    try:
+        step()
+    except HostError as error:
+        left.append(error.what)
+
+
+def _empty(run: ResetRun, folder: str) -> None:
+    """Of a certificates' folder that a user named only certificates go: a mistyped --cert-dir /home emptied it."""
+    if folder != run.reset.certificates_dir or folder.rstrip("/") == _DEFAULT_PKI:
+        run.tree.empty(folder)
+        return
+    for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
+        run.tree.remove(f"{folder.rstrip('/')}/{name}")
+    if run.tree.names(folder):
+        run.report(Notice(f"{folder} holds other files than certificates: they were kept", "warning"))
+
+
+def _end_kubelet(run: ResetRun) -> None:
+    run.say(PHASE, "Stopping the kubelet service")
+    try:
+        run.kubelet.stop()
+    except HostError as error:
+        run.report(Notice(error.what, "warning"))
+    _remove_pods(run)
+    run.say(PHASE, f'Unmounting mounted directories in "{KUBELET_FOLDER}"')
+    mounts.unmount(run)
+
+
+def _remove_pods(run: ResetRun) -> None:
+    """Those of Kubernetes: the runtime may run others' containers too, which are not seen by this interface."""
+    try:
+        with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
+            runtime.end_sandboxes(run.clock)
+    except (CriError, HostError) as error:
+        run.report(Notice(f"pods may still run: {error.what}", "warning"))

@@ -1,0 +1,95 @@
+"""What is mounted in the folders that a reset empties: pods' volumes are unmounted, anything else is somebody's and stays.
+
+Seen before the etcd member leaves, for afterwards there is no way back.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from quorate.errors import HostError, Refused
+from quorate.foreign.mounts import mounted_below
+from quorate.host import programs
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
+from quorate.phases.node.local_etcd import LocalEtcd
+from quorate.phases.reset.state import ResetRun
+from quorate.report import Notice
+
+TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
+_UMOUNT_SECONDS, _ANSWER_SECONDS = 30.0, 2.0
+_FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
+_OF_PODS = ("pods", "plugins")
+"""Below these the kubelet mounts volumes; a mount point that is one of them itself is a disk that somebody gave it."""
+
+
+def folders(run: ResetRun) -> list[str]:
+    """The folders whose contents a reset deletes, besides etcd's data."""
+    tmp = [TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
+    return [MANIFESTS_FOLDER, run.reset.certificates_dir, KUBELET_FOLDER, *tmp]
+
+
+def refuse(run: ResetRun, etcd: LocalEtcd | None) -> None:
+    """Raises `Refused` for what would keep the reset from ending well, before anything is changed."""
+    wanted = [*([etcd.data_dir] if etcd is not None else []), *folders(run)]
+    problems = [problem for folder in wanted for problem in _problems(run, folder)]
+    if problems:
+        raise Refused(
+            f"this node cannot be reset: {'; '.join(problems[:5])}",
+            state="nothing was changed",
+            advice="unmount them, or mend what is named, then run the same command again",
+        )
+
+
+def _problems(run: ResetRun, folder: str) -> list[str]:
+    try:
+        where = run.tree.at(folder)
+        found = [f"something is mounted at {place}" for place in mounted_below(where) if not _is_volume(place, where, folder)]
+        if where.is_dir() and os.statvfs(where).f_flag & os.ST_RDONLY:
+            found.append(f"{where} can only be read")
+    except HostError as error:
+        return [error.what]
+    except OSError as error:
+        return [f"{folder}: {error.strerror}"]
+    if not {"MNT_FORCE", "MNT_DETACH"} & set(run.reset.unmount_flags):
+        dead = [place for place in mounted_below(where) if _is_volume(place, where, folder) and not _answers(place)]
+        found += [f"the volume at {place} does not answer: try --lazy, as unmountFlags: [MNT_DETACH]" for place in dead]
+    return found
+
+
+def _is_volume(place: Path, where: Path, folder: str) -> bool:
+    parts = place.relative_to(where).parts
+    return folder == KUBELET_FOLDER and parts[0] in _OF_PODS and len(parts) > 1
+
+
+def _answers(place: Path) -> bool:
+    """Whether its file system says anything: one whose server is gone holds whoever asks, hence the thread."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            os.statvfs(place)
+        except OSError as error:
+            if error.errno is None:
+                return
+        answered.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(_ANSWER_SECONDS)
+
+
+def unmount(run: ResetRun) -> None:
+    """The pods' volumes, the deepest first. What stays mounted is said, and stays untouched: the deletion does not enter it."""
+    where = run.tree.at(KUBELET_FOLDER)
+    flags = [word for flag in run.reset.unmount_flags for word in _FLAGS.get(flag, ())]
+    for place in mounted_below(where):
+        if not _is_volume(place, where, KUBELET_FOLDER):
+            continue
+        try:
+            done = programs.run(["umount", *flags, "--", str(place)], seconds=_UMOUNT_SECONDS, cancel=run.clock.cancel)
+            why = done.err.strip() if done.code else ""
+        except HostError as error:
+            why = error.what
+        if why:
+            run.report(Notice(f"cannot unmount {place}: {why}", "warning"))

@@ -1,0 +1,1 @@
+"""How the kubelet and the static pods are started, and how a run waits until they are healthy."""

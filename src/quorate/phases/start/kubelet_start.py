@@ -1,0 +1,34 @@
+"""Phase kubelet-start: the kubelet's files, then the kubelet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quorate.phases.base.context import Context
+from quorate.phases.node import kubelet_files
+from quorate.report import Notice
+
+
+def run(context: Context, shared: dict[str, Any] | None = None) -> None:
+    """`shared`: the configuration that a cluster already has."""
+    if not context.dry_run:
+        stop(context)
+    kubelet_files.write_all(context, shared)
+    start(context)
+
+
+def stop(context: Context) -> None:
+    """It must not read files that are only half written."""
+    if not context.dry_run:
+        context.kubelet.stop()
+
+
+def start(context: Context) -> None:
+    if context.dry_run:
+        context.say(kubelet_files.PHASE, "Would start the kubelet")
+        return
+    context.say(kubelet_files.PHASE, "Starting the kubelet")
+    if not context.kubelet.managed:
+        text = "there is no systemd here: start the kubelet by other means, or make sure that it runs"
+        context.report(Notice(text, "warning"))
+    context.kubelet.start()

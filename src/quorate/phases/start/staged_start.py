@@ -1,0 +1,49 @@
+"""The components of a control plane that work through the API server: started when it has their roles.
+
+kubeadm starts all three at once. The two then take the processors that the API server needs to start, and the controller
+manager asks for its lease before it may have it: it asks again two to four seconds later, and signs no kubelet's certificate
+until then. On a slow host it ends after ten seconds without an API server, and is started again ever later.
+"""
+
+from __future__ import annotations
+
+from quorate.errors import ConfigError, PreflightFailed
+from quorate.kube.client import KubeClient
+from quorate.kube.errors import KubeError
+from quorate.phases.base import api_access
+from quorate.phases.base.context import Context
+from quorate.phases.node import kubeconfigs, static_pods
+
+NAMES = ("kube-controller-manager", "kube-scheduler")
+_ROLE = "system:kube-controller-manager"
+_RPC_SECONDS = 2.0
+_ADMINS = ("super-admin", "admin")
+"""Who may look for it; the first is there on the first node only, where the second has no rights yet."""
+
+
+def are_waiting(context: Context) -> bool:
+    """Whether they are written and not started yet."""
+    return any(context.tree.is_file(static_pods.staged_path(name)) for name in NAMES)
+
+
+def start(context: Context) -> None:
+    static_pods.publish(context, NAMES)
+
+
+def start_if_let_in(context: Context) -> None:
+    if are_waiting(context) and have_roles(context):
+        start(context)
+
+
+def have_roles(context: Context) -> bool:
+    """Whether this node's API server answers, and has the controller manager's role. Who may use it is made within the same
+    second, and it takes that long to start."""
+    paths = [kubeconfigs.path_of(context, name) for name in _ADMINS]
+    admin = next((path for path in paths if context.tree.is_file(path)), paths[-1])
+    try:
+        server = api_access.server_of(api_access.read(context.tree, admin), kubeconfigs.local_server(context))
+        client = KubeClient(server, context.clock, patience=0.0, rpc_seconds=_RPC_SECONDS)
+        with client.connected():
+            return client.find("ClusterRole", _ROLE) is not None
+    except (KubeError, PreflightFailed, ConfigError):
+        return False
