@@ -9,10 +9,10 @@ import click
 import pytest
 from conftest import RunCli
 
-from quorate.cli.connection import Duration
+from quorate.cli.common.output import size
+from quorate.cli.common.progress import PlainProgress, describe
+from quorate.cli.etcd.connection import Duration
 from quorate.cli.main import main
-from quorate.cli.output import size
-from quorate.cli.progress import PlainProgress, describe
 from quorate.report import Event, Notice
 
 

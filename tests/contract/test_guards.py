@@ -20,7 +20,7 @@ PROGRAMS = {
     "host/programs.py": "runs every other program: for a limited time, with a short list of variables",
 }
 WRITES = {
-    "cli/output.py": "what was lost on a closed pipe goes to /dev/null",
+    "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
     "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
     "files.py": "write_atomic: what every other file is written with",
     "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",
@@ -41,11 +41,11 @@ DELETES = {
 }
 EXITS = {
     "cli/kubeadm/render.py": "asks whether there is a terminal, and flushes",
-    "cli/connection.py": "asks for a password on a terminal",
+    "cli/etcd/connection.py": "asks for a password on a terminal",
     "cli/kubeadm/reset.py": "asks whether the reset is meant, in our own words",
-    "cli/output.py": "the exit for all text; the last words of a process that is to end go to 2 directly",
-    "cli/etcd_watch.py": "a table of rich, whose cells are drawn by the exit's own rule",
-    "cli/progress.py": "lines of rich, drawn by the exit's own rule",
+    "cli/common/output.py": "the exit for all text; the last words of a process that is to end go to 2 directly",
+    "cli/etcd/watch.py": "a table of rich, whose cells are drawn by the exit's own rule",
+    "cli/common/progress.py": "lines of rich, drawn by the exit's own rule",
 }
 LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
 CONNECTIONS = {
@@ -57,9 +57,9 @@ CONNECTIONS = {
     "host/ports.py": "whether a port is free",
 }
 EXPRESSIONS = {
-    "cli/connection.py": "a duration of a flag, cut to a length before",
-    "cli/go_flags.py": "our own arguments",
-    "cli/host_options.py": "names with a stated length, matched whole",
+    "cli/etcd/connection.py": "a duration of a flag, cut to a length before",
+    "cli/common/go_flags.py": "our own arguments",
+    "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
     "config/duration.py": "quadratic on digits, so its text is cut to a length before",
     "config/render.py": "a scalar of ours, matched whole; no two of its parts can match the same text",

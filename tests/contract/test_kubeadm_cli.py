@@ -16,7 +16,7 @@ import yaml
 from conftest import RunCli
 from kubeadm_cases import MINIMAL
 
-from quorate.cli.go_flags import OFF_UNLESS_GIVEN, plain_flags
+from quorate.cli.common.go_flags import OFF_UNLESS_GIVEN, plain_flags
 from quorate.cli.kubeadm.flags import SWITCHES
 
 SEED = """

@@ -82,7 +82,7 @@ def test_imports_go_one_way() -> None:
             "Only quorate.etcd.membership.executor changes membership",
         ),
         (
-            "cli/etcd.py",
+            "cli/etcd/group.py",
             "import quorate.etcd.membership.member_rpc",
             "Only quorate.etcd.membership.executor changes membership",
         ),
@@ -96,6 +96,11 @@ def test_imports_go_one_way() -> None:
             "phases/node/certs.py",
             "import quorate.phases.init.run",
             "The rooms of the phases, from whole runs to what every phase stands on",
+        ),
+        (
+            "cli/local/group.py",
+            "import quorate.cli.etcd.group",
+            "The rooms of the command line, from main to what all need",
         ),
         ("member/checks.py", "import quorate.local.home", "Arrows go one way"),
     ],

@@ -85,7 +85,7 @@ def member_page(content: bytes) -> None:
 
 def member_list(content: bytes) -> None:
     """The answer on the wire, its checks for a new member, what the new process is told of it, and how it is printed."""
-    from quorate.cli.etcdctl_format import format_member_list
+    from quorate.cli.etcd.etcdctl_format import format_member_list
     from quorate.etcd.membership.external import environment_file, variables
     from quorate.etcd.observation.reads import _to_list, ask_members
 

@@ -82,7 +82,7 @@ def lock_file(content: bytes) -> None:
 
 
 def plan_file(content: bytes) -> None:
-    from quorate.cli.etcd_plan import read_wanted
+    from quorate.cli.etcd.plan import read_wanted
 
     read_wanted(in_file(content, "wanted.yaml"))
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from unit.views import member, url, view
 
-from quorate.cli.host_options import HostOptions, _setting, check_host
-from quorate.cli.join_options import JoinOptions
-from quorate.cli.joiner import starter
+from quorate.cli.etcd.host_options import HostOptions, _setting, check_host
+from quorate.cli.etcd.join_options import JoinOptions
+from quorate.cli.etcd.start_hook import starter
 from quorate.cli.main import run_with
 from quorate.core.new_member import is_carried, new_member_findings
 from quorate.deadline import Cancel

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quorate.cli import output
-from quorate.cli.progress import PlainProgress, drawn
+from quorate.cli.common import output
+from quorate.cli.common.progress import PlainProgress, drawn
 from quorate.foreign.text import assignment, to_paste, visible
 from quorate.report import Event, Notice
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.cli.progress import describe
+from quorate.cli.common.progress import describe
 from quorate.core.rate import RateMeter
 from quorate.etcd.client.metrics import parse
 from quorate.host import etcd_data

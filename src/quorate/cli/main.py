@@ -11,9 +11,9 @@ from typing import NoReturn
 import click
 
 from quorate import __version__
-from quorate.cli import unforeseen
-from quorate.cli.go_flags import plain_flags
-from quorate.cli.output import document, echo, escape_what_cannot_be_shown, give_up_stdout, styled
+from quorate.cli.common import unforeseen
+from quorate.cli.common.go_flags import plain_flags
+from quorate.cli.common.output import document, echo, escape_what_cannot_be_shown, give_up_stdout, styled
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
 
 _GROUPS = {
@@ -25,8 +25,8 @@ _GROUPS = {
     "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "kubeconfig files for users."),
     "reset": ("quorate.cli.kubeadm.reset", "Take back what init or join made on this host."),
     "token": ("quorate.cli.kubeadm.token", "Bootstrap tokens, which nodes join with."),
-    "local": ("quorate.cli.local", "A real etcd cluster on this machine, every member joined through a learner."),
-    "etcd": ("quorate.cli.etcd", "Look at any etcd cluster and change its members safely."),
+    "local": ("quorate.cli.local.group", "A real etcd cluster on this machine, every member joined through a learner."),
+    "etcd": ("quorate.cli.etcd.group", "Look at any etcd cluster and change its members safely."),
 }
 EXAMPLES = """\b
 Examples:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import echo, emit, output_option, print_table
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:

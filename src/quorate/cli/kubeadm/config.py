@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import document, echo, emit, output_option
 from quorate.config.load import load
 from quorate.errors import ConfigError
 from quorate.foreign.text import visible

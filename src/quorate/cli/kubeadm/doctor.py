@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import echo, emit, output_option, print_table
 
 
 @click.command("doctor")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.output import output_option
+from quorate.cli.common.signals import cancelling
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
-from quorate.cli.output import output_option
-from quorate.cli.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.base.runner import Phase, check_skipped, run_one, timed
 from quorate.phases.init.tree import TREE

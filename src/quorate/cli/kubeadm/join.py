@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.output import output_option
+from quorate.cli.common.signals import cancelling
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
-from quorate.cli.output import output_option
-from quorate.cli.signals import cancelling
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.base.runner import Phase, check_skipped, run_one, timed

@@ -8,9 +8,9 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from quorate.cli.common.output import document
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import document
 from quorate.errors import ConfigError
 
 

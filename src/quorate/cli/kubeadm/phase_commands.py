@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from quorate.cli.common.output import output_option
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import output_option
 from quorate.phases.base.runner import Phase
 
 Runner = Callable[[Phase[Any], Given, str], None]

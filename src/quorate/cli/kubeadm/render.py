@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from quorate.cli.common.output import document, echo, styled
+from quorate.cli.common.progress import describe
 from quorate.cli.kubeadm.flags import Given
-from quorate.cli.output import document, echo, styled
-from quorate.cli.progress import describe
 from quorate.foreign.text import visible
 from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 

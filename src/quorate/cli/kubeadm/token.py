@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.kubeadm import overlay, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.output import document, echo, emit, output_option, print_table
 from quorate.deadline import SystemClock
 from quorate.secret import random_token
 from quorate.tree import RealTree

@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from quorate.cli.output import document, echo
+from quorate.cli.common.output import document, echo
 from quorate.deadline import Cancel
 from quorate.errors import HostError
 from quorate.host import programs
 from quorate.host.environment import for_hooks
 
 if TYPE_CHECKING:
-    from quorate.cli.join_options import JoinOptions
+    from quorate.cli.etcd.join_options import JoinOptions
     from quorate.etcd.membership.external import Start
 
 

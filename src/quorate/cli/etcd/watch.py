@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import Duration, cluster_opened, connection_options
-from quorate.cli.members import cluster_json, health_words, in_order, role
-from quorate.cli.output import document, echo, stdout_is_terminal
-from quorate.cli.progress import drawn
+from quorate.cli.common.cluster_output import cluster_json, health_words, in_order, role
+from quorate.cli.common.output import document, echo, stdout_is_terminal
+from quorate.cli.common.progress import drawn
+from quorate.cli.etcd.connection import Duration, cluster_opened, connection_options
 from quorate.core.decide import lag_of
 from quorate.core.lag import LagMeter
 from quorate.core.membership import ClusterView, margin_of

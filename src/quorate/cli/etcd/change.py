@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
-from quorate.cli.host_options import HostOptions, check_host, host_options, runtime_of
-from quorate.cli.join_options import JoinOptions, checked_absence, join_options
-from quorate.cli.joiner import restarter, starter
-from quorate.cli.local_change import Add, Replace, local_change
-from quorate.cli.output import echo, emit, output_option
+from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
+from quorate.cli.etcd.host_options import HostOptions, check_host, host_options, runtime_of
+from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options
+from quorate.cli.etcd.start_hook import restarter, starter
+from quorate.cli.local.change import Add, Replace, local_change
 from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def move_leader(member: str, form: str) -> None:
 
 def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
     """Judge the first step of a join as the engine would, and this host when it is to run the member."""
-    from quorate.cli.members import cluster_json, print_margin
+    from quorate.cli.common.cluster_output import cluster_json, print_margin
 
     view, found = joiner.look()
     name, url = joiner.name, joiner.peer_url
@@ -270,7 +270,7 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
 
 
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None = None) -> None:
-    from quorate.cli.members import cluster_json, gap_json, print_gap, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     view = look_after(cluster)
 
@@ -287,7 +287,7 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None 
 
 
 def _show_view(cluster: Cluster, form: str, text: str) -> None:
-    from quorate.cli.members import cluster_json, print_margin
+    from quorate.cli.common.cluster_output import cluster_json, print_margin
 
     view = look_after(cluster)
 

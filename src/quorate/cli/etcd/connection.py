@@ -144,8 +144,8 @@ def _refuse_unsafe(name: str, value: object) -> None:
 def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
     """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop. `silent`:
     nothing is said while it is waited for, by a command that draws all the time."""
-    from quorate.cli.progress import progress, saying_that_it_waits
-    from quorate.cli.signals import cancelling
+    from quorate.cli.common.progress import progress, saying_that_it_waits
+    from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
     from quorate.etcd.cluster import Cluster
 
@@ -253,7 +253,7 @@ def _password(given: dict[str, Any], user: str) -> str:
         except UnicodeDecodeError:
             raise ConfigError(f"the password file {given['password_file']} is not text in UTF-8") from None
     if sys.stdin.isatty():
-        from quorate.cli.signals import asking
+        from quorate.cli.common.signals import asking
 
         with asking():
             return str(click.prompt(f"Password of {user}", hide_input=True, err=True))

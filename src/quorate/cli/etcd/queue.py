@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import cluster_opened, connection_options
-from quorate.cli.output import echo, emit, output_option, print_table
+from quorate.cli.common.output import echo, emit, output_option, print_table
+from quorate.cli.etcd.connection import cluster_opened, connection_options
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quorate.cli.output import echo, print_table, size, styled
+from quorate.cli.common.output import echo, emit, print_table, size, styled
 from quorate.core.decide import lag_of
 from quorate.core.ids import format_id
 from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest_margin_of, margin_of
@@ -199,3 +199,16 @@ def print_gap(gap: Gap | None) -> None:
 def print_staleness(view: ClusterView) -> None:
     if not view.linearizable:
         echo("this member list is one member's own copy and may be stale", err=True)
+
+
+def show_members(view: ClusterView, form: str) -> None:
+    """Print a member list in one of our own formats."""
+
+    def text() -> None:
+        if form == "table":
+            print_members(view)
+            return
+        for row in in_order(view):
+            echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
+
+    emit(form, {"members": [member_json(member, view) for member in in_order(view)]}, text)

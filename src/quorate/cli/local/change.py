@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from quorate.cli.local import opened
-from quorate.cli.output import echo, emit
+from quorate.cli.common.output import echo, emit
+from quorate.cli.local.group import opened
 
 if TYPE_CHECKING:
     from quorate.etcd.observation.write_probe import Gap
@@ -47,7 +47,7 @@ def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> N
 
 
 def _say(home: Home, change: Change, form: str) -> None:
-    from quorate.cli.members import cluster_json, print_margin
+    from quorate.cli.common.cluster_output import cluster_json, print_margin
 
     view = home.look()
     match change:
@@ -65,7 +65,7 @@ def _say(home: Home, change: Change, form: str) -> None:
 
 
 def _show(grown: Grown, form: str, gap: Gap) -> None:
-    from quorate.cli.members import cluster_json, gap_json, print_gap, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     joined = [{"name": result.name, "id": f"{result.member_id:x}", "timings": dict(result.timings)} for result in grown.joined]
 

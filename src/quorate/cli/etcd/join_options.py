@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import Duration, Seconds
-from quorate.cli.packed import packed
+from quorate.cli.common.option_groups import packed
+from quorate.cli.etcd.connection import Duration, Seconds
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:

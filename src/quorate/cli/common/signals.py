@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from quorate.cli.output import say_while_stopping
+from quorate.cli.common.output import say_while_stopping
 from quorate.deadline import Cancel
 from quorate.errors import OutcomeUnknown
 

@@ -10,7 +10,7 @@ import traceback
 def keep(error: BaseException, *, shown: bool) -> str:
     """Writes the traceback to a file of mode 0600, and to stderr where it is to be `shown`; returns where it is. It may hold
     what strangers wrote, and what a library put into its message, secrets too."""
-    from quorate.cli.output import echo
+    from quorate.cli.common.output import echo
     from quorate.errors import QuorateError
     from quorate.files import state_folder, write_atomic
 

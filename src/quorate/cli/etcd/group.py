@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import cluster_opened, connected, connection_options
-from quorate.cli.etcd_change import add, move_leader, promote, remove, replace
-from quorate.cli.etcd_member import member
-from quorate.cli.etcd_plan import plan
-from quorate.cli.etcd_queue import adopt, unlock
-from quorate.cli.etcd_watch import watch
-from quorate.cli.output import echo, emit, output_option
+from quorate.cli.common.output import emit, output_option
+from quorate.cli.etcd.change import add, move_leader, promote, remove, replace
+from quorate.cli.etcd.connection import cluster_opened, connected, connection_options
+from quorate.cli.etcd.member import member
+from quorate.cli.etcd.plan import plan
+from quorate.cli.etcd.queue import adopt, unlock
+from quorate.cli.etcd.watch import watch
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -34,6 +34,8 @@ def group() -> None:
 @output_option("table", "simple", "json", "yaml")
 def members(form: str) -> None:
     """The member list, read through the quorum; ids are hex strings in every format."""
+    from quorate.cli.common.cluster_output import show_members
+
     show_members(_observed(), form)
 
 
@@ -50,7 +52,7 @@ def status(form: str, with_hash: bool) -> None:
     Example:
       quorate etcd status -o json | jq .margin
     """
-    from quorate.cli.members import cluster_json, print_status
+    from quorate.cli.common.cluster_output import cluster_json, print_status
     from quorate.core.membership import margin_of
     from quorate.errors import QuorateError
     from quorate.etcd.observation.detail import differ
@@ -81,20 +83,6 @@ def _observed() -> ClusterView:
         return observe(connection.access, connection.endpoints, SystemClock(), patience=patience)
 
 
-def show_members(view: ClusterView, form: str) -> None:
-    """Print a member list in one of our own formats."""
-    from quorate.cli.members import in_order, member_json, print_members, role
-
-    def text() -> None:
-        if form == "table":
-            print_members(view)
-            return
-        for row in in_order(view):
-            echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
-
-    emit(form, {"members": [member_json(member, view) for member in in_order(view)]}, text)
-
-
 @group.command()
 @connection_options
 @click.option("--write", is_flag=True, help="Also put a small key through every voter, and delete it.")
@@ -104,8 +92,8 @@ def health(write: bool, form: str) -> None:
 
     Exits 1 when one does not.
     """
-    from quorate.cli.members import health_json
-    from quorate.cli.output import print_table
+    from quorate.cli.common.cluster_output import health_json
+    from quorate.cli.common.output import print_table
     from quorate.errors import QuorateError
 
     with cluster_opened() as cluster:

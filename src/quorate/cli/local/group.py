@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.output import document, echo, emit, output_option
-from quorate.cli.progress import progress
-from quorate.cli.signals import cancelling
+from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.cli.common.progress import progress
+from quorate.cli.common.signals import cancelling
 from quorate.deadline import Cancel, SystemClock
 from quorate.foreign.text import to_paste
 
@@ -103,7 +103,7 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 @output_option()
 def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: bool) -> None:
     """Remove the member NAME and delete its data; refused when that could cost the quorum."""
-    from quorate.cli.members import cluster_json, print_margin
+    from quorate.cli.common.cluster_output import cluster_json, print_margin
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -122,7 +122,7 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 @output_option()
 def status(folder: Path | None, form: str) -> None:
     """Every member: process, role, health, lag; and how many may fail now."""
-    from quorate.cli.members import cluster_json, print_status
+    from quorate.cli.common.cluster_output import cluster_json, print_status
 
     with opened(folder) as home:
         processes = {member.name: home.runtime().describe(member.name) for member in home.load().members}
@@ -147,7 +147,7 @@ def _look(home: Home, processes: dict[str, str]) -> ClusterView:
 @output_option("table", "simple", "json", "yaml")
 def members(folder: Path | None, form: str) -> None:
     """The member list, read through the quorum."""
-    from quorate.cli.etcd import show_members
+    from quorate.cli.common.cluster_output import show_members
 
     with opened(folder) as home:
         show_members(home.look(), form)
@@ -264,7 +264,7 @@ def down(folder: Path | None, purge: bool) -> None:
 
 
 def _show_grown(home: Home, grown: Grown, form: str) -> None:
-    from quorate.cli.members import cluster_json, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
 
     timings = {result.name: dict(result.timings) for result in grown.joined}
     data = cluster_json(grown.view)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quorate.cli.output import echo, size, stderr_is_terminal, styled
+from quorate.cli.common.output import echo, size, stderr_is_terminal, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 

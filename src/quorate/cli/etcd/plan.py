@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.connection import cluster_opened, connection_options
-from quorate.cli.join_options import JoinOptions, join_options
-from quorate.cli.joiner import starter
-from quorate.cli.output import echo, emit, output_option, print_table
+from quorate.cli.common.output import echo, emit, output_option, print_table
+from quorate.cli.etcd.connection import cluster_opened, connection_options
+from quorate.cli.etcd.join_options import JoinOptions, join_options
+from quorate.cli.etcd.start_hook import starter
 from quorate.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
 
 
 def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:
-    from quorate.cli.members import cluster_json, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
 
     def table() -> None:
         for number, step in enumerate(taken, 1):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.connection import Connection, cluster_opened, connected, connection_options
-from quorate.cli.output import document, echo
+from quorate.cli.common.output import document, echo
+from quorate.cli.etcd.connection import Connection, cluster_opened, connected, connection_options
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
     Example:
       quorate etcd member list --endpoints 127.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
     """
-    from quorate.cli.etcdctl_format import format_member_list
+    from quorate.cli.etcd.etcdctl_format import format_member_list
 
     with connected() as connection:
         answer = _answer(connection, linearizable=consistency == "l")
@@ -159,7 +159,7 @@ def _only(write_out: str, *supported: str) -> None:
 
 
 def _echo_list(write_out: str, *, as_hex: bool) -> None:
-    from quorate.cli.etcdctl_format import format_member_list
+    from quorate.cli.etcd.etcdctl_format import format_member_list
 
     with connected() as connection:
         answer = _answer(connection, linearizable=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.packed import packed
+from quorate.cli.common.option_groups import packed
 from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
 
@@ -124,7 +124,7 @@ def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
 
 def _cacert() -> Path | None:
     """The CA given for our own connection."""
-    from quorate.cli.connection import given_value
+    from quorate.cli.etcd.connection import given_value
 
     value = given_value("cacert")
     return Path(value) if value else None

@@ -1,0 +1,1 @@
+"""What every command does with words: parses, prints, shows progress, takes signals."""

@@ -1,0 +1,1 @@
+"""`quorate etcd`: any etcd cluster, by its endpoints."""

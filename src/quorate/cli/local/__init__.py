@@ -1,0 +1,1 @@
+"""`quorate local`: a cluster on this machine."""
