@@ -68,7 +68,7 @@ def test_imports_go_one_way() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("core/decide.py", "import time", "The core has no effects"),
+        ("core/decide_join.py", "import time", "The core has no effects"),
         ("core/ids.py", "import quorate.etcd.client.rpc", "Arrows go one way"),
         ("etcd/observation/look.py", "import quorate.pki.store", "Arrows go one way"),
         (

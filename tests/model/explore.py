@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from model import etcd_rules as model
+from model.etcd_rules import Etcd, Node
 from model.world import Memory, Unsound, World, act, crash, decide, progress, steps
-from quorate.core import model
-from quorate.core.model import Etcd, Node
 
 VOTER = Node("voter", started=True, running=True, aligned=True, serving=True)
 

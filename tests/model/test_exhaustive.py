@@ -7,10 +7,10 @@ import pytest
 from model import world
 from model.explore import Bounds, explore
 from model.world import Unsound
-from quorate.core import decide, decide_undo
+from quorate.core import decide_join, decide_undo
 from quorate.core.actions import Decision, Do, Done, Promote, Refuse
+from quorate.core.catch_up import Proof
 from quorate.core.membership import ClusterView
-from quorate.core.readiness import Proof
 
 BOUNDS = {
     "1 voter": Bounds(1, strangers=1, faults=2, cuts=1, foreign=2),
@@ -35,8 +35,8 @@ def test_every_reachable_world_is_sound_and_ends_well(bounds: Bounds) -> None:
 
 def without_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     for name in ("RULES", "RULES_WITHOUT_LEADER"):
-        kept = tuple(one for one in getattr(decide, name) if one.__name__ != rule)
-        monkeypatch.setattr(decide, name, kept)
+        kept = tuple(one for one in getattr(decide_join, name) if one.__name__ != rule)
+        monkeypatch.setattr(decide_join, name, kept)
 
 
 def refuse_voter(view: ClusterView, goal: decide_undo.TakeBack) -> Decision | None:
@@ -55,11 +55,11 @@ def test_a_voter_that_died_behind_its_proof_must_be_started_again(monkeypatch: p
 
 
 def test_promoting_without_a_proof_breaks_an_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reckless(case: decide._Case) -> Decision | None:
+    def reckless(case: decide_join._Case) -> Decision | None:
         stale = Proof(case.learner.id, 1, 1, 100, 100, -60.0, 2) if case.learner else None
         return Do(Promote(case.learner.id, case.joiner.name, stale)) if case.learner and stale else None
 
-    monkeypatch.setattr(decide, "RULES", (*decide.RULES[:2], reckless, *decide.RULES[2:]))
+    monkeypatch.setattr(decide_join, "RULES", (*decide_join.RULES[:2], reckless, *decide_join.RULES[2:]))
     with pytest.raises(Unsound, match="promote_only_aligned"):
         explore(Bounds(1))
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from quorate.core import model
+from model import etcd_rules as model
+from model.etcd_rules import Etcd, Node, Verdict
 from quorate.core.actions import (
     Action,
     AddLearner,
@@ -26,13 +27,12 @@ from quorate.core.actions import (
     VerifyVoter,
     WipeData,
 )
-from quorate.core.decide import Grow, Joiner, ProcessState, decide_grow
+from quorate.core.catch_up import ROUNDS, Proof
+from quorate.core.decide_join import Grow, Joiner, ProcessState, decide_grow
 from quorate.core.decide_undo import TakeBack, decide_undo
 from quorate.core.invariants import Limits, Step, violations
 from quorate.core.join_memory import JoinMemory, Vote
 from quorate.core.membership import Answer, ClusterView, Member, Reply, Silence
-from quorate.core.model import Etcd, Node, Verdict
-from quorate.core.readiness import ROUNDS, Proof
 
 CLUSTER = 1
 TERM = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mutants.mutants import Mutant
 
-GROW = "core/decide.py"
+GROW = "core/decide_join.py"
 UNDO = "core/decide_undo.py"
 REMOVE = "core/decide_remove.py"
 RESTARTS = "core/restarts.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mutants.mutants import Mutant
 
 INVARIANTS = "core/invariants.py"
-READINESS = "core/readiness.py"
+READINESS = "core/catch_up.py"
 
 
 def _steps(*names: str) -> tuple[str, ...]:

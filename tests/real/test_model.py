@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from conftest import engine
+from model import etcd_rules as model
+from model.etcd_rules import Etcd, Node, Verdict
 
-from quorate.core import model
 from quorate.core.membership import Member
-from quorate.core.model import Etcd, Node, Verdict
 from quorate.etcd.client import errors, kv, maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError

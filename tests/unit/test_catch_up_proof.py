@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quorate.core.readiness import ROUNDS, Proof
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.errors import NoSpace, ServerTimedOut, Unavailable
 from quorate.etcd.observation.catch_up_proof import Candidate, prove, serves_as_voter

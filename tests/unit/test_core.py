@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import versions
+from quorate.core.catch_up import FRESH_SECONDS, ROUNDS, Proof, lag_entries
 from quorate.core.ids import address_of, format_id, is_loopback, normalise_url, parse_id
-from quorate.core.lag import LagMeter
 from quorate.core.membership import ClusterView, Member, Silence, margin_of, size_advice
+from quorate.core.meters import LagMeter
 from quorate.core.quorum import margin, quorum
-from quorate.core.readiness import FRESH_SECONDS, ROUNDS, Proof, lag_entries
 from quorate.core.versions import Version
 from quorate.errors import ConfigError
 from unit.views import answer, view

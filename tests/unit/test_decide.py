@@ -27,12 +27,12 @@ from quorate.core.actions import (
     Wait,
     WipeData,
 )
-from quorate.core.decide import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
+from quorate.core.catch_up import ROUNDS, Proof
+from quorate.core.decide_join import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
 from quorate.core.decide_remove import Leave, decide_remove
 from quorate.core.invariants import RULES, Limits, Step, Succession, UnsafeStep, check, violations
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, Reply, Silence
-from quorate.core.readiness import ROUNDS, Proof
 from unit.views import CLUSTER, answer, member, url, view
 
 NEW = Joiner("m9", (url(9),))

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from quorate.core.actions import AddLearner, Promote, Remove, StopMember, WipeData
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView
@@ -20,7 +21,6 @@ from quorate.core.outcome import (
     VoteUnknown,
     is_unknown,
 )
-from quorate.core.readiness import ROUNDS, Proof
 from quorate.errors import HostError
 from quorate.etcd.client.errors import AnswerLost, TooManyLearners
 from quorate.etcd.membership.executor import MembershipExecutor

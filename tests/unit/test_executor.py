@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from quorate.core.actions import AddLearner, AddVoter, MembershipChange, Promote, Remove
+from quorate.core.catch_up import ROUNDS, SEND_SECONDS, Proof
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.membership import ClusterView
-from quorate.core.readiness import ROUNDS, SEND_SECONDS, Proof
 from quorate.deadline import moment
 from quorate.errors import HostError
 from quorate.etcd.client import errors

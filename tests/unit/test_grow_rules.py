@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quorate.core.actions import AddLearner, Do, ProveAlignment, Refuse, StartMember, VerifyVoter, Wait
-from quorate.core.decide import RULES, Grow, Joiner, decide_grow
+from quorate.core.decide_join import RULES, Grow, Joiner, decide_grow
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, Silence
 from unit.views import answer, member, url, view

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quorate.core.ids import canonical_url, host_and_port, normalise_url, same_url, urls_of
 from quorate.core.membership import ClusterView, Member
 from quorate.core.new_member import check_new_name, new_member_findings
-from quorate.core.preflight import findings
+from quorate.core.view_findings import findings
 from quorate.errors import ConfigError
 from quorate.local.layout import check_name
 from unit.views import member, view

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from quorate.core.membership import Alarm, ClusterView, Silence
-from quorate.core.preflight import findings
+from quorate.core.view_findings import findings
 from unit.views import answer, view
 
 NEW = "https://10.0.0.9:2380"

@@ -8,10 +8,10 @@ import pytest
 
 from quorate.core.absence import Absence
 from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, StopMember, WipeData
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.invariants import RULES, Limits, Step, Succession, promoted, violations
 from quorate.core.links import Links, pair
 from quorate.core.membership import ClusterView, Silence, margin_of
-from quorate.core.readiness import ROUNDS, Proof
 from unit.views import CLUSTER, answer, member, url, view
 
 LEARNER = member(9, learner=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.cli.common.progress import describe
-from quorate.core.rate import RateMeter
+from quorate.core.meters import RateMeter
 from quorate.etcd.client.metrics import parse
 from quorate.host import etcd_data
 from quorate.report import Event

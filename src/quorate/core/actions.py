@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from quorate.core.absence import Absence
-from quorate.core.readiness import Proof
+from quorate.core.catch_up import Proof
 from quorate.report import Phase
 
 

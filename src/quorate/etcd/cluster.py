@@ -134,7 +134,7 @@ class Cluster:
         own, judged together with ours before the first change. `remember` keeps what a later run must know."""
         from quorate.core.new_member import check_owner
         from quorate.core.outcome import Undone
-        from quorate.core.preflight import judge
+        from quorate.core.view_findings import judge
         from quorate.etcd.coordination.join_record import SeatRequest
         from quorate.etcd.coordination.learner_seat import forget_record, learner_seat
         from quorate.etcd.membership.first_step import listed_at
@@ -180,7 +180,7 @@ class Cluster:
 
     def preflight(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
         """What there is to say before a member is added at `peer_urls`; changes nothing."""
-        from quorate.core.preflight import findings
+        from quorate.core.view_findings import findings
         from quorate.etcd.coordination.pending_joins import learners_there
         from quorate.etcd.observation.member_list_check import Comparison
 
@@ -195,7 +195,7 @@ class Cluster:
 
         Nobody is recorded as its owner: a later `add` of it uses it, and takes it back only after `adopt`.
         """
-        from quorate.core.preflight import judge
+        from quorate.core.view_findings import judge
         from quorate.etcd.membership.register import Registration
 
         urls = tuple(map(normalise_url, peer_urls))
@@ -342,7 +342,7 @@ class Cluster:
 
     def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
         """Put `name` in the place of `old`; see `swap`."""
-        from quorate.core.preflight import judge
+        from quorate.core.view_findings import judge
 
         def check() -> None:
             judge(self.preflight(self.status(), name, [normalise_url(peer_url)]), self.report)

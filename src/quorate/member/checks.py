@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from quorate.core.ids import host_of
 from quorate.core.membership import Answer, ClusterView, Member
-from quorate.core.preflight import Finding
 from quorate.core.versions import Version
+from quorate.core.view_findings import Finding
 from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quorate.core.decide import ProcessState
-from quorate.core.preflight import Finding
+from quorate.core.decide_join import ProcessState
+from quorate.core.view_findings import Finding
 from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
 from quorate.files import remove_file, write_atomic

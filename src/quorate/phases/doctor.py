@@ -10,7 +10,7 @@ from msgspec.structs import replace as with_changes
 
 from quorate.config.components import HEALTHZ_PORT
 from quorate.core.membership import ClusterView, margin_of, odd_advice
-from quorate.core.preflight import Finding
+from quorate.core.view_findings import Finding
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of

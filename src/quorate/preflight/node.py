@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from quorate.config import types as v4
 from quorate.config.rules import Network, networks
 from quorate.config.versions import NEWEST, parse_version
-from quorate.core.preflight import Finding
+from quorate.core.view_findings import Finding
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.host.node import BRIDGE, BRIDGE6, IPV4_FORWARD, IPV6_FORWARD, NodeFacts
 

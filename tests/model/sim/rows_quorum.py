@@ -10,7 +10,7 @@ from model.sim.machine import machine
 from model.sim.scene import Scene, scene
 from model.sim.script import after, before, both, joiner_runs, noted, scripted, serving
 from model.sim.world import Fate
-from quorate.core.readiness import FRESH_SECONDS
+from quorate.core.catch_up import FRESH_SECONDS
 
 _CLOSED = "http://127.0.0.1:1"
 

@@ -1,6 +1,6 @@
 """etcd's verdicts on membership changes (`mayAddMember`, `mayPromote`, `mayRemoveMember` of 3.4 to 3.7, strict checks on).
 
-Beside `quorate.core.model`, which is pure and has no time: here ids, several URLs, and what the leader's tracker knows.
+Beside `model.etcd_rules`, which is pure and has no time: here ids, several URLs, and what the leader's tracker knows.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from model.sim.margin import real_margin
-from quorate.core.readiness import FRESH_SECONDS
+from quorate.core.catch_up import FRESH_SECONDS
 
 if TYPE_CHECKING:
     from model.sim.etcd import SimCluster

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quorate.cli.common.output import echo, emit, print_table, size, styled
-from quorate.core.decide import lag_of
+from quorate.core.decide_join import lag_of
 from quorate.core.ids import format_id
 from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum

@@ -19,7 +19,7 @@ from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView, Member
-    from quorate.core.preflight import Finding
+    from quorate.core.view_findings import Finding
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
@@ -124,7 +124,7 @@ class _Joiner:
 
     def judge(self) -> None:
         """Raises `PreflightFailed` for what would make the join fail, before anything else is changed for it."""
-        from quorate.core.preflight import judge
+        from quorate.core.view_findings import judge
 
         view, found = self.look()
         judge([*found, *self.cluster.preflight(view, self.name, [self.peer_url])], self.cluster.report)

@@ -15,9 +15,9 @@ from quorate.cli.common.cluster_output import cluster_json, health_words, in_ord
 from quorate.cli.common.output import document, echo, stdout_is_terminal
 from quorate.cli.common.progress import drawn
 from quorate.cli.etcd.connection import Duration, cluster_opened, connection_options
-from quorate.core.decide import lag_of
-from quorate.core.lag import LagMeter
+from quorate.core.decide_join import lag_of
 from quorate.core.membership import ClusterView, margin_of
+from quorate.core.meters import LagMeter
 from quorate.errors import Interrupted
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from quorate.foreign.text import visible
 from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 
 if TYPE_CHECKING:
-    from quorate.core.preflight import Finding
+    from quorate.core.view_findings import Finding
     from quorate.tree import Change, Tree
 
 _MOST_NAMES = 3

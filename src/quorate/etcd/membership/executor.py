@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from quorate.core import invariants
 from quorate.core.actions import AddLearner, AddVoter, MembershipChange, Promote, Remove
+from quorate.core.catch_up import SEND_SECONDS, Proof
 from quorate.core.ids import format_id
 from quorate.core.invariants import Limits, Step
 from quorate.core.membership import ClusterView
-from quorate.core.readiness import SEND_SECONDS, Proof
 from quorate.deadline import Clock, Moment, age, moment
 from quorate.errors import QuorateError
 from quorate.etcd.client.channel import Channel

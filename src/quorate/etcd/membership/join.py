@@ -21,7 +21,7 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.decide import decide_grow
+from quorate.core.decide_join import decide_grow
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.join_memory import remember
 from quorate.core.membership import ClusterView, Member

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from quorate.core.decide import NEAR_ENTRIES, Grow, Joiner, ProcessState, lag_of
+from quorate.core.decide_join import NEAR_ENTRIES, Grow, Joiner, ProcessState, lag_of
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock

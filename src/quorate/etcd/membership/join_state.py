@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from quorate.core.catch_up import Proof
 from quorate.core.invariants import Limits
 from quorate.core.join_memory import JoinMemory
-from quorate.core.lag import LagMeter
+from quorate.core.meters import LagMeter, RateMeter
 from quorate.core.outcome import Joined
-from quorate.core.rate import RateMeter
-from quorate.core.readiness import Proof
 from quorate.core.restarts import StartBudget
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.etcd.observation.replication import Feeding

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from quorate.core.decide import ProcessState
+from quorate.core.decide_join import ProcessState
 from quorate.core.join_memory import JoinMemory
 from quorate.etcd.client.endpoint import Endpoint, Tls
 

@@ -6,9 +6,9 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.quorum import quorum
-from quorate.core.readiness import ROUNDS, Proof
 from quorate.deadline import Clock, Deadline, moment
 from quorate.etcd.client import kv, maintenance
 from quorate.etcd.client.channel import Channel

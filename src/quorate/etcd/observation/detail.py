@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from quorate.core.decide import lag_of
+from quorate.core.decide_join import lag_of
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.deadline import Clock, Deadline
 from quorate.etcd.client import kv, maintenance

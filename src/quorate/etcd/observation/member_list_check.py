@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from quorate.core.membership import ClusterView, Member
-from quorate.core.preflight import Finding
+from quorate.core.view_findings import Finding
 from quorate.deadline import Clock, Deadline
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access

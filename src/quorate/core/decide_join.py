@@ -24,10 +24,10 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
+from quorate.core.catch_up import Proof, lag_entries
 from quorate.core.ids import same_url
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Answer, ClusterView, Member
-from quorate.core.readiness import Proof, lag_entries
 
 RESTART_GRACE_SECONDS = 0.05
 """How long a learner whose snapshot is applied may stay silent before it counts as having lost its publish: one that
