@@ -7,7 +7,7 @@
     ├── OutcomeUnknown          5    a change may or may not have happened; running the command again is safe
     ├── Interrupted             130  the user or the system asked us to stop
     ├── HostError               1    a file, process or port on this machine
-    ├── Unforeseen              1    an exception that nobody foresaw; what was begun was taken back all the same
+    ├── Unforeseen              1    an exception that nobody foresaw; what was begun was rolled back all the same
     ├── JoinFailed              1    a join did not finish; says whether it was undone
     └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.client.errors)
 
@@ -108,7 +108,7 @@ def foreseen(error: BaseException) -> QuorateError:
     return made
 
 
-_REPORT = "run the same command again: it looks, and goes on from what is there; then please report this"
+_REPORT = "run the same command again: it looks, and resumes from there; then please report this"
 
 
 def _place(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Joins whose etcd cannot start: named within half a minute, and taken back, so that the next join finds nothing in its way."""
+"""Joins whose etcd cannot start: named within half a minute and rolled back, so that the next join finds nothing in its way."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def check_failed(first: KubeNode, second: KubeNode, joining: Joining, words: str
     failed = join(second, joining.control_plane(second), "quorate", "--patches", "/etc/patches", *flags)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert time.monotonic() - began < 60
-    assert words in failed.stderr and "taken back" in failed.stderr, failed.stderr
+    assert words in failed.stderr and "rolled back" in failed.stderr, failed.stderr
     assert members(first) == {"cp1": "voter"}, words
     nodes = first.kubectl("get", "nodes", "-o", "name").stdout.split()
     assert nodes == ["node/cp1"], words

@@ -1,4 +1,4 @@
-"""Joins that somebody stops: with a signal they are taken back while that is possible, and else the same command finishes."""
+"""Joins that somebody stops: with a signal they are rolled back while that is possible, and else the same command finishes."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def test_signals_stop_a_join_and_leave_what_can_be_gone_on_from(lab: KubeLab) ->
 def taken_back(first: KubeNode, second: KubeNode, joining: Joining, number: int, line: str) -> None:
     code, said = at_lines(second, [(line, send(number))], *command(second, joining))
     assert code == 130, said
-    assert "stopping: what can be taken back" in said and "was deleted" in said, said
+    assert "stopping: what can be rolled back" in said and "was deleted" in said, said
     assert members(first) == {"cp1": "voter"} and files_left(second) == []
     assert "cp2" not in first.kubectl("get", "nodes").stdout
     assert not second.runs("kubelet")
 
 
 def leaves_at_once(second: KubeNode, joining: Joining) -> None:
-    """Once more, while it takes back: nobody knows then how far it came, and the exit code says so."""
+    """Once more, while it rolls back: nobody knows then how far it came, and the exit code says so."""
     actions = [("receiving the data", send(signal.SIGINT)), ("stopping:", send(signal.SIGINT))]
     code, said = at_lines(second, actions, *command(second, joining))
     assert code == 5 and "run the same command again" in said, said
 
 
 def goes_on(first: KubeNode, second: KubeNode, joining: Joining) -> None:
-    """Its etcd has a vote: that is not taken back, not even for a terminal that goes away."""
+    """Its etcd has a vote: that is not rolled back, not even for a terminal that goes away."""
     code, said = at_lines(second, [("[mark-control-plane] Marking", send(signal.SIGHUP))], *command(second, joining))
-    assert code == 130 and "nothing was taken back; run the same command again" in said, said
+    assert code == 130 and "nothing was rolled back; run the same command again" in said, said
     assert members(first) == {"cp1": "voter", "cp2": "voter"}
     joined(second, joining.control_plane(second))
     ready(first, "cp1", "cp2")

@@ -53,11 +53,11 @@ def test_a_whole_join_is_taken_back_whatever_ended_it(
     taken: list[str] = []
     monkeypatch.setattr(join_whole, "TREE", (Phase("preflight", "", lambda _: None), raising(error)))
     monkeypatch.setattr(join_whole, "_objects_there", lambda _: [])
-    monkeypatch.setattr(undo_join, "take_back", lambda *_: taken.append("back") or "it was taken back")  # type: ignore[func-returns-value]
+    monkeypatch.setattr(undo_join, "take_back", lambda *_: taken.append("back") or "it was rolled back")  # type: ignore[func-returns-value]
     with pytest.raises((Unforeseen, Interrupted)) as ended:
         join_whole.carry_out(run)
     assert taken == ["back"]
-    assert ended.value.state == "it was taken back"
+    assert ended.value.state == "it was rolled back"
     assert SECRET not in str(ended.value.as_dict())
     assert ended.value.__cause__ is error or isinstance(error, KeyboardInterrupt)
 

@@ -191,7 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "another leader may not have what the first one wrote",
     ),
     Mutant(
-        "our own voter is taken back",
+        "our own voter is rolled back",
         INVARIANTS,
         "if member is not None and not member.is_learner:\n            return",
         "if member is None:\n            return",

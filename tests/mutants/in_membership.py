@@ -220,7 +220,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "            if track.memory != before:\n                self.remember",
         "            if track.memory is None:\n                self.remember",
         _engine("test_a_join_tells_later_runs_what_it_asked_for"),
-        "a run on another machine would take a voter back",
+        "a run on another machine would roll a voter back",
     ),
     Mutant(
         "undo does not check what it does",

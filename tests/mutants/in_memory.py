@@ -26,7 +26,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return replace(memory, vote=memory.vote_before)\n    return memory",
         "return memory\n    return memory",
         _memory("test_a_vote_is_not_asked_for_any_more_when_the_only_request_was_refused"),
-        "a learner that may be taken back would keep the seat",
+        "a learner that may be rolled back would keep the seat",
     ),
     Mutant(
         "a later request forgets the vote",

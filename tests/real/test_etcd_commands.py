@@ -81,7 +81,7 @@ def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine
     target.stall_seconds = 1.0
     with pytest.raises(DeadlineExceeded) as failed:
         target.add("m9", machine.peer_url)
-    assert "taken back" in failed.value.state
+    assert "rolled back" in failed.value.state
     assert "stop it and delete its data" in failed.value.state, "data on another machine is never said to be deleted"
     assert [member.name for member in target.status().members] == ["m1"]
 
@@ -274,7 +274,7 @@ def test_the_same_command_takes_up_its_own_learner_and_may_take_it_back(machine:
     with pytest.raises(DeadlineExceeded) as failed:
         again.add("m9", machine.peer_url)
     assert any("taking up the join" in message.text for message in told.messages)
-    assert "taken back" in failed.value.state
+    assert "rolled back" in failed.value.state
     assert target.status().learners == ()
 
 

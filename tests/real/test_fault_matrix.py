@@ -73,14 +73,14 @@ def start_of(home: Home, voters: int) -> bool:
 
 @pytest.mark.parametrize("phase", ["catch-up", "promote", "verify"])
 def test_the_learner_is_killed(home: Home, etcd36: str, phase: str) -> None:
-    """Before its vote the join is taken back; right behind the proof and later the member is started again: forward only."""
+    """Before its vote the join is rolled back; right behind the proof and later the member is started again: forward only."""
     cluster.up(home, 2, etcd36)
     fill(home)
     home.report = at(phase, lambda: cluster.kill(home, "m3"))
     with writing(home):
         failed = outcome_of(lambda: cluster.join(home, "m3"))
         if failed is not None:
-            assert isinstance(failed, JoinFailed) and "taken back" in failed.state
+            assert isinstance(failed, JoinFailed) and "rolled back" in failed.state
             assert start_of(home, 2) and not home.layout.member("m3").folder.exists()
         else:
             assert phase != "catch-up" and start_of(home, 3)
@@ -103,7 +103,7 @@ def test_the_learner_is_paused_and_comes_back(home: Home, etcd36: str, phase: st
 
 @pytest.mark.parametrize("phase", ["catch-up", "verify"])
 def test_the_learner_is_paused_for_good(home: Home, etcd36: str, phase: str) -> None:
-    """A learner is taken back; a voter stays, and the same command finishes when it is back."""
+    """A learner is rolled back; a voter stays, and the same command finishes when it is back."""
     cluster.up(home, 2, etcd36)
     fill(home)
     home.report = at(phase, lambda: cluster.pause(home, "m3"))
@@ -112,7 +112,7 @@ def test_the_learner_is_paused_for_good(home: Home, etcd36: str, phase: str) -> 
     with writing(home), pytest.raises(DeadlineExceeded) as failed:
         cluster.join(home, "m3")
     if phase == "catch-up":
-        assert "taken back" in failed.value.state and start_of(home, 2)
+        assert "rolled back" in failed.value.state and start_of(home, 2)
         return
     assert "stays one" in failed.value.state
     cluster.resume(home, "m3")
@@ -158,7 +158,7 @@ def test_leadership_moves_at_every_step(home: Home, etcd36: str, phase: str) -> 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_leader_is_killed_at_every_step(home: Home, etcd36: str, phase: str) -> None:
-    """The join goes on under the next leader, or is taken back; `up` brings the old one back and finishes."""
+    """The join goes on under the next leader, or is rolled back; `up` brings the old one back and finishes."""
     cluster.up(home, 3, etcd36)
     fill(home)
     home.report = at(phase, lambda: cluster.kill(home, leader_of(home).name))
@@ -192,7 +192,7 @@ def test_compaction_and_defragmentation_meanwhile(home: Home, any_etcd: str, pha
 
 
 def test_space_runs_out_while_a_member_joins(machine: Machine, target: Cluster) -> None:
-    """Nothing can be written any more, our own keys neither: the learner is taken back all the same."""
+    """Nothing can be written any more, our own keys neither: the learner is rolled back all the same."""
     home = machine.home
     cluster.stop(home, "m1")
     script = machine.folder / "etcd"
@@ -211,7 +211,7 @@ def test_space_runs_out_while_a_member_joins(machine: Machine, target: Cluster) 
     target.stall_seconds = 3.0
     with pytest.raises(QuorateError) as failed:
         target.add("m9", machine.peer_url, start=fill_up)
-    assert "taken back" in failed.value.state, failed.value.state
+    assert "rolled back" in failed.value.state, failed.value.state
     assert [member.name for member in target.status().members] == ["m1"]
 
 

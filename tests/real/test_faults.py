@@ -60,7 +60,7 @@ def test_a_learner_killed_while_joining_is_taken_back(home: Home, any_etcd: str)
     home.report = on_phase("catch-up", "m2", lambda: cluster.kill(home, "m2"))
     with pytest.raises(JoinFailed, match="ended during its join") as failed:
         cluster.join(home, "m2")
-    assert "taken back: the member list is as before" in failed.value.state
+    assert "rolled back: the member list is as before" in failed.value.state
     assert voters(home) == ["m1"] and home.look().learners == ()
     assert not home.layout.member("m2").folder.exists()
     home.report = lambda _message: None
@@ -91,7 +91,7 @@ def test_each_signal_undoes_and_exits_130(home: Home, etcd36: str, number: signa
         command.send_signal(number)
         _, rest = command.communicate(timeout=60)
     assert command.returncode == 130, rest
-    assert "taken back" in rest
+    assert "rolled back" in rest
     assert voters(home) == ["m1"] and home.look().learners == ()
 
 
@@ -333,7 +333,7 @@ def test_a_disk_too_small_for_the_joiner(small_disk: Path, make_home: MakeHome, 
     cluster.up(home, 1, etcd36)
     with pytest.raises(JoinFailed, match="no space left on device") as failed:
         cluster.up(home, 2)
-    assert "taken back" in failed.value.state
+    assert "rolled back" in failed.value.state
     assert voters(home) == ["m1"] and home.look().learners == ()
     cluster.down(home)
 

@@ -47,7 +47,7 @@ def test_the_learner_cannot_reach_the_leader_for_a_while(lab: NetLab) -> None:
 
 
 def test_the_learner_cannot_reach_the_leader_for_good(lab: NetLab) -> None:
-    """Taken back through the other voter."""
+    """Rolled back through the other voter."""
     lab.start(2)
     leader, _, joiner, _ = lab.nodes
     with lab.writing(longest=ELECTION):
@@ -55,7 +55,7 @@ def test_the_learner_cannot_reach_the_leader_for_good(lab: NetLab) -> None:
         wait_for(command, " start ")
         joiner.cut_from(leader)
         _, rest = command.communicate(timeout=90)
-    assert command.returncode == 1 and "taken back" in rest, rest
+    assert command.returncode == 1 and "rolled back" in rest, rest
     assert lab.members() == {"n1": "voter", "n2": "voter"}
     assert not (joiner.folder / "data").exists()
 
@@ -96,7 +96,7 @@ def test_voters_that_cannot_dial_the_joiner_are_noticed_before_its_etcd_starts(l
     joiner.refuse_dials(2380)
     done = joiner.quorate(*joiner.add_arguments("--timeout=20"))
     assert done.returncode == 1 and "no voter reached https://10.77.0.2:2380" in done.stderr, done.stderr
-    assert "taken back" in done.stderr
+    assert "rolled back" in done.stderr
     assert lab.members() == {"n1": "voter"} and not (joiner.folder / "data").exists()
     # Without the probe: entries reach a joiner over streams that it opens itself, a snapshot does not.
     skipped = joiner.quorate(*joiner.add_arguments("--timeout=4", "--no-inbound-probe"))

@@ -172,7 +172,7 @@ def test_voters_that_cannot_dial_in_are_noticed_before_etcd_starts(host: Host, c
 def test_a_start_that_fails_is_undone_on_this_host_too(host: Host, cli: RunCli) -> None:
     done = cli(*host.arguments("process"), "--etcd-arg=no-such-setting=1")
     assert done.returncode == 1
-    assert "taken back" in error_of(done)["state"] and "flag provided but not defined" in error_of(done)["message"]
+    assert "rolled back" in error_of(done)["state"] and "flag provided but not defined" in error_of(done)["message"]
     assert members(host.home) == {"m1": False}
     assert not host.data.exists() and not (host.folder / "data.quorate").exists()
 
@@ -217,7 +217,7 @@ def test_a_unit_of_a_real_systemd_joins(host: Host, lab: Lab) -> None:
 def test_a_unit_that_cannot_start_leaves_nothing_behind(host: Host, lab: Lab) -> None:
     done = lab.quorate(*host.arguments("systemd"), "--unit=etcd-m9", "--etcd-arg=max-learners=x")
     assert done.returncode == 1, done.stdout
-    assert "taken back" in error_of(done)["state"]
+    assert "rolled back" in error_of(done)["state"]
     assert members(host.home) == {"m1": False}
     assert not host.data.exists() and not (host.folder / "data.quorate").exists()
     assert list(lab.units.glob("**/etcd-m9*")) == []

@@ -1,4 +1,4 @@
-"""Trees of phases, what is checked before them, what is waited for, and taking a join back."""
+"""Trees of phases, what is checked before them, what is waited for, and rolling a join back."""
 
 from __future__ import annotations
 

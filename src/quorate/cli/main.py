@@ -23,7 +23,7 @@ _GROUPS = {
     "init": ("quorate.cli.kubeadm.init", "Make this host the first node of a control plane."),
     "join": ("quorate.cli.kubeadm.join", "Make this host a further node, safely."),
     "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "kubeconfig files for users."),
-    "reset": ("quorate.cli.kubeadm.reset", "Take back what init or join made on this host."),
+    "reset": ("quorate.cli.kubeadm.reset", "Roll back what init or join made on this host."),
     "token": ("quorate.cli.kubeadm.token", "Bootstrap tokens, which nodes join with."),
     "local": ("quorate.cli.local.group", "A real etcd cluster on this machine, every member joined through a learner."),
     "etcd": ("quorate.cli.etcd.group", "Look at any etcd cluster and change its members safely."),

@@ -74,7 +74,7 @@ def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
         elif name == LEARNER and not value:
             notes.append(
                 f"{LEARNER}: false: every new etcd member has a vote before it runs and before it has the data. On the way "
-                "from one member to two all writes stop until it does, and a join that fails cannot be taken back. Delete "
+                "from one member to two all writes stop until it does, and a join that fails cannot be rolled back. Delete "
                 "this line"
             )
     return notes

@@ -39,7 +39,7 @@ NEAR_ENTRIES = 1000
 NOTHING = JoinMemory()
 
 ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
-"""`failing`: something beside us starts it again and again, in vain."""
+"""`failing`: it crash-loops under somebody else's supervisor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def refuse_exited(case: _Case) -> Decision | None:
 
 
 def refuse_failing_voter(case: _Case) -> Decision | None:
-    """It has its vote, and whatever starts it does so in vain: only who mends its cause helps, leader or not."""
+    """The voter crash-loops. Only an operator can fix its cause, with or without a leader."""
     if case.voter is None or case.joiner.process != "failing" or case.joiner.verified:
         return None
     return Refuse(

@@ -1,4 +1,4 @@
-"""What to do next to take back a join that failed: remove, see that the id is gone, and only then stop and delete."""
+"""What to do next to roll back a join that failed: remove, see that the id is gone, and only then stop and delete."""
 
 from __future__ import annotations
 

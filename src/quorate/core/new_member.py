@@ -76,7 +76,7 @@ def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterat
 
 def check_owner(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
     """A row that has these URLs is this member's own when it has its name, or none yet. A started member of another name is
-    somebody: what would happen to the new one happens to that one (a member of three taken back as if it were ours)."""
+    somebody: what would happen to the new one happens to that one (a member of three rolled back as if it were ours)."""
     others = _others(view, peer_urls)
     owners = [member for member in view.members if member not in others]
     said = [f"{member.name or 'an unstarted member'} ({member.id:x})" for member in owners]
@@ -105,7 +105,7 @@ def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) ->
 
 
 def check_client_urls(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """A member at another's client port is dialled in vain for ever, and etcd says nothing when it is registered."""
+    """Peers dial another's client port without success for ever, and etcd does not complain when it is registered."""
     for member in _others(view, peer_urls):
         taken = set(map(host_and_port, member.client_urls))
         for url in peer_urls:

@@ -121,15 +121,15 @@ def describe(outcome: Outcome) -> str:  # noqa: C901, PLR0911 (a table of senten
         case Joined():
             return f"{name} is a voter and serves"
         case Undone(data="deleted"):
-            return f"{name} was taken back: the member list is as before, its data is deleted"
+            return f"{name} was rolled back: the member list is as before, its data is deleted"
         case Undone(data="elsewhere"):
-            return f"{name} was taken back: the member list is as before; if its etcd was started, stop it and delete its data"
+            return f"{name} was rolled back: the member list is as before; if its etcd was started, stop it and delete its data"
         case Undone():
-            return f"{name} was taken back: the member list is as before"
+            return f"{name} was rolled back: the member list is as before"
         case Kept(why=why):
             return why
         case NotUndone(why=why):
-            return f"{name} could not be taken back ({why}); run the same command again"
+            return f"{name} could not be rolled back ({why}); run the same command again"
         case VoteUnknown():
             return f"whether {name} was promoted is not known, so nothing was undone; run the same command again"
         case Removed():

@@ -64,7 +64,7 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
     may go without progress, and how long a removal may take; `restart_learner`: whether a learner that lost its publish may be
-    restarted once; `keep_on_failure`: take nothing back; `voter_join`: the join of before there were learners, which stops
+    restarted once; `keep_on_failure`: roll nothing back; `voter_join`: the join of before there were learners, which stops
     writes until the new member runs; `accept_reduced_tolerance`: promote although a link is missing; `absence_seconds`: how
     long a voter must show no sign of life to count as dead. Raises subclasses of `QuorateError`."""
 
@@ -193,7 +193,7 @@ class Cluster:
     def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
         """Add `name` to the member list as a learner and leave the rest to the caller; returns it with that list.
 
-        Nobody is recorded as its owner: a later `add` of it uses it, and takes it back only after `adopt`.
+        Nobody is recorded as its owner: a later `add` of it uses it, and rolls it back only after `adopt`.
         """
         from quorate.core.view_findings import judge
         from quorate.etcd.membership.register import Registration
@@ -226,7 +226,7 @@ class Cluster:
         return self._pending().free(which, self.status())
 
     def adopt(self, which: str, name: str) -> Member:
-        """Make the learner `which` one that `add(name, …)` owns: it finishes the join, or takes it back."""
+        """Make the learner `which` one that `add(name, …)` owns: it finishes the join, or rolls it back."""
         view = self.status()
         return self._pending().adopt(pick(view, which), name, view)
 

@@ -36,7 +36,7 @@ class Heard:
 def expect_voters(spec: EtcdSpec, voter_urls: Sequence[str], *, seconds: float = SECONDS) -> list[str]:
     """Listen until every voter has dialled and was let in, or `seconds` are over; returns the peer URLs not heard of.
 
-    Raises `HostError` when nobody got in: an etcd started now would wait in vain. Voters behind the same address, or behind
+    Raises `HostError` when nobody got in: an etcd started now would wait for ever. Voters behind the same address, or behind
     an address translation, cannot be told apart: then one of them speaks for all.
     """
     wanted = {url: _addresses(url) for url in voter_urls}

@@ -110,7 +110,7 @@ def test_g1_the_member_that_is_removed_may_be_the_only_endpoint(lab: Lab) -> Non
 @pytest.mark.chaos
 @pytest.mark.parametrize("ends", ["well", "badly"])
 def test_e1_the_only_endpoint_dies(lab: Lab, ends: str) -> None:
-    """A follower: the others were named by it. The join is finished, or taken back when the new etcd cannot start."""
+    """A follower: the others were named by it. The join is finished, or rolled back when the new etcd cannot start."""
     a, b, c = sorted(lab.voters("a", "b", "c"), key=lambda voter: voter.peer_url)
     lab.lead(a, [a, b, c])
     joiner = lab.etcd("d")

@@ -1,4 +1,4 @@
-"""Rows X1, X1r, U1, U2, U2p, U3: what is taken back is what this run registered, on a list that can be believed."""
+"""Rows X1, X1r, U1, U2, U2p, U3: what is rolled back is what this run registered, on a list that can be believed."""
 
 from __future__ import annotations
 

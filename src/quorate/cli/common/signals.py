@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """For a question to the user: the first Ctrl-C ends it, for nothing has begun that would have to be taken back."""
+    """For a question to the user: the first Ctrl-C ends it, for nothing has begun that would have to be rolled back."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -35,10 +35,10 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if cancel.requested:
-            say_while_stopping("stopped in the middle: run the same command again, it looks and goes on from what is there")
+            say_while_stopping("stopped in the middle: run the same command again: it looks, and resumes from there")
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
-        say_while_stopping("stopping: what can be taken back is taken back first (once more to leave at once)")
+        say_while_stopping("stopping: what can be rolled back is rolled back first (once more to leave at once)")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

@@ -25,7 +25,7 @@ _OPTIONS = (
     click.option(
         "--runtime",
         type=click.Choice(["process", "systemd"]),
-        help="Run the new member's etcd on this host, and take it back when the join fails.",
+        help="Run the new member's etcd on this host, and roll it back when the join fails.",
     ),
     click.option("--data-dir", type=_PATH, help="etcd's data directory; must be empty.  [default: /var/lib/etcd]"),
     click.option("--client-urls", "client_url", metavar="URL", help="Where clients reach it.  [default: peer host, port 2379]"),

@@ -35,7 +35,7 @@ _OPTIONS = (
     click.option(
         "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds without progress to give up after."
     ),
-    click.option("--keep-on-failure", is_flag=True, help="Take nothing back when the join fails, for a look."),
+    click.option("--keep-on-failure", is_flag=True, help="Roll nothing back when the join fails, for a look."),
     click.option("--no-learner-restart", is_flag=True, help="Wait 7 s for a lost publish instead of one restart."),
     click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
     click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards."),

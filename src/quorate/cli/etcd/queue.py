@@ -104,7 +104,7 @@ def _json(one: Leftover) -> dict[str, object]:
 def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
     """Take over the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left, as NAME.
 
-    From then on 'quorate etcd add NAME' finishes its join, or takes it back when that fails.
+    From then on 'quorate etcd add NAME' finishes its join, or rolls it back when that fails.
 
     \b
     Example:

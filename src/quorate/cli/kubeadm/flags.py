@@ -62,7 +62,7 @@ _TABLE = (
     Flag("force", "Do not ask.", "bool", short="f"),
     Flag("ignore-preflight-errors", "Checks whose errors become warnings; all for all of them.", "strings"),
     Flag("image-repository", "Where images come from.", default="registry.k8s.io"),
-    Flag("keep-on-failure", "Take nothing back when the join fails, for a look.", "bool"),
+    Flag("keep-on-failure", "Roll nothing back when the join fails, for a look.", "bool"),
     Flag("kubeconfig", "kubeconfig to reach the cluster with.", default="/etc/kubernetes/admin.conf"),
     Flag("kubeconfig-dir", "Where kubeconfig files go.", default="/etc/kubernetes"),
     Flag("kubernetes-version", "Version of the control plane.", default="of the installed kubelet"),

@@ -88,7 +88,7 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
 
 
 def _join(given: Given, endpoint: str) -> None:
-    """The whole join: its phases, what to take back when one fails, and what to say at the end."""
+    """The whole join: its phases, what to roll back when one fails, and what to say at the end."""
     from quorate.phases.join.run import carry_out
 
     report = render.printer(given)

@@ -40,7 +40,7 @@ _FLAGS = (
 @output_option("text", "json")
 @click.pass_context
 def group(ctx: click.Context, /, **parameters: Any) -> None:
-    """Take back what init or join made on this host.
+    """Roll back what init or join made on this host.
 
     \b
     Examples:

@@ -3,7 +3,7 @@
 Both are courtesy between runs of this tool: kubeadm and others know nothing of them, and every invariant holds without
 them. The queue is a leased key per run under `/quorate/seat/`; the oldest has the seat, and a run that died leaves it
 when its lease ends. The record under `/quorate/joins/` has no lease: the same command, run again, finds there that the
-learner is its own, and may take it back. Every call goes to whoever answers now: the member that led at the start may be gone.
+learner is its own, and may roll it back. Every call goes to whoever answers now: the member that led at the start may be gone.
 """
 
 from __future__ import annotations

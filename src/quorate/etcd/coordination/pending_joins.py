@@ -122,7 +122,7 @@ def drop_old_proofs(channel: Channel, view: ClusterView, *, timeout: float) -> i
 
 
 def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
-    """Record that the learner `member` is the one `request` joins, so that the join may also take it back.
+    """Record that the learner `member` is the one `request` joins, so that the join may also roll it back.
 
     Raises `Refused` for a voter, and while the run that registered it is still at work.
     """

@@ -168,7 +168,7 @@ class JoinLook:
         return track.feeding.is_on(self.access, view, member, self.clock.now())
 
     def diagnose(self) -> Stall | None:
-        """What keeps the first joiner that is still a learner; asked before anything is taken back."""
+        """What keeps the first joiner that is still a learner; asked before anything is rolled back."""
         try:
             view = self.now()
         except QuorateError:

@@ -1,4 +1,4 @@
-"""Taking back a join that failed before promotion, run by the same rule: observe, decide, check, one step, observe."""
+"""Rolling back a join that failed before promotion, run by the same rule: observe, decide, check, one step, observe."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATIENCE = Patience(members=1.5, status=0.5)
 
 @dataclass(slots=True)
 class Undo:
-    """One joiner to take back. `memory`: what the join did to it. `keep`: called in every round, for what must be
+    """One joiner to roll back. `memory`: what the join did to it. `keep`: called in every round, for what must be
     kept alive."""
 
     executor: MembershipExecutor
@@ -44,9 +44,9 @@ class Undo:
     _wiped: bool = field(default=False)
 
     def run(self) -> JoinOutcome:
-        """Take the learner back if it is ours and has no vote; returns what is the case now."""
+        """Roll the learner back if it is ours and has no vote; returns what is the case now."""
         name = self.spec.name
-        self.report(Event("undo", name, "taking back what is half done"))
+        self.report(Event("undo", name, "rolling back what is half done"))
         try:
             return self._reach_goal()
         except QuorateError as error:
@@ -61,7 +61,7 @@ class Undo:
 
     def _reach_goal(self) -> JoinOutcome:
         clock = self.executor.clock
-        deadline = Deadline(clock, _SECONDS, f"taking back {self.spec.name}")
+        deadline = Deadline(clock, _SECONDS, f"rolling back {self.spec.name}")
         why = "no answer from the cluster"
         while not deadline.expired:
             self.keep()

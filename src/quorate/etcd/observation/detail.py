@@ -25,7 +25,7 @@ _SMALL_BYTES = 64 << 20
 @dataclass(frozen=True, slots=True)
 class Detail:
     """`lag_seconds`: how long each member took from the look on to apply what the leader had committed by then; None when
-    that was more than a second. `hashes`: of the keys at one revision, None where it was not to be had."""
+    that was more than a second. `hashes`: of the keys at one revision, None where a member did not give it."""
 
     lag_seconds: Mapping[int, float | None] = field(default_factory=dict[int, "float | None"])
     hashes: Mapping[int, Hash | None] = field(default_factory=dict[int, "Hash | None"])

@@ -16,7 +16,7 @@ from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import local_list
 
 _SETTLE_SECONDS = 5.0
-"""A voter that is only behind applies the change within an election; one that is still of another mind after this is not."""
+"""A voter that is only late applies the change within an election; one that still differs after this is not late."""
 
 _POLL_SECONDS = 0.1
 

@@ -14,7 +14,7 @@ from quorate.report import Notice
 
 
 def carry_out(run: InitRun) -> None:
-    """Raises what the phase raised that failed. Nothing is taken back: what is there is gone on from."""
+    """Re-raises the error of the phase that failed. An init is not rolled back: the same command resumes from its files."""
     skipped = frozenset(run.init.skip_phases)
     run = replace(run, waits="wait-control-plane" not in skipped)
     checks, rest = TREE[:1], TREE[1:]
@@ -25,7 +25,7 @@ def carry_out(run: InitRun) -> None:
         return
     mark = run_marker.begin(run.context, "init", paths.may_be_made(run.context))
     if mark.resumed:
-        run.context.report(Notice("an init of this node was cut off here: going on from what is there"))
+        run.context.report(Notice("an init of this node was cut off here: resuming from what is there"))
     run_all(rest, run, skipped - {"preflight"}, around)
     # Where the wait is skipped, what an earlier run held back would wait for ever.
     staged_start.start(run.context)

@@ -98,7 +98,7 @@ def _check_external(join: JoinRun, external: ExternalEtcd) -> None:
     try:
         join.findings += node_checks.judged(join.context, list(external_etcd.check_for_join(external, join.context.minor)))
     except PreflightFailed as error:
-        # Files were written: what becomes of them is for the whole join to say.
+        # Files were written: the whole join says whether they were deleted.
         error.state = ""
         raise
 
@@ -175,7 +175,7 @@ def runtime_of(context: Context) -> StaticPod:
 
 
 def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
-    """Whether this node's etcd has a vote, as the others see it: a voter is never taken back, nor what may be one. Before its
+    """Whether this node's etcd has a vote, as the others see it: a voter is never rolled back, nor what may be one. Before its
     manifest is written there is none, but where learners are switched off: there the vote comes first.
 
     "none" deletes the node's data, so it takes a list that was read through the quorum and has no member of this node: neither

@@ -1,4 +1,4 @@
-"""A whole join: all phases in order, and what becomes of the node when one of them fails."""
+"""A whole join: all phases in order, and the rollback of the node when one of them fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def carry_out(join: JoinRun) -> None:
     context = join.context
     mark = run_marker.begin(context, "join", paths.may_be_made(context), objects)
     if mark.resumed:
-        join.base.report(Notice("a join of this node was cut off here: going on from what is there"))
+        join.base.report(Notice("a join of this node was cut off here: resuming from what is there"))
     try:
         run_all(rest, join, skipped - {"preflight"}, around)
     except BaseException as error:
@@ -57,7 +57,7 @@ def _objects_there(join: JoinRun) -> list[str]:
 
 
 def _after_failure(join: JoinRun, mark: Marker) -> str:
-    """Before its etcd has a vote everything can be taken back; from then on only the same command leads on."""
+    """Before its etcd has a vote everything can be rolled back; from then on only the same command leads on."""
     if join.keep_on_failure:
         return "everything was kept for a look, as asked"
     # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
@@ -65,7 +65,7 @@ def _after_failure(join: JoinRun, mark: Marker) -> str:
         try:
             if etcd_join.vote_of(join) != "none":
                 return (
-                    "this node's etcd is a member of the cluster, or may be one: nothing was taken back; "
+                    "this node's etcd is a member of the cluster, or may be one: nothing was rolled back; "
                     "run the same command again to finish"
                 )
             return undo_join.take_back(join, mark)

@@ -1,4 +1,4 @@
-"""Taking back what a join made on this node, when it failed before its etcd got a vote."""
+"""Rolling back what a join made on this node, when it failed before its etcd got a vote."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def run_checks(
     resumed: bool = False,
     more: Iterable[Finding] = (),
 ) -> list[Finding]:
-    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and is in vain before.
+    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and may be for nothing.
     `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these."""
     context.say(PHASE, "Running pre-flight checks")
     ignored = context.registration.ignore_preflight_errors

@@ -41,7 +41,7 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
         raise PreflightFailed(
             f"'quorate {left.command}' of a node named {left.node!r} was cut off on this host",
             state="what it made is there",
-            advice=f"finish it with the same command, or take it back with 'quorate reset'; {PATH} tells of it",
+            advice=f"finish it with the same command, or roll it back with 'quorate reset'; {PATH} tells of it",
         )
     if left is not None:
         return left

@@ -63,7 +63,7 @@ def wait_kubelet(context: Context) -> None:
 
 
 def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], look: Callable[[], None] | None = None) -> None:
-    """Ask until the answer is empty; `look` raises when waiting is in vain."""
+    """Ask until the answer is empty; `look` raises when waiting cannot help."""
     deadline = Deadline(context.clock, seconds, what)
     heartbeat = Heartbeat(context.clock, context.report, what, seconds)
     said = "it was not asked"
@@ -78,7 +78,7 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
         context.clock.sleep(_POLL_SECONDS)
     raise HostError(
         f"{what} is not healthy after {seconds:.0f} s: {said}",
-        state="what was made so far is there; running the same command again goes on from it",
+        state="what was made so far is there; running the same command again resumes from it",
         advice="'journalctl -u kubelet' tells what the kubelet does, 'crictl ps -a' which containers end",
     )
 
@@ -201,7 +201,7 @@ class Crashes:
         self._told = ""
 
     def check(self) -> None:
-        """Raises `HostError` when the container has ended so often that waiting is in vain, with its last words."""
+        """Raises `HostError` when the container has ended so often that waiting cannot help, with its last words."""
         context, runtime = self._context, self._runtime
         try:
             attempts = runtime.containers(self._name)

@@ -1,0 +1,52 @@
+"""What a list of words can guard of docs/style.md, and that the maps of the project name what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOT_OURS = re.compile(
+    r"\b(in vain|of another mind|comes? of it|to be had|becomes of|gone on from|goes on from|going on from|"
+    r"(?:taken|taking|takes? it|take) back)\b",
+    re.IGNORECASE,
+)
+TEXTS = [*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+MAPS = ["docs/architecture.md", "docs/decisions/README.md", "docs/safety.md", "docs/security.md", "docs/library.md"]
+
+
+def test_no_word_of_the_list_is_used() -> None:
+    style = ROOT / "docs" / "style.md"
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in TEXTS
+        if path != style
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in NOT_OURS.finditer(line)
+    ]
+    assert found == []
+
+
+def test_the_guard_finds_a_planted_word() -> None:
+    assert NOT_OURS.search("the join is taken back") and not NOT_OURS.search("the join is rolled back")
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_files_and_rooms_that_a_map_names_exist(name: str) -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|proto|md))?)`", (ROOT / name).read_text()))
+    assert [one for one in sorted(named) if not any((base / one).exists() for base in (ROOT, ROOT / "src" / "quorate"))] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    titles = {path.name: path.read_text().splitlines()[0].split(". ", 1)[1] for path in folder.glob("0*.md")}
+    assert [name for name, title in titles.items() if f"[{title}]({name})" not in index] == []
