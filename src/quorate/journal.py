@@ -17,11 +17,12 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign.documents import BadDocument, Limits, read_object
-from quorate.foreign.values import text_of
+from quorate.foreign.values import is_newer, text_of
 
 _ROOM = 64 * 1024
 _LIMITS = Limits(size=_ROOM, depth=8, values=1_000, aliases=0)
 _PADDING = b"\n"
+FORMAT = 1
 _SEEN_AGAIN = frozenset({"outcome"})
 """What became of an intent is seen by looking; its record explains, and is not waited for."""
 
@@ -36,21 +37,30 @@ class Record:
 
 
 def encode(record: Record) -> bytes:
-    body = json.dumps({"kind": record.kind, "at": record.at, **record.fields}, sort_keys=True)
+    body = json.dumps({"format": FORMAT, "kind": record.kind, "at": record.at, **record.fields}, sort_keys=True)
     return f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
 
 
 def decode(line: bytes) -> Record | None:
-    """The record of a line, or None for padding, a torn line or a foreign one."""
-    checksum, _, body = line.partition(b" ")
+    """The record of a line, or None for padding, a torn line, a foreign one, and one that a newer version wrote."""
     try:
-        if int(checksum, 16) != zlib.crc32(body):
+        fields = read_object(line.partition(b" ")[2], "a record", _LIMITS) if _is_whole(line) else {}
+        if is_newer(fields, FORMAT):
             return None
-        fields = read_object(body, "a record", _LIMITS)
+        fields.pop("format", None)
         at = fields.pop("at")
         return Record(text_of(fields.pop("kind")), float(at), fields) if isinstance(at, int | float) else None
     except (ValueError, KeyError, OverflowError, BadDocument):
         return None
+
+
+def _is_whole(line: bytes) -> bool:
+    """Returns whether the checksum of a line is right, in whatever format it was written."""
+    checksum, _, body = line.partition(b" ")
+    try:
+        return int(checksum, 16) == zlib.crc32(body)
+    except ValueError:
+        return False
 
 
 def read(path: Path) -> list[Record]:
@@ -96,7 +106,8 @@ class Journal:
         content = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
         end = 0
         for line in content.split(b"\n"):
-            if decode(line) is None:
+            # A line of a newer version is no record to us, and not ours to write over.
+            if not _is_whole(line):
                 break
             end += len(line) + 1
         return end

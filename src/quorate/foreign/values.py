@@ -33,3 +33,9 @@ def integer_of(value: object, default: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         return default
     return value if -(2**63) <= value < 2**64 else default
+
+
+def is_newer(fields: Mapping[str, object], known: int) -> bool:
+    """Returns whether a document of our own has a format after `known`: what this version does not read there may forbid a step.
+    Version 0.1 wrote no number. A number that is none was not written by us, and counts as newer."""
+    return "format" in fields and not 0 < integer_of(fields["format"]) <= known

@@ -19,13 +19,14 @@ from quorate.errors import HostError
 from quorate.files import write_atomic
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.local_files import read_trusted
-from quorate.foreign.values import integer_of, mapping_of, text_of
+from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of
 from quorate.host import proc, process
 from quorate.host.process import Identity
 
 VARIABLE = "QUORATE_PROCESS"
 _EXEC_SECONDS = 1.0
 _POLL_SECONDS = 0.01
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def complete(path: Path, intent: Intent, identity: Identity) -> None:
 
 
 def _write(path: Path, intent: Intent, identity: Identity | None) -> None:
-    content = {"intent": asdict(intent), "folder": _folder(path), **(asdict(identity) if identity else {})}
+    content = {"format": _FORMAT, "intent": asdict(intent), "folder": _folder(path), **(asdict(identity) if identity else {})}
     write_atomic(path, json.dumps(content).encode(), mode=0o600)
 
 
@@ -99,6 +100,12 @@ def read(path: Path) -> ProcessRecord | None:
         return None
     try:
         fields = read_object(content, "the process record", RECORD)
+        if is_newer(fields, _FORMAT):
+            raise HostError(
+                f"{path} was written by a newer quorate: whether its process runs is not known",
+                state="nothing was changed",
+                advice="use the version that started it",
+            )
         # The folder was copied: the process belongs to the original. Ending the copy's members would end the original's.
         if "folder" in fields and fields["folder"] != _folder(path):
             return None

@@ -13,7 +13,7 @@ from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_u
 from quorate.core.membership import Member
 from quorate.etcd.client.kv import KeyValue
 from quorate.foreign.documents import RECORD, BadDocument, read_object
-from quorate.foreign.values import integer_of, text_of
+from quorate.foreign.values import integer_of, is_newer, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,14 @@ class SeatRequest:
 
 
 NOTHING = JoinMemory()
+FORMAT = 1
+"""Of a place in the queue, a record of a join, and one of a replacement."""
 
 
 def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
     """The value of a place in the queue and of a record."""
     fields = {
+        "format": FORMAT,
         "run": request.run,
         "name": request.name,
         "peerURL": request.peer_url,
@@ -63,7 +66,8 @@ def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None)
 
     A record of another cluster id is void: a restored snapshot revives records of its past. One that is about another member
     id is void too: at a URL there may be a later learner, somebody else's. A record of version 0.1 holds no id: what it
-    says of a restart or a promotion still counts, but not that the learner is ours.
+    says of a restart or a promotion still counts, but not that the learner is ours. Of a record in a newer format nothing is
+    understood: the learner is not ours to remove, and may have a vote.
     """
     fields = fields_of(row) if row is not None else {}
     here = fields.get("clusterId") == format_id(request.cluster_id) and same_url(
@@ -71,6 +75,8 @@ def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None)
     )
     if not here:
         return None
+    if is_newer(fields, FORMAT):
+        return JoinMemory(known.id, listed=True, vote="asked", vote_before="asked") if known is not None else None
     memory = from_fields(fields)
     if known is None:
         # The member is gone, and an add whose answer was lost may still arrive.

@@ -17,9 +17,9 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.coordination.join_record import fields_of
+from quorate.etcd.coordination.join_record import FORMAT, fields_of
 from quorate.etcd.keys import replacement_key
-from quorate.foreign.values import integer_of, text_of
+from quorate.foreign.values import integer_of, is_newer, text_of
 
 _SECONDS = 5.0
 
@@ -41,6 +41,7 @@ class Replacements:
         if recorded.get("old") == format_id(old.id) and "margin" in recorded:
             return min(max(integer_of(recorded["margin"]), 0), margin)
         fields = {
+            "format": FORMAT,
             "clusterId": format_id(self.cluster_id),
             "old": format_id(old.id),
             "name": old.name,
@@ -70,7 +71,8 @@ class Replacements:
         except EtcdError:
             return {}
         fields = fields_of(row) if row else {}
-        return fields if fields.get("clusterId") == format_id(self.cluster_id) else {}
+        ours = fields.get("clusterId") == format_id(self.cluster_id) and not is_newer(fields, FORMAT)
+        return fields if ours else {}
 
     def ended(self) -> None:
         def delete(channel: Channel, seconds: float) -> object:

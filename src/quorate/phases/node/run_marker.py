@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from quorate.errors import PreflightFailed
 from quorate.foreign.documents import BadDocument, read_object
-from quorate.foreign.values import integer_of, text_of, texts_of
+from quorate.foreign.values import integer_of, is_newer, text_of, texts_of
 from quorate.phases.base.context import CONFIG_FOLDER, Context
 from quorate.phases.node.local_etcd import LEFT
 from quorate.tree import Tree
 
 PATH = f"{CONFIG_FOLDER}/.quorate-run.json"
 _MODE = 0o600
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
         return left
     before = frozenset([*(path for path in may_be_made if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
-    made = {"command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
+    made = {"format": _FORMAT, "command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
     context.tree.remove(LEFT)
     context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)
     return Marker(command, context.node.name, before, began, resumed=False)
@@ -68,6 +69,12 @@ def _read(tree: Tree) -> Marker | None:
         return None
     try:
         told = read_object(content, PATH)
+        if is_newer(told, _FORMAT):
+            raise PreflightFailed(
+                f"{PATH} was written by a newer quorate: a run of it was cut off here",
+                state="nothing was changed",
+                advice="finish it, or reset the node, with the version that began it",
+            )
         command, node = text_of(told["command"]), text_of(told["node"])
         return Marker(command, node, frozenset(texts_of(told["before"])), integer_of(told["beganNs"]), resumed=True)
     except (BadDocument, KeyError):
