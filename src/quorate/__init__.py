@@ -9,21 +9,104 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quorate.core.absence import Absence
+    from quorate.core.decide_converge import Converge, NextStep, Wanted
+    from quorate.core.finding import Finding
+    from quorate.core.membership import Answer, ClusterView, Member, Silence
     from quorate.deadline import Cancel
+    from quorate.errors import (
+        ConfigError,
+        HostError,
+        Interrupted,
+        JoinFailed,
+        OutcomeUnknown,
+        PreflightFailed,
+        QuorateError,
+        Refused,
+    )
+    from quorate.etcd.client.endpoint import Endpoint
+    from quorate.etcd.client.errors import EtcdError
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.connect import connect
+    from quorate.etcd.coordination.pending_joins import HeldLock, Leftover
+    from quorate.etcd.membership.join_state import JoinResult
+    from quorate.etcd.membership.runtime import JoinSpec, Runtime
+    from quorate.etcd.observation.detail import Detail
+    from quorate.etcd.observation.health import Health
+    from quorate.etcd.observation.write_probe import WriteProbe
     from quorate.report import Event, Notice
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Absence": "quorate.core.absence",
+    "Answer": "quorate.core.membership",
     "Cancel": "quorate.deadline",
     "Cluster": "quorate.etcd.cluster",
+    "ClusterView": "quorate.core.membership",
+    "ConfigError": "quorate.errors",
+    "Converge": "quorate.core.decide_converge",
+    "Detail": "quorate.etcd.observation.detail",
+    "Endpoint": "quorate.etcd.client.endpoint",
+    "EtcdError": "quorate.etcd.client.errors",
     "Event": "quorate.report",
+    "Finding": "quorate.core.finding",
+    "Health": "quorate.etcd.observation.health",
+    "HeldLock": "quorate.etcd.coordination.pending_joins",
+    "HostError": "quorate.errors",
+    "Interrupted": "quorate.errors",
+    "JoinFailed": "quorate.errors",
+    "JoinResult": "quorate.etcd.membership.join_state",
+    "JoinSpec": "quorate.etcd.membership.runtime",
+    "Leftover": "quorate.etcd.coordination.pending_joins",
+    "Member": "quorate.core.membership",
+    "NextStep": "quorate.core.decide_converge",
     "Notice": "quorate.report",
+    "OutcomeUnknown": "quorate.errors",
+    "PreflightFailed": "quorate.errors",
+    "QuorateError": "quorate.errors",
+    "Refused": "quorate.errors",
+    "Runtime": "quorate.etcd.membership.runtime",
+    "Silence": "quorate.core.membership",
+    "Wanted": "quorate.core.decide_converge",
+    "WriteProbe": "quorate.etcd.observation.write_probe",
     "connect": "quorate.etcd.connect",
 }
-__all__ = ["Cancel", "Cluster", "Event", "Notice", "__version__", "connect"]
+__all__ = [
+    "Absence",
+    "Answer",
+    "Cancel",
+    "Cluster",
+    "ClusterView",
+    "ConfigError",
+    "Converge",
+    "Detail",
+    "Endpoint",
+    "EtcdError",
+    "Event",
+    "Finding",
+    "Health",
+    "HeldLock",
+    "HostError",
+    "Interrupted",
+    "JoinFailed",
+    "JoinResult",
+    "JoinSpec",
+    "Leftover",
+    "Member",
+    "NextStep",
+    "Notice",
+    "OutcomeUnknown",
+    "PreflightFailed",
+    "QuorateError",
+    "Refused",
+    "Runtime",
+    "Silence",
+    "Wanted",
+    "WriteProbe",
+    "__version__",
+    "connect",
+]
 
 
 def __getattr__(name: str) -> object:

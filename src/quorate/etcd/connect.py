@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Cancel, SystemClock
+from quorate.errors import ConfigError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Login, TlsFiles, load_tls, parse_endpoints
 from quorate.etcd.cluster import Cluster
@@ -32,6 +33,9 @@ def connect(
 
     Raises `ConfigError` for files that do not fit together or endpoints that are none; nothing is contacted yet.
     """
+    if isinstance(endpoints, str):
+        # Text is a sequence of texts, so a type checker lets it pass: each letter would be an endpoint.
+        raise ConfigError(f"endpoints is text, and must be a list: [{endpoints!r}]")
     files = TlsFiles(*(Path(path) if path is not None else None for path in (ca, cert, key)))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     login = Login(user, Secret(password or "")) if user is not None else None

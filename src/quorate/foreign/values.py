@@ -36,6 +36,6 @@ def integer_of(value: object, default: int = 0) -> int:
 
 
 def is_newer(fields: Mapping[str, object], known: int) -> bool:
-    """Returns whether a document of our own has a format after `known`: what this version does not read there may forbid a step.
-    Version 0.1 wrote no number. A number that is none was not written by us, and counts as newer."""
+    """Returns whether a document of our own has a format after `known`: what we cannot read may forbid a step. Version 0.1
+    wrote no number. A number that is none was not written by us, and counts as newer."""
     return "format" in fields and not 0 < integer_of(fields["format"]) <= known

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from quorate.deadline import Cancel
+from quorate.errors import ConfigError
 from quorate.etcd.client import metrics, peer_port
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
@@ -33,6 +34,7 @@ class Access:
         self._login = login
         self._channels: dict[Endpoint, Channel] = {}
         self._lent: str | None = None
+        self._closed = False
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
 
     def again(self) -> Access:
@@ -40,6 +42,9 @@ class Access:
         return Access(self.tls, self._login, self.cancel)
 
     def channel(self, endpoint: Endpoint) -> Channel:
+        """Raises `ConfigError` once this is closed."""
+        if self._closed:
+            raise ConfigError("the connections to this cluster are closed", advice="use the cluster inside its 'with' block")
         if endpoint not in self._channels:
             self._channels[endpoint] = Channel(endpoint, self.tls, self._login, self._lend_token, cancel=self.cancel)
         return self._channels[endpoint]
@@ -83,6 +88,7 @@ class Access:
         return peer_port.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
 
     def close(self) -> None:
+        self._closed = True
         # Channels first: that ends the calls to members that stand still, which nobody waits for any more.
         for channel in list(self._channels.values()):
             channel.close()
