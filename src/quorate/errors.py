@@ -17,6 +17,8 @@ for kubeadm, because scripts depend on them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class QuorateError(Exception):
     """Base of all errors this package raises on purpose.
@@ -59,8 +61,18 @@ class QuorateError(Exception):
 
 
 class PreflightFailed(QuorateError):
+    """A check failed before anything was changed. `findings`: everything that was found, warnings too, as programs see it."""
+
     exit_code = 2
     code = "preflight"
+
+    def __init__(self, what: str, *, state: str = "", advice: str = "", findings: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(what, state=state, advice=advice)
+        self.findings = tuple(findings)
+
+    def as_dict(self) -> dict[str, object]:
+        shown = super().as_dict()
+        return {**shown, "findings": [dict(row) for row in self.findings]} if self.findings else shown
 
 
 class ConfigError(QuorateError):

@@ -141,7 +141,7 @@ def test_errors_can_be_made_warnings_by_name_or_all() -> None:
         node.refuse(node.judge(one, node.INIT, ()))
     assert error.value.exit_code == 2 and os.linesep in error.value.what
     rows = error.value.as_dict()["findings"]
-    assert isinstance(rows, list) and {row["check"] for row in rows} == {"NumCPU", "Mem"}
+    assert isinstance(rows, list) and {row["name"] for row in rows} == {"NumCPU", "Mem"}
 
 
 # -- undoing a join ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-"""What a check found."""
+"""What a check found, and the one way in which findings are ordered, judged and shown to programs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,3 +15,17 @@ class Finding:
     level: Literal["error", "warning", "info"]
     text: str
     advice: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Returns the finding as `-o json` shows it, in every command."""
+        return {"name": self.name, "level": self.level, "text": self.text, "advice": self.advice}
+
+
+def errors_of(found: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings that stop what was asked for."""
+    return [finding for finding in found if finding.level == "error"]
+
+
+def errors_first(found: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings with the errors first, else in their order."""
+    return sorted(found, key=lambda finding: finding.level != "error")

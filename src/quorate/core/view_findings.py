@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from quorate.core import versions
-from quorate.core.finding import Finding
+from quorate.core.finding import Finding, errors_first, errors_of
 from quorate.core.membership import Answer, ClusterView, margin_of
 from quorate.core.new_member import new_member_findings
 from quorate.core.versions import Version
 from quorate.errors import PreflightFailed
 from quorate.report import Notice, Report
-
-__all__ = ["CHECKS", "Finding", "findings", "judge"]
 
 _QUOTA_SHARE = 0.9
 
@@ -20,7 +18,7 @@ _QUOTA_SHARE = 0.9
 def findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
     """Returns everything to be said before `name` is added at `peer_urls`, errors first."""
     found = [finding for check in CHECKS for finding in check(view)] + new_member_findings(view, name, peer_urls)
-    return sorted(found, key=lambda finding: finding.level != "error")
+    return errors_first(found)
 
 
 def check_alarms(view: ClusterView) -> Iterator[Finding]:
@@ -81,10 +79,11 @@ def judge(found: Sequence[Finding], report: Report) -> None:
     for finding in found:
         if finding.level == "warning":
             report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))
-    errors = [finding for finding in found if finding.level == "error"]
+    errors = errors_of(found)
     if errors:
         raise PreflightFailed(
             "; ".join(finding.text for finding in errors),
             state="nothing was changed",
             advice="; ".join(finding.advice for finding in errors if finding.advice),
+            findings=[finding.as_dict() for finding in found],
         )

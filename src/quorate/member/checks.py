@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from quorate.core.finding import Finding, errors_first
 from quorate.core.ids import host_of
 from quorate.core.membership import Answer, ClusterView, Member
 from quorate.core.versions import Version
-from quorate.core.view_findings import Finding
 from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
@@ -44,7 +44,7 @@ class Case:
 def findings(case: Case) -> list[Finding]:
     """Everything to be said, errors first. Asks each voter's peer port, and writes a small file next to the data."""
     found = [finding for check in CHECKS for finding in check(case)]
-    return sorted(found, key=lambda finding: finding.level != "error")
+    return errors_first(found)
 
 
 def check_certificates(case: Case) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from quorate.core.finding import Finding
 from quorate.core.membership import ClusterView
-from quorate.core.view_findings import Finding
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join_state import JoinResult

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
 from quorate.host import etcd_data, tcp_links

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.core.decide_join import ProcessState
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
 from quorate.files import remove_file, write_atomic

@@ -9,8 +9,8 @@ from datetime import timedelta
 from msgspec.structs import replace as with_changes
 
 from quorate.config.components import HEALTHZ_PORT
+from quorate.core.finding import Finding, errors_first
 from quorate.core.membership import ClusterView, margin_of, odd_advice
-from quorate.core.view_findings import Finding
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
@@ -36,7 +36,7 @@ def examine(context: Context, admin: str) -> list[Finding]:
             found += check(context, admin)
         except QuorateError as error:
             found.append(Finding(check.__name__.removeprefix("check_"), "error", error.what, error.advice))
-    return sorted(found, key=lambda one: one.level != "error")
+    return errors_first(found)
 
 
 def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from quorate.config.types import ExternalEtcd
+from quorate.core.finding import Finding
 from quorate.core.versions import Version
-from quorate.core.view_findings import Finding
 from quorate.foreign.documents import BadDocument, Limits, read_object
 from quorate.foreign.http import HttpFailed, get
 from quorate.foreign.values import text_of

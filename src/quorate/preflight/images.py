@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.host.cri import CriError, Runtime
 
 _TRIES = 5

@@ -6,13 +6,13 @@ Which checks there are differs between versions; the tables here follow kubeadm 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from quorate.config import types as v4
 from quorate.config.rules import Network, networks
 from quorate.config.versions import NEWEST, parse_version
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding, errors_of
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.host.node import BRIDGE, BRIDGE6, IPV4_FORWARD, IPV6_FORWARD, NodeFacts
 
@@ -285,18 +285,19 @@ def without_leftovers(found: list[Finding]) -> list[Finding]:
 
 
 class ChecksFailed(PreflightFailed):
-    """A node is not as it has to be; `findings` has everything that was found, warnings included."""
+    """A node is not as it has to be."""
 
-    def __init__(self, findings: list[Finding], what: str, *, state: str, advice: str) -> None:
-        super().__init__(what, state=state, advice=advice)
-        self.findings = tuple(findings)
+    def __init__(self, found: Sequence[Finding]) -> None:
+        self._lines = [_FATAL, *map(_error_line, errors_of(found))]
+        super().__init__(
+            "\n".join(self._lines),
+            state="nothing was changed",
+            advice="mend them, or make a check non-fatal with --ignore-preflight-errors=NAME",
+            findings=[one.as_dict() for one in found],
+        )
 
     def lines(self) -> list[str]:
-        return [_FATAL, *(_error_line(one) for one in self.findings if one.level == "error")]
-
-    def as_dict(self) -> dict[str, object]:
-        rows = [{"check": one.name, "level": one.level, "text": one.text} for one in self.findings]
-        return {**super().as_dict(), "findings": rows}
+        return self._lines
 
 
 _FATAL = "[preflight] Some fatal errors occurred:"
@@ -308,11 +309,5 @@ def _error_line(finding: Finding) -> str:
 
 def refuse(found: list[Finding]) -> None:
     """Raises `ChecksFailed` naming every error, in kubeadm's form."""
-    errors = [finding for finding in found if finding.level == "error"]
-    if errors:
-        raise ChecksFailed(
-            found,
-            "\n".join((_FATAL, *map(_error_line, errors))),
-            state="nothing was changed",
-            advice="mend them, or make a check non-fatal with --ignore-preflight-errors=NAME",
-        )
+    if errors_of(found):
+        raise ChecksFailed(found)

@@ -18,8 +18,8 @@ from quorate.cli.local.change import Add, Replace, local_change
 from quorate.errors import ConfigError, PreflightFailed
 
 if TYPE_CHECKING:
+    from quorate.core.finding import Finding
     from quorate.core.membership import ClusterView, Member
-    from quorate.core.view_findings import Finding
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
@@ -247,6 +247,7 @@ def move_leader(member: str, form: str) -> None:
 def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
     """Judge the first step of a join as the engine would, and this host when it is to run the member."""
     from quorate.cli.common.cluster_output import cluster_json, print_margin
+    from quorate.core.finding import errors_of
 
     view, found = joiner.look()
     name, url = joiner.name, joiner.peer_url
@@ -262,10 +263,10 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
         for finding in found:
             echo(f"{finding.level} {finding.name}: {finding.text}")
 
-    rows = [{"name": one.name, "level": one.level, "text": one.text, "advice": one.advice} for one in found]
+    rows = [one.as_dict() for one in found]
     removal = {"wouldRemove": f"{replaced.id:x}"} if replaced else {}
     emit(form, {"wouldAdd": name, "peerURL": url, **removal, "findings": rows, **cluster_json(view)}, table)
-    if any(finding.level == "error" for finding in found):
+    if errors_of(found):
         raise click.exceptions.Exit(PreflightFailed.exit_code)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import click
@@ -26,6 +25,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
     Exit code 1 when something is wrong.
     """
+    from quorate.core.finding import errors_of
     from quorate.phases import doctor
 
     given = Given.of(parameters)
@@ -34,8 +34,8 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)
     found = doctor.examine(context, given.text("kubeconfig") or doctor.admin_of(context))
-    wrong = any(one.level == "error" for one in found)
-    data = {"healthy": not wrong, "findings": [dataclasses.asdict(one) for one in found]}
+    wrong = bool(errors_of(found))
+    data = {"healthy": not wrong, "findings": [one.as_dict() for one in found]}
 
     def table() -> None:
         rows = [(one.level, one.name, one.text, one.advice) for one in found]

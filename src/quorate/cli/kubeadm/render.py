@@ -17,7 +17,7 @@ from quorate.foreign.text import visible
 from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
 
 if TYPE_CHECKING:
-    from quorate.core.view_findings import Finding
+    from quorate.core.finding import Finding
     from quorate.tree import Change, Tree
 
 _MOST_NAMES = 3
@@ -154,7 +154,7 @@ def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run:
 def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str = "") -> dict[str, Any]:
     """The last event: what a whole run or a phase found, made, or would write. `closing`: what text output ends with, such as
     what to do next."""
-    found = [{"check": one.name, "level": one.level, "text": one.text} for one in findings]
+    found = [one.as_dict() for one in findings]
     phases = [
         {
             "phase": row.done.phase,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.core.finding import Finding
 from quorate.core.membership import ClusterView, Member
-from quorate.core.view_findings import Finding
 from quorate.deadline import Clock, Deadline
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access

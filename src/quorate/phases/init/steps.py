@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from quorate.config import types as v4
 from quorate.config.render import to_yaml
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.phases.base.context import Context
 from quorate.phases.cluster import addon, admins, bootstrap_token, join_command, mark_control_plane, upload_config
 from quorate.phases.cluster import upload_certs as certs_secret

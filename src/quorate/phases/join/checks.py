@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.errors import PreflightFailed
 from quorate.kube.errors import KubeError
 from quorate.phases.base.context import Context

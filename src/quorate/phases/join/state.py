@@ -13,7 +13,7 @@ from quorate.config import types as v4
 from quorate.config.defaults import Facts
 from quorate.config.load import loads
 from quorate.config.resolve import resolve_init
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.foreign.documents import read_mapping
 from quorate.foreign.values import mapping_of

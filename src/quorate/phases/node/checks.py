@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from quorate.core.view_findings import Finding
+from quorate.core.finding import Finding
 from quorate.host.cri import CriError
 from quorate.host.node import gather
 from quorate.manifests import images
