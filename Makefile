@@ -8,7 +8,7 @@ SCHEDULES ?= 500
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto reference clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-kube: engines engines-kube dev  ## init and joins beside the real kubeadm'
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
 	$(BIN)/python bench/before.py
+
+reference: dev  ## Write docs/reference from the classes
+	PYTHONPATH=tests $(BIN)/python -m error_reference
 
 proto: dev  ## Write the stubs from the .proto files
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/client/wire.proto quorate/host/cri.proto

@@ -20,6 +20,7 @@ class DeadlineExceeded(QuorateError):
     """A wait ran out of time."""
 
     code = "deadline"
+    next_step = "fix what kept it waiting, or give it longer with --timeout"
 
 
 class Clock(Protocol):

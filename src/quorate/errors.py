@@ -29,6 +29,8 @@ class QuorateError(Exception):
 
     exit_code = 1
     code = "failed"
+    next_step = "read the advice"
+    """For the reference: what helps in general. `advice` names the command for the case at hand."""
 
     def __init__(self, what: str, *, state: str = "", advice: str = "") -> None:
         super().__init__(what)
@@ -65,6 +67,7 @@ class PreflightFailed(QuorateError):
 
     exit_code = 2
     code = "preflight"
+    next_step = "fix what each finding names, then run the same command again"
 
     def __init__(self, what: str, *, state: str = "", advice: str = "", findings: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(what, state=state, advice=advice)
@@ -76,37 +79,59 @@ class PreflightFailed(QuorateError):
 
 
 class ConfigError(QuorateError):
+    """A file, a flag or a variable is wrong; nothing was changed."""
+
     exit_code = 3
     code = "config"
+    next_step = "correct what the message names"
 
 
 class Refused(QuorateError):
+    """The step would be unsafe, or is not meant; nothing was changed."""
+
     exit_code = 4
     code = "refused"
+    next_step = "read why; where consent can be given, the advice names the flag"
 
 
 class OutcomeUnknown(QuorateError):
+    """A change may or may not have happened."""
+
     exit_code = 5
     code = "outcome-unknown"
+    next_step = "run the same command again: it looks first"
 
 
 class Interrupted(QuorateError):
+    """A signal or the caller asked to stop; `state` says what was rolled back."""
+
     exit_code = 130
     code = "interrupted"
+    next_step = "run the same command again"
 
 
 class HostError(QuorateError):
+    """A file, a process or a port of this machine is in the way."""
+
     code = "host"
+    next_step = "fix what the message names on this host"
 
 
 class JoinFailed(QuorateError):
+    """A join did not finish; `outcomes` says how each member ended."""
+
     code = "join-failed"
+    next_step = "fix the cause, then run the same command again"
 
 
 class Unforeseen(QuorateError):
-    """Raised from the exception that nobody foresaw. Its text is not repeated: a library may have put a token into it."""
+    """An exception that nobody foresaw; what was begun was rolled back.
+
+    Its text is not repeated: a library may have put a token into it.
+    """
 
     code = "unforeseen"
+    next_step = "run the same command again, and report it"
 
 
 def foreseen(error: BaseException) -> QuorateError:

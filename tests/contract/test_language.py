@@ -14,7 +14,13 @@ NOT_OURS = re.compile(
     re.IGNORECASE,
 )
 TEXTS = [*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
-MAPS = ["docs/architecture.md", "docs/decisions/README.md", "docs/safety.md", "docs/security.md", "docs/library.md"]
+MAPS = [
+    "docs/architecture.md",
+    "docs/decisions/README.md",
+    "docs/safety.md",
+    "docs/security.md",
+    "docs/library.md",
+]
 
 
 def test_no_word_of_the_list_is_used() -> None:

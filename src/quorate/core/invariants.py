@@ -54,6 +54,7 @@ class UnsafeStep(Refused):
     """An invariant forbids the step; nothing was changed."""
 
     code = "unsafe-step"
+    next_step = "quorate etcd status shows the margin and the missing links"
 
     def __init__(self, invariant: str, why: str, advice: str = "") -> None:
         super().__init__(why, state="nothing was changed", advice=advice)

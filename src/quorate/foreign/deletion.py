@@ -26,6 +26,7 @@ class NotDeleted(HostError):
     """Some of it is still there; `left` says what, and why."""
 
     code = "not-deleted"
+    next_step = "delete what is named by hand"
 
     def __init__(self, left: tuple[tuple[Path, str], ...]) -> None:
         named = "; ".join(f"{path}: {why}" for path, why in left[:_MOST_NAMED])

@@ -38,6 +38,7 @@ class BadDocument(ConfigError):
     """A text that is no YAML or JSON, or more than is read."""
 
     code = "document"
+    next_step = "correct the text at the place that is named"
 
 
 @dataclass(frozen=True, slots=True)

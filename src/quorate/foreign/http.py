@@ -39,6 +39,7 @@ class HttpFailed(QuorateError):
     is not the reason. `sent`: whether the server may have got the request."""
 
     code = "http"
+    next_step = "check the address and the certificate"
 
     def __init__(self, what: str, *, certificate: str = "", sent: bool = False) -> None:
         super().__init__(what[:_MOST_REASON])

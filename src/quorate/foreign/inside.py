@@ -52,6 +52,7 @@ class LeadsOut(HostError):
     """A link on the way is not one that is followed."""
 
     code = "link"
+    next_step = "remove the link, or give the path behind it"
 
 
 @contextmanager

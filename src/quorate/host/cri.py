@@ -23,6 +23,7 @@ class CriError(HostError):
     """The container runtime did not answer, or answered with an error."""
 
     code = "container-runtime"
+    next_step = "check the container runtime and --cri-socket"
 
 
 @dataclass(frozen=True, slots=True)

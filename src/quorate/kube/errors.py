@@ -18,39 +18,59 @@ _MOST_MESSAGE = 1000
 
 
 class KubeError(QuorateError):
+    """The API server answered with an error."""
+
     code = "kubernetes"
+    next_step = "read its message"
 
 
 class NotFound(KubeError):
+    """There is no such object."""
+
     code = "kubernetes-not-found"
+    next_step = "check its name and namespace"
 
 
 class AlreadyExists(KubeError):
+    """An object of that name exists."""
+
     code = "kubernetes-exists"
+    next_step = "use or delete it"
 
 
 class Conflict(KubeError):
+    """The object was changed by somebody else meanwhile."""
+
     code = "kubernetes-conflict"
+    next_step = "run the same command again"
 
 
 class Denied(KubeError):
+    """The user of the kubeconfig may not do this."""
+
     code = "kubernetes-denied"
+    next_step = "check the kubeconfig: its user and its cluster"
 
 
 class Unauthorized(Denied):
+    """The API server does not know the user of the kubeconfig."""
+
     code = "kubernetes-unauthorized"
+    next_step = "renew the kubeconfig"
 
 
 class Untrusted(KubeError):
-    """Asking again will not help."""
+    """The API server's certificate is not to be trusted. Asking again will not help."""
 
     code = "kubernetes-untrusted"
+    next_step = "check the pinned key or the CA"
 
 
 class Unreachable(KubeError):
-    """Asking again may help; whether a change was made is not known."""
+    """The API server did not answer, or was too busy. Asking again may help; whether a change was made is not known."""
 
     code = "kubernetes-unreachable"
+    next_step = "check that the API server runs; run the same command again"
 
 
 def from_status(status: int, what: str, message: str, reason: str) -> KubeError:

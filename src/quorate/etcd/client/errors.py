@@ -20,6 +20,7 @@ class EtcdError(QuorateError):
     """etcd said no, or said nothing. `endpoint` is who was asked, `method` the RPC."""
 
     code = "etcd"
+    next_step = "read the text of etcd"
     disposition: Disposition = "final"
 
     def __init__(self, what: str, *, endpoint: str = "", method: str = "", state: str = "", advice: str = "") -> None:
@@ -34,6 +35,7 @@ class Unreachable(EtcdError):
     """No connection was made, so nothing was sent."""
 
     code = "unreachable"
+    next_step = "check the endpoint, and whether etcd runs there"
     disposition: Disposition = "retryable"
 
 
@@ -41,6 +43,7 @@ class TlsRefused(Unreachable):
     """The TLS handshake failed; waiting will not help."""
 
     code = "tls"
+    next_step = "check --cacert, --cert and --key"
     disposition: Disposition = "final"
 
 
@@ -48,6 +51,7 @@ class NoAnswer(EtcdError):
     """A call that only reads was not answered in time, or its connection broke."""
 
     code = "no-answer"
+    next_step = "run it again; quorate etcd status shows who answers"
     disposition: Disposition = "retryable"
 
 
@@ -55,6 +59,7 @@ class AnswerLost(EtcdError):
     """A call that changes something was not answered: it may have been carried out."""
 
     code = "answer-lost"
+    next_step = "run the same command again: it looks first"
     disposition: Disposition = "ambiguous"
 
 
@@ -62,6 +67,7 @@ class Unavailable(EtcdError):
     """No leader just now, a leader change, or an overloaded member."""
 
     code = "unavailable"
+    next_step = "wait for a leader; quorate etcd status shows it"
     disposition: Disposition = "retryable"
 
 
@@ -69,6 +75,7 @@ class ServerTimedOut(EtcdError):
     """etcd gave up waiting for its own proposal, which may still be committed."""
 
     code = "server-timeout"
+    next_step = "run the same command again: it looks first"
     disposition: Disposition = "ambiguous"
 
 
@@ -76,77 +83,117 @@ class UnhealthyCluster(EtcdError):
     """strict-reconfig-check: a voter is not connected, or not for 5 s yet."""
 
     code = "unhealthy-cluster"
+    next_step = "wait until all voters are connected, then run it again"
     disposition: Disposition = "retryable"
 
 
 class NotEnoughStarted(EtcdError):
+    """etcd counts too few started members to allow the change."""
+
     code = "not-enough-started"
+    next_step = "start the members that are registered, or remove them"
 
 
 class TooManyLearners(EtcdError):
+    """All learner seats are taken."""
+
     code = "too-many-learners"
+    next_step = "wait for the other join; quorate etcd unlock shows it"
     disposition: Disposition = "retryable"
 
 
 class LearnerNotReady(EtcdError):
+    """etcd sees the learner too far behind the leader."""
+
     code = "learner-not-ready"
+    next_step = "wait; quorate etcd watch shows the lag"
     disposition: Disposition = "retryable"
 
 
 class NotALearner(EtcdError):
+    """The member has a vote already."""
+
     code = "not-a-learner"
+    next_step = "none"
 
 
 class MemberNotFound(EtcdError):
+    """No member has this id any more."""
+
     code = "member-not-found"
+    next_step = "quorate etcd members"
 
 
 class MemberExists(EtcdError):
     """The id or the peer URL belongs to a member already."""
 
     code = "member-exists"
+    next_step = "quorate etcd members; give another peer URL"
 
 
 class RpcOnLearner(EtcdError):
     """A learner serves only Status, serializable reads and snapshots."""
 
     code = "rpc-on-learner"
+    next_step = "give the endpoint of a voter"
 
 
 class NotLeader(EtcdError):
+    """The member that was asked does not lead."""
+
     code = "not-leader"
+    next_step = "run it again"
     disposition: Disposition = "retryable"
 
 
 class NoSpace(EtcdError):
+    """The database is over its quota: nothing can be written."""
+
     code = "no-space"
+    next_step = "compact, defragment and disarm the alarm"
 
 
 class CorruptCluster(EtcdError):
+    """Members have different data at the same revision."""
+
     code = "corrupt"
+    next_step = "stop changing members; find the member that differs by quorate etcd status --hash"
 
 
 class LoginFailed(EtcdError):
+    """The user or the password is wrong."""
+
     code = "login"
+    next_step = "check --user"
 
 
 class TokenExpired(EtcdError):
     """The token is not valid any more; nothing was done, and logging in again helps."""
 
     code = "token"
+    next_step = "run it again"
     disposition: Disposition = "retryable"
 
 
 class PermissionDenied(EtcdError):
+    """The user may not do this."""
+
     code = "permission"
+    next_step = "changing members needs the role root"
 
 
 class LeaseNotFound(EtcdError):
+    """The lease has expired."""
+
     code = "lease-not-found"
+    next_step = "run the same command again"
 
 
 class Compacted(EtcdError):
+    """The revision was compacted."""
+
     code = "compacted"
+    next_step = "ask for a newer one"
 
 
 _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (

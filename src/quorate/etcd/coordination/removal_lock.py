@@ -47,6 +47,7 @@ class LockLost(Unavailable):
     removed a member meanwhile."""
 
     code = "lock-lost"
+    next_step = "run the same command again"
 
 
 @dataclass(slots=True)

@@ -99,6 +99,7 @@ class NotConfirmed(EtcdError):  # noqa: N818
     """The last look before the RPC did not show what the decision was made on; nothing was sent."""
 
     code = "not-confirmed"
+    next_step = "run the same command again"
     disposition = "retryable"
 
 

@@ -32,6 +32,7 @@ class TwoClusters(Refused):
     """The endpoints that were given lead to two clusters, or to another one than at the beginning of the run."""
 
     code = "two-clusters"
+    next_step = "give endpoints of one cluster"
 
 
 @dataclass(frozen=True, slots=True)
