@@ -231,7 +231,7 @@ class NetLab:
         """So much data in values of so many bytes. A leader keeps about a hundred entries: fewer are sent as entries, more as
         a snapshot."""
         script = (
-            "import sys; from pathlib import Path; from quorate.etcd import kv\n"
+            "import sys; from pathlib import Path; from quorate.etcd.client import kv\n"
             "from quorate.etcd.client.channel import Channel; from quorate.etcd.client.endpoint import *\n"
             "folder = Path(sys.argv[1])\n"
             "tls = load_tls(TlsFiles(folder/'ca.crt', folder/'client.crt', folder/'client.key'))\n"

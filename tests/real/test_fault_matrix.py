@@ -289,7 +289,7 @@ def test_joins_started_at_once_all_get_there(home: Home, etcd36: str, cli: RunCl
 CRASH = """
 import os, sys
 from quorate.cli.main import run_with
-from quorate.etcd import channel as module
+from quorate.etcd.client import channel as module
 
 METHODS = {"MemberAdd", "MemberPromote", "MemberRemove", "Put", "DeleteRange", "LeaseGrant", "LeaseRevoke"}
 number, when, every = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "every"
