@@ -24,6 +24,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "a snapshot that was restored revives records of its past",
     ),
     Mutant(
+        "record of a newer format",
+        RECORD,
+        "    if is_newer(fields, FORMAT):\n",
+        "    if False:\n",
+        ("unit/test_formats.py::test_a_record_of_a_newer_format_makes_a_learner_nobodys_to_remove",),
+        "what a newer version writes there may forbid the removal",
+    ),
+    Mutant(
         "record of another member",
         RECORD,
         "    if memory.member_id:\n        return None\n    return taken_up",
@@ -104,8 +112,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "replacement of another cluster",
         REPLACEMENTS,
-        'if fields.get("clusterId") == format_id(self.cluster_id) else {}',
-        'if fields.get("clusterId") else {}',
+        'fields.get("clusterId") == format_id(self.cluster_id) and',
+        '"clusterId" in fields and',
         _records("test_a_replacement_is_about_the_member_that_was_named_in_this_cluster"),
         "a snapshot that was restored revives records of its past",
     ),
