@@ -135,7 +135,7 @@ def main() -> None:
     show_phases(spent)
     with kube_lab() as lab:
         undone, again = failed_join(lab)
-    print(f"a join whose etcd cannot start: taken back after {undone:.1f} s; the next one of that node took {again:.1f} s")
+    print(f"a join whose etcd cannot start: rolled back after {undone:.1f} s; the next one of that node took {again:.1f} s")
 
 
 if __name__ == "__main__":
