@@ -21,7 +21,7 @@ from quorate.cli import main
 from quorate.config import types as v4
 from quorate.config.defaults import Facts
 from quorate.errors import Interrupted, Unforeseen, foreseen
-from quorate.phases.base.runner import Phase
+from quorate.phases.base.runner import Phase, Steps
 from quorate.phases.join import run as join_whole
 from quorate.phases.join import undo as undo_join
 from quorate.phases.join.state import JoinRun
@@ -35,11 +35,11 @@ class OddError(Exception):
     """What no code of ours raises."""
 
 
-def raising(error: BaseException) -> Phase[JoinRun]:
+def raising(error: BaseException) -> Steps[JoinRun]:
     def step(_join: JoinRun) -> None:
         raise error
 
-    return Phase("odd", "", step)
+    return Steps({"odd": step})
 
 
 @pytest.mark.parametrize("error", [RecursionError("x"), OddError(SECRET), MemoryError(), KeyboardInterrupt()])
@@ -51,7 +51,8 @@ def test_a_whole_join_is_taken_back_whatever_ended_it(
     run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
     run._context = context
     taken: list[str] = []
-    monkeypatch.setattr(join_whole, "TREE", (Phase("preflight", "", lambda _: None), raising(error)))
+    monkeypatch.setattr(join_whole, "TREE", (Phase("preflight", ""), Phase("odd", "")))
+    monkeypatch.setattr(join_whole, "STEPS", raising(error))
     monkeypatch.setattr(join_whole, "_objects_there", lambda _: [])
     monkeypatch.setattr(undo_join, "take_back", lambda *_: taken.append("back") or "it was rolled back")  # type: ignore[func-returns-value]
     with pytest.raises((Unforeseen, Interrupted)) as ended:

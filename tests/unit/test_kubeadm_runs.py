@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace as with_changes
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubeadm_cases import MINIMAL, everything, setup_of
@@ -16,13 +18,16 @@ from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.host.kubelet import Kubelet
 from quorate.host.node import IPV4_FORWARD, NodeFacts
 from quorate.phases.base.context import Context
-from quorate.phases.base.runner import Late, Phase, check_skipped, paths, run_all
+from quorate.phases.base.runner import Phase, Steps, check_skipped, paths, run_all, run_one
+from quorate.phases.init import steps as init_steps
 from quorate.phases.init import tree as init
+from quorate.phases.join import steps as join_steps
 from quorate.phases.join import tree as join
 from quorate.phases.join import undo as undo_join
 from quorate.phases.join.state import JoinRun
 from quorate.phases.node import certs, run_marker
 from quorate.phases.node.paths import may_be_made
+from quorate.phases.reset import steps as reset_steps
 from quorate.phases.reset import tree as reset
 from quorate.phases.start import wait_healthy
 from quorate.preflight import node
@@ -34,27 +39,37 @@ from quorate.report import Notice, Told
 def test_phases_run_in_order_and_can_be_skipped() -> None:
     done: list[str] = []
 
-    def step(name: str) -> Phase[None]:
-        return Phase(name, "", lambda _: done.append(name), aliases=(f"old-{name}",))
+    def old(name: str) -> Phase:
+        return Phase(name, "", aliases=(f"old-{name}",))
 
-    tree: tuple[Phase[None], ...] = (
-        step("a"),
-        Phase("b", "", lambda _: done.append("b"), (step("c"), step("d"))),
-        Phase("e", "", when=lambda _: False),
+    def step(name: str) -> Callable[[None], None]:
+        return lambda _: done.append(name)
+
+    tree = (old("a"), Phase("b", "", (old("c"), old("d"))), Phase("e", ""))
+    steps: Steps[None] = Steps(
+        {"a": step("a"), "b": step("b"), "b/c": step("c"), "b/d": step("d"), "e": step("e")}, when={"e": lambda _: False}
     )
     assert [path for path, _ in paths(tree)] == ["a", "b", "b/c", "b/d", "e"]
     for skipped, wanted in (((), "abcd"), (("b",), "a"), (("b/c", "a"), "bd"), (("old-a", "b/old-d"), "bc")):
         done.clear()
-        run_all(tree, None, skipped)
+        run_all(tree, steps, None, skipped)
+        assert "".join(done) == wanted
+    for path, wanted in (("b/d", "d"), ("b", "bcd"), ("e", "")):
+        done.clear()
+        run_one(tree, steps, path, None)
         assert "".join(done) == wanted
 
 
-@pytest.mark.parametrize("tree", [init.TREE, join.TREE, reset.TREE], ids=["init", "join", "reset"])
-def test_every_step_of_a_tree_is_there(tree: tuple[Phase[object], ...]) -> None:
-    """Steps are named, and imported when they are taken: a wrong name would be found too late."""
-    late = [one for _, phase in paths(tree) for one in (phase.run, phase.when) if isinstance(one, Late)]
-    assert len(late) > 2 and all(callable(one.load()) for one in late)
-    assert all(phase.run is not None or phase.children for _, phase in paths(tree))
+@pytest.mark.parametrize(
+    ("tree", "steps"),
+    [(init.TREE, init_steps.STEPS), (join.TREE, join_steps.STEPS), (reset.TREE, reset_steps.STEPS)],
+    ids=["init", "join", "reset"],
+)
+def test_the_steps_are_those_of_the_tree(tree: tuple[Phase, ...], steps: Steps[Any]) -> None:
+    """A path that is misspelt would be a phase that does nothing."""
+    there = dict(paths(tree))
+    assert {*steps.do, *steps.when} <= set(there)
+    assert [path for path, phase in there.items() if path not in steps.do and not phase.children] == []
 
 
 def test_phases_that_do_not_exist_cannot_be_skipped() -> None:

@@ -14,7 +14,7 @@ from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.base.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.base.runner import check_skipped, run_one, timed
 from quorate.phases.init.tree import TREE
 from quorate.secret import Secret
 
@@ -95,13 +95,15 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
     )
 
 
-def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
+def run_phase(path: str, given: Given, _endpoint: str) -> None:
     """One phase, called by its own command."""
+    from quorate.phases.init.steps import STEPS
+
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
-        run_one(phase, run, partial(timed, run.context.clock, report))
+        run_one(TREE, STEPS, path, run, partial(timed, run.context.clock, report))
     finish(run, report)
 
 

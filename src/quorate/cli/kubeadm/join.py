@@ -14,7 +14,7 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.base.runner import Phase, check_skipped, run_one, timed
+from quorate.phases.base.runner import check_skipped, run_one, timed
 from quorate.phases.join.tree import TREE
 
 if TYPE_CHECKING:
@@ -142,13 +142,15 @@ def finish(run: JoinRun, report: render.Printer) -> None:
     render.finish(report, run.findings, run.base.tree, dry_run=run.base.dry_run, closing=closing)
 
 
-def run_phase(phase: Phase[Any], given: Given, endpoint: str) -> None:
+def run_phase(path: str, given: Given, endpoint: str) -> None:
+    from quorate.phases.join.steps import STEPS
+
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
         run = make_run(given, endpoint, report, SystemClock(cancel))
         run.single = True
-        run_one(phase, run, partial(timed, run.base.clock, report))
+        run_one(TREE, STEPS, path, run, partial(timed, run.base.clock, report))
     finish(run, report)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -11,27 +12,27 @@ from quorate.cli.common.output import output_option
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.phases.base.runner import Phase
 
-Runner = Callable[[Phase[Any], Given, str], None]
+Runner = Callable[[str, Given, str], None]
+"""Runs the phase at a path with the flags, and further words of the command line."""
 
 
-def phase_group(command: str, tree: Sequence[Phase[Any]], run: Runner) -> click.Group:
-    """`run` is given the phase that was called, the flags, and further words of the command line."""
+def phase_group(command: str, tree: Sequence[Phase], run: Runner) -> click.Group:
     group = click.Group("phase", help=f"Run one phase of {command} alone.\n\nPhases run in this order:\n\n{_listing(tree)}")
     for phase in tree:
         group.add_command(_command(command, phase, run))
-        _add_aliases(group, command, phase, run)
+        _add_aliases(group, command, phase, phase.name, run)
     return group
 
 
-def _add_aliases(group: click.Group, command: str, phase: Phase[Any], run: Runner) -> None:
+def _add_aliases(group: click.Group, command: str, phase: Phase, path: str, run: Runner) -> None:
     """Older names of a phase, not shown in helps."""
     for alias in phase.aliases:
-        made = _leaf(command, phase, alias, run)
+        made = _leaf(command, phase, alias, partial(run, path))
         made.hidden = True
         group.add_command(made)
 
 
-def _listing(tree: Sequence[Phase[Any]]) -> str:
+def _listing(tree: Sequence[Phase]) -> str:
     rows = ["\b"]
     for phase in tree:
         if not phase.hidden:
@@ -40,23 +41,24 @@ def _listing(tree: Sequence[Phase[Any]]) -> str:
     return "\n".join(rows)
 
 
-def _command(command: str, phase: Phase[Any], run: Runner) -> click.Command:
+def _command(command: str, phase: Phase, run: Runner) -> click.Command:
     if not phase.children:
-        return _leaf(command, phase, phase.name, run)
+        return _leaf(command, phase, phase.name, partial(run, phase.name))
     group = click.Group(phase.name, help=f"{phase.help}\n\n\b\nExample:\n  quorate {command} phase {phase.name} --help")
     for child in phase.children:
-        group.add_command(_leaf(f"{command} phase {phase.name}", child, child.name, run))
-        _add_aliases(group, f"{command} phase {phase.name}", child, run)
+        path = f"{phase.name}/{child.name}"
+        group.add_command(_leaf(f"{command} phase {phase.name}", child, child.name, partial(run, path)))
+        _add_aliases(group, f"{command} phase {phase.name}", child, path, run)
     # kubeadm has no "all" beside an only child.
     if len(phase.children) > 1 or phase.flags:
-        group.add_command(_leaf(f"{command} phase {phase.name}", phase, "all", run))
+        group.add_command(_leaf(f"{command} phase {phase.name}", phase, "all", partial(run, phase.name)))
     return group
 
 
-def _leaf(command: str, phase: Phase[Any], name: str, run: Runner) -> click.Command:
+def _leaf(command: str, phase: Phase, name: str, run: Callable[[Given, str], None]) -> click.Command:
     def callback(**parameters: Any) -> None:
         given = Given.of(parameters)
-        run(phase, given, parameters.get("endpoint") or "")
+        run(given, parameters.get("endpoint") or "")
 
     text = phase.help if name != "all" else f"All of these, in order: {', '.join(child.name for child in phase.children)}."
     verb = command if " phase" in command else f"{command} phase"

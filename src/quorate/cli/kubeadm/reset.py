@@ -15,7 +15,7 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.base.runner import Phase, run_all, run_one, timed
+from quorate.phases.base.runner import run_all, run_one, timed
 from quorate.phases.reset.tree import TREE
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ The Node object stays as well: kubectl delete node NAME."""
 
 
 def _all_phases(run: ResetRun) -> None:
-    run_all(TREE, run, run.reset.skip_phases, partial(timed, run.clock, run.report))
+    from quorate.phases.reset.steps import STEPS
+
+    run_all(TREE, STEPS, run, run.reset.skip_phases, partial(timed, run.clock, run.report))
 
 
 def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "") -> None:
@@ -100,8 +102,10 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
     )
 
 
-def run_phase(phase: Phase[Any], given: Given, _endpoint: str) -> None:
-    _carry_out(given, lambda run: run_one(phase, run, partial(timed, run.clock, run.report)))
+def run_phase(path: str, given: Given, _endpoint: str) -> None:
+    from quorate.phases.reset.steps import STEPS
+
+    _carry_out(given, lambda run: run_one(TREE, STEPS, path, run, partial(timed, run.clock, run.report)))
 
 
 group.add_command(phase_group("reset", TREE, run_phase))

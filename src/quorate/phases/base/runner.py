@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
 
 from quorate.deadline import Clock
 from quorate.errors import ConfigError
@@ -16,45 +15,30 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
-    """A step: a function of `quorate.phases`, as module.function, imported when it is taken. A tree is also what helps are made
-    from, and those must not pay for gRPC and certificates. `arguments` follow the run."""
+class Phase:
+    """A name that users can call alone or skip, as data: helps and commands are made from it without importing what it does.
 
-    path: str
-    arguments: tuple[Any, ...] = ()
-
-    def load(self) -> Callable[..., Any]:
-        module, _, name = self.path.rpartition(".")
-        found: Callable[..., Any] = getattr(importlib.import_module(f"quorate.phases.{module}"), name)
-        return found
-
-    def __call__(self, run: Any) -> Any:
-        return self.load()(run, *self.arguments)
-
-
-def always(_run: object) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Phase(Generic[R]):
-    """A step with a name that users can call alone or skip; with `children`, those in their order instead.
-
-    `flags`: names of the options that its own command takes. `when`: whether it applies to a run at all. `hidden`: not shown
-    in helps, as for kubeadm.
+    `flags`: names of the options that its own command takes. `hidden`: not shown in helps, as for kubeadm.
     """
 
     name: str
     help: str
-    run: Callable[[R], None] | None = None
-    children: tuple[Phase[R], ...] = ()
+    children: tuple[Phase, ...] = ()
     flags: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    when: Callable[[R], bool] = always
     hidden: bool = False
 
 
-def paths(tree: Sequence[Phase[R]], above: str = "") -> Iterator[tuple[str, Phase[R]]]:
+@dataclass(frozen=True, slots=True)
+class Steps(Generic[R]):
+    """What the phases of a tree do, by path (certs/ca): `do` what is done with the run, before the children of a parent; `when`
+    whether a phase applies to a run at all. A test holds that the paths are those of the tree."""
+
+    do: Mapping[str, Callable[[R], None]]
+    when: Mapping[str, Callable[[R], bool]] = field(default_factory=dict[str, Callable[[R], bool]])
+
+
+def paths(tree: Sequence[Phase], above: str = "") -> Iterator[tuple[str, Phase]]:
     """Every phase with its path (certs/ca), parents before children, in the order in which they run."""
     for phase in tree:
         path = f"{above}/{phase.name}" if above else phase.name
@@ -62,7 +46,7 @@ def paths(tree: Sequence[Phase[R]], above: str = "") -> Iterator[tuple[str, Phas
         yield from paths(phase.children, path)
 
 
-def check_skipped(tree: Sequence[Phase[R]], skipped: Iterable[str]) -> None:
+def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
     """Raises `ConfigError` for names that are no phase: a typing error must not run what was to be skipped."""
     known = {path for path, _ in paths(tree)}
     known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
@@ -79,22 +63,31 @@ def untold(_name: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def run_all(tree: Sequence[Phase[R]], run: R, skipped: Iterable[str] = (), around: Around = untold) -> None:
-    """Run a tree in order. Skipping a parent skips its children."""
+def run_all(tree: Sequence[Phase], steps: Steps[R], run: R, skipped: Iterable[str] = (), around: Around = untold) -> None:
+    """Runs a tree in order. Skipping a parent skips its children."""
     skip = frozenset(skipped)
     check_skipped(tree, skip)
-    _run(tree, run, skip, "", around)
+    _run(tree, steps, run, skip, "", around)
 
 
-def _run(tree: Sequence[Phase[R]], run: R, skip: frozenset[str], above: str, around: Around = untold) -> None:
+def run_one(tree: Sequence[Phase], steps: Steps[R], path: str, run: R, around: Around = untold) -> None:
+    """Runs the phase at `path`, or all children of a parent, as `phase NAME all` does."""
+    _run([dict(paths(tree))[path]], steps, run, frozenset(), path.rpartition("/")[0], around)
+
+
+def _run(  # noqa: PLR0917
+    tree: Sequence[Phase], steps: Steps[R], run: R, skip: frozenset[str], above: str, around: Around
+) -> None:
     for phase in tree:
-        names = {f"{above}{name}" for name in (phase.name, *phase.aliases)}
-        if names & skip or not phase.when(run):
+        names = {f"{above}/{name}".lstrip("/") for name in (phase.name, *phase.aliases)}
+        path = f"{above}/{phase.name}".lstrip("/")
+        applies = steps.when.get(path)
+        if names & skip or (applies is not None and not applies(run)):
             continue
         with around(phase.name):
-            if phase.run is not None:
-                phase.run(run)
-            _run(phase.children, run, skip, f"{above}{phase.name}/")
+            if path in steps.do:
+                steps.do[path](run)
+            _run(phase.children, steps, run, skip, path, around)
 
 
 @contextmanager
@@ -106,8 +99,3 @@ def timed(clock: Clock, report: PhaseReport, name: str) -> Iterator[None]:
         failed = False
     finally:
         report(PhaseDone(name, clock.now() - began, failed))
-
-
-def run_one(phase: Phase[R], run: R, around: Around = untold) -> None:
-    """Run a single phase, or all children of a parent, as `phase NAME all` does."""
-    _run([phase], run, frozenset(), "", around)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from quorate.phases.base.runner import run_all, timed
-from quorate.phases.init.steps import InitRun
+from quorate.phases.init.steps import STEPS, InitRun
 from quorate.phases.init.tree import TREE
 from quorate.phases.node import paths, run_marker
 from quorate.phases.start import staged_start
@@ -19,14 +19,14 @@ def carry_out(run: InitRun) -> None:
     run = replace(run, waits="wait-control-plane" not in skipped)
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, run.context.clock, run.context.report)
-    run_all(checks, run, skipped & {"preflight"}, around)
+    run_all(checks, STEPS, run, skipped & {"preflight"}, around)
     if run.dry_run:
-        run_all(rest, run, skipped - {"preflight"}, around)
+        run_all(rest, STEPS, run, skipped - {"preflight"}, around)
         return
     mark = run_marker.begin(run.context, "init", paths.may_be_made(run.context))
     if mark.resumed:
         run.context.report(Notice("an init of this node was cut off here: resuming from what is there"))
-    run_all(rest, run, skipped - {"preflight"}, around)
+    run_all(rest, STEPS, run, skipped - {"preflight"}, around)
     # Where the wait is skipped, what an earlier run held back would wait for ever.
     staged_start.start(run.context)
     run_marker.finish(run.context)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from quorate.config import types as v4
 from quorate.config.render import to_yaml
 from quorate.core.finding import Finding
+from quorate.manifests.control_plane import PODS
 from quorate.phases.base.context import Context
+from quorate.phases.base.runner import Steps
 from quorate.phases.cluster import addon, admins, bootstrap_token, join_command, mark_control_plane, upload_config
 from quorate.phases.cluster import upload_certs as certs_secret
 from quorate.phases.node import certs, kubeconfigs, kubelet_files, static_pods
@@ -15,6 +18,20 @@ from quorate.phases.node import checks as node_checks
 from quorate.phases.start import kubelet_start as kubelet
 from quorate.phases.start import staged_start, wait_healthy
 from quorate.secret import Secret
+
+CERTIFICATES = (
+    "ca",
+    "apiserver",
+    "apiserver-kubelet-client",
+    "front-proxy-ca",
+    "front-proxy-client",
+    "etcd-ca",
+    "etcd-server",
+    "etcd-peer",
+    "etcd-healthcheck-client",
+    "apiserver-etcd-client",
+)
+KUBECONFIGS = ("admin", "super-admin", "kubelet", "controller-manager", "scheduler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +146,29 @@ def show(run: InitRun) -> None:
     token = run.init.bootstrap_tokens[0].token if run.init.bootstrap_tokens and not run.skip_token_print else "TOKEN"
     key = run.certificate_key.reveal() if run.upload_certs and not run.skip_certificate_key_print else ""
     run.shown.append(join_command.closing_words(run.context, run.kubeconfig, token, key))
+
+
+STEPS: Steps[InitRun] = Steps(
+    {
+        "preflight": preflight,
+        "certs": prepare_certs,
+        **{f"certs/{name}": partial(certificate, name=name) for name in CERTIFICATES},
+        "certs/sa": sa,
+        "kubeconfig": prepare_kubeconfigs,
+        **{f"kubeconfig/{name}": partial(kubeconfig, name=name) for name in KUBECONFIGS},
+        "etcd/local": etcd,
+        **{f"control-plane/{name.removeprefix('kube-')}": partial(component, name=name) for name in PODS},
+        "kubelet-start": kubelet_start,
+        "wait-control-plane": wait,
+        "upload-config/kubeadm": upload_kubeadm,
+        "upload-config/kubelet": upload_kubelet,
+        "upload-certs": upload_certs,
+        "mark-control-plane": mark,
+        "bootstrap-token": tokens,
+        "kubelet-finalize/enable-client-cert-rotation": rotate,
+        "addon/coredns": coredns,
+        "addon/kube-proxy": kube_proxy,
+        "show-join-command": show,
+    },
+    when={"upload-certs": asks_for_certs},
+)

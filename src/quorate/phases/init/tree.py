@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from quorate.phases.base.runner import Late, Phase
-
-if TYPE_CHECKING:
-    from quorate.phases.init.steps import InitRun
+from quorate.phases.base.runner import Phase
 
 _CERT = ("cert-dir", "config", "dry-run", "kubernetes-version")
 _API_NAMES = (
@@ -57,27 +52,23 @@ _COREDNS = (
 )
 
 
-def _certificate(name: str, text: str, flags: tuple[str, ...] = _CERT) -> Phase[InitRun]:
-    return Phase(name, text, Late("init.steps.certificate", (name,)), flags=flags)
-
-
-_CERTS: tuple[Phase[InitRun], ...] = (
-    _certificate("ca", "The CA of Kubernetes."),
-    _certificate("apiserver", "What the API server shows its clients.", _API_NAMES),
-    _certificate("apiserver-kubelet-client", "What the API server shows kubelets."),
-    _certificate("front-proxy-ca", "The CA of the front proxy."),
-    _certificate("front-proxy-client", "What the front proxy shows."),
-    _certificate("etcd-ca", "The CA of etcd."),
-    _certificate("etcd-server", "What etcd shows its clients."),
-    _certificate("etcd-peer", "What etcd's members show each other."),
-    _certificate("etcd-healthcheck-client", "What health checks show etcd."),
-    _certificate("apiserver-etcd-client", "What the API server shows etcd."),
-    Phase("sa", "The key that service account tokens are signed with.", Late("init.steps.sa"), flags=_CERT),
+_CERTS: tuple[Phase, ...] = (
+    Phase("ca", "The CA of Kubernetes.", flags=_CERT),
+    Phase("apiserver", "What the API server shows its clients.", flags=_API_NAMES),
+    Phase("apiserver-kubelet-client", "What the API server shows kubelets.", flags=_CERT),
+    Phase("front-proxy-ca", "The CA of the front proxy.", flags=_CERT),
+    Phase("front-proxy-client", "What the front proxy shows.", flags=_CERT),
+    Phase("etcd-ca", "The CA of etcd.", flags=_CERT),
+    Phase("etcd-server", "What etcd shows its clients.", flags=_CERT),
+    Phase("etcd-peer", "What etcd's members show each other.", flags=_CERT),
+    Phase("etcd-healthcheck-client", "What health checks show etcd.", flags=_CERT),
+    Phase("apiserver-etcd-client", "What the API server shows etcd.", flags=_CERT),
+    Phase("sa", "The key that service account tokens are signed with.", flags=_CERT),
 )
 
 
-def _kubeconfig(name: str, text: str, *flags: str) -> Phase[InitRun]:
-    return Phase(name, text, Late("init.steps.kubeconfig", (name,)), flags=(*_KUBECONFIG, *flags))
+def _kubeconfig(name: str, text: str, *flags: str) -> Phase:
+    return Phase(name, text, flags=(*_KUBECONFIG, *flags))
 
 
 _KUBECONFIGS = (
@@ -89,8 +80,8 @@ _KUBECONFIGS = (
 )
 
 
-def _component(name: str, text: str, flags: tuple[str, ...]) -> Phase[InitRun]:
-    return Phase(name.removeprefix("kube-"), text, Late("init.steps.component", (name,)), flags=flags)
+def _component(name: str, text: str, flags: tuple[str, ...]) -> Phase:
+    return Phase(name.removeprefix("kube-"), text, flags=flags)
 
 
 _CONTROLLER = (*_COMPONENT, "pod-network-cidr", "controller-manager-extra-args")
@@ -101,19 +92,17 @@ _CONTROL_PLANE = (
 )
 
 
-TREE: tuple[Phase[InitRun], ...] = (
+TREE: tuple[Phase, ...] = (
     Phase(
         "preflight",
         "Look at this host before anything is changed.",
-        Late("init.steps.preflight"),
         flags=("config", "cri-socket", "dry-run", "ignore-preflight-errors", "image-repository"),
     ),
-    Phase("certs", "Certificates.", Late("init.steps.prepare_certs"), _CERTS, flags=_API_NAMES),
+    Phase("certs", "Certificates.", children=_CERTS, flags=_API_NAMES),
     Phase(
         "kubeconfig",
         "kubeconfig files of the control plane and its administrators.",
-        Late("init.steps.prepare_kubeconfigs"),
-        _KUBECONFIGS,
+        children=_KUBECONFIGS,
         flags=(*_KUBECONFIG, "node-name"),
     ),
     Phase(
@@ -123,7 +112,6 @@ TREE: tuple[Phase[InitRun], ...] = (
             Phase(
                 "local",
                 "The first member of a new cluster.",
-                Late("init.steps.etcd"),
                 flags=("cert-dir", "config", "dry-run", "image-repository", "patches"),
             ),
         ),
@@ -143,10 +131,9 @@ TREE: tuple[Phase[InitRun], ...] = (
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
-        Late("init.steps.kubelet_start"),
         flags=("config", "cri-socket", "dry-run", "image-repository", "node-name", "patches"),
     ),
-    Phase("wait-control-plane", "Wait until the control plane answers.", Late("init.steps.wait")),
+    Phase("wait-control-plane", "Wait until the control plane answers."),
     Phase(
         "upload-config",
         "Keep the configuration in the cluster.",
@@ -154,13 +141,11 @@ TREE: tuple[Phase[InitRun], ...] = (
             Phase(
                 "kubeadm",
                 "The ClusterConfiguration.",
-                Late("init.steps.upload_kubeadm"),
                 flags=(*_API_CLIENT, "cri-socket"),
             ),
             Phase(
                 "kubelet",
                 "The kubelets' configuration.",
-                Late("init.steps.upload_kubelet"),
                 flags=(*_API_CLIENT, "cri-socket"),
             ),
         ),
@@ -169,20 +154,16 @@ TREE: tuple[Phase[InitRun], ...] = (
     Phase(
         "upload-certs",
         "Keep the shared certificates in the cluster, encrypted.",
-        Late("init.steps.upload_certs"),
         flags=(*_API_CLIENT, "certificate-key", "skip-certificate-key-print", "upload-certs"),
-        when=Late("init.steps.asks_for_certs"),
     ),
     Phase(
         "mark-control-plane",
         "Label and taint this node as a control plane.",
-        Late("init.steps.mark"),
         flags=("config", "dry-run", "node-name"),
     ),
     Phase(
         "bootstrap-token",
         "The token that nodes join with, and what it may do.",
-        Late("init.steps.tokens"),
         flags=(*_API_CLIENT, "skip-token-print"),
     ),
     Phase(
@@ -192,7 +173,6 @@ TREE: tuple[Phase[InitRun], ...] = (
             Phase(
                 "enable-client-cert-rotation",
                 "Point kubelet.conf to the certificate that the kubelet renews.",
-                Late("init.steps.rotate"),
                 flags=("cert-dir", "config", "dry-run"),
                 aliases=("experimental-cert-rotation",),
             ),
@@ -206,17 +186,15 @@ TREE: tuple[Phase[InitRun], ...] = (
             Phase(
                 "coredns",
                 "The cluster's DNS server.",
-                Late("init.steps.coredns"),
                 flags=(*_COREDNS, "print-manifest"),
             ),
             Phase(
                 "kube-proxy",
                 "The proxy of services.",
-                Late("init.steps.kube_proxy"),
                 flags=(*_PROXY, "print-manifest"),
             ),
         ),
         flags=(*dict.fromkeys((*_PROXY, *_COREDNS)),),
     ),
-    Phase("show-join-command", "Say how further nodes join.", Late("init.steps.show")),
+    Phase("show-join-command", "Say how further nodes join."),
 )

@@ -10,6 +10,7 @@ from quorate.phases.base.runner import run_all, timed
 from quorate.phases.join import etcd as etcd_join
 from quorate.phases.join import undo as undo_join
 from quorate.phases.join.state import JoinRun
+from quorate.phases.join.steps import STEPS
 from quorate.phases.join.tree import TREE
 from quorate.phases.node import paths, run_marker
 from quorate.phases.node.run_marker import Marker
@@ -22,21 +23,21 @@ def carry_out(join: JoinRun) -> None:
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, join.base.clock, join.base.report)
     try:
-        run_all(checks, join, skipped & {"preflight"}, around)
+        run_all(checks, STEPS, join, skipped & {"preflight"}, around)
         objects = _objects_there(join)
     except Exception as error:
         failure = foreseen(error)
         failure.state = failure.state or "nothing was changed"
         raise failure from failure.__cause__
     if join.base.dry_run:
-        run_all(rest, join, skipped - {"preflight"}, around)
+        run_all(rest, STEPS, join, skipped - {"preflight"}, around)
         return
     context = join.context
     mark = run_marker.begin(context, "join", paths.may_be_made(context), objects)
     if mark.resumed:
         join.base.report(Notice("a join of this node was cut off here: resuming from what is there"))
     try:
-        run_all(rest, join, skipped - {"preflight"}, around)
+        run_all(rest, STEPS, join, skipped - {"preflight"}, around)
     except BaseException as error:
         # Whatever it is: what nobody foresaw once left a learner, a kubelet and an etcd behind (security i13).
         failure = foreseen(error)

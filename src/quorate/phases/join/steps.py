@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quorate.manifests.control_plane import PODS
+from quorate.phases.base.runner import Steps
 from quorate.phases.cluster import mark_control_plane
 from quorate.phases.join import checks as join_checks
 from quorate.phases.join import download_certs
@@ -79,3 +80,23 @@ def mark(join: JoinRun) -> None:
 def wait(join: JoinRun) -> None:
     if join.control_plane:
         wait_healthy.run(join.context)
+
+
+STEPS: Steps[JoinRun] = Steps(
+    {
+        "preflight": preflight,
+        "control-plane-prepare/download-certs": download,
+        "control-plane-prepare/certs": certificates,
+        "control-plane-prepare/kubeconfig": kubeconfig,
+        "control-plane-prepare/control-plane": control_plane,
+        "check-etcd": check_etcd,
+        "kubelet-start": kubelet_start,
+        "etcd-join": join_etcd,
+        "kubelet-wait-bootstrap": wait_bootstrap,
+        "control-plane-join/etcd": join_etcd,
+        "control-plane-join/update-status": nothing,
+        "control-plane-join/mark-control-plane": mark,
+        "wait-control-plane": wait,
+    },
+    when={"control-plane-join/etcd": is_alone},
+)

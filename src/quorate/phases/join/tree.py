@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from quorate.phases.base.runner import Late, Phase
-
-if TYPE_CHECKING:
-    from quorate.phases.join.state import JoinRun
+from quorate.phases.base.runner import Phase
 
 _DISCOVERY = (
     "config",
@@ -21,11 +16,10 @@ _DISCOVERY = (
 )
 _NODE = ("apiserver-advertise-address", "config", "control-plane", "dry-run", "node-name", "patches")
 _PREPARE = (*_DISCOVERY, "control-plane")
-TREE: tuple[Phase[JoinRun], ...] = (
+TREE: tuple[Phase, ...] = (
     Phase(
         "preflight",
         "Look at this host before anything is changed.",
-        Late("join.steps.preflight"),
         flags=(
             *_PREPARE,
             "apiserver-advertise-address",
@@ -43,25 +37,21 @@ TREE: tuple[Phase[JoinRun], ...] = (
             Phase(
                 "download-certs",
                 "Fetch the shared certificates that the cluster keeps.",
-                Late("join.steps.download"),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "certs",
                 "Make this node's certificates.",
-                Late("join.steps.certificates"),
                 flags=(*_PREPARE, "apiserver-advertise-address", "node-name"),
             ),
             Phase(
                 "kubeconfig",
                 "Make the control plane's kubeconfig files.",
-                Late("join.steps.kubeconfig"),
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
                 "control-plane",
                 "Write the control plane's manifests.",
-                Late("join.steps.control_plane"),
                 flags=(
                     "apiserver-advertise-address",
                     "apiserver-bind-port",
@@ -81,18 +71,16 @@ TREE: tuple[Phase[JoinRun], ...] = (
             "patches",
         ),
     ),
-    Phase("check-etcd", "Look at etcd before it gets a member.", Late("join.steps.check_etcd"), hidden=True),
+    Phase("check-etcd", "Look at etcd before it gets a member.", hidden=True),
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
-        Late("join.steps.kubelet_start"),
         flags=(*_DISCOVERY, "cri-socket", "node-name", "patches"),
     ),
-    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", Late("join.steps.join_etcd"), flags=_NODE),
+    Phase("etcd-join", "Join etcd as a learner, become a voter when aligned.", flags=_NODE),
     Phase(
         "kubelet-wait-bootstrap",
         "Wait until the kubelet has its certificate.",
-        Late("join.steps.wait_bootstrap"),
         flags=(*_DISCOVERY, "cri-socket"),
         hidden=True,
     ),
@@ -103,15 +91,12 @@ TREE: tuple[Phase[JoinRun], ...] = (
             Phase(
                 "etcd",
                 "Join etcd; now the phase etcd-join.",
-                Late("join.steps.join_etcd"),
                 flags=_NODE,
-                when=Late("join.steps.is_alone"),
             ),
-            Phase("update-status", "Does nothing any more.", Late("join.steps.nothing"), flags=_NODE, hidden=True),
+            Phase("update-status", "Does nothing any more.", flags=_NODE, hidden=True),
             Phase(
                 "mark-control-plane",
                 "Label and taint this node as a control plane.",
-                Late("join.steps.mark"),
                 flags=("config", "control-plane", "dry-run", "node-name"),
             ),
         ),
@@ -120,6 +105,5 @@ TREE: tuple[Phase[JoinRun], ...] = (
     Phase(
         "wait-control-plane",
         "Wait until this node's control plane answers.",
-        Late("join.steps.wait"),
     ),
 )
