@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from quorate.core.absence import Absence
-    from quorate.core.decide_converge import Converge, NextStep, Wanted
+    from quorate.core.decide_converge import ConvergeGoal, NextStep, Wanted
     from quorate.core.finding import Finding
-    from quorate.core.membership import Answer, ClusterView, Member, Silence
+    from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse
     from quorate.deadline import Cancel
     from quorate.errors import (
         ConfigError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quorate.etcd.client.errors import EtcdError
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.connect import connect
-    from quorate.etcd.coordination.pending_joins import HeldLock, Leftover
+    from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
     from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.membership.runtime import JoinSpec, Runtime
     from quorate.etcd.observation.detail import Detail
@@ -40,12 +40,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Absence": "quorate.core.absence",
-    "Answer": "quorate.core.membership",
+    "MemberStatus": "quorate.core.membership",
     "Cancel": "quorate.deadline",
     "Cluster": "quorate.etcd.cluster",
     "ClusterView": "quorate.core.membership",
     "ConfigError": "quorate.errors",
-    "Converge": "quorate.core.decide_converge",
+    "ConvergeGoal": "quorate.core.decide_converge",
     "Detail": "quorate.etcd.observation.detail",
     "Endpoint": "quorate.etcd.client.endpoint",
     "EtcdError": "quorate.etcd.client.errors",
@@ -58,7 +58,7 @@ _HOMES = {
     "JoinFailed": "quorate.errors",
     "JoinResult": "quorate.etcd.membership.join_state",
     "JoinSpec": "quorate.etcd.membership.runtime",
-    "Leftover": "quorate.etcd.coordination.pending_joins",
+    "PendingJoin": "quorate.etcd.coordination.pending_joins",
     "Member": "quorate.core.membership",
     "NextStep": "quorate.core.decide_converge",
     "Notice": "quorate.report",
@@ -67,19 +67,18 @@ _HOMES = {
     "QuorateError": "quorate.errors",
     "Refused": "quorate.errors",
     "Runtime": "quorate.etcd.membership.runtime",
-    "Silence": "quorate.core.membership",
+    "NoResponse": "quorate.core.membership",
     "Wanted": "quorate.core.decide_converge",
     "WriteProbe": "quorate.etcd.observation.write_probe",
     "connect": "quorate.etcd.connect",
 }
 __all__ = [
     "Absence",
-    "Answer",
     "Cancel",
     "Cluster",
     "ClusterView",
     "ConfigError",
-    "Converge",
+    "ConvergeGoal",
     "Detail",
     "Endpoint",
     "EtcdError",
@@ -92,16 +91,17 @@ __all__ = [
     "JoinFailed",
     "JoinResult",
     "JoinSpec",
-    "Leftover",
     "Member",
+    "MemberStatus",
     "NextStep",
+    "NoResponse",
     "Notice",
     "OutcomeUnknown",
+    "PendingJoin",
     "PreflightFailed",
     "QuorateError",
     "Refused",
     "Runtime",
-    "Silence",
     "Wanted",
     "WriteProbe",
     "__version__",

@@ -50,7 +50,7 @@ class PhaseLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ResourceWritten:
     """Something that a phase made or changed: a file by its path, an object of the cluster, a member of etcd."""
 
     kind: Literal["file", "object", "member"]
@@ -59,7 +59,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class PhaseDone:
-    """A phase has ended after `seconds`; what was `Made` since the one before it is its work."""
+    """A phase has ended after `seconds`; what was `ResourceWritten` since the one before it is its work."""
 
     phase: str
     seconds: float
@@ -68,12 +68,12 @@ class PhaseDone:
 
 Message: TypeAlias = Event | Notice
 Report: TypeAlias = Callable[[Message], None]
-Told: TypeAlias = Message | PhaseLine | Made | PhaseDone
-PhaseReport: TypeAlias = Callable[[Told], None]
+RunMessage: TypeAlias = Message | PhaseLine | ResourceWritten | PhaseDone
+PhaseReport: TypeAlias = Callable[[RunMessage], None]
 """Of init, join and reset; it is a `Report` as well."""
 
 
-def silent(_message: Told) -> None:
+def silent(_message: RunMessage) -> None:
     """A report that drops everything; the default of the library."""
 
 

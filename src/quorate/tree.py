@@ -20,7 +20,7 @@ from quorate.files import make_one, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
-from quorate.report import Made, PhaseReport, silent
+from quorate.report import PhaseReport, ResourceWritten, silent
 
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
 
@@ -128,7 +128,7 @@ class RealTree:
         del secret
         with self._told(path, "write"), holder(self.root, path, make=_FOLDER_MODE) as place:
             write_into(place.folder, place.name, content, mode=mode)
-        self.report(Made("file", path))
+        self.report(ResourceWritten("file", path))
 
     def folder(self, path: str, *, mode: int) -> None:
         with self._told(path, "create the directory"), holder(self.root, path, make=_FOLDER_MODE) as place:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from google.protobuf.message import DecodeError
 
 from fuzz.mutate import parts
-from quorate.core.membership import Answer, ClusterView, Member, find_members, lowest_margin_of, margin_of, pick
+from quorate.core.membership import ClusterView, Member, MemberStatus, find_members, lowest_margin_of, margin_of, pick
 from quorate.errors import QuorateError
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.rpc import Method
@@ -118,7 +118,7 @@ def member_status(content: bytes) -> None:
     from quorate.etcd.client import maintenance
 
     channel = cast("Channel", _Wire(content))
-    said: Answer = maintenance.status(channel, timeout=1.0)
+    said: MemberStatus = maintenance.status(channel, timeout=1.0)
     _version(said.version)
     leader = Member(said.member_id, "n1", ("http://10.0.0.1:2380",))
     _look(ClusterView(said.cluster_id, (leader, _OURS), {said.member_id: said}, 0.0))

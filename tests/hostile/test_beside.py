@@ -28,7 +28,7 @@ from quorate.host.process import spawn
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.member.checks import Case, check_data
-from quorate.member.data_dir import Place
+from quorate.member.data_dir import DataDir
 from quorate.member.spec import EtcdSpec
 from quorate.phases.node.local_etcd import local_etcd
 from quorate.tree import RealTree
@@ -56,7 +56,7 @@ def test_a_strangers_folder_beside_the_data_is_not_believed(name: str, tmp_path:
     if name:
         (beside / name).write_text("")
     os.chown(beside, NOBODY, NOBODY)
-    place = Place(spec(shared / "data"))
+    place = DataDir(spec(shared / "data"))
     assert "owns it" in place.doubt
     assert not place.is_begun
     assert "data-dir-foreign" in [one.name for one in check_data(Case(spec(shared / "data"), view(1), False))]

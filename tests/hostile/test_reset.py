@@ -18,7 +18,7 @@ from quorate.phases.node.local_etcd import delete_data, local_etcd
 from quorate.phases.reset import cleanup as cleanup_node
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
-from quorate.report import Notice, Told
+from quorate.report import Notice, RunMessage
 from quorate.tree import RealTree
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
@@ -42,7 +42,7 @@ class Node:
     """A node below a folder, and what its reset says."""
 
     root: Path
-    said: list[Told] = field(default_factory=list[Told])
+    said: list[RunMessage] = field(default_factory=list[RunMessage])
     mounts: list[Path] = field(default_factory=list[Path])
 
     def write(self, path: str, text: str = "x") -> Path:

@@ -39,7 +39,7 @@ def without_rule(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
         monkeypatch.setattr(decide_join, name, kept)
 
 
-def refuse_voter(view: ClusterView, goal: decide_undo.TakeBack) -> Decision | None:
+def refuse_voter(view: ClusterView, goal: decide_undo.UndoGoal) -> Decision | None:
     member = view.by_peer_urls(goal.peer_urls)
     return Refuse("it has its vote") if member is not None and not member.is_learner else None
 
@@ -77,6 +77,6 @@ def test_an_undo_that_takes_voters_for_learners_is_stopped_by_an_invariant(monke
 
 
 def test_calling_a_learner_done_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "decide_grow", lambda *_: Done())
+    monkeypatch.setattr(world, "decide_join", lambda *_: Done())
     with pytest.raises(Unsound, match="called a goal"):
         explore(Bounds(1))

@@ -15,7 +15,7 @@ from model.sim.faults import add_at_our_url, operate, promote_ours, remove_ours
 from model.sim.futures import SimFuture, as_completed
 from model.sim.margin import real_margin
 from model.sim.scene import Scene, scene
-from quorate.core.membership import Answer
+from quorate.core.membership import MemberStatus
 from quorate.etcd.client import kv, lease, maintenance, rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
@@ -38,7 +38,7 @@ def channel(one: Scene, name: str) -> SimChannel:
     return SimChannel(Endpoint.parse(one.cluster.machines[name].client_addresses[0]), one.world)
 
 
-def status(one: Scene, name: str) -> Answer:
+def status(one: Scene, name: str) -> MemberStatus:
     return maintenance.status(channel(one, name), timeout=0.1)
 
 

@@ -1,6 +1,6 @@
 """The world the engine is explored in: etcd's rules, machines that fail, a second operator, and the tool itself.
 
-The tool is the real `decide_grow`, `decide_undo` and `invariants`; around them stands only what `etcd/join.py` does with
+The tool is the real `decide_join`, `decide_undo` and `invariants`; around them stands only what `etcd/join.py` does with
 their answers. One look at the cluster and the action that follows from it are two separate transitions, so anything may
 happen in between.
 """
@@ -28,11 +28,11 @@ from quorate.core.actions import (
     WipeData,
 )
 from quorate.core.catch_up import ROUNDS, Proof
-from quorate.core.decide_join import Grow, Joiner, ProcessState, decide_grow
-from quorate.core.decide_undo import TakeBack, decide_undo
+from quorate.core.decide_join import Joiner, JoinGoal, ProcessState, decide_join
+from quorate.core.decide_undo import UndoGoal, decide_undo
 from quorate.core.invariants import Limits, Step, violations
 from quorate.core.join_memory import JoinMemory, Vote
-from quorate.core.membership import Answer, ClusterView, Member, Reply, Silence
+from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, StatusResult
 
 CLUSTER = 1
 TERM = 1
@@ -78,13 +78,13 @@ def view_of(world: World) -> ClusterView:
     """What the tool sees: members by the quorum's list, and a status from every process whose client port serves."""
     etcd = world.etcd
     members: list[Member] = []
-    replies: dict[int, Reply] = {}
+    replies: dict[int, StatusResult] = {}
     for slot, node in enumerate(etcd.nodes):
         if node.role == "none":
             continue
         clients = (f"https://n{slot}:2379",) if node.started else ()
         members.append(Member(slot + 1, f"m{slot}" if node.started else "", (url(slot),), clients, node.role == "learner"))
-        replies[slot + 1] = _status(etcd, slot, node) if node.running and node.serving else Silence("no answer")
+        replies[slot + 1] = _status(etcd, slot, node) if node.running and node.serving else NoResponse("no answer")
     led = model.can_commit(etcd)
     reads = frozenset(row.id for row in members if not row.is_learner and led and _reads(etcd.nodes[row.id - 1]))
     return ClusterView(CLUSTER, tuple(members), replies, 0.0, linearizable=led, read_by=reads)
@@ -94,10 +94,10 @@ def _reads(node: Node) -> bool:
     return model.is_up(node) and node.serving
 
 
-def _status(etcd: Etcd, slot: int, node: Node) -> Answer:
+def _status(etcd: Etcd, slot: int, node: Node) -> MemberStatus:
     leader = 0 if etcd.leader is None else etcd.leader + 1
     applied = 100 if node.aligned else 1
-    return Answer(slot + 1, CLUSTER, "3.6.16", leader, TERM, 100, applied, node.role == "learner", 1, 1)
+    return MemberStatus(slot + 1, CLUSTER, "3.6.16", leader, TERM, 100, applied, node.role == "learner", 1, 1)
 
 
 def memory_as_kept(memory: Memory) -> JoinMemory:
@@ -150,8 +150,8 @@ def decide(world: World) -> World:
     world = learn(world, view)
     if world.phase == "undo":
         return _decide_undo(world, view)
-    goal = Grow(tuple(joiner_of(world, memory) for memory in world.tool), seats(world))
-    decision = decide_grow(view, goal, 0.0)
+    goal = JoinGoal(tuple(joiner_of(world, memory) for memory in world.tool), seats(world))
+    decision = decide_join(view, goal, 0.0)
     match decision:
         case Done():
             return world._replace(phase="goal", tool=_forget_proofs(world.tool))
@@ -174,7 +174,7 @@ def _decide_undo(world: World, view: ClusterView) -> World:
     forward = waiting = False
     for memory in world.tool:
         node = world.etcd.nodes[memory.slot]
-        goal = TakeBack(
+        goal = UndoGoal(
             f"m{memory.slot}",
             (url(memory.slot),),
             memory_as_kept(memory),

@@ -118,8 +118,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "learner that leads",
         MEMBERSHIP,
-        "if isinstance(one, Answer) and one.member_id in voters]\n        claims",
-        "if isinstance(one, Answer)]\n        claims",
+        "if isinstance(one, MemberStatus) and one.member_id in voters]\n        claims",
+        "if isinstance(one, MemberStatus)]\n        claims",
         _links("test_a_learner_that_claims_to_lead_is_not_the_leader"),
         "a learner never leads",
     ),

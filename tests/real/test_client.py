@@ -293,7 +293,7 @@ def test_an_answer_lost_after_the_change_is_unknown_and_only_looking_tells(singl
 
 
 def test_a_silent_member_costs_one_wait_whatever_their_number(make_home: MakeHome, etcd36: str) -> None:
-    from quorate.etcd.observation.look import Patience, observe
+    from quorate.etcd.observation.look import LookTimeouts, observe
 
     home = make_home()
     cluster.up(home, 3, etcd36)
@@ -302,7 +302,7 @@ def test_a_silent_member_costs_one_wait_whatever_their_number(make_home: MakeHom
     cluster.pause(home, followers[0])
     with home.access() as access:
         began = time.monotonic()
-        view = observe(access, home.seeds(), home.clock, patience=Patience(2.0, 0.5))
+        view = observe(access, home.seeds(), home.clock, patience=LookTimeouts(2.0, 0.5))
         spent = time.monotonic() - began
         assert spent < 1.5
     assert view.reachable_voters == 2 and view.linearizable
@@ -313,10 +313,10 @@ def test_without_quorum_the_list_is_local_and_says_so(home: Home, etcd36: str) -
     cluster.up(home, 3, etcd36)
     for name in ("m2", "m3"):
         cluster.pause(home, name)
-    from quorate.etcd.observation.look import Patience, observe
+    from quorate.etcd.observation.look import LookTimeouts, observe
 
     with Access(certificates.client_tls(home.layout)) as access:
-        view = observe(access, home.seeds()[:1], home.clock, patience=Patience(0.5, 0.5))
+        view = observe(access, home.seeds()[:1], home.clock, patience=LookTimeouts(0.5, 0.5))
     assert not view.linearizable and len(view.members) == 3
     for name in ("m2", "m3"):
         cluster.resume(home, name)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
-from quorate.core.membership import ClusterView, Silence
+from quorate.core.membership import ClusterView, NoResponse
 from quorate.etcd.client.metrics import parse
 from quorate.etcd.observation.absence_watch import watch_absence
 from unit.fakes import FakeAccess, FakeClock, where
@@ -112,7 +112,7 @@ def watching(page: str | None) -> Iterator[FakeAccess]:
 
 def silent_view() -> ClusterView:
     seen = view(3)
-    return replace(seen, replies={**seen.replies, 3: Silence("nothing")})
+    return replace(seen, replies={**seen.replies, 3: NoResponse("nothing")})
 
 
 def watch(access: FakeAccess, seen: ClusterView) -> tuple[Absence | None, FakeClock]:

@@ -80,7 +80,7 @@ def test_they_are_started_when_the_role_is_made(node: Context) -> None:
     hold_back(node)
     answers = [STARTING, NOT_YET, NOT_YET, YES]
     with serving(answers, node) as port:
-        together = wait_healthy.Together(at(node, port), 10.0)
+        together = wait_healthy.HealthWait(at(node, port), 10.0)
         together.start_clients()
     assert started(node) == set(PODS) and together.started.is_set()
     assert answers == [YES], "it was asked until the role was there"
@@ -90,7 +90,7 @@ def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Con
     """An administrator without rights, or roles by other names, must not keep a control plane from coming up."""
     hold_back(node)
     with serving([FORBIDDEN], node) as port:
-        together = wait_healthy.Together(at(node, port), 10.0)
+        together = wait_healthy.HealthWait(at(node, port), 10.0)
         together.healthy.set()
         together.start_clients()
     assert started(node) == set(PODS)
@@ -99,7 +99,7 @@ def test_they_are_started_beside_a_healthy_api_server_whatever_it_says(node: Con
 def test_they_are_not_started_when_the_wait_is_in_vain(node: Context) -> None:
     hold_back(node)
     with serving([NOT_YET], node) as port:
-        together = wait_healthy.Together(at(node, port), 10.0)
+        together = wait_healthy.HealthWait(at(node, port), 10.0)
         together.in_vain.set()
         together.start_clients()
     assert started(node) == {"kube-apiserver"} and not together.started.is_set()
@@ -144,11 +144,11 @@ def test_an_api_server_that_cannot_start_ends_the_wait_for_those_that_were_never
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     hold_back(node)
 
-    def check(self: wait_healthy.Crashes) -> None:
+    def check(self: wait_healthy.CrashCounter) -> None:
         if self._name == "kube-apiserver":
             raise HostError("kube-apiserver cannot start")
 
-    monkeypatch.setattr(wait_healthy.Crashes, "check", check)
+    monkeypatch.setattr(wait_healthy.CrashCounter, "check", check)
     with pytest.raises(HostError, match="kube-apiserver cannot start"):
         wait_healthy.wait_components(node)
     assert started(node) == {"kube-apiserver"}

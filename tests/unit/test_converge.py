@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from quorate.core.absence import Absence
 from quorate.core.actions import AddLearner, Done, Refuse, Remove
-from quorate.core.decide_converge import Converge, JoinNext, RemoveNext, Wanted, after, decide_converge, steps
+from quorate.core.decide_converge import ConvergeGoal, JoinNext, RemoveNext, Wanted, after, decide_converge, steps
 from quorate.core.invariants import Limits, Step, violations
-from quorate.core.membership import ClusterView, Silence, margin_of
+from quorate.core.membership import ClusterView, NoResponse, margin_of
 from unit.views import CLUSTER, member, url, view
 
 
-def want(*numbers: int, accept: bool = False) -> Converge:
-    return Converge(tuple(Wanted(f"m{number}", url(number)) for number in numbers), accept)
+def want(*numbers: int, accept: bool = False) -> ConvergeGoal:
+    return ConvergeGoal(tuple(Wanted(f"m{number}", url(number)) for number in numbers), accept)
 
 
 def dead(seen: ClusterView, *numbers: int) -> ClusterView:
-    return replace(seen, replies={**seen.replies, **{number: Silence("dead") for number in numbers}})
+    return replace(seen, replies={**seen.replies, **{number: NoResponse("dead") for number in numbers}})
 
 
 def silent(seen: ClusterView) -> set[int]:
@@ -29,7 +29,7 @@ def silent(seen: ClusterView) -> set[int]:
     return {row.id for row in seen.members if seen.answer(row.id) is None}
 
 
-def words(seen: ClusterView, goal: Converge) -> list[str]:
+def words(seen: ClusterView, goal: ConvergeGoal) -> list[str]:
     return [
         f"+{choice.member.name}" if isinstance(choice, JoinNext) else f"-{choice.member.name}"
         for choice in steps(seen, goal, silent(seen))
@@ -52,7 +52,7 @@ def words(seen: ClusterView, goal: Converge) -> list[str]:
         (view(5), want(1, 2, 3, accept=True), ["-m4", "-m5"]),
     ],
 )
-def test_the_steps(there: ClusterView, goal: Converge, expected: list[str]) -> None:
+def test_the_steps(there: ClusterView, goal: ConvergeGoal, expected: list[str]) -> None:
     assert words(there, goal) == expected
     assert list(steps(there, goal, silent(there)))[-1] == Done()
 
@@ -68,10 +68,10 @@ def test_one_look_of_silence_is_no_death() -> None:
         (view(3), want(), "no member is wanted"),
         (dead(view(3), 2, 3), want(1, 2, 4), "no quorum"),
         (view(5), want(1, 2, 3), "could lose 1 more voters instead of 2"),
-        (view(3), Converge((Wanted("m1", url(7)), Wanted("m2", url(2)), Wanted("m3", url(3)))), "already there"),
+        (view(3), ConvergeGoal((Wanted("m1", url(7)), Wanted("m2", url(2)), Wanted("m3", url(3)))), "already there"),
     ],
 )
-def test_what_is_refused(there: ClusterView, goal: Converge, why: str) -> None:
+def test_what_is_refused(there: ClusterView, goal: ConvergeGoal, why: str) -> None:
     (choice,) = [choice for choice in steps(there, goal) if isinstance(choice, Refuse)]
     assert why in choice.why and choice.advice
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quorate.core import versions
 from quorate.core.catch_up import FRESH_SECONDS, ROUNDS, Proof, lag_entries
 from quorate.core.ids import address_of, format_id, is_loopback, normalise_url, parse_id
-from quorate.core.membership import ClusterView, Member, Silence, margin_of, size_advice
+from quorate.core.membership import ClusterView, Member, NoResponse, margin_of, size_advice
 from quorate.core.meters import LagMeter
 from quorate.core.quorum import margin, quorum
 from quorate.core.versions import Version
@@ -144,7 +144,7 @@ def test_a_leader_out_of_our_reach_is_named_by_the_voters_that_read_through_the_
 
 
 def test_margin_of_a_view_counts_only_answering_voters() -> None:
-    seen = view(3, answers={1: answer(1, leader=1), 2: Silence("gone")})
+    seen = view(3, answers={1: answer(1, leader=1), 2: NoResponse("gone")})
     assert (seen.reachable_voters, margin_of(seen)) == (1, -1)
 
 

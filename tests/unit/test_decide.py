@@ -28,11 +28,11 @@ from quorate.core.actions import (
     WipeData,
 )
 from quorate.core.catch_up import ROUNDS, Proof
-from quorate.core.decide_join import RESTART_GRACE_SECONDS, Grow, Joiner, decide_grow
-from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.decide_join import RESTART_GRACE_SECONDS, Joiner, JoinGoal, decide_join
+from quorate.core.decide_remove import RemoveGoal, decide_remove
 from quorate.core.invariants import RULES, Limits, Step, Succession, UnsafeStep, check, violations
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, Reply, Silence
+from quorate.core.membership import ClusterView, Member, NoResponse, StatusResult
 from unit.views import CLUSTER, answer, member, url, view
 
 NEW = Joiner("m9", (url(9),))
@@ -47,11 +47,11 @@ def proof(at: float = 0.0, member_id: int = 9, term: int = 3) -> Proof:
 
 
 def decide(seen: ClusterView, *joiners: Joiner, seats: int = 1, now: float = 0.0) -> Decision:
-    return decide_grow(seen, Grow(joiners, seats), now)
+    return decide_join(seen, JoinGoal(joiners, seats), now)
 
 
 def silent_learner(seen: ClusterView) -> ClusterView:
-    return replace(seen, replies={**seen.replies, 9: Silence("nothing")})
+    return replace(seen, replies={**seen.replies, 9: NoResponse("nothing")})
 
 
 def test_the_life_of_a_join() -> None:
@@ -177,18 +177,18 @@ def test_an_unstarted_foreign_member_gets_a_name_of_its_own_in_the_initial_clust
 
 
 def test_a_follower_is_removed_at_once_and_a_leader_hands_over_first() -> None:
-    assert decide_remove(view(3), Leave(2, "m2")) == Do(Remove(2, named=True))
-    assert decide_remove(view(3), Leave(1, "m1")) == Do(MoveLeader(2))
-    assert decide_remove(view(3), Leave(7, "m7")) == Done()
+    assert decide_remove(view(3), RemoveGoal(2, "m2")) == Do(Remove(2, named=True))
+    assert decide_remove(view(3), RemoveGoal(1, "m1")) == Do(MoveLeader(2))
+    assert decide_remove(view(3), RemoveGoal(7, "m7")) == Done()
 
 
 def test_leadership_goes_to_the_voter_that_has_applied_most() -> None:
-    answers: dict[int, Reply] = {1: answer(1), 2: answer(2, applied=90), 3: answer(3, applied=95)}
-    assert decide_remove(view(3, LEARNER, answers=answers), Leave(1, "m1")) == Do(MoveLeader(3))
+    answers: dict[int, StatusResult] = {1: answer(1), 2: answer(2, applied=90), 3: answer(3, applied=95)}
+    assert decide_remove(view(3, LEARNER, answers=answers), RemoveGoal(1, "m1")) == Do(MoveLeader(3))
 
 
 def test_a_leader_with_no_heir_is_not_removed() -> None:
-    assert isinstance(decide_remove(view(3, answers={1: answer(1)}), Leave(1, "m1")), Refuse)
+    assert isinstance(decide_remove(view(3, answers={1: answer(1)}), RemoveGoal(1, "m1")), Refuse)
 
 
 # -- invariants: each is broken once, and named ------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_a_promotion_beside_a_dead_voter_keeps_the_margin() -> None:
 
 
 def decide_legacy(seen: ClusterView, joiner: Joiner) -> Decision:
-    return decide_grow(seen, Grow((joiner,), voter_join=True), 0.0)
+    return decide_join(seen, JoinGoal((joiner,), voter_join=True), 0.0)
 
 
 def test_the_life_of_a_legacy_join() -> None:
@@ -300,8 +300,8 @@ def views(draw: st.DrawFn) -> ClusterView:
     seen = view(voters, *rows)
     silent = draw(st.sets(st.sampled_from([row.id for row in seen.members])))
     leader = draw(st.sampled_from([row.id for row in seen.voters] or [1]))
-    replies: dict[int, Reply] = {
-        row.id: Silence("gone") if row.id in silent else answer(row.id, leader=leader, learner=row.is_learner)
+    replies: dict[int, StatusResult] = {
+        row.id: NoResponse("gone") if row.id in silent else answer(row.id, leader=leader, learner=row.is_learner)
         for row in seen.members
     }
     read_by = frozenset(row.id for row in seen.voters if row.id not in silent)
@@ -341,7 +341,7 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
 
 @given(views(), joiners(), st.integers(1, 3))
 def test_what_is_decided_breaks_no_invariant(seen: ClusterView, wanted: tuple[Joiner, ...], seats: int) -> None:
-    decision = decide_grow(seen, Grow(wanted, seats), 0.0)
+    decision = decide_join(seen, JoinGoal(wanted, seats), 0.0)
     if isinstance(decision, Do):
         broken = dict(violations(step(seen, decision.action, limits=Limits(CLUSTER, seats))))
         # A margin may be low for a moment, in an election: then the executor sends nothing, and the join looks again.
@@ -353,7 +353,7 @@ def test_what_is_decided_breaks_no_invariant(seen: ClusterView, wanted: tuple[Jo
 
 @given(views(), st.integers(1, 9))
 def test_removal_never_starts_with_the_leader_while_another_can_lead(seen: ClusterView, number: int) -> None:
-    decision = decide_remove(seen, Leave(number, f"m{number}"))
+    decision = decide_remove(seen, RemoveGoal(number, f"m{number}"))
     if isinstance(decision, Do) and isinstance(decision.action, Remove):
         assert seen.leader is not None
         assert seen.leader.id != number or len(seen.voters) == 1

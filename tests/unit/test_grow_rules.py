@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quorate.core.actions import AddLearner, Do, ProveAlignment, Refuse, StartMember, VerifyVoter, Wait
-from quorate.core.decide_join import RULES, Grow, Joiner, decide_grow
+from quorate.core.decide_join import RULES, Joiner, JoinGoal, decide_join
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, Silence
+from quorate.core.membership import ClusterView, Member, NoResponse
 from unit.views import answer, member, url, view
 
 OURS = JoinMemory(member_id=9, ours=True, listed=True)
@@ -17,11 +17,11 @@ LEARNER = member(9, learner=True)
 
 
 def decide(seen: ClusterView, *joiners: Joiner) -> object:
-    return decide_grow(seen, Grow(joiners), 0.0)
+    return decide_join(seen, JoinGoal(joiners), 0.0)
 
 
 def silent(seen: ClusterView) -> ClusterView:
-    return replace(seen, replies={**seen.replies, 9: Silence("nothing")})
+    return replace(seen, replies={**seen.replies, 9: NoResponse("nothing")})
 
 
 def test_a_join_knows_its_member_by_id_when_an_operator_corrects_the_peer_url() -> None:
@@ -81,9 +81,9 @@ def test_a_join_waits_for_links_before_it_proves_and_promotes() -> None:
 def test_a_join_adds_all_before_it_starts_one() -> None:
     other = Joiner("m8", (url(8),))
     first = view(1, member(9, learner=True, started=False))
-    both = Grow((replace(ABSENT, memory=OURS), other), learner_seats=2)
-    assert decide_grow(first, both, 0.0) == Do(AddLearner("m8", (url(8),)))
-    assert isinstance(decide_grow(first, replace(both, learner_seats=1), 0.0), Do)
+    both = JoinGoal((replace(ABSENT, memory=OURS), other), learner_seats=2)
+    assert decide_join(first, both, 0.0) == Do(AddLearner("m8", (url(8),)))
+    assert isinstance(decide_join(first, replace(both, learner_seats=1), 0.0), Do)
 
 
 def test_a_join_verifies_who_has_a_vote_before_anything_else_is_changed() -> None:
@@ -96,7 +96,7 @@ def test_a_join_verifies_who_has_a_vote_before_anything_else_is_changed() -> Non
 
 
 def test_a_legacy_join_starts_its_empty_voter_only_while_nobody_has_seen_it_run() -> None:
-    goal = Grow((replace(ABSENT, has_data=False),), voter_join=True)
+    goal = JoinGoal((replace(ABSENT, has_data=False),), voter_join=True)
     unstarted = view(1, member(9, started=False))
-    assert decide_grow(unstarted, goal, 0.0) == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)))))
-    assert isinstance(decide_grow(silent(view(1, member(9))), goal, 0.0), Refuse)
+    assert decide_join(unstarted, goal, 0.0) == Do(StartMember("m9", (("m1", url(1)), ("m9", url(9)))))
+    assert isinstance(decide_join(silent(view(1, member(9))), goal, 0.0), Refuse)

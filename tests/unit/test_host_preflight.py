@@ -17,7 +17,7 @@ from quorate.etcd.client.peer_port import PeerMembers
 from quorate.host import disk, ports
 from quorate.member import checks, inbound_probe
 from quorate.member.checks import Case
-from quorate.member.data_dir import Place
+from quorate.member.data_dir import DataDir
 from quorate.member.spec import EtcdSpec, environment_lines, listen_url, settings
 from unit.views import CLUSTER, view
 
@@ -79,7 +79,7 @@ def test_old_data_is_an_error_unless_this_join_began_it(tmp_path: Path) -> None:
 
 
 def test_the_place_is_given_back_as_it_was_found(tmp_path: Path) -> None:
-    made = Place(spec(tmp_path))
+    made = DataDir(spec(tmp_path))
     made.prepare()
     assert made.is_begun and made.spec.data_dir.stat().st_mode & 0o777 == 0o700
     (made.spec.data_dir / "member").mkdir()

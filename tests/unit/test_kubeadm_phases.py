@@ -26,7 +26,7 @@ from quorate.phases.node import certs, csr, kubeconfigs, kubelet_files, renewal,
 from quorate.phases.node.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
 from quorate.pki.store import parse_certificate
-from quorate.report import Notice, Told
+from quorate.report import Notice, RunMessage
 from quorate.secret import Secret
 from quorate.tree import DryTree, RealTree
 
@@ -184,7 +184,7 @@ def test_an_absolute_link_leads_where_the_node_would_follow_it(tmp_path: Path) -
 def test_loose_modes_are_warned_of(context: Context, tmp_path: Path) -> None:
     certs.ensure_all(context)
     (tmp_path / PKI / "ca.key").chmod(0o644)
-    said: list[Told] = []
+    said: list[RunMessage] = []
     certs.ensure_all(with_changes(context, report=said.append))
     assert [one.text for one in said if isinstance(one, Notice)] == [
         "/etc/kubernetes/pki/ca.key can be read by others (mode 0644): chmod 600 it"

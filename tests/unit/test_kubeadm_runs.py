@@ -31,7 +31,7 @@ from quorate.phases.reset import steps as reset_steps
 from quorate.phases.reset import tree as reset
 from quorate.phases.start import wait_healthy
 from quorate.preflight import node
-from quorate.report import Notice, Told
+from quorate.report import Notice, RunMessage
 
 # -- phases ------------------------------------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ def test_errors_can_be_made_warnings_by_name_or_all() -> None:
 
 def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Context, tmp_path: Path) -> None:
     """Every step is tried; what failed is said; what was there before the join stays."""
-    told: list[Told] = []
+    told: list[RunMessage] = []
     context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     certs.ensure_named(context, "ca")
@@ -198,10 +198,10 @@ def test_a_component_that_cannot_start_ends_the_wait_for_the_others(
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     everything(context)
 
-    def check(self: wait_healthy.Crashes) -> None:
+    def check(self: wait_healthy.CrashCounter) -> None:
         if self._name == "kube-scheduler":
             raise HostError("kube-scheduler cannot start")
 
-    monkeypatch.setattr(wait_healthy.Crashes, "check", check)
+    monkeypatch.setattr(wait_healthy.CrashCounter, "check", check)
     with pytest.raises(HostError, match="kube-scheduler cannot start"):
         wait_healthy.wait_components(context)

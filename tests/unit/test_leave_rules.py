@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quorate.core.actions import Do, MoveLeader, Refuse, Wait
-from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.decide_remove import RemoveGoal, decide_remove
 from unit.views import answer, view
 
 
 def test_a_removal_is_not_done_by_a_local_list() -> None:
     for number in (2, 7):
-        decision = decide_remove(replace(view(3), linearizable=False), Leave(number, f"m{number}"))
+        decision = decide_remove(replace(view(3), linearizable=False), RemoveGoal(number, f"m{number}"))
         assert isinstance(decision, Wait) and "through the quorum" in decision.why
 
 
 def test_leadership_goes_to_nobody_that_is_cut_off() -> None:
     ahead = view(3, answers={1: answer(1), 2: answer(2, applied=90), 3: answer(3)})
-    assert decide_remove(ahead, Leave(1, "m1")) == Do(MoveLeader(3))
-    assert decide_remove(replace(ahead, read_by=frozenset({1, 2})), Leave(1, "m1")) == Do(MoveLeader(2))
-    assert isinstance(decide_remove(replace(ahead, read_by=frozenset({1})), Leave(1, "m1")), Refuse)
+    assert decide_remove(ahead, RemoveGoal(1, "m1")) == Do(MoveLeader(3))
+    assert decide_remove(replace(ahead, read_by=frozenset({1, 2})), RemoveGoal(1, "m1")) == Do(MoveLeader(2))
+    assert isinstance(decide_remove(replace(ahead, read_by=frozenset({1})), RemoveGoal(1, "m1")), Refuse)

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Silence
+from quorate.core.membership import ClusterView, NoResponse
 from quorate.core.versions import Version
 from quorate.etcd.client.metrics import Metrics, parse
-from quorate.etcd.membership.join_state import Track, track_of
+from quorate.etcd.membership.join_state import JoinState, state_of
 from quorate.etcd.membership.link_evidence import PATIENCE_SECONDS, LinkEvidence
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.link_counters import (
@@ -190,7 +190,7 @@ def test_a_counter_that_fell_was_restarted_and_what_was_counted_before_says_noth
 
 
 def test_links_are_unknown_while_somebody_does_not_answer_or_tells_no_counters(counting: Counting) -> None:
-    counting.seen = replace(SEEN, replies={**SEEN.replies, 2: Silence("gone")})
+    counting.seen = replace(SEEN, replies={**SEEN.replies, 2: NoResponse("gone")})
     assert counting.run(1, m1=FULL, m9=FULL) == {1: True}, "the leader feeds it, and of the other nobody can tell"
     counting.seen, counting.values[2] = SEEN, None
     counting.counters = LinkCounters(counting.access, counting.clock)
@@ -205,7 +205,7 @@ def test_a_link_that_was_up_ten_seconds_ago_is_not_seen_by_that(counting: Counti
 def beside_a_silent_one(counting: Counting) -> Counting:
     """Of three voters the last does not answer us; its heartbeats would stand in for a link that is cut."""
     seen = view(3, member(9, learner=True))
-    counting.seen = replace(seen, replies={**seen.replies, 3: Silence("gone")})
+    counting.seen = replace(seen, replies={**seen.replies, 3: NoResponse("gone")})
     return counting
 
 
@@ -244,7 +244,7 @@ class Evidence:
     def __post_init__(self) -> None:
         self.evidence = LinkEvidence(self.access, cast("Runtime", self.runtime), self.clock)
         memory = JoinMemory(member_id=9, ours=True)
-        self.track: Track = track_of(JoinSpec("m9", url(9), where(9), None, memory), 0.0)
+        self.track: JoinState = state_of(JoinSpec("m9", url(9), where(9), None, memory), 0.0)
 
     def state(self, other: int) -> str:
         return self.evidence.added(SEEN, self.track).links.state(9, other)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from quorate.core.membership import Alarm, ClusterView, Silence
+from quorate.core.membership import Alarm, ClusterView, NoResponse
 from quorate.core.view_findings import findings
 from unit.views import answer, view
 
@@ -27,7 +27,7 @@ def test_a_sound_cluster_gives_nothing_to_say() -> None:
         (replace(view(3), alarms=(Alarm(2, "NOSPACE"),)), NEW, {"alarm-nospace": "error"}),
         (replace(view(3), alarms=(Alarm(2, "CORRUPT"),)), NEW, {"alarm-corrupt": "error"}),
         (view(3), "https://localhost:2380", {"loopback-new": "error"}),
-        (view(3, answers={1: answer(1), 2: answer(2), 3: Silence("gone")}), NEW, {"dead-voters": "warning"}),
+        (view(3, answers={1: answer(1), 2: answer(2), 3: NoResponse("gone")}), NEW, {"dead-voters": "warning"}),
         (view(2, answers={1: answer(1), 2: replace(answer(2), version="3.5.30")}), NEW, {"mixed-versions": "warning"}),
         (view(1, answers={1: replace(answer(1), version="3.5.1")}), NEW, {"unsound-version": "error"}),
         (view(1, answers={1: replace(answer(1), version="3.5.20")}), NEW, {"old-version": "warning"}),

@@ -11,8 +11,8 @@ from quorate.core.membership import (
     NO_LEADER,
     UP_TO_DATE_ENTRIES,
     ClusterView,
-    Reply,
-    Silence,
+    NoResponse,
+    StatusResult,
     lowest_margin_of,
     margin_of,
     removal_margins,
@@ -77,7 +77,7 @@ def test_links_of_a_member_seen_anew_replace_what_was_known_of_them() -> None:
 # -- who follows -------------------------------------------------------------------------------------------------------
 
 
-def with_reply(seen: ClusterView, number: int, reply: Reply) -> ClusterView:
+def with_reply(seen: ClusterView, number: int, reply: StatusResult) -> ClusterView:
     return replace(seen, replies={**seen.replies, number: reply})
 
 
@@ -112,7 +112,7 @@ def test_the_leader_may_be_out_of_our_reach_when_all_who_answered_a_read_follow_
 
 
 def test_a_learner_that_claims_to_lead_is_not_the_leader() -> None:
-    claims: dict[int, Reply] = {1: answer(1, leader=1, term=3), 9: answer(9, leader=9, term=9, learner=True)}
+    claims: dict[int, StatusResult] = {1: answer(1, leader=1, term=3), 9: answer(9, leader=9, term=9, learner=True)}
     leader = replace(view(1, member(9, learner=True), answers=claims), read_by=None).leader
     assert leader is not None and leader.id == 1
 
@@ -136,10 +136,10 @@ def test_the_lowest_margin_counts_only_links_that_were_seen() -> None:
 
 
 def test_a_link_is_assumed_only_between_voters_that_follow() -> None:
-    assert not with_reply(view(3), 3, Silence("gone")).linked(2, 3)
+    assert not with_reply(view(3), 3, NoResponse("gone")).linked(2, 3)
 
 
 def test_the_margin_before_a_removal_counts_a_silent_voter_as_alive() -> None:
-    silent = with_reply(view(3), 3, Silence("gone"))
+    silent = with_reply(view(3), 3, NoResponse("gone"))
     assert removal_margins(silent, 3, dead=False) == (1, 0)
     assert removal_margins(silent, 3, dead=True) == (0, 0)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from quorate.core.membership import ClusterView, Silence
+from quorate.core.membership import ClusterView, NoResponse
 from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import PermissionDenied, Unavailable
-from quorate.etcd.observation.look import Patience, TwoClusters, observe
+from quorate.etcd.observation.look import LookTimeouts, TwoClusters, observe
 from quorate.etcd.observation.reads import local_list, quorum_list
 from unit.fakes import FakeAccess, Server, channel_to, cluster, row, where
 
 V34, V36 = Version(3, 4, 23), Version(3, 6, 16)
-PATIENCE = Patience(members=0.2, status=2.0)
+PATIENCE = LookTimeouts(members=0.2, status=2.0)
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def test_a_look_drops_another_cluster_at_a_url_that_a_member_advertises() -> Non
     with access_to(places) as access:
         seen = look(access)
     reply = seen.replies[2]
-    assert isinstance(reply, Silence) and "another cluster (5)" in reply.reason
+    assert isinstance(reply, NoResponse) and "another cluster (5)" in reply.reason
     assert seen.read_by == frozenset({1, 3}) and seen.cluster_id == 99
     assert any("advertised by a member" in warning for warning in seen.warnings)
 
@@ -212,7 +212,7 @@ def test_a_look_takes_no_answer_of_another_member_for_that_of_a_member() -> None
     places[where(2)] = places[where(1)]
     with access_to(places) as access:
         reply = look(access).replies[2]
-    assert isinstance(reply, Silence) and "another member (1) answers" in reply.reason
+    assert isinstance(reply, NoResponse) and "another member (1) answers" in reply.reason
 
 
 def test_a_look_asks_nothing_of_a_member_that_is_about_to_be_removed() -> None:
@@ -222,7 +222,7 @@ def test_a_look_asks_nothing_of_a_member_that_is_about_to_be_removed() -> None:
         look(access, where(1), where(3))
         before = len(places[where(3)].calls)
         seen = look(access, where(1), where(3), unasked=(3,))
-    assert len(places[where(3)].calls) == before and isinstance(seen.replies[3], Silence)
+    assert len(places[where(3)].calls) == before and isinstance(seen.replies[3], NoResponse)
 
 
 def test_a_look_at_members_without_a_quorum_gives_the_copy_of_who_has_applied_most() -> None:

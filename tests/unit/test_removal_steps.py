@@ -12,7 +12,7 @@ import pytest
 
 from quorate.core.absence import Absence
 from quorate.core.actions import Remove
-from quorate.core.decide_remove import Leave
+from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
@@ -58,7 +58,7 @@ class Leaving:
 def leaving() -> Iterator[Leaving]:
     with FakeAccess(cluster(2)) as access:
         report, note = (lambda _event: None), (lambda _kind, _fields: None)
-        yield Leaving(access, Removal(access, FakeClock(), [where(1)], Leave(2, "m2"), report, note, RemovePolicy()))
+        yield Leaving(access, Removal(access, FakeClock(), [where(1)], RemoveGoal(2, "m2"), report, note, RemovePolicy()))
 
 
 def test_a_removal_that_lost_its_lock_is_not_sent(leaving: Leaving) -> None:
@@ -96,13 +96,13 @@ def test_a_removal_that_was_refused_changed_nothing(leaving: Leaving) -> None:
 def test_a_removal_is_not_allowed_on_a_local_list_or_without_a_quorum(leaving: Leaving) -> None:
     for seen in (replace(view(2), linearizable=False), view(2, answers={1: answer(1)})):
         with pytest.raises(Refused, match="there is no quorum"):
-            leaving.removal._check(seen, LIMITS, Leave(2, "m2"))
+            leaving.removal._check(seen, LIMITS, RemoveGoal(2, "m2"))
 
 
 # -- after a try -------------------------------------------------------------------------------------------------------
 
 
-def reach(removal: Removal, goal: Leave) -> None:
+def reach(removal: Removal, goal: RemoveGoal) -> None:
     removal._reach_goal(cast("RemovalLock", FakeLock(lost=False)), LIMITS, goal)
 
 
@@ -132,9 +132,9 @@ def test_a_removal_that_was_not_applied_proves_anew_that_the_member_is_dead(leav
         raise Unavailable("etcdserver: not yet")
 
     leaving.leader.replies["MemberRemove"] = remove
-    leaving.removal.goal = Leave(3, "m3")
+    leaving.removal.goal = RemoveGoal(3, "m3")
     with pytest.raises(Refused, match="0 more voters instead of 1"):
-        reach(leaving.removal, Leave(3, "m3", Absence(3, "ended")))
+        reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert leaving.leader.asked.count("MemberRemove") == 1
 
 
@@ -146,9 +146,9 @@ def test_what_answers_again_at_the_last_look_is_not_removed_as_dead(leaving: Lea
     def note(_kind: str, _fields: object) -> None:
         access.places[where(3)] = back
 
-    leaving.removal.note, leaving.removal.goal = note, Leave(3, "m3")
+    leaving.removal.note, leaving.removal.goal = note, RemoveGoal(3, "m3")
     with pytest.raises(UnsafeStep, match="0 more voters instead of 1"):
-        reach(leaving.removal, Leave(3, "m3", Absence(3, "ended")))
+        reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert "MemberRemove" not in leaving.leader.asked
     assert leaving.removal._outcome() == Unchanged(leaving.removal.goal.name, 3), "nothing was sent: that is known"
 
@@ -157,9 +157,9 @@ def test_what_the_others_hear_again_is_not_removed_as_dead(leaving: Leaving) -> 
     """It does not serve clients yet. None of these members has a page to say that it heard nothing."""
     leaving.access.places = cluster(3)
     leaving.access.places.pop(where(3))
-    leaving.removal.goal = Leave(3, "m3")
+    leaving.removal.goal = RemoveGoal(3, "m3")
     with pytest.raises(Refused, match="0 more voters instead of 1"):
-        reach(leaving.removal, Leave(3, "m3", Absence(3, "silent", 10.0, 21)))
+        reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "silent", 10.0, 21)))
     assert "MemberRemove" not in leaving.leader.asked
 
 
@@ -185,7 +185,7 @@ def test_without_the_lock_no_live_voter_is_removed(
 ) -> None:
     """Two removals, each judged by the same margin at the same time, left two of four voters (J6)."""
     lock = cast("RemovalLock", SimpleNamespace(lease=lease))
-    goal = Leave(2, "m2", Absence(2, "ended") if proof else None)
+    goal = RemoveGoal(2, "m2", Absence(2, "ended") if proof else None)
     leaving.removal.policy = replace(leaving.removal.policy, accept_reduced_tolerance=consent)
     with nullcontext() if allowed else pytest.raises(Refused, match="lock for removals could not be taken"):
         leaving.removal._refuse_alone(lock, goal)

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from quorate.core.absence import Absence
-from quorate.core.membership import ClusterView, Member, Silence
+from quorate.core.membership import ClusterView, Member, NoResponse
 from quorate.core.outcome import Joined
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.etcd.coordination.replacements import Replacements
@@ -90,13 +90,13 @@ def test_a_replacement_that_is_continued_keeps_the_margin_from_before_it(steps: 
 
 
 def test_a_dead_voter_goes_first(steps: Steps) -> None:
-    steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: Silence("gone")})
+    steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: NoResponse("gone")})
     steps.dead = True
     assert steps.run("m3") == ["watch m3", "remove dead m3", "join"]
 
 
 def test_a_silent_voter_that_is_not_dead_goes_last(steps: Steps) -> None:
-    steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: Silence("gone")})
+    steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: NoResponse("gone")})
     assert steps.run("m3") == ["watch m3", "join", "remove live for 9, margin 0: m3"]
 
 

@@ -11,7 +11,7 @@ from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, 
 from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.invariants import RULES, Limits, Step, Succession, promoted, violations
 from quorate.core.links import Links, pair
-from quorate.core.membership import ClusterView, Silence, margin_of
+from quorate.core.membership import ClusterView, NoResponse, margin_of
 from unit.views import CLUSTER, answer, member, url, view
 
 LEARNER = member(9, learner=True)
@@ -30,7 +30,7 @@ def unlinked(seen: ClusterView, *others: int) -> ClusterView:
 
 
 def silent(seen: ClusterView, *numbers: int) -> ClusterView:
-    return replace(seen, replies={**seen.replies, **{number: Silence("gone") for number in numbers}})
+    return replace(seen, replies={**seen.replies, **{number: NoResponse("gone") for number in numbers}})
 
 
 def test_every_invariant_is_checked() -> None:

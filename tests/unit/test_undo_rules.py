@@ -6,17 +6,17 @@ import hashlib
 from dataclasses import replace
 
 from quorate.core.actions import Decision, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
-from quorate.core.decide_undo import TakeBack, decide_undo, is_ours
+from quorate.core.decide_undo import UndoGoal, decide_undo, is_ours
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member
 from unit.views import member, url, view
 
 OURS = JoinMemory(member_id=9, ours=True, listed=True)
-GOAL = TakeBack("m9", (url(9),), OURS, running=True, has_data=True, has_leftovers=True)
+GOAL = UndoGoal("m9", (url(9),), OURS, running=True, has_data=True, has_leftovers=True)
 LEARNER = member(9, learner=True)
 
 
-def undo(seen: ClusterView, goal: TakeBack = GOAL) -> Decision:
+def undo(seen: ClusterView, goal: UndoGoal = GOAL) -> Decision:
     return decide_undo(seen, goal)
 
 

@@ -24,7 +24,7 @@ from quorate.core.outcome import (
 )
 from quorate.etcd.client.routes import Routes
 from quorate.etcd.membership.join_look import JoinLook
-from quorate.etcd.membership.join_state import JoinPolicy, Progress, Track, track_of
+from quorate.etcd.membership.join_state import JoinPolicy, JoinState, Progress, state_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from unit.fakes import FakeAccess, FakeClock, where
 from unit.views import member, url, view
@@ -63,27 +63,27 @@ def test_only_what_grows_is_progress() -> None:
 
 
 @pytest.fixture
-def look() -> Iterator[tuple[JoinLook, Track]]:
+def look() -> Iterator[tuple[JoinLook, JoinState]]:
     with FakeAccess() as access:
-        track = track_of(JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=((1000, 1011),))), 0.0)
+        track = state_of(JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=((1000, 1011),))), 0.0)
         tracks = {"m9": track}
         kept = JoinLook(access, FakeClock(), cast("Runtime", None), [], tracks, JoinPolicy(), lambda _name, _memory: None)
         yield kept, track
 
 
-def test_a_join_learns_its_member_from_no_local_list(look: tuple[JoinLook, Track]) -> None:
+def test_a_join_learns_its_member_from_no_local_list(look: tuple[JoinLook, JoinState]) -> None:
     looking, track = look
     looking._learn(track, replace(view(1, LEARNER), linearizable=False))
     assert track.memory == JoinMemory(adding=((1000, 1011),))
 
 
-def test_a_join_takes_a_learner_at_its_url_for_its_own_only_by_the_id(look: tuple[JoinLook, Track]) -> None:
+def test_a_join_takes_a_learner_at_its_url_for_its_own_only_by_the_id(look: tuple[JoinLook, JoinState]) -> None:
     looking, track = look
     looking._learn(track, view(1, LEARNER))
     assert (track.memory.member_id, track.memory.ours, track.memory.listed) == (9, False, True)
 
 
-def test_a_join_keeps_the_id_that_it_learned_first(look: tuple[JoinLook, Track]) -> None:
+def test_a_join_keeps_the_id_that_it_learned_first(look: tuple[JoinLook, JoinState]) -> None:
     looking, track = look
     looking._learn(track, view(1, LEARNER))
     looking._learn(track, view(1, Member(10, "", (url(9),), (), is_learner=True)))

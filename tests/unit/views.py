@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quorate.core.membership import Answer, ClusterView, Member, Reply
+from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult
 
 CLUSTER = 99
 
@@ -15,8 +15,8 @@ def url(number: int) -> str:
 
 def answer(
     number: int, *, leader: int = 1, term: int = 3, commit: int = 100, applied: int = 100, learner: bool = False
-) -> Answer:
-    return Answer(number, CLUSTER, "3.6.16", leader, term, commit, applied, learner, 1000, 1000)
+) -> MemberStatus:
+    return MemberStatus(number, CLUSTER, "3.6.16", leader, term, commit, applied, learner, 1000, 1000)
 
 
 def member(number: int, *, learner: bool = False, started: bool = True) -> Member:
@@ -25,11 +25,15 @@ def member(number: int, *, learner: bool = False, started: bool = True) -> Membe
 
 
 def view(
-    voters: int, *extra: Member, answers: Mapping[int, Reply] | None = None, taken_at: float = 0.0, cluster: int = CLUSTER
+    voters: int,
+    *extra: Member,
+    answers: Mapping[int, StatusResult] | None = None,
+    taken_at: float = 0.0,
+    cluster: int = CLUSTER,
 ) -> ClusterView:
     """`voters` members m1, m2, … and `extra` ones; everybody answers and m1 leads unless `answers` says otherwise."""
     members = (*(member(number) for number in range(1, voters + 1)), *extra)
-    everybody: dict[int, Reply] = {row.id: answer(row.id, learner=row.is_learner) for row in members if row.started}
+    everybody: dict[int, StatusResult] = {row.id: answer(row.id, learner=row.is_learner) for row in members if row.started}
     replies = everybody if answers is None else answers
-    read_by = frozenset(row.id for row in members if not row.is_learner and isinstance(replies.get(row.id), Answer))
+    read_by = frozenset(row.id for row in members if not row.is_learner and isinstance(replies.get(row.id), MemberStatus))
     return ClusterView(cluster, members, replies, taken_at, read_by=read_by)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from quorate.core.actions import Done, Refuse
 from quorate.core.ids import same_url
-from quorate.core.membership import Answer, ClusterView, Member, Reply, margin_of, removal_margins
+from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult, margin_of, removal_margins
 from quorate.core.quorum import quorum
 
 
@@ -25,7 +25,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Converge:
+class ConvergeGoal:
     """The goal: the voters are exactly `wanted`, and there is no learner. Fewer voters than now may tolerate fewer
     failures, which needs consent."""
 
@@ -52,7 +52,7 @@ NextStep: TypeAlias = JoinNext | RemoveNext
 Choice: TypeAlias = NextStep | Done | Refuse
 
 
-def decide_converge(view: ClusterView, goal: Converge, dead: Collection[int] = ()) -> Choice:
+def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> Choice:
     """The next step towards `goal`; `dead`: the voters whose absence is proved. Whether the step
     itself is safe is checked again when it is done."""
     if not goal.wanted:
@@ -69,7 +69,7 @@ def decide_converge(view: ClusterView, goal: Converge, dead: Collection[int] = (
     return _remove_dead(unwanted, dead) or _clash(unwanted, missing) or _take_turns(view, unwanted, missing, goal)
 
 
-def _is_wanted(member: Member, goal: Converge) -> bool:
+def _is_wanted(member: Member, goal: ConvergeGoal) -> bool:
     return any(same_url(row.peer_url, url) for row in goal.wanted for url in member.peer_urls)
 
 
@@ -78,7 +78,7 @@ def _is_voter_already(row: Wanted, view: ClusterView) -> bool:
     return member is not None and not member.is_learner
 
 
-def unwanted_silent(view: ClusterView, goal: Converge) -> list[Member]:
+def unwanted_silent(view: ClusterView, goal: ConvergeGoal) -> list[Member]:
     """The voters that are not wanted and do not answer: whether they are dead is to be watched before anything is decided."""
     return [row for row in view.voters if not _is_wanted(row, goal) and view.answer(row.id) is None]
 
@@ -106,7 +106,7 @@ def _clash(unwanted: list[Member], missing: list[Wanted]) -> Refuse | None:
     )
 
 
-def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted], goal: Converge) -> Choice:
+def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted], goal: ConvergeGoal) -> Choice:
     removal = _removal(view, unwanted)
     before, left = removal_margins(view, removal.member.id, dead=False) if removal else (0, 0)
     if removal is not None and len(view.voters) > 1 and left >= before:
@@ -132,7 +132,7 @@ def _removal(view: ClusterView, unwanted: list[Member]) -> RemoveNext | None:
     return RemoveNext(order[0], "it is not wanted") if order else None
 
 
-def steps(view: ClusterView, goal: Converge, dead: Collection[int] = ()) -> Iterator[Choice]:
+def steps(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> Iterator[Choice]:
     """All steps from here if nothing else changes, the last one `Done` or `Refuse`; for people to read beforehand."""
     while True:
         choice = decide_converge(view, goal, dead)
@@ -156,21 +156,21 @@ def after(view: ClusterView, step: NextStep) -> ClusterView:
     return replace(view, members=(*others, voter), replies=replies, read_by=read_by)
 
 
-def _answer(view: ClusterView, member_id: int) -> Answer:
+def _answer(view: ClusterView, member_id: int) -> MemberStatus:
     leader = view.leader.id if view.leader else member_id
     known = view.answer(leader)
     if known is not None:
         return replace(known, member_id=member_id, is_learner=False)
-    return Answer(member_id, view.cluster_id, "", leader, 0, 0, 0, is_learner=False, db_size=0, db_size_in_use=0)
+    return MemberStatus(member_id, view.cluster_id, "", leader, 0, 0, 0, is_learner=False, db_size=0, db_size_in_use=0)
 
 
-def _led_by_one_of(view: ClusterView, rest: tuple[Member, ...]) -> dict[int, Reply]:
+def _led_by_one_of(view: ClusterView, rest: tuple[Member, ...]) -> dict[int, StatusResult]:
     """The replies of those who stay; leadership passes to the first of them that answers when the leader went."""
     kept = {member.id: view.replies[member.id] for member in rest if member.id in view.replies}
-    voters = [member.id for member in rest if not member.is_learner and isinstance(kept.get(member.id), Answer)]
+    voters = [member.id for member in rest if not member.is_learner and isinstance(kept.get(member.id), MemberStatus)]
     if not voters or (view.leader is not None and view.leader.id in voters):
         return dict(kept)
-    return {key: replace(reply, leader=voters[0]) if isinstance(reply, Answer) else reply for key, reply in kept.items()}
+    return {key: replace(reply, leader=voters[0]) if isinstance(reply, MemberStatus) else reply for key, reply in kept.items()}
 
 
 def margin_after(view: ClusterView, step: NextStep) -> tuple[int, int, int]:

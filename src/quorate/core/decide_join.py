@@ -27,7 +27,7 @@ from quorate.core.actions import (
 from quorate.core.catch_up import Proof, lag_entries
 from quorate.core.ids import same_url
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.membership import ClusterView, Member, MemberStatus
 
 RESTART_GRACE_SECONDS = 0.05
 """How long a learner whose snapshot is applied may stay silent before it counts as having lost its publish: one that
@@ -71,7 +71,7 @@ class Joiner:
 
 
 @dataclass(frozen=True, slots=True)
-class Grow:
+class JoinGoal:
     """The goal: all of `joiners` are verified voters. `learner_seats` and `voter_join` as in `invariants.Limits`."""
 
     joiners: tuple[Joiner, ...]
@@ -84,7 +84,7 @@ class _Case:
     """One joiner seen in one view: what every rule below looks at."""
 
     view: ClusterView
-    goal: Grow
+    goal: JoinGoal
     now: float
     joiner: Joiner
 
@@ -95,7 +95,7 @@ class _Case:
         return self.view.by_id(member_id) if member_id else self.view.by_peer_urls(self.joiner.peer_urls)
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> MemberStatus | None:
         return self.view.answer(self.member.id) if self.member else None
 
     @property
@@ -107,7 +107,7 @@ class _Case:
         return self.member if self.member and not self.member.is_learner else None
 
 
-def decide_grow(view: ClusterView, goal: Grow, now: float) -> Decision:
+def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
     """The next step towards `goal`; `now` is on the clock of `view.taken_at`.
 
     Rules are tried in order over all joiners, so that a promoted member is verified before the next is promoted, and all
@@ -246,7 +246,7 @@ def _start(case: _Case) -> Decision:
     return Do(StartMember(case.joiner.name, initial_cluster(case.view, case.goal)))
 
 
-def initial_cluster(view: ClusterView, goal: Grow) -> tuple[tuple[str, str], ...]:
+def initial_cluster(view: ClusterView, goal: JoinGoal) -> tuple[tuple[str, str], ...]:
     """(name, peer URL) of every member in the list just read; etcd compares the URLs and wants the names unique."""
     names = {url: joiner.name for joiner in goal.joiners for url in joiner.peer_urls}
     rows: list[tuple[str, str]] = []

@@ -10,7 +10,7 @@ from quorate.core.membership import ClusterView
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class RemoveGoal:
     """The goal: the member `member_id`, named by the operator, is not in the member list. `absence`: the proof that it is dead,
     where there is one."""
 
@@ -19,7 +19,7 @@ class Leave:
     absence: Absence | None = None
 
 
-def decide_remove(view: ClusterView, goal: Leave) -> Decision:
+def decide_remove(view: ClusterView, goal: RemoveGoal) -> Decision:
     """The next step towards `goal`. Whether it is safe is for `invariants.check` to say."""
     if not view.linearizable:
         # A local list proves nothing: it may lack a member that is there, or show one that is gone.

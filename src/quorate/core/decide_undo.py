@@ -10,7 +10,7 @@ from quorate.core.membership import ClusterView, Member
 
 
 @dataclass(frozen=True, slots=True)
-class TakeBack:
+class UndoGoal:
     """The goal: the member of this join is no member and has no data here. `memory`: its id and what was done to it.
     `has_data`: etcd has written there; `has_leftovers`: so did we. `data_member`: the member id that the data here is of, 0
     where there is none or it cannot be read."""
@@ -24,7 +24,7 @@ class TakeBack:
     data_member: int = 0
 
 
-def decide_undo(view: ClusterView, goal: TakeBack) -> Decision:
+def decide_undo(view: ClusterView, goal: UndoGoal) -> Decision:
     """Returns the next step towards `goal`, or why there is none.
 
     Nothing is stopped or deleted before the id is seen to be absent from a list that was read through the quorum. The removal
@@ -45,14 +45,14 @@ def decide_undo(view: ClusterView, goal: TakeBack) -> Decision:
     return refusal or Do(Remove(member.id, owned=True))
 
 
-def _member(view: ClusterView, goal: TakeBack) -> Member | None:
+def _member(view: ClusterView, goal: UndoGoal) -> Member | None:
     """The member of this join: by its id; after an add without an answer, one whose id says that our call made it."""
     if goal.memory.member_id:
         return view.by_id(goal.memory.member_id)
     return view.by_peer_urls(goal.peer_urls)
 
 
-def _when_absent(goal: TakeBack) -> Decision:
+def _when_absent(goal: UndoGoal) -> Decision:
     """The id is absent. That counts only when it was listed before, or when no add of ours can still arrive."""
     if goal.memory.member_id == 0 and goal.memory.adding:
         return _add_unknown(goal)
@@ -66,7 +66,7 @@ def _when_absent(goal: TakeBack) -> Decision:
     return _add_unknown(goal) if goal.memory.adding else Done()
 
 
-def _add_unknown(goal: TakeBack) -> Refuse:
+def _add_unknown(goal: UndoGoal) -> Refuse:
     return Refuse(
         f"whether {goal.name} was registered is not known: the answer to the add was lost, and it is not listed",
         "look with 'quorate etcd members', then run the same command again",
@@ -74,7 +74,7 @@ def _add_unknown(goal: TakeBack) -> Refuse:
     )
 
 
-def _refuse(member: Member, goal: TakeBack) -> Decision | None:
+def _refuse(member: Member, goal: UndoGoal) -> Decision | None:
     """From the promotion on, the way is forward only; and what others registered is theirs."""
     if not member.is_learner:
         ours = goal.memory.member_id == member.id and goal.data_member in (0, member.id)

@@ -36,7 +36,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MemberStatus:
     """What a member said of itself in `Maintenance/Status`. `raft_index` is its commit index; sizes are in bytes.
 
     `db_quota` is None before etcd 3.6, which does not tell.
@@ -57,13 +57,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class NoResponse:
     """Why a member did not answer, in words a user can act on."""
 
     reason: str
 
 
-Reply: TypeAlias = Answer | Silence
+StatusResult: TypeAlias = MemberStatus | NoResponse
 AlarmKind: TypeAlias = Literal["NOSPACE", "CORRUPT"]
 
 
@@ -85,7 +85,7 @@ class ClusterView:
 
     cluster_id: int
     members: tuple[Member, ...]
-    replies: Mapping[int, Reply]
+    replies: Mapping[int, StatusResult]
     taken_at: float
     linearizable: bool = True
     alarms: tuple[Alarm, ...] = ()
@@ -101,9 +101,9 @@ class ClusterView:
     def learners(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members if member.is_learner)
 
-    def answer(self, member_id: int) -> Answer | None:
+    def answer(self, member_id: int) -> MemberStatus | None:
         reply = self.replies.get(member_id)
-        return reply if isinstance(reply, Answer) else None
+        return reply if isinstance(reply, MemberStatus) else None
 
     @property
     def leader(self) -> Member | None:
@@ -114,7 +114,7 @@ class ClusterView:
         its term at each try, and a leader that is cut off calls itself leader for up to two election timeouts.
         """
         voters = {voter.id for voter in self.voters}
-        answers = [one for one in self.replies.values() if isinstance(one, Answer) and one.member_id in voters]
+        answers = [one for one in self.replies.values() if isinstance(one, MemberStatus) and one.member_id in voters]
         claims = [one for one in answers if one.leader == one.member_id]
         proven = self.read_by or frozenset()
         followed = {one.leader for one in answers if one.member_id in proven and NO_LEADER not in one.errors}

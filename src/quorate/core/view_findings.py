@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from quorate.core import versions
 from quorate.core.finding import Finding, errors_first, errors_of
-from quorate.core.membership import Answer, ClusterView, margin_of
+from quorate.core.membership import ClusterView, MemberStatus, margin_of
 from quorate.core.new_member import new_member_findings
 from quorate.core.versions import Version
 from quorate.errors import PreflightFailed
@@ -35,7 +35,7 @@ def check_alarms(view: ClusterView) -> Iterator[Finding]:
 
 
 def check_versions(view: ClusterView) -> Iterator[Finding]:
-    answers = [reply for reply in view.replies.values() if isinstance(reply, Answer)]
+    answers = [reply for reply in view.replies.values() if isinstance(reply, MemberStatus)]
     found = sorted({Version.told(answer.version) for answer in answers})
     if len({version.series for version in found}) > 1:
         text = f"members run {' and '.join(map(str, found))}: an upgrade is under way"

@@ -29,20 +29,20 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.membership.external import Elsewhere, Start
+from quorate.etcd.membership.external import ExternalProcess, Start
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, do_nothing, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
 from quorate.etcd.observation.health import Health, check_health
-from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.report import Report, silent
 
 if TYPE_CHECKING:
     # The verbs import what they need: whoever only looks does not pay for what changes.
-    from quorate.core.decide_converge import Converge, NextStep, Wanted
+    from quorate.core.decide_converge import ConvergeGoal, NextStep, Wanted
     from quorate.core.finding import Finding
-    from quorate.etcd.coordination.pending_joins import HeldLock, Leftover, PendingJoins
+    from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin, PendingJoins
     from quorate.etcd.membership.executor import Note
     from quorate.etcd.membership.join import Join
     from quorate.etcd.membership.join_state import Remember
@@ -83,7 +83,7 @@ class Cluster:
 
     def status(self) -> ClusterView:
         """The members, what each says of itself, and the alarms that are raised."""
-        patience = Patience(self.timeout, min(self.timeout, 2.0))
+        patience = LookTimeouts(self.timeout, min(self.timeout, 2.0))
         view = observe(self.access, self.endpoints, self.clock, patience=patience)
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
@@ -126,7 +126,7 @@ class Cluster:
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
-        runtime = Elsewhere(start, started=bool(known and known.started), restart_hook=restart)
+        runtime = ExternalProcess(start, started=bool(known and known.started), restart_hook=restart)
         return self.join(JoinSpec(name, url, client, self.access.tls), runtime)
 
     def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = (), remember: Remember = forget) -> JoinResult:
@@ -206,7 +206,7 @@ class Cluster:
         run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
         return run.run(AddLearner(name, urls))
 
-    def leftovers(self) -> list[Leftover]:
+    def leftovers(self) -> list[PendingJoin]:
         """The joins that wait, that are at work, and that were cut off."""
         return self._pending().find(self.status())
 
@@ -218,7 +218,7 @@ class Cluster:
         """Free the lock for removals; returns who held it. A run that holds it notices, and gives up before it removes."""
         return self._pending().free_lock()
 
-    def unlock(self, which: str) -> list[Leftover]:
+    def unlock(self, which: str) -> list[PendingJoin]:
         """Free the places and records of the joins whose run, member name or peer URL is `which`; returns them.
 
         The member list stays as it is. Raises `ConfigError` when there is none.
@@ -242,7 +242,7 @@ class Cluster:
 
         Raises `Refused` where no safe step is left, and what `add` and `remove` raise. Running it again continues.
         """
-        from quorate.core.decide_converge import Converge
+        from quorate.core.decide_converge import ConvergeGoal
         from quorate.etcd.membership.converge import Convergence
 
         def remove(member: Member) -> None:
@@ -251,10 +251,10 @@ class Cluster:
         def join(row: Wanted) -> None:
             self.add(row.name, row.peer_url, start=start)
 
-        goal = Converge(tuple(wanted), accept_reduced_tolerance)
+        goal = ConvergeGoal(tuple(wanted), accept_reduced_tolerance)
         return Convergence(goal, self.status, self.proved_dead, join, remove).run()
 
-    def proved_dead(self, view: ClusterView, goal: Converge) -> frozenset[int]:
+    def proved_dead(self, view: ClusterView, goal: ConvergeGoal) -> frozenset[int]:
         """The unwanted voters whose absence is proved. Silence in one look is no death."""
         from quorate.core.decide_converge import unwanted_silent
 
@@ -278,7 +278,7 @@ class Cluster:
         memory = JoinMemory(member_id=member.id, listed=True)
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
         policy = replace(self._policy(), keep_on_failure=True)
-        return self._join(spec, Elsewhere(nothing_to_start, started=True), policy, self.status()).run()[0]
+        return self._join(spec, ExternalProcess(nothing_to_start, started=True), policy, self.status()).run()[0]
 
     def _policy(self) -> JoinPolicy:
         return JoinPolicy(
@@ -333,10 +333,10 @@ class Cluster:
     def _removal(
         self, member: Member, *, consent: bool, absence: Absence | None = None, succession: Succession | None = None
     ) -> Removal:
-        from quorate.core.decide_remove import Leave
+        from quorate.core.decide_remove import RemoveGoal
         from quorate.etcd.membership.remove import Removal, RemovePolicy
 
-        goal = Leave(member.id, member.name or f"{member.id:x}", absence)
+        goal = RemoveGoal(member.id, member.name or f"{member.id:x}", absence)
         policy = RemovePolicy(self.stall_seconds, self.absence_seconds, consent, succession=succession)
         return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
 

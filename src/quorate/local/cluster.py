@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from quorate.core.decide_remove import Leave
+from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, Member, size_advice
 from quorate.core.outcome import Unchanged
@@ -31,7 +31,7 @@ _MOST_MEMBERS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class GrowResult:
     """What `up` and `join` did: the joins made now, the members started again, and the cluster as it is."""
 
     joined: tuple[JoinResult, ...]
@@ -39,7 +39,7 @@ class Grown:
     view: ClusterView
 
 
-def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> Grown:
+def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowResult:
     """Make the cluster have `wanted` voters, all running; changes nothing when it has. None keeps the size it has, and
     means three for a new one.
 
@@ -69,7 +69,7 @@ def _present_size(home: Home) -> int:
     return size if home.was_there else _DEFAULT_MEMBERS
 
 
-def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
+def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
     """Add one more member; `name` is chosen when None, an unfinished join first."""
     with home.locked("local join"):
         saved = home.load()
@@ -83,7 +83,7 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> Grown:
         return _grown(home, names, etcd, started, view)
 
 
-def replace_member(home: Home, old: str, new: str | None, etcd: str | None = None) -> Grown:
+def replace_member(home: Home, old: str, new: str | None, etcd: str | None = None) -> GrowResult:
     """Put `new` in the place of `old`: a live one leaves when the new one serves; a dead one is removed first, for it
     counts against the quorum. Running it again continues: an `old` that is gone already is not looked for."""
     present = any(member.name == old for member in home.load().members)
@@ -103,16 +103,16 @@ def replace_member(home: Home, old: str, new: str | None, etcd: str | None = Non
     return replace(grown, view=left) if left is not None else grown
 
 
-def _join_once(home: Home, name: str | None, etcd: str | None) -> Grown:
+def _join_once(home: Home, name: str | None, etcd: str | None) -> GrowResult:
     """As `join`; a member of that name which an earlier run joined is left as it is."""
     if any(member.name == name and member.phase == "member" for member in home.load().members):
-        return Grown((), (), wait_for_quorum(home))
+        return GrowResult((), (), wait_for_quorum(home))
     return join(home, name, etcd)
 
 
-def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> Grown:
+def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> GrowResult:
     joined = tuple(grow_by(home, names, etcd))
-    return Grown(joined, started, wait_for_quorum(home) if joined else view)
+    return GrowResult(joined, started, wait_for_quorum(home) if joined else view)
 
 
 def leave(
@@ -187,7 +187,7 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
             )
         ended = home.runtime().identity(member.name) is None
         policy = replace(policy, ended=ended)
-        Removal(access, home.clock, home.seeds(), Leave(listed.id, member.name), home.report, note, policy).run()
+        Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy).run()
 
 
 def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None:

@@ -15,7 +15,7 @@ from quorate.errors import ConfigError, HostError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.membership.executor import Note
-from quorate.etcd.observation.look import Patience, observe
+from quorate.etcd.observation.look import LookTimeouts, observe
 from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.files import make_folder
 from quorate.foreign.trust import distrust_way
@@ -27,7 +27,7 @@ from quorate.local.runtime import ProcessRuntime
 from quorate.local.state import State
 from quorate.report import Notice, Report, silent
 
-_PATIENCE = Patience(members=2.0, status=1.0)
+_PATIENCE = LookTimeouts(members=2.0, status=1.0)
 
 
 @dataclass(slots=True)

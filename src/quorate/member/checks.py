@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from quorate.core.finding import Finding, errors_first
 from quorate.core.ids import host_of
-from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
@@ -20,7 +20,7 @@ from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.etcd.observation import diagnose
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
-from quorate.member.data_dir import Place
+from quorate.member.data_dir import DataDir
 from quorate.member.spec import EtcdSpec, listen_url
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usag
 
 def check_data(case: Case) -> Iterator[Finding]:
     """A data directory that holds anything belongs to somebody; an etcd that starts on it is whoever that was."""
-    data, doubt = case.spec.data_dir, Place(case.spec).doubt
+    data, doubt = case.spec.data_dir, DataDir(case.spec).doubt
     if doubt:
         yield Finding(
             "data-dir-foreign", "error", f"somebody else could write there: {doubt}", "choose a directory of your own"
@@ -115,7 +115,7 @@ def check_version(case: Case) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding("etcd", "error", error.what)
         return
-    theirs = [Version.told(reply.version) for reply in case.view.replies.values() if isinstance(reply, Answer)]
+    theirs = [Version.told(reply.version) for reply in case.view.replies.values() if isinstance(reply, MemberStatus)]
     if theirs and own.series < min(theirs).series:
         text = f"etcd {own} cannot join a cluster of etcd {min(theirs)}"
         yield Finding("etcd", "error", text, f"use etcd {min(theirs).major}.{min(theirs).minor} with --etcd PATH")

@@ -16,7 +16,7 @@ _MADE = "made-data-dir"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DataDir:
     """`run_as`: the user who shall own the data; None for the one who runs this."""
 
     spec: EtcdSpec

@@ -26,7 +26,7 @@ _HANDSHAKE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Heard:
+class InboundDials:
     """Who dialled and was let in, and what was wrong with those who were not."""
 
     trusted: set[str] = field(default_factory=set[str])
@@ -52,7 +52,7 @@ def expect_voters(spec: EtcdSpec, voter_urls: Sequence[str], *, seconds: float =
     return [url for url, addresses in wanted.items() if not addresses & heard.trusted]
 
 
-def _reasons(heard: Heard) -> str:
+def _reasons(heard: InboundDials) -> str:
     return "".join(f"; {address}: {why}" for address, why in sorted(heard.refused.items()))
 
 
@@ -66,8 +66,8 @@ def _plain(address: str) -> str:
     return str((literal.ipv4_mapped if literal.version == 6 else None) or literal)
 
 
-def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> Heard:
-    parts, heard = parts_of(listen_url(spec.peer_url)), Heard()
+def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> InboundDials:
+    parts, heard = parts_of(listen_url(spec.peer_url)), InboundDials()
     context = _server_context(spec.peer) if parts.scheme == "https" and spec.peer else None
     end = time.monotonic() + seconds
     try:
@@ -83,11 +83,11 @@ def _listen(spec: EtcdSpec, wanted: dict[str, set[str]], seconds: float) -> Hear
     return heard
 
 
-def _all_heard(heard: Heard, wanted: dict[str, set[str]]) -> bool:
+def _all_heard(heard: InboundDials, wanted: dict[str, set[str]]) -> bool:
     return bool(heard.trusted) and all(addresses & heard.trusted for addresses in wanted.values())
 
 
-def _greet(plain: socket.socket, address: str, context: ssl.SSLContext | None, heard: Heard) -> None:
+def _greet(plain: socket.socket, address: str, context: ssl.SSLContext | None, heard: InboundDials) -> None:
     """Shake hands as etcd would, and hang up."""
     plain.settimeout(_HANDSHAKE_SECONDS)
     with plain:

@@ -13,7 +13,7 @@ from quorate.host import etcd_data, tcp_links
 from quorate.host.daemon import Daemon
 from quorate.host.environment import for_programs
 from quorate.host.etcd_identity import member_of
-from quorate.member.data_dir import Place
+from quorate.member.data_dir import DataDir
 from quorate.member.spec import EtcdSpec, flags, settings
 
 
@@ -27,8 +27,8 @@ class PlainProcess:
     can_wipe: bool = True
 
     @property
-    def place(self) -> Place:
-        return Place(self.spec)
+    def place(self) -> DataDir:
+        return DataDir(self.spec)
 
     @property
     def daemon(self) -> Daemon:

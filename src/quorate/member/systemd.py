@@ -16,7 +16,7 @@ from quorate.host import etcd_data, tcp_links
 from quorate.host.etcd_identity import member_of
 from quorate.host.last_words import etcd_reason
 from quorate.host.systemd import Systemd, UnitState
-from quorate.member.data_dir import Place
+from quorate.member.data_dir import DataDir
 from quorate.member.spec import EtcdSpec, environment_lines, settings
 
 UNIT_FOLDER = Path("/etc/systemd/system")
@@ -49,8 +49,8 @@ class SystemdUnit:
         return self.spec.beside / "etcd.env"
 
     @property
-    def place(self) -> Place:
-        return Place(self.spec, self.run_as)
+    def place(self) -> DataDir:
+        return DataDir(self.spec, self.run_as)
 
     @property
     def mark(self) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from quorate.cli.common.output import echo, emit, print_table, size, styled
 from quorate.core.decide_join import lag_of
 from quorate.core.ids import format_id
-from quorate.core.membership import Answer, ClusterView, Member, Silence, lowest_margin_of, margin_of
+from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum
 
 if TYPE_CHECKING:
     from quorate.etcd.observation.detail import Detail
     from quorate.etcd.observation.health import Health
-    from quorate.etcd.observation.write_probe import Gap
+    from quorate.etcd.observation.write_probe import WriteGap
 
 
 def member_json(member: Member, view: ClusterView) -> dict[str, object]:
@@ -33,8 +33,8 @@ def status_json(member: Member, view: ClusterView, detail: Detail | None = None)
     """A member with what it says of itself, or why it says nothing."""
     reply = view.replies.get(member.id)
     base = member_json(member, view)
-    if not isinstance(reply, Answer):
-        return {**base, "healthy": False, "reason": reply.reason if isinstance(reply, Silence) else "not asked"}
+    if not isinstance(reply, MemberStatus):
+        return {**base, "healthy": False, "reason": reply.reason if isinstance(reply, NoResponse) else "not asked"}
     return {
         **base,
         "healthy": not reply.errors,
@@ -148,7 +148,7 @@ def status_rows(view: ClusterView, detail: Detail | None = None) -> list[Sequenc
 def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Sequence[str]:
     reply = view.replies.get(member.id)
     head = (format_id(member.id), member.name or "(unstarted)", role(member, view), health_words(member, view))
-    if not isinstance(reply, Answer):
+    if not isinstance(reply, MemberStatus):
         return (*head, "", "", "")
     database = f"{size(reply.db_size)} of {size(reply.db_quota)}" if reply.db_quota else size(reply.db_size)
     return (*head, reply.version, database, _lag(lag_of(view, member), member, detail))
@@ -157,9 +157,9 @@ def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Seq
 def health_words(member: Member, view: ClusterView) -> str:
     """healthy, what it complains of itself, or why it does not answer."""
     reply = view.replies.get(member.id)
-    if isinstance(reply, Answer):
+    if isinstance(reply, MemberStatus):
         return "; ".join(reply.errors) or "healthy"
-    return f"no answer: {reply.reason}" if isinstance(reply, Silence) else "not asked"
+    return f"no answer: {reply.reason}" if isinstance(reply, NoResponse) else "not asked"
 
 
 def _lag(entries: int, member: Member, detail: Detail | None) -> str:
@@ -186,12 +186,12 @@ def print_margin(view: ClusterView) -> None:
     echo(f"{counts}: ", verdict)
 
 
-def gap_json(gap: Gap | None) -> dict[str, object]:
+def gap_json(gap: WriteGap | None) -> dict[str, object]:
     """What a writer beside the change saw; nothing when there was none."""
     return {} if gap is None else {"writer": {"writes": gap.writes, "longestGapSeconds": gap.longest}}
 
 
-def print_gap(gap: Gap | None) -> None:
+def print_gap(gap: WriteGap | None) -> None:
     if gap is not None:
         echo(f"{gap.writes} writes meanwhile, the longest time without one was {gap.longest:.2f} s")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
-    from quorate.etcd.observation.write_probe import Gap
+    from quorate.etcd.observation.write_probe import WriteGap
     from quorate.member.join_here import HostRuntime
 
 Command = Callable[..., Any]
@@ -270,7 +270,7 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
         raise click.exceptions.Exit(PreflightFailed.exit_code)
 
 
-def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: Gap | None = None) -> None:
+def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | None = None) -> None:
     from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     view = look_after(cluster)

@@ -76,10 +76,10 @@ def status(form: str, with_hash: bool) -> None:
 
 def _observed() -> ClusterView:
     from quorate.deadline import SystemClock
-    from quorate.etcd.observation.look import Patience, observe
+    from quorate.etcd.observation.look import LookTimeouts, observe
 
     with connected() as connection:
-        patience = Patience(connection.timeout, min(connection.timeout, 2.0))
+        patience = LookTimeouts(connection.timeout, min(connection.timeout, 2.0))
         return observe(connection.access, connection.endpoints, SystemClock(), patience=patience)
 
 

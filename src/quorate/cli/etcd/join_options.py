@@ -16,7 +16,7 @@ from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.observation.write_probe import Gap
+    from quorate.etcd.observation.write_probe import WriteGap
 
 _OPTIONS = (
     click.option(
@@ -72,7 +72,7 @@ class JoinOptions:
         cluster.absence_seconds = checked_absence(self.absence)
 
     @contextmanager
-    def probed(self, cluster: Cluster) -> Iterator[Callable[[], Gap | None]]:
+    def probed(self, cluster: Cluster) -> Iterator[Callable[[], WriteGap | None]]:
         """A writer beside the block, when wanted; what it gives tells afterwards what the writer saw."""
         if not self.probe_writes:
             yield lambda: None

@@ -53,11 +53,11 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
             taken = cluster.converge(wanted, start=starter(joining, cluster.clock.cancel), accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
         return
-    from quorate.core.decide_converge import Converge, steps
+    from quorate.core.decide_converge import ConvergeGoal, steps
 
     with cluster_opened() as cluster:
         joining.apply(cluster)
-        view, goal = cluster.status(), Converge(tuple(wanted), joining.accept_reduced_tolerance)
+        view, goal = cluster.status(), ConvergeGoal(tuple(wanted), joining.accept_reduced_tolerance)
         found = list(steps(view, goal, cluster.proved_dead(view, goal)))
     _show_plan(view, found, form)
 

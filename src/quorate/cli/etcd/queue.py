@@ -11,7 +11,7 @@ from quorate.cli.etcd.connection import cluster_opened, connection_options
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
-    from quorate.etcd.coordination.pending_joins import Leftover
+    from quorate.etcd.coordination.pending_joins import PendingJoin
 
 _REMOVALS = "removals"
 
@@ -63,25 +63,25 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
     emit(form, {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
 
 
-def _say_what_stays(freed: list[Leftover]) -> None:
+def _say_what_stays(freed: list[PendingJoin]) -> None:
     for one in freed:
         if one.member is not None and one.member.is_learner:
             command = to_paste("quorate", "etcd", "remove", f"{one.member.id:x}")
             echo(f"the learner {one.member.id:x} stays in the member list; '{command}' takes it off")
 
 
-def _row(one: Leftover) -> tuple[str, ...]:
+def _row(one: PendingJoin) -> tuple[str, ...]:
     state = "cut off" if one.place is None else "at work" if one.place == 1 else f"waits, number {one.place}"
     return (one.name, one.peer_url, state, _listed(one), f"{one.host} (pid {one.pid})", one.run)
 
 
-def _listed(one: Leftover) -> str:
+def _listed(one: PendingJoin) -> str:
     if one.member is None:
         return "no member"
     return f"{'learner' if one.member.is_learner else 'voter'} {one.member.id:x}"
 
 
-def _json(one: Leftover) -> dict[str, object]:
+def _json(one: PendingJoin) -> dict[str, object]:
     return {
         "run": one.run,
         "name": one.name,

@@ -14,7 +14,7 @@ from quorate.cli.common.output import document, echo, styled
 from quorate.cli.common.progress import describe
 from quorate.cli.kubeadm.flags import Given
 from quorate.foreign.text import visible
-from quorate.report import Event, Made, Notice, PhaseDone, PhaseLine, Told
+from quorate.report import Event, Notice, PhaseDone, PhaseLine, ResourceWritten, RunMessage
 
 if TYPE_CHECKING:
     from quorate.core.finding import Finding
@@ -28,7 +28,7 @@ class Row:
     """A phase that has ended, and what it made."""
 
     done: PhaseDone
-    made: tuple[Made, ...]
+    made: tuple[ResourceWritten, ...]
 
 
 @dataclass(slots=True)
@@ -36,10 +36,10 @@ class Ledger:
     """What was made by which phase, in order."""
 
     rows: list[Row] = field(default_factory=list[Row])
-    _made: list[Made] = field(default_factory=list[Made])
+    _made: list[ResourceWritten] = field(default_factory=list[ResourceWritten])
 
-    def note(self, told: Told) -> None:
-        if isinstance(told, Made):
+    def note(self, told: RunMessage) -> None:
+        if isinstance(told, ResourceWritten):
             if not told.name.rpartition("/")[2].startswith("."):
                 # A name with a dot is a note of our own, or a manifest that waits: it goes before the run ends.
                 self._made.append(told)
@@ -59,7 +59,7 @@ class Text:
     ledger: Ledger = field(default_factory=Ledger)
     began: float = field(default_factory=time.monotonic)
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: RunMessage) -> None:
         self.ledger.note(told)
         match told:
             case PhaseLine(phase=phase, text=text, more=more):
@@ -68,7 +68,7 @@ class Text:
                     echo(line, err=self.lines_to_stderr)
             case Notice() | Event():
                 self._print(*note_line(told), err=True)
-            case Made(kind="file", name=path) if self.verbosity > 0:
+            case ResourceWritten(kind="file", name=path) if self.verbosity > 0:
                 self._print(f"wrote {path}", err=True)
             case _:
                 pass
@@ -95,7 +95,7 @@ class Lines:
 
     ledger: Ledger = field(default_factory=Ledger)
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: RunMessage) -> None:
         self.ledger.note(told)
         emit_line(as_event(told))
 
@@ -113,13 +113,13 @@ def to_stderr(given: Given) -> Text:
     return Text(lines_to_stderr=True, verbosity=given.verbosity)
 
 
-def as_event(told: Told) -> dict[str, Any]:
+def as_event(told: RunMessage) -> dict[str, Any]:
     match told:
         case PhaseLine(phase=phase, text=text, more=more):
             return {"event": "line", "phase": phase, "text": "\n".join((text, *more))}
         case Notice(level=level, text=text):
             return {"event": "note", "level": level, "text": text}
-        case Made(kind=kind, name=name):
+        case ResourceWritten(kind=kind, name=name):
             return {"event": "made", "kind": kind, "name": name}
         case PhaseDone(phase=phase, seconds=seconds, failed=failed):
             return {"event": "phase", "phase": phase, "seconds": round(seconds, 3), "failed": failed}
@@ -181,7 +181,7 @@ def summary(ledger: Ledger) -> list[str]:
     return [line.rstrip() for line in [*lines, f"[summary] {'in all':{width}} {total:6.1f} s"]]
 
 
-def _in_words(made: Sequence[Made]) -> str:
+def _in_words(made: Sequence[ResourceWritten]) -> str:
     folders = Counter(one.name.rpartition("/")[0] for one in made if one.kind == "file")
     files = [f"{count} file{'s' if count > 1 else ''} in {folder}" for folder, count in folders.items()]
     names = [one.name for one in made if one.kind != "file"]

@@ -10,8 +10,8 @@ from quorate.cli.common.output import echo, emit
 from quorate.cli.local.group import opened
 
 if TYPE_CHECKING:
-    from quorate.etcd.observation.write_probe import Gap
-    from quorate.local.cluster import Grown
+    from quorate.etcd.observation.write_probe import WriteGap
+    from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
 
 
@@ -64,7 +64,7 @@ def _say(home: Home, change: Change, form: str) -> None:
     emit(form, {"would": text, **cluster_json(view)}, table)
 
 
-def _show(grown: Grown, form: str, gap: Gap) -> None:
+def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:
     from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     joined = [{"name": result.name, "id": f"{result.member_id:x}", "timings": dict(result.timings)} for result in grown.joined]

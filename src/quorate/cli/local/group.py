@@ -19,7 +19,7 @@ from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
-    from quorate.local.cluster import Grown
+    from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
 
 Command = Callable[..., Any]
@@ -263,7 +263,7 @@ def down(folder: Path | None, purge: bool) -> None:
         echo(f"deleted: {home.layout.root}")
 
 
-def _show_grown(home: Home, grown: Grown, form: str) -> None:
+def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
     from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
 
     timings = {result.name: dict(result.timings) for result in grown.joined}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.core.membership import Alarm, Answer
+from quorate.core.membership import Alarm, MemberStatus
 from quorate.errors import HostError
 from quorate.etcd.client import rpc
 from quorate.etcd.client import wire_pb2 as wire
@@ -18,10 +18,10 @@ from quorate.etcd.client.errors import EtcdError
 _DIGEST_BYTES = 32
 
 
-def status(channel: Channel, *, timeout: float) -> Answer:
+def status(channel: Channel, *, timeout: float) -> MemberStatus:
     """What the member says of itself; learners answer too."""
     answer = channel.call(rpc.STATUS, wire.Empty(), timeout)
-    return Answer(
+    return MemberStatus(
         member_id=answer.header.member_id,
         cluster_id=answer.header.cluster_id,
         version=answer.version,

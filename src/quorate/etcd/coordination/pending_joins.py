@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class PendingJoin:
     """One join as its keys tell. `place` is its rank in the queue, 1 has the seat, None when its run has ended; `seconds`
     is how long the place lives if it is not renewed. `member` is who is listed at its peer URL."""
 
@@ -48,7 +48,7 @@ class Leftover:
     keys: tuple[bytes, ...]
 
 
-def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[Leftover]:
+def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[PendingJoin]:
     """All joins that have a place or a record, those in the queue first and in its order."""
     seats = sorted(kv.get_prefix(channel, SEATS, timeout=timeout), key=lambda row: row.create_revision)
     records = kv.get_prefix(channel, JOINS, timeout=timeout)
@@ -91,11 +91,11 @@ def _run_of(row: KeyValue) -> str:
 
 def _leftover(
     rows: list[KeyValue], places: dict[bytes, int], view: ClusterView, seconds_left: Callable[[int], int | None]
-) -> Leftover:
+) -> PendingJoin:
     fields = fields_of(rows[0])
     held = next((row for row in rows if row.lease), None)
     url = text_of(fields.get("peerURL"))
-    return Leftover(
+    return PendingJoin(
         _run_of(rows[0]),
         text_of(fields.get("name")),
         url,
@@ -108,7 +108,7 @@ def _leftover(
     )
 
 
-def free(channel: Channel, leftover: Leftover, *, timeout: float) -> None:
+def free(channel: Channel, leftover: PendingJoin, *, timeout: float) -> None:
     """Delete the keys of a join: its place goes to the next, its record is forgotten. The member list stays as it is."""
     for key in leftover.keys:
         kv.delete(channel, key, timeout=timeout)
@@ -151,7 +151,7 @@ class PendingJoins:
     clock: Clock
     timeout: float
 
-    def find(self, view: ClusterView) -> list[Leftover]:
+    def find(self, view: ClusterView) -> list[PendingJoin]:
         return self._ask(lambda channel, seconds: find(channel, view, timeout=seconds))
 
     def lock(self) -> HeldLock | None:
@@ -162,7 +162,7 @@ class PendingJoins:
         self._ask(lambda channel, seconds: free_lock(channel, timeout=seconds))
         return held
 
-    def free(self, which: str, view: ClusterView) -> list[Leftover]:
+    def free(self, which: str, view: ClusterView) -> list[PendingJoin]:
         found = [row for row in self.find(view) if which in (row.run, row.name, row.peer_url)]
         if not found:
             raise ConfigError(f"no join named {which!r} holds anything", state="nothing was changed")
@@ -189,7 +189,7 @@ class PendingJoins:
         return ask_anyone(self.access, self.seeds, what, self.clock, seconds=2 * self.timeout)
 
 
-def _free(row: Leftover, channel: Channel, seconds: float) -> None:
+def _free(row: PendingJoin, channel: Channel, seconds: float) -> None:
     free(channel, row, timeout=seconds)
 
 

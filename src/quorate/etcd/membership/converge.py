@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from quorate.core.actions import Done, Refuse
-from quorate.core.decide_converge import Converge, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
+from quorate.core.decide_converge import ConvergeGoal, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import QuorateError, Refused
 
@@ -17,9 +17,9 @@ _MOST_STEPS = 64
 class Convergence:
     """One run towards `goal`; `taken` are the steps so far. `proved_dead` tells whose absence is proved."""
 
-    goal: Converge
+    goal: ConvergeGoal
     look: Callable[[], ClusterView]
-    proved_dead: Callable[[ClusterView, Converge], Collection[int]]
+    proved_dead: Callable[[ClusterView, ConvergeGoal], Collection[int]]
     join: Callable[[Wanted], object]
     remove: Callable[[Member], object]
     taken: list[NextStep] = field(default_factory=list[NextStep])

@@ -14,7 +14,7 @@ Start = Callable[[str, Sequence[tuple[str, str]]], None]
 
 
 @dataclass(slots=True)
-class Elsewhere:
+class ExternalProcess:
     """Starts the process through a hook, once, and can do nothing else to it: not stop, not wipe; restart it where there is a
     hook for that.
 

@@ -21,7 +21,7 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.decide_join import decide_grow
+from quorate.core.decide_join import decide_join
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.join_memory import remember
 from quorate.core.membership import ClusterView, Member
@@ -54,8 +54,8 @@ from quorate.etcd.membership.executor import (
     with_newer_proof,
 )
 from quorate.etcd.membership.join_look import JoinLook
-from quorate.etcd.membership.join_progress import Teller
-from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, Remember, Track, do_nothing, forget, track_of
+from quorate.etcd.membership.join_progress import JoinProgressReporter
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, JoinState, Remember, do_nothing, forget, state_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.membership.undo import Undo
 from quorate.etcd.observation import catch_up_proof
@@ -92,13 +92,13 @@ class Join:
     ends: list[JoinOutcome] = field(default_factory=list[JoinOutcome])
     """How every joiner has ended, once the run has failed."""
 
-    tracks: dict[str, Track] = field(init=False)
-    _teller: Teller = field(init=False)
+    tracks: dict[str, JoinState] = field(init=False)
+    _teller: JoinProgressReporter = field(init=False)
     _looking: JoinLook = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tracks = {spec.name: track_of(spec, self.clock.now()) for spec in self.specs}
-        self._teller = Teller(self.report, self.tracks, self.clock)
+        self.tracks = {spec.name: state_of(spec, self.clock.now()) for spec in self.specs}
+        self._teller = JoinProgressReporter(self.report, self.tracks, self.clock)
         self._looking = JoinLook(self.access, self.clock, self.runtime, self.seeds, self.tracks, self.policy, self.remember)
 
     def run(self) -> list[JoinResult]:
@@ -132,7 +132,7 @@ class Join:
             if view is None:
                 self.clock.sleep(_REFUSED_SECONDS)
                 continue
-            decision = decide_grow(view, self._looking.goal(view), self.clock.now())
+            decision = decide_join(view, self._looking.goal(view), self.clock.now())
             self._looking.extend_while_moving(deadline, view)
             self._teller.decision(decision, view, deadline.remaining)
             match decision:
@@ -186,7 +186,7 @@ class Join:
                 raise AssertionError(f"a join never decides {action}")
         return None
 
-    def _noting(self, track: Track) -> Note:
+    def _noting(self, track: JoinState) -> Note:
         """Memory first, then everything that may block: the journal, and whatever else keeps the memory."""
 
         def note(kind: str, fields: dict[str, object]) -> None:
@@ -198,7 +198,7 @@ class Join:
 
         return note
 
-    def _executor(self, track: Track) -> MembershipExecutor:
+    def _executor(self, track: JoinState) -> MembershipExecutor:
         return MembershipExecutor(self.access, self.clock, self._noting(track))
 
     def _settle(self, action: MembershipChange, outcome: Outcome) -> str | None:
@@ -224,7 +224,7 @@ class Join:
             track.mark("added", asked_at)
         return self._settle(action, outcome)
 
-    def _look_before_the_add(self, track: Track, view: ClusterView) -> Callable[[], ClusterView]:
+    def _look_before_the_add(self, track: JoinState, view: ClusterView) -> Callable[[], ClusterView]:
         """The view of the decision is a few milliseconds old; it is looked again only where noting the intent took long."""
         fresh = [view]
 
@@ -263,7 +263,7 @@ class Join:
         self.runtime.restart(name)
         self._mark(name, "restarted")
 
-    def _prove(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+    def _prove(self, track: JoinState, member_id: int, view: ClusterView) -> str | None:
         candidate = self._candidate(track, member_id, view)
         track.proof = catch_up_proof.prove(candidate, self.clock) if candidate else None
         if track.proof is None:
@@ -272,7 +272,7 @@ class Join:
         self._mark(track.spec.name, "aligned")
         return None
 
-    def _candidate(self, track: Track, member_id: int, view: ClusterView) -> Candidate | None:
+    def _candidate(self, track: JoinState, member_id: int, view: ClusterView) -> Candidate | None:
         leader, member = view.leader, view.by_id(member_id)
         where = endpoint_of(self.access, leader) if leader else None
         if member is None or where is None:
@@ -282,14 +282,14 @@ class Join:
         patience = max(catch_up_proof.ROUND_SECONDS, 8 * slowest)
         return Candidate(member, view.cluster_id, self.access.channel(where), own, patience)
 
-    def _own(self, track: Track, member: Member) -> Channel:
+    def _own(self, track: JoinState, member: Member) -> Channel:
         """The channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
         where = endpoint_of(self.access, member) or track.spec.client
         if where is None:
             raise JoinFailed(f"{track.spec.name} advertises no client URL that can be used")
         return self.access.channel(where)
 
-    def _verify(self, track: Track, member_id: int, view: ClusterView) -> str | None:
+    def _verify(self, track: JoinState, member_id: int, view: ClusterView) -> str | None:
         member = view.by_id(member_id)
         own = self._own(track, member) if member else None
         if member is None or own is None or not catch_up_proof.serves_as_voter(self.access, view, member, own, timeout=1.0):
@@ -322,7 +322,7 @@ class Join:
         with self.clock.cancel.shielded():
             return [self._undo_one(track) for track in self.tracks.values()]
 
-    def _undo_one(self, track: Track) -> JoinOutcome:
+    def _undo_one(self, track: JoinState) -> JoinOutcome:
         if self.policy.keep_on_failure:
             return _kept(track)
         undo = Undo(
@@ -331,7 +331,7 @@ class Join:
         return undo.run()
 
 
-def _kept(track: Track) -> JoinOutcome:
+def _kept(track: JoinState) -> JoinOutcome:
     """Nothing is rolled back, as asked; what nobody knows is unknown all the same."""
     name, memory = track.spec.name, track.memory
     if memory.vote == "asked":

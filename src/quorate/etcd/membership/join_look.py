@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from quorate.core.decide_join import NEAR_ENTRIES, Grow, Joiner, ProcessState, lag_of
+from quorate.core.decide_join import NEAR_ENTRIES, Joiner, JoinGoal, ProcessState, lag_of
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
@@ -13,19 +13,19 @@ from quorate.errors import QuorateError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.membership.join_state import JoinPolicy, Progress, Remember, Track
+from quorate.etcd.membership.join_state import JoinPolicy, JoinState, Progress, Remember
 from quorate.etcd.membership.link_evidence import LinkEvidence
 from quorate.etcd.membership.runtime import Process, Runtime
 from quorate.etcd.observation import replication
-from quorate.etcd.observation.diagnose import Stall, Suspect, diagnose, lagging
-from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, lagging
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 _PEER_SECONDS = 0.25
 _MOST_PEER_SECONDS = 3.0
-_PATIENCE = Patience(members=1.5, status=0.5, learner=0.03)
+_PATIENCE = LookTimeouts(members=1.5, status=0.5, learner=0.03)
 
 
-def _seen_here(process: Process, track: Track) -> ProcessState:
+def _seen_here(process: Process, track: JoinState) -> ProcessState:
     """A process that had ended before this run is started once more: what ended it may be repaired, which is why the same
     command is run again. One that this run started, and that ends, will not get better."""
     return "absent" if process.state == "exited" and "started" not in track.marks else process.state
@@ -39,7 +39,7 @@ class JoinLook:
     clock: SystemClock
     runtime: Runtime
     seeds: Sequence[Endpoint]
-    tracks: dict[str, Track]
+    tracks: dict[str, JoinState]
     policy: JoinPolicy
     remember: Remember
     _evidence: LinkEvidence = field(init=False)
@@ -67,7 +67,7 @@ class JoinLook:
             view = self._evidence.added(view, track)
         return view
 
-    def _learn(self, track: Track, view: ClusterView) -> None:
+    def _learn(self, track: JoinState, view: ClusterView) -> None:
         """Fixes the identity of the joiner as soon as it is listed: from then on its id counts, not its URL."""
         memory = track.memory
         if not view.linearizable:
@@ -80,7 +80,7 @@ class JoinLook:
         elif not memory.listed and view.by_id(memory.member_id) is not None:
             track.memory = replace(memory, listed=True)
 
-    def _set_memory(self, track: Track, memory: JoinMemory) -> None:
+    def _set_memory(self, track: JoinState, memory: JoinMemory) -> None:
         if memory != track.memory:
             track.memory = memory
             self.remember(track.spec.name, memory)
@@ -89,15 +89,15 @@ class JoinLook:
         specs = [track.spec for track in self.tracks.values()]
         return {spec.peer_url: spec.client for spec in specs if spec.client is not None}
 
-    def goal(self, view: ClusterView) -> Grow:
+    def goal(self, view: ClusterView) -> JoinGoal:
         joiners = tuple(self._joiner(track, view) for track in self.tracks.values())
-        return Grow(joiners, self.policy.learner_seats, self.policy.voter_join)
+        return JoinGoal(joiners, self.policy.learner_seats, self.policy.voter_join)
 
-    def member(self, track: Track, view: ClusterView) -> Member | None:
+    def member(self, track: JoinState, view: ClusterView) -> Member | None:
         known = track.memory.member_id
         return view.by_id(known) if known else view.by_peer_urls((track.spec.peer_url,))
 
-    def _joiner(self, track: Track, view: ClusterView) -> Joiner:
+    def _joiner(self, track: JoinState, view: ClusterView) -> Joiner:
         process = self.runtime.process(track.spec.name)
         if process.state == "exited":
             track.starts = track.starts.ended(self.clock.now())
@@ -118,11 +118,11 @@ class JoinLook:
             verified=track.verified,
         )
 
-    def _has_started(self, track: Track, view: ClusterView) -> bool:
+    def _has_started(self, track: JoinState, view: ClusterView) -> bool:
         member = self.member(track, view)
         return member is not None and member.started
 
-    def _look_at_peer_port(self, track: Track, view: ClusterView) -> None:
+    def _look_at_peer_port(self, track: JoinState, view: ClusterView) -> None:
         """Only while the learner is silent: then its peer port is the one place that tells whether its data is there."""
         member = self.member(track, view)
         if member is None or not member.is_learner or view.answer(member.id) is not None:
@@ -152,7 +152,7 @@ class JoinLook:
         if moved:
             deadline.extend(self.policy.stall_seconds)
 
-    def _progress(self, track: Track, view: ClusterView) -> Progress:
+    def _progress(self, track: JoinState, view: ClusterView) -> Progress:
         member = self.member(track, view)
         answer = view.answer(member.id) if member else None
         started = bool(member and member.started)
@@ -161,7 +161,7 @@ class JoinLook:
         applied = answer.applied_index if answer and far else 0
         return Progress(len(track.marks) + started, track.received or 0, applied)
 
-    def _is_fed(self, track: Track, view: ClusterView) -> bool:
+    def _is_fed(self, track: JoinState, view: ClusterView) -> bool:
         member = self.member(track, view)
         if member is None or not member.is_learner or view.answer(member.id) is not None or track.received is not None:
             return False
@@ -179,9 +179,9 @@ class JoinLook:
                 return self._diagnose_learner(track, member, view)
         return None
 
-    def _diagnose_learner(self, track: Track, member: Member, view: ClusterView) -> Stall | None:
+    def _diagnose_learner(self, track: JoinState, member: Member, view: ClusterView) -> Stall | None:
         if view.answer(member.id) is None:
-            suspect = Suspect(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
+            suspect = StalledLearner(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
             return diagnose(suspect, replication.leader_metrics(self.access, view))
         where = endpoint_of(self.access, member) or track.spec.client
         return lagging(self.access.scrape(where, timeout=1.0) if where else None)

@@ -24,7 +24,7 @@ from quorate.core.decide_join import lag_of
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.errors import EtcdError, NotEnoughStarted, TooManyLearners, UnhealthyCluster
-from quorate.etcd.membership.join_state import Track
+from quorate.etcd.membership.join_state import JoinState
 from quorate.report import Event, Phase, Report
 
 _WORDS: dict[type, tuple[Phase, str]] = {
@@ -47,11 +47,11 @@ _REFUSALS: dict[type[EtcdError], str] = {
 
 
 @dataclass(slots=True)
-class Teller:
+class JoinProgressReporter:
     """Reports each decision once, and again when its numbers changed."""
 
     report: Report
-    tracks: Mapping[str, Track]
+    tracks: Mapping[str, JoinState]
     clock: Clock
     _told: str = ""
     _refused: tuple[Action, str] | None = field(default=None)
@@ -104,7 +104,7 @@ class Teller:
         seconds = track.lag.seconds(self.clock.now(), leader.raft_index, answer.applied_index)
         return Event(phase, name, text, lag_of(view, member), round(seconds, 1), answer.db_size, leader.db_size)
 
-    def _transfer(self, phase: Phase, name: str, text: str, track: Track, total: int) -> Event:
+    def _transfer(self, phase: Phase, name: str, text: str, track: JoinState, total: int) -> Event:
         """While a learner is silent, what arrived of the snapshot is all there is to tell."""
         if track.received is None:
             return Event(phase, name, text)
@@ -121,6 +121,6 @@ class Teller:
         )
 
 
-def _member(track: Track, view: ClusterView) -> Member | None:
+def _member(track: JoinState, view: ClusterView) -> Member | None:
     known = track.memory.member_id
     return view.by_id(known) if known else view.by_peer_urls((track.spec.peer_url,))

@@ -13,7 +13,7 @@ from quorate.core.meters import LagMeter, RateMeter
 from quorate.core.outcome import Joined
 from quorate.core.restarts import StartBudget
 from quorate.etcd.membership.runtime import JoinSpec
-from quorate.etcd.observation.replication import Feeding
+from quorate.etcd.observation.replication import ReplicationActivity
 
 JoinResult: TypeAlias = Joined
 """What a join that reached its goal returns."""
@@ -63,7 +63,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Track:
+class JoinState:
     """What this run learnt of one joiner. `memory` is what later runs must know, too. `peer_answers`: its peer port was seen to
     serve. `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: since when each link to
     a voter that is not up was looked for."""
@@ -76,7 +76,7 @@ class Track:
     peer_answers: bool = False
     received: int | None = None
     rate: RateMeter = field(default_factory=RateMeter)
-    feeding: Feeding = field(default_factory=Feeding)
+    feeding: ReplicationActivity = field(default_factory=ReplicationActivity)
     furthest: Progress = field(default_factory=Progress)
     starts: StartBudget = field(default_factory=StartBudget)
     proof: Proof | None = None
@@ -95,9 +95,9 @@ class Track:
         return Joined(self.spec.name, self.memory.member_id, self.timings(), self.memory.restarted)
 
 
-def track_of(spec: JoinSpec, now: float) -> Track:
+def state_of(spec: JoinSpec, now: float) -> JoinState:
     """A new track, with what an earlier run left behind."""
-    return Track(spec, LagMeter(now), now, spec.memory)
+    return JoinState(spec, LagMeter(now), now, spec.memory)
 
 
 def limits_of(policy: JoinPolicy, cluster_id: int) -> Limits:

@@ -8,7 +8,7 @@ from quorate.core.links import Links
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.connections import Access
-from quorate.etcd.membership.join_state import Track
+from quorate.etcd.membership.join_state import JoinState
 from quorate.etcd.membership.runtime import Runtime
 from quorate.etcd.observation.link_counters import LinkCounters
 
@@ -30,7 +30,7 @@ class LinkEvidence:
     def __post_init__(self) -> None:
         self._counters = LinkCounters(self.access, self.clock)
 
-    def added(self, view: ClusterView, track: Track) -> ClusterView:
+    def added(self, view: ClusterView, track: JoinState) -> ClusterView:
         """Returns the view with the links of this joiner; one that is looked for and not up yet stays unknown for a while.
 
         A link that was missed stays missed until it is seen up: neither a voter that stands still for a moment, nor metrics
@@ -47,14 +47,14 @@ class LinkEvidence:
         links = self._patiently(view.links, member.id, known, track)
         return replace(view, links=links)
 
-    def _learner(self, view: ClusterView, track: Track) -> Member | None:
+    def _learner(self, view: ClusterView, track: JoinState) -> Member | None:
         """A learner that answers, where more than the leader's link decides."""
         member = view.by_id(track.memory.member_id) if track.memory.member_id else None
         if member is None or not member.is_learner or view.answer(member.id) is None or len(view.voters) < 2:
             return None
         return member
 
-    def _patiently(self, links: Links, member_id: int, seen: dict[int, bool], track: Track) -> Links:
+    def _patiently(self, links: Links, member_id: int, seen: dict[int, bool], track: JoinState) -> Links:
         now = self.clock.now()
         for other, works in seen.items():
             if works:
@@ -64,9 +64,9 @@ class LinkEvidence:
         settled = {other: works for other, works in seen.items() if works or self._is_missing(track, other)}
         return links.with_member(member_id, settled)
 
-    def _is_missing(self, track: Track, other: int) -> bool:
+    def _is_missing(self, track: JoinState, other: int) -> bool:
         return self.clock.now() - track.links_missed_at.get(other, self.clock.now()) >= PATIENCE_SECONDS
 
-    def is_settled(self, track: Track) -> bool:
+    def is_settled(self, track: JoinState) -> bool:
         """Whether every link that was missed has been looked for long enough."""
         return all(self._is_missing(track, other) for other in track.links_missed_at)

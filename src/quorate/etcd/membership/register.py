@@ -21,9 +21,9 @@ from quorate.etcd.membership.executor import (
     Rejected,
     confirm_by_looking,
 )
-from quorate.etcd.observation.look import Patience, observe
+from quorate.etcd.observation.look import LookTimeouts, observe
 
-_PATIENCE = Patience(members=2.0, status=1.0)
+_PATIENCE = LookTimeouts(members=2.0, status=1.0)
 _POLL_SECONDS = 0.1
 
 

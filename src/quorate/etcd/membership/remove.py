@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import Do, Done, MembershipChange, MoveLeader, Refuse, Remove, Wait
-from quorate.core.decide_remove import Leave, decide_remove
+from quorate.core.decide_remove import RemoveGoal, decide_remove
 from quorate.core.invariants import Limits, Step, Succession, UnsafeStep
 from quorate.core.membership import ClusterView, margin_of
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
@@ -29,11 +29,11 @@ from quorate.etcd.membership.executor import (
     confirm_by_looking,
 )
 from quorate.etcd.observation.absence_watch import is_still_absent, watch_absence
-from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.etcd.observation.statuses import settle_statuses
 from quorate.report import Event, Report
 
-_PATIENCE = Patience(members=1.5, status=0.5)
+_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 _POLL_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0
 """An election takes this long: a margin that is lower only for one look is no reason to refuse."""
@@ -58,7 +58,7 @@ class Removal:
     access: Access
     clock: SystemClock
     seeds: Sequence[Endpoint]
-    goal: Leave
+    goal: RemoveGoal
     report: Report
     note: Note
     policy: RemovePolicy
@@ -130,11 +130,11 @@ class Removal:
         silent = view.by_id(self.goal.member_id) is not None and view.answer(self.goal.member_id) is None
         if silent:
             supposed = Absence(self.goal.member_id, "silent", at=self.clock.now())
-            self._settled(self._limits(view), Leave(self.goal.member_id, self.goal.name, supposed))
+            self._settled(self._limits(view), RemoveGoal(self.goal.member_id, self.goal.name, supposed))
         else:
             self._allowed(view)
 
-    def _refuse_alone(self, lock: RemovalLock, goal: Leave) -> None:
+    def _refuse_alone(self, lock: RemovalLock, goal: RemoveGoal) -> None:
         """Without the lock another removal may be judged by the same margin at the same time: of four voters two were left,
         each removal for itself allowed. A learner and a dead voter cost nothing; a live one takes consent."""
         if lock.lease or goal.absence is not None or self.policy.accept_reduced_tolerance:
@@ -153,7 +153,7 @@ class Removal:
         consent = self.policy.accept_reduced_tolerance
         return Limits(view.cluster_id, accept_reduced_tolerance=consent, succession=self.policy.succession)
 
-    def _allowed(self, view: ClusterView) -> tuple[Limits, Leave]:
+    def _allowed(self, view: ClusterView) -> tuple[Limits, RemoveGoal]:
         """Say no before leadership is moved for nothing; returns what holds for the rest of the run.
 
         A voter that does not answer is watched first, where that decides: with its absence proved its removal lowers nothing.
@@ -171,12 +171,12 @@ class Removal:
             absence = self._absence()
             if absence is None:
                 raise
-            goal = Leave(member.id, self.goal.name, absence)
+            goal = RemoveGoal(member.id, self.goal.name, absence)
             self._settled(limits, goal)
             return limits, goal
         return limits, self.goal
 
-    def _check(self, view: ClusterView, limits: Limits, goal: Leave) -> None:
+    def _check(self, view: ClusterView, limits: Limits, goal: RemoveGoal) -> None:
         if not view.linearizable or margin_of(view) < 0:
             raise Refused(
                 f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
@@ -187,7 +187,7 @@ class Removal:
         action = Remove(goal.member_id, named=True, absence=goal.absence)
         invariants.check(Step(view, action, limits, self.clock.now()))
 
-    def _settled(self, limits: Limits, goal: Leave) -> None:
+    def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
         """Raises what the last look of an election's time says when none of them allows the removal."""
         deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters follow a leader")
         while True:
@@ -217,7 +217,7 @@ class Removal:
 
     # -- the loop --------------------------------------------------------------------------------------------------------
 
-    def _reach_goal(self, lock: RemovalLock, limits: Limits, goal: Leave) -> None:
+    def _reach_goal(self, lock: RemovalLock, limits: Limits, goal: RemoveGoal) -> None:
         deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
         while not deadline.expired:
             self.clock.cancel.check()
@@ -247,7 +247,7 @@ class Removal:
                     raise AssertionError(f"a removal never decides {action}")
         raise deadline.error(because="it is still listed", advice="run the same command again")
 
-    def _still_allowed(self, limits: Limits, goal: Leave) -> tuple[Limits, Leave]:
+    def _still_allowed(self, limits: Limits, goal: RemoveGoal) -> tuple[Limits, RemoveGoal]:
         """A proof of absence that grew old is made anew: leadership was moved meanwhile, or etcd put us off, and the voter may
         have come back."""
         if goal.absence is None or goal.absence.holds(goal.member_id, self.clock.now()):

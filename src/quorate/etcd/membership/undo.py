@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from quorate.core import invariants
 from quorate.core.actions import Action, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
-from quorate.core.decide_undo import TakeBack, decide_undo
+from quorate.core.decide_undo import UndoGoal, decide_undo
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView
@@ -18,14 +18,14 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, Rejected, confirm_by_looking
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
-from quorate.etcd.observation.look import Patience, observe
+from quorate.etcd.observation.look import LookTimeouts, observe
 from quorate.etcd.observation.statuses import settle_statuses
 from quorate.report import Event, Report
 
 _SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _REFUSED_SECONDS = 0.5
-_PATIENCE = Patience(members=1.5, status=0.5)
+_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 
 @dataclass(slots=True)
@@ -105,10 +105,10 @@ class Undo:
         unasked = {self.memory.member_id} if self.memory.member_id else set[int]()
         return observe(executor.access, self.seeds, executor.clock, patience=_PATIENCE, unasked=unasked)
 
-    def _goal(self) -> TakeBack:
+    def _goal(self) -> UndoGoal:
         name = self.spec.name
         running = self.runtime.process(name).state in ("running", "failing")
-        return TakeBack(
+        return UndoGoal(
             name,
             (self.spec.peer_url,),
             self.memory,

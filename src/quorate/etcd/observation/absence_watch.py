@@ -16,10 +16,10 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.metrics import Metrics
-from quorate.etcd.observation.look import Patience, endpoint_of, observe
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.report import Event, Report
 
-_PATIENCE = Patience(members=1.5, status=0.5)
+_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 _EVERY_SECONDS = 0.4
 _SCRAPE_SECONDS = 1.0

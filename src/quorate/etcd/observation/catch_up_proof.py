@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from quorate.core.catch_up import ROUNDS, Proof
-from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.quorum import quorum
 from quorate.deadline import Clock, Deadline, moment
 from quorate.etcd.client import kv, maintenance
@@ -82,7 +82,7 @@ def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
     return None
 
 
-def _answer_of(candidate: Candidate, deadline: Deadline) -> Answer | None:
+def _answer_of(candidate: Candidate, deadline: Deadline) -> MemberStatus | None:
     """The learner's own status, if it is still that learner of that cluster."""
     try:
         answer = maintenance.status(candidate.own, timeout=max(deadline.remaining, 0.01))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from quorate.core.decide_join import lag_of
-from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.deadline import Clock, Deadline
 from quorate.etcd.client import kv, maintenance
 from quorate.etcd.client.channel import Channel
@@ -71,7 +71,7 @@ def hashes(access: Access, view: ClusterView, *, timeout: float) -> dict[int, Ha
     return {voter.id: future.result() for (voter, _), future in zip(places, asked, strict=True)}
 
 
-def _spared(voter: Member, answer: Answer, view: ClusterView) -> bool:
+def _spared(voter: Member, answer: MemberStatus, view: ClusterView) -> bool:
     return view.leader is not None and voter.id == view.leader.id and answer.db_size > _SMALL_BYTES
 
 

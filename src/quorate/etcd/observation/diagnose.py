@@ -36,7 +36,7 @@ def reach(peer_url: str, tls: Tls | None) -> Stall | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class StalledLearner:
     """A registered learner that answers no client: where its peer port is, and who it should be."""
 
     peer_url: str
@@ -45,13 +45,13 @@ class Suspect:
     member_id: int
 
 
-def diagnose(suspect: Suspect, leader: Metrics | None) -> Stall:
+def diagnose(suspect: StalledLearner, leader: Metrics | None) -> Stall:
     """Tell apart what keeps a registered learner from answering clients; `leader`: what the leader's metrics say."""
     problem = reach(suspect.peer_url, suspect.tls) or _identity_problem(suspect)
     return problem or _link_problem(suspect, leader) or _data_problem(suspect)
 
 
-def _link_problem(suspect: Suspect, leader: Metrics | None) -> Stall | None:
+def _link_problem(suspect: StalledLearner, leader: Metrics | None) -> Stall | None:
     """It can be reached from here; can the leader?"""
     if leader is None:
         return None
@@ -136,7 +136,7 @@ def _tls_problem(host: str, port: int, tls: Tls) -> Stall | None:
     return None
 
 
-def _identity_problem(suspect: Suspect) -> Stall | None:
+def _identity_problem(suspect: StalledLearner) -> Stall | None:
     listed = peer_port.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None or listed.cluster_id == suspect.cluster_id:
         return None
@@ -147,7 +147,7 @@ def _identity_problem(suspect: Suspect) -> Stall | None:
     )
 
 
-def _data_problem(suspect: Suspect) -> Stall:
+def _data_problem(suspect: StalledLearner) -> Stall:
     listed = peer_port.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None:
         return Stall("receiving", "its etcd runs and has no member list yet", "wait, or look at its log for 'raft' errors")

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field
 from functools import partial
 
-from quorate.core.membership import Answer, ClusterView, Member
+from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.deadline import Clock
 from quorate.etcd.client.channel import Channel
@@ -111,7 +111,7 @@ class LinkCounters:
     def _hears(self, view: ClusterView, member_id: int, others: int) -> bool:
         """By recent samples only: a link that was up ten seconds ago may be down."""
         answer = view.answer(member_id)
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, MemberStatus)
         return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.told(answer.version)))
 
     def _recent(self, member_id: int) -> list[Sample]:

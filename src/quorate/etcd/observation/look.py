@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from quorate.core.ids import format_id, same_url
-from quorate.core.membership import ClusterView, Member, Reply, Silence
+from quorate.core.membership import ClusterView, Member, NoResponse, StatusResult
 from quorate.core.versions import Version
 from quorate.deadline import Clock, Deadline
 from quorate.errors import ConfigError, Refused
@@ -36,7 +36,7 @@ class TwoClusters(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LookTimeouts:
     """Seconds to wait in one look: for a list that is read through the quorum, for a status, and for the status of a learner,
     whose client port accepts connections long before anybody answers there. A way that was slow before gets more."""
 
@@ -64,7 +64,7 @@ def observe(
     seeds: Sequence[Endpoint],
     clock: Clock,
     *,
-    patience: Patience = Patience(),
+    patience: LookTimeouts = LookTimeouts(),
     unpublished: Mapping[str, Endpoint] = NO_ENDPOINTS,
     unasked: Container[int] = (),
 ) -> ClusterView:
@@ -88,7 +88,7 @@ class _Look:
     access: Access
     seeds: Sequence[Endpoint]
     clock: Clock
-    patience: Patience
+    patience: LookTimeouts
     unpublished: Mapping[str, Endpoint]
     unasked: Container[int]
     asked: dict[Endpoint, Future[MemberList]] = field(default_factory=dict["Endpoint", "Future[MemberList]"])
@@ -271,21 +271,21 @@ class _Look:
         found = [endpoint for member, endpoints in ways for endpoint in endpoints if member.id not in self.unasked]
         return [endpoint for endpoint in dict.fromkeys(found) if endpoint not in self.statuses.asked]
 
-    def _reply(self, member: Member) -> Reply:
+    def _reply(self, member: Member) -> StatusResult:
         if member.id in self.unasked:
-            return Silence("it is about to be removed and was not asked")
+            return NoResponse("it is about to be removed and was not asked")
         answers = self.statuses.answers()
         own = [answer for answer in answers.values() if answer.member_id == member.id]
         if own:
             return max(own, key=lambda answer: answer.applied_index)
         ways = [*self.access.routes.of(member.id), *_advertised(member, self.access.routes), *_told(member, self.unpublished)]
         if not ways:
-            return Silence("it has told the cluster no client URL yet")
+            return NoResponse("it has told the cluster no client URL yet")
         other = next((answers[way].member_id for way in ways if way in answers), None)
         if other is not None:
-            return Silence(f"another member ({format_id(other)}) answers at its client URL")
+            return NoResponse(f"another member ({format_id(other)}) answers at its client URL")
         reasons = self.statuses.reasons()
-        return Silence(next((reasons[way] for way in ways if way in reasons), "no answer in time"))
+        return NoResponse(next((reasons[way] for way in ways if way in reasons), "no answer in time"))
 
 
 def _answered(future: Future[MemberList]) -> bool:

@@ -24,7 +24,7 @@ def leader_metrics(access: Access, view: ClusterView) -> Metrics | None:
 
 
 @dataclass(slots=True)
-class Feeding:
+class ReplicationActivity:
     """What the leader last said about one learner. Times are monotonic seconds."""
 
     began_at: float | None = None

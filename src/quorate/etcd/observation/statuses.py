@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
-from quorate.core.membership import Answer
+from quorate.core.membership import MemberStatus
 from quorate.deadline import Clock, Deadline
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.channel import Channel
@@ -22,14 +22,14 @@ _KEPT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TimedStatus:
     """An answer and when it came."""
 
-    answer: Answer
+    answer: MemberStatus
     at: float
 
 
-Pending = dict[Endpoint, "Future[Told]"]
+Pending = dict[Endpoint, "Future[TimedStatus]"]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Statuses:
 
     access: Access
     clock: Clock
-    asked: Pending = field(default_factory=dict["Endpoint", "Future[Told]"])
+    asked: Pending = field(default_factory=dict["Endpoint", "Future[TimedStatus]"])
     _dropped: dict[Endpoint, str] = field(default_factory=dict["Endpoint", str])
     _late: set[Endpoint] = field(default_factory=set["Endpoint"])
 
@@ -57,10 +57,10 @@ class Statuses:
         self.asked[endpoint] = open_questions[endpoint] = self.access.submit(self._status, endpoint)
         return False
 
-    def _is_fresh(self, earlier: Future[Told]) -> bool:
+    def _is_fresh(self, earlier: Future[TimedStatus]) -> bool:
         return not earlier.exception() and self.clock.now() - earlier.result().at < _KEPT_SECONDS
 
-    def _status(self, channel: Channel) -> Told:
+    def _status(self, channel: Channel) -> TimedStatus:
         began = self.clock.now()
         answer = maintenance.status(channel, timeout=STATUS_SECONDS)
         ended = self.clock.now()
@@ -69,7 +69,7 @@ class Statuses:
             routes.answered(
                 channel.endpoint, answer.member_id, answer.version, is_learner=answer.is_learner, seconds=ended - began
             )
-        return Told(answer, ended)
+        return TimedStatus(answer, ended)
 
     def wait(self, until: Deadline, learner: float | None, unpublished: Collection[Endpoint]) -> None:
         """Until all answered or `until`; for learners no longer than `learner` seconds, and for a question that an earlier look
@@ -104,7 +104,7 @@ class Statuses:
         """What came from there is no answer of a member of this cluster."""
         self._dropped[endpoint] = why
 
-    def answers(self) -> dict[Endpoint, Answer]:
+    def answers(self) -> dict[Endpoint, MemberStatus]:
         return {
             place: future.result().answer
             for place, future in self.asked.items()

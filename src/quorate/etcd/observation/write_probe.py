@@ -21,7 +21,7 @@ _WRITE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class WriteGap:
     """How many writes were acknowledged, and the longest time between two of them (or until the end), in seconds."""
 
     writes: int
@@ -40,8 +40,8 @@ class WriteProbe:
         self._writes, self._longest, self._last = 0, 0.0, clock.now()
 
     @property
-    def gap(self) -> Gap:
-        return Gap(self._writes, round(self._longest, 3))
+    def gap(self) -> WriteGap:
+        return WriteGap(self._writes, round(self._longest, 3))
 
     def _write(self) -> None:
         self._last = self._clock.now()

@@ -8,7 +8,7 @@ from quorate.kube.client import KubeClient
 from quorate.kube.resources import Object
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
-from quorate.report import Made, PhaseLine
+from quorate.report import PhaseLine, ResourceWritten
 
 
 def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> None:
@@ -26,7 +26,7 @@ def put(context: Context, client: KubeClient, objects: Iterable[Object]) -> None
     """Make each, or make it so, and tell of it."""
     for value in objects:
         client.apply(value)
-        context.report(Made("object", named(value)))
+        context.report(ResourceWritten("object", named(value)))
 
 
 def named(value: Object) -> str:

@@ -8,7 +8,7 @@ from quorate.config.types import Taint
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
 from quorate.phases.base.node_object import wait_for_node
-from quorate.report import Made
+from quorate.report import ResourceWritten
 
 PHASE = "mark-control-plane"
 LABELS = {
@@ -35,7 +35,7 @@ def run(context: Context, kubeconfig: str) -> None:
         if ours:
             patch["spec"] = {"taints": [*ours, *kept]}
         client.patch("Node", name, patch)
-    context.report(Made("object", f"Node {name}: labels and taints"))
+    context.report(ResourceWritten("object", f"Node {name}: labels and taints"))
 
 
 def _values(taint: Taint) -> dict[str, str]:

@@ -30,7 +30,7 @@ from quorate.phases.node import checks as node_checks
 from quorate.phases.node import static_pods
 from quorate.phases.start import wait_healthy
 from quorate.preflight import external_etcd
-from quorate.report import Made, Notice
+from quorate.report import Notice, ResourceWritten
 
 CHECK, PHASE = "check-etcd", "etcd"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane="
@@ -128,7 +128,7 @@ def run(join: JoinRun) -> None:
         result = _join(context, cluster)
         advice = _advice(cluster)
     join.joined_etcd = True
-    context.report(Made("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
+    context.report(ResourceWritten("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
     context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
 

@@ -107,14 +107,14 @@ def wait_components(context: Context) -> None:
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
     for name, url in checks.items():
         context.say(CHECK, f"Checking {name} at {url}")
-    together = Together(context, seconds)
+    together = HealthWait(context, seconds)
     if API_SERVER not in checks:
         together.healthy.set()
     with (
         Runtime.connect(context.cri_socket, context.clock.cancel) as runtime,
         futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool,
     ):
-        waits = [pool.submit(together.wait, Crashes(context, runtime, name), name, url) for name, url in checks.items()]
+        waits = [pool.submit(together.wait, CrashCounter(context, runtime, name), name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
         together.in_vain.set()
@@ -123,7 +123,7 @@ def wait_components(context: Context) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class HealthWait:
     """What waits side by side know of each other. `in_vain`: one of them failed. `healthy`: the API server is. `started`: its
     clients are; their time begins there."""
 
@@ -133,7 +133,7 @@ class Together:
     healthy: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self, crashes: Crashes, name: str, url: str) -> None:
+    def wait(self, crashes: CrashCounter, name: str, url: str) -> None:
         clock = self.context.clock
         while name != API_SERVER and not self.started.wait(_POLL_SECONDS):
             if self.in_vain.is_set():
@@ -191,7 +191,7 @@ def _url(name: str, pod: bytes) -> str:
     return f"https://{f'[{host}]' if ':' in host else host}:{port}{text_of(get.get('path'), '/healthz')}"
 
 
-class Crashes:
+class CrashCounter:
     """Ends of one component's container since this was made. The kubelet counts attempts on from old logs, so the number of an
     attempt alone says nothing."""
 
