@@ -85,8 +85,8 @@ bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
 	$(BIN)/python bench/before.py
 
-reference: dev  ## Write docs/reference from the classes
-	PYTHONPATH=tests $(BIN)/python -m error_reference
+reference: dev  ## Write docs/reference from the classes of errors and the schemas
+	PYTHONPATH=tests $(BIN)/python -m reference_pages
 
 proto: dev  ## Write the stubs from the .proto files
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/client/wire.proto quorate/host/cri.proto

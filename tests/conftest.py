@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import schemas
 from hypothesis import settings
 
 from quorate.deadline import SystemClock
@@ -111,7 +112,7 @@ def cli() -> RunCli:
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "QUORATE_"))}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "quorate", *arguments],
             capture_output=True,
             text=True,
@@ -119,5 +120,7 @@ def cli() -> RunCli:
             timeout=100,
             env={**clean, **environment},
         )
+        schemas.checked(done.stdout)
+        return done
 
     return run

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import schemas
 
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
@@ -88,9 +89,11 @@ class Node:
         ]  # fmt: skip
 
     def quorate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             self.command(*arguments), capture_output=True, text=True, check=False, env=self.lab.environment, timeout=1500
         )
+        schemas.checked(done.stdout)
+        return done
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -220,7 +223,9 @@ class NetLab:
     def hub_quorate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`quorate …` on a machine beside them."""
         command = ["nsenter", f"--net=/run/netns/{self.hub}", sys.executable, "-m", "quorate", *arguments, *self.flags]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=300)
+        schemas.checked(done.stdout)
+        return done
 
     def members(self) -> dict[str, str]:
         """Name (or peer URL while it has none) to role."""

@@ -1,12 +1,16 @@
-"""docs/reference is what the classes say, and every class says it."""
+"""docs/reference is what the classes and schemas say, and every class says it."""
 
 from __future__ import annotations
 
-from error_reference import PAGE, classes, page
+from reference_pages import ERRORS, JSON, classes, errors_page, json_page
 
 
 def test_the_page_of_errors_is_that_of_the_classes() -> None:
-    assert PAGE.read_text() == page(), "run 'make reference'"
+    assert ERRORS.read_text() == errors_page(), "run 'make reference'"
+
+
+def test_the_page_of_json_is_that_of_the_schemas() -> None:
+    assert JSON.read_text() == json_page(), "run 'make reference'"
 
 
 def test_every_error_has_a_meaning_and_says_what_helps() -> None:

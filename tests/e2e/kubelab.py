@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import schemas
 from conftest import BIN, ROOT
 
 from e2e.groups import GROUPS, in_groups, make_groups, remove_groups
@@ -167,7 +168,9 @@ class KubeNode:
         )  # fmt: skip
 
     def quorate(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        return self.run("quorate", *words, timeout=timeout)
+        done = self.run("quorate", *words, timeout=timeout)
+        schemas.checked(done.stdout)
+        return done
 
     def kubectl(self, *words: str, config: str = "/etc/kubernetes/admin.conf") -> subprocess.CompletedProcess[str]:
         return self.run("kubectl", f"--kubeconfig={config}", *words, timeout=60)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import schemas
 
 from e2e.kubelab import KubeLab, KubeNode, run
 from e2e.steps import Joining, files_left, get, init, join, joined, members, ready
@@ -114,6 +115,7 @@ def test_a_worker_by_a_file_and_with_events(lab: KubeLab) -> None:
     by_file = ["--discovery-file", "/etc/cluster.yaml", "--tls-bootstrap-token", joining.token]
     done = worker.run("quorate", "join", *by_file, "--node-name", "w1", "-o", "json")
     assert done.returncode == 0, done.stderr
+    schemas.checked(done.stdout)
     *events, result = map(json.loads, done.stdout.splitlines())
     ended = [one["phase"] for one in events if one["event"] == "phase" and not one["failed"]]
     assert ended[0] == "preflight" and "kubelet-wait-bootstrap" in ended

@@ -246,7 +246,7 @@ def test_two_ups_at_the_same_time_make_one_cluster(home: Home, etcd36: str) -> N
     commands = [_command(home, "local", "up", "--members", "3", "--etcd", etcd36, "-o", "json") for _ in range(2)]
     outputs = [command.communicate(timeout=100) for command in commands]
     assert [command.returncode for command in commands] == [0, 0], outputs
-    joined = sorted(json.loads(out)["joined"] for out, _ in outputs)
+    joined = sorted([row["name"] for row in json.loads(out)["joined"]] for out, _ in outputs)
     assert joined == [[], ["m2", "m3"]]
     assert sum("waiting for 'quorate local up'" in err for _, err in outputs) == 1
 

@@ -13,7 +13,7 @@ import click
 from quorate import __version__
 from quorate.cli.common import unforeseen
 from quorate.cli.common.go_flags import plain_flags
-from quorate.cli.common.output import document, echo, escape_what_cannot_be_shown, give_up_stdout, styled
+from quorate.cli.common.output import Printed, document, echo, emit_error, escape_what_cannot_be_shown, give_up_stdout, styled
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
 
 _GROUPS = {
@@ -126,6 +126,7 @@ def run() -> NoReturn:
 
 def run_with(arguments: list[str]) -> int:
     """Run one command line; returns the exit code, having printed whatever went wrong."""
+    Printed.shape = "nothing"
     try:
         result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -167,6 +168,7 @@ def _wants_json(arguments: list[str]) -> bool:
 def _print_error(error: QuorateError, *, as_json: bool) -> None:
     if as_json:
         echo(json.dumps({"error": error.as_dict()}), err=True)
+        emit_error(error.as_dict())
         return
     first, *more = error.lines() or [""]
     echo(styled("error:", fg="red", bold=True), f" {first}", err=True)

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import schemas
+
 from real.rows.processes import state_of, until
 
 PAUSING = Path(__file__).with_name("pausing.py")
@@ -49,6 +51,7 @@ class Done:
 
     @property
     def shown(self) -> Any:
+        schemas.checked(self.out)
         return json.loads(self.out)
 
 

@@ -12,6 +12,7 @@ from quorate.core.membership import ClusterView, Member, MemberStatus, NoRespons
 from quorate.core.quorum import quorum
 
 if TYPE_CHECKING:
+    from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.observation.detail import Detail
     from quorate.etcd.observation.health import Health
     from quorate.etcd.observation.write_probe import WriteGap
@@ -82,6 +83,24 @@ def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, o
         "alarms": [{"member": format_id(alarm.member_id), "alarm": alarm.kind} for alarm in view.alarms],
         "members": [status_json(member, view, detail) for member in in_order(view)],
     }
+
+
+def named_json(member: Member) -> dict[str, object]:
+    """A member as a result names it."""
+    return {"id": format_id(member.id), "name": member.name}
+
+
+def joined_json(results: Sequence[JoinResult]) -> list[dict[str, object]]:
+    """The joins of a run: `timings` in seconds since the member was added, by step; `restarted`: once, for a lost publish."""
+    return [
+        {
+            "id": format_id(one.member_id),
+            "name": one.name,
+            "restarted": one.restarted,
+            "timings": {step: round(seconds, 4) for step, seconds in one.timings.items()},
+        }
+        for one in results
+    ]
 
 
 def in_order(view: ClusterView) -> list[Member]:
@@ -211,4 +230,4 @@ def show_members(view: ClusterView, form: str) -> None:
         for row in in_order(view):
             echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
 
-    emit(form, {"members": [member_json(member, view) for member in in_order(view)]}, text)
+    emit(form, "MemberList", {"members": [member_json(member, view) for member in in_order(view)]}, text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -17,6 +17,7 @@ _MOST_IN_CELL, _MOST_IN_LINE = 300, 10_000
 Row = Sequence[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("table", "json", "yaml")
+API_VERSION = "quorate/v1"
 
 
 def output_option(*formats: str) -> Callable[[Command], Command]:
@@ -68,16 +69,48 @@ def give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def emit(form: str, data: object, table: Callable[[], None]) -> None:
-    """Print `data` in the chosen machine format, or call `table` to print it for people."""
+class Printed:
+    """What a program has got on stdout so far: it must get one document, or events of which the last one says how it ended."""
+
+    shape: Literal["nothing", "document", "events", "others"] = "nothing"
+    """"others": a format of etcdctl or kubeadm, to which nothing is added."""
+
+
+def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
+    """Returns `data` with the version of our formats and its kind, which a JSON Schema describes (docs/reference/json.md)."""
+    return {"apiVersion": API_VERSION, "kind": kind, **data}
+
+
+def emit(form: str, kind: str, data: Mapping[str, object], table: Callable[[], None]) -> None:
+    """Print `data` of `kind` in the chosen machine format, or call `table` to print it for people."""
     if form == "json":
-        document(json.dumps(data, indent=2) + "\n")
+        Printed.shape = "document"
+        document(json.dumps(enveloped(kind, data), indent=2) + "\n")
     elif form == "yaml":
         import yaml
 
-        document(yaml.safe_dump(data, sort_keys=False))
+        document(yaml.safe_dump(enveloped(kind, data), sort_keys=False))
     else:
         table()
+
+
+def emit_event(event: Mapping[str, object]) -> None:
+    """Print one event of a run, one JSON object a line."""
+    Printed.shape = "events"
+    document(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def emit_error(error: Mapping[str, object]) -> None:
+    """End what a program reads on stdout by saying what failed: as the last event, or as the one document."""
+    match Printed.shape:
+        case "events":
+            emit_event({"event": "error", "error": error})
+        case "nothing":
+            emit("json", "Error", {"error": error}, lambda: None)
+        case _:
+            # It has its document, which says the same by its values; a second one would break the reader.
+            pass
 
 
 def print_table(headers: Row, rows: Sequence[Row]) -> None:

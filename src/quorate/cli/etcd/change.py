@@ -164,8 +164,11 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
         if result is not None:
             _show_join(cluster, result, form)
             return
+    from quorate.cli.common.cluster_output import named_json
+
     text = f"{found.name} is a voter" if not found.is_learner else f"would promote {found.name} once it is aligned"
-    emit(form, {"member": f"{found.id:x}", "name": found.name, "isLearner": found.is_learner}, lambda: echo(text))
+    promote_next = [named_json(found)] if found.is_learner else []
+    emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, lambda: echo(text))
 
 
 @click.command()
@@ -189,9 +192,11 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
         cluster.stall_seconds, cluster.absence_seconds = timeout, checked_absence(absence)
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
-        _show_view(
-            cluster, form, f"{'would remove' if dry_run else 'removed'} {gone.name or 'an unstarted member'} ({gone.id:x})"
-        )
+        label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
+        if dry_run:
+            _show_view(cluster, form, _Done("RemovePlan", "remove", gone, f"would remove {label}"))
+        else:
+            _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
 
 @click.command()
@@ -241,12 +246,12 @@ def move_leader(member: str, form: str) -> None:
     """Hand leadership to the voter MEMBER."""
     with cluster_opened() as cluster:
         leader = cluster.move_leader(member)
-        _show_view(cluster, form, f"{leader.name} leads")
+        _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} leads"))
 
 
 def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
     """Judge the first step of a join as the engine would, and this host when it is to run the member."""
-    from quorate.cli.common.cluster_output import cluster_json, print_margin
+    from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
     from quorate.core.finding import errors_of
 
     view, found = joiner.look()
@@ -263,15 +268,18 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
         for finding in found:
             echo(f"{finding.level} {finding.name}: {finding.text}")
 
-    rows = [one.as_dict() for one in found]
-    removal = {"wouldRemove": f"{replaced.id:x}"} if replaced else {}
-    emit(form, {"wouldAdd": name, "peerURL": url, **removal, "findings": rows, **cluster_json(view)}, table)
+    plan = {
+        "add": {"name": name, "peerURL": url},
+        "remove": named_json(replaced) if replaced else None,
+        "findings": [one.as_dict() for one in found],
+    }
+    emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
     if errors_of(found):
         raise click.exceptions.Exit(PreflightFailed.exit_code)
 
 
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | None = None) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, joined_json, print_gap, print_margin, print_members
 
     view = look_after(cluster)
 
@@ -283,21 +291,30 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | 
             print_margin(view)
         print_gap(gap)
 
-    joined = {"id": f"{result.member_id:x}", "name": result.name, "timings": dict(result.timings)}
-    emit(form, {"joined": joined, **gap_json(gap), **(cluster_json(view) if view else {})}, table)
+    emit(form, "JoinResult", {"joined": joined_json([result]), **gap_json(gap), **(cluster_json(view) if view else {})}, table)
 
 
-def _show_view(cluster: Cluster, form: str, text: str) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, print_margin
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done to one member, or would be: for programs as `kind` with `key`, for people as `text`."""
+
+    kind: str
+    key: str
+    member: Member
+    text: str
+
+
+def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
+    from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
 
     view = look_after(cluster)
 
     def table() -> None:
-        echo(text)
+        echo(done.text)
         if view is not None:
             print_margin(view)
 
-    emit(form, {"done": text, **(cluster_json(view) if view else {})}, table)
+    emit(form, done.kind, {done.key: named_json(done.member), **(cluster_json(view) if view else {})}, table)
 
 
 def look_after(cluster: Cluster) -> ClusterView | None:

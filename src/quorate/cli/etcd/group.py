@@ -62,7 +62,7 @@ def status(form: str, with_hash: bool) -> None:
         detail = cluster.detail(view, with_hash=with_hash)
     differs = differ(detail.hashes)
     data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
-    emit(form, data, lambda: print_status(view, detail=detail))
+    emit(form, "ClusterStatus", data, lambda: print_status(view, detail=detail))
     if margin_of(view) < 0:
         # As 'health' does: a script that looks at the exit code must not take a cluster that writes nothing for well.
         raise click.exceptions.Exit(QuorateError.exit_code)
@@ -106,7 +106,7 @@ def health(write: bool, form: str) -> None:
         ]
         print_table(("ID", "NAME", "HEALTH", "TOOK"), rows)
 
-    emit(form, {"members": [health_json(one) for one in found]}, table)
+    emit(form, "HealthReport", {"members": [health_json(one) for one in found]}, table)
     if not all(one.healthy for one in found):
         raise click.exceptions.Exit(QuorateError.exit_code)
 

@@ -102,17 +102,29 @@ def _words(step: NextStep) -> str:
     return f"remove {step.member.name or 'an unstarted member'} ({step.member.id:x}): {step.why}"
 
 
+def _step_json(step: NextStep) -> dict[str, object]:
+    """One step: `action` join or remove, of which member, and for a removal why now."""
+    from quorate.core.decide_converge import JoinNext
+
+    if isinstance(step, JoinNext):
+        return {"action": "join", "id": None, "name": step.member.name, "peerURL": step.member.peer_url, "reason": ""}
+    gone = step.member
+    return {"action": "remove", "id": f"{gone.id:x}", "name": gone.name, "peerURL": gone.peer_urls[0], "reason": step.why}
+
+
 def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
     """The steps with what is left to fail after each; ends with exit code 4 when they lead into a refusal."""
     from quorate.core.actions import Done, Refuse
     from quorate.core.decide_converge import after, margin_after
 
     rows: list[dict[str, object]] = []
+    words: list[str] = []
     for number, choice in enumerate(choices, 1):
         if isinstance(choice, Done | Refuse):
             break
         voters, quorum, margin = margin_after(view, choice)
-        rows.append({"step": number, "do": _words(choice), "voters": voters, "quorum": quorum, "margin": margin})
+        words.append(_words(choice))
+        rows.append({"step": number, **_step_json(choice), "voters": voters, "quorum": quorum, "margin": margin})
         view = after(view, choice)
     refusal = choices[-1] if isinstance(choices[-1], Refuse) else None
 
@@ -120,12 +132,16 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
         if rows:
             print_table(
                 ("STEP", "WHAT", "VOTERS", "QUORUM", "MAY FAIL"),
-                [tuple(str(row[key]) for key in ("step", "do", "voters", "quorum", "margin")) for row in rows],
+                [
+                    (str(row["step"]), text, *(str(row[key]) for key in ("voters", "quorum", "margin")))
+                    for row, text in zip(rows, words, strict=True)
+                ],
             )
         elif refusal is None:
             echo("nothing to do: the members are as wanted")
 
-    emit(form, {"steps": rows, "refused": refusal.why if refusal else None}, table)
+    refused = {"reason": refusal.why, "advice": refusal.advice} if refusal else None
+    emit(form, "Plan", {"steps": rows, "refused": refused}, table)
     if refusal is not None:
         raise Refused(refusal.why, state="nothing was changed", advice=refusal.advice)
 
@@ -139,4 +155,5 @@ def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:
         print_members(view)
         print_margin(view)
 
-    emit(form, {"steps": [_words(step) for step in taken], **cluster_json(view)}, table)
+    steps = [{"step": number, **_step_json(step)} for number, step in enumerate(taken, 1)]
+    emit(form, "ConvergeResult", {"steps": steps, **cluster_json(view)}, table)

@@ -60,7 +60,7 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             _say_what_stays(found)
 
     held = {"change": lock.change, "host": lock.host, "pid": lock.pid, "secondsLeft": lock.seconds} if lock else None
-    emit(form, {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
+    emit(form, "PendingJoins", {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
 
 
 def _say_what_stays(freed: list[PendingJoin]) -> None:
@@ -117,6 +117,7 @@ def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
     done = "would adopt" if dry_run else "adopted"
     emit(
         form,
+        "AdoptResult",
         {"adopted": not dry_run, "id": f"{found.id:x}", "name": name, "peerURL": url, "next": then},
         lambda: echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}"),
     )

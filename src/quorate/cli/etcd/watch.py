@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common.cluster_output import cluster_json, health_words, in_order, role
-from quorate.cli.common.output import document, echo, stdout_is_terminal
+from quorate.cli.common.output import echo, emit_event, enveloped, stdout_is_terminal
 from quorate.cli.common.progress import drawn
 from quorate.cli.etcd.connection import Duration, cluster_opened, connection_options
 from quorate.core.decide_join import lag_of
@@ -89,7 +88,7 @@ def watch(interval: float, count: int | None, form: str) -> None:
         try:
             if form == "json":
                 for frame in frames:
-                    document(json.dumps(_json(frame)) + "\n")
+                    emit_event(enveloped("ClusterLook", _json(frame)))
             elif stdout_is_terminal():
                 _draw(frames, history)
             else:
@@ -120,7 +119,7 @@ def _frames(cluster: Cluster, history: History, interval: float, count: int | No
 def _json(frame: Frame) -> dict[str, object]:
     now = {"time": round(time.time(), 3)}
     if frame.view is None:
-        return {**now, "error": frame.problem}
+        return {**now, "problem": frame.problem}
     return {**now, **cluster_json(frame.view), "lagSeconds": {f"{key:x}": round(lag, 2) for key, lag in frame.lags.items()}}
 
 

@@ -81,7 +81,7 @@ def check_expiration(**parameters: Any) -> None:
         own = ("CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED")
         print_table(own, [_row(one, context.now, with_authority=False) for one in authorities])
 
-    emit(given.text("form"), _as_data(leaves, authorities, context.now), table)
+    emit(given.text("form"), "CertificateExpirationInfo", _as_data(leaves, authorities, context.now), table)
 
 
 def _row(one: Expiry, now: datetime, *, with_authority: bool) -> tuple[str, ...]:
@@ -120,7 +120,6 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
 
     return {
         "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
-        "kind": "CertificateExpirationInfo",
         "certificates": rows(leaves),
         "certificateAuthorities": rows(authorities),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def validate(**parameters: Any) -> None:
     notes = resolve_any(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
-    document(json.dumps({"valid": True, "notes": notes}) + "\n" if given.text("form") == "json" else "ok\n")
+    emit(given.text("form"), "ValidationResult", {"valid": True, "notes": notes}, lambda: echo("ok"))
 
 
 @group.command()
@@ -187,7 +186,9 @@ def list_images(**parameters: Any) -> None:
     """
     given = Given.of(parameters)
     found = _images(given)
-    emit(given.text("form"), {"images": found}, lambda: document("".join(f"{visible(image)}\n" for image in found)))
+    emit(
+        given.text("form"), "ImageList", {"images": found}, lambda: document("".join(f"{visible(image)}\n" for image in found))
+    )
 
 
 def _images(given: Given) -> list[str]:

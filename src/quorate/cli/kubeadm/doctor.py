@@ -43,5 +43,5 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
             print_table(("LEVEL", "CHECK", "WHAT", "NEXT"), rows)
         echo("something is wrong" if wrong else "nothing is wrong")
 
-    emit(given.text("form") or "table", data, table)
+    emit(given.text("form") or "table", "NodeReport", data, table)
     ctx.exit(1 if wrong else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from quorate.cli.common.output import document, echo, styled
+from quorate.cli.common.output import API_VERSION, document, echo, emit_event, styled
 from quorate.cli.common.progress import describe
 from quorate.cli.kubeadm.flags import Given
 from quorate.foreign.text import visible
@@ -97,7 +96,7 @@ class Lines:
 
     def __call__(self, told: RunMessage) -> None:
         self.ledger.note(told)
-        emit_line(as_event(told))
+        emit_event(as_event(told))
 
 
 Printer: TypeAlias = Text | Lines
@@ -132,15 +131,10 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def emit_line(value: dict[str, Any]) -> None:
-    document(json.dumps(value) + "\n")
-    sys.stdout.flush()
-
-
 def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str) -> None:
     """End a run that worked: its result as the last event, or its summary and what to do next as text."""
     if isinstance(report, Lines):
-        emit_line(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
+        emit_event(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
         return
     show_changes(tree)
     if not dry_run and len(report.ledger.rows) > 1:
@@ -165,6 +159,7 @@ def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: 
     ]
     return {
         "event": "result",
+        "apiVersion": API_VERSION,
         "dryRun": dry_run,
         "findings": found,
         "phases": phases,

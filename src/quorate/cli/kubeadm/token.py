@@ -137,7 +137,7 @@ def list_tokens(ctx: click.Context, /, **parameters: Any) -> None:
         headers = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
         print_table(headers, [_row(token, tokens.time_left(token, now)) for token in found])
 
-    emit(given.text("form"), {"tokens": [_as_data(token) for token in found]}, table)
+    emit(given.text("form"), "BootstrapTokenList", {"tokens": [_as_data(token) for token in found]}, table)
 
 
 def _row(token: Token, left: str) -> tuple[str, ...]:

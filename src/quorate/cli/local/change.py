@@ -52,26 +52,28 @@ def _say(home: Home, change: Change, form: str) -> None:
     view = home.look()
     match change:
         case Add(name=name):
+            new, going = name, None
             text = f"would add {name} as a learner, promote it once aligned, and verify it"
         case Replace(old=old, new=new):
-            home.load().member(old)
+            going = home.load().member(old).name
             text = f"would add {new} as a learner, promote it, move leadership away from {old}, and remove {old}"
 
     def table() -> None:
         echo(text)
         print_margin(view)
 
-    emit(form, {"would": text, **cluster_json(view)}, table)
+    gone = view.by_name(going) if going else None
+    removal = {"id": f"{gone.id:x}", "name": gone.name} if gone else None
+    plan: dict[str, object] = {"add": {"name": new, "peerURL": None}, "remove": removal, "findings": []}
+    emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
 
 
 def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
-
-    joined = [{"name": result.name, "id": f"{result.member_id:x}", "timings": dict(result.timings)} for result in grown.joined]
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, joined_json, print_gap, print_margin, print_members
 
     def table() -> None:
         print_members(grown.view)
         print_margin(grown.view)
         print_gap(gap)
 
-    emit(form, {"joined": joined, **gap_json(gap), **cluster_json(grown.view)}, table)
+    emit(form, "JoinResult", {"joined": joined_json(grown.joined), **gap_json(gap), **cluster_json(grown.view)}, table)

@@ -114,7 +114,7 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
         if view is not None:
             print_margin(view)
 
-    emit(form, {"left": name, **(cluster_json(view) if view is not None else {})}, table)
+    emit(form, "LeaveResult", {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 
 
 @group.command()
@@ -127,7 +127,7 @@ def status(folder: Path | None, form: str) -> None:
     with opened(folder) as home:
         processes = {member.name: home.runtime().describe(member.name) for member in home.load().members}
         view = _look(home, processes)
-    emit(form, {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
+    emit(form, "LocalStatus", {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
 
 
 def _look(home: Home, processes: dict[str, str]) -> ClusterView:
@@ -264,12 +264,7 @@ def down(folder: Path | None, purge: bool) -> None:
 
 
 def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
-
-    timings = {result.name: dict(result.timings) for result in grown.joined}
-    data = cluster_json(grown.view)
-    rows: list[dict[str, object]] = data["members"]  # type: ignore[assignment]
-    joined = [{**row, "timings": timings.get(str(row["name"]))} for row in rows]
+    from quorate.cli.common.cluster_output import cluster_json, joined_json, print_margin, print_members
 
     def table() -> None:
         print_members(grown.view)
@@ -278,8 +273,8 @@ def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
             echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
         print_margin(grown.view)
 
-    summary = {"dir": str(home.layout.root), "joined": list(timings), "restarted": list(grown.restarted)}
-    emit(form, {**summary, **data, "members": joined}, table)
+    summary = {"dir": str(home.layout.root), "joined": joined_json(grown.joined), "restarted": list(grown.restarted)}
+    emit(form, "LocalUpResult", {**summary, **cluster_json(grown.view)}, table)
 
 
 def _dir_argument(folder: Path | None) -> str:
