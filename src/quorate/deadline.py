@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from quorate.errors import Interrupted, QuorateError
+
+Answer = TypeVar("Answer")
 
 
 class DeadlineExceeded(QuorateError):
@@ -154,6 +156,19 @@ class Deadline:
         return DeadlineExceeded(f"{self.goal}: not within {self._seconds:g} s{reason}", state=state, advice=advice)
 
 
+def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, every: float) -> Answer | None:
+    """Ask each `every` seconds until there is an answer; returns None when time is up.
+
+    It is asked at least once, and once more when time is up: this machine may have stood still meanwhile.
+    """
+    while True:
+        is_last = deadline.expired
+        answer = ask()
+        if answer is not None or is_last:
+            return answer
+        clock.sleep(min(every, max(deadline.remaining, 0.001)))
+
+
 def wait_until(
     condition: Callable[[], bool], *, clock: Clock, deadline: Deadline, every: float, why_not: Callable[[], str] = str
 ) -> None:
@@ -161,7 +176,5 @@ def wait_until(
 
     Raises `DeadlineExceeded` naming the goal and what `why_not` says at that moment.
     """
-    while not condition():
-        if deadline.expired:
-            raise deadline.error(because=why_not())
-        clock.sleep(min(every, max(deadline.remaining, 0.001)))
+    if not poll(lambda: condition() or None, clock, deadline, every=every):
+        raise deadline.error(because=why_not())

@@ -18,7 +18,9 @@ from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
 from quorate.etcd.client.errors import AnswerLost, MemberNotFound, NoSpace, Unavailable
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
-from quorate.etcd.membership.remove import Removal, RemovePolicy
+from quorate.etcd.membership.executor import Note
+from quorate.etcd.membership.removal_judge import Allowed, RemovePolicy
+from quorate.etcd.membership.remove import Removal, _Rounds
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, where
 from unit.views import CLUSTER, answer, view
 
@@ -38,6 +40,13 @@ class FakeLock:
     keep = check
 
 
+def ignore(_kind: str, _fields: dict[str, object]) -> None:
+    """For what is not looked at here."""
+
+
+NO_CONSENT = RemovePolicy()
+
+
 @dataclass
 class Leaving:
     """The removal of m2 from a cluster of two."""
@@ -51,14 +60,27 @@ class Leaving:
 
     def remove(self, *, lost: bool = False) -> None:
         lock = cast("RemovalLock", FakeLock(lost=lost))
-        self.removal._remove(Remove(2, named=True), view(2), LIMITS, lock)
+        rounds = _Rounds(
+            self.access,
+            FakeClock(),
+            ignore,
+            self.removal._judge,
+            lock,
+            Allowed(LIMITS, self.removal.goal),
+            self.removal._progress,
+        )
+        rounds.perform(Remove(2, named=True), view(2))
+
+    def of(self, goal: RemoveGoal, note: Note = ignore, policy: RemovePolicy = NO_CONSENT) -> Removal:
+        self.removal = Removal(self.access, FakeClock(), [where(1)], goal, lambda _event: None, note, policy)
+        return self.removal
 
 
 @pytest.fixture
 def leaving() -> Iterator[Leaving]:
     with FakeAccess(cluster(2)) as access:
-        report, note = (lambda _event: None), (lambda _kind, _fields: None)
-        yield Leaving(access, Removal(access, FakeClock(), [where(1)], RemoveGoal(2, "m2"), report, note, RemovePolicy()))
+        removal = Removal(access, FakeClock(), [where(1)], RemoveGoal(2, "m2"), lambda _event: None, ignore, NO_CONSENT)
+        yield Leaving(access, removal)
 
 
 def test_a_removal_that_lost_its_lock_is_not_sent(leaving: Leaving) -> None:
@@ -96,14 +118,14 @@ def test_a_removal_that_was_refused_changed_nothing(leaving: Leaving) -> None:
 def test_a_removal_is_not_allowed_on_a_local_list_or_without_a_quorum(leaving: Leaving) -> None:
     for seen in (replace(view(2), linearizable=False), view(2, answers={1: answer(1)})):
         with pytest.raises(Refused, match="there is no quorum"):
-            leaving.removal._check(seen, LIMITS, RemoveGoal(2, "m2"))
+            leaving.removal._judge._check(seen, LIMITS, RemoveGoal(2, "m2"))
 
 
 # -- after a try -------------------------------------------------------------------------------------------------------
 
 
 def reach(removal: Removal, goal: RemoveGoal) -> None:
-    removal._reach_goal(cast("RemovalLock", FakeLock(lost=False)), LIMITS, goal)
+    removal._reach_goal(cast("RemovalLock", FakeLock(lost=False)), Allowed(LIMITS, goal))
 
 
 def test_a_removal_that_was_not_applied_asks_the_member_again(leaving: Leaving) -> None:
@@ -132,7 +154,7 @@ def test_a_removal_that_was_not_applied_proves_anew_that_the_member_is_dead(leav
         raise Unavailable("etcdserver: not yet")
 
     leaving.leader.replies["MemberRemove"] = remove
-    leaving.removal.goal = RemoveGoal(3, "m3")
+    leaving.of(RemoveGoal(3, "m3"))
     with pytest.raises(Refused, match="0 more voters instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert leaving.leader.asked.count("MemberRemove") == 1
@@ -146,7 +168,7 @@ def test_what_answers_again_at_the_last_look_is_not_removed_as_dead(leaving: Lea
     def note(_kind: str, _fields: object) -> None:
         access.places[where(3)] = back
 
-    leaving.removal.note, leaving.removal.goal = note, RemoveGoal(3, "m3")
+    leaving.of(RemoveGoal(3, "m3"), note)
     with pytest.raises(UnsafeStep, match="0 more voters instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert "MemberRemove" not in leaving.leader.asked
@@ -157,7 +179,7 @@ def test_what_the_others_hear_again_is_not_removed_as_dead(leaving: Leaving) -> 
     """It does not serve clients yet. None of these members has a page to say that it heard nothing."""
     leaving.access.places = cluster(3)
     leaving.access.places.pop(where(3))
-    leaving.removal.goal = RemoveGoal(3, "m3")
+    leaving.of(RemoveGoal(3, "m3"))
     with pytest.raises(Refused, match="0 more voters instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "silent", 10.0, 21)))
     assert "MemberRemove" not in leaving.leader.asked
@@ -186,9 +208,9 @@ def test_without_the_lock_no_live_voter_is_removed(
     """Two removals, each judged by the same margin at the same time, left two of four voters (J6)."""
     lock = cast("RemovalLock", SimpleNamespace(lease=lease))
     goal = RemoveGoal(2, "m2", Absence(2, "ended") if proof else None)
-    leaving.removal.policy = replace(leaving.removal.policy, accept_reduced_tolerance=consent)
+    removal = leaving.of(leaving.removal.goal, policy=RemovePolicy(accept_reduced_tolerance=consent))
     with nullcontext() if allowed else pytest.raises(Refused, match="lock for removals could not be taken"):
-        leaving.removal._refuse_alone(lock, goal)
+        removal._judge.refuse_alone(lock, goal)
 
 
 def test_a_removal_without_the_lock_ends_before_anything_is_sent(leaving: Leaving) -> None:

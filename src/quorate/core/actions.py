@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from quorate.core.absence import Absence
 from quorate.core.catch_up import Proof
 from quorate.report import Phase
+
+StepT = TypeVar("StepT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,8 @@ Action: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
-class Do:
-    action: Action
+class Do(Generic[StepT]):
+    action: StepT
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +141,7 @@ class Refuse:
     kind: str = ""
 
 
-Decision: TypeAlias = Do | Wait | Done | Refuse
+Choice: TypeAlias = Do[StepT] | Wait | Done | Refuse
+"""What can be decided. `StepT` is what is done: an action, or in larger runs a whole join or removal."""
+
+Decision: TypeAlias = Choice[Action]

@@ -29,8 +29,9 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.membership.engine import do_nothing
 from quorate.etcd.membership.external import ExternalProcess, Start
-from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, do_nothing, forget, limits_of
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
 from quorate.etcd.observation.health import Health, check_health
@@ -203,8 +204,8 @@ class Cluster:
             raise ConfigError("a member needs a peer URL")
         view = self.status()
         judge(self.preflight(view, name, urls), self.report)
-        run = Registration(self.access, self.clock, self.endpoints, self.note, self.timeout)
-        return run.run(AddLearner(name, urls))
+        action = AddLearner(name, urls)
+        return Registration(self.access, self.clock, self.endpoints, self.note, self.timeout, action).run()
 
     def leftovers(self) -> list[PendingJoin]:
         """The joins that wait, that are at work, and that were cut off."""
@@ -252,7 +253,7 @@ class Cluster:
             self.add(row.name, row.peer_url, start=start)
 
         goal = ConvergeGoal(tuple(wanted), accept_reduced_tolerance)
-        return Convergence(goal, self.status, self.proved_dead, join, remove).run()
+        return Convergence(goal, self.clock, self.status, self.proved_dead, join, remove).run()
 
     def proved_dead(self, view: ClusterView, goal: ConvergeGoal) -> frozenset[int]:
         """The unwanted voters whose absence is proved. Silence in one look is no death."""
@@ -334,7 +335,8 @@ class Cluster:
         self, member: Member, *, consent: bool, absence: Absence | None = None, succession: Succession | None = None
     ) -> Removal:
         from quorate.core.decide_remove import RemoveGoal
-        from quorate.etcd.membership.remove import Removal, RemovePolicy
+        from quorate.etcd.membership.removal_judge import RemovePolicy
+        from quorate.etcd.membership.remove import Removal
 
         goal = RemoveGoal(member.id, member.name or f"{member.id:x}", absence)
         policy = RemovePolicy(self.stall_seconds, self.absence_seconds, consent, succession=succession)

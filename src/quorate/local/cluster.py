@@ -13,7 +13,8 @@ from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
-from quorate.etcd.membership.remove import Removal, RemovePolicy
+from quorate.etcd.membership.removal_judge import RemovePolicy
+from quorate.etcd.membership.remove import Removal
 from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.etcd_identity import data_identity

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from quorate.core.actions import Done, Refuse
+from quorate.core.actions import Choice, Do, Refuse
 from quorate.core.decide_converge import ConvergeGoal, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
 from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError, Refused
+from quorate.etcd.membership.engine import drive
 
 _MOST_STEPS = 64
 
@@ -18,6 +21,7 @@ class Convergence:
     """One run towards `goal`; `taken` are the steps so far. `proved_dead` tells whose absence is proved."""
 
     goal: ConvergeGoal
+    clock: SystemClock
     look: Callable[[], ClusterView]
     proved_dead: Callable[[ClusterView, ConvergeGoal], Collection[int]]
     join: Callable[[Wanted], object]
@@ -26,26 +30,34 @@ class Convergence:
 
     def run(self) -> list[NextStep]:
         """Raises `Refused` where no safe step is left, and what joins and removals raise; `state` says what was done before."""
+        # Each join and removal has a limit of its own, and the number of steps bounds the whole.
+        deadline = Deadline(self.clock, math.inf, "converging")
         try:
-            while len(self.taken) < _MOST_STEPS:
-                view = self.look()
-                match decide_converge(view, self.goal, self.proved_dead(view, self.goal)):
-                    case Done():
-                        return self.taken
-                    case Refuse(why=why, advice=advice):
-                        raise Refused(why, advice=advice)
-                    case JoinNext(member=row) as step:
-                        self.join(row)
-                        self.taken.append(step)
-                    case RemoveNext(member=member) as step:
-                        self.remove(member)
-                        self.taken.append(step)
-            raise Refused(f"{_MOST_STEPS} steps did not lead there: somebody else changes the members too")
+            ended = drive(self, self.clock, deadline, every=0.0)
+            if isinstance(ended, Refuse):
+                raise Refused(ended.why, advice=ended.advice)
         except QuorateError as error:
             before = ", ".join(map(_words, self.taken)) or "none"
             rest = "" if self.taken and error.state == "nothing was changed" else error.state
             error.state = "; ".join(filter(None, (rest, f"steps taken before: {before}")))
             raise
+        return self.taken
+
+    # -- one round of the engine -----------------------------------------------------------------------------------------
+
+    def decide(self, view: ClusterView) -> Choice[NextStep]:
+        choice = decide_converge(view, self.goal, self.proved_dead(view, self.goal))
+        return Do(choice) if isinstance(choice, JoinNext | RemoveNext) else choice
+
+    def perform(self, step: NextStep, _view: ClusterView) -> None:
+        if len(self.taken) == _MOST_STEPS:
+            raise Refused(f"{_MOST_STEPS} steps did not lead there: somebody else changes the members too")
+        match step:
+            case JoinNext(member=row):
+                self.join(row)
+            case RemoveNext(member=member):
+                self.remove(member)
+        self.taken.append(step)
 
 
 def _words(step: NextStep) -> str:

@@ -13,7 +13,7 @@ from quorate.core.catch_up import SEND_SECONDS, Proof
 from quorate.core.ids import format_id
 from quorate.core.invariants import Limits, Step
 from quorate.core.membership import ClusterView
-from quorate.deadline import Clock, Moment, age, moment
+from quorate.deadline import Clock, Moment, SystemClock, age, moment
 from quorate.errors import QuorateError
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
@@ -125,7 +125,7 @@ class MembershipExecutor:
     """What a change needs beside the change itself."""
 
     access: Access
-    clock: Clock
+    clock: SystemClock
     note: Note
 
     def carry_out(self, action: MembershipChange, view: ClusterView, limits: Limits, confirm: Confirm) -> Outcome:

@@ -10,7 +10,7 @@ from quorate.core.actions import (
     Action,
     AddLearner,
     AddVoter,
-    Do,
+    Decision,
     Done,
     MembershipChange,
     Promote,
@@ -41,6 +41,7 @@ from quorate.etcd.client.errors import (
     NotEnoughStarted,
 )
 from quorate.etcd.keys import proof_key
+from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, do_nothing, drive
 from quorate.etcd.membership.executor import (
     Applied,
     Indeterminate,
@@ -55,7 +56,7 @@ from quorate.etcd.membership.executor import (
 )
 from quorate.etcd.membership.join_look import JoinLook
 from quorate.etcd.membership.join_progress import JoinProgressReporter
-from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, JoinState, Remember, do_nothing, forget, state_of
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, JoinState, Remember, forget, state_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.membership.undo import Undo
 from quorate.etcd.observation import catch_up_proof
@@ -93,12 +94,15 @@ class Join:
     """How every joiner has ended, once the run has failed."""
 
     tracks: dict[str, JoinState] = field(init=False)
-    _teller: JoinProgressReporter = field(init=False)
+    _progress: JoinProgressReporter = field(init=False)
     _looking: JoinLook = field(init=False)
+    _deadline: Deadline = field(init=False)
+    _unsafe: UnsafeStep | None = None
+    """Why the last step was not safe, while that is what the join waits for."""
 
     def __post_init__(self) -> None:
         self.tracks = {spec.name: state_of(spec, self.clock.now()) for spec in self.specs}
-        self._teller = JoinProgressReporter(self.report, self.tracks, self.clock)
+        self._progress = JoinProgressReporter(self.report, self.tracks, self.clock)
         self._looking = JoinLook(self.access, self.clock, self.runtime, self.seeds, self.tracks, self.policy, self.remember)
 
     def run(self) -> list[JoinResult]:
@@ -120,50 +124,48 @@ class Join:
         return [track.result() for track in self.tracks.values()]
 
     def _reach_goal(self) -> None:
-        deadline = Deadline(self.clock, self.policy.stall_seconds, f"{', '.join(self.tracks)} joining")
-        why, looked_late = "no answer from the cluster", False
-        unsafe: QuorateError | None = None
-        while not (deadline.expired and looked_late):
-            # When time is up it is looked once more: this machine may have stood still while the members went on.
-            looked_late = deadline.expired
-            self.clock.cancel.check()
-            self.tick()
-            view = self._looking.take(deadline)
-            if view is None:
-                self.clock.sleep(_REFUSED_SECONDS)
-                continue
-            decision = decide_join(view, self._looking.goal(view), self.clock.now())
-            self._looking.extend_while_moving(deadline, view)
-            self._teller.decision(decision, view, deadline.remaining)
-            match decision:
-                case Done():
-                    return
-                case Refuse(why=reason, advice=advice):
-                    raise JoinFailed(reason, advice=advice)
-                case Wait(why=why):
-                    unsafe = None
-                    self.clock.sleep(_POLL_SECONDS)
-                case Do(action=action):
-                    unsafe = self._try(action, view)
-                    why = unsafe.what if unsafe else why
-                    self._looking.extend_while_moving(deadline, view)
-        if isinstance(unsafe, UnsafeStep):
-            raise unsafe
-        stall = self._looking.diagnose()
-        raise deadline.error(because=stall.why if stall else why, advice=stall.advice if stall else "")
+        self._deadline = Deadline(self.clock, self.policy.stall_seconds, f"{', '.join(self.tracks)} joining")
+        match drive(self, self.clock, self._deadline, every=_POLL_SECONDS):
+            case Done():
+                return
+            case Refuse(why=why, advice=advice):
+                raise JoinFailed(why, advice=advice)
+            case OutOfTime(why=why):
+                if self._unsafe is not None:
+                    raise self._unsafe
+                stall = self._looking.diagnose()
+                raise self._deadline.error(because=stall.why if stall else why, advice=stall.advice if stall else "")
 
-    def _try(self, action: Action, view: ClusterView) -> QuorateError | None:
-        """Carry out one action; returns why it did not work out, if it did not. What an invariant forbids now it may allow in
-        a moment: a voter that is seen again, a link that comes up. It never undoes a join before time is up."""
+    # -- one round of the engine -----------------------------------------------------------------------------------------
+
+    def look(self) -> ClusterView | NotSeen:
+        self.tick()
+        seen = self._looking.take()
+        if isinstance(seen, NotSeen):
+            self._unsafe = None
+        return seen
+
+    def decide(self, view: ClusterView) -> Decision:
+        decision = decide_join(view, self._looking.goal(view), self.clock.now())
+        self._looking.extend_while_moving(self._deadline, view)
+        self._progress.decision(decision, view, self._deadline.remaining)
+        if isinstance(decision, Wait):
+            self._unsafe = None
+        return decision
+
+    def perform(self, step: Action, view: ClusterView) -> PutOff | None:
+        """What an invariant forbids now it may allow in a moment: a voter that is seen again, a link that comes up. It never
+        undoes a join before time is up."""
+        self._unsafe = None
         try:
-            why = self._do(action, view)
+            why = self._do(step, view)
         except UnsafeStep as unsafe:
-            self._teller.waiting(action, unsafe.what)
+            self._unsafe = unsafe
+            self._progress.waiting(step, unsafe.what)
             self.clock.sleep(_REFUSED_SECONDS)
-            return unsafe
-        return JoinFailed(why) if why else None
-
-    # -- acting ------------------------------------------------------------------------------------------------------
+            why = unsafe.what
+        self._looking.extend_while_moving(self._deadline, view)
+        return PutOff(why) if why else None
 
     def _do(self, action: Action, view: ClusterView) -> str | None:
         """Carry out one action; returns why it did not work out, if it did not."""
@@ -212,7 +214,7 @@ class Join:
             case Rejected(error=error):
                 if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
                     raise error
-                self._teller.refusal(action, error)
+                self._progress.refusal(action, error)
                 self.clock.sleep(_REFUSED_SECONDS)
                 return error.what
 
@@ -267,7 +269,6 @@ class Join:
         candidate = self._candidate(track, member_id, view)
         track.proof = catch_up_proof.prove(candidate, self.clock) if candidate else None
         if track.proof is None:
-            self.clock.sleep(_POLL_SECONDS)
             return "the learner did not apply what was just written"
         self._mark(track.spec.name, "aligned")
         return None
@@ -293,7 +294,6 @@ class Join:
         member = view.by_id(member_id)
         own = self._own(track, member) if member else None
         if member is None or own is None or not catch_up_proof.serves_as_voter(self.access, view, member, own, timeout=1.0):
-            self.clock.sleep(_POLL_SECONDS)
             return "the new voter is not seen to serve yet"
         self._mark(track.spec.name, "serving")
         track.verified = True

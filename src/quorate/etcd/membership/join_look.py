@@ -13,6 +13,7 @@ from quorate.errors import QuorateError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.membership.engine import NotSeen
 from quorate.etcd.membership.join_state import JoinPolicy, JoinState, Progress, Remember
 from quorate.etcd.membership.link_evidence import LinkEvidence
 from quorate.etcd.membership.runtime import Process, Runtime
@@ -47,16 +48,14 @@ class JoinLook:
     def __post_init__(self) -> None:
         self._evidence = LinkEvidence(self.access, self.runtime, self.clock)
 
-    def take(self, deadline: Deadline) -> ClusterView | None:
-        """The cluster now, or None while it does not answer but may."""
+    def take(self) -> ClusterView | NotSeen:
+        """The cluster now. Raises errors that asking again does not change."""
         try:
             view = self.now()
         except EtcdError as error:
             if error.disposition == "final":
                 raise
-            if deadline.expired:
-                raise deadline.error(because=error.what) from error
-            return None
+            return NotSeen(error.what)
         for track in self.tracks.values():
             self._learn(track, view)
         return view

@@ -23,10 +23,6 @@ Remember: TypeAlias = Callable[[str, JoinMemory], None]
 """Keeps what a later run must know of the joiner of that name."""
 
 
-def do_nothing() -> None:
-    """For runs that keep nothing alive."""
-
-
 def forget(_name: str, _memory: JoinMemory) -> None:
     """For runs that keep no memory beyond their journal."""
 

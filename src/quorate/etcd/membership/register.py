@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from quorate.core.actions import AddLearner
+from quorate.core.actions import AddLearner, Do, Done
 from quorate.core.invariants import Limits
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import OutcomeUnknown, QuorateError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.membership.engine import PutOff, drive
 from quorate.etcd.membership.executor import (
     Applied,
     Indeterminate,
@@ -27,41 +28,56 @@ _PATIENCE = LookTimeouts(members=2.0, status=1.0)
 _POLL_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Registration:
-    """One run. `seconds`: how long to ask again while etcd says that it is too early."""
+    """One run for `action`. `seconds`: how long to ask again while etcd says that it is too early."""
 
     access: Access
     clock: SystemClock
     seeds: Sequence[Endpoint]
     note: Note
     seconds: float
+    action: AddLearner
+    _outcome: Outcome | None = None
+    _before: ClusterView | None = None
 
-    def run(self, action: AddLearner) -> tuple[Member, ClusterView]:
+    def run(self) -> tuple[Member, ClusterView]:
         """Add the learner; returns it with the list that has it.
 
         Raises `UnsafeStep` or an `EtcdError` with nothing changed, `OutcomeUnknown` when only looking again will tell.
         """
-        deadline = Deadline(self.clock, self.seconds, f"adding {action.name}")
-        while True:
-            view = self._look()
-            confirm = confirm_by_looking(self.access, self._look, self.clock)
-            executor = MembershipExecutor(self.access, self.clock, self.note)
-            outcome = executor.carry_out(action, view, Limits(view.cluster_id), confirm)
-            if not isinstance(outcome, Rejected):
-                return self._listed(action, outcome, view)
-            if outcome.error.disposition == "final" or deadline.expired:
-                outcome.error.state = "nothing was changed"
-                raise outcome.error
-            self.clock.sleep(_POLL_SECONDS)
+        deadline = Deadline(self.clock, self.seconds, f"adding {self.action.name}")
+        drive(self, self.clock, deadline, every=_POLL_SECONDS)
+        outcome, before = self._outcome, self._before
+        if outcome is None or before is None:
+            raise AssertionError("a registration asks at least once")
+        if isinstance(outcome, Rejected):
+            outcome.error.state = "nothing was changed"
+            raise outcome.error
+        return self._listed(self.action, outcome, before)
 
-    def _look(self) -> ClusterView:
+    # -- one round of the engine -----------------------------------------------------------------------------------------
+
+    def look(self) -> ClusterView:
         return observe(self.access, self.seeds, self.clock, patience=_PATIENCE)
+
+    def decide(self, _view: ClusterView) -> Do[AddLearner]:
+        """It has one step, which is over once etcd has taken it or may have."""
+        return Do(self.action)
+
+    def perform(self, step: AddLearner, view: ClusterView) -> Done | PutOff:
+        self._before = view
+        executor = MembershipExecutor(self.access, self.clock, self.note)
+        confirm = confirm_by_looking(self.access, self.look, self.clock)
+        outcome = self._outcome = executor.carry_out(step, view, Limits(view.cluster_id), confirm)
+        if isinstance(outcome, Rejected) and outcome.error.disposition != "final":
+            return PutOff(outcome.error.what)
+        return Done()
 
     def _listed(self, action: AddLearner, outcome: Outcome, before: ClusterView) -> tuple[Member, ClusterView]:
         known = outcome.member_id if isinstance(outcome, Applied) else 0
         try:
-            view = self._look()
+            view = self.look()
         except QuorateError:
             if not known:
                 raise

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core import invariants
-from quorate.core.actions import Action, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
+from quorate.core.actions import Action, Decision, Done, Refuse, Remove, StartMember, StopMember, WipeData
 from quorate.core.decide_undo import UndoGoal, decide_undo
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.join_memory import JoinMemory, taken_up
@@ -16,6 +16,7 @@ from quorate.deadline import Deadline
 from quorate.errors import QuorateError, foreseen
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, MemberNotFound
+from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, drive
 from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, Rejected, confirm_by_looking
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.look import LookTimeouts, observe
@@ -62,34 +63,37 @@ class Undo:
     def _reach_goal(self) -> JoinOutcome:
         clock = self.executor.clock
         deadline = Deadline(clock, _SECONDS, f"rolling back {self.spec.name}")
-        why = "no answer from the cluster"
-        while not deadline.expired:
-            self.keep()
-            try:
-                view = self._look()
-            except EtcdError as error:
-                why = error.what
-                clock.sleep(_POLL_SECONDS)
-                continue
-            self._learn(view)
-            match decide_undo(view, self._goal()):
-                case Done():
-                    return self._undone()
-                case Refuse() as refusal:
-                    return self._refused(refusal)
-                case Wait(why=why):
-                    clock.sleep(_POLL_SECONDS)
-                case Do(action=action):
-                    why = self._do_or_look_again(action, view) or why
-        return self._unfinished(why)
+        match drive(self, clock, deadline, every=_POLL_SECONDS):
+            case Done():
+                return self._undone()
+            case Refuse() as refusal:
+                return self._refused(refusal)
+            case OutOfTime(why=why):
+                return self._unfinished(why)
 
-    def _do_or_look_again(self, action: Action, view: ClusterView) -> str | None:
+    # -- one round of the engine -----------------------------------------------------------------------------------------
+
+    def look(self) -> ClusterView | NotSeen:
+        """The cluster, without asking the joiner: it is on its way out."""
+        self.keep()
         try:
-            return self._do(action, view)
+            view = self._look()
+        except EtcdError as error:
+            # Even what asking again does not change elsewhere: an undo has nothing else to do with its time.
+            return NotSeen(error.what)
+        self._learn(view)
+        return view
+
+    def decide(self, view: ClusterView) -> Decision:
+        return decide_undo(view, self._goal())
+
+    def perform(self, step: Action, view: ClusterView) -> PutOff | None:
+        try:
+            why = self._do(step, view)
         except UnsafeStep as unsafe:
             # What was decided on is true no more: this machine stood still, or somebody was faster.
-            self.executor.clock.sleep(_POLL_SECONDS)
-            return unsafe.what
+            why = unsafe.what
+        return PutOff(why) if why else None
 
     def _learn(self, view: ClusterView) -> None:
         """After an add without an answer: the id that only our call can have made."""
@@ -100,7 +104,6 @@ class Undo:
             self.memory = taken_up(self.memory, member.id, member.peer_urls)
 
     def _look(self) -> ClusterView:
-        """The cluster, without asking the joiner: it is on its way out."""
         executor = self.executor
         unasked = {self.memory.member_id} if self.memory.member_id else set[int]()
         return observe(executor.access, self.seeds, executor.clock, patience=_PATIENCE, unasked=unasked)
@@ -139,9 +142,9 @@ class Undo:
     def _remove(self, action: Remove, view: ClusterView) -> str | None:
         executor = self.executor
         settle_statuses(executor.access, executor.access.routes.of(action.member_id))
-        outcome = executor.carry_out(
-            action, view, self.limits, confirm_by_looking(executor.access, self._look_again, executor.clock)
-        )
+        # Somebody may have promoted it since: on the last look the executor then refuses to remove it.
+        confirm = confirm_by_looking(executor.access, self._look, executor.clock)
+        outcome = executor.carry_out(action, view, self.limits, confirm)
         if isinstance(outcome, Rejected | Indeterminate):
             refused = isinstance(outcome, Rejected) and not isinstance(outcome.error, MemberNotFound)
             if refused and outcome.error.disposition == "final":
@@ -150,10 +153,6 @@ class Undo:
             executor.clock.sleep(_REFUSED_SECONDS)
             return outcome.error.what
         return None
-
-    def _look_again(self) -> ClusterView:
-        """Somebody may have promoted it since: the check of the executor then refuses to remove it."""
-        return self._look()
 
     def _undone(self) -> Undone:
         elsewhere = self.memory.member_id != 0 and not self.runtime.can_wipe

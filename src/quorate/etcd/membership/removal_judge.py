@@ -1,0 +1,157 @@
+"""Whether a removal is allowed now: judged before leadership is moved for nothing, and again when what it rests on is old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+
+from quorate.core import invariants
+from quorate.core.absence import ABSENCE_SECONDS, Absence
+from quorate.core.actions import Remove
+from quorate.core.decide_remove import RemoveGoal
+from quorate.core.invariants import Limits, Step, Succession
+from quorate.core.membership import ClusterView, margin_of
+from quorate.deadline import Deadline, SystemClock, poll
+from quorate.errors import Refused
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.coordination.removal_lock import RemovalLock
+from quorate.etcd.membership.engine import do_nothing
+from quorate.etcd.observation.absence_watch import watch_absence
+from quorate.etcd.observation.look import LookTimeouts, observe
+
+REMOVE_PATIENCE = LookTimeouts(members=1.5, status=0.5)
+_POLL_SECONDS = 0.1
+_SETTLE_SECONDS = 2.0
+"""An election takes this long: a margin that is lower only for one look is no reason to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePolicy:
+    """`seconds`: how long the removal may take. `absence_seconds`: how long a voter must show no sign of life to count as dead.
+    `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has ended."""
+
+    seconds: float = 60.0
+    absence_seconds: float = ABSENCE_SECONDS
+    accept_reduced_tolerance: bool = False
+    ended: bool = False
+    succession: Succession | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What holds for the removal until it is judged again; `goal` has the proof of absence that it rests on, if it does."""
+
+    limits: Limits
+    goal: RemoveGoal
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalJudge:
+    """Judges the removal that `goal` names. `say`: one line for people."""
+
+    access: Access
+    clock: SystemClock
+    seeds: Sequence[Endpoint]
+    goal: RemoveGoal
+    policy: RemovePolicy
+    say: Callable[[str], None]
+
+    def look(self, unasked: Container[int] = ()) -> ClusterView:
+        """The cluster now; the members `unasked` are asked nothing."""
+        return observe(self.access, self.seeds, self.clock, patience=REMOVE_PATIENCE, unasked=unasked)
+
+    def refuse_early(self) -> None:
+        """Raises, before the lock is waited for, what would be refused even if the member is dead."""
+        view = self.look()
+        silent = view.by_id(self.goal.member_id) is not None and view.answer(self.goal.member_id) is None
+        if silent:
+            supposed = Absence(self.goal.member_id, "silent", at=self.clock.now())
+            self._settled(self._limits(view), RemoveGoal(self.goal.member_id, self.goal.name, supposed))
+        else:
+            self.allowed(view, do_nothing)
+
+    def refuse_alone(self, lock: RemovalLock, goal: RemoveGoal) -> None:
+        """Without the lock another removal may be judged by the same margin at the same time: of four voters two were left,
+        each removal for itself allowed. A learner and a dead voter cost nothing; a live one takes consent."""
+        if lock.lease or goal.absence is not None or self.policy.accept_reduced_tolerance:
+            return
+        member = self.look().by_id(goal.member_id)
+        if member is None or member.is_learner:
+            return
+        raise Refused(
+            "the lock for removals could not be taken: another removal at the same time would not be seen",
+            state="nothing was changed",
+            advice="mend what keeps the cluster from taking writes ('quorate etcd status'); or, when nobody else changes "
+            "members, accept it with --accept-reduced-tolerance",
+        )
+
+    def allowed(self, view: ClusterView, keep: Callable[[], None]) -> Allowed:
+        """Returns what holds for the removal; raises `UnsafeStep` or `Refused` where it is not allowed.
+
+        A voter that does not answer is watched first, where that decides: with its absence proved its removal lowers nothing.
+        `keep` renews the lock meanwhile: the watch may take longer than the lease.
+        """
+        limits = self._limits(view)
+        member = view.by_id(self.goal.member_id)
+        if member is None:
+            return Allowed(limits, self.goal)
+        try:
+            self._check(view, limits, self.goal)
+        except Refused:
+            if member.is_learner or view.answer(member.id) is not None:
+                self._settled(limits, self.goal)
+                return Allowed(limits, self.goal)
+            absence = self._absence(keep)
+            if absence is None:
+                raise
+            goal = RemoveGoal(member.id, self.goal.name, absence)
+            self._settled(limits, goal)
+            return Allowed(limits, goal)
+        return Allowed(limits, self.goal)
+
+    def _limits(self, view: ClusterView) -> Limits:
+        consent = self.policy.accept_reduced_tolerance
+        return Limits(view.cluster_id, accept_reduced_tolerance=consent, succession=self.policy.succession)
+
+    def _check(self, view: ClusterView, limits: Limits, goal: RemoveGoal) -> None:
+        if not view.linearizable or margin_of(view) < 0:
+            raise Refused(
+                f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
+                f"{view.reachable_voters} follow a leader",
+                state="nothing was changed, and nothing can be before more voters come back",
+                advice="start the members that are down, then run the same command again",
+            )
+        action = Remove(goal.member_id, named=True, absence=goal.absence)
+        invariants.check(Step(view, action, limits, self.clock.now()))
+
+    def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
+        """Raises what the last look of an election's time says when none of them allows the removal."""
+        refusals: list[Refused] = []
+
+        def allows() -> bool | None:
+            view = self.look()
+            try:
+                if view.by_id(goal.member_id) is not None:
+                    self._check(view, limits, goal)
+            except Refused as refused:
+                refusals.append(refused)
+                return None
+            return True
+
+        deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters follow a leader")
+        if poll(allows, self.clock, deadline, every=_POLL_SECONDS) is None:
+            raise refusals[-1]
+
+    def _absence(self, keep: Callable[[], None]) -> Absence | None:
+        if self.policy.ended:
+            return Absence(self.goal.member_id, "ended", at=self.clock.now())
+        return watch_absence(
+            self.access,
+            self.look,
+            self.goal.member_id,
+            self.clock,
+            seconds=self.policy.absence_seconds,
+            say=self.say,
+            keep=keep,
+        )
