@@ -8,6 +8,7 @@ EXECUTOR = "etcd/membership/executor.py"
 JOIN = "etcd/membership/join.py"
 UNDO = "etcd/membership/undo.py"
 REMOVE = "etcd/membership/remove.py"
+JUDGE = "etcd/membership/removal_judge.py"
 REPLACEMENT = "etcd/membership/replacement.py"
 RPC = "etcd/membership/member_rpc.py"
 DEADLINE = "deadline.py"
@@ -249,7 +250,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "removal without its lock",
         REMOVE,
-        "            lock.check()\n",
+        "            self.lock.check()\n",
         "",
         _removal("test_a_removal_that_lost_its_lock_is_not_sent"),
         "two removals side by side ended at two voters (L1)",
@@ -257,8 +258,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "removal asks who leaves",
         REMOVE,
-        "        self._leaving.add(removal.member_id)\n",
-        "",
+        "            self.progress.leaving.add(step.member_id)\n",
+        "            pass\n",
         _removal("test_a_removal_asks_nothing_of_the_member_from_then_on"),
         "a Status in flight while it applies its removal makes it panic",
     ),
@@ -273,7 +274,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "removal without an answer did nothing",
         REMOVE,
-        "return RemovalUnknown(name, member_id) if self._open else Unchanged(name, member_id)",
+        "return RemovalUnknown(name, member_id) if self._progress.open else Unchanged(name, member_id)",
         "return Unchanged(name, member_id)",
         _removal("test_a_removal_without_an_answer_may_still_arrive"),
         "it may yet arrive",
@@ -281,14 +282,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a voter that is heard again is removed as dead",
         REMOVE,
-        "if removal.absence is not None and not is_still_absent",
-        "if removal.absence is None and not is_still_absent",
+        "if step.absence is not None and not is_still_absent",
+        "if step.absence is None and not is_still_absent",
         _removal("test_what_the_others_hear_again_is_not_removed_as_dead"),
         "one that was started again answers the leader before it serves clients",
     ),
     Mutant(
         "removal begins on a local list",
-        REMOVE,
+        JUDGE,
         "if not view.linearizable or margin_of(view) < 0:",
         "if margin_of(view) < 0:",
         _removal("test_a_removal_is_not_allowed_on_a_local_list_or_without_a_quorum"),

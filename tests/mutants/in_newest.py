@@ -15,7 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "target stays unasked",
         "etcd/membership/remove.py",
-        "                    self._leaving.clear()\n",
+        "                self.progress.leaving.clear()\n",
         "",
         "removal_steps.py::test_a_removal_that_was_not_applied_asks_the_member_again",
         "it may have come back",
@@ -23,8 +23,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "applied is not the end",
         "etcd/membership/remove.py",
-        "                    if self._applied:\n",
-        "                    if not removal:\n",
+        "            self.progress.applied = True\n            return Done()\n",
+        '            self.progress.applied = True\n            return PutOff("")\n',
         "removal_steps.py::test_a_removal_that_was_applied_is_the_end",
         "what is seen later cannot turn it into a failure",
     ),
@@ -86,9 +86,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "no look when time is up",
-        "etcd/membership/join.py",
-        "while not (deadline.expired and looked_late):",
-        "while not deadline.expired:",
+        "etcd/membership/engine.py",
+        "    while not is_last:\n",
+        "    while not deadline.expired:\n",
         "engine_steps.py::test_a_join_looks_once_more_when_time_is_up",
         "this machine may have stood still",
     ),
@@ -199,7 +199,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "removal without the lock",
         "etcd/membership/remove.py",
-        "                self._refuse_alone(held, goal)\n",
+        "                self._judge.refuse_alone(lock, allowed.goal)\n",
         "",
         "removal_steps.py::test_a_removal_without_the_lock_ends_before_anything_is_sent",
         "two removals at once, each allowed by itself, left two of four voters (J6)",

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quorate import errors, journal
@@ -122,6 +122,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "below")
 
 
+SOME = settings(max_examples=20)
+"""Each record is synced to disk: a hundred examples took two minutes on a busy machine, which is the limit of a test."""
+
 RECORDS = st.lists(
     st.builds(
         Record, st.text(min_size=1, max_size=5), st.floats(0, 1e9), st.dictionaries(st.sampled_from("abc"), st.text(max_size=9))
@@ -130,6 +133,7 @@ RECORDS = st.lists(
 )
 
 
+@SOME
 @given(RECORDS)
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, records: list[Record]) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal"
@@ -141,6 +145,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, recor
     assert journal.read(path) == records
 
 
+@SOME
 @given(RECORDS.filter(bool), st.integers(0, 200), st.data())
 def test_a_torn_last_record_is_dropped_and_written_over(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record], tear: int, data: st.DataObject

@@ -22,7 +22,7 @@ from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step, Succession
 from quorate.core.join_memory import JoinMemory, merged
 from quorate.core.membership import ClusterView, Member, pick
-from quorate.deadline import Deadline, SystemClock
+from quorate.deadline import Deadline, SystemClock, wait_until
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.channel import Channel
@@ -388,12 +388,13 @@ class Cluster:
 
     def _wait(self, holds: Callable[[ClusterView], bool], goal: str) -> None:
         deadline = Deadline(self.clock, 10.0, goal)
-        while not deadline.expired:
+
+        def seen() -> bool:
             try:
-                if holds(self.status()):
-                    return
+                return holds(self.status())
             except EtcdError as error:
                 if error.disposition == "final":
                     raise
-            self.clock.sleep(0.1)
-        raise deadline.error()
+                return False
+
+        wait_until(seen, clock=self.clock, deadline=deadline, every=0.1)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from quorate.deadline import Clock, Deadline, wait_until
+from quorate.deadline import Clock, Deadline, poll, wait_until
 from quorate.errors import HostError
 from quorate.host import proc
 
@@ -138,11 +138,7 @@ def kill(identity: Identity, clock: Clock) -> None:
 
 def _gone_within(identity: Identity, clock: Clock, seconds: float) -> bool:
     deadline = Deadline(clock, seconds, "the process ends")
-    while not deadline.expired:
-        if not _alive(identity):
-            return True
-        clock.sleep(_POLL_SECONDS)
-    return False
+    return poll(lambda: not _alive(identity) or None, clock, deadline, every=_POLL_SECONDS) is not None
 
 
 def _alive(identity: Identity) -> bool:

@@ -6,8 +6,8 @@ import secrets
 from dataclasses import replace
 
 from quorate.core import versions
-from quorate.core.membership import ClusterView
-from quorate.deadline import Deadline
+from quorate.core.membership import ClusterView, Member
+from quorate.deadline import Deadline, poll
 from quorate.errors import HostError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
@@ -102,16 +102,17 @@ def wait_until_up(home: Home, name: str) -> bool:
     deadline = Deadline(home.clock, _START_SECONDS, f"{name} answers")
     with home.access() as access:
         channel = access.channel(home.load().member(name).client)
-        while not deadline.expired:
+
+        def answers() -> bool | None:
             if home.runtime().process(name).state == "exited":
                 raise _ended(home, name)
             try:
                 maintenance.status(channel, timeout=0.5)
             except EtcdError:
-                home.clock.sleep(_POLL_SECONDS)
-            else:
-                return True
-    return False
+                return None
+            return True
+
+        return poll(answers, home.clock, deadline, every=_POLL_SECONDS) is not None
 
 
 def _refuse_paused(home: Home, name: str) -> None:
@@ -131,30 +132,37 @@ def wait_for_quorum(home: Home) -> ClusterView:
     """
     deadline = Deadline(home.clock, _HEALTHY_SECONDS, "the cluster has a leader and every member answers")
     with home.access() as access:
-        while True:
-            view, why = _healthy_view(home, access)
-            if view is not None:
-                _check_cluster_id(home, view)
-                return view
-            _refuse_ended(home)
-            if deadline.expired:
-                look = f"quorate local status {home.layout.option}, and quorate local logs NAME"
-                raise deadline.error(because=why, advice=look)
-            home.clock.sleep(_POLL_SECONDS)
+        reasons = [""]
+
+        def healthy() -> ClusterView | None:
+            seen, why = _healthy_view(home, access)
+            if seen is None:
+                reasons.append(why)
+                _refuse_ended(home)
+            return seen
+
+        view = poll(healthy, home.clock, deadline, every=_POLL_SECONDS)
+    if view is None:
+        look = f"quorate local status {home.layout.option}, and quorate local logs NAME"
+        raise deadline.error(because=reasons[-1], advice=look)
+    _check_cluster_id(home, view)
+    return view
 
 
 def wait_for_leader(home: Home) -> None:
     """Give members that were just started a moment to elect one; returns all the same when they do not."""
     deadline = Deadline(home.clock, _START_SECONDS, "the members elect a leader")
     with home.access() as access:
-        while not deadline.expired:
+
+        def leader() -> Member | None:
             try:
-                if home.observe(access).leader is not None:
-                    return
+                return home.observe(access).leader
             except EtcdError as error:
                 if error.disposition == "final":
                     raise
-            home.clock.sleep(_POLL_SECONDS)
+                return None
+
+        poll(leader, home.clock, deadline, every=_POLL_SECONDS)
 
 
 def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:

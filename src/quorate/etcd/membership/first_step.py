@@ -8,7 +8,7 @@ from quorate.core import invariants
 from quorate.core.actions import AddLearner
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.membership import ClusterView, Member
-from quorate.deadline import Deadline, SystemClock
+from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 
 _ELECTION_SECONDS = 2.0
@@ -22,27 +22,33 @@ def check_add(
 
     Somebody else's learner is waited for later on, so seats do not count here.
     """
-    deadline = Deadline(clock, _ELECTION_SECONDS, "the voters follow a leader")
-    while True:
+    deadline = Deadline(clock, 0.0 if at_once else _ELECTION_SECONDS, "the voters follow a leader")
+    views, refusals = [view], list[UnsafeStep]()
+
+    def allowed() -> bool | None:
+        seen = views.pop() if views else look()
         try:
-            limits = Limits(view.cluster_id, learner_seats=len(view.learners) + 1)
-            invariants.check(Step(view, action, limits, clock.now()))
-        except UnsafeStep:
-            if at_once:
-                raise
-            if deadline.expired and not view.linearizable:
-                raise Refused(
-                    f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
-                    f"{view.reachable_voters} follow a leader",
-                    state="nothing was changed",
-                    advice="start the members that are down, then run the same command again",
-                ) from None
-            if deadline.expired:
-                raise
-            clock.sleep(_POLL_SECONDS)
-            view = look()
-        else:
-            return
+            limits = Limits(seen.cluster_id, learner_seats=len(seen.learners) + 1)
+            invariants.check(Step(seen, action, limits, clock.now()))
+        except UnsafeStep as unsafe:
+            refusals.append(unsafe)
+            if not seen.linearizable and deadline.expired and not at_once:
+                raise no_quorum(seen) from None
+            return None
+        return True
+
+    if not poll(allowed, clock, deadline, every=_POLL_SECONDS):
+        raise refusals[-1]
+
+
+def no_quorum(view: ClusterView) -> Refused:
+    """The refusal of every change: without a quorum no list is agreed on, and none can be changed."""
+    return Refused(
+        f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
+        f"{view.reachable_voters} follow a leader",
+        state="nothing was changed, and nothing can be before more voters come back",
+        advice="start the members that are down, then run the same command again",
+    )
 
 
 def listed_at(look: Callable[[], ClusterView], peer_url: str, clock: SystemClock, seconds: float) -> Member | None:
@@ -51,10 +57,12 @@ def listed_at(look: Callable[[], ClusterView], peer_url: str, clock: SystemClock
     Raises `DeadlineExceeded` when nobody can say within `seconds` and an election.
     """
     deadline = Deadline(clock, seconds + _ELECTION_SECONDS, "the member list can be read through the quorum")
-    while True:
-        view = look()
-        if view.linearizable:
-            return view.by_peer_urls((peer_url,))
-        if deadline.expired:
-            raise deadline.error(state="nothing was changed", advice="bring voters back, then run the same command again")
-        clock.sleep(_POLL_SECONDS)
+
+    def agreed() -> ClusterView | None:
+        seen = look()
+        return seen if seen.linearizable else None
+
+    view = poll(agreed, clock, deadline, every=_POLL_SECONDS)
+    if view is None:
+        raise deadline.error(state="nothing was changed", advice="bring voters back, then run the same command again")
+    return view.by_peer_urls((peer_url,))

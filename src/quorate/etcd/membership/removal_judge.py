@@ -17,6 +17,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.coordination.removal_lock import RemovalLock
 from quorate.etcd.membership.engine import do_nothing
+from quorate.etcd.membership.first_step import no_quorum
 from quorate.etcd.observation.absence_watch import watch_absence
 from quorate.etcd.observation.look import LookTimeouts, observe
 
@@ -116,12 +117,7 @@ class RemovalJudge:
 
     def _check(self, view: ClusterView, limits: Limits, goal: RemoveGoal) -> None:
         if not view.linearizable or margin_of(view) < 0:
-            raise Refused(
-                f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
-                f"{view.reachable_voters} follow a leader",
-                state="nothing was changed, and nothing can be before more voters come back",
-                advice="start the members that are down, then run the same command again",
-            )
+            raise no_quorum(view)
         action = Remove(goal.member_id, named=True, absence=goal.absence)
         invariants.check(Step(view, action, limits, self.clock.now()))
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from quorate.core.decide_join import lag_of
 from quorate.core.membership import ClusterView, Member, MemberStatus
-from quorate.deadline import Clock, Deadline
+from quorate.deadline import Clock, Deadline, poll
 from quorate.etcd.client import kv, maintenance
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
@@ -49,14 +49,15 @@ def lag_seconds(access: Access, view: ClusterView, clock: Clock) -> dict[int, fl
 
 def _until_applied(channel: Channel, *, index: int, since: float, clock: Clock) -> float | None:
     deadline = Deadline(clock, _MOST_LAG_SECONDS, "the member applies what was committed")
-    while not deadline.expired:
-        try:
-            if maintenance.status(channel, timeout=_MOST_LAG_SECONDS).applied_index >= index:
-                return clock.now() - since
-        except EtcdError:
-            return None
-        clock.sleep(_POLL_SECONDS)
-    return None
+
+    def applied() -> float | None:
+        status = maintenance.status(channel, timeout=_MOST_LAG_SECONDS)
+        return clock.now() - since if status.applied_index >= index else None
+
+    try:
+        return poll(applied, clock, deadline, every=_POLL_SECONDS)
+    except EtcdError:
+        return None
 
 
 def hashes(access: Access, view: ClusterView, *, timeout: float) -> dict[int, Hash | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quorate.deadline import Deadline
+from quorate.deadline import Deadline, poll
 from quorate.kube.client import KubeClient
 from quorate.kube.resources import Object
 from quorate.phases.base.context import Context
@@ -19,12 +19,12 @@ def wait_for_node(context: Context, client: KubeClient) -> Object:
     name = context.node.name
     deadline = Deadline(context.clock, client.patience, f"the kubelet has registered the node {name}")
     heartbeat = Heartbeat(context.clock, context.report, f"the node {name} to be registered", client.patience)
-    while True:
-        node = client.find("Node", name)
-        if node is not None:
-            return node
-        if deadline.expired:
-            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
-        context.clock.cancel.check()
+
+    def registered() -> Object | None:
         heartbeat.beat()
-        context.clock.sleep(_POLL_SECONDS)
+        return client.find("Node", name)
+
+    node = poll(registered, context.clock, deadline, every=_POLL_SECONDS)
+    if node is None:
+        raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
+    return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.config import gates
-from quorate.deadline import Deadline
+from quorate.deadline import Deadline, poll
 from quorate.errors import PreflightFailed
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
@@ -91,14 +91,17 @@ def finish(join: JoinRun) -> None:
     seconds = context.timeouts.tls_bootstrap.seconds if context.timeouts.tls_bootstrap else 300.0
     deadline = Deadline(context.clock, seconds, "the kubelet has a certificate of its own")
     heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
-    while not _has_certificate(context):
+
+    def signed() -> bool | None:
+        if _has_certificate(context):
+            return True
         # Where no other controller manager works, this node's own is the one that will sign it.
         staged_start.start_if_let_in(context)
-        context.clock.cancel.check()
-        if deadline.expired:
-            raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
         heartbeat.beat()
-        context.clock.sleep(_POLL_SECONDS)
+        return None
+
+    if not poll(signed, context.clock, deadline, every=_POLL_SECONDS):
+        raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
     context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
     _point_to_local(join, context)
     upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))

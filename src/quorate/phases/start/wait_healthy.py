@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from quorate.config.components import HEALTHZ_PORT
 from quorate.config.duration import Duration
-from quorate.deadline import Deadline
+from quorate.deadline import Deadline, poll
 from quorate.errors import ConfigError, HostError
 from quorate.foreign.documents import read_mapping
 from quorate.foreign.http import Connection, HttpFailed, Request, site_of, split_url
@@ -66,18 +66,21 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
     """Ask until the answer is empty; `look` raises when waiting cannot help."""
     deadline = Deadline(context.clock, seconds, what)
     heartbeat = Heartbeat(context.clock, context.report, what, seconds)
-    said = "it was not asked"
-    while not deadline.expired:
-        context.clock.cancel.check()
-        said = ask()
-        if not said:
-            return
+    answers = [""]
+
+    def healthy() -> bool | None:
+        answers.append(ask())
+        if not answers[-1]:
+            return True
         if look is not None:
             look()
-        heartbeat.beat(said)
-        context.clock.sleep(_POLL_SECONDS)
+        heartbeat.beat(answers[-1])
+        return None
+
+    if poll(healthy, context.clock, deadline, every=_POLL_SECONDS):
+        return
     raise HostError(
-        f"{what} is not healthy after {seconds:.0f} s: {said}",
+        f"{what} is not healthy after {seconds:.0f} s: {answers[-1]}",
         state="what was made so far is there; running the same command again resumes from it",
         advice="'journalctl -u kubelet' tells what the kubelet does, 'crictl ps -a' which containers end",
     )
@@ -89,9 +92,7 @@ def wait_started(context: Context) -> None:
     deadline = Deadline(context.clock, _START_SECONDS, "the kubelet has started the control plane")
     with suppress(CriError), Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         wanted = [name for name in COMPONENTS if context.tree.is_file(manifest_path(name))]
-        while not deadline.expired and not all(_was_started(runtime, name) for name in wanted):
-            context.clock.cancel.check()
-            context.clock.sleep(_POLL_SECONDS)
+        poll(lambda: all(_was_started(runtime, name) for name in wanted) or None, context.clock, deadline, every=_POLL_SECONDS)
 
 
 def _was_started(runtime: Runtime, name: str) -> bool:
