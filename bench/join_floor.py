@@ -56,20 +56,20 @@ def alone(home: Home) -> float:
 
 def _floor(home: Home, *, restart: bool) -> float:
     joiner = grow.prepare(home, "m2", None)
-    tls, runtime = certificates.peer_tls(home.layout, "m2"), home.runtime()
+    tls, runtime = certificates.peer_tls(home.layout, "m2"), home.runtime("m2")
     with home.access() as access:
         leader, own = access.channel(home.seeds()[0]), access.channel(joiner.client)
         began = time.monotonic()
         member_id = member_rpc.add_learner(leader, [joiner.peer_url], timeout=5)
         first = home.load().members[0]
-        runtime.start("m2", [(first.name, first.peer_url), ("m2", joiner.peer_url)])
+        runtime.start([(first.name, first.peer_url), ("m2", joiner.peer_url)])
         seen_at = None
         while restart and not answers(own):
             listed = peer.members(joiner.peer_url, tls, timeout=0.25)
             if listed and any(row.id == member_id and row.client_urls for row in listed.members):
                 seen_at = seen_at or time.monotonic()
                 if time.monotonic() - seen_at > GRACE:
-                    runtime.restart("m2")
+                    runtime.restart()
                     break
             time.sleep(0.01)
         until(lambda: member_rpc.promote(leader, member_id, timeout=5))

@@ -19,7 +19,6 @@ from quorate.deadline import SystemClock
 from quorate.host import process
 from quorate.local.home import Home
 from quorate.local.layout import Layout
-from quorate.local.runtime import ProcessRuntime
 
 # Some examples write files and fsync them: their time says nothing about them.
 settings.register_profile("quorate", deadline=None)
@@ -98,7 +97,7 @@ def kill_everything(home: Home) -> None:
         return
     clock = SystemClock()
     for folder in home.layout.members.iterdir():
-        identity = ProcessRuntime(home.layout, home.load(), clock).identity(folder.name)
+        identity = home.daemon(folder.name).identity()
         if identity is not None:
             process.kill(identity, clock)
 

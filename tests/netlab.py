@@ -18,7 +18,7 @@ from quorate.core.membership import Member
 from quorate.deadline import SystemClock
 from quorate.etcd.client.endpoint import TlsFiles
 from quorate.host import process
-from quorate.member.process import PlainProcess
+from quorate.member.process import process_of
 from quorate.member.spec import EtcdSpec, flags, settings
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
 from quorate.pki.store import write_pair
@@ -144,7 +144,7 @@ class Node:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        identity = PlainProcess(self.spec, SystemClock()).daemon.identity()
+        identity = process_of(self.spec, SystemClock()).daemon.identity()
         if identity is not None:
             process.kill(identity, SystemClock())
 

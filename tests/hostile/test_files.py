@@ -243,9 +243,9 @@ def test_root_takes_no_cluster_of_another_user(tmp_path: Path, capsys: pytest.Ca
                 assert "not believed" in capsys.readouterr().err
             os.chown(path, 0, 0)
         os.chown(program, NOBODY, NOBODY)
-        runtime = Home(Layout(folder)).runtime()
+        runtime = Home(Layout(folder)).runtime("m1")
         with pytest.raises(HostError, match="is not run"):
-            runtime.start("m1", [])
+            runtime.start([])
         assert victim.poll() is None
         assert not (tmp_path / "pwned").exists()
     finally:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,10 @@ from quorate.etcd.client.errors import EtcdError, NoSpace
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy, limits_of
+from quorate.etcd.membership.runtime import Runtime
 from quorate.local import certificates, cluster, grow
 from quorate.local.home import Home
-from quorate.local.runtime import ProcessRuntime
+from quorate.member.process import PlainProcess
 from quorate.report import Event, Message, Recorder
 from quorate.secret import Secret
 from real.machines import Machine, flags_of, until
@@ -369,7 +370,24 @@ def test_killed_at_every_call_of_a_local_join(home: Home, etcd36: str, number: i
 # -- the legacy join, for EtcdLearnerMode: false -----------------------------------------------------------------------
 
 
-def legacy(home: Home, name: str, *, stall_seconds: float = 30.0) -> Join:
+class NeverStarts(PlainProcess):
+    """As a machine whose image is missing."""
+
+    def start(self, initial_cluster: object) -> None:
+        """Nothing happens."""
+
+
+def never_starting(runtime: PlainProcess) -> Runtime:
+    return NeverStarts(**{one.name: getattr(runtime, one.name) for one in fields(runtime)})
+
+
+def as_it_is(runtime: PlainProcess) -> Runtime:
+    return runtime
+
+
+def legacy(
+    home: Home, name: str, *, stall_seconds: float = 30.0, runtime: Callable[[PlainProcess], Runtime] = as_it_is
+) -> Join:
     joiner = grow.prepare(home, name, None)
     spec = grow.spec_of(home, joiner)
     policy = JoinPolicy(stall_seconds, voter_join=True)
@@ -378,7 +396,7 @@ def legacy(home: Home, name: str, *, stall_seconds: float = 30.0) -> Join:
     def note(_kind: str, _fields: dict[str, object]) -> None:
         """No journal."""
 
-    return Join(access, home.clock, home.runtime(), home.seeds(), [spec], limits, policy, home.report, note)
+    return Join(access, home.clock, home.seeds(), [(spec, runtime(home.runtime(name)))], limits, policy, home.report, note)
 
 
 def test_a_legacy_join_works_and_says_what_it_costs(home: Home, any_etcd: str) -> None:
@@ -392,17 +410,11 @@ def test_a_legacy_join_works_and_says_what_it_costs(home: Home, any_etcd: str) -
     assert result.timings["serving"] > 0 and start_of(home, 2)
 
 
-class NeverStarts(ProcessRuntime):
-    def start(self, name: str, initial_cluster: object) -> None:
-        """As a machine whose image is missing."""
-
-
 def test_a_legacy_join_that_never_starts_is_reported_and_not_undone(make_home: MakeHome, etcd36: str) -> None:
     """From the add on its vote counts: only forward, or by hand."""
     home = make_home()
     cluster.up(home, 3, etcd36)
-    join = legacy(home, "m4", stall_seconds=8.0)
-    join.runtime = NeverStarts(home.layout, home.load(), home.clock)
+    join = legacy(home, "m4", stall_seconds=8.0, runtime=never_starting)
     with join.access, writing(home), pytest.raises(QuorateError) as failed:
         join.run()
     assert "is a voter and stays one" in failed.value.state

@@ -24,6 +24,7 @@ from quorate.errors import ConfigError, HostError, Interrupted, JoinFailed, Quor
 from quorate.etcd.client import kv
 from quorate.local import certificates, cluster
 from quorate.local.home import Home
+from quorate.local.runtime import describe
 from quorate.local.state import State
 from quorate.pki import etcd as pki
 from quorate.pki.certificates import LeafSpec, make_ca, make_leaf
@@ -150,6 +151,7 @@ from pathlib import Path
 from quorate import journal
 from quorate.local import cluster
 from quorate.local.home import Home
+from quorate.local.runtime import describe
 from quorate.local.state import State
 from quorate.local.layout import Layout
 
@@ -195,6 +197,7 @@ from pathlib import Path
 from quorate import journal
 from quorate.local import cluster
 from quorate.local.home import Home
+from quorate.local.runtime import describe
 from quorate.local.state import State
 from quorate.local.layout import Layout
 
@@ -306,7 +309,7 @@ def test_a_member_without_its_data_is_not_started_empty(home: Home, etcd36: str)
 def test_a_paused_member_is_named(home: Home, etcd36: str) -> None:
     cluster.up(home, 3, etcd36)
     cluster.pause(home, "m2")
-    assert home.runtime().describe("m2") == "paused"
+    assert describe(home.daemon("m2")) == "paused"
     with pytest.raises(Refused, match="m2 is paused"):
         cluster.up(home, 3)
     cluster.resume(home, "m2")

@@ -16,7 +16,7 @@ from conftest import RunCli
 from quorate.deadline import SystemClock
 from quorate.host import ports, process
 from quorate.host.environment import for_programs
-from quorate.member.process import PlainProcess
+from quorate.member.process import process_of
 from quorate.member.spec import EtcdSpec
 from real.machines import until
 
@@ -56,7 +56,7 @@ def pair(tmp_path: Path, any_etcd: str) -> Iterator[Pair]:
         until(lambda: b"published local member to cluster" in (tmp_path / "log").read_bytes())
         yield Pair(any_etcd, tmp_path, client, new_peer, new_client)
     finally:
-        joined = PlainProcess(EtcdSpec("b", Path(any_etcd), tmp_path / "b", "", ""), SystemClock()).daemon.identity()
+        joined = process_of(EtcdSpec("b", Path(any_etcd), tmp_path / "b", "", ""), SystemClock()).daemon.identity()
         if joined is not None:
             process.kill(joined, SystemClock())
         first.kill()

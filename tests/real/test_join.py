@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 
 
 def identities(home: Home) -> dict[str, object]:
-    return {member.name: home.runtime().identity(member.name) for member in home.load().members}
+    return {member.name: home.daemon(member.name).identity() for member in home.load().members}
 
 
 def put_many(home: Home, count: int) -> None:

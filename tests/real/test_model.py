@@ -111,8 +111,8 @@ class Pair:
 
     def _forget(self, slot: int) -> None:
         name = self.home.load().members[slot].name
-        self.home.runtime().stop(name)
-        self.home.runtime().wipe(name)
+        self.home.runtime(name).stop()
+        self.home.runtime(name).wipe()
         grow.prepare(self.home, name, None)
 
     def start(self, slot: int) -> None:
@@ -120,7 +120,7 @@ class Pair:
         joiner = self.home.load().members[slot]
         rows = [(member.name or f"n{member.id:x}", member.peer_urls[0]) for member in self._members()]
         named = {member.peer_url: member.name for member in self.home.load().members}
-        self.home.runtime().start(joiner.name, [(named[url], url) for _, url in rows])
+        self.home.runtime(joiner.name).start([(named[url], url) for _, url in rows])
         own, deadline = self.access.channel(joiner.client), time.monotonic() + 15
         target = maintenance.status(self.access.channel(self.home.load().members[0].client), timeout=3).raft_index
         while time.monotonic() < deadline:

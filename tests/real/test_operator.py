@@ -26,7 +26,7 @@ def test_one_member_without_data_does_not_keep_the_others_down(home: Home, etcd3
     with pytest.raises(HostError, match="m2 has no data") as failed:
         cluster.up(home)
     assert "quorate local leave m2" in failed.value.advice
-    assert home.runtime().identity("m3") is not None
+    assert home.daemon("m3").identity() is not None
     cluster.leave(home, "m2")
     assert len(cluster.up(home, 3).view.voters) == 3
 
@@ -41,7 +41,7 @@ def test_no_phase_lets_an_empty_member_start(home: Home, etcd36: str, phase: str
     home.layout.state.write_text(json.dumps(saved))
     with pytest.raises(HostError, match="has no data"):
         cluster.start(home, "m3")
-    assert home.runtime().identity("m3") is None
+    assert home.daemon("m3").identity() is None
 
 
 def test_all_data_gone_names_the_way_out(home: Home, etcd36: str) -> None:
@@ -78,7 +78,7 @@ def test_a_joiner_that_got_its_vote_and_stopped_is_brought_back(home: Home, etcd
     killed = subprocess.run([sys.executable, "-c", KILLED_BEHIND_THE_PROMOTION, str(home.layout.root)], check=False)
     assert killed.returncode == 137
     for name in ("m1", "m2"):
-        home.runtime().stop(name)
+        home.runtime(name).stop()
     assert home.load().member("m2").phase == "joining"
     assert len(cluster.up(home, 2).view.voters) == 2
     assert home.load().member("m2").phase == "member"
@@ -121,7 +121,7 @@ def test_up_without_a_number_keeps_the_size(home: Home, etcd36: str, cli: RunCli
     with pytest.raises(Refused, match="more than the 3 asked for") as refused:
         cluster.up(home, 3)
     assert "--members 4" in refused.value.advice
-    assert home.runtime().identity("m2") is not None, "what was dead is started before anything is refused"
+    assert home.daemon("m2").identity() is not None, "what was dead is started before anything is refused"
 
 
 def test_a_start_that_fails_is_not_called_a_success(home: Home, etcd36: str) -> None:

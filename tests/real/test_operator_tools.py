@@ -26,7 +26,7 @@ from quorate.etcd.client.errors import NoAnswer
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.removal_lock import removal_lock
 from quorate.etcd.keys import CHANGE, proof_key
-from quorate.etcd.membership import member_rpc, remove
+from quorate.etcd.membership import member_rpc, removal_judge
 from quorate.etcd.observation.detail import differ
 from quorate.etcd.observation.look import observe
 from quorate.etcd.observation.member_list_check import Comparison
@@ -314,7 +314,7 @@ def test_a_removal_that_was_answered_needs_no_list_to_be_done(home: Home, etcd36
                 raise NoAnswer("no answer in time")
             return now
 
-        monkeypatch.setattr(remove, "observe", behind)
+        monkeypatch.setattr(removal_judge, "observe", behind)
         target.remove(leaving.name, accept_reduced_tolerance=True)
         after = [member.id for member in observe(access, home.seeds(), SystemClock()).members]
         assert len(after) == 2 and leaving.id not in after

@@ -18,7 +18,7 @@ from quorate.deadline import SystemClock
 from quorate.host import ports, process
 from quorate.local import cluster
 from quorate.local.home import Home
-from quorate.member.process import PlainProcess
+from quorate.member.process import process_of
 from quorate.member.spec import EtcdSpec
 from quorate.pki import etcd as pki
 from quorate.pki.certificates import LeafSpec, Pair, make_ca, make_leaf
@@ -66,7 +66,7 @@ class Host:
 
     def end_process(self) -> None:
         spec = EtcdSpec(self.name, Path(self.etcd), self.data, "", "")
-        identity = PlainProcess(spec, SystemClock()).daemon.identity()
+        identity = process_of(spec, SystemClock()).daemon.identity()
         if identity is not None:
             process.kill(identity, SystemClock())
 

@@ -144,11 +144,11 @@ def test_an_api_server_that_cannot_start_ends_the_wait_for_those_that_were_never
     node = with_changes(node, registration=replace(node.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     hold_back(node)
 
-    def check(self: wait_healthy.CrashCounter) -> None:
+    def check(self: wait_healthy.CrashWatch) -> None:
         if self._name == "kube-apiserver":
             raise HostError("kube-apiserver cannot start")
 
-    monkeypatch.setattr(wait_healthy.CrashCounter, "check", check)
+    monkeypatch.setattr(wait_healthy.CrashWatch, "check", check)
     with pytest.raises(HostError, match="kube-apiserver cannot start"):
         wait_healthy.wait_components(node)
     assert started(node) == {"kube-apiserver"}

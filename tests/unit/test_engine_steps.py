@@ -46,33 +46,33 @@ class FakeRuntime:
     can_wipe: bool = True
     data: bool = True
 
-    def process(self, _name: str) -> Process:
+    def process(self) -> Process:
         return Process("running" if self.running else "absent")
 
-    def start(self, name: str, _initial_cluster: Sequence[tuple[str, str]]) -> None:
-        self.log.append(f"start {name}")
+    def start(self, _initial_cluster: Sequence[tuple[str, str]]) -> None:
+        self.log.append("start")
         self.running = True
 
-    def stop(self, name: str) -> None:
-        self.log.append(f"stop {name}")
+    def stop(self) -> None:
+        self.log.append("stop")
         self.running = False
 
-    def has_data(self, _name: str) -> bool:
+    def has_data(self) -> bool:
         return self.data
 
     has_leftovers = has_data
 
-    def data_member(self, _name: str) -> int:
+    def data_member(self) -> int:
         return 9 if self.data else 0
 
-    def received_bytes(self, _name: str) -> int | None:
+    def received_bytes(self) -> int | None:
         return None
 
-    def links(self, _name: str, _peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
+    def links(self, _peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
         return None
 
-    def wipe(self, name: str) -> None:
-        self.log.append(f"wipe {name}")
+    def wipe(self) -> None:
+        self.log.append("wipe")
         self.data = False
 
 
@@ -103,7 +103,7 @@ def undone(access: FakeAccess, memory: JoinMemory = OURS) -> tuple[JoinOutcome, 
 
 def test_an_undo_removes_then_stops_then_deletes(access: FakeAccess) -> None:
     outcome, done = undone(access)
-    assert outcome == Undone("m9", 9, "deleted") and done == ["stop m9", "wipe m9"]
+    assert outcome == Undone("m9", 9, "deleted") and done == ["stop", "wipe"]
     assert "MemberRemove" in access.places[where(1)].asked
 
 
@@ -183,9 +183,8 @@ def join_of(access: FakeAccess, *, broken_journal: bool = False) -> Remembering:
     join = Join(
         access,
         FakeClock(),
-        cast("Runtime", FakeRuntime()),
         [where(1)],
-        [JoinSpec("m9", url(9), where(9), None)],
+        [(JoinSpec("m9", url(9), where(9), None), cast("Runtime", FakeRuntime()))],
         LIMITS,
         JoinPolicy(),
         lambda _event: None,

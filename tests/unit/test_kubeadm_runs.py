@@ -198,10 +198,10 @@ def test_a_component_that_cannot_start_ends_the_wait_for_the_others(
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     everything(context)
 
-    def check(self: wait_healthy.CrashCounter) -> None:
+    def check(self: wait_healthy.CrashWatch) -> None:
         if self._name == "kube-scheduler":
             raise HostError("kube-scheduler cannot start")
 
-    monkeypatch.setattr(wait_healthy.CrashCounter, "check", check)
+    monkeypatch.setattr(wait_healthy.CrashWatch, "check", check)
     with pytest.raises(HostError, match="kube-scheduler cannot start"):
         wait_healthy.wait_components(context)

@@ -231,7 +231,7 @@ class Seen:
     def __init__(self) -> None:
         self.links_seen: dict[int, bool] | None = {1: True, 2: False}
 
-    def links(self, _name: str, _peers: object) -> dict[int, bool] | None:
+    def links(self, _peers: object) -> dict[int, bool] | None:
         return self.links_seen
 
 
@@ -242,9 +242,9 @@ class Evidence:
     runtime: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
-        self.evidence = LinkEvidence(self.access, cast("Runtime", self.runtime), self.clock)
+        self.evidence = LinkEvidence(self.access, self.clock)
         memory = JoinMemory(member_id=9, ours=True)
-        self.track: JoinState = state_of(JoinSpec("m9", url(9), where(9), None, memory), 0.0)
+        self.track: JoinState = state_of(JoinSpec("m9", url(9), where(9), None, memory), cast("Runtime", self.runtime), 0.0)
 
     def state(self, other: int) -> str:
         return self.evidence.added(SEEN, self.track).links.state(9, other)

@@ -13,10 +13,11 @@ from quorate.errors import ConfigError, HostError
 from quorate.files import remove_tree
 from quorate.host.environment import for_programs
 from quorate.local import state
-from quorate.local.command import etcd_command
 from quorate.local.layout import Layout, check_name
-from quorate.local.runtime import daemon_of
+from quorate.local.runtime import daemon_of, spec_of
 from quorate.local.state import LocalMember, State
+from quorate.member.spec import flags as flags_of
+from quorate.member.spec import settings
 
 MEMBER = LocalMember("m1", 15001, 15002, "/bin/etcd", "first")
 STATE = State("token", 6, 7, (MEMBER,))
@@ -59,7 +60,8 @@ def test_members_come_and_go() -> None:
 
 def flags(version: str, member: LocalMember = MEMBER) -> list[str]:
     paths = Layout(Path("/x")).member("m1")
-    return etcd_command(member, paths, STATE, Version.parse(version), [("m1", "https://a:1"), ("m2", "https://b:2")])
+    spec = spec_of(member, paths, STATE, Version.parse(version))
+    return flags_of(settings(spec, [("m1", "https://a:1"), ("m2", "https://b:2")]))
 
 
 def test_command_lines_by_version() -> None:

@@ -19,7 +19,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.host import proc, process, process_record
 from quorate.host.daemon import Daemon
-from quorate.member.process import PlainProcess
+from quorate.member.process import process_of
 from quorate.member.spec import EtcdSpec
 
 CLOCK = SystemClock()
@@ -213,11 +213,11 @@ def test_an_etcd_of_somebody_else_at_our_path_is_neither_ours_nor_ended(tmp_path
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as foreign:
         try:
             assert foreign.stdout is not None and foreign.stdout.readline() == "there\n"
-            ours = PlainProcess(spec, CLOCK)
-            ours.place.prepare()
-            assert ours.process("m9").state == "absent" and ours.daemon.identity() is None
-            ours.stop("m9")
-            ours.wipe("m9")
+            ours = process_of(spec, CLOCK)
+            ours.files.prepare()
+            assert ours.process().state == "absent" and ours.daemon.identity() is None
+            ours.stop()
+            ours.wipe()
             assert foreign.poll() is None
         finally:
             foreign.kill()

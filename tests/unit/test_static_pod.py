@@ -58,7 +58,7 @@ def pod(tmp_path: Path) -> StaticPod:
 
 
 def state(pod: StaticPod) -> str:
-    return pod.process("m").state
+    return pod.process().state
 
 
 def test_one_end_may_get_better_and_two_do_not(pod: StaticPod, containers: Containers) -> None:
@@ -69,7 +69,7 @@ def test_one_end_may_get_better_and_two_do_not(pod: StaticPod, containers: Conta
     containers.attempt(1, running=True)
     assert state(pod) == "running"
     containers.attempt(1, running=False)
-    assert (state(pod), pod.process("m").note) == ("failing", "its container ended with exit code 1. No such flag.")
+    assert (state(pod), pod.process().note) == ("failing", "its container ended with exit code 1. No such flag.")
 
 
 def test_ends_before_this_run_do_not_count(pod: StaticPod, containers: Containers) -> None:
@@ -86,7 +86,7 @@ def test_ends_before_this_run_do_not_count(pod: StaticPod, containers: Container
 def test_the_restart_of_a_lost_publish_is_no_failure(pod: StaticPod, containers: Containers) -> None:
     containers.attempt(0, running=True)
     assert state(pod) == "running"
-    pod.restart("m")
+    pod.restart()
     assert containers.stopped == ["c0"]
     containers.attempt(0, running=False)
     containers.attempt(1, running=False)

@@ -65,9 +65,10 @@ def test_only_what_grows_is_progress() -> None:
 @pytest.fixture
 def look() -> Iterator[tuple[JoinLook, JoinState]]:
     with FakeAccess() as access:
-        track = state_of(JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=((1000, 1011),))), 0.0)
+        spec = JoinSpec("m9", url(9), where(9), None, JoinMemory(adding=((1000, 1011),)))
+        track = state_of(spec, cast("Runtime", None), 0.0)
         tracks = {"m9": track}
-        kept = JoinLook(access, FakeClock(), cast("Runtime", None), [], tracks, JoinPolicy(), lambda _name, _memory: None)
+        kept = JoinLook(access, FakeClock(), [], tracks, JoinPolicy(), lambda _name, _memory: None)
         yield kept, track
 
 

@@ -127,12 +127,21 @@ class Cluster:
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
-        runtime = ExternalProcess(start, started=bool(known and known.started), restart_hook=restart)
+        runtime = ExternalProcess(name, start, started=bool(known and known.started), restart_hook=restart)
         return self.join(JoinSpec(name, url, client, self.access.tls), runtime)
 
-    def join(self, spec: JoinSpec, runtime: Runtime, checks: Sequence[Finding] = (), remember: Remember = forget) -> JoinResult:
+    def join(
+        self,
+        spec: JoinSpec,
+        runtime: Runtime,
+        checks: Sequence[Finding] = (),
+        remember: Remember = forget,
+        *,
+        before_first_start: Callable[[], None] = do_nothing,
+    ) -> JoinResult:
         """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
-        own, judged together with ours before the first change. `remember` keeps what a later run must know."""
+        own, judged together with ours before the first change. `remember` keeps what a later run must know.
+        `before_first_start` is called before its etcd is started without data."""
         from quorate.core.new_member import check_owner
         from quorate.core.outcome import Undone
         from quorate.core.view_findings import judge
@@ -164,7 +173,7 @@ class Cluster:
                 remember(name, memory)
                 seat.remember(memory)
 
-            join = self._join(taken_up, runtime, self._policy(), view, store, seat.keep)
+            join = self._join(taken_up, runtime, self._policy(), view, store, seat.keep, before_first_start)
             try:
                 return join.run()[0]
             finally:
@@ -279,7 +288,7 @@ class Cluster:
         memory = JoinMemory(member_id=member.id, listed=True)
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
         policy = replace(self._policy(), keep_on_failure=True)
-        return self._join(spec, ExternalProcess(nothing_to_start, started=True), policy, self.status()).run()[0]
+        return self._join(spec, ExternalProcess(name, nothing_to_start, started=True), policy, self.status()).run()[0]
 
     def _policy(self) -> JoinPolicy:
         return JoinPolicy(
@@ -298,12 +307,23 @@ class Cluster:
         view: ClusterView,
         remember: Remember = forget,
         keep: Callable[[], None] = do_nothing,
+        before_first_start: Callable[[], None] = do_nothing,
     ) -> Join:
         from quorate.etcd.membership.join import Join
 
         limits = limits_of(policy, view.cluster_id)
         return Join(
-            self.access, self.clock, runtime, self.endpoints, [spec], limits, policy, self.report, self.note, remember, keep
+            self.access,
+            self.clock,
+            self.endpoints,
+            [(spec, runtime)],
+            limits,
+            policy,
+            self.report,
+            self.note,
+            remember,
+            keep,
+            before_first_start,
         )
 
     def _leader_channel(self, view: ClusterView) -> Channel:

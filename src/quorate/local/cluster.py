@@ -88,7 +88,7 @@ def replace_member(home: Home, old: str, new: str | None, etcd: str | None = Non
     """Put `new` in the place of `old`: a live one leaves when the new one serves; a dead one is removed first, for it
     counts against the quorum. Running it again continues: an `old` that is gone already is not looked for."""
     present = any(member.name == old for member in home.load().members)
-    alive = present and home.runtime().identity(old) is not None
+    alive = present and home.daemon(old).identity() is not None
     if not present and new is None:
         home.load().member(old)
     if present and not alive:
@@ -186,7 +186,7 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
                 state="nothing was changed",
                 advice=f"quorate local up {home.layout.option} starts what is down",
             )
-        ended = home.runtime().identity(member.name) is None
+        ended = home.daemon(member.name).identity() is None
         policy = replace(policy, ended=ended)
         Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy).run()
 
@@ -216,11 +216,10 @@ def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None
 def down(home: Home, *, purge: bool = False) -> list[str]:
     """Stop every member, and with `purge` delete the cluster's files; returns the names of those that ran."""
     with home.locked("local down"):
-        runtime = home.runtime()
-        running = [member.name for member in home.load().members if runtime.identity(member.name)]
+        running = [member.name for member in home.load().members if home.daemon(member.name).identity()]
         for name in running:
             home.report(Event("stop", name, "stopping its etcd"))
-            runtime.stop(name)
+            home.runtime(name).stop()
         if purge:
             _purge(home)
         return running
@@ -244,7 +243,7 @@ def resume(home: Home, name: str) -> None:
 def _running(home: Home, name: str) -> Identity:
     """The member's process; raises `Refused` when it does not run."""
     home.load().member(name)
-    identity = home.runtime().identity(name)
+    identity = home.daemon(name).identity()
     if identity is None:
         raise Refused(
             f"{name} does not run",
@@ -257,8 +256,7 @@ def _running(home: Home, name: str) -> Identity:
 def stop(home: Home, name: str) -> None:
     """End its process gracefully; it stays a member."""
     with home.locked("local stop"):
-        home.load().member(name)
-        home.runtime().stop(name)
+        home.runtime(name).stop()
 
 
 def start(home: Home, name: str) -> bool:
@@ -323,9 +321,9 @@ def _is_absent(home: Home, member: LocalMember) -> bool | None:
 
 
 def _forget(home: Home, name: str) -> None:
-    runtime = home.runtime()
-    runtime.stop(name)
-    runtime.wipe(name)
+    runtime = home.runtime(name)
+    runtime.stop()
+    runtime.wipe()
     home.save(home.load().without(name))
 
 

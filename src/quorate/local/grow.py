@@ -19,7 +19,6 @@ from quorate.host import etcd_binary, ports
 from quorate.local import certificates
 from quorate.local.home import Home
 from quorate.local.layout import check_name
-from quorate.local.runtime import ProcessRuntime
 from quorate.local.state import LocalMember
 
 
@@ -56,16 +55,16 @@ def _refuse_other_limit(home: Home, program: str) -> None:
 
 
 def _join(home: Home, joiners: Sequence[LocalMember]) -> list[JoinResult]:
-    saved, runtime = home.load(), home.runtime()
+    saved = home.load()
     for joiner in joiners:
-        _forget_ended_process(home, runtime, joiner.name)
+        _forget_ended_process(home, joiner.name)
     try:
         with home.access() as access, home.journal() as note:
             policy = JoinPolicy(home.stall_seconds, saved.max_learners)
-            specs = [spec_of(home, joiner) for joiner in joiners]
+            pairs = [(spec_of(home, joiner), home.runtime(joiner.name)) for joiner in joiners]
             limits = limits_of(policy, home.observe(access).cluster_id)
             remember = partial(_remember, home)
-            return Join(access, home.clock, runtime, home.seeds(), specs, limits, policy, home.report, note, remember).run()
+            return Join(access, home.clock, home.seeds(), pairs, limits, policy, home.report, note, remember).run()
     finally:
         _settle(home, joiners)
 
@@ -74,9 +73,9 @@ def spec_of(home: Home, joiner: LocalMember) -> JoinSpec:
     return JoinSpec(joiner.name, joiner.peer_url, joiner.client, certificates.peer_tls(home.layout, joiner.name), joiner.memory)
 
 
-def _forget_ended_process(home: Home, runtime: ProcessRuntime, name: str) -> None:
+def _forget_ended_process(home: Home, name: str) -> None:
     """An earlier run's joiner that ended since is to be started again, not to be taken for a failure of this run."""
-    if runtime.identity(name) is None:
+    if home.daemon(name).identity() is None:
         remove_file(home.layout.member(name).process)
 
 

@@ -20,11 +20,13 @@ from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.files import make_folder
 from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, lock
+from quorate.host.daemon import Daemon
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.local import certificates, state
 from quorate.local.layout import Layout
-from quorate.local.runtime import ProcessRuntime
+from quorate.local.runtime import daemon_of, process_of
 from quorate.local.state import State
+from quorate.member.process import PlainProcess
 from quorate.report import Notice, Report, silent
 
 _PATIENCE = LookTimeouts(members=2.0, status=1.0)
@@ -79,8 +81,13 @@ class Home:
     def save(self, saved: State) -> None:
         state.save(self.layout.state, saved)
 
-    def runtime(self) -> ProcessRuntime:
-        return ProcessRuntime(self.layout, self.load(), self.clock)
+    def runtime(self, name: str) -> PlainProcess:
+        """Who runs the member's etcd; raises `ConfigError` when there is none of that name."""
+        return process_of(self.layout, self.load(), name, self.clock)
+
+    def daemon(self, name: str) -> Daemon:
+        """The member's process, also where the saved state does not have it any more."""
+        return daemon_of(self.layout.member(name))
 
     def access(self) -> Access:
         """Connections to the members; raises `ConfigError` when there is no cluster here."""

@@ -1,118 +1,118 @@
-"""Members as plain processes that outlive the command which started them."""
+"""Members of a local cluster as plain processes: their files, their command line, and the log that 3.4 does not rotate."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.core import versions
+from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
-from quorate.etcd.membership.runtime import Process
+from quorate.etcd.client.endpoint import TlsFiles
 from quorate.files import make_folder, remove_tree
 from quorate.foreign.trust import distrust_way
-from quorate.host import etcd_binary, etcd_data, ports, process, tcp_links
+from quorate.host import etcd_binary, ports, process
 from quorate.host.daemon import Daemon
-from quorate.host.environment import for_programs
-from quorate.host.etcd_identity import member_of
-from quorate.host.process import Identity
-from quorate.local.command import etcd_command
 from quorate.local.layout import Layout, MemberPaths
-from quorate.local.state import State
+from quorate.local.state import LocalMember, State
+from quorate.member.process import PlainProcess
+from quorate.member.spec import EtcdSpec, flags, settings
 
 _KEPT_LOG_BYTES = 32 << 20
+_ROTATION = {"maxsize": 32, "maxage": 0, "maxbackups": 2, "localtime": False, "compress": False}
+"""Megabytes and files: at most about 100 MB of log a member."""
 
 
-@dataclass(slots=True)
-class ProcessRuntime:
-    """Runs the members of one local cluster; `state` is replaced by its owner as members come and go."""
+def process_of(layout: Layout, state: State, name: str, clock: SystemClock) -> PlainProcess:
+    """Returns the runtime of the member `name`; raises `ConfigError` when there is none of that name."""
+    member, paths = state.member(name), layout.member(name)
 
-    layout: Layout
-    state: State
-    clock: SystemClock
-    can_restart: bool = True
-    can_wipe: bool = True
-
-    def daemon(self, name: str) -> Daemon:
-        return daemon_of(self.layout.member(name))
-
-    def identity(self, name: str) -> Identity | None:
-        """The member's running process."""
-        return self.daemon(name).identity()
-
-    def process(self, name: str) -> Process:
-        daemon = self.daemon(name)
-        state = daemon.state()
-        return Process(state, daemon.last_words() if state == "exited" else "")
-
-    def describe(self, name: str) -> str:
-        """running, paused or stopped."""
-        identity = self.identity(name)
-        if identity is None:
-            return "stopped"
-        return "paused" if process.is_stopped(identity) else f"running (pid {identity.pid})"
-
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
-        if self.identity(name) is not None:
-            return
-        member, paths = self.state.member(name), self.layout.member(name)
-        for port in (member.peer_port, member.client_port):
-            if not ports.is_free(port):
-                raise HostError(
-                    f"{name} cannot start: port {port} of {ports.LOOPBACK}, which it had, is taken by another process",
-                    advice=f"free the port ('ss -ltnp sport = :{port}' names its owner), then run the same command again",
-                )
-        make_folder(paths.data)
-        _rotate(paths.log)
-        _refuse_doubtful(member.etcd, self.layout)
+    def command(rows: Sequence[tuple[str, str]]) -> list[str]:
         version = etcd_binary.read_version(Path(member.etcd))
-        command = etcd_command(member, paths, self.state, version, initial_cluster)
-        self.daemon(name).start(command, for_programs(os.environ))
+        return [member.etcd, *flags(settings(spec_of(member, paths, state, version), rows))]
 
-    def restart(self, name: str) -> None:
-        self.stop(name)
-        self.start(name, [(name, self.state.member(name).peer_url)])
-
-    def stop(self, name: str) -> None:
-        """End it gracefully and forget its process, so that it counts as absent and not as one that failed."""
-        self.daemon(name).stop(self.clock)
-
-    def has_data(self, name: str) -> bool:
-        return self.layout.member(name).has_data
-
-    def data_member(self, name: str) -> int:
-        return member_of(self.layout.member(name).data)
-
-    def has_leftovers(self, name: str) -> bool:
-        return self.layout.member(name).folder.exists()
-
-    def received_bytes(self, name: str) -> int | None:
-        return etcd_data.received_bytes(self.layout.member(name).data)
-
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
-        table = tcp_links.connections()
-        return tcp_links.linked_peers(table, [self.state.member(name).peer_url], peers) if table is not None else None
-
-    def wipe(self, name: str) -> None:
-        """Delete everything of the member: the engine has seen that it is no member any more."""
-        remove_tree(self.layout.member(name).folder)
-
-
-def _refuse_doubtful(program: str, layout: Layout) -> None:
-    """The file of state names a program. Raises `HostError` for one that another user could have put there."""
-    doubt = distrust_way(Path(program))
-    if doubt:
-        raise HostError(
-            f"{program} is not run: {doubt}",
-            state="nothing was started",
-            advice=f"see what it is, and who wrote {layout.state}; or pass another with --etcd",
-        )
+    files = LocalFiles(member, layout)
+    return PlainProcess(name, member.peer_url, paths.data, daemon_of(paths), files, command, clock)
 
 
 def daemon_of(paths: MemberPaths) -> Daemon:
     """A member's process, by its files."""
     return Daemon(paths.folder, paths.process, paths.output, paths.log)
+
+
+def describe(daemon: Daemon) -> str:
+    """running, paused or stopped."""
+    identity = daemon.identity()
+    if identity is None:
+        return "stopped"
+    return "paused" if process.is_stopped(identity) else f"running (pid {identity.pid})"
+
+
+def spec_of(member: LocalMember, paths: MemberPaths, state: State, version: Version) -> EtcdSpec:
+    """What its etcd is started with. etcd ignores every `--initial-…` flag once the data directory holds a log."""
+    pki = paths.pki
+    extra = [("initial-cluster-token", state.token), ("log-outputs", str(paths.log))]
+    if versions.logs_with_rotation(version):
+        extra += [("enable-log-rotation", "true"), ("log-rotation-config-json", json.dumps(_ROTATION))]
+    if versions.has_max_learners(version):
+        extra.append(("max-learners", str(state.max_learners)))
+    return EtcdSpec(
+        member.name,
+        Path(member.etcd),
+        paths.data,
+        member.peer_url,
+        member.client_url,
+        TlsFiles(pki / "ca.crt", pki / "server.crt", pki / "server.key"),
+        TlsFiles(pki / "ca.crt", pki / "peer.crt", pki / "peer.key"),
+        tuple(extra),
+        begins=member.phase == "first",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """The folder of one member: data, certificates, logs."""
+
+    member: LocalMember
+    layout: Layout
+
+    @property
+    def is_begun(self) -> bool:
+        return self.layout.member(self.member.name).folder.exists()
+
+    def prepare(self) -> None:
+        self._refuse_taken_ports()
+        paths = self.layout.member(self.member.name)
+        make_folder(paths.data)
+        _rotate(paths.log)
+        self._refuse_doubtful()
+
+    def give_back(self) -> None:
+        """Deletes everything of the member: the engine has seen that it is no member any more."""
+        remove_tree(self.layout.member(self.member.name).folder)
+
+    def _refuse_taken_ports(self) -> None:
+        name = self.member.name
+        for port in (self.member.peer_port, self.member.client_port):
+            if not ports.is_free(port):
+                raise HostError(
+                    f"{name} cannot start: port {port} of {ports.LOOPBACK}, which it had, is taken by another process",
+                    advice=f"free the port ('ss -ltnp sport = :{port}' names its owner), then run the same command again",
+                )
+
+    def _refuse_doubtful(self) -> None:
+        """The file of state names a program. Raises `HostError` for one that another user could have put there."""
+        program = Path(self.member.etcd)
+        doubt = distrust_way(program)
+        if doubt:
+            raise HostError(
+                f"{program} is not run: {doubt}",
+                state="nothing was started",
+                advice=f"see what it is, and who wrote {self.layout.state}; or pass another with --etcd",
+            )
 
 
 def _rotate(log: Path) -> None:

@@ -16,7 +16,6 @@ from quorate.host import ports
 from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
-from quorate.local.runtime import daemon_of
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
 
@@ -48,11 +47,10 @@ def start_members(home: Home) -> tuple[str, ...]:
     Returns the names of those started. Raises `Refused` for a paused one, `HostError` for one that cannot start.
     """
     certificates.ensure_cluster_certificates(home.layout)
-    runtime = home.runtime()
     names = [member.name for member in home.load().members if _should_run(home, member)]
     for name in names:
         _refuse_paused(home, name)
-    down = [name for name in names if runtime.identity(name) is None]
+    down = [name for name in names if home.daemon(name).identity() is None]
     failed: HostError | None = None
     for name in down:
         try:
@@ -82,7 +80,7 @@ def start_one(home: Home, name: str) -> None:
         )
     certificates.ensure_member_certificates(home.layout, name)
     home.report(Event("start", name, "starting its etcd"))
-    home.runtime().start(name, [(name, member.peer_url)])
+    home.runtime(name).start([(name, member.peer_url)])
 
 
 def _advice_without_data(home: Home, member: LocalMember) -> str:
@@ -104,7 +102,7 @@ def wait_until_up(home: Home, name: str) -> bool:
         channel = access.channel(home.load().member(name).client)
 
         def answers() -> bool | None:
-            if home.runtime().process(name).state == "exited":
+            if home.runtime(name).process().state == "exited":
                 raise _ended(home, name)
             try:
                 maintenance.status(channel, timeout=0.5)
@@ -116,7 +114,7 @@ def wait_until_up(home: Home, name: str) -> bool:
 
 
 def _refuse_paused(home: Home, name: str) -> None:
-    identity = home.runtime().identity(name)
+    identity = home.daemon(name).identity()
     if identity is not None and is_stopped(identity):
         raise Refused(
             f"{name} is paused",
@@ -179,15 +177,14 @@ def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
 
 def _refuse_ended(home: Home) -> None:
     """A member whose process ended will not answer however long we wait."""
-    runtime = home.runtime()
     for member in home.load().members:
-        if member.phase in ("first", "member") and runtime.process(member.name).state == "exited":
+        if member.phase in ("first", "member") and home.daemon(member.name).state() == "exited":
             raise _ended(home, member.name)
 
 
 def _ended(home: Home, name: str) -> HostError:
     return HostError(
-        f"the etcd of {name} ended: {daemon_of(home.layout.member(name)).last_words()}",
+        f"the etcd of {name} ended: {home.daemon(name).last_words()}",
         state="the other members were left as they are",
         advice=f"quorate local logs {name} {home.layout.option}",
     )

@@ -3,73 +3,82 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from quorate.core.finding import Finding
 from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
-from quorate.host import etcd_data, tcp_links
 from quorate.host.daemon import Daemon
 from quorate.host.environment import for_programs
-from quorate.host.etcd_identity import member_of
 from quorate.member.data_dir import DataDir
+from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, flags, settings
 
 
-@dataclass(slots=True)
-class PlainProcess:
-    """Runs `spec`; its output and the identity of its process are kept beside the data."""
+class Files(Protocol):
+    """What the member has on disk: made before its first start, and deleted by an undo."""
 
-    spec: EtcdSpec
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything that `give_back` would delete is there."""
+        ...
+
+    def prepare(self) -> None:
+        """Make what the process needs; raises `HostError` where it cannot start."""
+        ...
+
+    def give_back(self) -> None:
+        """Delete what is ours."""
+        ...
+
+
+@dataclass(slots=True)
+class PlainProcess(OnThisHost):
+    """The process of the member `name`. `command` makes its command line for these rows of --initial-cluster."""
+
+    name: str
+    peer_url: str
+    data_dir: Path
+    daemon: Daemon
+    files: Files
+    command: Callable[[Sequence[tuple[str, str]]], list[str]]
     clock: SystemClock
     can_restart: bool = True
     can_wipe: bool = True
 
-    @property
-    def place(self) -> DataDir:
-        return DataDir(self.spec)
-
-    @property
-    def daemon(self) -> Daemon:
-        beside = self.spec.beside
-        return Daemon(beside, beside / "process.json", beside / "output.log")
-
-    def findings(self) -> list[Finding]:
-        """What stands in the way of this runtime here: nothing ever does."""
-        return []
-
-    def process(self, name: str) -> Process:  # noqa: ARG002
+    def process(self) -> Process:
         state = self.daemon.state()
         return Process(state, self.daemon.last_words() if state == "exited" else "")
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
-        self.place.prepare()
-        self.daemon.start([str(self.spec.program), *flags(settings(self.spec, initial_cluster))], for_programs(os.environ))
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
+        if self.daemon.identity() is not None:
+            return
+        self.files.prepare()
+        self.daemon.start(self.command(initial_cluster), for_programs(os.environ))
 
-    def restart(self, name: str) -> None:
-        self.stop(name)
-        self.start(name, [(name, self.spec.peer_url)])
+    def restart(self) -> None:
+        self.stop()
+        self.start([(self.name, self.peer_url)])
 
-    def stop(self, name: str) -> None:  # noqa: ARG002
+    def stop(self) -> None:
+        """End it gracefully and forget its process, so that it counts as absent and not as one that failed."""
         self.daemon.stop(self.clock)
 
-    def has_data(self, name: str) -> bool:  # noqa: ARG002
-        return self.spec.has_data
+    def has_leftovers(self) -> bool:
+        return self.files.is_begun
 
-    def data_member(self, name: str) -> int:  # noqa: ARG002
-        return member_of(self.spec.data_dir)
+    def wipe(self) -> None:
+        self.files.give_back()
 
-    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
-        return self.place.is_begun
 
-    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
-        return etcd_data.received_bytes(self.spec.data_dir)
+def process_of(spec: EtcdSpec, clock: SystemClock) -> PlainProcess:
+    """Returns the runtime of `spec`; its output and the identity of its process are kept beside the data."""
+    beside = spec.beside
+    daemon = Daemon(beside, beside / "process.json", beside / "output.log")
 
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
-        """Its etcd uses this host's network."""
-        table = tcp_links.connections()
-        return tcp_links.linked_peers(table, [self.spec.peer_url], peers) if table is not None else None
+    def command(rows: Sequence[tuple[str, str]]) -> list[str]:
+        return [str(spec.program), *flags(settings(spec, rows))]
 
-    def wipe(self, name: str) -> None:  # noqa: ARG002
-        self.place.give_back()
+    return PlainProcess(spec.name, spec.peer_url, spec.data_dir, daemon, DataDir(spec), command, clock)

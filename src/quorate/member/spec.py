@@ -30,6 +30,8 @@ class EtcdSpec:
     server: TlsFiles | None = None
     peer: TlsFiles | None = None
     extra: tuple[tuple[str, str], ...] = ()
+    begins: bool = False
+    """Whether it is the first member of a new cluster."""
 
     @property
     def has_data(self) -> bool:
@@ -56,7 +58,7 @@ def settings(spec: EtcdSpec, initial_cluster: Sequence[tuple[str, str]]) -> list
         ("listen-client-urls", listen_url(spec.client_url)),
         ("advertise-client-urls", spec.client_url),
         ("initial-cluster", ",".join(f"{name}={url}" for name, url in initial_cluster)),
-        ("initial-cluster-state", "existing"),
+        ("initial-cluster-state", "new" if spec.begins else "existing"),
         ("logger", "zap"),
         *_tls("", spec.server),
         *_tls("peer-", spec.peer),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
 from quorate.files import empty_folder, remove_file
-from quorate.host import etcd_data, tcp_links
+from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, CriError, Runtime
-from quorate.host.etcd_identity import member_of
 from quorate.host.kubelet import Kubelet
+from quorate.member.on_this_host import OnThisHost
 
 _CONTAINER = "etcd"
 _CRASHES = 2
@@ -23,7 +23,7 @@ _GRACE_SECONDS = 5
 
 
 @dataclass(slots=True)
-class StaticPod:
+class StaticPod(OnThisHost):
     """`write` writes the manifest for these rows of --initial-cluster; `image` is what it runs; `log_lines` reads the last
     lines of a container's log. The data directory was empty when the join began: `wipe` empties it again."""
 
@@ -39,9 +39,9 @@ class StaticPod:
     can_restart: bool = True
     can_wipe: bool = True
     _since: float | None = None
-    _first: int | None = None
+    _crashes: CrashCounter = field(default_factory=lambda: CrashCounter(_CRASHES))
 
-    def process(self, name: str) -> Process:  # noqa: ARG002
+    def process(self) -> Process:
         if not self.manifest.exists():
             return Process("absent")
         if self._since is None:
@@ -57,11 +57,8 @@ class StaticPod:
             attempts = self._ours(runtime)
             if not attempts:
                 return self._not_created(runtime)
-            newest = attempts[0]
-            # Only ends that this run sees count: the cause of earlier ones may have been mended since.
-            self._first = newest.attempt if self._first is None else self._first
-            end = runtime.container_end(newest.id)
-            if newest.running or not end.finished_at or newest.attempt - self._first + 1 < _CRASHES:
+            end = self._crashes.last_end(runtime, attempts[0])
+            if end is None:
                 return Process("running")
         return Process("failing", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
 
@@ -77,20 +74,21 @@ class StaticPod:
             return Process("exited", f"its image {self.image} is not on this node, and could not be fetched")
         return Process("running")
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self.manifest.exists():
             self.write(initial_cluster)
-            self._since, self._first = self.clock.now(), None
+            self._since = self.clock.now()
+            self._crashes.begin_at(None)
 
-    def restart(self, name: str) -> None:  # noqa: ARG002
+    def restart(self) -> None:
         """The kubelet starts it again at once, the first time."""
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             for container in runtime.containers(_CONTAINER):
                 if container.running:
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
-                    self._first = container.attempt + 1
+                    self._crashes.begin_at(container.attempt + 1)
 
-    def stop(self, name: str) -> None:  # noqa: ARG002
+    def stop(self) -> None:
         """Take the manifest away and see the pod gone."""
         remove_file(self.manifest)
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
@@ -101,24 +99,10 @@ class StaticPod:
                 advice="'crictl pods' shows it; stop the kubelet, then the pod",
             )
 
-    def has_data(self, name: str) -> bool:  # noqa: ARG002
-        return etcd_data.has_log(self.data_dir)
-
-    def data_member(self, name: str) -> int:  # noqa: ARG002
-        return member_of(self.data_dir)
-
-    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+    def has_leftovers(self) -> bool:
         return self.manifest.exists() or (self.data_dir.is_dir() and any(self.data_dir.iterdir()))
 
-    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
-        return etcd_data.received_bytes(self.data_dir)
-
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
-        """The pod uses the host's network."""
-        table = tcp_links.connections() if self.peer_url else None
-        return tcp_links.linked_peers(table, [self.peer_url], peers) if table is not None else None
-
-    def wipe(self, name: str) -> None:  # noqa: ARG002
+    def wipe(self) -> None:
         """Empties the data directory, as it was when the join began. Raises `HostError`."""
         remove_file(self.manifest)
         empty_folder(self.data_dir)

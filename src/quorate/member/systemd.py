@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
 from quorate.files import remove_file, write_atomic
 from quorate.foreign.text import visible
-from quorate.host import etcd_data, tcp_links
-from quorate.host.etcd_identity import member_of
 from quorate.host.last_words import etcd_reason
 from quorate.host.systemd import Systemd, UnitState
 from quorate.member.data_dir import DataDir
+from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, environment_lines, settings
 
 UNIT_FOLDER = Path("/etc/systemd/system")
@@ -24,7 +23,7 @@ _MOST_RESTARTS = 2
 
 
 @dataclass(slots=True)
-class SystemdUnit:
+class SystemdUnit(OnThisHost):
     """Runs `spec` as the unit `unit` (without .service). A unit file that is there and not ours is never touched."""
 
     spec: EtcdSpec
@@ -35,6 +34,14 @@ class SystemdUnit:
     can_restart: bool = True
     can_wipe: bool = True
     _stopped: bool = False
+
+    @property
+    def data_dir(self) -> Path:
+        return self.spec.data_dir
+
+    @property
+    def peer_url(self) -> str:
+        return self.spec.peer_url
 
     @property
     def service(self) -> str:
@@ -57,12 +64,12 @@ class SystemdUnit:
         """The first line of our unit file: by it a later run knows it as its own."""
         return visible(f"# Written by quorate for the etcd member {self.spec.name} in {self.spec.data_dir}.", most=4096)
 
-    def process(self, name: str) -> Process:  # noqa: ARG002
+    def process(self) -> Process:
         seen = self.systemd.show(self.service)
         state = "absent" if self._stopped and seen.active in ("inactive", "failed") else _state(seen)
         return Process(state, self._last_words(seen) if state in ("exited", "failing") else "")
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:  # noqa: ARG002
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         """Write both files and start the unit; raises `HostError` when a unit is there that is not ours."""
         if _state(self.systemd.show(self.service)) == "running":
             return
@@ -114,32 +121,18 @@ LimitNOFILE=65536
 WantedBy=multi-user.target
 """
 
-    def restart(self, name: str) -> None:  # noqa: ARG002
+    def restart(self) -> None:
         self.systemd.restart(self.service)
 
-    def stop(self, name: str) -> None:  # noqa: ARG002
+    def stop(self) -> None:
         if self._is_ours():
             self.systemd.stop(self.service)
             self._stopped = True
 
-    def has_data(self, name: str) -> bool:  # noqa: ARG002
-        return self.spec.has_data
-
-    def data_member(self, name: str) -> int:  # noqa: ARG002
-        return member_of(self.spec.data_dir)
-
-    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+    def has_leftovers(self) -> bool:
         return self.place.is_begun or self._is_ours()
 
-    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
-        return etcd_data.received_bytes(self.spec.data_dir)
-
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:  # noqa: ARG002
-        """Its etcd uses this host's network."""
-        table = tcp_links.connections()
-        return tcp_links.linked_peers(table, [self.spec.peer_url], peers) if table is not None else None
-
-    def wipe(self, name: str) -> None:  # noqa: ARG002
+    def wipe(self) -> None:
         """The unit if it is ours, and the data with what is beside it."""
         if self._is_ours():
             # Also when its process has ended: it would be started again after a boot.

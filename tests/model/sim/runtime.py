@@ -26,14 +26,13 @@ class SimRuntime:
     left_here: bool = False
     """Whether the tool has written there, beside what etcd wrote."""
 
-    def _mine(self, name: str) -> Machine:
+    def _mine(self) -> Machine:
         if self.world.killed:
             raise ToolKilled
-        assert name == self.one.name, f"the engine asks for {name}, this machine is {self.one.name}"
         return self.one
 
-    def process(self, name: str) -> Process:
-        one = self._mine(name)
+    def process(self) -> Process:
+        one = self._mine()
         match one.condition:
             case "absent":
                 return Process("absent")
@@ -42,12 +41,12 @@ class SimRuntime:
             case _:
                 return Process("running")
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         """As etcd does, it ends when the peer URLs of an existing cluster are not those it was told."""
-        one = self._mine(name)
-        self.world.say(f"start {name}")
+        one = self._mine()
+        self.world.say(f"start {self.one.name}")
         self.left_here = True
-        self.world.witness.stopped.discard(name)
+        self.world.witness.stopped.discard(self.one.name)
         if not one.has_data:
             one.fails_to_start = one.fails_to_start or self._misfit(initial_cluster)
         self.cluster.start(one)
@@ -59,40 +58,40 @@ class SimRuntime:
             return f"couldn't find local name {self.one.name!r} in the initial cluster configuration"
         return "" if {url for _, url in initial_cluster} == listed else "member count is unequal"
 
-    def restart(self, name: str) -> None:
-        one = self._mine(name)
+    def restart(self) -> None:
+        one = self._mine()
         self.world.witness.ended(self.cluster, one, "restarted")
-        self.world.say(f"restart {name}")
+        self.world.say(f"restart {self.one.name}")
         self.cluster.kill(one)
         self.cluster.start(one)
 
-    def stop(self, name: str) -> None:
-        one = self._mine(name)
+    def stop(self) -> None:
+        one = self._mine()
         if one.condition in ("running", "paused"):
             self.world.witness.ended(self.cluster, one, "stopped")
-            self.world.say(f"stop {name}")
+            self.world.say(f"stop {self.one.name}")
             self.cluster.kill(one)
 
-    def has_data(self, name: str) -> bool:
-        return self._mine(name).has_data
+    def has_data(self) -> bool:
+        return self._mine().has_data
 
-    def data_member(self, name: str) -> int:
+    def data_member(self) -> int:
         """Whose data it is, as its log says."""
-        one = self._mine(name)
+        one = self._mine()
         return one.member_id if one.has_data else 0
 
-    def has_leftovers(self, name: str) -> bool:
-        return self._mine(name).has_data or self.left_here
+    def has_leftovers(self) -> bool:
+        return self._mine().has_data or self.left_here
 
-    def received_bytes(self, name: str) -> int | None:
+    def received_bytes(self) -> int | None:
         """A database that is begun anew with each start until one of them lasts."""
-        one = self._mine(name)
+        one = self._mine()
         return 20_480 if one.applied else 4_096 * (1 + one.starts % 2) if one.has_data else 0
 
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
+    def links(self, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
         """What the kernel of the joiner's machine shows: a dead peer at once, a silent one when packets were sent again and
         again, a process that stands still not at all."""
-        one = self._mine(name)
+        one = self._mine()
         return {member_id: self._kernel_link(one, self.cluster.machine_of(member_id)) for member_id in peers}
 
     def _kernel_link(self, one: Machine, other: Machine | None) -> bool:
@@ -104,10 +103,10 @@ class SimRuntime:
         never_linked = min(cut_at) <= max(one.started_at, other.started_at)
         return not never_linked and self.world.clock.local - min(cut_at) < RETRANSMIT_SECONDS
 
-    def wipe(self, name: str) -> None:
-        one = self._mine(name)
+    def wipe(self) -> None:
+        one = self._mine()
         self.world.witness.wiped(self.cluster, one)
-        self.world.say(f"wipe {name}")
+        self.world.say(f"wipe {self.one.name}")
         self.cluster.kill(one)
         one.forget()
         one.condition, one.starts, self.left_here = "absent", 0, False

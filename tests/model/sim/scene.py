@@ -155,14 +155,14 @@ class Scene:
             raise ToolKilled
         self._memory = memory
 
-    def _start(self, name: str, rows: Sequence[tuple[str, str]]) -> None:
+    def _start(self, _name: str, rows: Sequence[tuple[str, str]]) -> None:
         """As whoever starts members elsewhere does; he follows the advice to delete what a removed one left."""
         if self.world.killed:
             raise ToolKilled
         if self.joiner.member_id in self.cluster.state.removed:
             self.cluster.kill(self.joiner)
             self.joiner.forget()
-        self.runtime.start(name, rows)
+        self.runtime.start(rows)
 
     # -- judging ---------------------------------------------------------------------------------------------------------
 

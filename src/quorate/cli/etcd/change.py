@@ -11,7 +11,7 @@ import click
 
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
-from quorate.cli.etcd.host_options import HostOptions, check_host, host_options, runtime_of
+from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
 from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.observation.write_probe import WriteGap
-    from quorate.member.join_here import HostRuntime
+    from quorate.member.join_here import Host
 
 Command = Callable[..., Any]
 
@@ -105,22 +105,22 @@ def _only_with_a_cluster(*given: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Joiner:
-    """A member to be and who runs it: this host's runtime, or somebody else."""
+    """A member to be and who runs it: this host, or somebody else."""
 
     cluster: Cluster
     name: str
     peer_url: str
     start: Start
     restart: Start | None
-    runtime: HostRuntime | None
+    here: Host | None
     probe_inbound: bool
 
     def join(self) -> JoinResult:
-        if self.runtime is None:
+        if self.here is None:
             return self.cluster.add(self.name, self.peer_url, start=self.start, restart=self.restart)
         from quorate.member.join_here import add_here
 
-        return add_here(self.cluster, self.runtime, probe_inbound=self.probe_inbound)
+        return add_here(self.cluster, self.here, probe_inbound=self.probe_inbound)
 
     def judge(self) -> None:
         """Raises `PreflightFailed` for what would make the join fail, before anything else is changed for it."""
@@ -131,11 +131,11 @@ class _Joiner:
 
     def look(self) -> tuple[ClusterView, list[Finding]]:
         """The cluster, and what this host's own checks say."""
-        if self.runtime is None:
+        if self.here is None:
             return self.cluster.status(), []
         from quorate.member.join_here import look
 
-        return look(self.cluster, self.runtime)
+        return look(self.cluster, self.here)
 
 
 def _joiner(
@@ -147,8 +147,8 @@ def _joiner(
         raise ConfigError("--peer-urls is missing: where will the other members reach it?")
     check_host(host)
     url = normalise_url(peer_url)
-    runtime = runtime_of(host, name, url, cluster.clock) if host.runtime else None
-    return _Joiner(cluster, name, url, start, restart, runtime, not host.no_inbound_probe)
+    here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
+    return _Joiner(cluster, name, url, start, restart, here, not host.no_inbound_probe)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from quorate.errors import ConfigError
 if TYPE_CHECKING:
     from quorate.deadline import SystemClock
     from quorate.etcd.client.endpoint import TlsFiles
-    from quorate.member.join_here import HostRuntime
+    from quorate.member.join_here import Host
     from quorate.member.spec import EtcdSpec
 
 _PATH = click.Path(path_type=Path)
@@ -88,17 +88,20 @@ def check_host(host: HostOptions) -> None:
             check_new_path(str(path), "the path")
 
 
-def runtime_of(host: HostOptions, name: str, peer_url: str, clock: SystemClock) -> HostRuntime:
-    """The runtime that the options describe; raises `ConfigError`."""
-    spec = _spec(host, name, peer_url)
-    if host.runtime == "systemd":
+def host_of_options(options: HostOptions, name: str, peer_url: str, clock: SystemClock) -> Host:
+    """This host as the options describe it; raises `ConfigError`."""
+    from quorate.member.join_here import Host
+
+    spec = _spec(options, name, peer_url)
+    if options.runtime == "systemd":
         from quorate.host.systemd import Systemd
         from quorate.member.systemd import SystemdUnit
 
-        return SystemdUnit(spec, host.unit, host.run_as, Systemd(cancel=clock.cancel))
-    from quorate.member.process import PlainProcess
+        unit = SystemdUnit(spec, options.unit, options.run_as, Systemd(cancel=clock.cancel))
+        return Host(spec, unit, unit.findings)
+    from quorate.member.process import process_of
 
-    return PlainProcess(spec, clock)
+    return Host(spec, process_of(spec, clock))
 
 
 def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:

@@ -123,9 +123,10 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 def status(folder: Path | None, form: str) -> None:
     """Every member: process, role, health, lag; and how many may fail now."""
     from quorate.cli.common.cluster_output import cluster_json, print_status
+    from quorate.local.runtime import describe
 
     with opened(folder) as home:
-        processes = {member.name: home.runtime().describe(member.name) for member in home.load().members}
+        processes = {member.name: describe(home.daemon(member.name)) for member in home.load().members}
         view = _look(home, processes)
     emit(form, "LocalStatus", {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
 

@@ -18,9 +18,10 @@ class ExternalProcess:
     """Starts the process through a hook, once, and can do nothing else to it: not stop, not wipe; restart it where there is a
     hook for that.
 
-    `started` is True from the beginning when the member list shows that the process has run before.
+    `name` is the member's; `started` is True from the beginning when the member list shows that the process has run before.
     """
 
+    name: str
     start_hook: Start
     started: bool = False
     restart_hook: Start | None = None
@@ -31,40 +32,40 @@ class ExternalProcess:
     def __post_init__(self) -> None:
         self.can_restart = self.restart_hook is not None
 
-    def process(self, name: str) -> Process:  # noqa: ARG002
+    def process(self) -> Process:
         return Process("running" if self.started else "absent")
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self.started:
-            self.start_hook(name, initial_cluster)
+            self.start_hook(self.name, initial_cluster)
             self.started = True
 
-    def restart(self, name: str) -> None:
+    def restart(self) -> None:
         if self.restart_hook is None:
-            raise AssertionError(f"the process of {name} is not ours to restart")
-        self.restart_hook(name, ())
+            raise AssertionError(f"the process of {self.name} is not ours to restart")
+        self.restart_hook(self.name, ())
 
-    def stop(self, name: str) -> None:  # noqa: ARG002
+    def stop(self) -> None:
         self.started = False
 
-    def has_data(self, name: str) -> bool:  # noqa: ARG002
+    def has_data(self) -> bool:
         return self.started
 
-    def data_member(self, name: str) -> int:  # noqa: ARG002
+    def data_member(self) -> int:
         return 0
 
-    def has_leftovers(self, name: str) -> bool:  # noqa: ARG002
+    def has_leftovers(self) -> bool:
         return False
 
-    def received_bytes(self, name: str) -> int | None:  # noqa: ARG002
+    def received_bytes(self) -> int | None:
         return None
 
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> None:  # noqa: ARG002
+    def links(self, peers: Mapping[int, Sequence[str]]) -> None:  # noqa: ARG002
         """This host's kernel does not see them."""
         return
 
-    def wipe(self, name: str) -> None:
-        raise AssertionError(f"the data of {name} is not ours to delete")
+    def wipe(self) -> None:
+        raise AssertionError(f"the data of {self.name} is not ours to delete")
 
 
 def variables(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str]]) -> dict[str, str]:

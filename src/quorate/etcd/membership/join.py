@@ -75,21 +75,21 @@ the id of both."""
 
 @dataclass(slots=True)
 class Join:
-    """One run of the engine over `specs`. `seeds` are endpoints of members that are there already; `limits` holds the cluster
-    that the run began on; `remember` keeps what a later run must know; `tick` is called in every round, for what must be kept
-    alive meanwhile."""
+    """One run of the engine over `joiners`, each with who runs its etcd. `seeds` are endpoints of members that are there
+    already; `limits` holds the cluster that the run began on; `remember` keeps what a later run must know; `tick` is called
+    in every round, for what must be kept alive meanwhile; `before_first_start` before an etcd without data is started."""
 
     access: Access
     clock: SystemClock
-    runtime: Runtime
     seeds: Sequence[Endpoint]
-    specs: Sequence[JoinSpec]
+    joiners: Sequence[tuple[JoinSpec, Runtime]]
     limits: Limits
     policy: JoinPolicy
     report: Report
     note: Note
     remember: Remember = forget
     tick: Callable[[], None] = do_nothing
+    before_first_start: Callable[[], None] = do_nothing
     ends: list[JoinOutcome] = field(default_factory=list[JoinOutcome])
     """How every joiner has ended, once the run has failed."""
 
@@ -101,12 +101,12 @@ class Join:
     """Why the last step was not safe, while that is what the join waits for."""
 
     def __post_init__(self) -> None:
-        self.tracks = {spec.name: state_of(spec, self.clock.now()) for spec in self.specs}
+        self.tracks = {spec.name: state_of(spec, runtime, self.clock.now()) for spec, runtime in self.joiners}
         self._progress = JoinProgressReporter(self.report, self.tracks, self.clock)
-        self._looking = JoinLook(self.access, self.clock, self.runtime, self.seeds, self.tracks, self.policy, self.remember)
+        self._looking = JoinLook(self.access, self.clock, self.seeds, self.tracks, self.policy, self.remember)
 
     def run(self) -> list[JoinResult]:
-        """Make every spec a verified voter.
+        """Make every joiner a verified voter.
 
         Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state`, and in `outcomes`
         for programs, how every joiner has ended. Whatever was raised, even what nobody foresaw, starts the undo: a learner
@@ -175,9 +175,7 @@ class Join:
             case Promote():
                 return self._promote(action, view)
             case StartMember(name=name, initial_cluster=initial_cluster):
-                self.tracks[name].starts = self.tracks[name].starts.started(self.clock.now())
-                self.runtime.start(name, initial_cluster)
-                self._mark(name, "started")
+                self._start(self.tracks[name], initial_cluster)
             case RestartLearner(name=name):
                 self._restart(name)
             case ProveAlignment(name=name, member_id=member_id):
@@ -258,11 +256,18 @@ class Join:
             return None
         return with_newer_proof(action, proof), candidate.leader, self.access.routes.round_trip(candidate.own.endpoint)
 
+    def _start(self, track: JoinState, initial_cluster: Sequence[tuple[str, str]]) -> None:
+        if not track.runtime.has_data() and track.runtime.process().state == "absent":
+            self.before_first_start()
+        track.starts = track.starts.started(self.clock.now())
+        track.runtime.start(initial_cluster)
+        self._mark(track.spec.name, "started")
+
     def _restart(self, name: str) -> None:
         track = self.tracks[name]
         self._noting(track)("restart", {"name": name, "why": "its publish was lost in the snapshot"})
         track.listed_itself_at = None
-        self.runtime.restart(name)
+        track.runtime.restart()
         self._mark(name, "restarted")
 
     def _prove(self, track: JoinState, member_id: int, view: ClusterView) -> str | None:
@@ -326,7 +331,7 @@ class Join:
         if self.policy.keep_on_failure:
             return _kept(track)
         undo = Undo(
-            self._executor(track), self.runtime, self.seeds, self.limits, track.spec, self.report, track.memory, self.tick
+            self._executor(track), track.runtime, self.seeds, self.limits, track.spec, self.report, track.memory, self.tick
         )
         return undo.run()
 

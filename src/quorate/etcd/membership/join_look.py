@@ -16,7 +16,7 @@ from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.engine import NotSeen
 from quorate.etcd.membership.join_state import JoinPolicy, JoinState, Progress, Remember
 from quorate.etcd.membership.link_evidence import LinkEvidence
-from quorate.etcd.membership.runtime import Process, Runtime
+from quorate.etcd.membership.runtime import Process
 from quorate.etcd.observation import replication
 from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, lagging
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
@@ -38,7 +38,6 @@ class JoinLook:
 
     access: Access
     clock: SystemClock
-    runtime: Runtime
     seeds: Sequence[Endpoint]
     tracks: dict[str, JoinState]
     policy: JoinPolicy
@@ -46,7 +45,7 @@ class JoinLook:
     _evidence: LinkEvidence = field(init=False)
 
     def __post_init__(self) -> None:
-        self._evidence = LinkEvidence(self.access, self.runtime, self.clock)
+        self._evidence = LinkEvidence(self.access, self.clock)
 
     def take(self) -> ClusterView | NotSeen:
         """The cluster now. Raises errors that asking again does not change."""
@@ -97,7 +96,7 @@ class JoinLook:
         return view.by_id(known) if known else view.by_peer_urls((track.spec.peer_url,))
 
     def _joiner(self, track: JoinState, view: ClusterView) -> Joiner:
-        process = self.runtime.process(track.spec.name)
+        process = track.runtime.process()
         if process.state == "exited":
             track.starts = track.starts.ended(self.clock.now())
         self._look_at_peer_port(track, view)
@@ -106,12 +105,12 @@ class JoinLook:
             peer_urls=(track.spec.peer_url,),
             process=_seen_here(process, track),
             exit_note=process.note,
-            has_data=self.runtime.has_data(track.spec.name),
+            has_data=track.runtime.has_data(),
             listed_itself_at=track.listed_itself_at,
-            can_restart=self.runtime.can_restart and self.policy.restart_learner,
+            can_restart=track.runtime.can_restart and self.policy.restart_learner,
             memory=track.memory,
             links_pending=bool(track.links_missed_at) and not self._evidence.is_settled(track),
-            awaited=not (self.runtime.can_wipe or track.peer_answers or self._has_started(track, view)),
+            awaited=not (track.runtime.can_wipe or track.peer_answers or self._has_started(track, view)),
             may_start=track.starts.may_start(self.clock.now()),
             proof=track.proof,
             verified=track.verified,
@@ -126,7 +125,7 @@ class JoinLook:
         member = self.member(track, view)
         if member is None or not member.is_learner or view.answer(member.id) is not None:
             return
-        track.received = self.runtime.received_bytes(track.spec.name)
+        track.received = track.runtime.received_bytes()
         if track.memory.restarted:
             return
         # Where the members are far away the joiner may be, too.

@@ -12,7 +12,7 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.meters import LagMeter, RateMeter
 from quorate.core.outcome import Joined
 from quorate.core.restarts import StartBudget
-from quorate.etcd.membership.runtime import JoinSpec
+from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.replication import ReplicationActivity
 
 JoinResult: TypeAlias = Joined
@@ -65,6 +65,7 @@ class JoinState:
     a voter that is not up was looked for."""
 
     spec: JoinSpec
+    runtime: Runtime
     lag: LagMeter
     began_at: float
     memory: JoinMemory
@@ -91,9 +92,9 @@ class JoinState:
         return Joined(self.spec.name, self.memory.member_id, self.timings(), self.memory.restarted)
 
 
-def state_of(spec: JoinSpec, now: float) -> JoinState:
+def state_of(spec: JoinSpec, runtime: Runtime, now: float) -> JoinState:
     """A new track, with what an earlier run left behind."""
-    return JoinState(spec, LagMeter(now), now, spec.memory)
+    return JoinState(spec, runtime, LagMeter(now), now, spec.memory)
 
 
 def limits_of(policy: JoinPolicy, cluster_id: int) -> Limits:

@@ -9,7 +9,6 @@ from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.connections import Access
 from quorate.etcd.membership.join_state import JoinState
-from quorate.etcd.membership.runtime import Runtime
 from quorate.etcd.observation.link_counters import LinkCounters
 
 PATIENCE_SECONDS = 8.0
@@ -23,7 +22,6 @@ class LinkEvidence:
     byte counters in the members' metrics; neither is asked while the cluster has one voter, for the proof shows that link."""
 
     access: Access
-    runtime: Runtime
     clock: Clock
     _counters: LinkCounters = field(init=False)
 
@@ -40,7 +38,7 @@ class LinkEvidence:
         if member is None:
             return view
         voters = [voter for voter in view.voters if view.follows(voter.id)]
-        seen = self.runtime.links(track.spec.name, {voter.id: voter.peer_urls for voter in voters})
+        seen = track.runtime.links({voter.id: voter.peer_urls for voter in voters})
         if seen is None:
             seen = self._counters.links_of(view, member.id)
         known = {**dict.fromkeys(track.links_missed_at, False), **seen}

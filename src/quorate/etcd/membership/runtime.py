@@ -22,50 +22,50 @@ class Process:
 
 
 class Runtime(Protocol):
-    """All methods are idempotent; `name` is the member's name. They raise `HostError`."""
+    """One member's etcd. All methods are idempotent and raise `HostError`."""
 
     can_restart: bool
     can_wipe: bool
     """Whether this host holds its data, so that `wipe` can delete it."""
 
-    def process(self, name: str) -> Process:
+    def process(self) -> Process:
         """The process as it is now."""
         ...
 
-    def start(self, name: str, initial_cluster: Sequence[tuple[str, str]]) -> None:
+    def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         """Start it if it does not run; `initial_cluster` matters only while its data directory is empty."""
         ...
 
-    def restart(self, name: str) -> None:
+    def restart(self) -> None:
         """End it gracefully and start it again on the same data."""
         ...
 
-    def stop(self, name: str) -> None:
+    def stop(self) -> None:
         """End it; returns when it has ended."""
         ...
 
-    def has_data(self, name: str) -> bool:
+    def has_data(self) -> bool:
         """Whether its data directory holds a log of etcd's."""
         ...
 
-    def data_member(self, name: str) -> int:
+    def data_member(self) -> int:
         """The member id that the data here is of; 0 where there is none, or it cannot be read."""
         ...
 
-    def has_leftovers(self, name: str) -> bool:
+    def has_leftovers(self) -> bool:
         """Whether anything that `wipe` would delete is there."""
         ...
 
-    def received_bytes(self, name: str) -> int | None:
+    def received_bytes(self) -> int | None:
         """How much of the database has arrived on its disk; None when this host cannot tell."""
         ...
 
-    def links(self, name: str, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
+    def links(self, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
         """Whether its etcd and each of `peers` (ids to peer URLs) hold connections that both dialed, as this host's kernel
         sees them; None where this host cannot see them."""
         ...
 
-    def wipe(self, name: str) -> None:
+    def wipe(self) -> None:
         """Delete its data. The engine calls this last, when the member was observed to be absent."""
         ...
 

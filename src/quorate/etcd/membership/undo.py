@@ -110,15 +110,15 @@ class Undo:
 
     def _goal(self) -> UndoGoal:
         name = self.spec.name
-        running = self.runtime.process(name).state in ("running", "failing")
+        running = self.runtime.process().state in ("running", "failing")
         return UndoGoal(
             name,
             (self.spec.peer_url,),
             self.memory,
             running,
-            self.runtime.has_data(name),
-            self.runtime.has_leftovers(name),
-            self.runtime.data_member(name),
+            self.runtime.has_data(),
+            self.runtime.has_leftovers(),
+            self.runtime.data_member(),
         )
 
     def _do(self, action: Action, view: ClusterView) -> str | None:
@@ -126,13 +126,13 @@ class Undo:
         if not isinstance(action, StartMember):
             invariants.check(Step(view, action, self.limits, self.executor.clock.now()))
         match action:
-            case StopMember(name=name):
-                self.runtime.stop(name)
-            case StartMember(name=name, initial_cluster=rows):
-                self.runtime.start(name, rows)
-            case WipeData(name=name):
+            case StopMember():
+                self.runtime.stop()
+            case StartMember(initial_cluster=rows):
+                self.runtime.start(rows)
+            case WipeData():
                 self._wiped = True
-                self.runtime.wipe(name)
+                self.runtime.wipe()
             case Remove():
                 return self._remove(action, view)
             case _:

@@ -18,6 +18,7 @@ from quorate.foreign.documents import read_mapping
 from quorate.foreign.http import Connection, HttpFailed, Request, site_of, split_url
 from quorate.foreign.values import integer_of, mapping_of, rows_of, text_of
 from quorate.host import kubelet
+from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import CriError, Runtime
 from quorate.host.last_words import of_container
 from quorate.kube import tls
@@ -115,7 +116,7 @@ def wait_components(context: Context) -> None:
         Runtime.connect(context.cri_socket, context.clock.cancel) as runtime,
         futures.ThreadPoolExecutor(len(COMPONENTS) + 1) as pool,
     ):
-        waits = [pool.submit(together.wait, CrashCounter(context, runtime, name), name, url) for name, url in checks.items()]
+        waits = [pool.submit(together.wait, CrashWatch(context, runtime, name), name, url) for name, url in checks.items()]
         waits.append(pool.submit(together.start_clients))
         done, _ = futures.wait(waits, return_when=futures.FIRST_EXCEPTION)
         together.in_vain.set()
@@ -134,7 +135,7 @@ class HealthWait:
     healthy: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self, crashes: CrashCounter, name: str, url: str) -> None:
+    def wait(self, crashes: CrashWatch, name: str, url: str) -> None:
         clock = self.context.clock
         while name != API_SERVER and not self.started.wait(_POLL_SECONDS):
             if self.in_vain.is_set():
@@ -192,13 +193,12 @@ def _url(name: str, pod: bytes) -> str:
     return f"https://{f'[{host}]' if ':' in host else host}:{port}{text_of(get.get('path'), '/healthz')}"
 
 
-class CrashCounter:
-    """Ends of one component's container since this was made. The kubelet counts attempts on from old logs, so the number of an
-    attempt alone says nothing."""
+class CrashWatch:
+    """Ends the wait for a component whose container ends again and again."""
 
     def __init__(self, context: Context, runtime: Runtime, name: str) -> None:
         self._context, self._runtime, self._name = context, runtime, name
-        self._first: int | None = None
+        self._crashes = CrashCounter(_CRASHES)
         self._told = ""
 
     def check(self) -> None:
@@ -206,21 +206,16 @@ class CrashCounter:
         context, runtime = self._context, self._runtime
         try:
             attempts = runtime.containers(self._name)
-            if not attempts or attempts[0].running:
-                return
-            end = runtime.container_end(attempts[0].id)
+            end = self._crashes.last_end(runtime, attempts[0]) if attempts else None
         except CriError as error:
             if error.what != self._told:
                 context.report(Notice(error.what, "warning"))
             self._told = error.what
             return
-        if not end.finished_at:
-            return
-        self._first = attempts[0].attempt if self._first is None else self._first
-        ended = attempts[0].attempt - self._first + 1
-        if ended >= _CRASHES:
+        if end is not None:
             raise HostError(
-                f"{self._name} cannot start: its container ended {ended} times, with exit code {end.exit_code}. "
+                f"{self._name} cannot start: its container ended {self._crashes.ends(attempts[0])} times, "
+                f"with exit code {end.exit_code}. "
                 f"{last_words(context, end.log_path)}",
                 state="what was made so far is there",
                 advice=f"correct what it complains of, then run the same command again; its log is {end.log_path}",
