@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.connect import connect
     from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
-    from quorate.etcd.membership.join_state import JoinResult
+    from quorate.etcd.membership.join_state import JoinPolicy, JoinResult
     from quorate.etcd.membership.runtime import JoinSpec, Runtime
     from quorate.etcd.observation.detail import Detail
     from quorate.etcd.observation.health import Health
@@ -56,6 +56,7 @@ _HOMES = {
     "HostError": "quorate.errors",
     "Interrupted": "quorate.errors",
     "JoinFailed": "quorate.errors",
+    "JoinPolicy": "quorate.etcd.membership.join_state",
     "JoinResult": "quorate.etcd.membership.join_state",
     "JoinSpec": "quorate.etcd.membership.runtime",
     "PendingJoin": "quorate.etcd.coordination.pending_joins",
@@ -89,6 +90,7 @@ __all__ = [
     "HostError",
     "Interrupted",
     "JoinFailed",
+    "JoinPolicy",
     "JoinResult",
     "JoinSpec",
     "Member",

@@ -24,9 +24,13 @@ from quorate.errors import Interrupted, Unforeseen, foreseen
 from quorate.phases.base.runner import Phase, Steps
 from quorate.phases.join import run as join_whole
 from quorate.phases.join import undo as undo_join
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.discovery import Found
+from quorate.phases.join.found_cluster import FoundCluster
+from quorate.phases.join.prepared_join import PreparedJoin
+from quorate.phases.join.request import JoinAccount, JoinRequest
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import make_ca
+from quorate.secret import Secret
 
 SECRET = "geheim-77"
 
@@ -35,8 +39,8 @@ class OddError(Exception):
     """What no code of ours raises."""
 
 
-def raising(error: BaseException) -> Steps[JoinRun]:
-    def step(_join: JoinRun) -> None:
+def raising(error: BaseException) -> Steps[PreparedJoin]:
+    def step(_join: PreparedJoin) -> None:
         raise error
 
     return Steps({"odd": step})
@@ -48,15 +52,16 @@ def test_a_whole_join_is_taken_back_whatever_ended_it(
 ) -> None:
     """Row i13: a RecursionError left a learner, a kubelet and an etcd behind."""
     context = context_of(setup_of(), tmp_path)
-    run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
-    run._context = context
+    request = JoinRequest(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""), "whole")
+    cluster = FoundCluster(request, Found("https://127.0.0.1:1", b"", Secret("")))
     taken: list[str] = []
     monkeypatch.setattr(join_whole, "TREE", (Phase("preflight", ""), Phase("odd", "")))
     monkeypatch.setattr(join_whole, "STEPS", raising(error))
+    monkeypatch.setattr(join_whole, "_prepared", lambda *_: PreparedJoin(cluster, context, {}, JoinAccount()))
     monkeypatch.setattr(join_whole, "_objects_there", lambda _: [])
     monkeypatch.setattr(undo_join, "take_back", lambda *_: taken.append("back") or "it was rolled back")  # type: ignore[func-returns-value]
     with pytest.raises((Unforeseen, Interrupted)) as ended:
-        join_whole.carry_out(run)
+        join_whole.carry_out(request)
     assert taken == ["back"]
     assert ended.value.state == "it was rolled back"
     assert SECRET not in str(ended.value.as_dict())

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from quorate.etcd.cluster import Cluster
+from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.host import ports
 from quorate.host.environment import for_programs
 from quorate.local import cluster
@@ -78,7 +79,7 @@ def machine(home: Home, tmp_path: Path, any_etcd: str) -> Iterator[Machine]:
 @pytest.fixture
 def target(machine: Machine) -> Iterator[Cluster]:
     with machine.home.access() as access:
-        yield Cluster(access, machine.home.seeds(), stall_seconds=20)
+        yield Cluster(access, machine.home.seeds(), policy=JoinPolicy(20))
 
 
 def killed_while_starting(machine: Machine, name: str) -> None:

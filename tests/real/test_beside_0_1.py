@@ -11,6 +11,7 @@ from quorate.core.ids import format_id
 from quorate.etcd.client import kv, lease
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership import member_rpc
+from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.report import Recorder
 from real.machines import Machine, until
 
@@ -30,7 +31,7 @@ def test_a_running_join_of_0_1_is_waited_for_and_its_learner_is_left_to_it(machi
 
     def join() -> None:
         try:
-            Cluster(target.access, target.endpoints, report=told, stall_seconds=30).add(
+            Cluster(target.access, target.endpoints, report=told, policy=JoinPolicy(30)).add(
                 "m9", machine.peer_url, start=machine.start
             )
         except BaseException as error:

@@ -28,6 +28,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, NoSpace
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership import member_rpc
+from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.host import ports
 from quorate.local import cluster
 from quorate.local.home import Home
@@ -78,7 +79,7 @@ def test_a_writer_goes_on_while_a_member_joins(machine: Machine, target: Cluster
 
 
 def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine, target: Cluster) -> None:
-    target.stall_seconds = 1.0
+    target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded) as failed:
         target.add("m9", machine.peer_url)
     assert "rolled back" in failed.value.state
@@ -89,7 +90,7 @@ def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine
 def test_somebody_elses_unstarted_learner_is_neither_taken_nor_removed(machine: Machine, target: Cluster) -> None:
     access = target.access
     foreign = member_rpc.add_learner(access.channel(machine.home.seeds()[0]), ["https://127.0.0.1:1"], timeout=5)
-    target.stall_seconds = 1.0
+    target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded, match=f"{foreign:x}"):
         target.add("m9", machine.peer_url, start=machine.start)
     assert [member.id for member in target.status().learners] == [foreign]
@@ -102,12 +103,12 @@ def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, 
     machine.start("m9", [("m1", machine.home.load().members[0].peer_url), ("m9", machine.peer_url)])
     until(lambda: any(member.name == "m9" for member in target.status().members))
     machine.end()
-    target.stall_seconds = 1.5
+    target = replace(target, policy=JoinPolicy(1.5))
     with pytest.raises(DeadlineExceeded):
         target.promote("m9")
     assert [member.id for member in target.status().learners] == [learner]
     machine.start("m9", [])
-    target.stall_seconds = 20
+    target = replace(target, policy=JoinPolicy(20))
     assert target.promote(f"{learner:x}") is not None
     assert target.promote("m9") is None, "a voter already"
 
@@ -115,7 +116,7 @@ def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, 
 def test_replace_a_live_member(machine: Machine, home: Home) -> None:
     cluster.up(home, 3)
     with home.access() as access:
-        target = Cluster(access, home.seeds(), stall_seconds=30)
+        target = Cluster(access, home.seeds(), policy=JoinPolicy(30))
         before = target.status()
         result = target.replace("m1", "m9", machine.peer_url, start=machine.start)
         after = target.status()
@@ -127,7 +128,7 @@ def test_replace_a_dead_member_removes_it_first(machine: Machine, home: Home) ->
     cluster.up(home, 3)
     cluster.kill(home, "m3")
     with home.access() as access:
-        target = Cluster(access, home.seeds(), stall_seconds=30)
+        target = Cluster(access, home.seeds(), policy=JoinPolicy(30))
         target.replace("m3", "m9", machine.peer_url, start=machine.start)
         assert {member.name for member in target.status().voters} == {"m1", "m2", "m9"}
 
@@ -199,7 +200,7 @@ def test_a_killed_add_is_continued_by_the_same_command(machine: Machine, target:
 
 def test_a_stall_is_named_as_what_it_is(machine: Machine, target: Cluster, tmp_path: Path) -> None:
     """Not started, a certificate of another CA, and the data of another cluster: three stalls, three names."""
-    target.stall_seconds = 1.5
+    target = replace(target, policy=JoinPolicy(1.5))
     with pytest.raises(DeadlineExceeded, match="nothing listens") as not_started:
         target.add("m9", machine.peer_url)
     assert "start it" in not_started.value.advice
@@ -270,7 +271,7 @@ def test_the_same_command_takes_up_its_own_learner_and_may_take_it_back(machine:
     killed_while_starting(machine, "m9")
     assert len(target.status().learners) == 1
     told = Recorder()
-    again = Cluster(target.access, target.endpoints, report=told, stall_seconds=1.0)
+    again = Cluster(target.access, target.endpoints, report=told, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded) as failed:
         again.add("m9", machine.peer_url)
     assert any("taking up the join" in message.text for message in told.messages)
@@ -281,11 +282,11 @@ def test_the_same_command_takes_up_its_own_learner_and_may_take_it_back(machine:
 def test_a_learner_of_somebody_else_at_our_url_is_used_but_never_taken_back(machine: Machine, target: Cluster) -> None:
     channel = target.access.channel(machine.home.seeds()[0])
     foreign = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
-    target.stall_seconds = 1.0
+    target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded):
         target.add("m9", machine.peer_url)
     assert [member.id for member in target.status().learners] == [foreign]
-    target.stall_seconds = 20
+    target = replace(target, policy=JoinPolicy(20))
     assert target.add("m9", machine.peer_url, start=machine.start).member_id == foreign
 
 
@@ -298,11 +299,11 @@ def test_a_second_join_waits_for_the_first_and_says_for_whom(machine: Machine, t
         machine.start(name, rows)
 
     with machine.home.access() as access:
-        first = Cluster(access, target.endpoints, stall_seconds=30)
+        first = Cluster(access, target.endpoints, policy=JoinPolicy(30))
         runner = threading.Thread(target=lambda: first.add("m9", machine.peer_url, start=slowly))
         runner.start()
         assert first_is_in.wait(20)
-        second = Cluster(target.access, target.endpoints, report=told, stall_seconds=1.0)
+        second = Cluster(target.access, target.endpoints, report=told, policy=JoinPolicy(1.0))
         waiter = threading.Thread(target=lambda: _ignoring(lambda: second.add("m8", "https://127.0.0.1:1")))
         waiter.start()
         until(lambda: any("waiting for the join of 'm9'" in message.text for message in told.messages))

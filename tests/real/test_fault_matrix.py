@@ -209,7 +209,7 @@ def test_space_runs_out_while_a_member_joins(machine: Machine, target: Cluster) 
             fill(home, 1000, 4096)
         machine.start(_name, _rows)
 
-    target.stall_seconds = 3.0
+    target = replace(target, policy=JoinPolicy(3.0))
     with pytest.raises(QuorateError) as failed:
         target.add("m9", machine.peer_url, start=fill_up)
     assert "rolled back" in failed.value.state, failed.value.state
@@ -248,7 +248,7 @@ def test_with_auth_on(machine: Machine, target: Cluster) -> None:
     auth.grant_role(plain, "root", "root", timeout=5)
     auth.enable(plain, timeout=5)
     with Access(certificates.client_tls(machine.home.layout), Login("root", secret)) as access:
-        owner = Cluster(access, target.endpoints, stall_seconds=20)
+        owner = Cluster(access, target.endpoints, policy=JoinPolicy(20))
         owner.add("m9", machine.peer_url, start=machine.start)
         assert {member.name for member in owner.status().voters} == {"m1", "m9"}
         owner.remove("m9")

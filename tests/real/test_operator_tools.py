@@ -27,6 +27,7 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.removal_lock import removal_lock
 from quorate.etcd.keys import CHANGE, proof_key
 from quorate.etcd.membership import member_rpc, removal_judge
+from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.etcd.observation.detail import differ
 from quorate.etcd.observation.look import observe
 from quorate.etcd.observation.member_list_check import Comparison
@@ -55,7 +56,7 @@ def cut_off(target: Cluster, machine: Machine) -> None:
 def test_a_plan_turns_the_members_into_those_wanted(machine: Machine, home: Home) -> None:
     cluster.up(home, 3)
     with home.access() as access:
-        target = Cluster(access, home.seeds(), stall_seconds=30)
+        target = Cluster(access, home.seeds(), policy=JoinPolicy(30))
         kept = [row for row in target.status().members if row.name != "m1"]
         wanted = [*(Wanted(row.name, row.peer_urls[0]) for row in kept), Wanted("m9", machine.peer_url)]
         taken = target.converge(wanted, start=machine.start)
@@ -236,7 +237,7 @@ def test_a_probe_tells_an_outage(home: Home, etcd36: str) -> None:
 
 def test_a_registered_learner_that_nobody_owns_is_not_taken_back(machine: Machine, target: Cluster) -> None:
     added, _ = target.register("m9", [machine.peer_url])
-    target.stall_seconds = 1.0
+    target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(Exception, match="not within"):
         target.add("m9", machine.peer_url)
     assert [row.id for row in target.status().learners] == [added.id]

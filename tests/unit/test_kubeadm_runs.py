@@ -24,7 +24,10 @@ from quorate.phases.init import tree as init
 from quorate.phases.join import steps as join_steps
 from quorate.phases.join import tree as join
 from quorate.phases.join import undo as undo_join
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.discovery import Found
+from quorate.phases.join.found_cluster import FoundCluster
+from quorate.phases.join.prepared_join import PreparedJoin
+from quorate.phases.join.request import JoinAccount, JoinRequest
 from quorate.phases.node import certs, run_marker
 from quorate.phases.node.paths import may_be_made
 from quorate.phases.reset import steps as reset_steps
@@ -32,6 +35,7 @@ from quorate.phases.reset import tree as reset
 from quorate.phases.start import wait_healthy
 from quorate.preflight import node
 from quorate.report import Notice, RunMessage
+from quorate.secret import Secret
 
 # -- phases ------------------------------------------------------------------------------------------------------------
 
@@ -68,8 +72,10 @@ def test_phases_run_in_order_and_can_be_skipped() -> None:
 def test_the_steps_are_those_of_the_tree(tree: tuple[Phase, ...], steps: Steps[Any]) -> None:
     """A path that is misspelt would be a phase that does nothing."""
     there = dict(paths(tree))
+    checks = {join.PREFLIGHT} if tree is join.TREE else set[str]()
+    """The checks of a join come before its steps: they find the cluster that these are given."""
     assert {*steps.do, *steps.when} <= set(there)
-    assert [path for path, phase in there.items() if path not in steps.do and not phase.children] == []
+    assert {path for path, phase in there.items() if path not in steps.do and not phase.children} == checks
 
 
 def test_phases_that_do_not_exist_cannot_be_skipped() -> None:
@@ -162,6 +168,12 @@ def test_errors_can_be_made_warnings_by_name_or_all() -> None:
 # -- undoing a join ----------------------------------------------------------------------------------------------------
 
 
+def prepared(context: Context) -> PreparedJoin:
+    """A join of a cluster that nobody asks."""
+    request = JoinRequest(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
+    return PreparedJoin(FoundCluster(request, Found("https://127.0.0.1:1", b"", Secret(""))), context, {}, JoinAccount())
+
+
 def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Context, tmp_path: Path) -> None:
     """Every step is tried; what failed is said; what was there before the join stays."""
     told: list[RunMessage] = []
@@ -170,8 +182,7 @@ def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Contex
     certs.ensure_named(context, "ca")
     mark = run_marker.begin(context, "join", may_be_made(context))
     everything(context)
-    run = JoinRun(context, v4.JoinConfiguration(), Facts("cp1", "10.0.0.1", "", "v1.34.4", ""))
-    run._context = context
+    run = prepared(context)
     (tmp_path / "etc/kubernetes/admin.conf").unlink()
     assert undo_join.take_back(run, mark).endswith("but see the warnings")
     warned = [one.text for one in told if isinstance(one, Notice)]

@@ -141,7 +141,7 @@ class Refuse:
     kind: str = ""
 
 
-Choice: TypeAlias = Do[StepT] | Wait | Done | Refuse
+DecisionOf: TypeAlias = Do[StepT] | Wait | Done | Refuse
 """What can be decided. `StepT` is what is done: an action, or in larger runs a whole join or removal."""
 
-Decision: TypeAlias = Choice[Action]
+Decision: TypeAlias = DecisionOf[Action]

@@ -9,7 +9,6 @@ with connect(["https://10.0.0.1:2379"], ca="ca.crt", cert="client.crt", key="cli
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +19,7 @@ from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import AddLearner, MoveLeader
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step, Succession
-from quorate.core.join_memory import JoinMemory, merged
+from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, pick
 from quorate.deadline import Deadline, SystemClock, wait_until
 from quorate.errors import ConfigError, Refused
@@ -61,13 +60,11 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
     """For members that somebody else starts."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Cluster:
-    """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer; `stall_seconds`: how long a join
-    may go without progress, and how long a removal may take; `restart_learner`: whether a learner that lost its publish may be
-    restarted once; `keep_on_failure`: roll nothing back; `voter_join`: the join of before there were learners, which stops
-    writes until the new member runs; `accept_reduced_tolerance`: promote although a link is missing; `absence_seconds`: how
-    long a voter must show no sign of life to count as dead. Raises subclasses of `QuorateError`."""
+    """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer. `policy`: how joins and removals are
+    done; for another one `dataclasses.replace(cluster, policy=…)` gives a cluster over the same connections.
+    `absence_seconds`: how long a voter must show no sign of life to count as dead. Raises subclasses of `QuorateError`."""
 
     access: Access
     endpoints: Sequence[Endpoint]
@@ -75,11 +72,7 @@ class Cluster:
     report: Report = silent
     note: Note = no_note
     timeout: float = 5.0
-    stall_seconds: float = 60.0
-    restart_learner: bool = True
-    keep_on_failure: bool = False
-    voter_join: bool = False
-    accept_reduced_tolerance: bool = False
+    policy: JoinPolicy = field(default_factory=JoinPolicy)
     absence_seconds: float = ABSENCE_SECONDS
 
     def status(self) -> ClusterView:
@@ -128,7 +121,7 @@ class Cluster:
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
         runtime = ExternalProcess(name, start, started=bool(known and known.started), restart_hook=restart)
-        return self.join(JoinSpec(name, url, client, self.access.tls), runtime)
+        return self.join(JoinSpec(name, url, client, self.access.tls), runtime, view=view)
 
     def join(
         self,
@@ -138,23 +131,22 @@ class Cluster:
         remember: Remember = forget,
         *,
         before_first_start: Callable[[], None] = do_nothing,
+        view: ClusterView | None = None,
     ) -> JoinResult:
         """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
         own, judged together with ours before the first change. `remember` keeps what a later run must know.
-        `before_first_start` is called before its etcd is started without data."""
+        `before_first_start` is called before its etcd is started without data. `view`: what the caller has just seen."""
         from quorate.core.new_member import check_owner
-        from quorate.core.outcome import Undone
         from quorate.core.view_findings import judge
-        from quorate.etcd.coordination.join_record import SeatRequest
-        from quorate.etcd.coordination.learner_seat import forget_record, learner_seat
-        from quorate.etcd.membership.first_step import listed_at
+        from quorate.etcd.coordination.learner_seat import forget_record
+        from quorate.etcd.membership.turn import Turn
 
-        view = self.status()
+        view = view or self.status()
         known = view.by_peer_urls((spec.peer_url,))
         owner = list(check_owner(view, spec.name, [spec.peer_url]))
         if known is not None and not known.is_learner:
             judge(owner, self.report)
-            result = self._join(spec, runtime, self._policy(), view).run()[0]
+            result = self._join(spec, runtime, view.cluster_id).run()[0]
             forget_record(self.access, self.endpoints, spec.peer_url, self.clock)
             return result
         if known is None:
@@ -162,22 +154,15 @@ class Cluster:
             self.check_add(view, spec.name, [spec.peer_url])
         else:
             judge([*checks, *owner], self.report)
-        request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, view.cluster_id)
-        known_then = partial(listed_at, self.status, spec.peer_url, self.clock, self.timeout)
-        with learner_seat(
-            self.access, self.endpoints, request, known_then, self.clock, self.report, self.stall_seconds
-        ) as seat:
-            taken_up = replace(spec, memory=merged(spec.memory, seat.memory))
 
-            def store(name: str, memory: JoinMemory) -> None:
-                remember(name, memory)
-                seat.remember(memory)
+        def join_of(taken_up: JoinSpec, store: Remember, keep: Callable[[], None]) -> Join:
+            join = self._join(taken_up, runtime, view.cluster_id)
+            join.remember, join.tick, join.before_first_start = store, keep, before_first_start
+            return join
 
-            join = self._join(taken_up, runtime, self._policy(), view, store, seat.keep, before_first_start)
-            try:
-                return join.run()[0]
-            finally:
-                seat.undone = bool(join.ends) and all(isinstance(end, Undone) for end in join.ends)
+        stall, look = self.policy.stall_seconds, self.status
+        turn = Turn(self.access, self.endpoints, self.clock, self.report, look, stall, self.timeout)
+        return turn.run(spec, view.cluster_id, remember, join_of)
 
     def check_add(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> None:
         """Says whether the first step of a join would be allowed, changing nothing; an election gets its time to pass.
@@ -186,7 +171,7 @@ class Cluster:
         """
         from quorate.etcd.membership.first_step import check_add
 
-        check_add(self.status, view, AddLearner(name, tuple(peer_urls)), self.clock, at_once=self.voter_join)
+        check_add(self.status, view, AddLearner(name, tuple(peer_urls)), self.clock, at_once=self.policy.voter_join)
 
     def preflight(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
         """What there is to say before a member is added at `peer_urls`; changes nothing."""
@@ -287,44 +272,14 @@ class Cluster:
         name = member.name or f"unstarted-{member.id:x}"
         memory = JoinMemory(member_id=member.id, listed=True)
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
-        policy = replace(self._policy(), keep_on_failure=True)
-        return self._join(spec, ExternalProcess(name, nothing_to_start, started=True), policy, self.status()).run()[0]
+        policy, runtime = replace(self.policy, keep_on_failure=True), ExternalProcess(name, nothing_to_start, started=True)
+        return replace(self, policy=policy)._join(spec, runtime, self.status().cluster_id).run()[0]
 
-    def _policy(self) -> JoinPolicy:
-        return JoinPolicy(
-            self.stall_seconds,
-            keep_on_failure=self.keep_on_failure,
-            restart_learner=self.restart_learner,
-            voter_join=self.voter_join,
-            accept_reduced_tolerance=self.accept_reduced_tolerance,
-        )
-
-    def _join(  # noqa: PLR0917
-        self,
-        spec: JoinSpec,
-        runtime: Runtime,
-        policy: JoinPolicy,
-        view: ClusterView,
-        remember: Remember = forget,
-        keep: Callable[[], None] = do_nothing,
-        before_first_start: Callable[[], None] = do_nothing,
-    ) -> Join:
+    def _join(self, spec: JoinSpec, runtime: Runtime, cluster_id: int) -> Join:
         from quorate.etcd.membership.join import Join
 
-        limits = limits_of(policy, view.cluster_id)
-        return Join(
-            self.access,
-            self.clock,
-            self.endpoints,
-            [(spec, runtime)],
-            limits,
-            policy,
-            self.report,
-            self.note,
-            remember,
-            keep,
-            before_first_start,
-        )
+        limits, joiners = limits_of(self.policy, cluster_id), [(spec, runtime)]
+        return Join(self.access, self.clock, self.endpoints, joiners, limits, self.policy, self.report, self.note)
 
     def _leader_channel(self, view: ClusterView) -> Channel:
         where = endpoint_of(self.access, view.leader) if view.leader else None
@@ -359,7 +314,7 @@ class Cluster:
         from quorate.etcd.membership.remove import Removal
 
         goal = RemoveGoal(member.id, member.name or f"{member.id:x}", absence)
-        policy = RemovePolicy(self.stall_seconds, self.absence_seconds, consent, succession=succession)
+        policy = RemovePolicy(self.policy.stall_seconds, self.absence_seconds, consent, succession=succession)
         return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
 
     def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
@@ -385,7 +340,7 @@ class Cluster:
 
         cluster_id = self.access.routes.cluster_id or self.status().cluster_id
         records = Replacements(self.access, self.endpoints, self.clock, cluster_id, normalised(peer_url))
-        consent = self.accept_reduced_tolerance
+        consent = self.policy.accept_reduced_tolerance
         dead, live = partial(self._removal, consent=False), partial(self._removal, consent=consent)
         return Replacement(records, self.status, self.absence_of, dead, live, consent)
 

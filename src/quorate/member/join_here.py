@@ -58,7 +58,7 @@ def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> Joi
         if probe_inbound:
             _expect_voters(spec, cluster.report, alive)
 
-    return cluster.join(join, host.runtime, found, before_first_start=listen)
+    return cluster.join(join, host.runtime, found, before_first_start=listen, view=view)
 
 
 def _expect_voters(spec: EtcdSpec, report: Report, voter_urls: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ Each returns its scene, run and judged."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from model.sim import faults
@@ -135,8 +136,7 @@ class _Keeping(Scene):
 
     def tool(self) -> Cluster:
         built = super().tool()
-        built.keep_on_failure = self.keep
-        return built
+        return replace(built, policy=replace(built.policy, keep_on_failure=self.keep))
 
 
 def d1_a_long_way_keeps_a_join_from_ending(verb: Verb, round_trip: float, *, everybody: bool) -> Scene:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from model.sim.access import SimAccess
 from model.sim.clock import Endless, SimCancel
-from model.sim.engine import Cluster, JoinSpec
+from model.sim.engine import Cluster, JoinPolicy, JoinSpec
 from model.sim.etcd import SimCluster
 from model.sim.machine import DELAY_SECONDS, LAG_SECONDS, Machine, machine
 from model.sim.pages import plugged
@@ -119,7 +119,7 @@ class Scene:
             self.world.clock,
             self.recorder,
             self._note,
-            stall_seconds=self.stall_seconds,
+            policy=JoinPolicy(self.stall_seconds),
         )
 
     def _note(self, kind: str, fields: dict[str, object]) -> None:

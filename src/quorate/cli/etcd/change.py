@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
-from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options
+from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
 from quorate.errors import ConfigError, PreflightFailed
@@ -83,8 +84,8 @@ def add(
         _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
-    with cluster_opened() as cluster:
-        joining.apply(cluster)
+    with cluster_opened() as opened:
+        cluster = joining.applied(opened)
         joiner = _joiner(
             cluster, name, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
         )
@@ -157,8 +158,8 @@ def _joiner(
 @_common
 def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     """Make the learner MEMBER (name, hex id or peer URL) a voter, once it is fully aligned."""
-    with cluster_opened() as cluster:
-        cluster.stall_seconds = timeout
+    with cluster_opened() as opened:
+        cluster = with_patience(opened, timeout)
         found = cluster.member(member)
         result = None if dry_run else cluster.promote(member)
         if result is not None:
@@ -188,8 +189,8 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
 
     Leadership is moved away first. The data of the removed member stays where it is: delete it before it joins again.
     """
-    with cluster_opened() as cluster:
-        cluster.stall_seconds, cluster.absence_seconds = timeout, checked_absence(absence)
+    with cluster_opened() as opened:
+        cluster = changed(with_patience(opened, timeout), absence_seconds=checked_absence(absence))
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
@@ -225,8 +226,8 @@ def replace(
         _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
         local_change(folder, Replace(old, new), form, dry_run=dry_run)
         return
-    with cluster_opened() as cluster:
-        joining.apply(cluster)
+    with cluster_opened() as opened:
+        cluster = joining.applied(opened)
         joiner = _joiner(
             cluster, new, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,13 +63,17 @@ class JoinOptions:
     accept_reduced_tolerance: bool
     absence: float
 
-    def apply(self, cluster: Cluster) -> None:
-        """Make the joins of `cluster` do so."""
-        cluster.stall_seconds = self.timeout
-        cluster.keep_on_failure = self.keep_on_failure
-        cluster.restart_learner = not self.no_learner_restart
-        cluster.accept_reduced_tolerance = self.accept_reduced_tolerance
-        cluster.absence_seconds = checked_absence(self.absence)
+    def applied(self, cluster: Cluster) -> Cluster:
+        """Returns the cluster whose joins are done so."""
+        from quorate.etcd.membership.join_state import JoinPolicy
+
+        policy = JoinPolicy(
+            self.timeout,
+            keep_on_failure=self.keep_on_failure,
+            restart_learner=not self.no_learner_restart,
+            accept_reduced_tolerance=self.accept_reduced_tolerance,
+        )
+        return replace(cluster, policy=policy, absence_seconds=checked_absence(self.absence))
 
     @contextmanager
     def probed(self, cluster: Cluster) -> Iterator[Callable[[], WriteGap | None]]:
@@ -82,6 +86,11 @@ class JoinOptions:
 
 
 _LEAST_ABSENCE_SECONDS = 3.0
+
+
+def with_patience(cluster: Cluster, seconds: float) -> Cluster:
+    """Returns the cluster whose joins may go without progress, and whose removals may take, so long."""
+    return replace(cluster, policy=replace(cluster.policy, stall_seconds=seconds))
 
 
 def checked_absence(seconds: float) -> float:

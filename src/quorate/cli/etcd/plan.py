@@ -47,16 +47,16 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
     """
     wanted = read_wanted(want)
     if apply_it and not dry_run:
-        with cluster_opened() as cluster:
-            joining.apply(cluster)
+        with cluster_opened() as opened:
+            cluster = joining.applied(opened)
             consent = joining.accept_reduced_tolerance
             taken = cluster.converge(wanted, start=starter(joining, cluster.clock.cancel), accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
         return
     from quorate.core.decide_converge import ConvergeGoal, steps
 
-    with cluster_opened() as cluster:
-        joining.apply(cluster)
+    with cluster_opened() as opened:
+        cluster = joining.applied(opened)
         view, goal = cluster.status(), ConvergeGoal(tuple(wanted), joining.accept_reduced_tolerance)
         found = list(steps(view, goal, cluster.proved_dead(view, goal)))
     _show_plan(view, found, form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,11 +14,10 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import phase_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.phases.base.runner import check_skipped, run_one, timed
 from quorate.phases.join.tree import TREE
 
 if TYPE_CHECKING:
-    from quorate.phases.join.state import JoinRun
+    from quorate.phases.join.request import JoinAccount, JoinRequest, Mode
     from quorate.report import PhaseReport
 
 _FLAGS = (
@@ -94,33 +93,33 @@ def _join(given: Given, endpoint: str) -> None:
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, endpoint, report, SystemClock(cancel))
-        check_skipped(TREE, run.join.skip_phases)
-        run.whole = "etcd-join" not in run.join.skip_phases
-        carry_out(run)
-    finish(run, report)
+        request = make_request(given, endpoint, report, SystemClock(cancel))
+        mode: Mode = "without-etcd" if "etcd-join" in request.config.skip_phases else "whole"
+        request = replace(request, mode=mode)
+        account = carry_out(request)
+    finish(request, account, report)
 
 
-def make_run(given: Given, endpoint: str, report: PhaseReport, clock: SystemClock) -> JoinRun:
+def make_request(given: Given, endpoint: str, report: PhaseReport, clock: SystemClock) -> JoinRequest:
     """The file and the flags, completed and checked, with what this host says."""
-    from msgspec.structs import replace
+    from msgspec.structs import replace as with_changes
 
     from quorate.config.resolve import resolve_join
-    from quorate.phases.join.state import JoinRun
+    from quorate.phases.join.request import JoinRequest
     from quorate.report import Notice
 
     loaded = setup.read_config(given)
     join = loaded.join or (None if given.text("config") else v4.JoinConfiguration())
     if join is not None:
-        loaded = replace(loaded, join=overlay.overlay_join(join, given, endpoint))
+        loaded = with_changes(loaded, join=overlay.overlay_join(join, given, endpoint))
     facts = setup.facts_for(loaded, setup.root_of(given), report)
     if not given.text("config") and _has_admin(given):
         # Where a control plane's phases are run one by one, admin.conf stands for discovery.
-        loaded = replace(loaded, join=overlay.without_discovery(loaded.join, facts.token))
+        loaded = with_changes(loaded, join=overlay.without_discovery(loaded.join, facts.token))
     resolved, notes = resolve_join(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
-    return JoinRun(
+    return JoinRequest(
         setup.join_context(resolved, facts, given, report, clock),
         resolved,
         facts,
@@ -132,26 +131,26 @@ def _has_admin(given: Given) -> bool:
     return given.on("control-plane") and (setup.root_of(given) / "etc/kubernetes/admin.conf").is_file()
 
 
-def finish(run: JoinRun, report: render.Printer) -> None:
+def finish(request: JoinRequest, account: JoinAccount, report: render.Printer) -> None:
     """What was made, or would have been in a dry run, and what to do next."""
     closing = ""
-    if not run.base.dry_run and run.whole_done:
+    context = request.context
+    if account.finished:
         from quorate.phases.join.run import closing_words
 
-        closing = closing_words(run)
-    render.finish(report, run.findings, run.base.tree, dry_run=run.base.dry_run, closing=closing)
+        closing = closing_words(request, account)
+    render.finish(report, account.findings, context.tree, dry_run=context.dry_run, closing=closing)
 
 
 def run_phase(path: str, given: Given, endpoint: str) -> None:
-    from quorate.phases.join.steps import STEPS
+    from quorate.phases.join.run import carry_out_phase
 
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, endpoint, report, SystemClock(cancel))
-        run.single = True
-        run_one(TREE, STEPS, path, run, partial(timed, run.base.clock, report))
-    finish(run, report)
+        request = make_request(given, endpoint, report, SystemClock(cancel))
+        account = carry_out_phase(request, path)
+    finish(request, account, report)
 
 
 group.add_command(phase_group("join", TREE, run_phase))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from quorate.core.actions import Choice, Do, Refuse
+from quorate.core.actions import DecisionOf, Do, Refuse
 from quorate.core.decide_converge import ConvergeGoal, JoinNext, NextStep, RemoveNext, Wanted, decide_converge
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, SystemClock
@@ -45,7 +45,7 @@ class Convergence:
 
     # -- one round of the engine -----------------------------------------------------------------------------------------
 
-    def decide(self, view: ClusterView) -> Choice[NextStep]:
+    def decide(self, view: ClusterView) -> DecisionOf[NextStep]:
         choice = decide_converge(view, self.goal, self.proved_dead(view, self.goal))
         return Do(choice) if isinstance(choice, JoinNext | RemoveNext) else choice
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from quorate.core.actions import Choice, Do, Done, Refuse, StepT, Wait
+from quorate.core.actions import DecisionOf, Do, Done, Refuse, StepT, Wait
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline, SystemClock
 
@@ -50,7 +50,7 @@ class Run(Protocol[StepT]):
         """Observe the cluster, and keep alive what must not expire meanwhile."""
         ...
 
-    def decide(self, view: ClusterView) -> Choice[StepT]:
+    def decide(self, view: ClusterView) -> DecisionOf[StepT]:
         """The next step, from what this look showed."""
         ...
 

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from quorate.core.finding import Finding
 from quorate.errors import PreflightFailed
+from quorate.host.node import NodeFacts
+from quorate.kube.client import KubeClient
 from quorate.kube.errors import KubeError
-from quorate.phases.base.context import Context
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.found_cluster import find_cluster
+from quorate.phases.join.prepared_join import PreparedJoin, prepare
+from quorate.phases.join.request import JoinAccount, JoinRequest
 from quorate.phases.node import certs, run_marker
 from quorate.phases.node import checks as node_checks
 from quorate.pki.table import SA_KEY, SA_PUB, entries
@@ -18,35 +21,44 @@ _WORTH_SAYING_SECONDS = 10.0
 _TOO_FAR_SECONDS = 300.0
 
 
-def run(join: JoinRun) -> None:
-    """Raises `PreflightFailed` with nothing changed."""
-    resumed = run_marker.is_resumed(join.base, "join")
-    role = () if join.control_plane else (node.check_ca_file,)
-    join.findings += node_checks.run_checks(join.base, (*node.JOIN_NODE, *role), resumed=resumed)
-    join.findings += node_checks.judged(join.base, _check_clock(join))
+def run(request: JoinRequest, account: JoinAccount) -> PreparedJoin:
+    """Finds the cluster on the way. Raises `PreflightFailed` with nothing changed."""
+    base, resumed = request.context, run_marker.is_resumed(request.context, "join")
+    role = () if request.control_plane else (node.check_ca_file,)
+    facts = node_checks.facts_of(base)
+    account.findings += node_checks.run_checks(base, (*node.JOIN_NODE, *role), facts, resumed=resumed)
+    cluster = find_cluster(request)
+    with cluster.client() as client:
+        account.findings += node_checks.judged(base, _check_clock(client))
+        join = prepare(cluster, client, account)
+        if not request.control_plane:
+            _check_api(client)
+            return join
+    _check_control_plane(join, facts, resumed=resumed)
+    return join
+
+
+def _check_control_plane(join: PreparedJoin, facts: NodeFacts, *, resumed: bool) -> None:
     context = join.context
-    if not join.control_plane:
-        _check_api(join)
-        return
     if not context.cluster.control_plane_endpoint:
         raise PreflightFailed(
             "unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address",
             state="nothing was changed",
             advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will stay",
         )
-    _check_shared_certificates(join, context)
+    _check_shared_certificates(join)
     checks = node.JOIN_CONTROL_PLANE if _downloads(join) else node.JOIN_WITH_OWN_CERTIFICATES
-    join.findings += node_checks.run_checks(context, checks, resumed=resumed, wants_images=True)
+    join.account.findings += node_checks.run_checks(context, checks, facts, resumed=resumed, wants_images=True)
 
 
-def _downloads(join: JoinRun) -> bool:
-    return join.join.control_plane is not None and bool(join.join.control_plane.certificate_key)
+def _downloads(join: PreparedJoin) -> bool:
+    control_plane = join.request.config.control_plane
+    return control_plane is not None and bool(control_plane.certificate_key)
 
 
-def _check_clock(join: JoinRun) -> list[Finding]:
+def _check_clock(client: KubeClient) -> list[Finding]:
     """Certificates are given out from five minutes before now on: a node that is further behind takes its own for invalid."""
-    with join.client() as client:
-        client.request("GET", "/version")
+    client.request("GET", "/version")
     off = abs(client.skew)
     if off < _WORTH_SAYING_SECONDS:
         return []
@@ -55,23 +67,23 @@ def _check_clock(join: JoinRun) -> list[Finding]:
     return [Finding("ClockSkew", "error" if off >= _TOO_FAR_SECONDS else "warning", text)]
 
 
-def _check_api(join: JoinRun) -> None:
+def _check_api(client: KubeClient) -> None:
     """A worker joins a control plane that is well."""
-    with join.client() as client:
-        try:
-            client.request("GET", "/readyz")
-        except KubeError as error:
-            raise PreflightFailed(
-                f"the control plane is not ready: {error.what}",
-                state="nothing was changed",
-                advice="'quorate doctor' on a control-plane node tells what it lacks",
-            ) from None
+    try:
+        client.request("GET", "/readyz")
+    except KubeError as error:
+        raise PreflightFailed(
+            f"the control plane is not ready: {error.what}",
+            state="nothing was changed",
+            advice="'quorate doctor' on a control-plane node tells what it lacks",
+        ) from None
 
 
-def _check_shared_certificates(join: JoinRun, context: Context) -> None:
+def _check_shared_certificates(join: PreparedJoin) -> None:
     """Without a certificate key whoever joins must have brought them."""
     if _downloads(join):
         return
+    context = join.context
     authorities = [entry for entry in entries(context.cluster, context.node) if entry.is_ca]
     wanted = [certs.files(context, entry)[0] for entry in authorities] + [context.pki(SA_KEY), context.pki(SA_PUB)]
     missing = [path for path in wanted if not context.tree.is_file(path)]

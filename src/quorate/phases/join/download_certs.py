@@ -8,7 +8,7 @@ import binascii
 from quorate.errors import PreflightFailed
 from quorate.kube.errors import NotFound
 from quorate.phases.cluster import upload_certs
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.pki.sealing import unseal
 from quorate.secret import Secret
 
@@ -16,16 +16,17 @@ PHASE = "download-certs"
 _KEY_MODE, _MODE = 0o600, 0o644
 
 
-def run(join: JoinRun) -> None:
+def run(join: PreparedJoin) -> None:
     """Files that are there are left as they are. Nothing is done without a certificate key."""
-    key = join.join.control_plane.certificate_key if join.join.control_plane else ""
+    control_plane = join.request.config.control_plane
+    key = control_plane.certificate_key if control_plane else ""
     if not key:
         return
     context = join.context
     where = f'Secret "{upload_certs.NAME}" in the "{upload_certs.NAMESPACE}" Namespace'
     context.say(PHASE, f"Downloading the certificates in {where}")
     try:
-        with join.client() as client:
+        with join.cluster.client() as client:
             data = client.get("Secret", upload_certs.NAME, upload_certs.NAMESPACE).get("data") or {}
     except NotFound:
         raise PreflightFailed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -13,7 +14,7 @@ from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.membership.join_state import JoinResult
+from quorate.etcd.membership.join_state import JoinPolicy, JoinResult
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import mapping_of, rows_of, text_of
@@ -25,7 +26,7 @@ from quorate.member.static_pod import StaticPod
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
 from quorate.phases.base.node_files import real_path, tls_files
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import checks as node_checks
 from quorate.phases.node import static_pods
 from quorate.phases.start import wait_healthy
@@ -51,7 +52,7 @@ def endpoints(client: KubeClient, leave_out: str = "") -> list[str]:
 
 
 @contextmanager
-def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
+def etcd_cluster(context: Context, urls: Sequence[str]) -> Iterator[Cluster]:
     """By the health check's certificate, which every control-plane node has."""
     if not urls:
         raise PreflightFailed(
@@ -67,14 +68,14 @@ def etcd_cluster(context: Context, urls: list[str]) -> Iterator[Cluster]:
             [Endpoint.parse(url) for url in urls],
             context.clock,
             context.report,
-            stall_seconds=stall.seconds if stall else 120.0,
+            policy=JoinPolicy(stall.seconds if stall else 120.0),
         )
 
 
-def check(join: JoinRun) -> None:
+def check(join: PreparedJoin) -> None:
     """Whether etcd is well enough to be given a member. A dead minority is named and does not block: the join may repair it."""
     context = join.context
-    if not join.control_plane:
+    if not join.request.control_plane:
         return
     if context.dry_run:
         context.say(CHECK, "Would check that the etcd cluster is healthy")
@@ -83,20 +84,22 @@ def check(join: JoinRun) -> None:
     if context.cluster.etcd.external is not None:
         _check_external(join, context.cluster.etcd.external)
         return
-    with connected(context, join.admin) as client:
+    with connected(context, join.request.admin) as client:
         _tell_nodes(context, client)
-        urls = endpoints(client, context.node.address)
-    with etcd_cluster(context, urls) as cluster:
+        join.account.etcd_urls = tuple(endpoints(client, context.node.address))
+    with etcd_cluster(context, join.account.etcd_urls) as cluster:
         view = cluster.status()
         for member in view.members:
             if view.answer(member.id) is None and peer_url(context.node.address) not in member.peer_urls:
                 context.report(Notice(f"etcd member {member.name or f'{member.id:x}'} does not answer", "warning"))
 
 
-def _check_external(join: JoinRun, external: ExternalEtcd) -> None:
+def _check_external(join: PreparedJoin, external: ExternalEtcd) -> None:
     """Now that its certificates are here."""
     try:
-        join.findings += node_checks.judged(join.context, list(external_etcd.check_for_join(external, join.context.minor)))
+        join.account.findings += node_checks.judged(
+            join.context, list(external_etcd.check_for_join(external, join.context.minor))
+        )
     except PreflightFailed as error:
         # Files were written: the whole join says whether they were deleted.
         error.state = ""
@@ -112,25 +115,32 @@ def _tell_nodes(context: Context, client: KubeClient) -> None:
             context.report(Notice(f"the control-plane node {name} is not Ready", "warning"))
 
 
-def run(join: JoinRun) -> None:
+def run(join: PreparedJoin) -> None:
     """Raises what `Cluster.join` raises; `state` then says whether the member list is as it was."""
     context = join.context
-    if context.cluster.etcd.external is not None or not join.control_plane:
+    if context.cluster.etcd.external is not None or not join.request.control_plane:
         return
     if context.dry_run:
         context.say(PHASE, "Would join the etcd cluster as a learner, and become a voter when aligned")
         return
-    with connected(context, join.admin) as client:
-        urls = endpoints(client, context.node.address)
-    with etcd_cluster(context, urls) as cluster:
-        cluster.keep_on_failure = join.keep_on_failure
-        cluster.voter_join = gates.wants_voter_join(context.cluster.feature_gates)
-        result = _join(context, cluster)
+    with etcd_cluster(context, join.account.etcd_urls or _etcd_urls(join)) as cluster:
+        policy = dataclasses.replace(
+            cluster.policy,
+            keep_on_failure=join.request.keep_on_failure,
+            voter_join=gates.wants_voter_join(context.cluster.feature_gates),
+        )
+        result = _join(context, dataclasses.replace(cluster, policy=policy))
         advice = _advice(cluster)
-    join.joined_etcd = True
+    join.account.joined_etcd = True
     context.report(ResourceWritten("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
     context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")
+
+
+def _etcd_urls(join: PreparedJoin) -> tuple[str, ...]:
+    """Where the phase is run alone nobody has asked for them before."""
+    with connected(join.context, join.request.admin) as client:
+        return tuple(endpoints(client, join.context.node.address))
 
 
 def _advice(cluster: Cluster) -> str:
@@ -174,7 +184,7 @@ def runtime_of(context: Context) -> StaticPod:
     )
 
 
-def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
+def vote_of(join: PreparedJoin) -> Literal["none", "voter", "unknown"]:
     """Whether this node's etcd has a vote, as the others see it: a voter is never rolled back, nor what may be one. Before its
     manifest is written there is none, but where learners are switched off: there the vote comes first.
 
@@ -183,12 +193,12 @@ def vote_of(join: JoinRun) -> Literal["none", "voter", "unknown"]:
     is still listed is one that could not be undone.
     """
     context = join.context
-    if context.cluster.etcd.external is not None or not join.control_plane:
+    if context.cluster.etcd.external is not None or not join.request.control_plane:
         return "none"
     if not _was_begun(context) and not gates.wants_voter_join(context.cluster.feature_gates):
         return "none"
     try:
-        with connected(context, join.admin) as client:
+        with connected(context, join.request.admin) as client:
             client.patience = 10.0
             urls = endpoints(client, context.node.address)
         with etcd_cluster(context, urls) as cluster:

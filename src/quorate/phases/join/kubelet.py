@@ -9,7 +9,7 @@ from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
 from quorate.phases.base.heartbeat import Heartbeat
 from quorate.phases.cluster import upload_config
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import kubeconfigs, kubelet_files
 from quorate.phases.start import kubelet_start, staged_start, wait_healthy
 from quorate.pki import kubeconfig
@@ -22,7 +22,7 @@ _USER = "tls-bootstrap-token-user"
 _POLL_SECONDS = 0.2
 
 
-def start(join: JoinRun) -> None:
+def start(join: PreparedJoin) -> None:
     """Write what the kubelet needs and start it. Raises `PreflightFailed` when a node of this name is at work."""
     context = join.context
     _check_name_is_free(join, context)
@@ -31,9 +31,9 @@ def start(join: JoinRun) -> None:
         kubelet_start.stop(context)
     if not _has_certificate(context):
         context.tree.write(path, _bootstrap(join, context), mode=kubeconfig.MODE, secret=True)
-    if not context.tree.is_file(join.join.ca_cert_path):
-        context.tree.write(join.join.ca_cert_path, join.found().ca_pem, mode=0o644)
-    kubelet_files.write_all(context, join.kubelet)
+    if not context.tree.is_file(join.request.config.ca_cert_path):
+        context.tree.write(join.request.config.ca_cert_path, join.cluster.login.ca_pem, mode=0o644)
+    kubelet_files.write_all(context, join.kubelet_config)
     kubelet_start.start(context)
 
 
@@ -46,10 +46,10 @@ def _has_certificate(context: Context) -> bool:
     return bool(parsed.certificate_pem and parsed.key_pem.reveal())
 
 
-def _check_name_is_free(join: JoinRun, context: Context) -> None:
+def _check_name_is_free(join: PreparedJoin, context: Context) -> None:
     if _has_certificate(context):
         return
-    with join.client() as client:
+    with join.cluster.client() as client:
         node = client.find("Node", context.node.name)
     conditions = ((node or {}).get("status") or {}).get("conditions") or []
     if any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
@@ -61,11 +61,11 @@ def _check_name_is_free(join: JoinRun, context: Context) -> None:
         )
 
 
-def _bootstrap(join: JoinRun, context: Context) -> bytes:
+def _bootstrap(join: PreparedJoin, context: Context) -> bytes:
     """By the shared endpoint, also where the kubelet will talk to the API server of its own node: that one is not there yet,
     and a kubelet that finds nobody asks again ever later (six seconds and more are lost so)."""
-    found = join.found()
-    token = join.join.discovery.tls_bootstrap_token
+    found = join.cluster.login
+    token = join.request.config.discovery.tls_bootstrap_token
     if not token and not found.token.reveal():
         raise PreflightFailed(
             "the kubelet has no token to ask for its certificate with",
@@ -80,7 +80,7 @@ def _bootstrap(join: JoinRun, context: Context) -> bytes:
     )
 
 
-def finish(join: JoinRun) -> None:
+def finish(join: PreparedJoin) -> None:
     """Wait until the kubelet has its certificate; what it started with is deleted."""
     context = join.context
     if context.dry_run:
@@ -107,10 +107,12 @@ def finish(join: JoinRun) -> None:
     upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))
 
 
-def _point_to_local(join: JoinRun, context: Context) -> None:
+def _point_to_local(join: PreparedJoin, context: Context) -> None:
     """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node. It is started again
     for that once it has started what it is to start: a kubelet that ends while it makes a pod has the next one begin anew."""
-    if not join.control_plane or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates):
+    if not join.request.control_plane or not gates.is_on(
+        "ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates
+    ):
         return
     path = kubeconfigs.path_of(context, _FINAL)
     parsed = kubeconfig.parse(context.tree.read(path) or b"", path)

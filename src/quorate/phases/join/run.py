@@ -1,68 +1,104 @@
-"""A whole join: all phases in order, and the rollback of the node when one of them fails."""
+"""A whole join: all phases in order, and the rollback of the node when one of them fails; or one phase alone."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from quorate.errors import foreseen
 from quorate.foreign.text import to_paste
-from quorate.phases.base.runner import run_all, timed
+from quorate.phases.base.runner import check_skipped, run_all, run_one, timed
+from quorate.phases.join import checks
 from quorate.phases.join import etcd as etcd_join
 from quorate.phases.join import undo as undo_join
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.found_cluster import find_cluster
+from quorate.phases.join.prepared_join import PreparedJoin, prepare
+from quorate.phases.join.request import JoinAccount, JoinRequest
 from quorate.phases.join.steps import STEPS
-from quorate.phases.join.tree import TREE
+from quorate.phases.join.tree import PREFLIGHT, TREE
 from quorate.phases.node import paths, run_marker
 from quorate.phases.node.run_marker import Marker
 from quorate.report import Notice
 
 
-def carry_out(join: JoinRun) -> None:
-    """Raises what the phase raised that failed; `state` then says what became of what the join made."""
-    skipped = frozenset(join.join.skip_phases)
-    checks, rest = TREE[:1], TREE[1:]
-    around = partial(timed, join.base.clock, join.base.report)
+def carry_out(request: JoinRequest) -> JoinAccount:
+    """Checks, then the mark of what was here before, then every other phase. Raises what the phase raised that failed; `state`
+    then says what became of what the join made."""
+    base, skipped = request.context, frozenset(request.config.skip_phases)
+    check_skipped(TREE, skipped)
+    account = JoinAccount()
     try:
-        run_all(checks, STEPS, join, skipped & {"preflight"}, around)
+        join = _prepared(request, account, skipped)
         objects = _objects_there(join)
     except Exception as error:
         failure = foreseen(error)
         failure.state = failure.state or "nothing was changed"
         raise failure from failure.__cause__
-    if join.base.dry_run:
-        run_all(rest, STEPS, join, skipped - {"preflight"}, around)
-        return
-    context = join.context
-    mark = run_marker.begin(context, "join", paths.may_be_made(context), objects)
+    if base.dry_run:
+        _run_rest(join, skipped)
+        return account
+    mark = run_marker.begin(join.context, "join", paths.may_be_made(join.context), objects)
     if mark.resumed:
-        join.base.report(Notice("a join of this node was cut off here: resuming from what is there"))
+        base.report(Notice("a join of this node was cut off here: resuming from what is there"))
     try:
-        run_all(rest, STEPS, join, skipped - {"preflight"}, around)
+        _run_rest(join, skipped)
     except BaseException as error:
         # Whatever it is: what nobody foresaw once left a learner, a kubelet and an etcd behind (security i13).
         failure = foreseen(error)
         failure.state = "; ".join(dict.fromkeys(filter(None, (failure.state, _after_failure(join, mark)))))
         raise failure from failure.__cause__
     run_marker.finish(join.context)
-    join.whole_done = True
+    account.finished = True
+    return account
 
 
-def _objects_there(join: JoinRun) -> list[str]:
+def carry_out_phase(request: JoinRequest, path: str) -> JoinAccount:
+    """One phase by its own command; what it needs of the cluster is asked before it. Nothing is asked for phases that do
+    nothing on a worker."""
+    account = JoinAccount()
+    around = partial(timed, request.context.clock, request.context.report)
+    if path == PREFLIGHT:
+        with around(path):
+            checks.run(request, account)
+    elif request.control_plane or path.startswith("kubelet-"):
+        run_one(TREE, STEPS, path, _asked(request, account), around)
+    return account
+
+
+def _prepared(request: JoinRequest, account: JoinAccount, skipped: Collection[str]) -> PreparedJoin:
+    if PREFLIGHT in skipped:
+        return _asked(request, account)
+    with timed(request.context.clock, request.context.report, PREFLIGHT):
+        return checks.run(request, account)
+
+
+def _asked(request: JoinRequest, account: JoinAccount) -> PreparedJoin:
+    cluster = find_cluster(request)
+    with cluster.client() as client:
+        return prepare(cluster, client, account)
+
+
+def _run_rest(join: PreparedJoin, skipped: Collection[str]) -> None:
+    around = partial(timed, join.context.clock, join.context.report)
+    run_all(TREE[1:], STEPS, join, frozenset(skipped) - {PREFLIGHT}, around)
+
+
+def _objects_there(join: PreparedJoin) -> list[str]:
     """A node object of somebody who had this name before: a join that fails must not delete it. A run that goes on has noted
     that when it began."""
-    if join.base.dry_run or run_marker.is_resumed(join.base, "join"):
+    if join.context.dry_run or run_marker.is_resumed(join.context, "join"):
         return []
-    with join.client() as client:
+    with join.cluster.client() as client:
         node = client.find("Node", join.context.node.name)
     return [undo_join.node_object(join.context)] if node is not None else []
 
 
-def _after_failure(join: JoinRun, mark: Marker) -> str:
+def _after_failure(join: PreparedJoin, mark: Marker) -> str:
     """Before its etcd has a vote everything can be rolled back; from then on only the same command leads on."""
-    if join.keep_on_failure:
+    if join.request.keep_on_failure:
         return "everything was kept for a look, as asked"
     # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
-    with join.base.clock.cancel.shielded():
+    with join.context.clock.cancel.shielded():
         try:
             if etcd_join.vote_of(join) != "none":
                 return (
@@ -74,10 +110,10 @@ def _after_failure(join: JoinRun, mark: Marker) -> str:
             return f"what the join made may be there still ({foreseen(error).what}); run the same command again"
 
 
-def closing_words(join: JoinRun) -> str:
+def closing_words(request: JoinRequest, account: JoinAccount) -> str:
     """kubeadm's first lines, which tools look for, then what to do next."""
     lines = [""]
-    if not join.control_plane:
+    if not request.control_plane:
         lines += [
             "This node has joined the cluster:",
             "* Certificate signing request was sent to apiserver and a response was received.",
@@ -94,7 +130,7 @@ def closing_words(join: JoinRun) -> str:
         "* Control plane label and taint were applied to the new node.",
         "* The Kubernetes control plane instances scaled up.",
     ]
-    if join.joined_etcd:
+    if account.joined_etcd:
         lines.append("* A new etcd member was added to the local/stacked etcd cluster.")
-    lines += ["", f"To use the cluster from this node:\n\n  export KUBECONFIG={to_paste(join.admin)}", ""]
+    lines += ["", f"To use the cluster from this node:\n\n  export KUBECONFIG={to_paste(request.admin)}", ""]
     return "\n".join(lines)

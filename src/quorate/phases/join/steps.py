@@ -1,90 +1,84 @@
-"""What the phases of join do: each is given the run. Steps of a control plane do nothing on a worker."""
+"""What the phases of join do once the checks have found the cluster. Steps of a control plane do nothing on a worker."""
 
 from __future__ import annotations
 
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.runner import Steps
 from quorate.phases.cluster import mark_control_plane
-from quorate.phases.join import checks as join_checks
 from quorate.phases.join import download_certs
 from quorate.phases.join import etcd as etcd_join
 from quorate.phases.join import kubelet as kubelet_bootstrap
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import certs, kubeconfigs, static_pods
 from quorate.phases.start import wait_healthy
 
 _CONFS = ("admin", "controller-manager", "scheduler")
 
 
-def preflight(join: JoinRun) -> None:
-    join_checks.run(join)
-
-
-def download(join: JoinRun) -> None:
-    if join.control_plane:
+def download(join: PreparedJoin) -> None:
+    if join.request.control_plane:
         download_certs.run(join)
 
 
-def certificates(join: JoinRun) -> None:
-    if join.control_plane:
+def certificates(join: PreparedJoin) -> None:
+    if join.request.control_plane:
         certs.ensure_all(join.context)
 
 
-def kubeconfig(join: JoinRun) -> None:
-    if join.control_plane:
+def kubeconfig(join: PreparedJoin) -> None:
+    if join.request.control_plane:
         kubeconfigs.ensure_named(*_CONFS)(join.context)
 
 
-def control_plane(join: JoinRun) -> None:
+def control_plane(join: PreparedJoin) -> None:
     """In a whole join beside a local etcd the manifests wait for it; a phase alone writes them where they belong."""
-    if not join.control_plane:
+    if not join.request.control_plane:
         return
-    if join.whole and join.context.cluster.etcd.external is None:
+    if join.request.mode == "whole" and join.context.cluster.etcd.external is None:
         static_pods.stage(join.context, PODS, "etcd serves")
     else:
         static_pods.write_control_plane()(join.context)
 
 
-def check_etcd(join: JoinRun) -> None:
+def check_etcd(join: PreparedJoin) -> None:
     etcd_join.check(join)
 
 
-def kubelet_start(join: JoinRun) -> None:
+def kubelet_start(join: PreparedJoin) -> None:
     kubelet_bootstrap.start(join)
 
 
-def join_etcd(join: JoinRun) -> None:
-    if join.control_plane:
+def join_etcd(join: PreparedJoin) -> None:
+    if join.request.control_plane:
         etcd_join.run(join)
         static_pods.publish(join.context, (wait_healthy.API_SERVER,) if join.waits_for_control_plane else PODS)
 
 
-def is_alone(join: JoinRun) -> bool:
+def is_alone(join: PreparedJoin) -> bool:
     """In a whole join etcd was joined before, by the phase of its own."""
-    return not join.whole
+    return join.request.mode != "whole"
 
 
-def wait_bootstrap(join: JoinRun) -> None:
+def wait_bootstrap(join: PreparedJoin) -> None:
     kubelet_bootstrap.finish(join)
 
 
-def nothing(_join: JoinRun) -> None:
+def nothing(_join: PreparedJoin) -> None:
     """Phases that older versions had."""
 
 
-def mark(join: JoinRun) -> None:
-    if join.control_plane:
-        mark_control_plane.run(join.context, join.admin)
+def mark(join: PreparedJoin) -> None:
+    if join.request.control_plane:
+        mark_control_plane.run(join.context, join.request.admin)
 
 
-def wait(join: JoinRun) -> None:
-    if join.control_plane:
+def wait(join: PreparedJoin) -> None:
+    if join.request.control_plane:
         wait_healthy.run(join.context)
 
 
-STEPS: Steps[JoinRun] = Steps(
+STEPS: Steps[PreparedJoin] = Steps(
     {
-        "preflight": preflight,
         "control-plane-prepare/download-certs": download,
         "control-plane-prepare/certs": certificates,
         "control-plane-prepare/kubeconfig": kubeconfig,

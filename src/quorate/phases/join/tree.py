@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quorate.phases.base.runner import Phase
 
+PREFLIGHT = "preflight"
 _DISCOVERY = (
     "config",
     "discovery-file",
@@ -18,7 +19,7 @@ _NODE = ("apiserver-advertise-address", "config", "control-plane", "dry-run", "n
 _PREPARE = (*_DISCOVERY, "control-plane")
 TREE: tuple[Phase, ...] = (
     Phase(
-        "preflight",
+        PREFLIGHT,
         "Look at this host before anything is changed.",
         flags=(
             *_PREPARE,

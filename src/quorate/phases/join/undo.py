@@ -9,13 +9,13 @@ from quorate.host.cri import Runtime
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
-from quorate.phases.join.state import JoinRun
+from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import paths, run_marker, static_pods
 from quorate.phases.node.run_marker import Marker
 from quorate.report import Notice
 
 
-def take_back(join: JoinRun, mark: Marker) -> str:
+def take_back(join: PreparedJoin, mark: Marker) -> str:
     """Stop the kubelet and its pods, delete the node's object if this join made it, and every file that was not there before.
 
     Returns what is the case now, in words. What cannot be done is said and does not stop the rest.
@@ -56,11 +56,11 @@ def node_object(context: Context) -> str:
     return f"Node/{context.node.name}"
 
 
-def _delete_node(join: JoinRun, context: Context, mark: Marker) -> None:
+def _delete_node(join: PreparedJoin, context: Context, mark: Marker) -> None:
     """Only an administrator may; on a worker it is left, and its kubelet, which is gone, made it at most."""
-    if node_object(context) in mark.before or not context.tree.is_file(join.admin):
+    if node_object(context) in mark.before or not context.tree.is_file(join.request.admin):
         return
-    with connected(context, join.admin) as client:
+    with connected(context, join.request.admin) as client:
         client.patience = 5.0
         client.delete("Node", context.node.name)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from quorate.core.finding import Finding
 from quorate.host.cri import CriError
-from quorate.host.node import gather
+from quorate.host.node import NodeFacts, gather
 from quorate.manifests import images
 from quorate.phases.base.context import Context
 from quorate.phases.node import run_marker
@@ -21,7 +21,9 @@ PHASE = "preflight"
 def check_init_node(context: Context) -> list[Finding]:
     """Of the first node: it runs a control plane, and needs its images."""
     resumed = run_marker.is_resumed(context, "init")
-    return run_checks(context, node.INIT, wants_images=True, resumed=resumed, more=external_findings(context))
+    return run_checks(
+        context, node.INIT, facts_of(context), wants_images=True, resumed=resumed, more=external_findings(context)
+    )
 
 
 def external_findings(context: Context) -> Iterator[Finding]:
@@ -34,16 +36,18 @@ def external_findings(context: Context) -> Iterator[Finding]:
 def run_checks(
     context: Context,
     checks: tuple[Check, ...],
+    facts: NodeFacts,
     *,
     wants_images: bool = False,
     resumed: bool = False,
     more: Iterable[Finding] = (),
 ) -> list[Finding]:
     """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and may be for nothing.
-    `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these."""
+    `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these.
+    `facts`: what this host said."""
     context.say(PHASE, "Running pre-flight checks")
     ignored = context.registration.ignore_preflight_errors
-    found = node.judge(case_of(context), checks, ignored)
+    found = node.judge(case_of(context, facts), checks, ignored)
     found = node.without_leftovers(found) if resumed else found
     found += node.lenient(list(more), ignored)
     _tell(context, found)
@@ -86,7 +90,8 @@ def _tell(context: Context, found: list[Finding]) -> None:
     node.refuse(found)
 
 
-def case_of(context: Context) -> NodeCase:
+def facts_of(context: Context) -> NodeFacts:
+    """Asks this host: programs, ports, the kubelet's version, the container runtime."""
     ports = (
         context.endpoint.bind_port,
         node.SCHEDULER_PORT,
@@ -94,12 +99,15 @@ def case_of(context: Context) -> NodeCase:
         node.KUBELET_PORT,
         *node.ETCD_PORTS,
     )
-    facts = gather(
+    return gather(
         ports=ports,
         node_name=context.registration.name,
         cri_socket=context.cri_socket,
         proxies=dict(context.host.proxy_env),
     )
+
+
+def case_of(context: Context, facts: NodeFacts) -> NodeCase:
     return NodeCase(
         facts,
         context.cluster,

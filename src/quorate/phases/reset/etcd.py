@@ -11,6 +11,7 @@ from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
+from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.foreign.urls import parts_of
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
@@ -137,7 +138,7 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
     with Access(load_tls(files), None, run.clock.cancel) as access:
         targets = [Endpoint.parse(url) for url in [*own, *others]]
         seeds = _known(access, targets, run) or targets
-        yield Cluster(access, seeds, run.clock, run.report, stall_seconds=60.0)
+        yield Cluster(access, seeds, run.clock, run.report, policy=JoinPolicy(60.0))
 
 
 def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpoint]:

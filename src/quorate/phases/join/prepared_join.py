@@ -1,0 +1,77 @@
+"""A join that knows its cluster: what the phases after the checks are given. Nothing here asks the network by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from msgspec.structs import replace as with_changes
+
+from quorate.config import types as v4
+from quorate.config.load import loads
+from quorate.config.resolve import resolve_init
+from quorate.errors import ConfigError, PreflightFailed
+from quorate.foreign.documents import read_mapping
+from quorate.foreign.values import mapping_of
+from quorate.kube.client import KubeClient
+from quorate.kube.errors import NotFound
+from quorate.phases.base.context import Context
+from quorate.phases.join.found_cluster import FoundCluster
+from quorate.phases.join.request import JoinAccount, JoinRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJoin:
+    """`context` has the cluster's own configuration; `kubelet_config` is what the cluster's kubelets share."""
+
+    cluster: FoundCluster
+    context: Context
+    kubelet_config: dict[str, Any]
+    account: JoinAccount
+
+    @property
+    def request(self) -> JoinRequest:
+        return self.cluster.request
+
+    @property
+    def waits_for_control_plane(self) -> bool:
+        """Its last phase will see the API server of this node answer."""
+        skipped = self.request.config.skip_phases
+        return self.request.mode == "whole" and self.request.control_plane and "wait-control-plane" not in skipped
+
+
+def prepare(cluster: FoundCluster, client: KubeClient, account: JoinAccount) -> PreparedJoin:
+    """Reads what the cluster says of itself. Raises `PreflightFailed`, `ConfigError` or a `KubeError`."""
+    kubelet = read_mapping(
+        _text(client, "kubelet-config", "kubelet").encode(), "kubelet of ConfigMap kube-system/kubelet-config"
+    )
+    text = _text(client, "kubeadm-config", "ClusterConfiguration")
+    return PreparedJoin(cluster, _with_cluster(cluster.request, text, kubelet), kubelet, account)
+
+
+def _with_cluster(request: JoinRequest, text: str, kubelet: dict[str, Any]) -> Context:
+    # The rules for this node are those of an InitConfiguration that says the same of it.
+    endpoint = request.config.control_plane.local_api_endpoint if request.config.control_plane else v4.APIEndpoint()
+    init = v4.InitConfiguration(node_registration=request.config.node_registration, local_api_endpoint=endpoint)
+    loaded = with_changes(loads(text.encode(), "ConfigMap kube-system/kubeadm-config"), init=init)
+    setup = resolve_init(loaded, request.facts)
+    return replace(
+        request.context,
+        cluster=setup.cluster,
+        components={"KubeletConfiguration": kubelet},
+        endpoint=setup.init.local_api_endpoint,
+    )
+
+
+def _text(client: KubeClient, name: str, key: str) -> str:
+    try:
+        found = client.get("ConfigMap", name, "kube-system")
+    except NotFound:
+        raise PreflightFailed(
+            f"the cluster has no ConfigMap kube-system/{name}: it was not made by kubeadm or quorate",
+            state="nothing was changed",
+        ) from None
+    text = mapping_of(found.get("data")).get(key)
+    if not isinstance(text, str):
+        raise ConfigError(f"ConfigMap kube-system/{name} has no {key}", state="nothing was changed")
+    return text
