@@ -25,7 +25,7 @@ def test_every_example_of_the_document_runs(home: Home, etcd36: str) -> None:
         "KEY": pki / "healthcheck-client.key",
     }
     blocks = [part.partition("```")[0] for part in (ROOT / "docs/library.md").read_text().split("```python\n")[1:]]
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from quorate.core.ids import format_id
+
 ABSENCE_SECONDS = 10.0
 """Default time without a sign of life. A voter that stood still for two seconds, because its machine was snapshotted or its
 disk hung, is alive and counts: taking it for dead once cost a cluster of three its tolerance without anybody's consent."""
@@ -31,6 +33,10 @@ class Absence:
     at: float = 0.0
     received: tuple[tuple[int, float], ...] = ()
     pages: tuple[tuple[int, float], ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The proof for programs."""
+        return {"member": format_id(self.member_id), "how": self.how, "seconds": round(self.seconds, 3), "looks": self.looks}
 
     def holds(self, member_id: int, now: float) -> bool:
         """Whether this proof is about that member, and new enough: it may have come back since."""

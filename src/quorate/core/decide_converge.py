@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from quorate.core.actions import Done, Refuse
-from quorate.core.ids import same_url
+from quorate.core.ids import format_id, same_url
 from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult, margin_of, removal_margins
 from quorate.core.quorum import quorum
 
@@ -39,6 +39,10 @@ class JoinNext:
 
     member: Wanted
 
+    def as_dict(self) -> dict[str, object]:
+        """The step as `-o json` shows it."""
+        return {"action": "join", "id": None, "name": self.member.name, "peerURL": self.member.peer_url, "reason": ""}
+
 
 @dataclass(frozen=True, slots=True)
 class RemoveNext:
@@ -46,6 +50,17 @@ class RemoveNext:
 
     member: Member
     why: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The step as `-o json` shows it."""
+        gone = self.member
+        return {
+            "action": "remove",
+            "id": format_id(gone.id),
+            "name": gone.name,
+            "peerURL": gone.peer_urls[0],
+            "reason": self.why,
+        }
 
 
 NextStep: TypeAlias = JoinNext | RemoveNext

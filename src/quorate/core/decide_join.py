@@ -24,10 +24,10 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.catch_up import Proof, lag_entries
+from quorate.core.catch_up import Proof
 from quorate.core.ids import same_url
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, MemberStatus
+from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of
 
 RESTART_GRACE_SECONDS = 0.05
 """How long a learner whose snapshot is applied may stay silent before it counts as having lost its publish: one that
@@ -289,15 +289,6 @@ def prove_near(case: _Case) -> Decision | None:
     if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES:
         return None
     return Do(ProveAlignment(case.joiner.name, case.learner.id))
-
-
-def lag_of(view: ClusterView, member: Member) -> int:
-    """Raft entries `member` has still to apply, by the leader's commit index; the whole log when it does not answer."""
-    leader = view.answer(view.leader.id) if view.leader else None
-    if leader is None:
-        return 0
-    answer = view.answer(member.id)
-    return lag_entries(leader.raft_index, answer.applied_index if answer else 0)
 
 
 def wait_for_the_rest(case: _Case) -> Decision | None:

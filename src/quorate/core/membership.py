@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
-from quorate.core.ids import same_url
+from quorate.core.catch_up import lag_entries
+from quorate.core.ids import format_id, same_url
 from quorate.core.links import NO_LINKS, Links
 from quorate.core.quorum import margin, margin_on_links, quorum
 from quorate.errors import ConfigError
@@ -34,6 +35,17 @@ class Member:
     def started(self) -> bool:
         return bool(self.name)
 
+    def as_dict(self) -> dict[str, object]:
+        """The member as `-o json` shows it, without what only a view of the cluster tells."""
+        return {
+            "id": format_id(self.id),
+            "name": self.name,
+            "status": "started" if self.started else "unstarted",
+            "isLearner": self.is_learner,
+            "peerURLs": list(self.peer_urls),
+            "clientURLs": list(self.client_urls),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
@@ -54,6 +66,20 @@ class MemberStatus:
     db_size_in_use: int
     db_quota: int | None = None
     errors: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """What it said as `-o json` shows it beside the member's own fields."""
+        return {
+            "healthy": not self.errors,
+            "version": self.version,
+            "dbSize": self.db_size,
+            "dbSizeInUse": self.db_size_in_use,
+            "dbQuota": self.db_quota,
+            "raftTerm": self.raft_term,
+            "raftIndex": self.raft_index,
+            "appliedIndex": self.applied_index,
+            "errors": list(self.errors),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +209,56 @@ class ClusterView:
         if answer is None or leader is None or not self.follows(voter_id):
             return False
         return leader.raft_index - answer.raft_index <= UP_TO_DATE_ENTRIES
+
+    def as_dict(self) -> dict[str, object]:
+        """The cluster as `-o json` shows it (docs/reference/json.md)."""
+        return {
+            "clusterId": format_id(self.cluster_id),
+            "linearizable": self.linearizable,
+            "leader": self.leader.name if self.leader else None,
+            "margin": _margin_fields(self),
+            "alarms": [{"member": format_id(alarm.member_id), "alarm": alarm.kind} for alarm in self.alarms],
+            "members": [self._status_fields(member) for member in in_order(self)],
+        }
+
+    def member_fields(self, member: Member) -> dict[str, object]:
+        """The member, and whether it leads."""
+        return {**member.as_dict(), "isLeader": self.leader is not None and self.leader.id == member.id}
+
+    def _status_fields(self, member: Member) -> dict[str, object]:
+        """A member with what it says of itself, or why it says nothing."""
+        reply = self.replies.get(member.id)
+        if isinstance(reply, MemberStatus):
+            return {**self.member_fields(member), **reply.as_dict(), "lagEntries": lag_of(self, member)}
+        reason = reply.reason if isinstance(reply, NoResponse) else "not asked"
+        return {**self.member_fields(member), "healthy": False, "reason": reason}
+
+
+def _margin_fields(view: ClusterView) -> dict[str, object]:
+    """How many voters may still fail. `margin` below 0: there is no quorum. `lowestMargin`: with every link missing that is
+    only assumed to work."""
+    voters, left = len(view.voters), margin_of(view)
+    return {
+        "voters": voters,
+        "reachable": view.reachable_voters,
+        "quorum": quorum(voters),
+        "margin": left,
+        "lowestMargin": min(lowest_margin_of(view), left),
+    }
+
+
+def in_order(view: ClusterView) -> list[Member]:
+    """By name as people count: m2 before m10; unstarted ones last."""
+    return sorted(view.members, key=lambda member: (not member.name, len(member.name), member.name, member.id))
+
+
+def lag_of(view: ClusterView, member: Member) -> int:
+    """Raft entries `member` has still to apply, by the leader's commit index; the whole log when it does not answer."""
+    leader = view.answer(view.leader.id) if view.leader else None
+    if leader is None:
+        return 0
+    answer = view.answer(member.id)
+    return lag_entries(leader.raft_index, answer.applied_index if answer else 0)
 
 
 def find_members(view: ClusterView, text: str) -> list[Member]:

@@ -20,6 +20,15 @@ class Joined:
     timings: Mapping[str, float] = field(default_factory=dict[str, float])
     restarted: bool = False
 
+    def as_dict(self) -> dict[str, object]:
+        """The join as `-o json` shows it."""
+        return {
+            "id": format_id(self.member_id),
+            "name": self.name,
+            "restarted": self.restarted,
+            "timings": {step: round(seconds, 4) for step, seconds in self.timings.items()},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:

@@ -6,117 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quorate.cli.common.output import echo, emit, print_table, size, styled
-from quorate.core.decide_join import lag_of
 from quorate.core.ids import format_id
-from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, lowest_margin_of, margin_of
+from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, in_order, lag_of, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum
+from quorate.foreign.values import rows_of, text_of
 
 if TYPE_CHECKING:
-    from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.observation.detail import Detail
-    from quorate.etcd.observation.health import Health
     from quorate.etcd.observation.write_probe import WriteGap
 
 
-def member_json(member: Member, view: ClusterView) -> dict[str, object]:
-    return {
-        "id": format_id(member.id),
-        "name": member.name,
-        "status": "started" if member.started else "unstarted",
-        "isLearner": member.is_learner,
-        "isLeader": view.leader is not None and view.leader.id == member.id,
-        "peerURLs": list(member.peer_urls),
-        "clientURLs": list(member.client_urls),
-    }
-
-
-def status_json(member: Member, view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
-    """A member with what it says of itself, or why it says nothing."""
-    reply = view.replies.get(member.id)
-    base = member_json(member, view)
-    if not isinstance(reply, MemberStatus):
-        return {**base, "healthy": False, "reason": reply.reason if isinstance(reply, NoResponse) else "not asked"}
-    return {
-        **base,
-        "healthy": not reply.errors,
-        "version": reply.version,
-        "dbSize": reply.db_size,
-        "dbSizeInUse": reply.db_size_in_use,
-        "dbQuota": reply.db_quota,
-        "raftTerm": reply.raft_term,
-        "raftIndex": reply.raft_index,
-        "appliedIndex": reply.applied_index,
-        "lagEntries": lag_of(view, member),
-        **_detail_json(member, detail),
-        "errors": list(reply.errors),
-    }
-
-
-def _detail_json(member: Member, detail: Detail | None) -> dict[str, object]:
-    """Lag in seconds (null: more than a second), and the hash of the data when it was asked for."""
-    if detail is None:
-        return {}
-    lag, found = detail.lag_seconds.get(member.id), detail.hashes.get(member.id)
-    hashed = {"hash": f"{found.value:08x}", "hashCompactRevision": found.compact_revision} if found else {}
-    return {"lagSeconds": None if lag is None else round(lag, 3), **hashed}
-
-
-def margin_json(view: ClusterView) -> dict[str, object]:
-    """How many voters may still fail. `margin` below 0: there is no quorum. `lowestMargin`: with every link missing
-    that is only assumed to work."""
-    voters = len(view.voters)
-    return {
-        "voters": voters,
-        "reachable": view.reachable_voters,
-        "quorum": quorum(voters),
-        "margin": margin_of(view),
-        "lowestMargin": min(lowest_margin_of(view), margin_of(view)),
-    }
-
-
 def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
-    return {
-        "clusterId": format_id(view.cluster_id),
-        "linearizable": view.linearizable,
-        "leader": view.leader.name if view.leader else None,
-        "margin": margin_json(view),
-        "alarms": [{"member": format_id(alarm.member_id), "alarm": alarm.kind} for alarm in view.alarms],
-        "members": [status_json(member, view, detail) for member in in_order(view)],
-    }
+    """The cluster, with a closer look at each member that answers where there was one."""
+    shown = view.as_dict()
+    if detail is None:
+        return shown
+    closer = {format_id(member.id): detail.of(member.id) for member in view.members if view.answer(member.id) is not None}
+    return {**shown, "members": [{**row, **closer.get(text_of(row.get("id")), {})} for row in rows_of(shown["members"])]}
 
 
 def named_json(member: Member) -> dict[str, object]:
     """A member as a result names it."""
     return {"id": format_id(member.id), "name": member.name}
-
-
-def joined_json(results: Sequence[JoinResult]) -> list[dict[str, object]]:
-    """The joins of a run: `timings` in seconds since the member was added, by step; `restarted`: once, for a lost publish."""
-    return [
-        {
-            "id": format_id(one.member_id),
-            "name": one.name,
-            "restarted": one.restarted,
-            "timings": {step: round(seconds, 4) for step, seconds in one.timings.items()},
-        }
-        for one in results
-    ]
-
-
-def in_order(view: ClusterView) -> list[Member]:
-    """By name as people count: m2 before m10; unstarted ones last."""
-    return sorted(view.members, key=lambda member: (not member.name, len(member.name), member.name, member.id))
-
-
-def health_json(health: Health) -> dict[str, object]:
-    return {
-        "id": format_id(health.member.id),
-        "name": health.member.name,
-        "isLearner": health.member.is_learner,
-        "healthy": health.healthy,
-        "seconds": round(health.seconds, 4),
-        "reason": health.reason,
-    }
 
 
 def role(member: Member, view: ClusterView) -> str:
@@ -207,7 +118,7 @@ def print_margin(view: ClusterView) -> None:
 
 def gap_json(gap: WriteGap | None) -> dict[str, object]:
     """What a writer beside the change saw; nothing when there was none."""
-    return {} if gap is None else {"writer": {"writes": gap.writes, "longestGapSeconds": gap.longest}}
+    return {} if gap is None else {"writer": gap.as_dict()}
 
 
 def print_gap(gap: WriteGap | None) -> None:
@@ -230,4 +141,4 @@ def show_members(view: ClusterView, form: str) -> None:
         for row in in_order(view):
             echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
 
-    emit(form, "MemberList", {"members": [member_json(member, view) for member in in_order(view)]}, text)
+    emit(form, "MemberList", {"members": [view.member_fields(member) for member in in_order(view)]}, text)

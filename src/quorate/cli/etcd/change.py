@@ -280,7 +280,7 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
 
 
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | None = None) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, gap_json, joined_json, print_gap, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     view = look_after(cluster)
 
@@ -292,7 +292,7 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | 
             print_margin(view)
         print_gap(gap)
 
-    emit(form, "JoinResult", {"joined": joined_json([result]), **gap_json(gap), **(cluster_json(view) if view else {})}, table)
+    emit(form, "JoinResult", {"joined": [result.as_dict()], **gap_json(gap), **(cluster_json(view) if view else {})}, table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,6 @@ def health(write: bool, form: str) -> None:
 
     Exits 1 when one does not.
     """
-    from quorate.cli.common.cluster_output import health_json
     from quorate.cli.common.output import print_table
     from quorate.errors import QuorateError
 
@@ -106,7 +105,7 @@ def health(write: bool, form: str) -> None:
         ]
         print_table(("ID", "NAME", "HEALTH", "TOOK"), rows)
 
-    emit(form, "HealthReport", {"members": [health_json(one) for one in found]}, table)
+    emit(form, "HealthReport", {"members": [one.as_dict() for one in found]}, table)
     if not all(one.healthy for one in found):
         raise click.exceptions.Exit(QuorateError.exit_code)
 

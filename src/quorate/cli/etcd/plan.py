@@ -102,16 +102,6 @@ def _words(step: NextStep) -> str:
     return f"remove {step.member.name or 'an unstarted member'} ({step.member.id:x}): {step.why}"
 
 
-def _step_json(step: NextStep) -> dict[str, object]:
-    """One step: `action` join or remove, of which member, and for a removal why now."""
-    from quorate.core.decide_converge import JoinNext
-
-    if isinstance(step, JoinNext):
-        return {"action": "join", "id": None, "name": step.member.name, "peerURL": step.member.peer_url, "reason": ""}
-    gone = step.member
-    return {"action": "remove", "id": f"{gone.id:x}", "name": gone.name, "peerURL": gone.peer_urls[0], "reason": step.why}
-
-
 def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
     """The steps with what is left to fail after each; ends with exit code 4 when they lead into a refusal."""
     from quorate.core.actions import Done, Refuse
@@ -124,7 +114,7 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
             break
         voters, quorum, margin = margin_after(view, choice)
         words.append(_words(choice))
-        rows.append({"step": number, **_step_json(choice), "voters": voters, "quorum": quorum, "margin": margin})
+        rows.append({"step": number, **choice.as_dict(), "voters": voters, "quorum": quorum, "margin": margin})
         view = after(view, choice)
     refusal = choices[-1] if isinstance(choices[-1], Refuse) else None
 
@@ -155,5 +145,5 @@ def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:
         print_members(view)
         print_margin(view)
 
-    steps = [{"step": number, **_step_json(step)} for number, step in enumerate(taken, 1)]
+    steps = [{"step": number, **step.as_dict()} for number, step in enumerate(taken, 1)]
     emit(form, "ConvergeResult", {"steps": steps, **cluster_json(view)}, table)

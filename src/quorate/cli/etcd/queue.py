@@ -59,8 +59,8 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             echo("freed: their places in the queue and their records")
             _say_what_stays(found)
 
-    held = {"change": lock.change, "host": lock.host, "pid": lock.pid, "secondsLeft": lock.seconds} if lock else None
-    emit(form, "PendingJoins", {"freed": freed, "joins": [_json(one) for one in found], "removalLock": held}, table)
+    held = lock.as_dict() if lock else None
+    emit(form, "PendingJoins", {"freed": freed, "joins": [one.as_dict() for one in found], "removalLock": held}, table)
 
 
 def _say_what_stays(freed: list[PendingJoin]) -> None:
@@ -79,20 +79,6 @@ def _listed(one: PendingJoin) -> str:
     if one.member is None:
         return "no member"
     return f"{'learner' if one.member.is_learner else 'voter'} {one.member.id:x}"
-
-
-def _json(one: PendingJoin) -> dict[str, object]:
-    return {
-        "run": one.run,
-        "name": one.name,
-        "peerURL": one.peer_url,
-        "host": one.host,
-        "pid": one.pid,
-        "place": one.place,
-        "secondsLeft": one.seconds,
-        "member": f"{one.member.id:x}" if one.member else None,
-        "isLearner": one.member.is_learner if one.member else None,
-    }
 
 
 @click.command()

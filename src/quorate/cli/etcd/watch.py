@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.common.cluster_output import cluster_json, health_words, in_order, role
+from quorate.cli.common.cluster_output import cluster_json, health_words, role
 from quorate.cli.common.output import echo, emit_event, enveloped, stdout_is_terminal
 from quorate.cli.common.progress import drawn
 from quorate.cli.etcd.connection import Duration, cluster_opened, connection_options
-from quorate.core.decide_join import lag_of
-from quorate.core.membership import ClusterView, margin_of
+from quorate.core.membership import ClusterView, in_order, lag_of, margin_of
 from quorate.core.meters import LagMeter
 from quorate.errors import Interrupted
 

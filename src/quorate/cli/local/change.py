@@ -69,11 +69,16 @@ def _say(home: Home, change: Change, form: str) -> None:
 
 
 def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, gap_json, joined_json, print_gap, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
     def table() -> None:
         print_members(grown.view)
         print_margin(grown.view)
         print_gap(gap)
 
-    emit(form, "JoinResult", {"joined": joined_json(grown.joined), **gap_json(gap), **cluster_json(grown.view)}, table)
+    emit(
+        form,
+        "JoinResult",
+        {"joined": [one.as_dict() for one in grown.joined], **gap_json(gap), **cluster_json(grown.view)},
+        table,
+    )

@@ -265,7 +265,7 @@ def down(folder: Path | None, purge: bool) -> None:
 
 
 def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, joined_json, print_margin, print_members
+    from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
 
     def table() -> None:
         print_members(grown.view)
@@ -274,7 +274,11 @@ def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
             echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
         print_margin(grown.view)
 
-    summary = {"dir": str(home.layout.root), "joined": joined_json(grown.joined), "restarted": list(grown.restarted)}
+    summary = {
+        "dir": str(home.layout.root),
+        "joined": [one.as_dict() for one in grown.joined],
+        "restarted": list(grown.restarted),
+    }
     emit(form, "LocalUpResult", {**summary, **cluster_json(grown.view)}, table)
 
 

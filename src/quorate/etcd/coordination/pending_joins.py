@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 
 from quorate.core.finding import Finding
-from quorate.core.ids import normalised, same_url
+from quorate.core.ids import format_id, normalised, same_url
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
@@ -47,6 +47,20 @@ class PendingJoin:
     member: Member | None
     keys: tuple[bytes, ...]
 
+    def as_dict(self) -> dict[str, object]:
+        """The join as `-o json` shows it."""
+        return {
+            "run": self.run,
+            "name": self.name,
+            "peerURL": self.peer_url,
+            "host": self.host,
+            "pid": self.pid,
+            "place": self.place,
+            "secondsLeft": self.seconds,
+            "member": format_id(self.member.id) if self.member else None,
+            "isLearner": self.member.is_learner if self.member else None,
+        }
+
 
 def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[PendingJoin]:
     """All joins that have a place or a record, those in the queue first and in its order."""
@@ -68,6 +82,10 @@ class HeldLock:
     host: str
     pid: int
     seconds: int | None
+
+    def as_dict(self) -> dict[str, object]:
+        """The lock as `-o json` shows it."""
+        return {"change": self.change, "host": self.host, "pid": self.pid, "secondsLeft": self.seconds}
 
 
 def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from quorate.core.decide_join import NEAR_ENTRIES, Joiner, JoinGoal, ProcessState, lag_of
+from quorate.core.decide_join import NEAR_ENTRIES, Joiner, JoinGoal, ProcessState
 from quorate.core.join_memory import JoinMemory, taken_up
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView, Member, lag_of
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError
 from quorate.etcd.client.connections import Access

@@ -20,8 +20,7 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.decide_join import lag_of
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView, Member, lag_of
 from quorate.deadline import Clock
 from quorate.etcd.client.errors import EtcdError, NotEnoughStarted, TooManyLearners, UnhealthyCluster
 from quorate.etcd.membership.join_state import JoinState

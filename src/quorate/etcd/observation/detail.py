@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from quorate.core.decide_join import lag_of
-from quorate.core.membership import ClusterView, Member, MemberStatus
+from quorate.core.ids import format_id
+from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of
 from quorate.deadline import Clock, Deadline, poll
 from quorate.etcd.client import kv, maintenance
 from quorate.etcd.client.channel import Channel
@@ -29,6 +29,17 @@ class Detail:
 
     lag_seconds: Mapping[int, float | None] = field(default_factory=dict[int, "float | None"])
     hashes: Mapping[int, Hash | None] = field(default_factory=dict[int, "Hash | None"])
+
+    def as_dict(self) -> dict[str, object]:
+        """By member id, the fields that `-o json` adds to each member: the lag in seconds (null: more than a second), and the
+        hash of the data where it was asked for."""
+        return {format_id(member_id): self.of(member_id) for member_id in {*self.lag_seconds, *self.hashes}}
+
+    def of(self, member_id: int) -> dict[str, object]:
+        """The fields of one member."""
+        lag, found = self.lag_seconds.get(member_id), self.hashes.get(member_id)
+        hashed = {"hash": f"{found.value:08x}", "hashCompactRevision": found.compact_revision} if found else {}
+        return {"lagSeconds": None if lag is None else round(lag, 3), **hashed}
 
 
 def lag_seconds(access: Access, view: ClusterView, clock: Clock) -> dict[int, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client import kv
@@ -27,6 +28,17 @@ class Health:
     @property
     def healthy(self) -> bool:
         return not self.reason
+
+    def as_dict(self) -> dict[str, object]:
+        """The check as `-o json` shows it."""
+        return {
+            "id": format_id(self.member.id),
+            "name": self.member.name,
+            "isLearner": self.member.is_learner,
+            "healthy": self.healthy,
+            "seconds": round(self.seconds, 4),
+            "reason": self.reason,
+        }
 
 
 def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: float, write: bool) -> list[Health]:

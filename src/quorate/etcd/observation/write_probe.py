@@ -27,6 +27,10 @@ class WriteGap:
     writes: int
     longest: float
 
+    def as_dict(self) -> dict[str, object]:
+        """What the writer saw as `-o json` shows it."""
+        return {"writes": self.writes, "longestGapSeconds": self.longest}
+
 
 class WriteProbe:
     """Puts a small key of its own all the time while in its `with`, asking the next endpoint when one fails; the key is
