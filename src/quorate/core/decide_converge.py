@@ -69,10 +69,15 @@ Choice: TypeAlias = NextStep | Done | Refuse
 
 def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> Choice:
     """The next step towards `goal`; `dead`: the voters whose absence is proved. Whether the step
-    itself is safe is checked again when it is done."""
+    itself is safe is checked again when it is done.
+
+    The law: no step lowers how many voters may fail, unless the last removals of a smaller goal do and the operator agreed. Why
+    it holds: the dead go first, which lowers nothing; then a live member goes only where that leaves the margin as it is, such
+    as from four voters to three, and a wanted one joins otherwise: joins and removals take turns."""
     if not goal.wanted:
         return Refuse("no member is wanted", "a cluster has at least one voter: name the members to have")
     if margin_of(view) < 0:
+        # Each step would be refused by itself. Said here, an operator reads one reason and not a failed step.
         return Refuse(
             f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters answer",
             "start the members that are down first",

@@ -110,6 +110,13 @@ class _Case:
 def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
     """The next step towards `goal`; `now` is on the clock of `view.taken_at`.
 
+    The law: whatever prefix of the steps was taken when the tool, a member or a network ends, the voters there are keep their
+    quorum without the joiner's help. Why it holds: until its promotion a joiner is a learner and counts nowhere, so every
+    earlier prefix leaves the quorum as it was; a promotion is decided on a fresh proof that this learner has applied what was
+    just written, is linked to the voters, and raises the margin or leaves it (`invariants.margin_not_lowered`), so the quorum
+    of the larger cluster is there at the moment of the vote; and after it nothing else changes before the new voter was seen to
+    serve. tests/model tries every prefix.
+
     Rules are tried in order over all joiners, so that a promoted member is verified before the next is promoted, and all
     learners are added before any is started: a joiner whose `--initial-cluster` is shorter than the list will not start.
     """
@@ -151,7 +158,12 @@ def start_stopped_voter(case: _Case) -> Decision | None:
 
 
 def refuse_wrong_member(case: _Case) -> Decision | None:
-    """The peer URL or the name belongs to a member that is not this joiner."""
+    """The peer URL or the name belongs to a member that is not this joiner.
+
+    Going on would take a stranger's member for ours and remove it in an undo: Cluster API removed a learner that was still
+    joining because it could not tell whose it was (cluster-api#14197), and Talos one of the same hostname (talos#3715). Two
+    members of one name cannot be told apart in --initial-cluster.
+    """
     same_name = case.view.by_name(case.joiner.name)
     known, listed = case.joiner.memory.member_id, case.member
     if known and listed is None:
@@ -174,7 +186,9 @@ def _shares_url(member: Member, joiner: Joiner) -> bool:
 
 
 def refuse_exited(case: _Case) -> Decision | None:
-    """Its process ended by itself: it will not catch up. A voter's process is the runtime's to restart."""
+    """Its process ended by itself: it will not catch up, and waiting for the whole limit would say nothing of why. What ends
+    an etcd at its start (a list that does not fit, data of another cluster, a flag) ends it each time. A voter's process is the
+    runtime's to restart."""
     words = {"exited": "ended during its join", "failing": "cannot start"}.get(case.joiner.process)
     return Refuse(f"the etcd of {case.joiner.name} {words}: {case.joiner.exit_note}") if case.learner and words else None
 
@@ -190,7 +204,9 @@ def refuse_failing_voter(case: _Case) -> Decision | None:
 
 
 def verify_promoted(case: _Case) -> Decision | None:
-    """A new voter is verified before anything else changes."""
+    """A new voter is verified before anything else changes: from the promotion on the quorum is larger, and only its first
+    answer shows that its vote can be given. A second promotion in between could leave two votes that nobody reaches. A member
+    of 3.5 was listed as a voter and went on as a learner (etcd#18347): only itself can say."""
     if case.voter is None or case.joiner.verified:
         return None
     if case.answer is None:
@@ -199,6 +215,9 @@ def verify_promoted(case: _Case) -> Decision | None:
 
 
 def add_missing(case: _Case) -> Decision | None:
+    """Registered first, started afterwards: an etcd that is started before its row is there ends, or founds a cluster of its
+    own (k0s#5149). While the seat is taken nothing is asked: etcd would refuse it, and before 3.6 there is one seat, for ever,
+    also for a learner that is dead (k3s#2306)."""
     if case.member is not None:
         return None
     if len(case.view.learners) >= case.goal.learner_seats:
@@ -214,7 +233,8 @@ def _others(case: _Case) -> list[_Case]:
 
 
 def _is_settling(case: _Case) -> bool:
-    """Its process compares the member list with its `--initial-cluster` just now: a new row would make it give up."""
+    """Its process compares the member list with its `--initial-cluster` just now: a new row would make it give up with "member
+    count is unequal". etcd-operator lost about a third of its failure tests to lists that had changed (etcd-operator#1969)."""
     return bool(case.learner and not case.learner.started and case.joiner.process == "running")
 
 
@@ -229,6 +249,7 @@ def _wait_for_seat(case: _Case) -> Decision | None:
 
 
 def start_absent(case: _Case) -> Decision | None:
+    """Not where it answers already: then somebody else runs it, and a second etcd on its ports would end at once."""
     if case.learner is None or case.joiner.process != "absent" or case.answer is not None:
         return None
     return _start(case)
@@ -259,7 +280,8 @@ def initial_cluster(view: ClusterView, goal: JoinGoal) -> tuple[tuple[str, str],
 
 def restart_lost_publish(case: _Case) -> Decision | None:
     """Its data is there, it says so on its peer port, and its client port answers nothing: it waits for a publish that
-    went by inside the snapshot. One graceful restart ends that wait; it has no vote, so nothing is at risk."""
+    went by inside the snapshot, and without help it does so for seven seconds from etcd 3.6 on (docs/lost-publish.md). One
+    graceful restart ends that wait; it has no vote, so nothing is at risk. Only one: an etcd that needs a second is ill."""
     joiner, learner = case.joiner, case.learner
     if learner is None or case.answer is not None or joiner.listed_itself_at is None:
         return None
@@ -278,6 +300,9 @@ def wait_for_links(case: _Case) -> Decision | None:
 
 
 def promote_proven(case: _Case) -> Decision | None:
+    """On our proof, not on etcd's check. etcd passes a learner whose log has 90 % of the leader's index, counted from the
+    cluster's first entry, alive or not: one that had been killed was promoted on 3.4.23 and 3.5.1, and all writes stopped. It
+    even promoted one that was never started (etcd#14925). The proof is made once more within the call (`executor`)."""
     if case.learner is None or case.joiner.proof is None or case.answer is None:
         return None
     if not case.joiner.proof.holds(member_id=case.learner.id, cluster_id=case.view.cluster_id, now=case.now):
@@ -286,13 +311,15 @@ def promote_proven(case: _Case) -> Decision | None:
 
 
 def prove_near(case: _Case) -> Decision | None:
+    """A proof writes a key through the leader and waits for the learner to apply it. Far behind that is asked in vain, each try
+    with two writes more for everybody."""
     if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES:
         return None
     return Do(ProveAlignment(case.joiner.name, case.learner.id))
 
 
 def wait_for_the_rest(case: _Case) -> Decision | None:
-    """Says where an unfinished joiner is."""
+    """Says where an unfinished joiner is. The last rule: that it says nothing for all of them is what makes a join done."""
     if case.joiner.verified and case.voter is not None:
         return None
     if case.learner is None:

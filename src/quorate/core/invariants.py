@@ -62,8 +62,9 @@ class UnsafeStep(Refused):
 
 
 def one_change_in_flight(step: Step) -> str | None:
-    """More learners than seats would make members disagree: the limit is checked per member when an entry is applied,
-    each with its own flag (etcd 3.6+), and is 1 before."""
+    """More learners than seats would make members disagree: the limit is checked per member when an entry is applied, each with
+    its own flag (etcd 3.6+, etcd#13377), and is 1 before; a member that finds more learners than its flag allows does not start
+    any more (etcd#19557)."""
     if isinstance(step.action, AddLearner) and len(step.view.learners) >= step.limits.learner_seats:
         names = ", ".join(learner.name or "an unstarted one" for learner in step.view.learners)
         return f"{len(step.view.learners)} of {step.limits.learner_seats} learner seats are taken ({names})"
@@ -71,7 +72,9 @@ def one_change_in_flight(step: Step) -> str | None:
 
 
 def learner_first(step: Step) -> str | None:
-    """A new member has no vote before it has the data. The legacy join breaks this on purpose, but never where the new
+    """A new member has no vote before it has the data. A second voter that does not run is a majority that is missing: writes
+    stopped for 15 s while its image was pulled (constellation#2922), and for ever where its peer URL was wrong (k0s#7628), for
+    without a quorum it cannot be removed either (etcd#3505). The legacy join breaks this on purpose, but never where the new
     voter, once it runs, would not give the quorum back."""
     if not isinstance(step.action, AddVoter):
         return None
@@ -190,14 +193,16 @@ def _is_voter(member: Member | None) -> bool:
 
 
 def last_voter_stays(step: Step) -> str | None:
-    """A cluster without voters is no cluster."""
+    """A cluster without voters is no cluster: etcd panics with "removed all voters" (etcd#13848)."""
     if isinstance(step.action, Remove) and [voter.id for voter in step.view.voters] == [step.action.member_id]:
         return "it is the only voting member: without it there is no cluster"
     return None
 
 
 def promote_only_aligned(step: Step) -> str | None:
-    """A learner becomes a voter only while a fresh proof says that it answers and has applied what was just written."""
+    """A learner becomes a voter only while a fresh proof says that it answers and has applied what was just written: etcd
+    itself promotes dead ones (see `decide_join.promote_proven`). A proof made through another leader counts no more: that one
+    may have been cut off, and what it wrote may be lost."""
     action = step.action
     if not isinstance(action, Promote):
         return None
@@ -216,7 +221,9 @@ def promote_only_aligned(step: Step) -> str | None:
 
 
 def remove_only_owned_or_named(step: Step) -> str | None:
-    """Only what this run added, or the operator named, is ever removed."""
+    """Only what this run added, or the operator named, is ever removed: a controller that removed a learner whose node it did
+    not know ended a join that was under way (cluster-api#14197). A vote is never taken back without being named: the data that
+    it acknowledged may be on no other majority."""
     if isinstance(step.action, Remove) and not (step.action.owned or step.action.named):
         return "this run did not add it and nobody named it"
     if isinstance(step.action, Remove) and not step.action.named:
@@ -243,7 +250,8 @@ def gone_before_it_is_stopped(step: Step) -> str | None:
 
 
 def view_is_current(step: Step) -> str | None:
-    """No action on a view that is old, or of another cluster."""
+    """No action on a view that is old, or of another cluster: an endpoint of another cluster, after an address was given away,
+    answers as well as ours (etcd#11951), and a tool that was paused between a look and its step acts on what was."""
     if step.view.cluster_id != step.limits.cluster_id:
         return f"the endpoints answer for cluster {step.view.cluster_id:x}, this run began on {step.limits.cluster_id:x}"
     if step.now - step.view.taken_at > VIEW_SECONDS:

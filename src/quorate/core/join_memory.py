@@ -21,7 +21,11 @@ Window: TypeAlias = tuple[int, int]
 """The first and the last unix second in which a voter can have made a member of one call of ours."""
 
 _MOST_SECONDS = 300
+"""A window that is longer than any call may take was written by a clock that jumped: ids made anywhere in it would count as
+ours."""
 _MOST_WINDOWS = 16
+"""Adds without an answer. Each takes seconds, so a run has no more of them before its limit; the oldest are forgotten
+first."""
 
 CLOCK_SECONDS = 1
 """By how many seconds a voter's clock may differ from ours for an add without an answer to be recognised as our own. Where

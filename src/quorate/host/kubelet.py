@@ -11,6 +11,7 @@ from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
 _SECONDS = 90.0
+"""A kubelet that is stopped ends its probes and streams first; systemd kills it after 90 s."""
 _HEALTH_SECONDS, _HEALTH_BYTES = 2.0, 1 << 16
 _ADVICE = "'systemctl status kubelet' and 'journalctl -u kubelet' tell why"
 

@@ -16,7 +16,9 @@ from quorate.errors import HostError
 from quorate.host import proc
 
 _STOP_SECONDS = 15.0
+"""etcd moves leadership away and closes its database when it is told to end; a slow disk takes seconds for that."""
 _KILL_SECONDS = 10.0
+"""The kernel ends a process at once, but for one that waits for a disk that does not answer."""
 _POLL_SECONDS = 0.01
 
 

@@ -13,6 +13,8 @@ from quorate.host.programs import Finished
 
 _SECONDS = 30.0
 _STOP_SECONDS = 120.0
+"""systemd itself kills a service after 90 s (DefaultTimeoutStopSec); giving up before it does would leave the unit half
+stopped."""
 _ASKED = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ExecMainStartTimestampMonotonic")
 
 

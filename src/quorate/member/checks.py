@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _DIAL_SECONDS = 3.0
 _MOST_SKEW_SECONDS = 3.0
+"""etcd warns of members whose clocks differ by more than a second; three are there for slow answers."""
 _SLOW_FSYNC_SECONDS = 0.010
 """etcd's hardware guide: the 99th percentile of WAL fsync should be below 10 ms."""
 

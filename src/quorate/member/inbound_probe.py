@@ -23,6 +23,7 @@ SECONDS = 5.0
 """Voters dial a new member within a tenth of a second, and again and again."""
 
 _HANDSHAKE_SECONDS = 2.0
+"""A port scanner that connects and says nothing must not use up the time in which the voters dial."""
 
 
 @dataclass(slots=True)

@@ -86,6 +86,7 @@ class JoinOptions:
 
 
 _LEAST_ABSENCE_SECONDS = 3.0
+"""A voter that writes to a busy disk stands still for a second or two and is healthy."""
 
 
 def with_patience(cluster: Cluster, seconds: float) -> Cluster:

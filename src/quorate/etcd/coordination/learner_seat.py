@@ -33,8 +33,11 @@ from quorate.report import Notice, Report
 
 T = TypeVar("T")
 _TTL_SECONDS = 10
+"""A killed run keeps the seat from others for this long; a run that stands still for longer loses its place, and notices."""
 _RPC_SECONDS = 10.0
+"""Long enough for an election with its retries: joins are run exactly when members come and go."""
 _COURTESY_SECONDS = 1.5
+"""For what only spares others a wait. It must not hold up a join whose learner may have caught up meanwhile."""
 _POLL_SECONDS = 0.2
 SEAT_SECONDS = 60.0
 """How long the same run may be first in the queue before whoever waits behind it gives up."""

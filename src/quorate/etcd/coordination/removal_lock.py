@@ -35,9 +35,12 @@ from quorate.report import Notice, Report
 
 T = TypeVar("T")
 _TTL_SECONDS = 20
+"""Twice as long as an absence is watched by default: a look that is slow meanwhile must not cost the lock."""
 _MOST_WAIT_SECONDS = 90.0
+"""A removal that proves an absence, moves leadership and waits for an election takes about half of this."""
 _RPC_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
+"""Between the last look and the removal: a lock that cannot be read in this time is not known to be ours."""
 _POLL_SECONDS = 0.2
 _AGAIN = "somebody else may have removed a member meanwhile: look with 'quorate etcd status', then run the same command again"
 

@@ -46,6 +46,7 @@ one patience where a member is dead."""
 
 _TRIES = 3
 _MOST_WAY_SECONDS = 1.0
+"""Members that are further away are not promoted by a proof that is older than this: it would say nothing of now."""
 
 Note: TypeAlias = Callable[[str, dict[str, object]], None]
 """Writes one journal record: its kind and fields."""

@@ -12,6 +12,7 @@ from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 
 _ELECTION_SECONDS = 2.0
+"""An election ends within two election timeouts of a second. A margin that is lower for that long is no reason to refuse."""
 _POLL_SECONDS = 0.1
 
 

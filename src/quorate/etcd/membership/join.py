@@ -65,8 +65,11 @@ from quorate.etcd.observation.look import endpoint_of
 from quorate.report import Report
 
 _POLL_SECONDS = 0.01
+"""A learner of a small cluster has its data within tens of milliseconds; a look costs about five."""
 _REFUSED_SECONDS = 0.1
+"""What etcd or an invariant refuses now changes with an election or a heartbeat, not within milliseconds."""
 _CLEAN_UP_SECONDS = 1.0
+"""The join has succeeded: a key of the proof that stays behind is worth no wait."""
 _WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
 """Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
 MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes

@@ -22,6 +22,7 @@ from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, l
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 _PEER_SECONDS = 0.25
+"""A peer port that serves answers at once. It is asked in every round while the learner is silent, so it may not cost one."""
 _MOST_PEER_SECONDS = 3.0
 _PATIENCE = LookTimeouts(members=1.5, status=0.5, learner=0.03)
 

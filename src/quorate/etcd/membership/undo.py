@@ -24,8 +24,10 @@ from quorate.etcd.observation.statuses import settle_statuses
 from quorate.report import Event, Report
 
 _SECONDS = 20.0
+"""Through two elections. Whoever pressed Ctrl-C waits for this, so it is not longer."""
 _POLL_SECONDS = 0.1
 _REFUSED_SECONDS = 0.5
+"""Each try is written to the journal: without a pause a removal that etcd declined was asked for hundreds of times."""
 _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 

@@ -22,6 +22,7 @@ from quorate.report import Event, Report
 _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 _EVERY_SECONDS = 0.4
+"""Followers answer each heartbeat of the leader, ten a second, so that four looks a period see any sign of life."""
 _SCRAPE_SECONDS = 1.0
 _UNKNOWN_SECONDS = 4.0
 """How long nobody may know: an election takes two seconds, and a leader whose metrics cannot be read will not tell

@@ -22,6 +22,7 @@ ROUND_SECONDS = 1.0
 """How long one write may take to be seen applied on the learner."""
 
 _POLL_SECONDS = 0.005
+"""The window between the proof and the promotion is what a dying learner can hide in: it is kept as short as a Status."""
 
 
 @dataclass(frozen=True, slots=True)

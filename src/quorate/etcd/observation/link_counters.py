@@ -28,6 +28,7 @@ _MOST_SECONDS = 0.4
 """A page that took longer tells too little of when it was made: two of them widen a window by more than its slack, and a link
 that works would count as missing for ever. Then nothing is known, and the link is assumed, and shown as assumed."""
 _RECENT_SECONDS = 4.0
+"""Two periods of heartbeats and their slack: samples before that say nothing about the link now."""
 _MUTE_SECONDS = 4.0
 """A voter that is cut off campaigns every one to two seconds, and whoever still hears it counts those bytes."""
 

@@ -25,6 +25,7 @@ from quorate.etcd.observation.statuses import Statuses
 
 _AGAIN_SECONDS = 0.05
 _MOST_PATIENCE = 3.0
+"""Members half a second away answer a Status within two. Further away no proof holds, so no more is waited."""
 _FLAG_SINCE = Version(3, 5, 0)
 
 

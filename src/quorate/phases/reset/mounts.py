@@ -19,6 +19,7 @@ from quorate.report import Notice
 
 TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _UMOUNT_SECONDS, _ANSWER_SECONDS = 30.0, 2.0
+"""A network file system whose server is gone never comes back; the reset goes on and says what stayed mounted."""
 _FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
 _OF_PODS = ("pods", "plugins")
 """Below these the kubelet mounts volumes; a mount point that is one of them itself is a disk that somebody gave it."""
