@@ -15,7 +15,7 @@ from quorate.manifests.control_plane import PODS
 from quorate.phases import doctor
 from quorate.phases.base.context import Context
 from quorate.phases.init import steps as init_steps
-from quorate.phases.init.steps import InitRun
+from quorate.phases.init.state import InitRun
 from quorate.phases.node import static_pods
 from quorate.phases.start import staged_start, wait_healthy
 from unit.api_answers import Answer, serving

@@ -311,8 +311,8 @@ def promote_proven(case: _Case) -> Decision | None:
 
 
 def prove_near(case: _Case) -> Decision | None:
-    """A proof writes a key through the leader and waits for the learner to apply it. Far behind that is asked in vain, each try
-    with two writes more for everybody."""
+    """A proof writes a key through the leader and waits for the learner to apply it. A learner that is far behind cannot pass
+    it, and each try costs everybody two writes."""
     if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES:
         return None
     return Do(ProveAlignment(case.joiner.name, case.learner.id))

@@ -222,8 +222,8 @@ def promote_only_aligned(step: Step) -> str | None:
 
 def remove_only_owned_or_named(step: Step) -> str | None:
     """Only what this run added, or the operator named, is ever removed: a controller that removed a learner whose node it did
-    not know ended a join that was under way (cluster-api#14197). A vote is never taken back without being named: the data that
-    it acknowledged may be on no other majority."""
+    not know ended a join that was under way (cluster-api#14197). A voter is never removed without being named: what it
+    acknowledged may be on no other majority."""
     if isinstance(step.action, Remove) and not (step.action.owned or step.action.named):
         return "this run did not add it and nobody named it"
     if isinstance(step.action, Remove) and not step.action.named:

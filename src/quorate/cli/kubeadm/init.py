@@ -19,7 +19,7 @@ from quorate.phases.init.tree import TREE
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
-    from quorate.phases.init.steps import InitRun
+    from quorate.phases.init.state import InitRun
     from quorate.report import PhaseReport
 
 _FLAGS = (
@@ -78,7 +78,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
 
 def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
-    from quorate.phases.init.steps import InitRun
+    from quorate.phases.init.state import InitRun
 
     made = setup.init_setup(given, report)
     context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)
@@ -91,7 +91,6 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
         print_manifest=given.on("print-manifest"),
         skip_token_print=given.on("skip-token-print"),
         skip_certificate_key_print=given.on("skip-certificate-key-print"),
-        dry_run=given.on("dry-run"),
     )
 
 
@@ -109,7 +108,7 @@ def run_phase(path: str, given: Given, _endpoint: str) -> None:
 
 def finish(run: InitRun, report: render.Printer) -> None:
     """What was made, or would have been in a dry run, and what to do next."""
-    render.finish(report, run.findings, run.context.tree, dry_run=run.dry_run, closing="\n".join(run.shown))
+    render.finish(report, run.findings, run.context.tree, dry_run=run.context.dry_run, closing="\n".join(run.shown))
 
 
 group.add_command(phase_group("init", TREE, run_phase))

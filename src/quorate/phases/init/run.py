@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 
 from quorate.phases.base.runner import run_all, timed
-from quorate.phases.init.steps import STEPS, InitRun
+from quorate.phases.init.state import InitRun
+from quorate.phases.init.steps import STEPS
 from quorate.phases.init.tree import TREE
 from quorate.phases.node import paths, run_marker
 from quorate.phases.start import staged_start
@@ -20,7 +21,7 @@ def carry_out(run: InitRun) -> None:
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, run.context.clock, run.context.report)
     run_all(checks, STEPS, run, skipped & {"preflight"}, around)
-    if run.dry_run:
+    if run.context.dry_run:
         run_all(rest, STEPS, run, skipped - {"preflight"}, around)
         return
     mark = run_marker.begin(run.context, "init", paths.may_be_made(run.context))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 
-from quorate.config import types as v4
 from quorate.config.render import to_yaml
-from quorate.core.finding import Finding
 from quorate.manifests.control_plane import PODS
-from quorate.phases.base.context import Context
 from quorate.phases.base.runner import Steps
 from quorate.phases.cluster import addon, admins, bootstrap_token, join_command, mark_control_plane, upload_config
 from quorate.phases.cluster import upload_certs as certs_secret
+from quorate.phases.init.state import InitRun
 from quorate.phases.node import certs, kubeconfigs, kubelet_files, static_pods
 from quorate.phases.node import checks as node_checks
 from quorate.phases.start import kubelet_start as kubelet
 from quorate.phases.start import staged_start, wait_healthy
-from quorate.secret import Secret
 
 CERTIFICATES = (
     "ca",
@@ -32,26 +28,6 @@ CERTIFICATES = (
     "apiserver-etcd-client",
 )
 KUBECONFIGS = ("admin", "super-admin", "kubelet", "controller-manager", "scheduler")
-
-
-@dataclass(frozen=True, slots=True)
-class InitRun:
-    """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: what only flags say. `kubeconfig`: the
-    file that later phases reach the API server with. `waits`: it is a whole one, which will see the API server answer.
-    `findings`: of preflight, for programs. `shown`: what is printed behind everything else."""
-
-    context: Context
-    init: v4.InitConfiguration
-    kubeconfig: str = "/etc/kubernetes/admin.conf"
-    upload_certs: bool = False
-    skip_token_print: bool = False
-    skip_certificate_key_print: bool = False
-    dry_run: bool = False
-    waits: bool = False
-    certificate_key: Secret[str] = field(default_factory=lambda: Secret(""))
-    print_manifest: bool = False
-    findings: list[Finding] = field(default_factory=list[Finding])
-    shown: list[str] = field(default_factory=list[str])
 
 
 def preflight(run: InitRun) -> None:
