@@ -8,7 +8,7 @@ SCHEDULES ?= 500
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto reference clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto stories reference clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ bench-kube: engines engines-kube dev  ## init and joins beside the real kubeadm'
 bench: engines dev  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
 	$(BIN)/python bench/before.py
+
+stories: dev  ## Write what the engine decides now into tests/unit/testdata/join
+	PYTHONPATH=tests $(BIN)/python -m unit.stories
 
 reference: dev  ## Write docs/reference from the classes of errors and the schemas
 	PYTHONPATH=tests $(BIN)/python -m reference_pages
