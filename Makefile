@@ -8,7 +8,7 @@ SCHEDULES ?= 500
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos mutants fuzz bench bench-files bench-kube proto stories reference clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube proto stories reference clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,13 @@ e2e-packages:  ## Install what nodes are made of, from Debian, where that is pos
 
 chaos: engines dev  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links
 	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
+
+coverage: engines dev  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n $(PYTEST_JOBS) -o timeout=900 tests/unit tests/model tests/contract tests/hostile tests/real
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet -o .coverage.json
+	$(BIN)/python tests/coverage_rooms.py .coverage.json $(RAISE)
 
 mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)
 	$(BIN)/python tests/mutants/run.py
