@@ -7,9 +7,13 @@ import os
 import re
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import schemas
 
 from e2e.kubelab import KubeNode, until
 
@@ -102,28 +106,57 @@ def get(node: KubeNode, *what: str) -> dict[str, object]:
 Action = Callable[["subprocess.Popen[str]"], object]
 
 
-def at_lines(node: KubeNode, actions: Sequence[tuple[str, Action]], *command: str) -> tuple[int, str]:
-    """Run a command and do each thing, in order, as soon as a line is printed that holds its text; returns the exit code and
-    what was printed on both streams. All of them must have been done."""
+Moment = str
+"""An event of `-o json` by its kind and its phase, level or kind of object, and which of them: "line certs", "progress
+promote", "made member", "line kubelet-start #3". The words of a message may change; these are promised."""
+
+
+def at_events(node: KubeNode, actions: Sequence[tuple[Moment, Action]], *command: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Run a command of ours and do each thing, in order, as soon as its event is printed; returns the exit code, the events,
+    and all that was printed on both streams. All actions must have been done."""
     environment = {**node.environment, "PYTHONUNBUFFERED": "1"}
     running = subprocess.Popen(
-        node.command(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=node.folder
+        node.command(*command, "-o", "json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=node.folder,
     )
     assert running.stdout is not None
-    left, said = list(actions), ""
+    left, said, events, seen = list(actions), "", list[dict[str, Any]](), Counter[str]()
     for line in running.stdout:
         said += line
-        if left and left[0][0] in line:
+        if not line.startswith('{"event"'):
+            continue
+        event: dict[str, Any] = json.loads(line)
+        events.append(event)
+        name = _name(event)
+        seen[name] += 1
+        if left and left[0][0] in (name, f"{name} #{seen[name]}"):
             left.pop(0)[1](running)
     running.stdout.close()
     code = running.wait()
-    assert not left, f"it ended before it said {left[0][0]!r}:\n{said[-3000:]}"
-    return code, said
+    assert not left, f"it ended before {left[0][0]!r}:\n{said[-3000:]}"
+    schemas.checked("\n".join(json.dumps(event) for event in events))
+    return code, events, said
 
 
-def kill_at(node: KubeNode, line: str, *command: str) -> None:
-    """SIGKILL as soon as it prints this."""
-    code, _said = at_lines(node, [(line, lambda running: os.kill(running.pid, signal.SIGKILL))], *command)
+def _name(event: dict[str, Any]) -> Moment:
+    what = {"note": "level", "made": "kind"}.get(event["event"], "phase")
+    return f"{event['event']} {event.get(what, '')}".strip()
+
+
+def error_of(events: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the last event of a run that failed says."""
+    assert events and events[-1]["event"] == "error", events[-3:]
+    error: dict[str, Any] = events[-1]["error"]
+    return error
+
+
+def kill_at(node: KubeNode, moment: Moment, *command: str) -> None:
+    """SIGKILL as soon as the event is printed."""
+    code, _events, _said = at_events(node, [(moment, lambda running: os.kill(running.pid, signal.SIGKILL))], *command)
     assert code == -signal.SIGKILL
 
 

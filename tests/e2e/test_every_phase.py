@@ -11,65 +11,70 @@ from contextlib import suppress
 import pytest
 
 from e2e.kubelab import KubeLab, KubeNode, until
-from e2e.steps import Joining, at_lines, files_left, init, init_words, joined, kill_at, members, parse, ready, taken_off
+from e2e.steps import (
+    Joining,
+    at_events,
+    error_of,
+    files_left,
+    init,
+    init_words,
+    joined,
+    kill_at,
+    members,
+    parse,
+    ready,
+    taken_off,
+)
 
 pytestmark = [pytest.mark.e2e_long, pytest.mark.timeout(2400)]
 
 INIT = (
-    "[preflight] Running",
-    "[preflight] Pulling",
-    "[certs] Generating",
-    "[certs] Using certificateDir",
-    "[kubeconfig] Writing",
-    "[etcd] Creating",
-    "[control-plane] Creating",
-    "[kubelet-start] Writing kubelet configuration",
-    "[kubelet-start] Starting",
-    "[kubelet-check] The kubelet is healthy",
-    "[control-plane-check] Checking",
-    "[control-plane-check] kube-apiserver is healthy",
-    "[upload-config]",
-    "[upload-certs] Storing",
-    "[mark-control-plane]",
-    "[bootstrap-token] Creating",
-    "[kubelet-finalize]",
-    "[addons] Applied essential addon: CoreDNS",
+    "line preflight",
+    "line preflight #2",
+    "line certs",
+    "line certs #2",
+    "line kubeconfig #2",
+    "line etcd",
+    "line control-plane #2",
+    "line kubelet-start #2",
+    "line kubelet-start #4",
+    "line kubelet-check #2",
+    "line control-plane-check #2",
+    "line control-plane-check #5",
+    "line upload-config",
+    "line upload-certs",
+    "line mark-control-plane",
+    "line bootstrap-token #3",
+    "line kubelet-finalize",
+    "line addons",
 )
 JOIN = (
-    "[preflight] Running",
-    "[preflight] Pulling",
-    "[download-certs] Downloading",
-    "[download-certs] Saving",
-    "[certs] Generating",
-    "[kubeconfig] Writing",
-    "[control-plane] Creating",
-    "[check-etcd]",
-    "[kubelet-start] Writing kubelet configuration",
-    "[kubelet-start] Starting",
-    "[etcd] Announced",
-    "adding it as a learner",
-    "starting its etcd",
-    "receiving the data",
-    "it answers",
-    "giving it a vote",
-    "asking the members themselves",
-    "The new etcd member serves",
-    "[kubelet-check] The kubelet is healthy",
-    "[kubelet-start] Waiting for the kubelet to perform",
-    "Pointing the kubelet",
-    "[mark-control-plane]",
-    "[control-plane-check] Checking",
-    "[control-plane-check] kube-apiserver is healthy",
+    "line preflight",
+    "line preflight #3",
+    "line download-certs",
+    "line download-certs #2",
+    "line certs #5",
+    "line kubeconfig",
+    "line control-plane",
+    "line check-etcd",
+    "line kubelet-start #2",
+    "line kubelet-start #4",
+    "line etcd",
+    "progress add",
+    "progress start",
+    "progress catch-up",
+    "progress catch-up #2",
+    "progress promote",
+    "progress verify",
+    "made member",
+    "line kubelet-check #2",
+    "line kubelet-start #5",
+    "line kubelet-start #6",
+    "line mark-control-plane",
+    "line control-plane-check #2",
+    "line control-plane-check #5",
 )
-RESET = (
-    "[preflight]",
-    "Removing etcd member",
-    "Removed, and seen to be absent",
-    "Deleting contents of stateful",
-    "Stopping the kubelet",
-    "Unmounting",
-    "Deleting contents of directories",
-)
+RESET = ("line preflight", "line reset", "line reset #2", "line reset #3", "line reset #4", "line reset #5", "line reset #6")
 
 
 def words_of(node: KubeNode, joining: Joining) -> list[str]:
@@ -79,10 +84,10 @@ def words_of(node: KubeNode, joining: Joining) -> list[str]:
 def test_init_killed_in_every_phase(lab: KubeLab) -> None:
     node = lab.node("cp1")
     command = ["quorate", *init_words(node)]
-    for line in INIT:
-        kill_at(node, line, *command)
+    for moment in INIT:
+        kill_at(node, moment, *command)
         done = node.run(*command)
-        assert done.returncode == 0, f"after {line!r}:\n{done.stdout[-1500:]}{done.stderr}"
+        assert done.returncode == 0, f"after {moment!r}:\n{done.stdout[-1500:]}{done.stderr}"
         ready(node, "cp1")
         assert members(node) == {"cp1": "voter"}
         done = node.quorate("reset", "--force")
@@ -93,11 +98,11 @@ def test_init_killed_in_every_phase(lab: KubeLab) -> None:
 def test_join_killed_in_every_phase(lab: KubeLab) -> None:
     first, second = lab.node("cp1"), lab.node("cp2")
     joining = init(first)
-    for line in JOIN:
-        kill_at(second, line, *words_of(second, joining))
-        assert first.kubectl("get", "--raw", "/readyz").stdout == "ok", f"the cluster goes on, after {line!r}"
+    for moment in JOIN:
+        kill_at(second, moment, *words_of(second, joining))
+        assert first.kubectl("get", "--raw", "/readyz").stdout == "ok", f"the cluster goes on, after {moment!r}"
         done = second.run(*words_of(second, joining))
-        assert done.returncode == 0, f"after {line!r}:\n{done.stdout[-1500:]}{done.stderr}"
+        assert done.returncode == 0, f"after {moment!r}:\n{done.stdout[-1500:]}{done.stderr}"
         assert members(first) == {"cp1": "voter", "cp2": "voter"}
         ready(first, "cp1", "cp2")
         taken_off(first, second)
@@ -106,9 +111,9 @@ def test_join_killed_in_every_phase(lab: KubeLab) -> None:
 def test_reset_killed_in_every_phase(lab: KubeLab) -> None:
     first, second = lab.node("cp1"), lab.node("cp2")
     joining = init(first)
-    for line in RESET:
+    for moment in RESET:
         joined(second, joining.control_plane(second))
-        kill_at(second, line, "quorate", "reset", "--force")
+        kill_at(second, moment, "quorate", "reset", "--force")
         taken_off(first, second)
         assert members(first) == {"cp1": "voter"} and files_left(second) == []
 
@@ -149,16 +154,16 @@ FAULTS = {
     "leader-hangs": hangs("etcd"),
 }
 PHASES = (
-    "[preflight] Pulling",
-    "[download-certs] Downloading",
-    "[check-etcd]",
-    "[kubelet-start] Starting",
-    "adding it as a learner",
-    "receiving the data",
-    "giving it a vote",
-    "[kubelet-start] Waiting for the kubelet to perform",
-    "[mark-control-plane]",
-    "[control-plane-check]",
+    "line preflight #3",
+    "line download-certs",
+    "line check-etcd",
+    "line kubelet-start #4",
+    "progress add",
+    "progress catch-up",
+    "progress promote",
+    "line kubelet-start #5",
+    "line mark-control-plane",
+    "line control-plane-check",
 )
 
 
@@ -171,12 +176,12 @@ def test_what_a_join_needs_fails_in_every_phase(lab: KubeLab, fault: str, part: 
     act = FAULTS[fault]
     joining = init(first)
     told: list[str] = []
-    for line in PHASES[part::5]:
-        code, said = at_lines(second, [(line, lambda _running: act(first))], *words_of(second, joining))
-        told.append(f"{fault} at {line!r}: exit {code}")
+    for moment in PHASES[part::5]:
+        code, events, said = at_events(second, [(moment, lambda _running: act(first))], *words_of(second, joining))
+        told.append(f"{fault} at {moment!r}: exit {code}")
         assert "Traceback" not in said, said
         if code != 0:
-            assert code in (1, 2, 5) and " now: " in said, said
+            assert code in (1, 2, 5) and error_of(events)["state"], said
             until(lambda: first.kubectl("get", "--raw", "/readyz").stdout == "ok", 120, "the API server is back")
             done = second.run(*words_of(second, joining))
             assert done.returncode == 0, f"{told}\n{said[-1500:]}\nthen:\n{done.stdout[-1500:]}{done.stderr}"
@@ -213,6 +218,6 @@ def test_a_voter_join_where_learners_are_switched_off(lab: KubeLab) -> None:
     assert "all writes stop until it does" in done.stderr
     joining = parse(done.stdout)
     flags = ["--ignore-preflight-errors=KubeletVersion"]
-    code, said = at_lines(second, [("VOTER at once", lambda _running: None)], *words_of(second, joining), *flags)
-    assert code == 0, said
+    code, events, said = at_events(second, [("progress add", lambda _running: None)], *words_of(second, joining), *flags)
+    assert code == 0 and not any(event.get("phase") == "promote" for event in events), said
     assert members(first) == {"cp1": "voter", "cp2": "voter"}

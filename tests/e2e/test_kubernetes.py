@@ -136,15 +136,15 @@ def _comparable(node: KubeNode, kind: tuple[str, ...]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "line",
-    ["[kubelet-start] Starting the kubelet", "giving it a vote", "[mark-control-plane] Marking"],
+    "moment",
+    ["line kubelet-start #4", "progress promote", "line mark-control-plane"],
     ids=["kubelet", "vote", "mark"],
 )
-def test_a_killed_join_is_finished_by_the_same_command(lab: KubeLab, line: str) -> None:
+def test_a_killed_join_is_finished_by_the_same_command(lab: KubeLab, moment: str) -> None:
     first, second = lab.node("cp1"), lab.node("cp2")
     joining = init(first)
     words = joining.control_plane(second)
-    kill_at(second, line, "quorate", "join", *words, "--node-name", second.name)
+    kill_at(second, moment, "quorate", "join", *words, "--node-name", second.name)
     joined(second, words)
     assert members(first) == {"cp1": "voter", "cp2": "voter"}
     ready(first, "cp1", "cp2")
@@ -154,7 +154,7 @@ def test_a_killed_join_is_finished_by_the_same_command(lab: KubeLab, line: str) 
 def test_a_killed_init_is_finished_by_the_same_command(lab: KubeLab) -> None:
     first = lab.node("cp1")
     command = ["quorate", "init", "--apiserver-advertise-address", first.address, "--node-name", first.name]
-    kill_at(first, "[kubelet-check] The kubelet is healthy", *command)
+    kill_at(first, "line kubelet-check #2", *command)
     done = first.run(*command)
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr
     assert "was cut off here" in done.stderr

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,21 @@ def test_phases_run_in_order_and_can_be_skipped() -> None:
         done.clear()
         run_one(tree, steps, path, None)
         assert "".join(done) == wanted
+
+
+def test_only_phases_of_the_first_level_are_timed() -> None:
+    """The seconds of a parent are those of its children: a summary that had both counted them twice."""
+    timed_phases: list[str] = []
+
+    @contextmanager
+    def around(name: str) -> Iterator[None]:
+        timed_phases.append(name)
+        yield
+
+    tree = (Phase("a", "", (Phase("x", ""), Phase("y", ""))), Phase("b", ""))
+    steps: Steps[None] = Steps({path: lambda _run: None for path in ("a/x", "a/y", "b")})
+    run_all(tree, steps, None, (), around)
+    assert timed_phases == ["a", "b"]
 
 
 @pytest.mark.parametrize(

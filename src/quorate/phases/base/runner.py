@@ -87,7 +87,8 @@ def _run(  # noqa: PLR0917
         with around(phase.name):
             if path in steps.do:
                 steps.do[path](run)
-            _run(phase.children, steps, run, skip, path, around)
+            # Told once: the seconds of a parent are those of its children, and a summary adds them up.
+            _run(phase.children, steps, run, skip, path, untold)
 
 
 @contextmanager
