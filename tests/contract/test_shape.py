@@ -10,6 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -227,3 +228,11 @@ def test_make_demo(tmp_path: Path) -> None:
     finally:
         subprocess.run(["make", "demo-down", folder], cwd=ROOT, capture_output=True, check=True, env=environment)
     assert not (tmp_path / "demo").exists()
+
+
+def test_what_is_no_python_is_shipped_too() -> None:
+    """A file that moves to another room takes its pattern along: the stubs of the etcd client once were in no wheel."""
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["quorate"]
+    package = ROOT / "src" / "quorate"
+    others = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others == {path for pattern in given for path in package.glob(pattern)}
