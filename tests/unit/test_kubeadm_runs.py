@@ -20,6 +20,7 @@ from quorate.host.kubelet import Kubelet
 from quorate.host.node import IPV4_FORWARD, NodeFacts
 from quorate.phases.base.context import Context
 from quorate.phases.base.runner import Phase, Steps, check_skipped, paths, run_all, run_one
+from quorate.phases.cluster import admins
 from quorate.phases.init import steps as init_steps
 from quorate.phases.init import tree as init
 from quorate.phases.join import steps as join_steps
@@ -213,6 +214,34 @@ def test_an_undo_leaves_the_object_of_a_node_that_was_there_before(context: Cont
     mark = run_marker.begin(context, "join", (), [undo_join.node_object(context)])
     assert undo_join.node_object(context) in mark.before
     assert undo_join.node_object(context) in run_marker.begin(context, "join", ()).before, "and a resumed run knows it, too"
+
+
+@pytest.mark.parametrize(("code", "may_run"), [(0, True), (3, False), (4, False), (1, True)])
+def test_a_kubelet_may_run_unless_systemd_says_that_it_does_not(tmp_path: Path, code: int, may_run: bool) -> None:
+    """A systemctl that cannot ask said "it does not run", and its pod was stopped under a kubelet that starts it again."""
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\nexit {code}\n")
+    systemctl.chmod(0o755)
+    assert Kubelet(str(systemctl)).may_run() is may_run
+    systemctl.unlink()
+    assert Kubelet(str(systemctl)).may_run(), "nobody can say"
+
+
+def test_rights_that_the_api_server_denies_to_both_files_are_an_error(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to super-admin.conf was not looked at: init went on with an admin.conf that may do nothing."""
+    asked: list[str] = []
+
+    def denied(_context: Context, path: str) -> bool:
+        asked.append(path)
+        return False
+
+    monkeypatch.setattr(admins, "_create", denied)
+    everything(context)
+    with pytest.raises(PreflightFailed, match="denies both"):
+        admins.ensure_cluster_admins(context, "/etc/kubernetes/admin.conf")
+    assert asked == ["/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.conf"]
 
 
 # -- waiting for components --------------------------------------------------------------------------------------------

@@ -48,10 +48,10 @@ class Kubelet:
         if not self.managed:
             return True
         try:
-            Systemd((self.systemctl,)).run("is-active", UNIT)
+            return not Systemd((self.systemctl,)).is_down(UNIT)
         except HostError:
-            return False
-        return True
+            # A systemctl that hangs says nothing of the kubelet, which may start again whatever is stopped now.
+            return True
 
     def _do(self, *words: str) -> None:
         if self.managed:

@@ -11,6 +11,9 @@ from quorate.errors import HostError
 from quorate.host import programs
 from quorate.host.programs import Finished
 
+_NOT_RUNNING = (3, 4)
+"""Exit codes of `systemctl is-active`: it is inactive or failed, it is unknown. 1 is a systemd that cannot be asked."""
+
 _SECONDS = 30.0
 _STOP_SECONDS = 120.0
 """systemd itself kills a service after 90 s (DefaultTimeoutStopSec); giving up before it does would leave the unit half
@@ -51,6 +54,11 @@ class Systemd:
             _number(fields.get("NRestarts", "")),
             fields.get("ExecMainStartTimestampMonotonic", "0") not in ("0", ""),
         )
+
+    def is_down(self, unit: str) -> bool:
+        """Returns whether systemd says that the unit does not run, or does not exist. Raises `HostError` when it does not
+        answer."""
+        return self._call(("is-active", unit), _SECONDS).code in _NOT_RUNNING
 
     def reload(self) -> None:
         """Read the unit files again."""

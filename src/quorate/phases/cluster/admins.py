@@ -22,7 +22,11 @@ def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
             f"{kubeconfig} has no rights in the cluster, and {own}, which could give them, is not there",
             advice="copy super-admin.conf from the node where init was run",
         )
-    _create(context, own)
+    if not _create(context, own):
+        raise PreflightFailed(
+            f"neither {kubeconfig} nor {own} may give an administrator's rights: the API server denies both",
+            advice="copy the super-admin.conf of the node where init was run, or bind the group kubeadm:cluster-admins by hand",
+        )
 
 
 def _create(context: Context, path: str) -> bool:

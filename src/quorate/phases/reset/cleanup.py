@@ -43,7 +43,7 @@ def clean_up(run: ResetRun) -> None:
     if left:
         raise HostError(
             f"this node is not wholly reset: {'; '.join(left)}",
-            state="its kubelet and pods were ended, and all else of it was deleted",
+            state="all else of it was deleted; a kubelet or pods that could not be stopped are named in the warnings",
             advice="mend what keeps these, then run the same command again",
         )
 
