@@ -101,7 +101,7 @@ def test_a_volume_that_is_busy_stays_with_its_data_and_ends_the_reset_in_an_erro
     node.write(f"{KUBELET}/config.yaml")
     held = os.open(volume / "precious", os.O_RDONLY)
     try:
-        with pytest.raises(HostError, match="not wholly reset") as ended:
+        with pytest.raises(HostError, match="not completely reset") as ended:
             cleanup_node.clean_up(node.reset())
     finally:
         os.close(held)

@@ -55,7 +55,7 @@ def test_a_lost_half_is_noticed(context: Context, tmp_path: Path, lost: str) -> 
         return
     with pytest.raises(PreflightFailed) as error:
         certs.ensure_all(context)
-    assert lost.partition(".")[0] in error.value.what and "left as it is" in error.value.state
+    assert lost.partition(".")[0] in error.value.what and "left as they are" in error.value.state
 
 
 def test_what_is_there_and_wrong_is_refused(context: Context, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_loose_modes_are_warned_of(context: Context, tmp_path: Path) -> None:
     said: list[RunMessage] = []
     certs.ensure_all(with_changes(context, report=said.append))
     assert [one.text for one in said if isinstance(one, Notice)] == [
-        "/etc/kubernetes/pki/ca.key can be read by others (mode 0644): chmod 600 it"
+        "/etc/kubernetes/pki/ca.key is open to other users (mode 0644): set its mode to 600"
     ]
 
 
@@ -239,7 +239,7 @@ def test_requests_for_a_ca_elsewhere(context: Context, tmp_path: Path) -> None:
     assert list(admin["users"][0]["user"]) == ["client-key-data"]
     assert (tmp_path / PKI / "apiserver.key").stat().st_mode & 0o777 == 0o600
     assert not list((tmp_path / PKI).rglob("ca.*"))
-    with pytest.raises(PreflightFailed, match="there already"):
+    with pytest.raises(PreflightFailed, match="already exists"):
         csr.generate(context)
 
 

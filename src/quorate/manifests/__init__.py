@@ -1,1 +1,1 @@
-"""What the kubelet runs: static pod manifests and the patches users put on them. Pure; written elsewhere."""
+"""Static pod manifests and the users' patches of them. Pure: other packages write the files."""

@@ -23,7 +23,7 @@ CA_FOLDERS = (
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
 )
-"""Where distributions keep further CA certificates; each is mounted where the host has it."""
+"""Folders in which distributions keep further CA certificates; each is mounted where the host has it."""
 
 _FLEXVOLUMES = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec"
 _FLEXVOLUMES_UNTIL = 36
@@ -32,8 +32,8 @@ _SCHEDULER_LIVEZ_SINCE = 32
 
 @dataclass(frozen=True, slots=True)
 class ControlPlaneNode:
-    """`ca_folders`: those of `CA_FOLDERS` that the host has. `proxy_env`: the host's own proxy variables. `external_ca`: the
-    CA's key is not on this node. `start_wait`: how long a component may take to start."""
+    """A control-plane node. `ca_folders`: those of `CA_FOLDERS` that the host has. `proxy_env`: the host's own proxy variables.
+    `external_ca`: the CA's key is not on this node. `start_wait`: how long a component may take to start."""
 
     address: str
     bind_port: int
@@ -44,7 +44,7 @@ class ControlPlaneNode:
 
 
 def control_plane_pods(config: ClusterConfiguration, node: ControlPlaneNode) -> dict[str, Object]:
-    """All three, by name."""
+    """Returns all three pods, by name."""
     return {name: build(config, node) for name, build in PODS.items()}
 
 
@@ -208,7 +208,7 @@ PODS: dict[str, Callable[[ClusterConfiguration, ControlPlaneNode], Object]] = {
 
 
 def _local_probes(extra: Sequence[Arg], port: int, paths: tuple[str, str, str], node: ControlPlaneNode) -> Probes:
-    """Of a component that listens on this node only, unless the user binds it elsewhere."""
+    """Returns the probes of a component that listens on this node only, unless the user binds it elsewhere."""
     host = value_of(extra, "bind-address", "127.0.0.1")
     host = "" if host in ("0.0.0.0", "::") else host  # noqa: S104
     return Probes(host, port, "HTTPS", *paths, wait_seconds=wait_of(node.start_wait))
@@ -220,7 +220,7 @@ def _certificates(config: ClusterConfiguration, node: ControlPlaneNode) -> list[
 
 
 def _etcd_certificates(config: ClusterConfiguration) -> list[Mount]:
-    """The folders of an external etcd's files, each once, but for those that are mounted anyway."""
+    """Returns mounts of the folders of an external etcd's files, each once, except those that are mounted anyway."""
     external = config.etcd.external
     if external is None:
         return []
@@ -241,7 +241,7 @@ def _with_extra(mounts: Iterable[Mount], extra: Sequence[HostPathMount]) -> list
 
 
 def _env(node: ControlPlaneNode, extra: Sequence[EnvVar]) -> list[EnvVar]:
-    """The host's proxy variables and the user's, which win, by name."""
+    """Returns the host's proxy variables and the user's variables, sorted by name; the user's win."""
     inherited = {name: EnvVar(name, value) for name, value in (node.proxy_env or {}).items()}
     merged = {**inherited, **{variable.name: variable for variable in extra}}
     return [merged[name] for name in sorted(merged)]

@@ -17,7 +17,7 @@ from quorate.manifests.pod import Mount, Object, PodSpec, Probes, static_pod, wa
 CLIENT_PORT, PEER_PORT, METRICS_PORT = 2379, 2380, 2381
 URLS_ANNOTATION = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 _ETCD_36_SINCE = 36
-"""From here on kubeadm knows no etcd before 3.6."""
+"""From this minor version on kubeadm supports no etcd before 3.6."""
 
 _HEALTH_UNTIL = 31
 """Before Kubernetes 1.31 the probes asked /health; /livez and /readyz came with etcd 3.5.11."""
@@ -48,7 +48,7 @@ def url(address: str, port: int, scheme: str = "https") -> str:
 
 
 def loopback(address: str) -> str:
-    """Of the same family as the address."""
+    """Returns the loopback address of the same family."""
     return "::1" if ipaddress.ip_address(address).version == 6 else "127.0.0.1"
 
 
@@ -101,8 +101,8 @@ def _defaults(config: ClusterConfiguration, local: LocalEtcd, node: EtcdNode) ->
 
 
 def _versioned(config: ClusterConfiguration) -> dict[str, str]:
-    """etcd 3.6 took two flags out of their experimental stage. What a tag that is no version stands for can only be guessed by
-    the release of Kubernetes."""
+    """Returns two flags that are no longer experimental in etcd 3.6. For a tag that is no version, etcd's version is guessed
+    from the version of Kubernetes."""
     unknown = (3, 6, 0) if parse_version(config.kubernetes_version).minor >= _ETCD_36_SINCE else (3, 5, 0)
     if (images.etcd_version(config) or unknown) >= (3, 6, 0):
         return {"feature-gates": "InitialCorruptCheck=true", "watch-progress-notify-interval": "5s"}
@@ -111,7 +111,7 @@ def _versioned(config: ClusterConfiguration) -> dict[str, str]:
 
 def _probes(local: LocalEtcd, node: EtcdNode, minor: int) -> Probes:
     default = url(loopback(node.address), METRICS_PORT, "http")
-    # Whoever moves the metrics moves the probes with them.
+    # The probes ask the metrics URL: where the user moves it, they follow.
     where = parts_of(value_of(local.extra_args, "listen-metrics-urls", default).split(",")[0])
     live, ready, start = "/livez", "/readyz", "/readyz"
     if minor < _HEALTH_UNTIL:

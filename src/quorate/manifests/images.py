@@ -1,4 +1,4 @@
-"""Which image runs what, by the version of Kubernetes and by what the configuration says."""
+"""The image of each component, by the version of Kubernetes and the configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 
 def component(config: ClusterConfiguration, name: str) -> str:
-    """kube-apiserver, kube-controller-manager, kube-scheduler or kube-proxy."""
+    """Returns the image of kube-apiserver, kube-controller-manager, kube-scheduler or kube-proxy."""
     return f"{config.image_repository}/{name}:{parse_version(config.kubernetes_version).tag}"
 
 
@@ -27,7 +27,7 @@ def etcd_tag(config: ClusterConfiguration) -> str:
 
 
 def etcd_version(config: ClusterConfiguration) -> tuple[int, int, int] | None:
-    """Of the image that will run; None when its tag is no version."""
+    """Returns the version in the image's tag; None when the tag is no version."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+]|$)", etcd_tag(config))
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
@@ -48,7 +48,7 @@ def _tags(config: ClusterConfiguration) -> Tags:
 
 
 def all_images(config: ClusterConfiguration) -> list[str]:
-    """In the order of kubeadm's `config images list`; an external etcd needs no image."""
+    """Returns all images in the order of kubeadm's `config images list`; an external etcd needs no image."""
     kubernetes = [component(config, name) for name in (*CONTROL_PLANE, "kube-proxy")]
     own_etcd = [etcd(config)] if config.etcd.external is None else []
     return [*kubernetes, coredns(config), pause(config), *own_etcd]

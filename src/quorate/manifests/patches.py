@@ -28,7 +28,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One document of a file."""
+    """One document of a patch file."""
 
     source: str
     target: str
@@ -38,13 +38,13 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class PatchSet:
-    """Patches in the order in which they apply; `ignored`: files that are none, each with the reason."""
+    """Patches in the order in which they apply; `ignored`: files that are no patches, each with the reason."""
 
     patches: tuple[Patch, ...] = ()
     ignored: tuple[str, ...] = ()
 
     def apply(self, target: str, value: Values) -> Values:
-        """Raises `ConfigError` naming the file whose patch does not fit."""
+        """Returns the patched value. Raises `ConfigError` naming the file whose patch does not fit."""
         for patch in self.patches:
             if patch.target == target:
                 value = _applied(patch, value)
@@ -55,9 +55,9 @@ class PatchSet:
 
 
 def read_patches(files: Iterable[tuple[str, Callable[[], bytes]]]) -> PatchSet:
-    """`files`: each name (without its folder) and a way to read it, in the order of their paths.
+    """Reads patches. `files`: each name (without its folder) and a function that reads it, in the order of their paths.
 
-    Raises `ConfigError` for a type that does not exist, and for content that is no YAML.
+    Raises `ConfigError` for an unknown type, and for content that is no YAML.
     """
     patches: list[Patch] = []
     ignored: list[str] = []
@@ -77,7 +77,7 @@ def _kind(name: str, stem: str) -> str:
     _, plus, rest = stem.partition("+")
     kind = rest.partition("+")[0] if plus else "strategic"
     if kind not in _TYPES:
-        raise ConfigError(f"the patch {name}: after + comes one of {', '.join(_TYPES)}", advice="rename the file")
+        raise ConfigError(f"the patch {name}: after + must come one of {', '.join(_TYPES)}", advice="rename the file")
     return kind
 
 
@@ -91,7 +91,7 @@ def _applied(patch: Patch, value: Values) -> Values:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"the patch {patch.source} does not fit {patch.target}: {error}", advice="correct the file") from None
     if not isinstance(result, dict):
-        raise ConfigError(f"the patch {patch.source} leaves no object of {patch.target}", advice="correct the file")
+        raise ConfigError(f"the patch {patch.source} does not leave {patch.target} a mapping", advice="correct the file")
     return result
 
 
@@ -124,7 +124,7 @@ def _json(value: Values, patch: Patch) -> Values:
     import jsonpatch
 
     try:
-        # By text: the library refuses values that JSON does not know, such as dates.
+        # As text: values that JSON does not have, such as dates, are refused here.
         result: Values = jsonpatch.JsonPatch.from_string(json.dumps(patch.content)).apply(value)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         raise ValueError(str(error)) from None

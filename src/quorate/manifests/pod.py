@@ -1,4 +1,4 @@
-"""What the four static pods have in common, as plain values in the shape of a Pod."""
+"""The common structure of the four static pods, as plain values in the shape of a Pod."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quorate.config.types import EnvVar
 
 Object: TypeAlias = dict[str, Any]
 NAMED_PORT_SINCE = 34
-"""Probes name their port from this minor version on, and no creationTimestamp is written."""
+"""From this minor version on probes name their port, and no creationTimestamp is written."""
 
 _PRIORITY = 2_000_001_000
 _DEFAULT_WAIT = 240.0
@@ -21,8 +21,8 @@ _DEFAULT_WAIT = 240.0
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """Where a component says how it is. `readiness` is empty where a component has none. `wait_seconds`: how long it may take
-    to start."""
+    """The health endpoints of a component. `readiness` is empty where a component has none. `wait_seconds`: how long it may
+    take to start."""
 
     host: str
     port: int
@@ -35,8 +35,8 @@ class Probes:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A path of the host, at `target` in the container (the same path when empty). `kind`: what must be there; a user's empty
-    one is written as such."""
+    """A path of the host, mounted at `target` in the container (the same path when empty). `kind`: the hostPath's type; a
+    user's empty one is written as such."""
 
     name: str
     path: str
@@ -65,7 +65,7 @@ def wait_of(given: Duration | None) -> float:
 
 
 def static_pod(spec: PodSpec) -> Object:
-    """The Pod as kubeadm of that minor version writes it."""
+    """Returns the Pod as kubeadm of that minor version writes it."""
     metadata: Object = {"name": spec.name, "namespace": "kube-system"}
     metadata["labels"] = {"component": spec.name, "tier": "control-plane"}
     if spec.annotations:

@@ -34,9 +34,9 @@ _DIRECTIVE, _RETAIN_KEYS, _ORDER, _DELETE = "$patch", "$retainKeys", "$setElemen
 
 
 def merge(base: Values, patch: Values, *, keyed: bool = True) -> Values:
-    """`patch` laid over `base`, which is not changed. `keyed`: the lists of pods have keys; False for other kinds.
+    """Returns `base` with `patch` applied; `base` is not changed. `keyed`: lists have the keys of pods; False for other kinds.
 
-    Raises ValueError for directives that make no sense.
+    Raises ValueError for unknown directives, and for items that lack their key.
     """
     return _merge_maps(base, patch, _POD_KEYS if keyed else {})
 
@@ -109,8 +109,8 @@ def _key_of(item: Any, key: str) -> Any:
 
 
 def _in_order(merged: Mapping[Any, Any], patched: Sequence[Any], before: Sequence[Any]) -> list[Any]:
-    """Items of the patch in its order, the others in theirs; where both were there before, as they stood; a new item of the
-    patch stands before the others that are left, as the API server has it."""
+    """Returns the items in the API server's order: those of the patch in its order, the others in theirs. Two items that both
+    existed before keep their old order; a new item of the patch comes before the others that are left."""
     left = [name for name in merged if name not in patched]
     right = list(patched)
     result: list[Any] = []

@@ -1,1 +1,1 @@
-"""kubeadm's phases: where configuration, certificates, manifests and the host meet. One file per phase, and their trees."""
+"""kubeadm's phases, one file each, and their trees. Here configuration, certificates, manifests and the host meet."""

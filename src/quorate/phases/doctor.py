@@ -1,4 +1,4 @@
-"""One look at a node and its cluster: what is wrong, and the command that mends it. Changes nothing."""
+"""One look at a node and its cluster: reports what is wrong and the command that fixes it. Changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PODS = ("etcd", *wait_healthy.COMPONENTS)
 
 
 def examine(context: Context, admin: str) -> list[Finding]:
-    """Everything found, errors first. A check that cannot look says so, and the others go on."""
+    """Returns all findings, errors first. A check that fails becomes a finding itself; the others still run."""
     found: list[Finding] = []
     for check in _CHECKS:
         try:
@@ -51,7 +51,7 @@ def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
         left = one.left(context.now)
         if left is None or left > _SOON:
             continue
-        mend = f"quorate certs renew {one.name}" if one.authority and not one.external else "renew it where its CA is"
+        mend = f"quorate certs renew {one.name}" if one.authority and not one.external else "renew it where its CA's key is"
         if left < timedelta(0):
             yield Finding("certificates", "error", f"{one.name} has expired", mend)
         else:
@@ -61,24 +61,24 @@ def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
 def check_kubelet(context: Context, _admin: str) -> Iterator[Finding]:
     said = kubelet.health(HEALTHZ_PORT)
     if said:
-        yield Finding("kubelet", "error", f"the kubelet does not say that it is well: {said}", "journalctl -u kubelet")
+        yield Finding("kubelet", "error", f"the kubelet is not healthy: {said}", "journalctl -u kubelet")
     installed = facts.kubelet_version()
     if installed and not installed.startswith(f"v1.{context.minor}."):
-        text = f"the kubelet is {installed}, the control plane {context.cluster.kubernetes_version}"
+        text = f"the kubelet is {installed}, but the control plane is {context.cluster.kubernetes_version}"
         yield Finding("kubelet", "warning", text, "upgrade the older one: 'kubeadm upgrade'")
 
 
 def check_runtime(context: Context, _admin: str) -> Iterator[Finding]:
     with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         for problem in runtime.unready():
-            yield Finding("runtime", "error", problem, "look at the container runtime's own log")
+            yield Finding("runtime", "error", problem, "read the container runtime's own log")
 
 
 def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
-    """Static pods that have a manifest and do not run, with what they said last; those that still wait to be started."""
+    """Reports manifests that are still held back, and static pods that do not run, with the last lines of their log."""
     for name in _PODS:
         if context.tree.is_file(static_pods.staged_path(name)):
-            text = f"{name} was not started: its manifest waits as {static_pods.staged_path(name)}"
+            text = f"{name} was not started: its manifest is held back as {static_pods.staged_path(name)}"
             yield Finding("pods", "error", text, "run the init or join of this node again: it was cut off")
     with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         for name in _PODS:
@@ -90,9 +90,9 @@ def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
             words = (
                 wait_healthy.last_words(context, runtime.container_end(attempts[0].id).log_path)
                 if attempts
-                else "It was never made."
+                else "It has no container."
             )
-            yield Finding("pods", "error", f"{name} does not run. {words}", f"crictl ps -a --name {name}")
+            yield Finding("pods", "error", f"{name} is not running. {words}", f"crictl ps -a --name {name}")
 
 
 def check_api(context: Context, admin: str) -> Iterator[Finding]:
@@ -105,12 +105,12 @@ def check_api(context: Context, admin: str) -> Iterator[Finding]:
             ready = conditions.get("Ready", {})
             if ready.get("status") != "True":
                 name = node["metadata"]["name"]
-                text = f"node {name} is not Ready: {ready.get('message', 'it does not say why')}"
+                text = f"node {name} is not Ready: {ready.get('message', 'it gives no reason')}"
                 yield Finding("nodes", "warning", text, f"kubectl describe node {name}")
 
 
 def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
-    """Members that do not answer, learners left behind, alarms, and how many may fail."""
+    """Reports alarms, members that do not answer, learners, joins that were cut off, and how many members may fail."""
     if not context.tree.is_file(static_pods.manifest_path("etcd")):
         return
     with etcd_join.etcd_cluster(context, [client_url("127.0.0.1"), client_url(context.node.address)]) as cluster:
@@ -120,7 +120,7 @@ def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
         for row in cluster.leftovers():
             if row.place is None:
                 text = f"the join of {row.name} from {row.host} was cut off"
-                yield Finding("etcd-joins", "warning", text, "run it again, or: quorate etcd unlock, quorate etcd remove")
+                yield Finding("etcd-joins", "warning", text, "run it again, or: quorate etcd unlock, then quorate etcd remove")
 
 
 def _members(view: ClusterView) -> Iterator[Finding]:
@@ -148,8 +148,7 @@ _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
 
 
 def of_this_node(context: Context) -> Context:
-    """With what the node's own files say: the address and name of its etcd, and the cluster's configuration where the API
-    server gives it."""
+    """Returns the context with the name and address of this node's etcd, as its manifest has them."""
     own = local_etcd(context.tree)
     if own is not None:
         address = parts_of(own.peer_url).host or context.endpoint.advertise_address

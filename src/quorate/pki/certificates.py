@@ -1,4 +1,4 @@
-"""Making certificates with the fields kubeadm gives them; no files here.
+"""Makes certificates with the fields that kubeadm gives them; no files here.
 
 Field rules are those of kubeadm 1.29 to 1.37: CA valid for 10 years with its common name as DNS SAN, leaves for one
 year from the CA's own start, key usages digitalSignature and keyEncipherment (with keyCertSign for a CA).
@@ -31,7 +31,7 @@ Certificate: TypeAlias = x509.Certificate
 CA_VALIDITY = timedelta(days=3650)
 LEAF_VALIDITY = timedelta(days=365)
 _BACKDATE = timedelta(minutes=5)
-"""kubeadm's CAs begin 5 minutes before they are made, for clocks that are a little behind."""
+"""kubeadm's CAs are valid from 5 minutes before they are made, for clocks that are a little behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,19 @@ class Pair:
 
 
 def key_pem(key: PrivateKey) -> Secret[bytes]:
-    """PKCS#1 for RSA and SEC1 for EC, as kubeadm writes them."""
+    """Returns the key as PEM: PKCS#1 for RSA and SEC1 for EC, as kubeadm writes them."""
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return Secret(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
 
 
 def public_key_pem(key: PrivateKey) -> bytes:
-    """PKIX, the form of sa.pub."""
+    """Returns the public key as PKIX PEM, the form of sa.pub."""
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 @dataclass(frozen=True, slots=True)
 class LeafSpec:
-    """What a leaf certificate says. `names` are DNS names or IP addresses, told apart by their form."""
+    """The content of a leaf certificate. `names` are DNS names or IP addresses, distinguished by their form."""
 
     common_name: str
     usages: tuple[Usage, ...]
@@ -89,7 +89,7 @@ def make_ca(
     validity: timedelta = CA_VALIDITY,
     key: PrivateKey | None = None,
 ) -> Pair:
-    """A self-signed CA. `key`: one that was made before, else a new one of `kind`."""
+    """Returns a self-signed CA. `key`: one that was made before, else a new one of `kind`."""
     key = key or make_key(kind)
     start = now - _BACKDATE
     builder = _builder(_name(common_name), _name(common_name), key, start, now + validity)
@@ -101,7 +101,8 @@ def make_ca(
 
 
 def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime, key: PrivateKey | None = None) -> Pair:
-    """A certificate for `spec` signed by `ca`. `key`: one that was made before, else a new one."""
+    """Returns a certificate for `spec` signed by `ca`. `key`: one that was made before, else a new one. Raises `ConfigError`
+    when the CA's key is damaged."""
     key = key or make_key(spec.kind)
     start = ca.certificate.not_valid_before_utc
     issuer = ca.certificate.subject
@@ -116,7 +117,7 @@ def make_leaf(spec: LeafSpec, ca: Pair, *, now: datetime, key: PrivateKey | None
 
 
 def _signed(builder: x509.CertificateBuilder, ca: Pair, key: PrivateKey) -> Pair:
-    """Raises `ConfigError` when the CA's key is damaged: what it signs would not verify."""
+    """Signs a certificate. Raises `ConfigError` when the CA's key is damaged: what it signs would not verify."""
     certificate = builder.sign(ca.key, hashes.SHA256())
     try:
         certificate.verify_directly_issued_by(ca.certificate)
@@ -126,7 +127,7 @@ def _signed(builder: x509.CertificateBuilder, ca: Pair, key: PrivateKey) -> Pair
 
 
 def renew_leaf(old: x509.Certificate, ca: Pair, *, now: datetime, validity: timedelta, key: PrivateKey) -> Pair:
-    """A certificate with a new key that says what the old one says: subject, names and usages."""
+    """Returns a certificate with a new key and the subject, names and usages of the old one."""
     start = ca.certificate.not_valid_before_utc
     builder = _builder(old.subject, ca.certificate.subject, key, start, now + validity)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -141,7 +142,7 @@ def renew_leaf(old: x509.Certificate, ca: Pair, *, now: datetime, validity: time
 
 
 def make_request(spec: LeafSpec, key: PrivateKey) -> bytes:
-    """A signing request (PEM) for a CA that is elsewhere."""
+    """Returns a signing request (PEM) for a CA on another host."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(_name(spec.common_name, spec.organizations))
     if spec.names:
         builder = builder.add_extension(x509.SubjectAlternativeName(alternative_names(spec.names)), critical=False)
@@ -152,14 +153,14 @@ USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageO
 
 
 def alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:
-    """DNS names sorted and without repeats, then addresses in the order given without repeats: kubeadm's order."""
+    """Returns DNS names sorted and without repeats, then addresses in the given order without repeats: kubeadm's order."""
     addresses = [address for name in names if (address := _address(name)) is not None]
     dns = sorted({name for name in names if _address(name) is None})
     return [*map(x509.DNSName, dns), *map(x509.IPAddress, dict.fromkeys(addresses))]
 
 
 def names_by_kind(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """DNS names, then addresses, as they will stand in the certificate."""
+    """Returns DNS names and addresses, each in the order of the certificate."""
     found = alternative_names(names)
     dns = [str(one.value) for one in found if isinstance(one, x509.DNSName)]
     return dns, [str(one.value) for one in found if isinstance(one, x509.IPAddress)]
@@ -208,10 +209,10 @@ def _key_usage(*, signs: bool) -> x509.KeyUsage:
 
 
 def _authority(ca: Pair) -> x509.AuthorityKeyIdentifier:
-    """Leaves name their issuer's key, so that strict verifiers (Python 3.13's) accept them."""
+    """Returns the identifier of the issuer's key: strict verifiers (Python 3.13's) require it in leaves."""
     try:
         identifier = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:
-        # A CA of the user's own may have none.
+        # A user's own CA may have no SubjectKeyIdentifier.
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.certificate.public_key())  # type: ignore[arg-type]
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)

@@ -1,4 +1,4 @@
-"""kubeadm's `pki/etcd`: which certificates an etcd node has, and where."""
+"""The certificates of an etcd node, and their files in kubeadm's `pki/etcd`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HEALTHCHECK_CLIENT = "healthcheck-client"
 
 
 def node_names(node: str, addresses: Iterable[str]) -> tuple[str, ...]:
-    """The SANs of server and peer certificates: kubeadm's set."""
+    """Returns the SANs of server and peer certificates: kubeadm's set."""
     return (node, "localhost", *addresses, "127.0.0.1", "::1")
 
 
 def ensure_ca(folder: Path, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pair:
-    """The etcd CA in `folder`, made when neither of its files is there.
+    """Returns the etcd CA in `folder`, made when neither of its files exists.
 
-    Raises `ConfigError` when only one of them is: a new CA would be one that nobody trusts.
+    Raises `ConfigError` when only one of them exists: no member would trust a new CA.
     """
     base = folder / CA
     if not any(path.exists() for path in paths(base)):
@@ -32,14 +32,14 @@ def ensure_ca(folder: Path, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pai
 
 
 def ensure_leaf(base: Path, spec: LeafSpec, ca: Pair, *, now: datetime) -> None:
-    """A leaf at `base`; files that are there are kept."""
+    """Makes a leaf at `base`, unless both its files exist."""
     if not all(path.exists() for path in paths(base)):
         write_pair(base, make_leaf(spec, ca, now=now))
 
 
 def node_certificates(node: str, addresses: Iterable[str], kind: KeyKind = "RSA-2048") -> dict[str, LeafSpec]:
-    """Base name to specification of what a node that runs etcd needs. Server and peer have both usages: etcd dials peers,
-    and its own gateway, with them."""
+    """Returns the certificates of a node that runs etcd, by base name. Server and peer have both usages: etcd dials peers, and
+    its own gateway, with them."""
     names = node_names(node, addresses)
     return {
         SERVER: LeafSpec(node, ("server", "client"), names, kind=kind),

@@ -22,14 +22,14 @@ _NO_PREFERENCES_SINCE = 34
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a kubeconfig logs in as: by a client certificate, or by a token."""
+    """The user of a kubeconfig, with a client certificate or a token."""
 
     user: str
     pair: Pair | None = None
     token: Secret[str] | None = None
 
     def fields(self) -> dict[str, str]:
-        """The user's entry; secrets in the clear."""
+        """Returns the user's entry; secrets in the clear."""
         if self.pair is not None:
             return {
                 "client-certificate-data": encode(self.pair.certificate_pem()),
@@ -43,13 +43,13 @@ def encode(pem: bytes) -> str:
 
 
 def render(identity: Identity, *, server: str, ca_pem: bytes, cluster: str, minor: int) -> bytes:
-    """The file's content: one cluster, one user, one context, everything embedded."""
+    """Returns the file's content: one cluster, one user, one context, everything embedded."""
     where = {"certificate-authority-data": encode(ca_pem), "server": server}
     return _render(identity.user, identity.fields(), where, cluster, minor)
 
 
 def render_key_only(user: str, key: PrivateKey, server: str, cluster: str, minor: int) -> bytes:
-    """A file that waits for its certificate."""
+    """Returns the content of a file whose certificate is still to be signed."""
     return _render(user, {"client-key-data": encode(key_pem(key).reveal())}, {"server": server}, cluster, minor)
 
 
@@ -70,7 +70,7 @@ def _render(user: str, fields: dict[str, str], where: dict[str, str], cluster: s
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What the current context of a file says."""
+    """The current context of a file, with its cluster and user."""
 
     cluster: str
     server: str
@@ -83,14 +83,14 @@ class Parsed:
 
 
 def parse(content: bytes, where: str) -> Parsed:
-    """Raises `ConfigError` when it is no kubeconfig with a usable current context; never repeats the content. Where there is
-    none, the cluster without a name counts: that is how cluster-info is written."""
+    """Parses a kubeconfig. Raises `ConfigError` when it is none, or has no usable current context; never repeats the content.
+    Without a current context the cluster without a name counts: cluster-info is written that way."""
     data = _load(content, where)
     context = _named(data, "contexts", data.get("current-context"), "context")
     cluster = _named(data, "clusters", context.get("cluster", ""), "cluster")
     user = _named(data, "users", context.get("user"), "user")
     if not cluster:
-        raise ConfigError(f"{where}: its current context names no cluster that is in it")
+        raise ConfigError(f"{where}: its current context names no cluster of the file")
     return Parsed(
         text_of(context.get("cluster")),
         text_of(cluster.get("server")),
@@ -104,15 +104,15 @@ def parse(content: bytes, where: str) -> Parsed:
 
 
 def _token(value: object, where: str) -> str:
-    """Without the line break that YAML's | leaves behind it. Raises `ConfigError`, which does not repeat it."""
+    """Returns the token without the line break that YAML's | appends. Raises `ConfigError`, which does not repeat the token."""
     token = text_of(value).strip()
     if not token.isascii() or not token.isprintable():
-        raise ConfigError(f"{where}: the user's token has characters that no token has")
+        raise ConfigError(f"{where}: the user's token has characters that are not allowed in a token")
     return token
 
 
 def with_identity(parsed: Parsed, identity: Identity) -> bytes:
-    """The same file with the current user's credentials replaced."""
+    """Returns the same file with the current user's credentials replaced."""
     users = [
         {**row, "user": identity.fields()} if row.get("name") == parsed.user else row
         for row in rows_of(parsed.data.get("users"))
@@ -128,7 +128,7 @@ def _load(content: bytes, where: str) -> dict[str, Value]:
     try:
         data = read_mapping(content, where)
     except BadDocument as error:
-        # Its text may be a secret: only where it is wrong is told.
+        # The parser's text may repeat a secret: only the place is reported.
         raise ConfigError(f"{where} is not a kubeconfig file", advice=error.advice) from None
     if data.get("kind") != "Config":
         raise ConfigError(f"{where} is not a kubeconfig file")
@@ -136,7 +136,7 @@ def _load(content: bytes, where: str) -> dict[str, Value]:
 
 
 def _named(data: Mapping[str, object], key: str, name: object, inner: str) -> Mapping[str, object]:
-    """What the row of that name holds; empty when there is none."""
+    """Returns the content of the row with that name; empty when there is none."""
     return next((mapping_of(row.get(inner)) for row in rows_of(data.get(key)) if row.get("name", "") == name), {})
 
 

@@ -1,4 +1,4 @@
-"""Certificates sealed for the cluster's keeping: AES-256-GCM as kubeadm does it, and the hash that pins a CA."""
+"""Encryption of certificates that the cluster stores (AES-256-GCM, as in kubeadm), and the hash that pins a CA."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _NONCE_BYTES = 12
 
 
 def seal(content: bytes, key: Secret[str]) -> bytes:
-    """nonce, ciphertext, tag. `key`: 64 hex digits."""
+    """Returns nonce, ciphertext and tag. `key`: 64 hex digits."""
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(bytes.fromhex(key.reveal())).encrypt(nonce, content, None)
 
 
 def unseal(sealed: bytes, key: Secret[str]) -> Secret[bytes]:
-    """Raises `ConfigError` when it was sealed with another key, or changed since."""
+    """Returns the content. Raises `ConfigError` when it was sealed with another key, or changed since."""
     try:
         cipher = AESGCM(bytes.fromhex(key.reveal()))
         return Secret(cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None))
     except (InvalidTag, ValueError):
         raise ConfigError(
-            "the certificates that the cluster keeps cannot be read with this certificate key",
+            "the certificates that the cluster stores cannot be decrypted with this certificate key",
             state="nothing was changed",
             advice="use the key that was printed, or upload them again: quorate init phase upload-certs --upload-certs",
         ) from None
 
 
 def pins_of(bundle_pem: bytes) -> list[str]:
-    """sha256:HEX of each certificate's public key (DER SubjectPublicKeyInfo). Raises `ConfigError`."""
+    """Returns sha256:HEX of each certificate's public key (DER SubjectPublicKeyInfo). Raises `ConfigError`."""
     return [pin for pin, _ in _certificates(bundle_pem)]
 
 

@@ -1,4 +1,4 @@
-"""Certificate files: `<base>.crt` (0644) and `<base>.key` (0600), written atomically, read with their errors named."""
+"""Certificate files: `<base>.crt` (0644) and `<base>.key` (0600). Written atomically; errors name the file."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ READ_ERRORS = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-"""What the library raises for certificates and keys that are none, or that it does not know; some only when a field is read."""
+"""The exceptions of `cryptography` for certificates and keys that are invalid or unsupported; some come only when a field is
+read."""
 
 CERTIFICATE_MODE = 0o644
 KEY_MODE = 0o600
 
 
 def paths(base: Path) -> tuple[Path, Path]:
-    """The certificate's and the key's path."""
+    """Returns the paths of certificate and key."""
     return base.with_name(base.name + ".crt"), base.with_name(base.name + ".key")
 
 
 def write_pair(base: Path, pair: Pair) -> None:
-    """The key first: a certificate without its key would look like an external CA."""
+    """Writes the key first: a certificate without its key would look like an external CA."""
     certificate, key = paths(base)
     write_atomic(key, pair.key_pem().reveal(), mode=KEY_MODE)
     write_atomic(certificate, pair.certificate_pem(), mode=CERTIFICATE_MODE)
 
 
 def read_pair(base: Path) -> Pair:
-    """Raises `ConfigError` when a file is missing, is not PEM, or the two do not belong together."""
+    """Reads certificate and key. Raises `ConfigError` when a file is missing, is not PEM, or the two do not belong together."""
     certificate_path, key_path = paths(base)
     pair = Pair(read_certificate(certificate_path), _read_key(key_path))
     if pair.key.public_key() != pair.certificate.public_key():
@@ -55,10 +56,10 @@ def read_certificate(path: Path) -> x509.Certificate:
 
 
 def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
-    """The first certificate of a bundle. Raises `ConfigError`."""
+    """Returns the first certificate of a bundle. Raises `ConfigError`."""
     try:
         found = x509.load_pem_x509_certificate(pem)
-        # Read here once: their errors come only now.
+        # Read here once: the library parses these fields only on access, and raises then.
         found.public_key(), tuple(found.extensions), found.issuer, found.subject
     except READ_ERRORS:
         raise ConfigError(f"{where} is not a PEM certificate that can be read") from None
@@ -70,10 +71,10 @@ def _read_key(path: Path) -> PrivateKey:
 
 
 def parse_key(pem: bytes, where: str) -> PrivateKey:
-    """Raises `ConfigError`; never repeats the content."""
+    """Returns the private key. Raises `ConfigError`, which never repeats the content."""
     try:
-        # Validating an RSA key takes as long as making half a one. What counts is shown by use: the key has to belong to its
-        # certificate, and whatever a CA signs is verified (certificates.make_leaf).
+        # Validating an RSA key takes half as long as making one. Two other checks are enough: the key has to belong to its
+        # certificate, and what a CA signs is verified (certificates.make_leaf).
         key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     except READ_ERRORS:
         raise ConfigError(f"{where} is not an unencrypted PEM private key") from None
@@ -92,8 +93,8 @@ def _bytes(path: Path, what: str) -> bytes:
 def problems(
     path: Path, *, ca: x509.Certificate, names: tuple[str, ...], now: datetime, usages: tuple[Usage, ...] = ()
 ) -> list[str]:
-    """What is wrong with the certificate at `path` for a server reached by `names`: dates, issuer, missing SANs, and those
-    of `usages` that it does not have."""
+    """Returns what is wrong with the certificate at `path` for a server reached by `names`: dates, issuer, missing SANs, and
+    missing `usages`."""
     return flaws(read_certificate(path), str(path), ca=ca, names=names, now=now, usages=usages)
 
 
@@ -106,7 +107,7 @@ def flaws(
     now: datetime,
     usages: tuple[Usage, ...] = (),
 ) -> list[str]:
-    """What is wrong with a certificate that was read from `path`."""
+    """Returns what is wrong with a certificate that was read from `path`."""
     found: list[str] = []
     if certificate.not_valid_after_utc < now:
         found.append(f"{path} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
@@ -123,7 +124,7 @@ def flaws(
 
 
 def ca_flaws(certificate: x509.Certificate, path: str, *, now: datetime) -> list[str]:
-    """What is wrong with a certificate that is to sign others."""
+    """Returns what is wrong with a certificate that is to sign others."""
     found: list[str] = []
     try:
         is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -138,7 +139,7 @@ def ca_flaws(certificate: x509.Certificate, path: str, *, now: datetime) -> list
 
 
 def _may_be(certificate: x509.Certificate, usage: Usage) -> bool:
-    """A certificate without any extended usage may be used for everything."""
+    """Returns whether the certificate allows the usage. One without any extended usage allows everything."""
     try:
         allowed = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:

@@ -1,4 +1,4 @@
-"""kubeadm's certificates: which there are, what each says, who signs it. The table of kubeadm 1.27 to 1.37, as data."""
+"""kubeadm's certificates as data: their names, content and signers. The table is that of kubeadm 1.27 to 1.37."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BASES = (
     *("ca", "apiserver", "apiserver-kubelet-client", "front-proxy-ca", "front-proxy-client"),
     *("etcd/ca", "etcd/server", "etcd/peer", "etcd/healthcheck-client", "apiserver-etcd-client"),
 )
-"""The `base` of every entry that there can be."""
+"""The `base` of every possible entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Whose certificates they are."""
+    """The node that the certificates are for."""
 
     name: str
     address: str
 
 
 def admin_group(minor: int) -> str:
-    """Whose members the certificates of administrators are: `system:masters` could not be revoked (kubeadm 2414)."""
+    """Returns the group in administrators' certificates: `system:masters` could not be revoked (kubeadm 2414)."""
     return CLUSTER_ADMINS if minor >= _CLUSTER_ADMINS_SINCE else MASTERS
 
 
@@ -60,7 +60,7 @@ def kubelet_client_groups(minor: int) -> tuple[str, ...]:
 
 
 def entries(config: ClusterConfiguration, node: Node) -> list[Entry]:
-    """In the order of kubeadm's phases; those of etcd only where etcd runs on the control plane itself."""
+    """Returns the certificates in the order of kubeadm's phases; etcd's only where etcd runs on the control plane itself."""
     minor = parse_version(config.kubernetes_version).minor
     kubernetes = [
         Entry("ca", "ca", "kubernetes"),

@@ -1,1 +1,1 @@
-"""What kubeadm checks on a node before its first phase, each check one finding or none."""
+"""kubeadm's checks of a node before the first phase; each check yields its findings."""

@@ -1,4 +1,4 @@
-"""Check ExternalEtcdVersion: an etcd that others run must be new enough for the API server."""
+"""Check ExternalEtcdVersion: an external etcd must be new enough for the API server."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ _SECONDS = 10.0
 _LIMITS = Limits(size=1 << 16, depth=4, values=100, aliases=0)
 _OLDEST = {29: (3, 4, 13), 30: (3, 4, 13), 31: (3, 5, 11)}
 _OLDEST_SINCE_32 = (3, 5, 24)
-"""Of kubeadm 1.32 to 1.37; older minors have their own."""
+"""The minimum of kubeadm 1.32 to 1.37; older minor versions have their own."""
 
 
 Told: TypeAlias = tuple[int, ...] | str
-"""A version, or why there is none."""
+"""A version, or the reason why it is unknown."""
 
 
 def check(external: ExternalEtcd, minor: int) -> Iterator[Finding]:
-    """Ask each endpoint for its version, TLS verified."""
+    """Yields findings about the version of each endpoint; TLS is verified."""
     asked = ask_all(external)
     yield from silent(asked, "error")
     yield from too_old(asked, minor)
 
 
 def check_for_join(external: ExternalEtcd, minor: int) -> Iterator[Finding]:
-    """As `check`; while one answers, those that do not are named and block nothing: the API servers that run live with it."""
+    """Yields the findings of `check`; while one endpoint answers, the silent ones only warn: the API servers that run already
+    work without them."""
     asked = ask_all(external)
     answered = any(not isinstance(told, str) for told in asked.values())
     yield from silent(asked, "warning" if answered else "error")
@@ -55,7 +56,7 @@ def _version_or_reason(endpoint: str, external: ExternalEtcd) -> Told:
 def silent(asked: dict[str, Told], level: Literal["warning", "error"]) -> Iterator[Finding]:
     for endpoint, told in asked.items():
         if isinstance(told, str):
-            yield Finding("ExternalEtcdVersion", level, f"{endpoint} does not tell its version: {told}")
+            yield Finding("ExternalEtcdVersion", level, f"{endpoint} does not report its version: {told}")
 
 
 def too_old(asked: dict[str, Told], minor: int) -> Iterator[Finding]:

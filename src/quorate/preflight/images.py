@@ -1,4 +1,4 @@
-"""Check ImagePull: every image the node will run is there, or the container runtime fetches it."""
+"""Check ImagePull: every image that the node will run is present, or the container runtime pulls it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ _TRIES = 5
 
 
 def pull(socket: str, images: Sequence[str], policy: str, told: Callable[[str], None]) -> Iterator[Finding]:
-    """One finding for each image that cannot be had. `policy`: Always, IfNotPresent or Never. `told`: what is fetched now."""
+    """Yields a finding for each image that cannot be pulled. `policy`: Always, IfNotPresent or Never. `told`: called with each
+    image before it is pulled."""
     if policy == "Never":
         return
     with Runtime.connect(socket) as runtime:
         for image in images:
             problem = _fetch(runtime, image, policy, told)
             if problem:
-                yield Finding("ImagePull", "error", f"{image} cannot be fetched: {problem}")
+                yield Finding("ImagePull", "error", f"{image} cannot be pulled: {problem}")
 
 
 def _fetch(runtime: Runtime, image: str, policy: str, told: Callable[[str], None]) -> str:
-    """What went wrong, empty when nothing did. A registry that fails once is asked again, as kubeadm does."""
+    """Returns what went wrong, empty when nothing did. A failed pull is tried five times in all, as in kubeadm."""
     problem = ""
     for _ in range(_TRIES):
         try:

@@ -1,6 +1,6 @@
 """kubeadm's preflight checks of a node, by their names: facts and configuration in, findings out.
 
-Which checks there are differs between versions; the tables here follow kubeadm 1.29 to 1.37.
+The set of checks differs between versions; the tables here follow kubeadm 1.29 to 1.37.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _PROGRAMS = (
     ("losetup", "error", 34, 99),
     ("cp", "error", 34, 99),
 )
-"""Program, level, and between which minor versions it is looked for."""
+"""Program, level, and the first and last minor version that requires it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCase:
-    """What is looked at. `has`: whether a path is there (for folders: with something in it)."""
+    """The node under check. `has`: returns whether a path exists (for folders: with something in it)."""
 
     facts: NodeFacts
     cluster: v4.ClusterConfiguration
@@ -95,13 +95,13 @@ def check_manifests(case: NodeCase) -> Iterator[Finding]:
 
 
 def check_kubelet_files(case: NodeCase) -> Iterator[Finding]:
-    """Of a join: the node must not be one already."""
+    """Yields an error when a host that joins is a node already."""
     yield from _absent(case, "/etc/kubernetes/kubelet.conf")
     yield from _absent(case, "/etc/kubernetes/bootstrap-kubelet.conf")
 
 
 def check_ca_file(case: NodeCase) -> Iterator[Finding]:
-    """Of a worker: it gets the CA from the cluster."""
+    """Yields an error when a worker has a CA already: it gets the CA from the cluster."""
     yield from _absent(case, "/etc/kubernetes/pki/ca.crt")
 
 
@@ -111,7 +111,7 @@ def _absent(case: NodeCase, path: str) -> Iterator[Finding]:
 
 
 def check_proxies(case: NodeCase) -> Iterator[Finding]:
-    """Traffic within the cluster must not go through the host's proxy."""
+    """Yields warnings for traffic within the cluster that would go through the host's proxy."""
     if not any(name.lower() == "https_proxy" for name in case.facts.proxies):
         return
     if not _is_excepted(case.address, case.facts.proxies):
@@ -126,7 +126,7 @@ def _networks(text: str) -> list[Network]:
 
 
 def _is_excepted(address: str, proxies: dict[str, str]) -> bool:
-    """By no_proxy: an address or a network that has it. Names and ports in it do not matter here."""
+    """Returns whether no_proxy has the address, or a network with it. Names and ports in no_proxy do not matter here."""
     entries = next((value for name, value in proxies.items() if name.lower() == "no_proxy"), "").split(",")
     for entry in (one.strip() for one in entries):
         if entry == "*":
@@ -158,10 +158,10 @@ def check_programs(case: NodeCase) -> Iterator[Finding]:
 
 def check_system(case: NodeCase) -> Iterator[Finding]:
     if case.facts.system != "Linux":
-        yield _error("SystemVerification", f"a node runs Linux, and this is {case.facts.system}")
+        yield _error("SystemVerification", f"a node must run Linux, but this host runs {case.facts.system}")
     if not case.facts.cgroup_v2:
         level = _error if case.minor >= _CGROUP_V1_ERROR_SINCE else _warning
-        yield level("SystemVerification", "cgroups v1 are in use: the kubelet is giving them up, change to v2")
+        yield level("SystemVerification", "cgroups v1 are in use: the kubelet drops support for them, change to v2")
 
 
 def check_name(case: NodeCase) -> Iterator[Finding]:
@@ -172,12 +172,12 @@ def check_name(case: NodeCase) -> Iterator[Finding]:
 def check_kubelet_version(case: NodeCase) -> Iterator[Finding]:
     installed = case.facts.kubelet_version
     if not installed:
-        yield _error("KubeletVersion", "no kubelet is in PATH, or it does not tell its version")
+        yield _error("KubeletVersion", "no kubelet is in PATH, or it does not report its version")
         return
     try:
         kubelet = parse_version(installed).minor
     except ConfigError:
-        yield _error("KubeletVersion", f"the kubelet's version {installed!r} is none that is known")
+        yield _error("KubeletVersion", f"the kubelet's version {installed!r} is not a known version")
         return
     if kubelet > case.minor:
         yield _error("KubeletVersion", f"the kubelet {installed} is newer than the control plane {_version(case)}")
@@ -192,7 +192,7 @@ def _version(case: NodeCase) -> str:
 def check_kubelet_service(case: NodeCase) -> Iterator[Finding]:
     state = case.facts.services.get("kubelet", "")
     if not state or "not-found" in state:
-        yield _warning("Service-Kubelet", "there is no kubelet service that would start it after a reboot")
+        yield _warning("Service-Kubelet", "there is no kubelet service: the kubelet would not start after a reboot")
     elif "enabled" not in state:
         yield _warning("Service-Kubelet", "the kubelet service is not enabled: systemctl enable kubelet.service")
 
@@ -221,7 +221,7 @@ def check_etcd(case: NodeCase) -> Iterator[Finding]:
 
 def check_version(case: NodeCase) -> Iterator[Finding]:
     if case.minor > NEWEST:
-        yield _warning("KubernetesVersion", f"{_version(case)} is newer than what is known here: 1.{NEWEST}")
+        yield _warning("KubernetesVersion", f"{_version(case)} is newer than 1.{NEWEST}, the newest version known here")
 
 
 def check_external_etcd(case: NodeCase) -> Iterator[Finding]:
@@ -263,16 +263,16 @@ INIT: tuple[Check, ...] = (
 JOIN_NODE: tuple[Check, ...] = (check_privileges, check_kubelet_files, *_ANY_NODE)
 JOIN_CONTROL_PLANE: tuple[Check, ...] = (*_CONTROL_PLANE, check_etcd)
 JOIN_WITH_OWN_CERTIFICATES: tuple[Check, ...] = (*JOIN_CONTROL_PLANE, check_external_etcd)
-"""Of a host to which they were brought, instead of being downloaded."""
+"""For a host to which the shared certificates were copied instead of being downloaded."""
 
 
 def judge(case: NodeCase, checks: tuple[Check, ...], ignored: tuple[str, ...]) -> list[Finding]:
-    """All findings; errors whose check is ignored (by its name in any case, or by `all`) are warnings."""
+    """Returns all findings; errors whose check is ignored (by its name in any case, or by `all`) are warnings."""
     return lenient([finding for check in checks for finding in check(case)], ignored)
 
 
 def lenient(found: list[Finding], ignored: tuple[str, ...]) -> list[Finding]:
-    """Errors whose check is ignored, as warnings."""
+    """Returns the findings, with errors whose check is ignored as warnings."""
     names = {name.lower() for name in ignored}
     return [
         replace(one, level="warning") if one.level == "error" and names & {one.name.lower(), "all"} else one for one in found
@@ -280,19 +280,19 @@ def lenient(found: list[Finding], ignored: tuple[str, ...]) -> list[Finding]:
 
 
 def without_leftovers(found: list[Finding]) -> list[Finding]:
-    """For a run that goes on: what is there, and what listens, is its own."""
+    """Returns the findings that count for a resumed run: existing files and used ports are its own."""
     return [one for one in found if not one.name.startswith(("FileAvailable-", "DirAvailable-", "Port-"))]
 
 
 class ChecksFailed(PreflightFailed):
-    """A node is not as it has to be."""
+    """A node does not meet the requirements."""
 
     def __init__(self, found: Sequence[Finding]) -> None:
         self._lines = [_FATAL, *map(_error_line, errors_of(found))]
         super().__init__(
             "\n".join(self._lines),
             state="nothing was changed",
-            advice="mend them, or make a check non-fatal with --ignore-preflight-errors=NAME",
+            advice="fix them, or make a check non-fatal with --ignore-preflight-errors=NAME",
             findings=[one.as_dict() for one in found],
         )
 

@@ -1,1 +1,1 @@
-"""What every phase stands on: the run's context, the runner of a tree, the way to the API server, and heartbeats."""
+"""The base of every phase: the run's context, the runner of a tree, access to the API server, and heartbeats."""

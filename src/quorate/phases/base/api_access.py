@@ -1,4 +1,4 @@
-"""Reaching the API server with a kubeconfig of this node."""
+"""Access to the API server with a kubeconfig of this node."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from quorate.tree import Tree
 
 
 def server_of(parsed: Parsed, url: str = "") -> Server:
-    """`url`: another server than the file names, of the same cluster."""
+    """Returns the server that the file names, or another one of the same cluster at `url`."""
     return Server(url or parsed.server, tls.context(parsed.ca_pem, parsed.certificate_pem, parsed.key_pem), parsed.token)
 
 
 def read(tree: Tree, path: str) -> Parsed:
-    """Raises `PreflightFailed` when the file is not there, `ConfigError` when it is none."""
+    """Reads a kubeconfig. Raises `PreflightFailed` when the file is missing, `ConfigError` when it is not a kubeconfig."""
     content = tree.read(path)
     if content is None:
         raise PreflightFailed(
-            f"{path} is missing: it is what the API server is reached with",
+            f"{path} is missing: this kubeconfig is needed to reach the API server",
             state="nothing was changed",
-            advice="name another with --kubeconfig, or make it: quorate init phase kubeconfig admin",
+            advice="name another with --kubeconfig, or create it: quorate init phase kubeconfig admin",
         )
     return _with_files(tree, kubeconfig.parse(content, path))
 
 
 def _with_files(tree: Tree, parsed: Parsed) -> Parsed:
-    """A kubelet.conf that points to the certificate that the kubelet renews."""
+    """Reads the files that a kubelet.conf points to: the certificate that the kubelet renews, and its key."""
     rows = rows_of(parsed.data.get("users"))
     user = next((mapping_of(row.get("user")) for row in rows if row.get("name") == parsed.user), {})
     certificate, key = text_of(user.get("client-certificate")), text_of(user.get("client-key"))
@@ -46,7 +46,7 @@ def _with_files(tree: Tree, parsed: Parsed) -> Parsed:
 
 @contextmanager
 def connected(context: Context, path: str, url: str = "") -> Iterator[KubeClient]:
-    """A client for the block, as patient as the configuration says."""
+    """Yields a client with the configured timeout of API calls (60 s by default)."""
     patience = context.timeouts.kubernetes_api_call
     client = KubeClient(server_of(read(context.tree, path), url), context.clock, patience.seconds if patience else 60.0)
     with client.connected():

@@ -1,4 +1,4 @@
-"""Objects put into the cluster by a phase, or in a dry run only named."""
+"""Applies a phase's objects to the cluster; a dry run only names them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quorate.report import PhaseLine, ResourceWritten
 
 
 def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> None:
-    """Make each, or make it so. Raises a `KubeError`."""
+    """Creates or updates each object; in a dry run only names it. Raises a `KubeError`."""
     wanted = list(objects)
     if context.dry_run:
         for value in wanted:
@@ -23,7 +23,7 @@ def apply_all(context: Context, kubeconfig: str, objects: Iterable[Object]) -> N
 
 
 def put(context: Context, client: KubeClient, objects: Iterable[Object]) -> None:
-    """Make each, or make it so, and tell of it."""
+    """Creates or updates each object, and reports it."""
     for value in objects:
         client.apply(value)
         context.report(ResourceWritten("object", named(value)))

@@ -1,4 +1,4 @@
-"""What every phase is given: the cluster's configuration, this node's part in it, the files, the time, and somebody to tell."""
+"""The context of every phase: the cluster's configuration, this node's part of it, the files, the clock, and the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KUBELET_FOLDER = "/var/lib/kubelet"
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What manifests and kubelet files depend on: the host's own name, the folders of CA certificates that it has, its proxy
+    """The facts of a host that manifests and kubelet files depend on: its name, its folders of CA certificates, its proxy
     variables, and the resolv.conf of systemd-resolved where that runs."""
 
     hostname: str
@@ -35,8 +35,8 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`config_folder`: where kubeconfig files go. `control_plane`: whether this node is one. `dry_run`: nothing may be
-    changed outside the tree."""
+    """The context of one run. `config_folder`: where kubeconfig files are written. `control_plane`: this node is one.
+    `dry_run`: nothing outside the tree may be changed."""
 
     cluster: v4.ClusterConfiguration
     registration: v4.NodeRegistration
@@ -64,12 +64,12 @@ class Context:
         return parse_version(self.cluster.kubernetes_version).minor
 
     def pki(self, name: str) -> str:
-        """The path of a file below the certificates' folder."""
+        """Returns the path of a file below the certificates' folder."""
         return f"{self.cluster.certificates_dir}/{name}"
 
     @property
     def cri_socket(self) -> str:
-        """Where the container runtime of this node is asked."""
+        """The endpoint of this node's container runtime."""
         return runtime_socket(self.tree, self.registration.cri_socket)
 
     def say(self, phase: str, text: str, *more: str) -> None:

@@ -1,4 +1,4 @@
-"""A word now and then while something is waited for: silence looks like a hang."""
+"""Notices during a long wait: silence looks like a hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVERY_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Heartbeat:
-    """One wait for `what`, of at most `seconds`."""
+    """The notices of one wait for `what`, of at most `seconds`."""
 
     clock: Clock
     report: PhaseReport
@@ -22,7 +22,7 @@ class Heartbeat:
     _told: float = 0.0
 
     def beat(self, why: str = "") -> None:
-        """Called in every round of the wait; says something every ten seconds. `why`: what was heard last."""
+        """Reports the wait every ten seconds; called in each of its rounds. `why`: the latest reason to wait."""
         now = self.clock.now()
         if self._began is None:
             self._began = self._told = now

@@ -1,4 +1,4 @@
-"""The node's real files: where libraries find those that they open themselves, and folders emptied."""
+"""The node's real files, for libraries that open files themselves."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from quorate.tree import RealTree, Tree
 
 
 def real_path(tree: Tree, path: str) -> Path:
-    """Where a file of the node is for us. Raises `HostError` for a tree that only remembers."""
+    """Returns the path of a node's file on this machine. Raises `HostError` for a tree that is only in memory."""
     if not isinstance(tree, RealTree):
         raise HostError("this step cannot be shown in a dry run")
     return tree.at(path)
 
 
 def tls_files(tree: Tree, folder: str, pair: str) -> TlsFiles:
-    """etcd's CA and the certificate `pair` (peer, healthcheck-client) below the certificates' folder."""
+    """Returns etcd's CA and the certificate `pair` (peer, healthcheck-client) below the certificates' folder."""
     return TlsFiles(*(real_path(tree, f"{folder}/etcd/{name}") for name in ("ca.crt", f"{pair}.crt", f"{pair}.key")))
 
 
 def runtime_socket(tree: Tree, socket: str) -> str:
-    """The container runtime's socket of the node whose files these are. A node below another root has its own: a reset with
-    --rootfs once ended every pod of the live host."""
+    """Returns the socket of the container runtime below the root of `tree`. A node below another root has its own runtime:
+    a reset with --rootfs once ended every pod of the live host."""
     return f"unix://{tree.at(socket.removeprefix('unix://'))}"

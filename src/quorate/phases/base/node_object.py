@@ -1,4 +1,4 @@
-"""The object of this node, which its kubelet makes."""
+"""The Node object of this node, which its kubelet registers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ _POLL_SECONDS = 0.2
 
 
 def wait_for_node(context: Context, client: KubeClient) -> Object:
-    """The kubelet registers it once it has a certificate and its API server answers: whoever changes the object waits for that.
+    """Waits until the kubelet has registered this node; before that there is no object to change. The kubelet registers it
+    once it has a certificate and its API server answers.
 
     Raises `DeadlineExceeded` after the client's patience, or a `KubeError`.
     """
     name = context.node.name
-    deadline = Deadline(context.clock, client.patience, f"the kubelet has registered the node {name}")
+    deadline = Deadline(context.clock, client.patience, f"the kubelet registers the node {name}")
     heartbeat = Heartbeat(context.clock, context.report, f"the node {name} to be registered", client.patience)
 
     def registered() -> Object | None:
@@ -26,5 +27,5 @@ def wait_for_node(context: Context, client: KubeClient) -> Object:
 
     node = poll(registered, context.clock, deadline, every=_POLL_SECONDS)
     if node is None:
-        raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it")
+        raise deadline.error(advice="'journalctl -u kubelet' shows why; fix it, then run the same command again")
     return node

@@ -1,4 +1,4 @@
-"""Trees of phases: which there are, in which order, and running them all, some, or one."""
+"""Trees of phases: their names and order, and running all, some, or one of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A name that users can call alone or skip, as data: helps and commands are made from it without importing what it does.
+    """A phase that users can call alone or skip, as data: helps and commands are made from it without importing its code.
 
-    `flags`: names of the options that its own command takes. `hidden`: not shown in helps, as for kubeadm.
+    `flags`: names of the options of its own command. `hidden`: not shown in helps, as in kubeadm.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Steps(Generic[R]):
-    """What the phases of a tree do, by path (certs/ca): `do` what is done with the run, before the children of a parent; `when`
-    whether a phase applies to a run at all. A test holds that the paths are those of the tree."""
+    """The functions of a tree's phases, by path (certs/ca). `do`: carries the phase out, before its children. `when`: returns
+    whether the phase applies to the run. A test keeps the paths equal to those of the tree."""
 
     do: Mapping[str, Callable[[R], None]]
     when: Mapping[str, Callable[[R], bool]] = field(default_factory=dict[str, Callable[[R], bool]])
 
 
 def paths(tree: Sequence[Phase], above: str = "") -> Iterator[tuple[str, Phase]]:
-    """Every phase with its path (certs/ca), parents before children, in the order in which they run."""
+    """Yields every phase with its path (certs/ca), parents before children, in the order in which they run."""
     for phase in tree:
         path = f"{above}/{phase.name}" if above else phase.name
         yield path, phase
@@ -47,7 +47,7 @@ def paths(tree: Sequence[Phase], above: str = "") -> Iterator[tuple[str, Phase]]
 
 
 def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
-    """Raises `ConfigError` for names that are no phase: a typing error must not run what was to be skipped."""
+    """Raises `ConfigError` for an unknown phase: a typing error must not run what was to be skipped."""
     known = {path for path, _ in paths(tree)}
     known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
     wrong = [name for name in skipped if name not in known]
@@ -56,7 +56,7 @@ def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
 
 
 Around: TypeAlias = Callable[[str], AbstractContextManager[None]]
-"""What is done around each phase of the first level, by its name."""
+"""A context manager around each phase of the first level, made from the phase's name."""
 
 
 def untold(_name: str) -> AbstractContextManager[None]:
@@ -93,7 +93,7 @@ def _run(  # noqa: PLR0917
 
 @contextmanager
 def timed(clock: Clock, report: PhaseReport, name: str) -> Iterator[None]:
-    """Tell how long a phase took, whether it worked or not."""
+    """Reports how long a phase took, also when it failed."""
     began, failed = clock.now(), True
     try:
         yield

@@ -1,1 +1,1 @@
-"""What a cluster keeps of kubeadm's: configuration, certificates, tokens, addons, administrators, the labels of a node."""
+"""kubeadm's objects in a cluster: configuration, certificates, tokens, addons, administrators, the labels of a node."""

@@ -21,7 +21,7 @@ PHASE = "addons"
 
 
 def coredns(context: Context, kubeconfig: str) -> None:
-    """The number of its pods stays as it is where it is installed already."""
+    """Applies CoreDNS. An existing deployment keeps its number of replicas."""
     if context.cluster.dns.disabled:
         return
     objects = coredns_objects(context, _replicas(context, kubeconfig))

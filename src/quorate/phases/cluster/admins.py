@@ -1,4 +1,4 @@
-"""What makes admin.conf an administrator's: since 1.29 its rights come from a binding in the cluster."""
+"""The rights of admin.conf: since 1.29 they come from a binding in the cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from quorate.phases.node import kubeconfigs
 
 
 def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
-    """Make the binding with admin.conf itself where it may already, else with super-admin.conf."""
+    """Creates the binding with admin.conf where that has the right to, else with super-admin.conf. Raises `PreflightFailed`
+    when the latter is needed and missing."""
     if context.minor < kubeconfigs.SUPER_ADMIN_SINCE or context.dry_run:
         return
     if _create(context, kubeconfig):
@@ -19,7 +20,7 @@ def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
     own = kubeconfigs.path_of(context, "super-admin")
     if not context.tree.is_file(own):
         raise PreflightFailed(
-            f"{kubeconfig} has no rights in the cluster, and {own}, which could give them, is not there",
+            f"{kubeconfig} has no rights in the cluster, and {own}, which could grant them, is missing",
             advice="copy super-admin.conf from the node where init was run",
         )
     if not _create(context, own):

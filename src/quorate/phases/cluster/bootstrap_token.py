@@ -1,4 +1,4 @@
-"""Phase bootstrap-token: the tokens that nodes join with, what they may do, and cluster-info, which they trust by it."""
+"""Phase bootstrap-token: the tokens that nodes join with, their rights, and cluster-info, which the tokens sign."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PHASE = "bootstrap-token"
 
 
 def run(context: Context, kubeconfig: str, wanted: Sequence[BootstrapToken], *, show: bool) -> None:
-    """`show`: print the token itself."""
+    """Stores the tokens, their rights and cluster-info. `show`: print the tokens themselves."""
     for one in wanted:
         if show:
             context.say(PHASE, f"Using token: {one.token}")
@@ -34,8 +34,8 @@ def run(context: Context, kubeconfig: str, wanted: Sequence[BootstrapToken], *, 
 
 
 def signed(content: str, made: Iterable[Token]) -> dict[str, str]:
-    """cluster-info with the signatures that its controller will find right: it begins some seconds after init has ended, and a
-    node that joins meanwhile would wait for it."""
+    """Returns the data of cluster-info with the signatures that the controller manager would add. Its signer starts some
+    seconds after init has ended, and a node that joins before would wait for it."""
     signing = {f"jws-kubeconfig-{one.id}": tokens.sign(content, one) for one in made if "signing" in one.usages}
     return {"kubeconfig": content, **signing}
 
@@ -50,7 +50,7 @@ def _token(given: BootstrapToken, now: datetime) -> Token:
 
 
 def cluster_info(context: Context, kubeconfig: str) -> str:
-    """A kubeconfig with the cluster alone: where it is, and whom to trust."""
+    """Returns a kubeconfig that has only the cluster: its server and its CA."""
     parsed = api_access.read(context.tree, kubeconfig)
     cluster = {"certificate-authority-data": encode(parsed.ca_pem), "server": parsed.server}
     value = {

@@ -1,4 +1,4 @@
-"""Phase show-join-command: what to run on further nodes."""
+"""Phase show-join-command: the commands for further nodes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from quorate.tree import Tree
 
 
 def join_words(tree: Tree, kubeconfig: str, token: str) -> list[str]:
-    """A worker's command, in parts that may stand on lines of their own. `token` may be a placeholder."""
+    """Returns a worker's command, in parts that may each have their own line. `token` may be a placeholder."""
     parsed = api_access.read(tree, kubeconfig)
     words = [to_paste("quorate", "join", parsed.server.removeprefix("https://"), "--token", token)]
     return words + [to_paste("--discovery-token-ca-cert-hash", pin) for pin in pins_of(parsed.ca_pem)]
 
 
 def closing_words(context: Context, kubeconfig: str, token: str, certificate_key: str) -> str:
-    """What kubeadm says at the end of init, in our words where no tool reads them."""
+    """Returns the text at the end of init: kubeadm's where tools read it, ours elsewhere."""
     lines = [
         "",
         "Your Kubernetes control-plane has initialized successfully!",
@@ -26,18 +26,18 @@ def closing_words(context: Context, kubeconfig: str, token: str, certificate_key
         "",
         f"  export KUBECONFIG={to_paste(kubeconfig)}",
         "",
-        "It needs a pod network before pods get addresses: https://kubernetes.io/docs/concepts/cluster-administration/addons/",
+        "Install a pod network, or pods get no addresses: https://kubernetes.io/docs/concepts/cluster-administration/addons/",
         "",
     ]
     words = join_words(context.tree, kubeconfig, token)
     if context.cluster.control_plane_endpoint:
-        lines += ["Further control-plane nodes join as root by:", ""]
+        lines += ["To join further control-plane nodes, run as root on each:", ""]
         role = "--control-plane" + (f" --certificate-key {certificate_key}" if certificate_key else "")
         lines += [_command([*words, role]), ""]
         if not certificate_key:
-            lines += ["Copy the shared certificates there first, or keep them in the cluster:", ""]
+            lines += ["Before that, copy the shared certificates to each, or store them in the cluster:", ""]
             lines += ["  quorate init phase upload-certs --upload-certs", ""]
-    lines += ["Workers join as root by:", ""]
+    lines += ["To join workers, run as root on each:", ""]
     lines.append(_command(words))
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ LABELS = {
 
 
 def run(context: Context, kubeconfig: str) -> None:
-    """Idempotent. Taints that the node has beside ours stay."""
+    """Labels and taints the node. Idempotent; other taints of the node stay."""
     name, taints = context.node.name, context.registration.taints or ()
     context.say(PHASE, f"Marking the node {name} as control-plane by adding the labels: [{' '.join(LABELS)}]")
     if taints:

@@ -1,4 +1,4 @@
-"""Bootstrap tokens of a running cluster: made, listed, deleted."""
+"""Creates, lists and deletes bootstrap tokens of a running cluster."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ def client(tree: Tree, kubeconfig: str, clock: SystemClock) -> Iterator[KubeClie
 
 
 def create(api: KubeClient, token: Token) -> None:
-    """Raises `AlreadyExists` when there is one of this id."""
+    """Stores a token. Raises `AlreadyExists` when its id is in use."""
     api.create(tokens.to_secret(token))
 
 
 def found(api: KubeClient) -> list[Token]:
-    """Those that the cluster knows, by id."""
+    """Returns the cluster's tokens, sorted by id."""
     secrets = api.list("Secret", tokens.NAMESPACE, fields=f"type={tokens.SECRET_TYPE}")
     known = [token for one in secrets if (token := tokens.from_secret(one)) is not None]
     return sorted(known, key=lambda token: token.id)
 
 
 def id_of(which: str) -> str:
-    """`which`: an id, or a whole token. Raises `ConfigError` for what is neither, and does not repeat it."""
+    """Returns the id of `which`, an id or a whole token. Raises `ConfigError` for anything else, without repeating it."""
     token_id = which.partition(".")[0]
     if len(token_id) != 6 or not token_id.isalnum():
-        raise ConfigError("that is neither a token nor the id of one: six of a-z0-9")
+        raise ConfigError("the argument is neither a token nor the id of one (six characters of a-z0-9)")
     return token_id
 
 
 def delete(api: KubeClient, token_id: str) -> None:
-    """Fine when it is gone already."""
+    """Deletes a token; succeeds also when there is none of this id."""
     api.delete("Secret", tokens.secret_name(token_id), tokens.NAMESPACE)
 
 
 def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) -> str:
-    """One line for further nodes: workers, or with a certificate key control planes."""
+    """Returns the command for further nodes on one line: workers, or with a certificate key control planes."""
     words = join_words(tree, kubeconfig, token)
     if certificate_key:
         words.append(to_paste("--control-plane", "--certificate-key", certificate_key))
@@ -60,7 +60,7 @@ def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) 
 
 
 def time_left(token: Token, now: datetime) -> str:
-    """As kubeadm shows it: 23h, <forever>, <expired>."""
+    """Returns the time left as kubeadm shows it: 23h, <forever>, <expired>."""
     if token.expires is None:
         return "<forever>"
     seconds = int((token.expires - now).total_seconds())

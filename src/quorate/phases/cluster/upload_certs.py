@@ -1,4 +1,4 @@
-"""Phase upload-certs: the shared certificates, sealed, kept in the cluster for two hours."""
+"""Phase upload-certs: the shared certificates, encrypted and stored in the cluster for two hours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIVES = timedelta(hours=2)
 
 
 def shared_files(context: Context) -> dict[str, str]:
-    """Key in the secret to the path on the node."""
+    """Returns the path on the node for each key of the Secret."""
     found = {name: context.pki(name) for name in ("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key")}
     found |= {name: context.pki(name) for name in ("sa.pub", "sa.key")}
     external = context.cluster.etcd.external
@@ -30,7 +30,8 @@ def shared_files(context: Context) -> dict[str, str]:
 
 
 def run(context: Context, kubeconfig: str, key: Secret[str]) -> None:
-    """`key`: 64 hex digits. A file that is not here is kept as an empty value: joiners must bring it themselves."""
+    """Encrypts and stores the certificates. `key`: 64 hex digits. A file that is missing here is stored as an empty value:
+    it must be copied to joining nodes by hand."""
     context.say(PHASE, f'Storing the certificates in Secret "{NAME}" in the "{NAMESPACE}" Namespace')
     sealed = {
         name: base64.b64encode(seal(content, key)).decode() if content else ""
@@ -41,8 +42,8 @@ def run(context: Context, kubeconfig: str, key: Secret[str]) -> None:
         apply_all(context, kubeconfig, [new("Secret", NAME, NAMESPACE), *rbac.kubeadm_certs()])
         return
     with connected(context, kubeconfig) as client:
-        # The secret goes when this token does, and the token cleaner sees to that.
-        # Applied, not created: where an answer is lost it is asked for again, and must then not be in its own way.
+        # This token owns the Secret: the token cleaner deletes the token after two hours, and the Secret goes with it.
+        # Applied, not created: after a lost answer the request is repeated, and creating would then fail on our own token.
         owner = client.apply(tokens.to_secret(_owner(context)))
         put(context, client, [_secret(sealed, owner), *rbac.kubeadm_certs()])
 

@@ -1,4 +1,4 @@
-"""Phase upload-config: the configuration kept in the cluster, for those who join and for upgrades."""
+"""Phase upload-config: the configuration stored in the cluster, for joins and upgrades."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def upload_kubeadm(context: Context, kubeconfig: str) -> None:
     context.say(PHASE, f'Storing the configuration used in ConfigMap "{name}" in the "kube-system" Namespace')
     text, lost = stored_cluster(context.cluster, context.minor)
     if lost:
-        context.report(Notice(f"Kubernetes 1.{context.minor} keeps v1beta3, which cannot say {', '.join(lost)}", "warning"))
+        context.report(Notice(f"Kubernetes 1.{context.minor} stores v1beta3, which cannot hold {', '.join(lost)}", "warning"))
     apply_all(
         context,
         kubeconfig,
@@ -38,7 +38,7 @@ def upload_kubeadm(context: Context, kubeconfig: str) -> None:
 
 
 def stored_cluster(cluster: v4.ClusterConfiguration, minor: int) -> tuple[str, list[str]]:
-    """The text, in the version that clusters of this age keep, and what that cannot say."""
+    """Returns the text in the API version that clusters of this minor version store, and the fields that were lost in it."""
     if minor >= _V4_SINCE:
         return document("ClusterConfiguration", v4.V1BETA4, cluster), []
     old, lost = v1beta3.downgrade_cluster(cluster)
@@ -69,7 +69,7 @@ def config_hash(text: str) -> str:
 
 
 def annotate_node(context: Context, kubeconfig: str) -> None:
-    """Where the runtime's socket is kept with the node, and not in a file of it."""
+    """Annotates the node with the runtime's socket, unless a file on the node has it."""
     if kubelet_files.uses_instance_file(context) or context.dry_run:
         return
     with connected(context, kubeconfig) as client:

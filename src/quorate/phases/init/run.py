@@ -1,4 +1,4 @@
-"""A whole init: all phases in order, with a mark on the node, so that the same command goes on after a failure."""
+"""A whole init: all phases in order, with a marker on the node, so that the same command resumes after a failure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def carry_out(run: InitRun) -> None:
         return
     mark = run_marker.begin(run.context, "init", paths.may_be_made(run.context))
     if mark.resumed:
-        run.context.report(Notice("an init of this node was cut off here: resuming from what is there"))
+        run.context.report(Notice("an earlier init of this node was cut off: resuming from its files"))
     run_all(rest, STEPS, run, skipped - {"preflight"}, around)
-    # Where the wait is skipped, what an earlier run held back would wait for ever.
+    # Without phase wait-control-plane nothing else would start the manifests that an earlier run held back.
     staged_start.start(run.context)
     run_marker.finish(run.context)

@@ -1,4 +1,4 @@
-"""What an init is asked to do, and what it has found and shown so far."""
+"""The request of an init, and its findings and output so far."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from quorate.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class InitRun:
-    """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: what only flags say. `kubeconfig`: the
-    file that later phases reach the API server with. `waits`: it is a whole one, which will see the API server answer.
-    `findings`: of preflight, for programs. `shown`: what is printed behind everything else."""
+    """One run of init. `upload_certs`, `skip_token_print`, `skip_certificate_key_print`: set by flags only. `kubeconfig`: the
+    file that later phases reach the API server with. `waits`: a whole init, which waits until the API server answers.
+    `findings`: of preflight, for programs. `shown`: texts to print after everything else."""
 
     context: Context
     init: v4.InitConfiguration

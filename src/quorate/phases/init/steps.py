@@ -1,4 +1,4 @@
-"""What the phases of init do: each is given the run."""
+"""The functions of init's phases; each takes the run."""
 
 from __future__ import annotations
 

@@ -54,16 +54,16 @@ _COREDNS = (
 
 _CERTS: tuple[Phase, ...] = (
     Phase("ca", "The CA of Kubernetes.", flags=_CERT),
-    Phase("apiserver", "What the API server shows its clients.", flags=_API_NAMES),
-    Phase("apiserver-kubelet-client", "What the API server shows kubelets.", flags=_CERT),
+    Phase("apiserver", "The API server's serving certificate.", flags=_API_NAMES),
+    Phase("apiserver-kubelet-client", "The API server's client certificate for kubelets.", flags=_CERT),
     Phase("front-proxy-ca", "The CA of the front proxy.", flags=_CERT),
-    Phase("front-proxy-client", "What the front proxy shows.", flags=_CERT),
+    Phase("front-proxy-client", "The front proxy's client certificate.", flags=_CERT),
     Phase("etcd-ca", "The CA of etcd.", flags=_CERT),
-    Phase("etcd-server", "What etcd shows its clients.", flags=_CERT),
-    Phase("etcd-peer", "What etcd's members show each other.", flags=_CERT),
-    Phase("etcd-healthcheck-client", "What health checks show etcd.", flags=_CERT),
-    Phase("apiserver-etcd-client", "What the API server shows etcd.", flags=_CERT),
-    Phase("sa", "The key that service account tokens are signed with.", flags=_CERT),
+    Phase("etcd-server", "etcd's serving certificate.", flags=_CERT),
+    Phase("etcd-peer", "The certificate that etcd members use between each other.", flags=_CERT),
+    Phase("etcd-healthcheck-client", "The client certificate of etcd's health checks.", flags=_CERT),
+    Phase("apiserver-etcd-client", "The API server's client certificate for etcd.", flags=_CERT),
+    Phase("sa", "The key that signs service account tokens.", flags=_CERT),
 )
 
 
@@ -72,11 +72,11 @@ def _kubeconfig(name: str, text: str, *flags: str) -> Phase:
 
 
 _KUBECONFIGS = (
-    _kubeconfig("admin", "Of the cluster's administrator."),
-    _kubeconfig("super-admin", "Of whoever repairs RBAC."),
-    _kubeconfig("kubelet", "Of this node's kubelet, until it has a certificate of its own.", "node-name"),
-    _kubeconfig("controller-manager", "Of the controller manager."),
-    _kubeconfig("scheduler", "Of the scheduler."),
+    _kubeconfig("admin", "The kubeconfig of the cluster's administrator."),
+    _kubeconfig("super-admin", "The kubeconfig for repairing RBAC, not restricted by it."),
+    _kubeconfig("kubelet", "The kubeconfig of this node's kubelet, until it has its own certificate.", "node-name"),
+    _kubeconfig("controller-manager", "The kubeconfig of the controller manager."),
+    _kubeconfig("scheduler", "The kubeconfig of the scheduler."),
 )
 
 
@@ -95,7 +95,7 @@ _CONTROL_PLANE = (
 TREE: tuple[Phase, ...] = (
     Phase(
         "preflight",
-        "Look at this host before anything is changed.",
+        "Check this host before anything is changed.",
         flags=("config", "cri-socket", "dry-run", "ignore-preflight-errors", "image-repository"),
     ),
     Phase("certs", "Certificates.", children=_CERTS, flags=_API_NAMES),
@@ -136,7 +136,7 @@ TREE: tuple[Phase, ...] = (
     Phase("wait-control-plane", "Wait until the control plane answers."),
     Phase(
         "upload-config",
-        "Keep the configuration in the cluster.",
+        "Store the configuration in the cluster.",
         children=(
             Phase(
                 "kubeadm",
@@ -153,7 +153,7 @@ TREE: tuple[Phase, ...] = (
     ),
     Phase(
         "upload-certs",
-        "Keep the shared certificates in the cluster, encrypted.",
+        "Store the shared certificates in the cluster, encrypted.",
         flags=(*_API_CLIENT, "certificate-key", "skip-certificate-key-print", "upload-certs"),
     ),
     Phase(
@@ -163,7 +163,7 @@ TREE: tuple[Phase, ...] = (
     ),
     Phase(
         "bootstrap-token",
-        "The token that nodes join with, and what it may do.",
+        "The token that nodes join with, and its rights.",
         flags=(*_API_CLIENT, "skip-token-print"),
     ),
     Phase(
@@ -196,5 +196,5 @@ TREE: tuple[Phase, ...] = (
         ),
         flags=(*dict.fromkeys((*_PROXY, *_COREDNS)),),
     ),
-    Phase("show-join-command", "Say how further nodes join."),
+    Phase("show-join-command", "Show the commands that join further nodes."),
 )

@@ -1,1 +1,1 @@
-"""A whole join, each of its phases, and its way back."""
+"""A whole join, each of its phases, and its rollback."""

@@ -1,4 +1,4 @@
-"""Phase preflight of a join: this host first, then what the cluster asks of it."""
+"""Phase preflight of a join: checks this host first, then what the cluster requires."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOO_FAR_SECONDS = 300.0
 
 
 def run(request: JoinRequest, account: JoinAccount) -> PreparedJoin:
-    """Finds the cluster on the way. Raises `PreflightFailed` with nothing changed."""
+    """Checks this host, finds the cluster and returns the prepared join. Raises `PreflightFailed` with nothing changed."""
     base, resumed = request.context, run_marker.is_resumed(request.context, "join")
     role = () if request.control_plane else (node.check_ca_file,)
     facts = node_checks.facts_of(base)
@@ -44,7 +44,7 @@ def _check_control_plane(join: PreparedJoin, facts: NodeFacts, *, resumed: bool)
         raise PreflightFailed(
             "unable to add a new control plane instance to a cluster that doesn't have a stable controlPlaneEndpoint address",
             state="nothing was changed",
-            advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will stay",
+            advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will not change",
         )
     _check_shared_certificates(join)
     checks = node.JOIN_CONTROL_PLANE if _downloads(join) else node.JOIN_WITH_OWN_CERTIFICATES
@@ -57,30 +57,31 @@ def _downloads(join: PreparedJoin) -> bool:
 
 
 def _check_clock(client: KubeClient) -> list[Finding]:
-    """Certificates are given out from five minutes before now on: a node that is further behind takes its own for invalid."""
+    """Returns a finding when the clocks differ. Certificates are valid from five minutes before they are issued: a node whose
+    clock is further behind rejects its own."""
     client.request("GET", "/version")
     off = abs(client.skew)
     if off < _WORTH_SAYING_SECONDS:
         return []
     way = "ahead of" if client.skew > 0 else "behind"
-    text = f"the clock of this host is {timedelta(seconds=round(off))} {way} the API server's: set one of them"
+    text = f"the clock of this host is {timedelta(seconds=round(off))} {way} the API server's: correct one of them"
     return [Finding("ClockSkew", "error" if off >= _TOO_FAR_SECONDS else "warning", text)]
 
 
 def _check_api(client: KubeClient) -> None:
-    """A worker joins a control plane that is well."""
+    """Raises `PreflightFailed` when the control plane that a worker joins is not ready."""
     try:
         client.request("GET", "/readyz")
     except KubeError as error:
         raise PreflightFailed(
             f"the control plane is not ready: {error.what}",
             state="nothing was changed",
-            advice="'quorate doctor' on a control-plane node tells what it lacks",
+            advice="run 'quorate doctor' on a control-plane node: it shows what is wrong",
         ) from None
 
 
 def _check_shared_certificates(join: PreparedJoin) -> None:
-    """Without a certificate key whoever joins must have brought them."""
+    """Raises `PreflightFailed` when shared certificates are missing: without a certificate key they are copied by hand."""
     if _downloads(join):
         return
     context = join.context
@@ -89,8 +90,8 @@ def _check_shared_certificates(join: PreparedJoin) -> None:
     missing = [path for path in wanted if not context.tree.is_file(path)]
     if missing:
         raise PreflightFailed(
-            f"the shared certificates are not here: {', '.join(missing)}",
+            f"shared certificates are missing on this host: {', '.join(missing)}",
             state="nothing was changed",
-            advice="copy them from a control-plane node, or let the cluster keep them: there, "
-            "'quorate init phase upload-certs --upload-certs', and here --certificate-key",
+            advice="copy them from a control-plane node; or run 'quorate init phase upload-certs --upload-certs' there "
+            "and give its key here with --certificate-key",
         )

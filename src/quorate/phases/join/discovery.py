@@ -1,4 +1,4 @@
-"""Finding the cluster to join, and trusting it: by a token whose signature is under cluster-info, or by a file."""
+"""Finds the cluster to join and establishes trust in it: by a token that has signed cluster-info, or by a file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from quorate.tree import Tree
 PHASE = "discovery"
 _POLL_SECONDS = 0.5
 _SIGNING_SECONDS = 30.0
-"""The controller manager signs within a second, once one leads; where the leader has died, another one does after its lease of
-15 s and takes some more to start. What is not signed for then is not known."""
+"""A controller manager that leads signs within a second. Where the leader has died, another one leads after the lease of 15 s
+and takes some more seconds to start. A token without a signature after that is unknown to the cluster."""
 
 _STARTING_SECONDS = 15.0
 
@@ -38,7 +38,7 @@ _FETCH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The cluster: where it is, whom to trust, and how to log in while this node has no certificate of its own."""
+    """A cluster that was found: its URL, its CA, and the credentials to use until this node has its own certificate."""
 
     url: str
     ca_pem: bytes
@@ -52,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How a cluster is looked for: for how many seconds at most, and who is told meanwhile."""
+    """The limits of a search for a cluster: it takes at most `seconds` and reports its progress to `report`."""
 
     seconds: float
     clock: SystemClock
@@ -60,7 +60,8 @@ class Search:
 
 
 def discover(given: v4.Discovery, tree: Tree, search: Search) -> Found:
-    """Raises `PreflightFailed` when the cluster cannot be trusted or does not answer in time, `ConfigError` for bad input."""
+    """Returns the cluster to join. Raises `PreflightFailed` when it cannot be trusted or does not answer in time,
+    `ConfigError` for bad input."""
     token = Secret(given.tls_bootstrap_token)
     if given.bootstrap_token is not None:
         return _by_token(given.bootstrap_token, token, search)
@@ -77,14 +78,14 @@ def _by_token(given: v4.BootstrapTokenDiscovery, login: Secret[str], search: Sea
         trusted = pinned(cluster.ca_pem, given.ca_cert_hashes)
         pins = pins_of(cluster.ca_pem)
         if not trusted:
-            raise _distrusted(f"its CA is {', '.join(pins)}, and none of the given hashes is that")
+            raise _distrusted(f"the hash of its CA is {', '.join(pins)}, and none of the given hashes matches")
         others = [pin for pin in pins if pin not in {one.lower() for one in given.ca_cert_hashes}]
         _check_again(Found(url, trusted, Secret("")), content, others, search.clock)
     return found
 
 
 def _wait_for_info(url: str, token: Token, search: Search) -> str:
-    """cluster-info, read without trusting the sender, once the token's signature is under it."""
+    """Waits until the token has signed cluster-info, and returns it. The server is not verified meanwhile."""
     deadline = Deadline(search.clock, search.seconds, f"cluster-info of {url}")
     heartbeat = Heartbeat(search.clock, search.report, f"cluster-info of {url}", search.seconds)
     client = KubeClient(Server(url, tls.unverified()), search.clock, patience=0.0)
@@ -96,23 +97,23 @@ def _wait_for_info(url: str, token: Token, search: Search) -> str:
             content, signature = data.get("kubeconfig", ""), data.get(f"jws-kubeconfig-{token.id}")
             if signature:
                 if not is_signed(content, signature, token):
-                    raise _distrusted("its signature does not fit the token")
+                    raise _distrusted("the signature of its cluster-info does not match the token")
                 return content
             if signing is None and any(key.startswith("jws-kubeconfig-") for key in data):
-                signing = Deadline(search.clock, _SIGNING_SECONDS, "this token is signed for, as others are")
+                signing = Deadline(search.clock, _SIGNING_SECONDS, "this token has a signature, as others have")
             if deadline.expired or (signing is not None and signing.expired):
                 raise PreflightFailed(
-                    f"the token {token.id!r} is not known to the cluster, or has expired: it is not signed for",
+                    f"the token {token.id!r} is unknown to the cluster or has expired: cluster-info has no signature of it",
                     state="nothing was changed",
-                    advice="make one on a control-plane node: quorate token create --print-join-command",
+                    advice="create one on a control-plane node: quorate token create --print-join-command",
                 )
-            heartbeat.beat(why or "the token is not signed for yet")
+            heartbeat.beat(why or "it has no signature of the token yet")
             search.clock.sleep(_POLL_SECONDS)
 
 
 def _info(client: KubeClient, deadline: Deadline, starting: Deadline) -> tuple[dict[str, str], str]:
-    """The data of cluster-info; or nothing, and why, while asking again may help. An API server that has just started refuses
-    whom it does not know yet, and init makes cluster-info near its end."""
+    """Returns the data of cluster-info; or no data and the reason, while asking again may help. An API server that has just
+    started denies users that it does not know yet, and init creates cluster-info near its end. Raises `PreflightFailed`."""
     try:
         return _texts(client.get("ConfigMap", "cluster-info", "kube-public").get("data")), ""
     except KubeError as error:
@@ -120,37 +121,37 @@ def _info(client: KubeClient, deadline: Deadline, starting: Deadline) -> tuple[d
         if isinstance(error, Unreachable | Denied | NotFound) and not patience.expired:
             return {}, error.what
         if isinstance(error, NotFound):
-            raise _distrusted("it has no cluster-info: it is no cluster that tokens can be used with") from None
+            raise _distrusted("it has no cluster-info, so no token can be used with this cluster") from None
         raise PreflightFailed(
             error.what,
             state="nothing was changed",
-            advice="check the endpoint, that the API server runs, and the way to it",
+            advice="check the endpoint, the network to it, and that the API server runs",
         ) from None
 
 
 def _texts(data: object) -> dict[str, str]:
-    """A ConfigMap's data from somebody who is not trusted yet: what has another shape is left out."""
+    """Returns the data of a ConfigMap from a server that is not trusted yet, without values that are not text."""
     rows = data.items() if isinstance(data, dict) else ()
     return {key: value for key, value in rows if isinstance(key, str) and isinstance(value, str)}
 
 
 def _check_again(found: Found, content: str, others: list[str], clock: SystemClock) -> None:
-    """The same, now from a server whose certificate a pinned CA has signed: what it says over that connection is trusted, the
-    whole bundle too. `others`: pins of the bundle that were not given. They are not trusted yet: whoever knows some
-    token can sign a bundle of the pinned CA and one of his own."""
+    """Reads cluster-info again from a server whose certificate a pinned CA has signed: what that connection delivers is
+    trusted, the whole bundle too. `others`: pins of the bundle that were not given. They are not trusted before: anyone who
+    knows a token can sign a bundle of the pinned CA and a CA of their own."""
     client = KubeClient(found.server(), clock, patience=10.0)
     with client.connected():
         try:
             again = client.get("ConfigMap", "cluster-info", "kube-public")
         except Untrusted as error:
-            missing = f". Its CA may be one that no hash was given for: {', '.join(others)}" if others else ""
+            missing = f". Its CA may be one without a given hash: {', '.join(others)}" if others else ""
             raise _distrusted(f"{error.what}. {error.advice}{missing}") from None
     if mapping_of(again.get("data")).get("kubeconfig") != content:
-        raise _distrusted("what it says over TLS is not what it said before")
+        raise _distrusted("its cluster-info over verified TLS differs from the one before")
 
 
 def _only_cluster(content: str) -> kubeconfig.Parsed:
-    """What cluster-info says, signed by a token: no more than where the cluster is, and its CA."""
+    """Returns the cluster of a cluster-info that a token has signed: only its address and its CA are taken from it."""
     try:
         rows = rows_of(read_mapping(content.encode(), "cluster-info").get("clusters"))
     except BadDocument as error:
@@ -170,7 +171,7 @@ def _only_cluster(content: str) -> kubeconfig.Parsed:
 
 
 def _refuse_insecure(server: str) -> None:
-    """The bootstrap token is sent there."""
+    """Raises `PreflightFailed` for an address without https: the bootstrap token is sent there."""
     try:
         scheme = split_url(server).scheme
     except HttpFailed as error:
@@ -189,7 +190,8 @@ def _distrusted(why: str) -> PreflightFailed:
 
 
 def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Found:
-    """`where` may hold a password, as https://USER:PASSWORD@HOST/: it is never named in full."""
+    """Returns the cluster of a discovery file. `where` may hold a password, as https://USER:PASSWORD@HOST/: a URL is never
+    shown in full."""
     fetched = where.startswith("https://")
     named = "the discovery file" if fetched else f"the discovery file {where}"
     content = _fetch(where, search) if fetched else tree.read(where)
@@ -205,7 +207,7 @@ def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Foun
 
 
 def _fetch(url: str, search: Search) -> bytes:
-    """Trusting the host's own CAs."""
+    """Downloads the discovery file; the server is verified with the host's own CAs."""
     address, login = _without_login(url)
     host = address.removeprefix("https://").partition("/")[0]
     try:
@@ -224,7 +226,7 @@ def _fetch(url: str, search: Search) -> bytes:
 
 
 def _without_login(url: str) -> tuple[str, dict[str, str]]:
-    """The URL without a user and password, and the header that says them."""
+    """Returns the URL without user and password, and the header that carries them."""
     authority, slash, rest = url.removeprefix("https://").partition("/")
     login, at, host = authority.rpartition("@")
     address = f"https://{host}{slash}{rest}"

@@ -1,4 +1,4 @@
-"""Phase download-certs: the shared certificates that the cluster keeps, unsealed with the certificate key."""
+"""Phase download-certs: the shared certificates stored in the cluster, decrypted with the certificate key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEY_MODE, _MODE = 0o600, 0o644
 
 
 def run(join: PreparedJoin) -> None:
-    """Files that are there are left as they are. Nothing is done without a certificate key."""
+    """Writes the certificates that are missing here. Does nothing without a certificate key."""
     control_plane = join.request.config.control_plane
     key = control_plane.certificate_key if control_plane else ""
     if not key:
@@ -30,7 +30,7 @@ def run(join: PreparedJoin) -> None:
             data = client.get("Secret", upload_certs.NAME, upload_certs.NAMESPACE).get("data") or {}
     except NotFound:
         raise PreflightFailed(
-            f'Secret "{upload_certs.NAME}" was not found: certificates are kept for two hours only',
+            f'Secret "{upload_certs.NAME}" was not found: the cluster keeps certificates for two hours only',
             state="nothing was changed",
             advice="upload them again on a control-plane node: quorate init phase upload-certs --upload-certs",
         ) from None

@@ -1,4 +1,4 @@
-"""Phases check-etcd and etcd-join: this node's etcd becomes a voter by the membership engine, run as a static pod."""
+"""Phases check-etcd and etcd-join: this node's etcd, a static pod, becomes a voter by the membership engine."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane="
 
 
 def endpoints(client: KubeClient, leave_out: str = "") -> list[str]:
-    """Client URLs of the cluster's etcds: what their pods say, and the addresses of control-plane nodes, for a pod may not be
-    shown while its node is away. `leave_out`: an address that is not asked."""
+    """Returns the client URLs of the cluster's etcd members: from the annotations of their pods, and from the addresses of
+    control-plane nodes, as a pod may be missing while its node is away. `leave_out`: an address to omit."""
     pods = client.list("Pod", "kube-system", labels="component=etcd,tier=control-plane")
     annotations = [mapping_of(mapping_of(pod.get("metadata")).get("annotations")) for pod in pods]
     found = [text_of(row.get(URLS_ANNOTATION)) for row in annotations]
     for node in client.list("Node", labels=CONTROL_PLANE):
         rows = rows_of(mapping_of(node.get("status")).get("addresses"))
         found += [client_url(text_of(row.get("address"))) for row in rows if row.get("type") == "InternalIP"]
-    # Whoever may make a pod may annotate it with http://: kubeadm's etcds serve by TLS, and none is asked without.
+    # Anyone who may create a pod may annotate it with http://. kubeadm's etcd serves TLS only: other URLs are dropped.
     urls = [url for one in found for url in one.split(",") if parts_of(url).scheme == "https" and parts_of(url).host]
     return [url for url in dict.fromkeys(urls) if not leave_out or url != client_url(leave_out)]
 
 
 @contextmanager
 def etcd_cluster(context: Context, urls: Sequence[str]) -> Iterator[Cluster]:
-    """By the health check's certificate, which every control-plane node has."""
+    """Yields the cluster at `urls`, with the health check's certificate, which every control-plane node has."""
     if not urls:
         raise PreflightFailed(
-            "no etcd of the cluster is known: no control-plane node or etcd pod tells where it is",
+            "no etcd member of the cluster was found: no control-plane node or etcd pod shows an address of one",
             state="nothing was changed",
             advice="kubectl -n kube-system get pods -l component=etcd",
         )
@@ -73,7 +73,7 @@ def etcd_cluster(context: Context, urls: Sequence[str]) -> Iterator[Cluster]:
 
 
 def check(join: PreparedJoin) -> None:
-    """Whether etcd is well enough to be given a member. A dead minority is named and does not block: the join may repair it."""
+    """Checks that etcd is healthy enough for one more member. A dead minority is only reported: this join may be the repair."""
     context = join.context
     if not join.request.control_plane:
         return
@@ -95,19 +95,19 @@ def check(join: PreparedJoin) -> None:
 
 
 def _check_external(join: PreparedJoin, external: ExternalEtcd) -> None:
-    """Now that its certificates are here."""
+    """Checks an external etcd, now that its certificates are on this node."""
     try:
         join.account.findings += node_checks.judged(
             join.context, list(external_etcd.check_for_join(external, join.context.minor))
         )
     except PreflightFailed as error:
-        # Files were written: the whole join says whether they were deleted.
+        # "nothing was changed" is wrong by now: files were written. The whole join reports whether they were deleted.
         error.state = ""
         raise
 
 
 def _tell_nodes(context: Context, client: KubeClient) -> None:
-    """Control-plane nodes that are not Ready, as warnings: this join may be the repair."""
+    """Warns of control-plane nodes that are not Ready, and does not fail: this join may be the repair."""
     for node in client.list("Node", labels=CONTROL_PLANE):
         rows = rows_of(mapping_of(node.get("status")).get("conditions"))
         if not any(row.get("type") == "Ready" and row.get("status") == "True" for row in rows):
@@ -116,7 +116,7 @@ def _tell_nodes(context: Context, client: KubeClient) -> None:
 
 
 def run(join: PreparedJoin) -> None:
-    """Raises what `Cluster.join` raises; `state` then says whether the member list is as it was."""
+    """Joins etcd. Raises what `Cluster.join` raises; `state` then says whether the member list is as it was."""
     context = join.context
     if context.cluster.etcd.external is not None or not join.request.control_plane:
         return
@@ -138,17 +138,17 @@ def run(join: PreparedJoin) -> None:
 
 
 def _etcd_urls(join: PreparedJoin) -> tuple[str, ...]:
-    """Where the phase is run alone nobody has asked for them before."""
+    """Returns etcd's client URLs for a phase that runs alone, without check-etcd before it."""
     with connected(join.context, join.request.admin) as client:
         return tuple(endpoints(client, join.context.node.address))
 
 
 def _advice(cluster: Cluster) -> str:
-    """The join has succeeded: a look that fails now is no failure of it."""
+    """Returns how many members may fail. An error of this look is only text: the join has succeeded already."""
     try:
         return odd_advice(cluster.status())
     except QuorateError as error:
-        return f"how many etcd members may fail is not known: {error.what}"
+        return f"it is unknown how many etcd members may fail: {error.what}"
 
 
 def _join(context: Context, cluster: Cluster) -> JoinResult:
@@ -164,7 +164,7 @@ def _join(context: Context, cluster: Cluster) -> JoinResult:
 
 
 def _was_begun(context: Context) -> bool:
-    """A manifest that waits for a member of this node was written by a run of ours, or by kubeadm's for this node."""
+    """Returns whether etcd's manifest exists: a run of ours or of kubeadm's wrote it for this node."""
     return context.tree.is_file(static_pods.manifest_path("etcd"))
 
 
@@ -185,12 +185,13 @@ def runtime_of(context: Context) -> StaticPod:
 
 
 def vote_of(join: PreparedJoin) -> Literal["none", "voter", "unknown"]:
-    """Whether this node's etcd has a vote, as the others see it: a voter is never rolled back, nor what may be one. Before its
-    manifest is written there is none, but where learners are switched off: there the vote comes first.
+    """Returns whether this node's etcd has a vote, as the other members see it. What is a voter, or may be one, is never
+    rolled back. Before its manifest is written it has no vote, except where learners are switched off: there the vote comes
+    first.
 
-    "none" deletes the node's data, so it takes a list that was read through the quorum and has no member of this node: neither
-    at its peer URL nor under its name. A member's own copy may be as old as that member has been cut off; and a learner that
-    is still listed is one that could not be undone.
+    "none" lets the undo delete the node's data. It therefore needs a list that was read through the quorum and has no member
+    of this node, neither at its peer URL nor under its name. A list that one member serves alone is outdated when that member
+    was cut off; and a learner that is still listed is one that could not be undone.
     """
     context = join.context
     if context.cluster.etcd.external is not None or not join.request.control_plane:

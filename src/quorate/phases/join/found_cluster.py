@@ -1,4 +1,4 @@
-"""The cluster that a join found: by discovery, or by the admin.conf that is here already."""
+"""The cluster that a join found: by discovery, or by the admin.conf on this node."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from quorate.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class FoundCluster:
-    """How the API server is reached, and with what this node logs in until it has credentials of its own."""
+    """The address of the API server, and the login of this node until it has its own credentials."""
 
     request: JoinRequest
     login: Found
 
     @contextmanager
     def client(self) -> Iterator[KubeClient]:
-        """Logged in by what discovery gave."""
+        """Yields a client with the login that was found."""
         context = self.request.context
         patience = context.timeouts.kubernetes_api_call
         client = KubeClient(self.login.server(), context.clock, patience.seconds if patience else 60.0)
@@ -32,13 +32,13 @@ class FoundCluster:
 
 
 def find_cluster(request: JoinRequest) -> FoundCluster:
-    """Asks the network, for as long as the discovery's timeout. Raises `PreflightFailed` or a `KubeError`."""
+    """Finds the cluster over the network, within the discovery timeout. Raises `PreflightFailed` or a `KubeError`."""
     return FoundCluster(request, _from_admin(request) if _may_use_admin(request) else _discover(request))
 
 
 def _may_use_admin(request: JoinRequest) -> bool:
-    """Where a control plane's phases are run one by one. Never in the place of a discovery that was asked for, unless this very
-    join wrote the file: one of another cluster may lie there."""
+    """Returns whether admin.conf replaces discovery: where a control plane's phases run one by one, or where this join wrote
+    the file. A whole join does not trust any other admin.conf: it may be of another cluster."""
     there = request.control_plane and request.context.tree.is_file(request.admin)
     return there and (request.mode == "phase" or run_marker.is_resumed(request.context, "join"))
 

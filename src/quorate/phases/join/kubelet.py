@@ -1,4 +1,4 @@
-"""The kubelet of a joining node: started with a token, until it has a certificate of its own."""
+"""The kubelet of a joining node: it starts with a token and then gets its own certificate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.2
 
 
 def start(join: PreparedJoin) -> None:
-    """Write what the kubelet needs and start it. Raises `PreflightFailed` when a node of this name is at work."""
+    """Writes the kubelet's files and starts it. Raises `PreflightFailed` when a Ready node has this name."""
     context = join.context
     _check_name_is_free(join, context)
     path = kubeconfigs.path_of(context, _BOOTSTRAP)
@@ -38,7 +38,8 @@ def start(join: PreparedJoin) -> None:
 
 
 def _has_certificate(context: Context) -> bool:
-    """The kubelet writes kubelet.conf when it begins to ask for a certificate: only the certificate in it is proof."""
+    """Returns whether kubelet.conf has a certificate. The kubelet writes the file when it begins to request one, so the file
+    alone proves nothing."""
     path = kubeconfigs.path_of(context, _FINAL)
     if not context.tree.is_file(path):
         return False
@@ -56,19 +57,19 @@ def _check_name_is_free(join: PreparedJoin, context: Context) -> None:
         name = context.node.name
         raise PreflightFailed(
             f'a Node with name "{name}" and status "Ready" already exists in the cluster',
-            state="the node that has the name goes on working",
-            advice=f"choose another with --node-name, or delete that one first: kubectl delete node {name}",
+            state="the existing node is not affected",
+            advice=f"choose another name with --node-name, or delete the existing node first: kubectl delete node {name}",
         )
 
 
 def _bootstrap(join: PreparedJoin, context: Context) -> bytes:
-    """By the shared endpoint, also where the kubelet will talk to the API server of its own node: that one is not there yet,
-    and a kubelet that finds nobody asks again ever later (six seconds and more are lost so)."""
+    """Returns the bootstrap kubeconfig. It names the shared endpoint, also where the kubelet will later use the API server of
+    its own node: that one does not run yet, and a kubelet without an answer backs off (this loses six seconds or more)."""
     found = join.cluster.login
     token = join.request.config.discovery.tls_bootstrap_token
     if not token and not found.token.reveal():
         raise PreflightFailed(
-            "the kubelet has no token to ask for its certificate with",
+            "the kubelet has no token to request its certificate with",
             advice="give --token, or --tls-bootstrap-token",
         )
     return kubeconfig.render(
@@ -81,7 +82,7 @@ def _bootstrap(join: PreparedJoin, context: Context) -> bytes:
 
 
 def finish(join: PreparedJoin) -> None:
-    """Wait until the kubelet has its certificate; what it started with is deleted."""
+    """Waits until the kubelet has its certificate, then deletes its bootstrap kubeconfig."""
     context = join.context
     if context.dry_run:
         context.say(PHASE, "Would wait for the kubelet to perform the TLS Bootstrap")
@@ -89,27 +90,27 @@ def finish(join: PreparedJoin) -> None:
     wait_healthy.wait_kubelet(context)
     context.say(PHASE, "Waiting for the kubelet to perform the TLS Bootstrap")
     seconds = context.timeouts.tls_bootstrap.seconds if context.timeouts.tls_bootstrap else 300.0
-    deadline = Deadline(context.clock, seconds, "the kubelet has a certificate of its own")
+    deadline = Deadline(context.clock, seconds, "the kubelet gets its own certificate")
     heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
 
     def signed() -> bool | None:
         if _has_certificate(context):
             return True
-        # Where no other controller manager works, this node's own is the one that will sign it.
+        # Where no other controller manager runs, this node's own has to sign the request.
         staged_start.start_if_let_in(context)
         heartbeat.beat()
         return None
 
     if not poll(signed, context.clock, deadline, every=_POLL_SECONDS):
-        raise deadline.error(advice="'journalctl -u kubelet' tells what keeps it; 'kubectl get csr' its requests")
+        raise deadline.error(advice="'journalctl -u kubelet' shows why, 'kubectl get csr' shows its requests")
     context.tree.remove(kubeconfigs.path_of(context, _BOOTSTRAP))
     _point_to_local(join, context)
     upload_config.annotate_node(context, kubeconfigs.path_of(context, _FINAL))
 
 
 def _point_to_local(join: PreparedJoin, context: Context) -> None:
-    """Where that is the cluster's way, a control plane's kubelet talks to the API server of its own node. It is started again
-    for that once it has started what it is to start: a kubelet that ends while it makes a pod has the next one begin anew."""
+    """Points a control plane's kubelet to the API server of its own node, where the feature gate is on. The restart waits until
+    the kubelet has started its components: a kubelet that ends while it creates a pod makes the next one start over."""
     if not join.request.control_plane or not gates.is_on(
         "ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates
     ):

@@ -1,4 +1,4 @@
-"""A join that knows its cluster: what the phases after the checks are given. Nothing here asks the network by itself."""
+"""A join whose cluster is known: the argument of the phases after the checks. This module opens no connection itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from quorate.phases.join.request import JoinAccount, JoinRequest
 
 @dataclass(frozen=True, slots=True)
 class PreparedJoin:
-    """`context` has the cluster's own configuration; `kubelet_config` is what the cluster's kubelets share."""
+    """A join whose cluster is known. `context` has the cluster's own configuration; `kubelet_config` is the one that the
+    cluster's kubelets share."""
 
     cluster: FoundCluster
     context: Context
@@ -35,13 +36,13 @@ class PreparedJoin:
 
     @property
     def waits_for_control_plane(self) -> bool:
-        """Its last phase will see the API server of this node answer."""
+        """Returns whether the last phase waits until the API server of this node answers."""
         skipped = self.request.config.skip_phases
         return self.request.mode == "whole" and self.request.control_plane and "wait-control-plane" not in skipped
 
 
 def prepare(cluster: FoundCluster, client: KubeClient, account: JoinAccount) -> PreparedJoin:
-    """Reads what the cluster says of itself. Raises `PreflightFailed`, `ConfigError` or a `KubeError`."""
+    """Reads the configuration that the cluster stores. Raises `PreflightFailed`, `ConfigError` or a `KubeError`."""
     kubelet = read_mapping(
         _text(client, "kubelet-config", "kubelet").encode(), "kubelet of ConfigMap kube-system/kubelet-config"
     )
@@ -50,7 +51,7 @@ def prepare(cluster: FoundCluster, client: KubeClient, account: JoinAccount) -> 
 
 
 def _with_cluster(request: JoinRequest, text: str, kubelet: dict[str, Any]) -> Context:
-    # The rules for this node are those of an InitConfiguration that says the same of it.
+    # The rules for this node are those of an InitConfiguration with the same values.
     endpoint = request.config.control_plane.local_api_endpoint if request.config.control_plane else v4.APIEndpoint()
     init = v4.InitConfiguration(node_registration=request.config.node_registration, local_api_endpoint=endpoint)
     loaded = with_changes(loads(text.encode(), "ConfigMap kube-system/kubeadm-config"), init=init)

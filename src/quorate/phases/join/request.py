@@ -1,4 +1,4 @@
-"""What a join is asked to do, before anything is known of the cluster; and the account of what it did."""
+"""The request of a join, before the cluster is known, and the account of what it did."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from quorate.phases.base.context import Context
 from quorate.phases.node import kubeconfigs
 
 Mode: TypeAlias = Literal["whole", "without-etcd", "phase"]
-"""whole: every phase, and the control plane's manifests wait for etcd; without-etcd: every phase but etcd-join; phase: one
-phase, by its own command."""
+"""whole: every phase, and the control plane's manifests are held back until etcd serves; without-etcd: every phase but
+etcd-join; phase: one phase, by its own command."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """`context`: of this node, with an empty cluster of the kubelet's version where that of the cluster is not known yet."""
+    """A join as requested. `context`: of this node; until the cluster is known, with an empty one of the kubelet's version."""
 
     context: Context
     config: v4.JoinConfiguration
@@ -37,8 +37,8 @@ class JoinRequest:
 
 @dataclass(slots=True)
 class JoinAccount:
-    """What a join has done so far. `joined_etcd`: it made a member; `finished`: every phase of a whole join ran; `etcd_urls`:
-    where the cluster's etcds were found."""
+    """The account of what a join has done so far. `joined_etcd`: it added an etcd member; `finished`: every phase of a whole
+    join ran; `etcd_urls`: client URLs of the cluster's etcd members."""
 
     findings: list[Finding] = field(default_factory=list[Finding])
     joined_etcd: bool = False

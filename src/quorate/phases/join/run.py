@@ -22,8 +22,8 @@ from quorate.report import Notice
 
 
 def carry_out(request: JoinRequest) -> JoinAccount:
-    """Checks, then the mark of what was here before, then every other phase. Raises what the phase raised that failed; `state`
-    then says what became of what the join made."""
+    """Runs the checks, writes the marker of what was here before, and runs every other phase. Re-raises the failing phase's
+    error; its `state` then says whether the join was rolled back."""
     base, skipped = request.context, frozenset(request.config.skip_phases)
     check_skipped(TREE, skipped)
     account = JoinAccount()
@@ -39,11 +39,11 @@ def carry_out(request: JoinRequest) -> JoinAccount:
         return account
     mark = run_marker.begin(join.context, "join", paths.may_be_made(join.context), objects)
     if mark.resumed:
-        base.report(Notice("a join of this node was cut off here: resuming from what is there"))
+        base.report(Notice("an earlier join of this node was cut off: resuming from its files"))
     try:
         _run_rest(join, skipped)
     except BaseException as error:
-        # Whatever it is: what nobody foresaw once left a learner, a kubelet and an etcd behind (security i13).
+        # Every exception: an unforeseen one once left a learner, a kubelet and an etcd behind (security i13).
         failure = foreseen(error)
         failure.state = "; ".join(dict.fromkeys(filter(None, (failure.state, _after_failure(join, mark)))))
         raise failure from failure.__cause__
@@ -53,8 +53,8 @@ def carry_out(request: JoinRequest) -> JoinAccount:
 
 
 def carry_out_phase(request: JoinRequest, path: str) -> JoinAccount:
-    """One phase by its own command; what it needs of the cluster is asked before it. Nothing is asked for phases that do
-    nothing on a worker."""
+    """Runs one phase by its own command, after reading what it needs from the cluster. For a phase that does nothing on a
+    worker, the cluster is not asked."""
     account = JoinAccount()
     around = partial(timed, request.context.clock, request.context.report)
     if path == PREFLIGHT:
@@ -84,8 +84,8 @@ def _run_rest(join: PreparedJoin, skipped: Collection[str]) -> None:
 
 
 def _objects_there(join: PreparedJoin) -> list[str]:
-    """A node object of somebody who had this name before: a join that fails must not delete it. A run that goes on has noted
-    that when it began."""
+    """Returns the node object if the name was in use before this join: a join that fails must not delete it. A resumed run
+    noted the object when it began, so nothing is asked again."""
     if join.context.dry_run or run_marker.is_resumed(join.context, "join"):
         return []
     with join.cluster.client() as client:
@@ -94,10 +94,11 @@ def _objects_there(join: PreparedJoin) -> list[str]:
 
 
 def _after_failure(join: PreparedJoin, mark: Marker) -> str:
-    """Before its etcd has a vote everything can be rolled back; from then on only the same command leads on."""
+    """Rolls the join back unless its etcd has a vote, or may have one: then only the same command can finish it. Returns the
+    state in words."""
     if join.request.keep_on_failure:
-        return "everything was kept for a look, as asked"
-    # After an interrupt, too: a look that is cut short would take every etcd for one that may have a vote.
+        return "nothing was rolled back (--keep-on-failure)"
+    # Shielded, also after an interrupt: a look that is cut short reports that every etcd may have a vote.
     with join.context.clock.cancel.shielded():
         try:
             if etcd_join.vote_of(join) != "none":
@@ -107,11 +108,11 @@ def _after_failure(join: PreparedJoin, mark: Marker) -> str:
                 )
             return undo_join.take_back(join, mark)
         except Exception as error:
-            return f"what the join made may be there still ({foreseen(error).what}); run the same command again"
+            return f"what the join made may still exist ({foreseen(error).what}); run the same command again"
 
 
 def closing_words(request: JoinRequest, account: JoinAccount) -> str:
-    """kubeadm's first lines, which tools look for, then what to do next."""
+    """Returns kubeadm's first lines, which tools look for, then the next step."""
     lines = [""]
     if not request.control_plane:
         lines += [

@@ -1,4 +1,4 @@
-"""What the phases of join do once the checks have found the cluster. Steps of a control plane do nothing on a worker."""
+"""The functions of join's phases after the checks have found the cluster. Those of a control plane do nothing on a worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kubeconfig(join: PreparedJoin) -> None:
 
 
 def control_plane(join: PreparedJoin) -> None:
-    """In a whole join beside a local etcd the manifests wait for it; a phase alone writes them where they belong."""
+    """Writes the manifests. A whole join with a local etcd holds them back until etcd serves; a phase alone does not."""
     if not join.request.control_plane:
         return
     if join.request.mode == "whole" and join.context.cluster.etcd.external is None:
@@ -55,7 +55,7 @@ def join_etcd(join: PreparedJoin) -> None:
 
 
 def is_alone(join: PreparedJoin) -> bool:
-    """In a whole join etcd was joined before, by the phase of its own."""
+    """Returns whether the phase has to join etcd: in a whole join, phase etcd-join did that before."""
     return join.request.mode != "whole"
 
 
@@ -64,7 +64,7 @@ def wait_bootstrap(join: PreparedJoin) -> None:
 
 
 def nothing(_join: PreparedJoin) -> None:
-    """Phases that older versions had."""
+    """Does nothing: the phases of older versions keep their names."""
 
 
 def mark(join: PreparedJoin) -> None:

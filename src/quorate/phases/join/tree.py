@@ -20,7 +20,7 @@ _PREPARE = (*_DISCOVERY, "control-plane")
 TREE: tuple[Phase, ...] = (
     Phase(
         PREFLIGHT,
-        "Look at this host before anything is changed.",
+        "Check this host before anything is changed.",
         flags=(
             *_PREPARE,
             "apiserver-advertise-address",
@@ -37,7 +37,7 @@ TREE: tuple[Phase, ...] = (
         children=(
             Phase(
                 "download-certs",
-                "Fetch the shared certificates that the cluster keeps.",
+                "Download the shared certificates that the cluster stores.",
                 flags=(*_PREPARE, "certificate-key"),
             ),
             Phase(
@@ -72,7 +72,7 @@ TREE: tuple[Phase, ...] = (
             "patches",
         ),
     ),
-    Phase("check-etcd", "Look at etcd before it gets a member.", hidden=True),
+    Phase("check-etcd", "Check etcd before a member is added.", hidden=True),
     Phase(
         "kubelet-start",
         "Write the kubelet's files and start it.",
@@ -87,11 +87,11 @@ TREE: tuple[Phase, ...] = (
     ),
     Phase(
         "control-plane-join",
-        "Make this node known as a control plane.",
+        "Register this node as a control plane.",
         children=(
             Phase(
                 "etcd",
-                "Join etcd; now the phase etcd-join.",
+                "Join etcd; replaced by the phase etcd-join.",
                 flags=_NODE,
             ),
             Phase("update-status", "Does nothing any more.", flags=_NODE, hidden=True),

@@ -16,24 +16,25 @@ from quorate.report import Notice
 
 
 def take_back(join: PreparedJoin, mark: Marker) -> str:
-    """Stop the kubelet and its pods, delete the node's object if this join made it, and every file that was not there before.
+    """Stops the kubelet and its pods; deletes the node's object if this join made it, and every file that was not there before.
 
-    Returns what is the case now, in words. What cannot be done is said and does not stop the rest.
+    Returns the state in words. A step that fails is reported and does not stop the others.
     """
     context = join.context
     made = [path for path in paths.may_be_made(context) if path not in mark.before]
     done = [
-        _try(context, "the manifests may be there", lambda: _remove(context, _manifests())),
-        _try(context, "the kubelet may run", context.kubelet.stop),
+        _try(context, "the manifests may still exist", lambda: _remove(context, _manifests())),
+        _try(context, "the kubelet may still run", context.kubelet.stop),
         _try(context, "pods may still run", lambda: _end_pods(context, mark.began_ns)),
-        _try(context, "the node's object may be there", lambda: _delete_node(join, context, mark)),
-        _try(context, "files may be there", lambda: _remove(context, [*made, run_marker.PATH])),
+        _try(context, "the node's object may still exist", lambda: _delete_node(join, context, mark)),
+        _try(context, "files may still exist", lambda: _remove(context, [*made, run_marker.PATH])),
     ]
     return "what the join made on this node was deleted" + ("" if all(done) else ", but see the warnings")
 
 
 def _try(context: Context, otherwise: str, step: Callable[[], None]) -> bool:
-    """Whether it was done. What cannot be is said: it must neither stop the other steps nor hide why the join failed."""
+    """Returns whether the step succeeded. A failure is only reported: it must not stop the other steps, and must not hide why
+    the join failed."""
     try:
         step()
     except Exception as error:
@@ -52,12 +53,13 @@ def _remove(context: Context, paths: Iterable[str]) -> None:
 
 
 def node_object(context: Context) -> str:
-    """How a mark names this node's object, beside paths."""
+    """Returns the name of this node's object in a marker, next to paths."""
     return f"Node/{context.node.name}"
 
 
 def _delete_node(join: PreparedJoin, context: Context, mark: Marker) -> None:
-    """Only an administrator may; on a worker it is left, and its kubelet, which is gone, made it at most."""
+    """Deletes the node's object, which needs admin.conf. On a worker it stays: only the kubelet, stopped by now, can have
+    made it."""
     if node_object(context) in mark.before or not context.tree.is_file(join.request.admin):
         return
     with connected(context, join.request.admin) as client:
@@ -66,6 +68,6 @@ def _delete_node(join: PreparedJoin, context: Context, mark: Marker) -> None:
 
 
 def _end_pods(context: Context, since_ns: int) -> None:
-    """Those that began after the join did: whatever ran here before is somebody else's."""
+    """Ends the pods that began after the join did: earlier ones have another owner."""
     with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         runtime.end_sandboxes(context.clock, since_ns=since_ns)

@@ -1,1 +1,1 @@
-"""What init and join write on a node, and what is read back from there."""
+"""The files that init and join write on a node, and reading them back."""

@@ -1,4 +1,4 @@
-"""Phase certs: every certificate of the table, made where it is missing, kept where it is right, refused where it is not."""
+"""Phase certs: every certificate of the table, created where it is missing, kept where it is right, refused where it is not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLDER_MODE = 0o755
 
 
 def prepare(context: Context) -> None:
-    """Before all of them: have the keys of those that are missing made side by side."""
+    """Starts to make the missing keys in parallel, before the first certificate."""
     context.say(PHASE, f'Using certificateDir folder "{context.cluster.certificates_dir}"')
     table = entries(context.cluster, context.node)
     missing = [entry for entry in table if not context.tree.is_file(files(context, entry)[1])]
@@ -35,19 +35,19 @@ def prepare(context: Context) -> None:
 
 
 def ensure_all(context: Context) -> None:
-    """Everything, `sa.key` included. Raises `PreflightFailed` when a file that is there is not what it has to be."""
+    """Ensures every certificate, and `sa.key`. Raises `PreflightFailed` when an existing file does not fit."""
     prepare(context)
     ensure(context, entries(context.cluster, context.node))
     ensure_sa(context)
 
 
 def ensure_named(context: Context, name: str) -> None:
-    """The one certificate of a phase such as `apiserver`; its CA must be there unless it is one."""
+    """Ensures the one certificate of a phase such as `apiserver`. Its CA must exist, unless it is a CA itself."""
     ensure(context, [entry for entry in entries(context.cluster, context.node) if entry.name == name])
 
 
 def ensure(context: Context, wanted: Sequence[Entry]) -> None:
-    """The CAs first: the others are signed by them."""
+    """Checks the existing certificates and makes the missing ones: the CAs first, as they sign the others."""
     missing = [entry for entry in wanted if not _check_existing(context, entry)]
     for entry in missing:
         if not entry.is_ca:
@@ -62,12 +62,13 @@ def key_kind(context: Context) -> KeyKind:
 
 
 def files(context: Context, entry: Entry) -> tuple[str, str]:
-    """The paths of certificate and key."""
+    """Returns the paths of certificate and key."""
     return context.pki(f"{entry.base}.crt"), context.pki(f"{entry.base}.key")
 
 
 def read_pair(context: Context, entry: Entry) -> Pair:
-    """A CA with its key. Raises `PreflightFailed` when either is missing, `ConfigError` when one is broken."""
+    """Returns a CA with its key. Raises `PreflightFailed` when one is missing or they do not match, `ConfigError` when one is
+    broken."""
     certificate_path, key_path = files(context, entry)
     certificate, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if certificate is None or key is None:
@@ -75,7 +76,7 @@ def read_pair(context: Context, entry: Entry) -> Pair:
         raise PreflightFailed(
             f"{lacking} is missing: it is needed to sign certificates",
             state="nothing was changed",
-            advice=f"put it there, or make it: quorate init phase certs {entry.name}",
+            advice=f"copy it there, or create it: quorate init phase certs {entry.name}",
         )
     pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
     if pair.key.public_key() != pair.certificate.public_key():
@@ -88,18 +89,18 @@ def signer_of(context: Context, entry: Entry) -> Entry:
 
 
 def has_key(context: Context, ca: Entry) -> bool:
-    """False for an external CA: its certificate is here and its key is not."""
+    """Returns False for an external CA: its certificate is here and its key is not."""
     return context.tree.read(files(context, ca)[1]) is not None
 
 
 def _check_existing(context: Context, entry: Entry) -> bool:
-    """Whether it is there, and right; raises when it is there and wrong."""
+    """Returns whether the certificate exists. Raises `PreflightFailed` when it exists and does not fit."""
     certificate_path, key_path = files(context, entry)
     pem, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if pem is None and key is None:
         return False
     if pem is None:
-        raise _refused(f"{key_path} is there without its certificate {certificate_path}")
+        raise _refused(f"{key_path} exists without its certificate {certificate_path}")
     certificate = parse_certificate(pem, certificate_path)
     _check_key(entry, certificate, key, certificate_path, key_path)
     found = (
@@ -117,7 +118,7 @@ def _check_key(entry: Entry, certificate: Certificate, key: bytes | None, certif
     if key is None:
         if entry.is_ca:
             return
-        raise _refused(f"{certificate_path} is there without its key {key_path}")
+        raise _refused(f"{certificate_path} exists without its key {key_path}")
     if parse_key(key, key_path).public_key() != certificate.public_key():
         raise _refused(f"{key_path} does not belong to {certificate_path}")
 
@@ -125,7 +126,7 @@ def _check_key(entry: Entry, certificate: Certificate, key: bytes | None, certif
 def _check_mode(context: Context, key_path: str) -> None:
     mode = context.tree.mode(key_path)
     if mode is not None and mode & 0o077:
-        text = f"{key_path} can be read by others (mode {mode:04o}): chmod 600 it"
+        text = f"{key_path} is open to other users (mode {mode:04o}): set its mode to 600"
         context.report(Notice(text, "warning"))
 
 
@@ -133,7 +134,7 @@ def _leaf_flaws(context: Context, entry: Entry, certificate: Certificate) -> lis
     ca_path = files(context, signer_of(context, entry))[0]
     pem, path = context.tree.read(ca_path), files(context, entry)[0]
     if pem is None:
-        return [f"{path} is there without its CA {ca_path}"]
+        return [f"{path} exists without its CA {ca_path}"]
     ca = parse_certificate(pem, ca_path)
     return flaws(certificate, path, ca=ca, names=entry.names, now=context.now, usages=entry.usages)
 
@@ -163,7 +164,7 @@ def _say_names(context: Context, entry: Entry) -> None:
 
 
 def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
-    """The key first: a certificate without its key would look like an external CA's."""
+    """Writes the key first: a certificate without its key would look like an external CA's."""
     certificate_path, key_path = files(context, entry)
     context.tree.folder(key_path.rpartition("/")[0], mode=_FOLDER_MODE)
     context.tree.write(key_path, pair.key_pem().reveal(), mode=KEY_MODE, secret=True)
@@ -181,7 +182,7 @@ def _ca_validity(context: Context) -> timedelta:
 
 
 def ensure_sa(context: Context) -> None:
-    """The key that service account tokens are signed with. One that is there is kept; `sa.pub` is made where it is missing."""
+    """Ensures the key that signs service account tokens. An existing one is kept; `sa.pub` is made where it is missing."""
     private, public = context.pki(SA_KEY), context.pki(SA_PUB)
     pem = context.tree.read(private)
     if pem is not None:
@@ -190,7 +191,7 @@ def ensure_sa(context: Context) -> None:
         if context.tree.read(public) is not None:
             return
     elif context.tree.read(public) is not None:
-        # Whoever has only the public half checks tokens that somebody else signs.
+        # With only the public half this node verifies tokens, and the key that signs them is elsewhere: not an error.
         context.say(PHASE, 'Using the existing "sa" public key')
         return
     else:
@@ -204,6 +205,7 @@ def ensure_sa(context: Context) -> None:
 def _refused(what: str) -> PreflightFailed:
     return PreflightFailed(
         what,
-        state="it was left as it is, and nothing was made beside it",
-        advice="remove what is wrong to have it made anew, renew it with 'quorate certs renew', or correct the configuration",
+        state="the existing files were left as they are, and none was added",
+        advice="delete the wrong file and run the same command again, renew it with 'quorate certs renew', or correct the "
+        "configuration",
     )

@@ -1,4 +1,4 @@
-"""Phase preflight: this host looked at once, every finding said, errors stop before anything is changed."""
+"""Phase preflight: checks this host once and reports every finding. Errors end the run before anything is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PHASE = "preflight"
 
 
 def check_init_node(context: Context) -> list[Finding]:
-    """Of the first node: it runs a control plane, and needs its images."""
+    """Checks the first node: it runs a control plane, and needs its images."""
     resumed = run_marker.is_resumed(context, "init")
     return run_checks(
         context, node.INIT, facts_of(context), wants_images=True, resumed=resumed, more=external_findings(context)
@@ -27,7 +27,7 @@ def check_init_node(context: Context) -> list[Finding]:
 
 
 def external_findings(context: Context) -> Iterator[Finding]:
-    """Of an etcd that others run. Its certificates must be here."""
+    """Yields the findings about an external etcd. Its client certificates must be on this node."""
     external = context.cluster.etcd.external
     if external is not None:
         yield from external_etcd.check(external, context.minor)
@@ -42,9 +42,9 @@ def run_checks(
     resumed: bool = False,
     more: Iterable[Finding] = (),
 ) -> list[Finding]:
-    """Says warnings; raises `PreflightFailed` for errors. Images are fetched last: that takes long, and may be for nothing.
-    `resumed`: the same command was cut off here, and what it made is no obstacle. `more`: findings of checks beside these.
-    `facts`: what this host said."""
+    """Reports warnings; raises `PreflightFailed` for errors. Images are pulled last: pulling takes long, and is useless if a
+    check fails. `facts`: of this host. `resumed`: the same command was cut off here, and what it made is no obstacle. `more`:
+    findings of other checks."""
     context.say(PHASE, "Running pre-flight checks")
     ignored = context.registration.ignore_preflight_errors
     found = node.judge(case_of(context, facts), checks, ignored)
@@ -77,7 +77,7 @@ def _pull(context: Context, ignored: tuple[str, ...]) -> list[Finding]:
 
 
 def judged(context: Context, found: list[Finding]) -> list[Finding]:
-    """Findings of other checks, under the same rules."""
+    """Reports the findings of other checks under the same rules, and returns them. Raises `PreflightFailed`."""
     lenient = node.lenient(found, context.registration.ignore_preflight_errors)
     _tell(context, lenient)
     return lenient
@@ -119,5 +119,5 @@ def case_of(context: Context, facts: NodeFacts) -> NodeCase:
 
 
 def _has(context: Context, path: str) -> bool:
-    """A file, or a folder with something in it."""
+    """Returns whether the path is a file, or a folder with something in it."""
     return context.tree.is_file(path) or bool(context.tree.names(path))

@@ -1,4 +1,4 @@
-"""Keys and signing requests for a control plane whose CAs are elsewhere."""
+"""Keys and signing requests for a control plane whose CAs are on another host."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FOLDER_MODE, _MODE = 0o700, 0o600
 
 
 def generate(context: Context) -> None:
-    """A key and a request for each leaf, and for each kubeconfig a file with the key and a request beside it.
+    """Writes a key and a request for each leaf, and for each kubeconfig a file with the key and a request next to it.
 
-    Raises `PreflightFailed` when one of them is there: a request for another key would not fit what was signed.
+    Raises `PreflightFailed` when one of them exists: a request for another key would not fit what was signed.
     """
     for entry in entries(context.cluster, context.node):
         if not entry.is_ca:
@@ -42,5 +42,5 @@ def _write_pair(context: Context, base: str, spec: LeafSpec) -> None:
 def _new(context: Context, *paths: str) -> PrivateKey:
     for path in paths:
         if context.tree.is_file(path):
-            raise PreflightFailed(f"{path} is there already", state="it was left as it is", advice="choose another directory")
+            raise PreflightFailed(f"{path} already exists", state="it was left as it is", advice="choose another directory")
     return make_key(certs.key_kind(context))

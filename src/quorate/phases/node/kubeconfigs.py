@@ -1,4 +1,4 @@
-"""Phase kubeconfig: who logs in where. Files that are there are kept when they belong to this cluster and still hold."""
+"""Phase kubeconfig: the users' kubeconfig files. Existing ones are kept when they belong to this cluster and are valid."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from quorate.report import Notice
 PHASE = "kubeconfig"
 SUPER_ADMIN_SINCE = 29
 _ALGORITHM_SINCE = 31
-"""Before, only the files of the certificates' folder followed the chosen algorithm; keys here were RSA."""
+"""Before 1.31 only the certificates' folder followed the chosen algorithm; the keys in kubeconfig files were RSA."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """`name`: of the phase; the file is `<name>.conf`. `user` and `organizations`: as the API server will see them. `local`:
-    it talks to this node's API server, not to the shared endpoint."""
+    """A kubeconfig file. `name`: of the phase; the file is `<name>.conf`. `user` and `organizations`: as the API server sees
+    them. `local`: its server is this node's API server, not the shared endpoint."""
 
     name: str
     user: str
@@ -35,7 +35,7 @@ class File:
 
 
 def files(context: Context) -> list[File]:
-    """In kubeadm's order. `super-admin` since 1.29: since then `admin` has only the rights that RBAC gives it."""
+    """Returns the files in kubeadm's order. `super-admin` exists since 1.29, when `admin` got only the rights of RBAC."""
     kubelet_local = gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates)
     node = context.registration.name
     found = [File("admin", "kubernetes-admin", (admin_group(context.minor),))]
@@ -54,7 +54,7 @@ def path_of(context: Context, name: str) -> str:
 
 
 def prepare(context: Context) -> None:
-    """Before all of them: have the keys of those that are missing made side by side."""
+    """Starts to make the missing keys in parallel, before the first file."""
     context.say(PHASE, f'Using kubeconfig folder "{context.config_folder}"')
     missing = [file for file in files(context) if not context.tree.is_file(path_of(context, file.name))]
     context.keys.prepare(key_kind(context), len(missing))
@@ -66,7 +66,7 @@ def ensure_all(context: Context) -> None:
 
 
 def ensure_named(*names: str) -> Callable[[Context], None]:
-    """The phase of one file, or of those that a join makes."""
+    """Returns the phase that ensures one file, or those that a join makes."""
 
     def run(context: Context) -> None:
         ensure(context, [file for file in files(context) if file.name in names])
@@ -75,7 +75,8 @@ def ensure_named(*names: str) -> Callable[[Context], None]:
 
 
 def ensure(context: Context, wanted: Sequence[File]) -> None:
-    """Raises `PreflightFailed` when a file is there that belongs to another CA, or a certificate in it has run out."""
+    """Writes the missing files. Raises `PreflightFailed` when an existing one belongs to another CA or its certificate is not
+    valid."""
     ca = ca_pem(context)
     missing = [file for file in wanted if not _check_existing(context, file, ca)]
     context.keys.prepare(key_kind(context), len(missing))
@@ -90,7 +91,7 @@ def key_kind(context: Context) -> KeyKind:
 
 
 def make(context: Context, file: File, ca: bytes) -> bytes:
-    """A kubeconfig with a new client certificate."""
+    """Returns a kubeconfig with a new client certificate."""
     spec = LeafSpec(file.user, ("client",), (), file.organizations, certs.leaf_validity(context), kind=key_kind(context))
     key = context.keys.take(key_kind(context))
     pair = make_leaf(spec, certs.read_pair(context, _ca(context)), now=context.now, key=key)
@@ -112,7 +113,7 @@ def local_server(context: Context) -> str:
 
 
 def shared_server(context: Context) -> str:
-    """The endpoint of the whole control plane; this node's own where there is none."""
+    """Returns the URL of the shared endpoint, or of this node's API server where there is none."""
     shared = context.cluster.control_plane_endpoint
     if not shared:
         return local_server(context)
@@ -129,16 +130,16 @@ def _ca(context: Context) -> Entry:
 
 
 def ca_pem(context: Context) -> bytes:
-    """The cluster's CA. Raises `PreflightFailed` when it is not there."""
+    """Returns the cluster's CA as PEM. Raises `PreflightFailed` when it is missing."""
     path = certs.files(context, _ca(context))[0]
     pem = context.tree.read(path)
     if pem is None:
         raise PreflightFailed(
             f"{path} is missing: kubeconfig files name the cluster's CA",
             state="nothing was changed",
-            advice="make it first: quorate init phase certs ca",
+            advice="create it first: quorate init phase certs ca",
         )
-    # Written again from what was read: only the first certificate counts, as for kubeadm.
+    # Encoded again from the parsed certificate: of a bundle only the first certificate counts, as in kubeadm.
     return certificate_pem(parse_certificate(pem, path))
 
 
@@ -156,7 +157,7 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
         if found:
             raise _refused("; ".join(found))
     if parsed.server != server_of(context, file):
-        context.report(Notice(f"{path} talks to {parsed.server} instead of {server_of(context, file)}; it is kept", "warning"))
+        context.report(Notice(f"{path} points to {parsed.server} instead of {server_of(context, file)}; it is kept", "warning"))
     context.say(PHASE, f'Using existing kubeconfig file: "{path}"')
     return True
 
@@ -165,5 +166,5 @@ def _refused(what: str) -> PreflightFailed:
     return PreflightFailed(
         what,
         state="it was left as it is",
-        advice="remove the file to have it made anew, or renew what is in it: quorate certs renew",
+        advice="delete the file and run the same command again, or renew its certificate: quorate certs renew",
     )

@@ -20,11 +20,11 @@ CONFIG, INSTANCE, FLAGS = (f"{KUBELET_FOLDER}/{name}" for name in ("config.yaml"
 PHASE, FINALIZE = "kubelet-start", "kubelet-finalize"
 _MODE, _FOLDER_MODE = 0o644, 0o700
 _NO_PAUSE_FLAG_SINCE = 35
-"""The kubelet asks the runtime for the pause image, and lost the flag in 1.35."""
+"""The kubelet lost this flag in 1.35: it asks the runtime for the pause image."""
 
 
 def write_all(context: Context, shared: dict[str, Any] | None = None) -> None:
-    """`shared`: the configuration that a cluster already has; without it, a new cluster's own."""
+    """Writes the kubelet's files. `shared`: the configuration of an existing cluster; without it, a new cluster's own."""
     context.say(PHASE, f'Writing kubelet environment file with flags to file "{FLAGS}"')
     context.tree.folder(KUBELET_FOLDER, mode=_FOLDER_MODE)
     context.tree.write(FLAGS, environment(context).encode(), mode=_MODE)
@@ -37,12 +37,12 @@ def write_all(context: Context, shared: dict[str, Any] | None = None) -> None:
 
 
 def uses_instance_file(context: Context) -> bool:
-    """Whether the runtime's socket stands in a file of the node, not among the flags and in an annotation."""
+    """Returns whether the runtime's socket is in a file on the node, instead of a flag and an annotation."""
     return gates.is_on("NodeLocalCRISocket", context.minor, context.cluster.feature_gates)
 
 
 def node_configuration(context: Context, shared: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The shared configuration, with what is special to this node, patched."""
+    """Returns the shared configuration with the values of this node, patched."""
     given = context.components.get(KUBELET)
     base = shared or kubelet_configuration(context.cluster, dict(given) if given else None, context.minor)
     if context.host.resolv_conf and not base.get("resolvConf"):
@@ -53,7 +53,7 @@ def node_configuration(context: Context, shared: dict[str, Any] | None = None) -
 
 
 def environment(context: Context) -> str:
-    """One line that the kubelet's unit reads."""
+    """Returns the line that the kubelet's unit reads."""
     version = parse_version(context.cluster.kubernetes_version)
     args = merged(_defaults(context), context.registration.kubelet_extra_args, version)
     return f'KUBELET_KUBEADM_ARGS="{" ".join(flags(args))}"\n'
@@ -69,13 +69,13 @@ def _defaults(context: Context) -> dict[str, str]:
     if context.minor < _NO_PAUSE_FLAG_SINCE:
         found["pod-infra-container-image"] = images.pause(context.cluster)
     if registration.taints and not context.control_plane:
-        # A control plane's taints are put on its node by mark-control-plane.
+        # Phase mark-control-plane sets the taints of a control plane.
         found["register-with-taints"] = ",".join(_taint(taint) for taint in registration.taints)
     return found
 
 
 def use_rotated_certificate(context: Context) -> None:
-    """Point kubelet.conf to the certificate that the kubelet renews by itself, where it has one already."""
+    """Points kubelet.conf to the certificate that the kubelet renews, where it has one already."""
     args = {arg.name: arg.value for arg in context.registration.kubelet_extra_args}
     rotated = f"{args.get('cert-dir', f'{KUBELET_FOLDER}/pki')}/kubelet-client-current.pem"
     if not context.tree.is_file(rotated):
@@ -84,7 +84,7 @@ def use_rotated_certificate(context: Context) -> None:
     path = f"{context.config_folder}/kubelet.conf"
     content = context.tree.read(path)
     if content is None:
-        raise PreflightFailed(f"{path} is missing", advice="make it first: quorate init phase kubeconfig kubelet")
+        raise PreflightFailed(f"{path} is missing", advice="create it first: quorate init phase kubeconfig kubelet")
     parsed = kubeconfig.parse(content, path)
     if not parsed.certificate_pem:
         return

@@ -1,4 +1,4 @@
-"""The etcd that this node runs as a static pod: what its manifest says, and the note of one whose member has left."""
+"""The etcd that this node runs as a static pod: its manifest, and the note of one whose member has left."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from quorate.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class LocalEtcd:
-    """What the manifest of the local etcd says: `rows` of --initial-cluster, by name."""
+    """The local etcd as its manifest describes it. `rows`: of --initial-cluster, by name."""
 
     name: str
     peer_url: str
     client_urls: tuple[str, ...]
     rows: dict[str, str]
     data_dir: str
-    """On the node; empty when the manifest does not tell."""
+    """The path on the node; empty when the manifest does not show it."""
 
 
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
-"""The manifest of an etcd whose member has left, until its data is deleted: a reset that is cut off between goes on by it."""
+"""The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
 
 _SEAL = ".quorate-left"
-"""Lies in the data of that member: without it the note is of data that somebody else has deleted since."""
+"""A file in the data of that member. Without it the note is void: another tool has deleted the data since."""
 
 
 def note_left(tree: Tree, etcd: LocalEtcd) -> None:
-    """Of a member that has left, or is abandoned."""
+    """Notes that the member has left, or is abandoned."""
     tree.write(f"{etcd.data_dir}/{_SEAL}", b"", mode=0o600)
     tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
 
 
 def has_left(tree: Tree) -> LocalEtcd | None:
-    """The etcd of a reset that was cut off. Where a manifest is there the note tells nothing: that may be of another member,
-    which was made since, and asking the cluster again does no harm."""
+    """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
+    another member, made since, and asking the cluster again does no harm."""
     noted = None if tree.is_file(manifest_path("etcd")) else _parsed(tree.read(LEFT))
     return noted if noted is not None and tree.is_file(f"{noted.data_dir}/{_SEAL}") else None
 
 
 def delete_data(tree: Tree, etcd: LocalEtcd) -> None:
-    """The seal last: until then the same command goes on. What is mounted in it is not touched. Raises `HostError` with what
-    is left."""
+    """Deletes the data, the seal last: until then the same command resumes. Mounts in the data are not touched. Raises
+    `HostError` with what is left."""
     tree.empty(etcd.data_dir, keep=(_SEAL,))
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
     tree.remove(LEFT)
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:
-    """Read from the manifest; None where no etcd is run as a static pod."""
+    """Reads the manifest. Returns None where no etcd runs as a static pod."""
     return _parsed(tree.read(manifest_path("etcd")))
 
 
@@ -77,8 +77,8 @@ def _parsed(content: bytes | None) -> LocalEtcd | None:
 
 
 def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
-    """Where a path of a container is on the node: what the pod mounts there decides, not the flag. A patch may have moved the
-    volume, and what lies at the flag's path on the host is somebody else's then. Empty when it cannot be told."""
+    """Returns the path on the node of a path in a container; empty when it is unknown. The pod's mounts decide, not the flag:
+    a patch may have moved the volume, and then the flag's path on the host belongs to another owner."""
     folders = {
         text_of(row.get("name")): text_of(mapping_of(row.get("hostPath")).get("path")) for row in rows_of(spec.get("volumes"))
     }

@@ -1,4 +1,4 @@
-"""The files that init and join write on a node, named once: they are noted before, deleted by an undo and by a reset."""
+"""The files that init and join write on a node: noted before a run, deleted by an undo and by a reset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFS = ("admin", "super-admin", "kubelet", "bootstrap-kubelet", "controller-man
 
 
 def may_be_made(context: Context) -> Iterator[str]:
-    """Every file that a join writes, on a control plane or a worker."""
+    """Yields every path that an init or join may write, on a control plane or a worker."""
     for entry in entries(context.cluster, context.node):
         yield from certs.files(context, entry)
     yield from (context.pki(SA_KEY), context.pki(SA_PUB))

@@ -1,4 +1,4 @@
-"""Renewing certificates, and telling when they run out."""
+"""Renews certificates, and reports when they expire."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admi
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """One row. `expires` is None where the certificate is missing; `external`: its CA's key is not here, so it is renewed by
-    somebody else; `authority`: the CA's base name, empty for a CA."""
+    """One row of the report. `expires` is None where the certificate is missing; `external`: its CA's key is not here, so it
+    is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
 
     name: str
     expires: datetime | None
@@ -32,14 +32,14 @@ class Expiry:
 
 
 def renewable(context: Context) -> list[str]:
-    """Names that `renew` takes: leaf certificates, and kubeconfig files of this version."""
+    """Returns the names that `renew` takes: leaf certificates, and kubeconfig files of this version."""
     leaves = [entry.name for entry in entries(context.cluster, context.node) if not entry.is_ca]
     known = {f"{file.name}.conf" for file in kubeconfigs.files(context)}
     return sorted([*leaves, *(name for name in _CONFS if name in known)])
 
 
 def expiries(context: Context) -> tuple[list[Expiry], list[Expiry]]:
-    """Leaves and kubeconfig files, then CAs, each by name."""
+    """Returns the rows of leaves and kubeconfig files, and those of CAs, each sorted by name."""
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
     leaves = [_leaf_expiry(context, name, table) for name in renewable(context)]
     return leaves, [_ca_expiry(context, entry) for entry in sorted(table.values(), key=lambda one: one.name) if entry.is_ca]
@@ -70,12 +70,12 @@ def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certif
     if content is None:
         return None
     pem = kubeconfig.parse(content, path).certificate_pem
-    # A file that names another file, or a token, has nothing that we renew.
+    # A kubeconfig that names a certificate file, or has a token, embeds nothing to renew.
     return parse_certificate(pem, path) if pem else None
 
 
 def renew_all(context: Context) -> None:
-    """Everything that is there. What is missing, or whose CA's key is elsewhere, is said and left."""
+    """Renews every certificate that exists. One that is missing, or whose CA's key is not here, is reported and skipped."""
     for expiry in expiries(context)[0]:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
@@ -86,8 +86,8 @@ def renew_all(context: Context) -> None:
 
 
 def renew(context: Context, name: str) -> None:
-    """A new key, and a certificate that says what the old one said. Raises `PreflightFailed` when there is no old one, or the
-    CA's key is not here."""
+    """Writes a new key, and a certificate with the content of the old one. Raises `PreflightFailed` when there is no old one,
+    or the CA's key is not here."""
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
     old = _certificate(context, name, table)
     if old is None:
@@ -102,7 +102,7 @@ def renew(context: Context, name: str) -> None:
 
 
 def _write_conf(context: Context, name: str, pair: Pair) -> None:
-    """Only the certificate changes; whatever else the file says stays."""
+    """Replaces the certificate and its key; everything else in the file stays."""
     path = f"{context.config_folder}/{name}"
     content = context.tree.read(path)
     assert content is not None

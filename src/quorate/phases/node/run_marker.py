@@ -1,5 +1,5 @@
-"""What a run of init or join leaves on the node while it is under way: whose it is, and what was there before. The same
-command run again takes it up instead of refusing what it made itself; a join that fails deletes what was not there before."""
+"""The marker that init or join keeps on the node while it runs: which command it is, and what was there before. The same
+command run again resumes instead of refusing its own files; a join that fails deletes what was not there before."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """`command`: init or join; `node`: its name; `before`: what was there when the first run began, at `began_ns`
-    (nanoseconds since the epoch); `resumed`: this is not the first run."""
+    """The content of the marker. `command`: init or join; `node`: its name; `before`: what was there when the first run began,
+    at `began_ns` (nanoseconds since the epoch); `resumed`: this is not the first run."""
 
     command: str
     node: str
@@ -32,8 +32,8 @@ class Marker:
 
 
 def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
-    """Take up what a run of the same command left, or note that one begins. `may_be_made`: every path it may write;
-    `objects`: of the cluster, those that are there before it.
+    """Returns the marker of an earlier run of the same command, or writes a new one. `may_be_made`: every path that the run
+    may write; `objects`: of the cluster, those that exist before the run.
 
     Raises `PreflightFailed` when another command, or one for another node name, was cut off here.
     """
@@ -41,8 +41,8 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
     if left is not None and (left.command, left.node) != (command, context.node.name):
         raise PreflightFailed(
             f"'quorate {left.command}' of a node named {left.node!r} was cut off on this host",
-            state="what it made is there",
-            advice=f"finish it with the same command, or roll it back with 'quorate reset'; {PATH} tells of it",
+            state="the files that it made are still there",
+            advice=f"finish it with the same command, or remove them with 'quorate reset'; {PATH} is its record",
         )
     if left is not None:
         return left
@@ -79,7 +79,7 @@ def _read(tree: Tree) -> Marker | None:
         return Marker(command, node, frozenset(texts_of(told["before"])), integer_of(told["beganNs"]), resumed=True)
     except (BadDocument, KeyError):
         raise PreflightFailed(
-            f"{PATH} cannot be read: a run was cut off here, and what it made is not known",
+            f"{PATH} cannot be read: a run was cut off here, and it is unknown what it made",
             state="nothing was changed",
             advice="look at what is in /etc/kubernetes, then run 'quorate reset'",
         ) from None

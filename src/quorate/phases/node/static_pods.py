@@ -20,7 +20,7 @@ def manifest_path(name: str) -> str:
 
 
 def write_etcd(context: Context) -> None:
-    """The first member of a new cluster. With an external etcd there is nothing to write."""
+    """Writes the manifest of the first member of a new cluster. With an external etcd there is nothing to write."""
     if context.cluster.etcd.external is not None:
         context.say("etcd", "External etcd mode: there is no local etcd to write a manifest for")
         return
@@ -29,7 +29,7 @@ def write_etcd(context: Context) -> None:
 
 
 def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]]) -> None:
-    """The manifest of this node's member; `initial_cluster` with all rows when it joins."""
+    """Writes the manifest of this node's member. `initial_cluster`: all rows when it joins, else empty."""
     local = context.cluster.etcd.local
     assert local is not None
     context.tree.folder(local.data_dir, mode=_DATA_MODE)
@@ -42,7 +42,7 @@ def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ())
 
 
 def write_control_plane(*names: str) -> Callable[[Context], None]:
-    """The phase of some of the three components; of all when none is named."""
+    """Returns the phase that writes the named components, or all three when none is named."""
 
     def run(context: Context) -> None:
         context.say("control-plane", f'Using manifest folder "{MANIFESTS_FOLDER}"')
@@ -55,13 +55,13 @@ def write_control_plane(*names: str) -> Callable[[Context], None]:
 
 
 def staged_path(name: str) -> str:
-    """Where a manifest waits: the kubelet does not look at files that begin with a dot."""
+    """Returns the path of a manifest that is held back: the kubelet ignores files that begin with a dot."""
     return f"{MANIFESTS_FOLDER}/.{name}.yaml"
 
 
 def stage(context: Context, names: Iterable[str], until: str) -> None:
-    """Written, and not started yet: what it needs is not there `until` then, and it would only crash, and be started ever
-    later."""
+    """Writes manifests that the kubelet does not start yet. Started before the condition `until`, the components would only
+    crash, and the kubelet's restart back-off would grow."""
     node = control_plane_node(context)
     for name in names:
         context.say("control-plane", f'Creating static Pod manifest for "{name}", to be started when {until}')
@@ -69,7 +69,7 @@ def stage(context: Context, names: Iterable[str], until: str) -> None:
 
 
 def publish(context: Context, names: Iterable[str]) -> None:
-    """Have the kubelet start what was staged; nothing to do where nothing was."""
+    """Lets the kubelet start the staged manifests; names without one are ignored."""
     for name in names:
         content = context.tree.read(staged_path(name))
         if content is not None:
@@ -78,7 +78,7 @@ def publish(context: Context, names: Iterable[str]) -> None:
 
 
 def manifest(context: Context, name: str) -> bytes:
-    """What is written, started or not yet; empty where nothing is."""
+    """Returns the manifest, held back or not; empty where there is none."""
     return context.tree.read(staged_path(name)) or context.tree.read(manifest_path(name)) or b""
 
 
@@ -94,13 +94,13 @@ def control_plane_node(context: Context) -> ControlPlaneNode:
 
 
 def _is_external_ca(context: Context) -> bool:
-    """The CA's certificate is here, its key is not."""
+    """Returns whether the CA's certificate is here without its key."""
     return context.tree.read(context.pki("ca.crt")) is not None and context.tree.read(context.pki("ca.key")) is None
 
 
 def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") -> None:
-    """Patched, then written; `path`: elsewhere than where the kubelet looks. One that waits there since an earlier run goes: it
-    would be put in the place of this one."""
+    """Patches a manifest and writes it. `path`: a path that the kubelet ignores. Without it, the manifest that an earlier run
+    held back is deleted: it would replace this one later."""
     patches = patch_set(context)
     for source in patches.files_for(name):
         context.say("patches", f'Applying {source} to target "{name}"')
@@ -112,7 +112,7 @@ def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") 
 
 
 def _with_go_zeroes(pod: Object) -> Object:
-    """Containers that a patch brought: Go writes their resources also when there are none."""
+    """Adds empty resources to containers that a patch brought: Go writes the field also when it is empty."""
     for kind in ("containers", "initContainers"):
         for container in pod.get("spec", {}).get(kind) or []:
             container.setdefault("resources", {})
@@ -120,20 +120,20 @@ def _with_go_zeroes(pod: Object) -> Object:
 
 
 def patch_set(context: Context) -> PatchSet:
-    """Those of the configured directory. Raises `PreflightFailed` when there is no such directory."""
+    """Returns the patches of the configured directory. Raises `PreflightFailed` when there is no such directory."""
     if not context.patches:
         return PatchSet()
     if context.tree.mode(context.patches) is None:
         raise PreflightFailed(
-            f"the directory of patches, {context.patches}, does not exist",
+            f"the directory of patches {context.patches} does not exist",
             state="nothing was written",
-            advice="make it, or leave --patches out",
+            advice="create it, or omit --patches",
         )
     return read_patches((path.rpartition("/")[2], _reader(context, path)) for path in _walk(context, context.patches))
 
 
 def _walk(context: Context, folder: str) -> list[str]:
-    """Files below a folder in the order of their paths."""
+    """Returns the files below a folder in the order of their paths."""
     found: list[str] = []
     for name in context.tree.names(folder):
         path = f"{folder}/{name}"

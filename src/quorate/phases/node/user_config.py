@@ -1,4 +1,4 @@
-"""A kubeconfig for a user who is not one of the control plane's own."""
+"""Kubeconfig files for users outside the control plane."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from quorate.secret import Secret
 
 
 def user_kubeconfig(context: Context, name: str, groups: tuple[str, ...], token: Secret[str] | None) -> bytes:
-    """With a new client certificate, or with the token when there is one. It holds a secret: it goes to its user only."""
+    """Returns a kubeconfig with a new client certificate, or with the token when there is one. It holds a secret and is for
+    its user only."""
     ca_pem = kubeconfigs.ca_pem(context)
     if token is None:
         return kubeconfigs.make(context, File("user", name, groups), ca_pem)

@@ -1,1 +1,1 @@
-"""A whole reset, and each of its phases: the etcd member leaves, then the node is cleaned."""
+"""A whole reset, and each of its phases: the etcd member is removed, then the node is cleaned."""

@@ -1,4 +1,4 @@
-"""Phase cleanup-node: the kubelet and its pods end, and what init or join made is deleted."""
+"""Phase cleanup-node: stops the kubelet and its pods, and deletes what init or join made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _DEFAULT_PKI = f"{CONFIG_FOLDER}/pki"
 
 
 def clean_up(run: ResetRun) -> None:
-    """What cannot be done does not stop the rest. Raises `HostError` at the end with all that is left."""
+    """Cleans the node. A step that fails does not stop the others. Raises `HostError` at the end with everything that is
+    left."""
     folders = mounts.folders(run)
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
@@ -32,7 +33,7 @@ def clean_up(run: ResetRun) -> None:
             mounts.refuse(run, None)
         _end_kubelet(run)
         if run.left is not None:
-            # Now that no kubelet can start it once more.
+            # Again, now that no kubelet can restart this etcd: until here it may have made new data.
             _try(partial(delete_data, run.tree, run.left), left)
     run.say(PHASE, f"Deleting contents of directories: [{' '.join(folders)}]")
     for folder in folders:
@@ -42,9 +43,9 @@ def clean_up(run: ResetRun) -> None:
         _try(partial(run.tree.remove, path), left)
     if left:
         raise HostError(
-            f"this node is not wholly reset: {'; '.join(left)}",
-            state="all else of it was deleted; a kubelet or pods that could not be stopped are named in the warnings",
-            advice="mend what keeps these, then run the same command again",
+            f"this node is not completely reset: {'; '.join(left)}",
+            state="everything else was deleted; the warnings name a kubelet or pods that could not be stopped",
+            advice="fix the cause of each, then run the same command again",
         )
 
 
@@ -56,7 +57,8 @@ def _try(step: Callable[[], None], left: list[str]) -> None:
 
 
 def _empty(run: ResetRun, folder: str) -> None:
-    """Of a certificates' folder that a user named only certificates go: a mistyped --cert-dir /home emptied it."""
+    """Empties a folder. In a certificates' folder that the user named, only certificates are deleted: a mistyped --cert-dir
+    /home emptied /home."""
     if folder != run.reset.certificates_dir or folder.rstrip("/") == _DEFAULT_PKI:
         run.tree.empty(folder)
         return
@@ -78,7 +80,7 @@ def _end_kubelet(run: ResetRun) -> None:
 
 
 def _remove_pods(run: ResetRun) -> None:
-    """Those of Kubernetes: the runtime may run others' containers too, which are not seen by this interface."""
+    """Ends the pods of Kubernetes. The runtime may run other containers too, which this interface does not show."""
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.end_sandboxes(run.clock)

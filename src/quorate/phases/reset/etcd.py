@@ -1,4 +1,4 @@
-"""Phase remove-etcd-member: the member of this node leaves its cluster, safely; only then its data is deleted."""
+"""Phase remove-etcd-member: removes this node's member from its cluster, safely; only then is its data deleted."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ PHASE = "reset"
 
 
 def remove_member(run: ResetRun) -> None:
-    """Removed from the member list, seen to be absent, its pod gone, its data deleted, in this order.
+    """Removes the member from the list, waits until it is absent, ends its pod and deletes its data, in this order.
 
-    Raises `Refused` with nothing deleted when it cannot be removed: a member that is listed and has lost its data costs the
+    Raises `Refused` with nothing deleted when the member cannot be removed: a listed member that has lost its data costs the
     cluster a vote.
     """
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
     if etcd is None:
-        run.say(PHASE, "No etcd is run by a manifest on this node: there is no member to remove")
+        run.say(PHASE, "There is no etcd manifest on this node: there is no member to remove")
         return
     if run.dry_run:
         run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
         return
     if not etcd.data_dir:
         raise Refused(
-            "where the data of this node's etcd lies cannot be told from its manifest",
+            "the manifest of this node's etcd does not show where its data is on the host",
             state="nothing was changed",
             advice=f"give its data directory a hostPath volume in {manifest_path('etcd')}; or remove the member and its "
             "data by hand, then run this with --skip-phases=remove-etcd-member",
         )
     mounts.refuse(run, etcd)
     if left is not None:
-        run.say(PHASE, "A reset was cut off here when its etcd member had left: going on")
+        run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
     else:
         _leave_or_abandon(run, etcd)
     _end_pod(run)
@@ -67,10 +67,10 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
             raise Refused(
                 f"the etcd member of this node could not be removed: {error.what}",
                 state="its data was not touched, and this node was left as it is",
-                advice="mend what keeps it and run the same command again; or, if the cluster is lost anyway, "
-                "wipe with the member still listed: --abandon-etcd-member",
+                advice="fix the cause and run the same command again; or, if the cluster is lost anyway, "
+                "delete the data with the member still listed: --abandon-etcd-member",
             ) from error
-        run.report(Notice(f"the member is still listed, and is abandoned as asked: {error.what}", "warning"))
+        run.report(Notice(f"the member may still be listed; it is abandoned (--abandon-etcd-member): {error.what}", "warning"))
     note_left(run.tree, etcd)
 
 
@@ -79,11 +79,11 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
         view = cluster.status()
         member = _member(run, etcd, view)
         if member is None and not view.linearizable:
-            # The copy of a member that was cut off may lack this one, whose data would be deleted then.
+            # The list of a member that was cut off may lack this one, whose data would be deleted then.
             raise Refused(
-                "whether this node's etcd is still a member cannot be read: there is no quorum",
+                "it is unknown whether this node's etcd is still a member: there is no quorum to read the list through",
                 state="nothing was changed",
-                advice="bring voters back, then run the same command again",
+                advice="start voters until there is a quorum, then run the same command again",
             )
         if member is None:
             run.say(PHASE, "The etcd member of this node is not listed any more")
@@ -92,31 +92,31 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
             return
         run.say(PHASE, f"Removing etcd member {member.name or etcd.name} ({member.id:x})")
-        # Whoever resets this node has named its member; what would break the quorum is refused all the same.
+        # Resetting this node is the consent to remove its member. A removal that would break the quorum is still refused.
         cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
-        run.say(PHASE, "Removed, and seen to be absent")
+        run.say(PHASE, "Removed; the member is seen to be absent")
     _advise(run, etcd)
 
 
 def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
-    """The row of the member whose data lies here, by the ids in that data: its peer URL may have been corrected since the
-    manifest was written, and a row that is not found lets the data be deleted. Without readable data, by URL or name."""
+    """Returns the row of the member whose data is here, by the ids in that data: its peer URL may have been corrected since
+    the manifest was written, and a row that is not found lets the data be deleted. Without data, by URL or name."""
     folder = real_path(run.tree, etcd.data_dir)
     owner = data_identity(folder)
     if owner is None:
         if has_log(folder):
-            raise Refused(f"whose data lies in {etcd.data_dir} cannot be read", state="nothing was changed")
+            raise Refused(f"cannot read which member the data in {etcd.data_dir} belongs to", state="nothing was changed")
         return view.by_peer_urls((etcd.peer_url,)) or view.by_name(etcd.name)
     if owner.cluster_id != view.cluster_id:
         raise Refused(
-            f"the data in {etcd.data_dir} is of cluster {owner.cluster_id:x}, and {view.cluster_id:x} answers",
+            f"the data in {etcd.data_dir} belongs to cluster {owner.cluster_id:x}, but cluster {view.cluster_id:x} answers",
             state="nothing was changed",
         )
     return view.by_id(owner.member_id)
 
 
 def _advise(run: ResetRun, etcd: LocalEtcd) -> None:
-    """An even number of members survives no more failures than one less."""
+    """Reports how many members may fail: an even number survives no more failures than one less."""
     with _cluster(run, etcd, without_own=True) as cluster:
         try:
             view = cluster.status()
@@ -127,8 +127,8 @@ def _advise(run: ResetRun, etcd: LocalEtcd) -> None:
 
 @contextmanager
 def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> Iterator[Cluster]:
-    """Reached with the certificates on this node, whether or not an API server runs: through this member and the others that
-    its manifest knows."""
+    """Yields the cluster with the certificates on this node, whether or not an API server runs. It is reached through this
+    member and the others in its manifest. Raises `ConfigError` when a certificate is missing."""
     own = [] if without_own else list(etcd.client_urls)
     others = [client_url(parts_of(url).host) for url in etcd.rows.values() if url != etcd.peer_url]
     files = tls_files(run.tree, run.reset.certificates_dir, "healthcheck-client")
@@ -142,12 +142,13 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
 
 
 def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpoint]:
-    """Every member's client URL, as the cluster tells: the manifest knows only who was there when this node joined."""
+    """Returns every member's client URL, as the cluster reports it: the manifest knows only the members of the time when this
+    node joined."""
     try:
         view = Cluster(access, targets, run.clock, run.report).status()
     except QuorateError:
         return []
-    # Of what a member advertises only TLS is used: the health check's certificate is for this cluster's members.
+    # Of the URLs that a member advertises only https is used: the health check's certificate is for this cluster's members.
     urls = [url for member in view.members for url in member.client_urls[:1] if parts_of(url).scheme == "https"]
     told = [Endpoint.parse(url) for url in urls if parts_of(url).host]
     return list(dict.fromkeys([*targets, *told]))
@@ -161,11 +162,11 @@ def _end_pod(run: ResetRun) -> None:
                 "etcd",
                 run.clock,
                 kubelet_runs=run.kubelet.may_run(),
-                advice="'crictl pods' shows it; its data was not deleted; stop the kubelet, then run the same command again",
+                advice="'crictl pods' shows the pod; stop the kubelet, then run the same command again",
             )
     except (CriError, DeadlineExceeded) as error:
         raise Refused(
-            f"that the etcd pod has ended is not seen: {error.what}",
-            state="the member is removed, its data was not deleted",
+            f"could not confirm that the etcd pod has stopped: {error.what}",
+            state="the member has left its cluster or is abandoned; its data was not deleted",
             advice=error.advice or "start the container runtime and run the same command again",
         ) from error

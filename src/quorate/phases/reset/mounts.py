@@ -1,6 +1,6 @@
-"""What is mounted in the folders that a reset empties: pods' volumes are unmounted, anything else is somebody's and stays.
+"""Mounts in the folders that a reset empties: pods' volumes are unmounted, any other mount has another owner and stays.
 
-Seen before the etcd member leaves, for afterwards there is no way back.
+Mounts are checked before the etcd member is removed: afterwards the reset cannot be undone.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from quorate.report import Notice
 
 TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _UMOUNT_SECONDS, _ANSWER_SECONDS = 30.0, 2.0
-"""A network file system whose server is gone never comes back; the reset goes on and says what stayed mounted."""
+"""A network file system whose server is gone never answers; the reset continues and reports what stayed mounted."""
 _FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
 _OF_PODS = ("pods", "plugins")
-"""Below these the kubelet mounts volumes; a mount point that is one of them itself is a disk that somebody gave it."""
+"""Below these the kubelet mounts volumes. A mount point that is one of these itself is a disk that an administrator mounted."""
 
 
 def folders(run: ResetRun) -> list[str]:
-    """The folders whose contents a reset deletes, besides etcd's data."""
+    """Returns the folders whose contents a reset deletes, in addition to etcd's data."""
     tmp = [TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
     return [MANIFESTS_FOLDER, run.reset.certificates_dir, KUBELET_FOLDER, *tmp]
 
 
 def refuse(run: ResetRun, etcd: LocalEtcd | None) -> None:
-    """Raises `Refused` for what would keep the reset from ending well, before anything is changed."""
+    """Raises `Refused`, before anything is changed, for problems that would stop the reset halfway."""
     wanted = [*([etcd.data_dir] if etcd is not None else []), *folders(run)]
     problems = [problem for folder in wanted for problem in _problems(run, folder)]
     if problems:
         raise Refused(
             f"this node cannot be reset: {'; '.join(problems[:5])}",
             state="nothing was changed",
-            advice="unmount them, or mend what is named, then run the same command again",
+            advice="unmount or fix what is named, then run the same command again",
         )
 
 
@@ -48,14 +48,14 @@ def _problems(run: ResetRun, folder: str) -> list[str]:
         where = run.tree.at(folder)
         found = [f"something is mounted at {place}" for place in mounted_below(where) if not _is_volume(place, where, folder)]
         if where.is_dir() and os.statvfs(where).f_flag & os.ST_RDONLY:
-            found.append(f"{where} can only be read")
+            found.append(f"{where} is mounted read-only")
     except HostError as error:
         return [error.what]
     except OSError as error:
         return [f"{folder}: {error.strerror}"]
     if not {"MNT_FORCE", "MNT_DETACH"} & set(run.reset.unmount_flags):
         dead = [place for place in mounted_below(where) if _is_volume(place, where, folder) and not _answers(place)]
-        found += [f"the volume at {place} does not answer: try --lazy, as unmountFlags: [MNT_DETACH]" for place in dead]
+        found += [f"the volume at {place} does not answer: set unmountFlags: [MNT_DETACH] for umount --lazy" for place in dead]
     return found
 
 
@@ -65,7 +65,7 @@ def _is_volume(place: Path, where: Path, folder: str) -> bool:
 
 
 def _answers(place: Path) -> bool:
-    """Whether its file system says anything: one whose server is gone holds whoever asks, hence the thread."""
+    """Returns whether the file system answers. One whose server is gone blocks the caller, hence the thread."""
     answered = threading.Event()
 
     def ask() -> None:
@@ -81,7 +81,8 @@ def _answers(place: Path) -> bool:
 
 
 def unmount(run: ResetRun) -> None:
-    """The pods' volumes, the deepest first. What stays mounted is said, and stays untouched: the deletion does not enter it."""
+    """Unmounts the pods' volumes, the deepest first. One that stays mounted is reported and not touched: the deletion does not
+    enter it."""
     where = run.tree.at(KUBELET_FOLDER)
     flags = [word for flag in run.reset.unmount_flags for word in _FLAGS.get(flag, ())]
     for place in mounted_below(where):

@@ -1,4 +1,4 @@
-"""What a reset knows of this node: what is left of a control plane, and whose etcd member runs here."""
+"""The request of a reset, what it has done so far, and its confirmation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from quorate.tree import Tree
 
 @dataclass(slots=True)
 class ResetRun:
-    """`ask`: puts a question and returns whether the answer was yes. `abandon`: wipe the data of an etcd member although the
-    cluster still lists it. `left`: the etcd whose data this run has deleted."""
+    """One run of reset. `ask`: asks a question and returns whether the answer was yes. `abandon`: delete the data of an etcd
+    member although the cluster still lists it. `left`: the etcd whose data this run has deleted."""
 
     reset: v4.ResetConfiguration
     tree: Tree
@@ -35,7 +35,7 @@ class ResetRun:
 
     @property
     def cri_socket(self) -> str:
-        """Where the container runtime of this node is asked."""
+        """The endpoint of this node's container runtime."""
         return runtime_socket(self.tree, self.reset.cri_socket)
 
     def say(self, phase: str, text: str) -> None:
@@ -43,11 +43,11 @@ class ResetRun:
 
 
 def confirm(run: ResetRun) -> None:
-    """Raises `Refused` when it is not meant."""
+    """Asks for confirmation. Raises `Refused` when the answer is no, `PreflightFailed` when not run as root."""
     if os.geteuid() != 0 and "all" not in run.reset.ignore_preflight_errors:
         raise PreflightFailed("this must be run as root", state="nothing was changed")
     run.say("preflight", "Running pre-flight checks")
     if run.reset.force or run.dry_run:
         return
     if not run.ask("Changes made to this host by 'init' or 'join' will be reverted. Are you sure you want to proceed?"):
-        raise Refused("the reset was not confirmed", state="nothing was changed", advice="--force does not ask")
+        raise Refused("the reset was not confirmed", state="nothing was changed", advice="--force skips the question")

@@ -1,4 +1,4 @@
-"""What the phases of reset do."""
+"""The functions of reset's phases."""
 
 from __future__ import annotations
 

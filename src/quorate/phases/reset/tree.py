@@ -7,12 +7,12 @@ from quorate.phases.base.runner import Phase
 TREE: tuple[Phase, ...] = (
     Phase(
         "preflight",
-        "Ask whether this is meant.",
+        "Ask for confirmation.",
         flags=("dry-run", "force", "ignore-preflight-errors"),
     ),
     Phase(
         "remove-etcd-member",
-        "Remove this node's etcd member, where that is safe.",
+        "Remove this node's etcd member, if that is safe.",
         flags=("abandon-etcd-member", "cert-dir", "cri-socket", "dry-run", "kubeconfig"),
     ),
     Phase(

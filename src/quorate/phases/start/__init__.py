@@ -1,1 +1,1 @@
-"""How the kubelet and the static pods are started, and how a run waits until they are healthy."""
+"""Starts the kubelet and the static pods, and waits until they are healthy."""

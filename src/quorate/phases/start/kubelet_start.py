@@ -10,7 +10,7 @@ from quorate.report import Notice
 
 
 def run(context: Context, shared: dict[str, Any] | None = None) -> None:
-    """`shared`: the configuration that a cluster already has."""
+    """Stops the kubelet, writes its files and starts it. `shared`: the configuration of an existing cluster."""
     if not context.dry_run:
         stop(context)
     kubelet_files.write_all(context, shared)
@@ -18,7 +18,7 @@ def run(context: Context, shared: dict[str, Any] | None = None) -> None:
 
 
 def stop(context: Context) -> None:
-    """It must not read files that are only half written."""
+    """Stops the kubelet: it must not read files that are only half written."""
     if not context.dry_run:
         context.kubelet.stop()
 
@@ -29,6 +29,6 @@ def start(context: Context) -> None:
         return
     context.say(kubelet_files.PHASE, "Starting the kubelet")
     if not context.kubelet.managed:
-        text = "there is no systemd here: start the kubelet by other means, or make sure that it runs"
+        text = "this host has no systemd: start the kubelet by other means, or make sure that it runs"
         context.report(Notice(text, "warning"))
     context.kubelet.start()

@@ -1,8 +1,8 @@
-"""The components of a control plane that work through the API server: started when it has their roles.
+"""The components of a control plane that are clients of the API server: they are started when it has their roles.
 
-kubeadm starts all three at once. The two then take the processors that the API server needs to start, and the controller
-manager asks for its lease before it may have it: it asks again two to four seconds later, and signs no kubelet's certificate
-until then. On a slow host it ends after ten seconds without an API server, and is started again ever later.
+kubeadm starts all three at once. The two then take CPU time that the API server needs to start, and the controller manager
+asks for its lease before it has the right to: it retries two to four seconds later, and signs no kubelet's certificate until
+then. On a slow host it exits after ten seconds without an API server, and the kubelet's restart back-off grows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ NAMES = ("kube-controller-manager", "kube-scheduler")
 _ROLE = "system:kube-controller-manager"
 _RPC_SECONDS = 2.0
 _ADMINS = ("super-admin", "admin")
-"""Who may look for it; the first is there on the first node only, where the second has no rights yet."""
+"""Kubeconfigs that may read the role. super-admin.conf exists on the first node only, where admin.conf has no rights yet."""
 
 
 def are_waiting(context: Context) -> bool:
-    """Whether they are written and not started yet."""
+    """Returns whether the manifest of one is still held back."""
     return any(context.tree.is_file(static_pods.staged_path(name)) for name in NAMES)
 
 
@@ -36,8 +36,8 @@ def start_if_let_in(context: Context) -> None:
 
 
 def have_roles(context: Context) -> bool:
-    """Whether this node's API server answers, and has the controller manager's role. Who may use it is made within the same
-    second, and it takes that long to start."""
+    """Returns whether this node's API server answers and has the controller manager's role. The role's binding is made within
+    the same second, and the controller manager takes that long to start."""
     paths = [kubeconfigs.path_of(context, name) for name in _ADMINS]
     admin = next((path for path in paths if context.tree.is_file(path)), paths[-1])
     try:

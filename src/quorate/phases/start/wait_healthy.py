@@ -1,5 +1,5 @@
-"""Phase wait-control-plane: until the kubelet and the components of this node say that they are well; what cannot start is
-recognised early and named."""
+"""Phase wait-control-plane: waits until the kubelet and the components of this node are healthy. A component that cannot start
+is recognised early and named."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ _START_SECONDS = 10.0
 _ASK_SECONDS, _MOST_BYTES = 2.0, 1 << 20
 _LOG_BYTES = 1 << 18
 _CRASHES = 3
-"""Ends of a container after which it will not get better by waiting: the kubelet starts it again ever later."""
+"""Exits of a container after which waiting ends: the kubelet's restart back-off only grows."""
 
 
 def run(context: Context) -> None:
-    """Raises `HostError` naming what is not well, and why as far as this host can tell."""
+    """Waits for the kubelet and the components. Raises `HostError` naming what is not healthy, and the reason that this host
+    shows."""
     if context.dry_run:
         context.say(PHASE, "Would wait for the kubelet and the control plane")
         staged_start.start(context)
@@ -64,7 +65,7 @@ def wait_kubelet(context: Context) -> None:
 
 
 def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], look: Callable[[], None] | None = None) -> None:
-    """Ask until the answer is empty; `look` raises when waiting cannot help."""
+    """Asks until the answer is empty; `look` raises when waiting cannot help. Raises `HostError` after `seconds`."""
     deadline = Deadline(context.clock, seconds, what)
     heartbeat = Heartbeat(context.clock, context.report, what, seconds)
     answers = [""]
@@ -82,14 +83,14 @@ def _until(context: Context, seconds: float, what: str, ask: Callable[[], str], 
         return
     raise HostError(
         f"{what} is not healthy after {seconds:.0f} s: {answers[-1]}",
-        state="what was made so far is there; running the same command again resumes from it",
-        advice="'journalctl -u kubelet' tells what the kubelet does, 'crictl ps -a' which containers end",
+        state="the files made so far are kept; running the same command again resumes from them",
+        advice="'journalctl -u kubelet' shows what the kubelet does, 'crictl ps -a' which containers exited",
     )
 
 
 def wait_started(context: Context) -> None:
-    """Until the kubelet has started the components that it is to start, if only to see one end. Not for long: whether they work
-    is for others to see, and to name."""
+    """Waits until the kubelet has started its components, also one that exited at once. The wait is short and raises nothing:
+    phase wait-control-plane checks whether they work."""
     deadline = Deadline(context.clock, _START_SECONDS, "the kubelet has started the control plane")
     with suppress(CriError), Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         wanted = [name for name in COMPONENTS if context.tree.is_file(manifest_path(name))]
@@ -102,8 +103,8 @@ def _was_started(runtime: Runtime, name: str) -> bool:
 
 
 def wait_components(context: Context) -> None:
-    """Side by side: none waits for another, and one that cannot start ends the wait for all. Whatever has no manifest, because
-    its phase was skipped, is somebody else's."""
+    """Waits for all components in parallel; one that cannot start ends the wait for all. A component without a manifest,
+    because its phase was skipped, is left to the user."""
     checks = {name: _url(name, pod) for name in COMPONENTS if (pod := manifest(context, name))}
     seconds = _seconds(context.timeouts.control_plane_component_health_check)
     context.say(CHECK, f"Waiting for healthy control plane components. This can take up to {seconds:.0f} s")
@@ -126,8 +127,8 @@ def wait_components(context: Context) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HealthWait:
-    """What waits side by side know of each other. `in_vain`: one of them failed. `healthy`: the API server is. `started`: its
-    clients are; their time begins there."""
+    """The state that parallel waits share. `in_vain`: one of them failed. `healthy`: the API server is healthy. `started`: its
+    clients were started; their time begins there."""
 
     context: Context
     seconds: float
@@ -143,7 +144,7 @@ class HealthWait:
 
         def look() -> None:
             if self.in_vain.is_set():
-                raise HostError(f"{name} is not waited for any more")
+                raise HostError(f"the wait for {name} ended because another component failed")
             crashes.check()
 
         began = clock.now()
@@ -155,7 +156,7 @@ class HealthWait:
             self.healthy.set()
 
     def start_clients(self) -> None:
-        """When the API server has their roles; at the latest when it is healthy."""
+        """Starts the API server's clients when it has their roles; at the latest when it is healthy."""
         while staged_start.are_waiting(self.context) and not self.healthy.wait(_POLL_SECONDS):
             self.context.clock.cancel.check()
             if self.in_vain.is_set():
@@ -166,7 +167,8 @@ class HealthWait:
 
 
 def _ask(http: Connection, url: str) -> str:
-    """Whoever listens on the port first may be any user of this host: two of the three are not verified."""
+    """Returns why the component is not healthy; empty when it is. Any user of this host may have taken the port first: two of
+    the three are not verified."""
     try:
         answer = http.ask(Request("GET", split_url(url).path), seconds=_ASK_SECONDS, most_bytes=_MOST_BYTES)
     except HttpFailed as error:
@@ -179,7 +181,7 @@ def _trust(context: Context) -> ssl.SSLContext:
 
 
 def _url(name: str, pod: bytes) -> str:
-    """Where its manifest has the component listen: its liveness probe. Raises `ConfigError` for a manifest that has none."""
+    """Returns the URL of the liveness probe in the component's manifest. Raises `ConfigError` for a manifest without one."""
     where = f"the manifest of {name}"
     spec = mapping_of(read_mapping(pod, where).get("spec"))
     container = next(iter(rows_of(spec.get("containers"))), {})
@@ -194,7 +196,7 @@ def _url(name: str, pod: bytes) -> str:
 
 
 class CrashWatch:
-    """Ends the wait for a component whose container ends again and again."""
+    """The watch that ends the wait for a component whose container crash-loops."""
 
     def __init__(self, context: Context, runtime: Runtime, name: str) -> None:
         self._context, self._runtime, self._name = context, runtime, name
@@ -202,7 +204,7 @@ class CrashWatch:
         self._told = ""
 
     def check(self) -> None:
-        """Raises `HostError` when the container has ended so often that waiting cannot help, with its last words."""
+        """Raises `HostError` with the container's last words when it has exited so often that waiting cannot help."""
         context, runtime = self._context, self._runtime
         try:
             attempts = runtime.containers(self._name)
@@ -214,16 +216,16 @@ class CrashWatch:
             return
         if end is not None:
             raise HostError(
-                f"{self._name} cannot start: its container ended {self._crashes.ends(attempts[0])} times, "
-                f"with exit code {end.exit_code}. "
+                f"{self._name} cannot start: its container exited {self._crashes.ends(attempts[0])} times, "
+                f"last with exit code {end.exit_code}. "
                 f"{last_words(context, end.log_path)}",
-                state="what was made so far is there",
-                advice=f"correct what it complains of, then run the same command again; its log is {end.log_path}",
+                state="the files made so far are kept",
+                advice=f"fix what its log complains of, then run the same command again; the log is {end.log_path}",
             )
 
 
 def last_words(context: Context, log_path: str) -> str:
-    """Why a container ended, as far as its log on this node tells."""
+    """Returns why a container exited, as far as its log on this node shows."""
     return of_container((context.tree.tail(log_path, _LOG_BYTES) if log_path else None) or b"")
 
 
