@@ -215,7 +215,7 @@ def test_a_voter_join_where_learners_are_switched_off(lab: KubeLab) -> None:
     first.path("/etc/init.yaml").write_text(LEGACY.format(node=first))
     done = first.quorate("init", "--config", "/etc/init.yaml", "--upload-certs")
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr
-    assert "all writes stop until it does" in done.stderr
+    assert "all writes stop until the new one runs" in done.stderr
     joining = parse(done.stdout)
     flags = ["--ignore-preflight-errors=KubeletVersion"]
     code, events, said = at_events(second, [("progress add", lambda _running: None)], *words_of(second, joining), *flags)

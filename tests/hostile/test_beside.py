@@ -72,7 +72,7 @@ def test_a_program_is_not_run_to_learn_its_version_before_its_owner_is_known(tmp
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/pwned\n")
     program.chmod(0o755)
     os.chown(program, NOBODY, NOBODY)
-    with pytest.raises(HostError, match="is not run"):
+    with pytest.raises(HostError, match="was not run"):
         read_version(program)
     assert not (tmp_path / "pwned").exists()
 

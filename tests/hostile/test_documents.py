@@ -154,4 +154,4 @@ def test_an_alias_counts_as_often_as_it_repeats() -> None:
 def test_what_cannot_be_used_is_told_with_its_line() -> None:
     told: list[tuple[str, str, int]] = []
     read_nodes(b"a: 1\nb: 2\na: 3\n", "x", lambda *fault: told.append(fault))
-    assert told == [("a", "this key is here twice", 3)]
+    assert told == [("a", "this key appears twice", 3)]

@@ -160,9 +160,9 @@ def test_a_tree_of_any_depth_is_deleted(tmp_path: Path) -> None:
 
 def test_what_is_read_is_a_file_and_nobody_is_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(HostError, match="it is no file"):
+    with pytest.raises(HostError, match="it is not a regular file"):
         RealTree(tmp_path).read("/pipe")
-    with pytest.raises(HostError, match="not believed"):
+    with pytest.raises(HostError, match="not trusted"):
         read_trusted(tmp_path / "pipe", 10, what="the file")
 
 
@@ -240,11 +240,11 @@ def test_root_takes_no_cluster_of_another_user(tmp_path: Path, capsys: pytest.Ca
             os.chown(path, NOBODY, NOBODY)
             for command in (["start", "m1"], ["up"], ["down"], ["stop", "m1"], ["status"]):
                 assert run_with(["local", *command, "--dir", str(folder)]) == 1
-                assert "not believed" in capsys.readouterr().err
+                assert "not trusted" in capsys.readouterr().err
             os.chown(path, 0, 0)
         os.chown(program, NOBODY, NOBODY)
         runtime = Home(Layout(folder)).runtime("m1")
-        with pytest.raises(HostError, match="is not run"):
+        with pytest.raises(HostError, match="was not run"):
             runtime.start([])
         assert victim.poll() is None
         assert not (tmp_path / "pwned").exists()

@@ -123,8 +123,8 @@ def test_untested_versions_are_named() -> None:
         (27, False, True, "before it has the data"),
         (31, False, True, "before it has the data"),
         (32, False, False, ""),
-        (32, True, True, "the line can go"),
-        (34, True, True, "the line can go"),
+        (32, True, True, "you can delete this line"),
+        (34, True, True, "you can delete this line"),
         (37, False, False, ""),
     ],
 )

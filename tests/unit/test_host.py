@@ -190,7 +190,7 @@ def test_an_etcd_without_learners_is_refused(tmp_path: Path, version: str) -> No
 def test_what_is_no_etcd(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such program"):
         etcd_binary.find(str(tmp_path / "none"))
-    with pytest.raises(ConfigError, match="does not say that it is etcd"):
+    with pytest.raises(ConfigError, match="did not print an etcd version"):
         etcd_binary.find("true")
 
 
@@ -205,7 +205,7 @@ def test_the_trial_extra_is_used_last_and_said_aloud(tmp_path: Path, monkeypatch
     path = Path(program(tmp_path, "3.5.1"))
     monkeypatch.setattr(etcd_binary, "_candidates", lambda: iter([(path, True)]))
     found = etcd_binary.find(None)
-    assert found.trial and "for trying only" in found.warnings[0]
+    assert found.trial and "for trials only" in found.warnings[0]
 
 
 def test_a_node_below_another_root_has_no_service_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,11 +224,11 @@ def test_a_node_below_another_root_has_no_service_of_ours(tmp_path: Path, monkey
     [
         (
             ['{"level":"fatal","msg":"discovery failed","error":"no space left"}'],
-            "Its last words: discovery failed: no space left",
+            "Its log: discovery failed: no space left",
         ),
-        (["Error: unknown flag: --x", "Usage:", "  --a", "  --b"], "Its last words: Error: unknown flag: --x"),
-        (["one", "two", "three", "four"], "Its last words: two | three | four"),
-        ([], "It said nothing."),
+        (["Error: unknown flag: --x", "Usage:", "  --a", "  --b"], "Its log: Error: unknown flag: --x"),
+        (["one", "two", "three", "four"], "Its log: two | three | four"),
+        ([], "Its log is empty or missing."),
     ],
 )
 def test_why_a_container_ended(lines: list[str], said: str) -> None:

@@ -77,6 +77,6 @@ def test_a_certificate_of_somebody_else_ends_the_wait_at_once(tmp_path: Path) ->
         certs.ensure_all(context)
     trust = tls.context(ours.tree.read("/etc/kubernetes/pki/ca.crt") or b"")
     with serving([(200, {})], theirs) as port, client_of(f"https://127.0.0.1:{port}", trust) as client:
-        with pytest.raises(Untrusted, match="is not to be trusted"):
+        with pytest.raises(Untrusted, match="is not trusted"):
             client.request("GET", "/version")
         assert client.clock.now() == 0.0

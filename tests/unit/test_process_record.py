@@ -272,7 +272,7 @@ def test_a_record_that_others_can_write_is_not_believed(daemon: Daemon, mode: in
     os.chown(daemon.record, -1, 65534)
     daemon.record.chmod(mode)
     for look in (daemon.identity, daemon.state, lambda: daemon.stop(CLOCK), lambda: daemon.start(SLEEP, os.environ)):
-        with pytest.raises(HostError, match="is not believed"):
+        with pytest.raises(HostError, match="is not trusted"):
             look()
 
 

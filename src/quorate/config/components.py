@@ -1,7 +1,7 @@
-"""KubeletConfiguration and KubeProxyConfiguration: what the user gave, completed as kubeadm completes it.
+"""KubeletConfiguration and KubeProxyConfiguration: the user's fields, completed as kubeadm completes them.
 
-kubeadm reads them into Go structs and writes every field that Go cannot leave out; `_KUBELET_ZEROES` and `_PROXY_ZEROES` are
-those. Unknown fields of the user are passed through: the kubelet judges its own file.
+kubeadm reads them into Go structs and writes every field that Go cannot omit: `_KUBELET_ZEROES` and `_PROXY_ZEROES`. Unknown
+fields of the user are passed through: the kubelet checks its own file.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _logging(minor: int) -> Values:
 
 
 def kubelet_configuration(cluster: ClusterConfiguration, given: Values | None, minor: int) -> Values:
-    """What the whole cluster shares: the content of the kubelet-config ConfigMap."""
+    """Returns the content of the kubelet-config ConfigMap, which all nodes share."""
     zeroes = {**copy.deepcopy(_KUBELET_ZEROES), "logging": _logging(minor)}
     if minor >= _CRASH_LOOP_SINCE:
         zeroes["crashLoopBackOff"] = {}
@@ -119,12 +119,12 @@ def kubelet_configuration(cluster: ClusterConfiguration, given: Values | None, m
         "cgroupDriver": "systemd",
     }
     completed = _over(_over(zeroes, defaults), given or {})
-    # Not a matter of taste for kubeadm: the kubelet's certificate must not run out.
+    # kubeadm sets this whatever the user gave: the kubelet's certificate must not expire.
     return {**completed, "rotateCertificates": True, "apiVersion": VERSIONS[KUBELET], "kind": KUBELET}
 
 
 def kubelet_overrides(cluster: ClusterConfiguration, given: Values) -> list[str]:
-    """What the user gave that differs from what kubeadm would set, as notes."""
+    """Returns a note for each field of the user that differs from kubeadm's value."""
     wanted = kubelet_configuration(cluster, None, 0)
     fields = ("staticPodPath", "clusterDNS", "clusterDomain", "healthzBindAddress", "healthzPort", "rotateCertificates")
     return [
@@ -135,7 +135,7 @@ def kubelet_overrides(cluster: ClusterConfiguration, given: Values) -> list[str]
 
 
 def proxy_configuration(cluster: ClusterConfiguration, given: Values | None, minor: int, address: str = "") -> Values:
-    """The content of the kube-proxy ConfigMap. `address`: the API server's, whose family is bound."""
+    """Returns the content of the kube-proxy ConfigMap. `address`: the API server's; its address family is bound."""
     zeroes = {**copy.deepcopy(_PROXY_ZEROES), "logging": _logging(minor)}
     defaults: Values = {
         "bindAddress": "::" if ":" in address else "0.0.0.0",  # noqa: S104
@@ -149,7 +149,7 @@ def proxy_configuration(cluster: ClusterConfiguration, given: Values | None, min
 
 
 def _over(base: Values, upper: Values) -> Values:
-    """`upper` laid over `base`; mappings are merged, everything else is replaced."""
+    """Returns `upper` laid over `base`: mappings are merged, everything else is replaced."""
     merged = dict(base)
     for key, value in upper.items():
         below = merged.get(key)

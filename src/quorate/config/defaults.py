@@ -1,4 +1,4 @@
-"""Defaults: those that are always the same, and those that depend on the host, which are passed in as facts."""
+"""Fills in defaults: constant ones, and those that depend on the host, which are passed in as facts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIMEOUTS = v4.Timeouts(
 
 
 class Facts(Struct, frozen=True):
-    """What this host is like. `addresses` of its interfaces: the one of the default route first."""
+    """Facts about this host. `address`: the source address of its default route."""
 
     hostname: str
     address: str
@@ -37,6 +37,7 @@ class Facts(Struct, frozen=True):
 
 
 def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
+    """Returns the configuration with its defaults."""
     tokens = given.bootstrap_tokens or (v4.BootstrapToken(),)
     return replace(
         given,
@@ -84,11 +85,12 @@ def _timeouts(given: v4.Timeouts | None) -> v4.Timeouts:
 
 
 def _or(given: Duration | None, default: Duration | None) -> Duration | None:
-    """What was given, also when it is nothing: a wait of 0s is judged, not replaced."""
+    """Returns `given` unless it is None. A timeout of 0s is kept, for the validation to refuse."""
     return given if given is not None else default
 
 
 def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterConfiguration:
+    """Returns the configuration with its defaults."""
     return replace(
         given,
         etcd=_etcd(given.etcd),
@@ -116,6 +118,7 @@ def _etcd(given: v4.Etcd) -> v4.Etcd:
 
 
 def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfiguration:
+    """Returns the configuration with its defaults."""
     control_plane = given.control_plane
     if control_plane is not None:
         control_plane = replace(control_plane, local_api_endpoint=_endpoint(control_plane.local_api_endpoint, facts))
@@ -130,7 +133,7 @@ def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfigurat
 
 
 def _discovery(given: v4.Discovery) -> v4.Discovery:
-    """The token for discovery is also the one for the kubelet's bootstrap; a file URL is the path in it."""
+    """Uses the discovery token for the kubelet's TLS bootstrap too, if no other is given. Reduces a file URL to its path."""
     token = given.bootstrap_token.token if given.bootstrap_token else ""
     file = given.file
     if file is not None and file.kube_config_path.startswith("file://"):
@@ -139,6 +142,7 @@ def _discovery(given: v4.Discovery) -> v4.Discovery:
 
 
 def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfiguration:
+    """Returns the configuration with its defaults."""
     return replace(
         given,
         certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
@@ -148,6 +152,7 @@ def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfigu
 
 
 def default_upgrade(given: v4.UpgradeConfiguration) -> v4.UpgradeConfiguration:
+    """Returns the configuration with its defaults."""
     pull = ("IfNotPresent", True)
     apply, node, plan = given.apply, given.node, given.plan
     return replace(

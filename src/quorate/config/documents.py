@@ -1,4 +1,4 @@
-"""A configuration as trees that know their lines; what is wrong with their form is added to the problems of the file."""
+"""Reads a configuration into trees with line numbers; errors of form are added to the problems of the file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from quorate.foreign.documents import Leaf, Mapping, Node, read_nodes
 
 
 def read_documents(content: bytes, problems: Problems) -> list[Mapping]:
-    """The documents of a file, empty ones left out.
+    """Returns the documents of a file that are not empty.
 
-    Raises `ConfigError` for what is no YAML or too large; duplicate keys and documents that are no mappings are added to
+    Raises `ConfigError` for text that is not YAML or too large. Duplicate keys and documents that are not mappings are added to
     `problems`.
     """
     documents = read_nodes(content, problems.source, problems.add)

@@ -11,15 +11,15 @@ _MOST_LETTERS = 100
 
 
 class Duration(int):
-    """Nanoseconds."""
+    """A duration in nanoseconds."""
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Raises ValueError for what Go's time.ParseDuration refuses."""
+        """Returns the duration of a text. Raises ValueError for what Go's time.ParseDuration refuses."""
         rest = text[1:] if text[:1] in ("-", "+") else text
         if rest == "0":
             return cls(0)
-        # Longer ones are refused unread: the expression is quadratic on digits without a unit.
+        # Longer texts are refused unread: the expression is quadratic on digits without a unit.
         parts = _PART.findall(rest) if len(rest) <= _MOST_LETTERS else []
         if not parts or "".join(number + unit for number, unit in parts) != rest:
             raise ValueError(f"{text[:_MOST_LETTERS]!r} is not a duration such as 4m0s, 1h30m or 500ms")
@@ -33,7 +33,7 @@ class Duration(int):
         return int(self) / 10**9
 
     def __str__(self) -> str:
-        """Go's String(): 0s, 1.5s, 4m0s, 8760h0m0s, 500ms."""
+        """Returns what Go's String() returns: 0s, 1.5s, 4m0s, 8760h0m0s, 500ms."""
         value = abs(int(self))
         sign = "-" if self < 0 else ""
         if value < 10**9:

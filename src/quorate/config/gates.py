@@ -1,4 +1,4 @@
-"""kubeadm's feature gates by Kubernetes minor version: which names exist, what they are when not given, and which are locked.
+"""kubeadm's feature gates by Kubernetes minor version: their names, defaults and locks.
 
 Source: kubeadm's feature list of each release, facts gathered from its changelogs and checked against built versions.
 """
@@ -15,8 +15,8 @@ _FOREVER = 999
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`since` and `gone`: minor versions between which the name is known. `on` and `locked`: from which minor it is on by
-    default, and cannot be set to anything else."""
+    """A feature gate. `since` and `gone`: the first minor version that knows the name, and the first that does not. `on` and
+    `locked`: the first minor version where the gate is on by default, and where it cannot be switched off."""
 
     name: str
     since: int
@@ -37,12 +37,12 @@ GATES = (
 
 
 def known(minor: int) -> list[str]:
-    """The names that this minor version knows."""
+    """Returns the names that a minor version knows."""
     return [gate.name for gate in GATES if gate.since <= minor < gate.gone]
 
 
 def is_on(name: str, minor: int, given: dict[str, bool]) -> bool:
-    """Whether a gate is in force: locked, given, or by default."""
+    """Returns whether a gate is on: locked, given, or by default."""
     gate = next(gate for gate in GATES if gate.name == name)
     if minor >= gate.locked:
         return True
@@ -50,16 +50,16 @@ def is_on(name: str, minor: int, given: dict[str, bool]) -> bool:
 
 
 def wants_voter_join(given: dict[str, bool]) -> bool:
-    """Only where it is said in so many words. In 1.27 and 1.28 the gate is off when nothing is said, and a join through a
-    learner is possible all the same: the safer one is taken."""
+    """Returns whether the user switched learner mode off. In 1.27 and 1.28 the gate is off by default, but a join through a
+    learner is possible, and safer."""
     return given.get(LEARNER) is False
 
 
 def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
-    """Add what is wrong with the gates given; returns what is worth a note.
+    """Adds problems with the given gates to `problems`; returns notes for the user.
 
-    `EtcdLearnerMode: true` is taken on every version, so that files that were written for it go on working: where it is
-    locked on or gone, it is what happens anyway. kubeadm 1.33 and newer refuse the name.
+    `EtcdLearnerMode: true` is accepted on every version, so that existing files keep working: where the gate is locked on or
+    gone, every join uses a learner anyway. kubeadm 1.33 and newer refuse the name.
     """
     notes: list[str] = []
     for name, value in sorted(given.items()):
@@ -73,8 +73,8 @@ def check(given: dict[str, bool], minor: int, problems: Problems) -> list[str]:
             problems.add(path, f"this gate is locked on since Kubernetes 1.{gate.locked} and cannot be switched off")
         elif name == LEARNER and not value:
             notes.append(
-                f"{LEARNER}: false: every new etcd member has a vote before it runs and before it has the data. On the way "
-                "from one member to two all writes stop until it does, and a join that fails cannot be rolled back. Delete "
+                f"{LEARNER}: false: every new etcd member has a vote before it runs and before it has the data. With one "
+                "member so far, all writes stop until the new one runs, and a join that fails cannot be rolled back. Delete "
                 "this line"
             )
     return notes
@@ -86,4 +86,4 @@ def _check_learner(value: bool, minor: int, problems: Problems, notes: list[str]
             f"featureGates.{LEARNER}", f"learner mode cannot be switched off since Kubernetes 1.32, and this is 1.{minor}"
         )
         return
-    notes.append(f"{LEARNER}: true is how every join works since Kubernetes 1.32; the line can go")
+    notes.append(f"{LEARNER}: true: every join uses a learner since Kubernetes 1.32; you can delete this line")

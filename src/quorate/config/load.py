@@ -1,4 +1,4 @@
-"""A file or several documents as one configuration: which kinds are there, in which version, each at most once."""
+"""Loads the documents of a file as one configuration: known kinds in known versions, each at most once."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ _V4: dict[str, type[Any]] = {
     "UpgradeConfiguration": v4.UpgradeConfiguration,
 }
 _V3 = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
-"""Kinds that the older version has as well."""
+"""Kinds that v1beta3 has too."""
 
 _IGNORED = frozenset({"apiVersion", "kind"})
 
 
 class Loaded(Struct, frozen=True):
-    """What a file says, in the shape of v1beta4 and without defaults. `components`: KubeletConfiguration and
-    KubeProxyConfiguration as they were given. `documents`: the trees, by kind, for line numbers.
-    `problems`: what is wrong with its form; whoever completes it
-    refuses it for these, together with what breaks the rules. `old_api`: something in it is v1beta3."""
+    """The content of a file, in the shape of v1beta4 and without defaults. `components`: KubeletConfiguration and
+    KubeProxyConfiguration as given. `documents`: the trees, by kind, for line numbers. `problems`: errors of form, which
+    `config.resolve` reports together with broken rules. `old_api`: some document is v1beta3."""
 
     source: str
     init: v4.InitConfiguration | None = None
@@ -48,18 +47,19 @@ class Loaded(Struct, frozen=True):
 
 
 def load(path: Path) -> Loaded:
-    """Read a file; raises `ConfigError` when it is no YAML or holds nothing of ours."""
+    """Reads a file. Raises `ConfigError` when it is not YAML or holds no known kind."""
     return loads(read_at_most(path, MOST_BYTES), str(path))
 
 
 def loads(content: bytes, source: str) -> Loaded:
+    """Reads the content of a file as `load`. `source`: its name in messages."""
     problems = Problems(source)
     documents = read_documents(content, problems)
     found: dict[str, tuple[str, Mapping]] = {}
     for document in documents:
         _sort_in(document, found, problems)
     if not documents and not problems.found:
-        problems.add("", "there is nothing in it")
+        problems.add("", "the file is empty")
     decoded = {kind: _decode(kind, version, document, problems) for kind, (version, document) in found.items()}
     if not found:
         problems.raise_if_any()
@@ -127,7 +127,7 @@ def _upgraded(old: dict[str, Any]) -> dict[str, Any]:
     new: dict[str, Any] = {}
     if cluster is not None:
         new["ClusterConfiguration"] = v1beta3.upgrade_cluster(cluster)
-    # Its timeout for the API server is the InitConfiguration's now, so there must be one.
+    # v1beta4 has the API server's timeout in its InitConfiguration, so there must be one.
     if "InitConfiguration" in old or (cluster is not None and cluster.api_server.timeout_for_control_plane is not None):
         new["InitConfiguration"] = v1beta3.upgrade_init(old.get("InitConfiguration") or v1beta3.InitConfiguration(), cluster)
     if "JoinConfiguration" in old:

@@ -1,4 +1,4 @@
-"""Addresses that follow from the service network."""
+"""Addresses that are derived from the service network."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from quorate.config.rules import networks
 
 
 def service_address(service_subnet: str, number: int) -> str:
-    """The address with that number in the first service network: 1 is the API server's, 10 the DNS server's.
+    """Returns the address with that number in the first service network: 1 is the API server's, 10 the DNS server's.
 
-    Raises ValueError when the network is none, or too small.
+    Raises ValueError when the text is not a network, or the network is too small.
     """
     network = networks(service_subnet)[0]
     if number >= network.num_addresses:

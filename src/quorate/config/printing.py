@@ -1,4 +1,4 @@
-"""`config print` and `config migrate`: configurations as kubeadm would show them."""
+"""`config print` and `config migrate`: configurations as kubeadm shows them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COMPONENTS = (KUBELET, PROXY)
 
 
 def placeholders(version: str, node: str) -> Facts:
-    """What kubeadm puts where only a real host would know. `node`: the name shown."""
+    """Returns kubeadm's placeholders for the facts about a host. `node`: the name shown."""
     return Facts(node, "1.2.3.4", "unix:///var/run/containerd/containerd.sock", version, PLACEHOLDER_TOKEN)
 
 
 def init_defaults(version: str, components: tuple[str, ...] = ()) -> str:
-    """InitConfiguration and ClusterConfiguration, and component configurations that were asked for. `version`: v1.34.4."""
+    """Returns InitConfiguration, ClusterConfiguration and the requested component configurations. `version`: as v1.34.4."""
     minor = parse_version(version).minor
     facts = placeholders(f"1.{minor}.0", "node")
     init = default_init(v4.InitConfiguration(), facts)
-    # The taint of a control plane depends on what the node becomes, which an example does not know.
+    # The taint of a control plane depends on the node's role, which an example does not know.
     init = replace(init, node_registration=replace(init.node_registration, taints=None))
     cluster = default_cluster(v4.ClusterConfiguration(), facts)
     parts = [document("InitConfiguration", v4.V1BETA4, init), document("ClusterConfiguration", v4.V1BETA4, cluster)]
@@ -37,7 +37,7 @@ def init_defaults(version: str, components: tuple[str, ...] = ()) -> str:
 
 
 def join_defaults(node: str) -> str:
-    """`node`: this host's name, which kubeadm shows here."""
+    """Returns a JoinConfiguration with its defaults. `node`: this host's name, which kubeadm shows here."""
     given = v4.JoinConfiguration(
         discovery=v4.Discovery(
             v4.BootstrapTokenDiscovery(PLACEHOLDER_TOKEN, "kube-apiserver:6443", (), unsafe_skip_ca_verification=True)
@@ -47,15 +47,17 @@ def join_defaults(node: str) -> str:
 
 
 def reset_defaults() -> str:
+    """Returns a ResetConfiguration with its defaults."""
     return document("ResetConfiguration", v4.V1BETA4, default_reset(v4.ResetConfiguration(), placeholders("", "node")))
 
 
 def upgrade_defaults() -> str:
+    """Returns an UpgradeConfiguration with its defaults."""
     return document("UpgradeConfiguration", v4.V1BETA4, default_upgrade(v4.UpgradeConfiguration()))
 
 
 def migrated(loaded: Loaded, facts: Facts) -> str:
-    """Every kubeadm kind of a file in the newest version, completed and checked. Raises `InvalidConfig`."""
+    """Returns every kubeadm kind of a file in the newest version, completed and checked. Raises `InvalidConfig`."""
     parts: list[str] = []
     if loaded.init is not None or loaded.cluster is not None:
         setup = resolve_init(loaded, facts)

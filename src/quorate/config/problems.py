@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: every problem at once, each with its file, line and field path."""
+"""The problems of a configuration: all at once, each with its file, line and field path."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _MOST_SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`path` as kubeadm writes it: networking.serviceSubnet, bootstrapTokens[0].token. `line` counts from 1, 0 when the value
-    did not come from the file. The text never holds a secret."""
+    """One problem. `path`: as kubeadm writes it, such as networking.serviceSubnet or bootstrapTokens[0].token. `line`: from 1,
+    or 0 when the value did not come from the file. `text`: never holds a secret."""
 
     path: str
     text: str
@@ -22,7 +22,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """A list that grows while a file is read."""
+    """The problems that were found so far in a file."""
 
     source: str
     found: list[Problem] = field(default_factory=list[Problem])
@@ -31,21 +31,27 @@ class Problems:
         self.found.append(Problem(path, text, line))
 
     def raise_if_any(self) -> None:
+        """Raises `InvalidConfig` when there are problems."""
         if self.found:
             raise InvalidConfig(self.source, self.found)
 
 
 class InvalidConfig(ConfigError):
-    """Raised with all problems of a file; `problems` has them as values."""
+    """A configuration file is wrong; `problems` has every problem as a value."""
 
     code = "config"
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        super().__init__("\n       ".join(self.lines()), state="nothing was changed", advice="correct the file and try again")
+        super().__init__(
+            "\n       ".join(self.lines()),
+            state="nothing was changed",
+            advice="correct the file, then run the same command again",
+        )
 
     def lines(self) -> list[str]:
+        """Returns one line for each of the first 50 problems, and the number of further ones."""
         lines = [describe(self.source, problem) for problem in self.problems[:_MOST_SHOWN]]
         more = len(self.problems) - _MOST_SHOWN
         return [*lines, f"… and {more} more"] if more > 0 else lines
@@ -56,5 +62,6 @@ class InvalidConfig(ConfigError):
 
 
 def describe(source: str, problem: Problem) -> str:
+    """Returns a problem as FILE:LINE: PATH: TEXT."""
     place = f"{source}:{problem.line}" if problem.line else source
     return f"{place}: {problem.path}: {problem.text}" if problem.path else f"{place}: {problem.text}"

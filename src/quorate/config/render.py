@@ -1,4 +1,4 @@
-"""Configurations as YAML, as kubeadm writes them: keys in alphabetical order, block style, documents separated by ---."""
+"""Writes configurations as YAML, as kubeadm does: keys in alphabetical order, block style, documents separated by ---."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from quorate.config.schema import encode
 
 
 class _Flat(yaml.SafeDumper):
-    """Never uses anchors: Kubernetes' readers do not need them, and people do not like them."""
+    """A YAML writer without anchors: Kubernetes does not need them, and they are hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def _text(dumper: _Flat, value: str) -> yaml.ScalarNode:
-    """Quoted as Go's library does: doubly where YAML would take the text for something else, a block where it has lines."""
+    """Quotes a string as Go's library does: double quotes where YAML would read another type, a block for several lines."""
     resolved = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
     looks_like_text = resolved == _STRING and not _BASE_60.fullmatch(value) and value not in _OLD_BOOLEANS
     style = "|" if "\n" in value else None if looks_like_text else '"'
@@ -33,14 +33,15 @@ _Flat.add_representer(str, _text)
 
 
 def to_yaml(value: Any) -> str:
-    """One document; strings that YAML 1.1 would take for something else are quoted."""
+    """Returns one document. Strings that YAML 1.1 would read as another type are quoted."""
     return yaml.dump(value, Dumper=_Flat, sort_keys=True, default_flow_style=False, width=10**6, allow_unicode=True)
 
 
 def document(kind: str, version: str, value: Any) -> str:
-    """A configuration with its kind and version."""
+    """Returns a configuration with its kind and version."""
     return to_yaml({"apiVersion": version, "kind": kind, **encode(value)})
 
 
 def documents(parts: Sequence[str]) -> str:
+    """Joins documents with ---."""
     return "---\n".join(parts)

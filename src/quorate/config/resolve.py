@@ -1,4 +1,4 @@
-"""From what a file says to what will be done: defaults filled in, every rule checked, all problems at once."""
+"""Completes a loaded configuration: fills in defaults, checks every rule, and raises all problems at once."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 
 class InitSetup(Struct, frozen=True):
-    """Everything `init` goes by. `components`: KubeletConfiguration and KubeProxyConfiguration as given. `notes`: what the user
-    should know, none of it wrong."""
+    """The complete configuration of `init`. `components`: KubeletConfiguration and KubeProxyConfiguration as given. `notes`:
+    for the user, none of them an error."""
 
     init: v4.InitConfiguration
     cluster: v4.ClusterConfiguration
@@ -31,7 +31,7 @@ class InitSetup(Struct, frozen=True):
 
 
 def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
-    """Raises `InvalidConfig`."""
+    """Returns the configuration of an init. Raises `InvalidConfig`, or `ConfigError` when the file has neither kind."""
     if loaded.init is None and loaded.cluster is None:
         raise ConfigError(
             f"{loaded.source} has neither an InitConfiguration nor a ClusterConfiguration",
@@ -53,7 +53,7 @@ def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
 
 
 def with_port(endpoint: str, port: int) -> str:
-    """An endpoint without a port is reached at the one that API servers listen on; what is no endpoint stays as it is."""
+    """Returns the endpoint, with `port` added if it has none. A text that is not an endpoint is returned unchanged."""
     if not endpoint or rules.endpoint(endpoint) is not None:
         return endpoint
     host, given = rules.split_endpoint(endpoint)
@@ -61,29 +61,29 @@ def with_port(endpoint: str, port: int) -> str:
 
 
 def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:
-    """The configuration of a join, and notes. Raises `InvalidConfig`."""
+    """Returns the configuration of a join, and notes. Raises `InvalidConfig`."""
     join = default_join(_given(loaded, loaded.join, "JoinConfiguration", "join-defaults"), facts)
     _refuse(loaded, _checked(loaded, "JoinConfiguration", lambda problems: validate.check_join(join, problems)))
     return join, loaded.notes
 
 
 def resolve_reset(loaded: Loaded, facts: Facts) -> v4.ResetConfiguration:
-    """Raises `InvalidConfig`."""
+    """Returns the configuration of a reset. Raises `InvalidConfig`."""
     reset = default_reset(_given(loaded, loaded.reset, "ResetConfiguration", "reset-defaults"), facts)
     _refuse(loaded, _checked(loaded, "ResetConfiguration", lambda problems: validate.check_reset(reset, problems)))
     return reset
 
 
 def resolve_upgrade(loaded: Loaded) -> v4.UpgradeConfiguration:
-    """Raises `InvalidConfig`."""
+    """Returns the configuration of an upgrade. Raises `InvalidConfig`."""
     upgrade = default_upgrade(_given(loaded, loaded.upgrade, "UpgradeConfiguration", "upgrade-defaults"))
     _refuse(loaded, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems)))
     return upgrade
 
 
 def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
-    """Check every kind that a file has; returns notes. Raises `InvalidConfig`, or `ConfigError` when there is nothing of ours
-    in it."""
+    """Checks every kind that a file has; returns notes. Raises `InvalidConfig`, or `ConfigError` when the file has no known
+    kind."""
     notes: list[str] = []
     if loaded.init is not None or loaded.cluster is not None:
         notes += resolve_init(loaded, facts).notes
@@ -106,7 +106,7 @@ def _given(loaded: Loaded, value: T | None, kind: str, example: str) -> T:
 
 
 def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> list[Problem]:
-    """What `check` finds, each with the line of the field where the file has it."""
+    """Returns the problems that `check` finds, each with the line of its field in the file."""
     problems = Problems(loaded.source)
     check(problems)
     document = loaded.documents.get(kind)
@@ -118,8 +118,8 @@ def _refuse(loaded: Loaded, found: list[Problem]) -> None:
 
 
 def line_of(document: Mapping | None, path: str) -> int:
-    """The line of a field (networking.serviceSubnet, bootstrapTokens[0].token) or of the innermost part of its path that is
-    written down; 0 when there is none."""
+    """Returns the line of a field (networking.serviceSubnet, bootstrapTokens[0].token), or of the innermost part of its path
+    that the file has; 0 when there is none."""
     node: Node | None = document
     line = 0
     for part in path.replace("[", ".[").split("."):

@@ -1,4 +1,4 @@
-"""The small rules that fields obey: names, addresses, ports, subnets, tokens; each says what is wrong, or None."""
+"""Rules for single fields: names, addresses, ports, subnets, tokens. Each returns what is wrong, or None."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 _HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?"
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_HOST}|(?:{_HOST}/)?{_PART}(?:/{_PART})*")
-"""A registry alone will do: the image's name follows it."""
+"""A registry alone is allowed: the image's name follows it."""
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def subdomain(text: str) -> str | None:
-    """DNS-1123: what Kubernetes takes for names of nodes and domains."""
+    """Checks a DNS-1123 name, as Kubernetes requires it for nodes and domains."""
     if len(text) <= 253 and _SUBDOMAIN.fullmatch(text):
         return None
     return f"{text!r} is not a DNS name: lower-case letters, digits, - and ., beginning and ending with a letter or digit"
 
 
 def is_address(text: str) -> bool:
+    """Returns whether a text is an IP address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -36,7 +37,7 @@ def is_address(text: str) -> bool:
 
 
 def alternative_name(text: str) -> str | None:
-    """What may stand in a certificate: a DNS name, one with a leading wildcard, or an address."""
+    """Checks a subject alternative name: a DNS name, one with a leading wildcard, or an address."""
     if is_address(text) or _WILDCARD.fullmatch(text) or subdomain(text) is None:
         return None
     return f"{text!r} is neither a DNS name, nor one with a leading *., nor an IP address"
@@ -47,7 +48,7 @@ def port(number: int) -> str | None:
 
 
 def advertised(text: str) -> str | None:
-    """An address others can reach: given, global or private, not this machine itself."""
+    """Checks an address that other nodes can reach: not loopback, unspecified, multicast or link-local."""
     if not is_address(text):
         return f"{text!r} is not an IP address"
     address = ipaddress.ip_address(text)
@@ -57,7 +58,7 @@ def advertised(text: str) -> str | None:
 
 
 def endpoint(text: str) -> str | None:
-    """HOST or HOST:PORT, the host a DNS name or an address (IPv6 in brackets)."""
+    """Checks HOST or HOST:PORT. HOST is a DNS name or an address (IPv6 in brackets)."""
     if is_address(text):
         return None
     host, number = split_endpoint(text)
@@ -69,7 +70,7 @@ def endpoint(text: str) -> str | None:
 
 
 def split_endpoint(text: str) -> tuple[str, str | None]:
-    """Host without brackets, and port when there is one."""
+    """Returns the host without brackets, and the port when there is one."""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         return host, rest[1:] if rest.startswith(":") else None
@@ -80,7 +81,7 @@ def split_endpoint(text: str) -> tuple[str, str | None]:
 
 
 def networks(text: str) -> list[Network]:
-    """One network, or two of different families; raises ValueError saying what is wrong."""
+    """Returns one network, or two of different families. Raises ValueError, which says what is wrong."""
     parts = text.split(",")
     found = [_network(part.strip()) for part in parts]
     if len(found) > 2:
@@ -98,7 +99,7 @@ def _network(text: str) -> Network:
 
 
 def token(text: str) -> str | None:
-    """Never repeats the text: half of it is a secret."""
+    """Checks a bootstrap token. Never repeats the text: half of it is a secret."""
     return None if _TOKEN.fullmatch(text) else "this is not a bootstrap token: six and sixteen of a-z0-9, with a dot between"
 
 
@@ -107,7 +108,7 @@ def token_group(text: str) -> str | None:
 
 
 def certificate_key(text: str) -> str | None:
-    """Never repeats the text: it is a secret."""
+    """Checks a certificate key. Never repeats the text: it is a secret."""
     try:
         ok = len(bytes.fromhex(text)) == 32 and " " not in text
     except ValueError:
@@ -120,7 +121,7 @@ def absolute(text: str) -> str | None:
 
 
 def socket(text: str) -> str | None:
-    """kubeadm takes a bare path and puts unix:// before it; a path that is not absolute is refused here."""
+    """Checks the URL of a unix socket, or an absolute path: kubeadm puts unix:// before any path, we refuse a relative one."""
     parts = parts_of(text)
     if parts.scheme == "unix" and parts.path.startswith("/"):
         return None

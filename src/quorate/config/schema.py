@@ -1,7 +1,7 @@
-"""Typed reading and writing: trees to frozen values, with every problem named, and back to plain values.
+"""Reads trees into frozen typed values, reporting every problem, and turns them back into plain values.
 
-Field names follow kubeadm's in snake case; where that is not enough (certSANs) the field says so. Fields that Go would write
-although they are empty are listed in `always`.
+Field names are kubeadm's in snake case; a field whose name in the file differs (certSANs) declares it. `always` lists the
+fields that Go writes even when they are empty.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WORDS = {str: "a string", int: "a whole number", bool: "true or false", Duratio
 
 
 def key_of(name: str, explicit: str = "") -> str:
-    """A field's name in the file."""
+    """Returns a field's name in the file."""
     if explicit and explicit != name:
         return explicit
     first, *rest = name.split("_")
@@ -39,13 +39,13 @@ def key_of(name: str, explicit: str = "") -> str:
 
 @lru_cache(maxsize=128)
 def keys(kind: type[Value]) -> dict[str, FieldInfo]:
-    """The fields of a kind by their names in the file."""
+    """Returns the fields of a kind by their names in the file."""
     return {key_of(info.name, info.encode_name): info for info in fields(kind)}
 
 
 def decode(node: Node, kind: type[T], problems: Problems, path: str = "", ignored: frozenset[str] = frozenset()) -> T:
-    """The tree as `kind`. Unknown fields and wrong types are added to `problems`; what is wrong is left at its
-    default, so that everything is found at once. `ignored` keys are read by somebody else."""
+    """Returns the tree as `kind`. Unknown fields and wrong types are added to `problems`. A wrong value is left at its default,
+    so that one pass finds everything. `ignored`: keys that the caller reads."""
     if not isinstance(node, Mapping):
         problems.add(path, "this must be a mapping", node.line)
         return kind()
@@ -81,7 +81,7 @@ def _value(node: Node, hint: Any, problems: Problems, path: str) -> Any:
 
 
 def _empty(hint: Any) -> Any:
-    """What an explicit null means: the field's zero, and for optional fields absence."""
+    """Returns the value of an explicit null: None for an optional field, else the field's zero."""
     if get_origin(hint) in (types.UnionType, typing.Union):
         return None
     if get_origin(hint) is tuple:
@@ -125,7 +125,7 @@ def _duration(node: Leaf, problems: Problems, path: str) -> Duration:
 
 
 def encode(value: Any) -> Any:
-    """A value as plain ones, empty fields left out but for those that are always written, keys in alphabetical order."""
+    """Returns a value as plain ones, with keys in alphabetical order. Empty fields are left out unless in `always`."""
     if isinstance(value, Value):
         rows = {
             key: encode(inner)

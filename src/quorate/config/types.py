@@ -1,6 +1,6 @@
-"""kubeadm's configuration as values, in the shape of v1beta4; what is None was not given.
+"""kubeadm's configuration as values, in the shape of v1beta4. None means not given.
 
-Field order is kubeadm's. What v1beta3 writes differently is in `quorate.config.v1beta3`.
+Field order is kubeadm's. The fields that differ in v1beta3 are in `quorate.config.v1beta3`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ V1BETA4 = f"{GROUP}/v1beta4"
 
 
 class Arg(Value, frozen=True):
-    """One flag of a component; a name may come several times."""
+    """One flag of a component. A name may appear several times."""
 
     always: ClassVar[tuple[str, ...]] = (
         "name",
@@ -42,7 +42,7 @@ class HostPathMount(Value, frozen=True):
 
 
 class EnvVar(Value, frozen=True):
-    """core/v1 EnvVar; `value_from` is passed through."""
+    """An EnvVar of core/v1. `value_from` is passed through."""
 
     always: ClassVar[tuple[str, ...]] = ("name",)
     name: str = ""
@@ -75,7 +75,7 @@ class LocalEtcd(Value, frozen=True):
 
 
 class ExternalEtcd(Value, frozen=True):
-    """`http_endpoints`: since 1.35, where /health and the like are asked."""
+    """An external etcd. `http_endpoints`: since 1.35, the URLs for /health and other HTTP paths."""
 
     always: ClassVar[tuple[str, ...]] = (
         "endpoints",
@@ -149,7 +149,7 @@ class BootstrapToken(Value, frozen=True):
     groups: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Without the secret half."""
+        """Returns the token without its secret half."""
         return f"BootstrapToken({self.token.partition('.')[0]}.…)"
 
 
@@ -165,7 +165,7 @@ class Taint(Value, frozen=True):
 
 
 class NodeRegistration(Value, frozen=True):
-    """`taints`: None means the default of the role, an empty list none at all."""
+    """The registration of a node. `taints`: None means the default of its role, an empty list means no taints."""
 
     always: ClassVar[tuple[str, ...]] = ("taints",)
     name: str = ""

@@ -1,7 +1,7 @@
-"""The older shape, v1beta3: its own fields, and the way to and from v1beta4.
+"""The older shape, v1beta3: the kinds that differ, and their conversion to and from v1beta4.
 
-What differs: extra arguments are a map; the two timeouts stand elsewhere; there is no encryptionAlgorithm (a feature gate chose
-ECDSA), no validity periods, no extraEnvs, no dryRun.
+In v1beta3, extra arguments are a map, and two timeouts are in other kinds or fields. There is no encryptionAlgorithm (a feature
+gate chooses ECDSA), no validity periods, no extraEnvs and no dryRun.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ KINDS: dict[str, type[Value]] = {
 
 
 def args(given: Args) -> tuple[v4.Arg, ...]:
-    """A map has no order: by name, as kubeadm converts it."""
+    """Returns a map as arguments, sorted by name as kubeadm does: a map has no order."""
     return tuple(v4.Arg(name, value) for name, value in sorted(given.items()))
 
 
@@ -149,7 +149,7 @@ def _registration(old: NodeRegistration) -> v4.NodeRegistration:
 
 
 def upgrade_init(old: InitConfiguration, cluster: ClusterConfiguration | None) -> v4.InitConfiguration:
-    """The old `apiServer.timeoutForControlPlane` becomes a timeout of the InitConfiguration."""
+    """Returns the v1beta4 form. `apiServer.timeoutForControlPlane` becomes a timeout of the InitConfiguration."""
     wait = cluster.api_server.timeout_for_control_plane if cluster else None
     return v4.InitConfiguration(
         old.bootstrap_tokens,
@@ -163,6 +163,7 @@ def upgrade_init(old: InitConfiguration, cluster: ClusterConfiguration | None) -
 
 
 def upgrade_cluster(old: ClusterConfiguration) -> v4.ClusterConfiguration:
+    """Returns the v1beta4 form."""
     local, external = old.etcd.local, old.etcd.external
     return v4.ClusterConfiguration(
         etcd=v4.Etcd(_local(local) if local else None, _external(external) if external else None),
@@ -196,6 +197,7 @@ def _external(old: ExternalEtcd) -> v4.ExternalEtcd:
 
 
 def upgrade_join(old: JoinConfiguration) -> v4.JoinConfiguration:
+    """Returns the v1beta4 form. `discovery.timeout` becomes one of its timeouts."""
     found = old.discovery
     return v4.JoinConfiguration(
         node_registration=_registration(old.node_registration),
@@ -209,7 +211,7 @@ def upgrade_join(old: JoinConfiguration) -> v4.JoinConfiguration:
 
 
 def downgrade_cluster(new: v4.ClusterConfiguration) -> tuple[ClusterConfiguration, list[str]]:
-    """The older shape, and the fields that it cannot say; for clusters before 1.31, which store it."""
+    """Returns the v1beta3 form, and the fields that it cannot hold. Clusters before 1.31 store v1beta3."""
     lost: list[str] = []
     local, external = new.etcd.local, new.etcd.external
     old = ClusterConfiguration(
@@ -270,5 +272,5 @@ def _old_external(new: v4.ExternalEtcd, lost: list[str]) -> ExternalEtcd:
 
 
 def with_timeout(old: ClusterConfiguration, wait: Duration | None) -> ClusterConfiguration:
-    """The timeout of the API server where v1beta3 has it."""
+    """Returns the configuration with the API server's timeout, in the place where v1beta3 has it."""
     return replace(old, api_server=replace(old.api_server, timeout_for_control_plane=wait)) if wait is not None else old

@@ -1,4 +1,4 @@
-"""What a configuration may say, after defaults: every rule of kubeadm's, and where we are stricter (docs/compat.md)."""
+"""Validates a configuration after its defaults: every rule of kubeadm, and our stricter ones (docs/compat.md)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def check_registration(given: v4.NodeRegistration, path: str, problems: Problems
 
 def _check_ignored(names: tuple[str, ...], path: str, problems: Problems) -> None:
     if len(names) > 1 and "all" in (name.lower() for name in names):
-        problems.add(path, "all stands alone: it includes the others")
+        problems.add(path, "'all' must be the only entry: it includes the others")
 
 
 def _check_args(given: tuple[v4.Arg, ...], path: str, problems: Problems) -> None:
@@ -104,11 +104,11 @@ def _check_timeouts(given: v4.Timeouts | None, problems: Problems) -> None:
     for key, info in keys(v4.Timeouts).items() if given is not None else ():
         value = getattr(given, info.name)
         if value is not None and value <= 0:
-            problems.add(f"timeouts.{key}", f"{value}: a wait must be longer than nothing")
+            problems.add(f"timeouts.{key}", f"{value}: a timeout must be longer than 0s")
 
 
 def check_cluster(config: v4.ClusterConfiguration, problems: Problems) -> list[str]:
-    """Add what is wrong; returns notes for the user."""
+    """Adds problems to `problems`; returns notes for the user."""
     notes = _check_version(config, problems)
     _if_given(config.control_plane_endpoint, rules.endpoint, "controlPlaneEndpoint", problems)
     _check_networking(config, problems)
@@ -172,7 +172,7 @@ def _networks(text: str, path: str, least: int, problems: Problems) -> list[rule
 
 
 def _check_node_masks(config: v4.ClusterConfiguration, pods: list[rules.Network], problems: Problems) -> None:
-    """Each node gets a part of the pods' network, unless the controller manager is told not to give any."""
+    """Checks that each node can get a part of the pods' network, unless the controller manager allocates none."""
     args = {arg.name: arg.value for arg in config.controller_manager.extra_args}
     if args.get("allocate-node-cidrs") == "false":
         return
@@ -205,7 +205,7 @@ def _check_external(given: v4.ExternalEtcd, problems: Problems) -> None:
     if not given.endpoints:
         problems.add(f"{path}.endpoints", "an external etcd needs at least one endpoint")
     if bool(given.cert_file) != bool(given.key_file):
-        problems.add(path, "certFile and keyFile need each other")
+        problems.add(path, "certFile and keyFile must be given together")
     if given.cert_file and not given.ca_file:
         problems.add(f"{path}.caFile", "a client certificate needs the CA of the servers")
     for name, value in (("caFile", given.ca_file), ("certFile", given.cert_file), ("keyFile", given.key_file)):
@@ -225,7 +225,7 @@ def _check_validity(config: v4.ClusterConfiguration, problems: Problems) -> None
         ("caCertificateValidityPeriod", config.ca_certificate_validity_period),
     ):
         if value is not None and value <= 0:
-            problems.add(path, "this must be longer than nothing")
+            problems.add(path, "this must be longer than 0s")
 
 
 def check_join(config: v4.JoinConfiguration, problems: Problems) -> None:
@@ -243,7 +243,7 @@ def check_join(config: v4.JoinConfiguration, problems: Problems) -> None:
 def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
     token, file = given.bootstrap_token, given.file
     if (token is None) == (file is None):
-        problems.add("discovery", "exactly one of bootstrapToken and file says how the cluster is found")
+        problems.add("discovery", "give exactly one of bootstrapToken and file")
     if token is not None:
         path = "discovery.bootstrapToken"
         _apply(rules.token, token.token, f"{path}.token", problems)
@@ -251,7 +251,7 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         if not token.ca_cert_hashes and not token.unsafe_skip_ca_verification:
             problems.add(
                 f"{path}.caCertHashes",
-                "without the hash of the cluster's CA any server could answer: give it, or say that you take that risk "
+                "without the hash of the cluster's CA any server could answer: give the hash, or accept that risk "
                 "(unsafeSkipCAVerification, --discovery-token-unsafe-skip-ca-verification)",
             )
         for number, pin in enumerate(token.ca_cert_hashes):
@@ -303,7 +303,7 @@ def check_upgrade(config: v4.UpgradeConfiguration, problems: Problems) -> None:
 
 
 def _check_known_version(text: str, path: str, problems: Problems) -> int | None:
-    """The minor version; None, with what is wrong added, where it is none that is supported."""
+    """Returns the minor version. When it is not supported, adds a problem and returns None."""
     try:
         minor = parse_version(text).minor
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Kubernetes versions as a configuration names them, and what depends on them: images and their tags.
+"""Kubernetes versions as a configuration names them, and the image tags that depend on them.
 
 Tags per kubeadm release, checked against `kubeadm config images list` of the versions that are built (see the golden data).
 """
@@ -15,12 +15,12 @@ _SEMANTIC = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]
 _LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-\d+(?:\.\d+)?)?")
 OLDEST, OLDEST_TESTED, NEWEST = 27, 29, 37
 DEFAULT = "v1.34.4"
-"""Where nobody names a version and no kubelet is installed that could."""
+"""Used when no version is given and no kubelet is installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubernetesVersion:
-    """`text` is how images are tagged: v1.34.4, with what follows the patch."""
+    """A version. `text`: as images are tagged, such as v1.34.4, with the suffix after the patch."""
 
     text: str
     minor: int
@@ -28,29 +28,29 @@ class KubernetesVersion:
 
     @property
     def tag(self) -> str:
-        """As an image tag: a + cannot be in one."""
+        """Returns the image tag, which cannot hold a +."""
         return self.text.replace("+", "_")
 
 
 def parse_version(text: str) -> KubernetesVersion:
-    """Raises `ConfigError` for what is no version, and for a major version other than 1."""
+    """Returns the version of a text. Raises `ConfigError` for any other text, and for a major version other than 1."""
     match = _SEMANTIC.fullmatch(text) if len(text) <= _MOST_LETTERS else None
     if match is None:
-        hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else "as v1.34.4"
+        hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else "use one like v1.34.4"
         raise ConfigError(f"{text[:_MOST_LETTERS]!r} is not a Kubernetes version", advice=hint)
     if match[1] != "1":
-        raise ConfigError(f"{text!r}: only Kubernetes 1.x is known")
+        raise ConfigError(f"{text!r}: only Kubernetes 1.x is supported")
     return KubernetesVersion(text if text.startswith("v") else f"v{text}", int(match[2]), int(match[3]))
 
 
 def is_label(text: str) -> bool:
-    """Whether it names a release by a label that only a server can resolve."""
+    """Returns whether a text is a release label, which only a server can resolve."""
     return _LABEL.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The images that a kubeadm of one minor version uses beside the control plane's own."""
+    """The image tags of one kubeadm minor version, next to the control plane's own."""
 
     coredns: str
     pause: str
@@ -70,9 +70,9 @@ TAGS = {
     36: Tags("v1.14.2", "3.10.2", "3.6.8-0"),
     37: Tags("v1.14.6", "3.10.2", "3.7.0-0"),
 }
-"""Of 1.27.16, 1.28.15, 1.29.6, 1.30.14, 1.31.0, 1.32.10, 1.33.6, 1.34.4, 1.35.4, 1.36.3 and 1.37.2."""
+"""From kubeadm 1.27.16, 1.28.15, 1.29.6, 1.30.14, 1.31.0, 1.32.10, 1.33.6, 1.34.4, 1.35.4, 1.36.3 and 1.37.2."""
 
 
 def tags_for(minor: int) -> Tags:
-    """The tags of the kubeadm that came with this minor version; the nearest one for versions outside the table."""
+    """Returns the tags of this minor version's kubeadm; those of the nearest version when it is outside the table."""
     return TAGS[min(max(minor, OLDEST), NEWEST)]

@@ -1,1 +1,1 @@
-"""How is what others wrote read, and shown? Bounded in bytes, time and depth; shown with nothing hidden in it."""
+"""Reads and shows what others wrote: bounded in bytes, time and depth, and shown with nothing hidden in it."""

@@ -1,7 +1,7 @@
-"""The one deletion: it stays below its folder and on its mount, whatever is put in its way while it works.
+"""The only place that deletes folders: it stays below its folder and on its mount, whatever others change meanwhile.
 
-What is mounted below a folder is somebody's volume: the NFS share of a pod that could not be unmounted was once emptied. The
-folder itself may be a mount point: the mount stays, its contents go. What cannot be deleted does not keep the rest.
+A mount below a folder is another volume: the NFS share of a pod that could not be unmounted was once emptied. The folder itself
+may be a mount point: the mount stays, its contents are deleted. An entry that cannot be deleted does not stop the others.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ _MOST_NAMED, _MOST_DEPTH = 5, 100
 
 
 class NotDeleted(HostError):
-    """Some of it is still there; `left` says what, and why."""
+    """Some files could not be deleted; `left` names each with its reason."""
 
     code = "not-deleted"
-    next_step = "delete what is named by hand"
+    next_step = "delete the named files by hand"
 
     def __init__(self, left: tuple[tuple[Path, str], ...]) -> None:
         named = "; ".join(f"{path}: {why}" for path, why in left[:_MOST_NAMED])
         more = f"; and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
-        super().__init__(f"cannot delete {named}{more}", advice="mend what keeps it, then run the same command again")
+        super().__init__(f"cannot delete {named}{more}", advice="fix the cause, then run the same command again")
         self.left = left
 
 
 @dataclass(slots=True)
 class _Deleting:
-    """`mounts`: resolved, read before anything is touched: opening the root of a dead network mount may never return."""
+    """One deletion. `mounts`: resolved paths, read before anything is touched: opening a dead network mount may not return."""
 
     mounts: frozenset[Path]
     left: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
@@ -47,7 +47,7 @@ class _Deleting:
     raised: list[str] = field(default_factory=list[str])
 
     def contents(self, folder: int, where: Path, keep: Collection[str] = ()) -> bool:
-        """Deletes what is in an open folder; returns whether it is empty now."""
+        """Deletes the contents of an open folder, but for `keep`. Returns whether all of them could be deleted."""
         home, before = mount_of(folder), len(self.left)
         if self.top == -1:
             self.top, self.top_depth = folder, self.depth
@@ -60,7 +60,7 @@ class _Deleting:
         return len(self.left) == before
 
     def entry(self, folder: int, name: str, where: Path, home: int) -> None:
-        """`home`: the mount that the deletion stays on."""
+        """Deletes one entry of a folder. `home`: the mount that the deletion stays on."""
         try:
             if where in self.mounts:
                 raise OSError(errno.EXDEV, "something is mounted there")
@@ -75,7 +75,7 @@ class _Deleting:
 
     def _folder(self, folder: int, name: str, where: Path, home: int) -> None:
         if self.depth >= _MOST_DEPTH:
-            # A pod may nest its files deeper than the stack and the table of open files: the rest is deleted from the top.
+            # A pod may nest folders deeper than our stack and our limit of open files: this one is moved up and deleted there.
             if any(place.is_relative_to(where) for place in self.mounts):
                 raise OSError(errno.EXDEV, "something is mounted below it")
             self.raised.append(f".quorate-deleting-{secrets.token_hex(8)}")
@@ -94,6 +94,7 @@ class _Deleting:
             os.rmdir(name, dir_fd=folder)
 
     def finish(self) -> None:
+        """Raises `NotDeleted` when something could not be deleted."""
         if self.left:
             raise NotDeleted(tuple(self.left))
 
@@ -103,8 +104,8 @@ def _begin() -> _Deleting:
 
 
 def remove(path: str, *, root: Path = _ROOT) -> None:
-    """Delete a file, a link (not what it leads to), or a folder with all that is in it. Absence is fine. Of a folder that is a
-    mount point the contents go. Raises `NotDeleted`, and `HostError` for a link on the way that is not followed."""
+    """Deletes a file, a link (not its target), or a folder with its contents. A missing path is no error. Of a mount point only
+    the contents are deleted. Raises `NotDeleted`, and `HostError` for a link on the way that is not followed."""
     try:
         with holder(root, path) as place:
             _remove(place)
@@ -127,8 +128,8 @@ def _remove(place: Place) -> None:
 
 
 def empty(path: str, *, root: Path = _ROOT, keep: Collection[str] = ()) -> None:
-    """Delete what is in a folder, but for the names in `keep`; the folder stays, and so does a link in its place, which is
-    followed by the rule of `inside`. Absence is fine. Raises as `remove`."""
+    """Deletes the contents of a folder, but for the names in `keep`. The folder stays, and so does a link in its place, which
+    is followed by the rule of `inside`. A missing folder is no error. Raises as `remove`."""
     try:
         with target(root, path) as place:
             found = place.status() if place.name else None
@@ -140,7 +141,7 @@ def empty(path: str, *, root: Path = _ROOT, keep: Collection[str] = ()) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise HostError(f"cannot delete what is in {path}: {error.strerror}") from error
+        raise HostError(f"cannot delete the contents of {path}: {error.strerror}") from error
 
 
 def _empty(place: Place, work: _Deleting, keep: Collection[str]) -> None:

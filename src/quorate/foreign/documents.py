@@ -1,9 +1,9 @@
 """One loader for YAML and JSON that others wrote: configurations, kubeconfigs, cluster-info, ConfigMaps, manifests, patches,
 records in etcd, files of state.
 
-A few bytes can stand for gigabytes (aliases), for minutes (a megabyte in the pure-Python loader) or for the end of the stack
+A few bytes can expand to gigabytes (aliases), take minutes (a megabyte in the pure-Python loader) or exhaust the stack
 (brackets). So bytes, depth, values and aliases are counted while the text is read, before anything is built from it, and
-nothing is ever constructed from a tag. Every failure is a `BadDocument` that says where.
+nothing is ever constructed from a tag. Every failure is a `BadDocument` that names the place.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ _RESOLVER = yaml.resolver.Resolver()
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _MERGE = "tag:yaml.org,2002:merge"
 _MOST_SCALAR = 256
-"""No number, boolean or null is longer; what is, is text, and need not be matched by any rule."""
+"""No number, boolean or null is longer: a longer scalar is text, and is not matched against any rule."""
 
 Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 
 
 class BadDocument(ConfigError):
-    """A text that is no YAML or JSON, or more than is read."""
+    """A text is not YAML or JSON, or exceeds a limit."""
 
     code = "document"
-    next_step = "correct the text at the place that is named"
+    next_step = "correct the text at the named place"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`depth`: of nested lists and mappings. `values`: scalars, lists and mappings together, each as often as an alias
-    repeats it; so are the letters, of which there may be four times `size`."""
+    """Limits of a document. `size`: in bytes. `depth`: of nested lists and mappings. `values`: scalars, lists and mappings
+    together, counted again for each alias. Characters are counted the same way, up to four times `size`."""
 
     size: int = MOST_BYTES
     depth: int = 40
@@ -59,7 +59,7 @@ RECORD = Limits(size=1 << 16, depth=8, values=1_000, aliases=0)
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A scalar. `text` is how it was written."""
+    """A scalar. `text`: as it was written."""
 
     value: Scalar
     text: str
@@ -74,28 +74,30 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys in the order they were written."""
+    """A mapping, with its keys in the order of the text."""
 
     rows: tuple[tuple[str, Node], ...]
     line: int
 
     def get(self, key: str) -> Node | None:
+        """Returns the node at `key`; None when there is none."""
         return next((value for name, value in self.rows if name == key), None)
 
     def text(self, key: str) -> str:
-        """The string at `key`, empty when there is none."""
+        """Returns the string at `key`; empty when there is none."""
         node = self.get(key)
         return node.value if isinstance(node, Leaf) and isinstance(node.value, str) else ""
 
 
 Node: TypeAlias = Leaf | Sequence | Mapping
 Fault: TypeAlias = Callable[[str, str, int], None]
-"""Told of a key that cannot be used: the key, what is wrong, the line. What it returns from is left out of the mapping."""
+"""Called with a key that cannot be used, what is wrong, and the line. If it returns, the entry is left out; with `merging`, the
+last of equal keys wins."""
 
 
 def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL, *, merging: bool = False) -> list[Node]:
-    """Returns the documents of a YAML or JSON text, with their lines. `merging`: read as Kubernetes reads what is no
-    configuration of kubeadm's. Raises `BadDocument`."""
+    """Returns the documents of a YAML or JSON text, with their lines. `merging`: read as Kubernetes reads everything but
+    kubeadm's configuration, see `read_documents`. Raises `BadDocument`."""
     text = _text(content, where, limits)
     try:
         return list(_Reading(where, limits, fault, merging).documents(text))
@@ -107,7 +109,7 @@ def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL,
 
 def read_documents(content: bytes, where: str, limits: Limits = USUAL) -> list[Value]:
     """Returns the documents of a YAML or JSON text that are not empty, as plain values. Raises `BadDocument`. Merge keys (`<<`)
-    are followed, and of a key that is there twice the last one counts, as Kubernetes reads them."""
+    are followed, and the last of equal keys wins, as in Kubernetes."""
 
     def fault(key: str, text: str, line: int) -> None:
         if not key:
@@ -117,7 +119,7 @@ def read_documents(content: bytes, where: str, limits: Limits = USUAL) -> list[V
 
 
 def read_mapping(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Value]:
-    """Returns the one document of a text, a mapping. Raises `BadDocument`."""
+    """Returns the only document of a text, a mapping. Raises `BadDocument` for any other text."""
     found = read_documents(content, where, limits)
     if len(found) != 1 or not isinstance(found[0], dict):
         raise BadDocument(f"{where} is not one mapping")
@@ -128,7 +130,7 @@ def read_json(content: bytes, where: str, limits: Limits = USUAL) -> Value:
     """Returns a JSON text as plain values. Raises `BadDocument`."""
     text = _text(content, where, limits)
     if sum(map(text.count, "[{,")) > limits.values:
-        raise BadDocument(f"{where} has more values than are read")
+        raise BadDocument(f"{where} has too many values")
     try:
         value: Value = json.loads(text, parse_float=_finite, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -139,7 +141,7 @@ def read_json(content: bytes, where: str, limits: Limits = USUAL) -> Value:
 
 
 def read_object(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Value]:
-    """As `read_json`, a JSON object. Raises `BadDocument`."""
+    """Returns a JSON object, read as `read_json`. Raises `BadDocument`."""
     value = read_json(content, where, limits)
     if not isinstance(value, dict):
         raise BadDocument(f"{where} is not a JSON object")
@@ -147,7 +149,7 @@ def read_object(content: bytes, where: str, limits: Limits = USUAL) -> dict[str,
 
 
 def plain(node: Node) -> Value:
-    """The tree as plain Python values, for parts of a file that are passed through."""
+    """Returns a tree as plain Python values, for parts of a file that are passed through."""
     match node:
         case Leaf(value=value):
             return value
@@ -178,12 +180,12 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check_tree(value: Value, where: str, limits: Limits, *, half_letters: bool) -> None:
-    """Without recursion. `half_letters`: half of a letter beyond 16 bits may be in a string by its escape; nothing that is
-    written or sent can hold it."""
+    """Checks depth and strings, without recursion. `half_letters`: an escape may have put a lone surrogate into a string, which
+    cannot be written or sent."""
     level: list[Value] = [value]
     for _ in range(limits.depth + 1):
         if half_letters and not all(_is_encodable(text) for one in level for text in _texts(one)):
-            raise BadDocument(f"{where} holds half a character")
+            raise BadDocument(f"{where} has half a character (a lone surrogate)")
         level = [
             inner for one in level if isinstance(one, list | dict) for inner in (one.values() if isinstance(one, dict) else one)
         ]
@@ -209,8 +211,8 @@ def _is_encodable(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Reading:
-    """One walk over the events of a text. `anchors`: what aliases may repeat: the node, how many values it stands for, how deep
-    it is."""
+    """One pass over the events of a text. `anchors`: the nodes that aliases may repeat, each with its number of values, its
+    height and its number of characters."""
 
     where: str
     limits: Limits
@@ -239,10 +241,10 @@ class _Reading:
             or depth > self.limits.depth
             or self.aliases > self.limits.aliases
         ):
-            raise BadDocument(f"{self.where} is nested too deeply, or has more aliases or values than are read")
+            raise BadDocument(f"{self.where} is nested too deeply, or has too many aliases or values")
 
     def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> tuple[Node, int]:
-        """Returns a node and how deep the tree below it is."""
+        """Returns a node and the height of the tree below it."""
         if isinstance(event, yaml.AliasEvent):
             return self._repeated(event, depth)
         before, letters = self.values, self.letters
@@ -263,8 +265,8 @@ class _Reading:
     def _repeated(self, event: yaml.AliasEvent, depth: int) -> tuple[Node, int]:
         found = self.anchors.get(event.anchor or "")
         if found is None:
-            # Unknown, or the alias is inside what it repeats: a tree without end.
-            raise BadDocument(f"{self.where}, line {_line(event)}: this alias repeats nothing that is complete")
+            # Unknown, or the alias is inside the node that it repeats: an endless tree.
+            raise BadDocument(f"{self.where}, line {_line(event)}: this alias names no complete node before it")
         node, size, height, letters = found
         self.aliases += 1
         self.letters += letters
@@ -275,7 +277,7 @@ class _Reading:
         text = event.value
         self.letters += len(text)
         if not text.isascii() and not _is_encodable(text):
-            raise BadDocument(f"{self.where}, line {line}: holds half a character")
+            raise BadDocument(f"{self.where}, line {line}: half a character (a lone surrogate)")
         return Leaf(_scalar(event), text, line)
 
     def _sequence(self, events: Iterator[yaml.Event], line: int, depth: int) -> tuple[Sequence, int]:
@@ -302,7 +304,7 @@ class _Reading:
                 self.fault("", "only plain keys can be used here", at)
             else:
                 if key.text in rows:
-                    self.fault(key.text, "this key is here twice", at)
+                    self.fault(key.text, "this key appears twice", at)
                 if key.text not in rows or self.merging:
                     rows[key.text] = value
         for name, value in [row for one in merged for row in _merged_rows(one)]:
@@ -312,7 +314,7 @@ class _Reading:
 
 
 def _merged_rows(node: Node) -> tuple[tuple[str, Node], ...]:
-    """The rows that a merge key brings: of a mapping, or of the mappings of a list, the first of which counts."""
+    """Returns the rows that a merge key adds: of a mapping, or of a list of mappings, where the first wins."""
     if isinstance(node, Mapping):
         return node.rows
     if isinstance(node, Sequence):
@@ -333,7 +335,7 @@ def _tag(event: yaml.ScalarEvent) -> str:
 
 
 def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    """By the tag that YAML 1.1 gives it, as Kubernetes does: yes, no, on and off are booleans; dates stay text."""
+    """Returns the value by its YAML 1.1 tag, as in Kubernetes: yes, no, on and off are booleans; dates stay text."""
     kind = _tag(event).rpartition(":")[2]
     node = yaml.ScalarNode(_tag(event), event.value)
     try:

@@ -1,9 +1,9 @@
-"""One reader for every HTTP server: API servers, peer ports, metrics, health checks, discovery files.
+"""One client for every HTTP server: API servers, peer ports, metrics, health checks, discovery files.
 
-A server that nobody trusts yet can hold a client for ever with one byte every few seconds, or fill its memory with 2.6 kB
-that unpack to 3 GB. So there is one deadline over everything from the host's name to the last byte of the body, no
-compression at all, and a limit on the bytes before they are kept. All waiting ends within `_SLICE_SECONDS` of the first
-Ctrl-C. Redirects are not followed, proxies not used.
+A server that is not trusted yet can hold a client for ever with one byte every few seconds, or fill its memory with 2.6 kB
+that unpack to 3 GB. So one deadline covers everything from name resolution to the last byte of the body, compression is
+refused, and bytes are limited before they are kept. All waiting ends within `_SLICE_SECONDS` of the first Ctrl-C. Redirects are
+not followed, proxies are not used.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Scheme: TypeAlias = Literal["http", "https"]
 
 
 class HttpFailed(QuorateError):
-    """There is no answer, or none that can be used. `certificate`: why the server's certificate was refused, empty when that
-    is not the reason. `sent`: whether the server may have got the request."""
+    """The server gave no answer, or none that can be used. `certificate`: why the server's certificate was refused, empty when
+    that is not the reason. `sent`: whether the server may have received the request."""
 
     code = "http"
     next_step = "check the address and the certificate"
@@ -68,16 +68,16 @@ def split_url(url: str) -> SplitResult:
         parts = urlsplit(url)
         legal = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
     except ValueError:
-        raise HttpFailed("this is no URL of the form https://HOST:PORT") from None
+        raise HttpFailed("this is not a URL of the form https://HOST:PORT") from None
     if not legal:
-        raise HttpFailed("this is no URL of the form https://HOST:PORT")
+        raise HttpFailed("this is not a URL of the form https://HOST:PORT")
     if parts.username is not None or parts.password is not None:
         raise HttpFailed("a URL must not hold a user or a password")
     return parts
 
 
 def site_of(url: str, tls: ssl.SSLContext | None) -> Site:
-    """Returns where a URL leads; `tls` is used where it is https. Raises `HttpFailed`."""
+    """Returns the server of a URL. `tls` is used for https only. Raises `HttpFailed`."""
     parts = split_url(url)
     secure = parts.scheme == "https"
     return Site(parts.hostname or "", parts.port or (443 if secure else 80), tls if secure else None)
@@ -93,7 +93,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`headers`: by lower-case name, the first of each."""
+    """An answer. `headers`: by lower-case name, the first of each."""
 
     status: int
     headers: Mapping[str, str]
@@ -123,16 +123,16 @@ class _Until:
         return _Until(self.remaining / parts, self._cancel)
 
     def slice(self) -> float:
-        """Returns how long to wait before looking around; raises TimeoutError."""
+        """Returns the seconds to wait before the next check. Raises TimeoutError, or `Interrupted` when a stop is requested."""
         self.check()
         left = self.remaining
         if left <= 0:
-            raise TimeoutError("no whole answer in time")
+            raise TimeoutError("no complete answer in time")
         return min(left, _SLICE_SECONDS)
 
 
 class Connection:
-    """A connection to `site`, opened when it is needed and kept while the server keeps it. Close it, or use it in a `with`."""
+    """A connection to `site`, opened on demand and kept while the server keeps it. Close it, or use it in a `with`."""
 
     def __init__(self, site: Site, *, cancel: Cancel | None = None) -> None:
         self.site = site
@@ -141,7 +141,7 @@ class Connection:
         self._protocol = h11.Connection(h11.CLIENT)
 
     def ask(self, request: Request, *, seconds: float, most_bytes: int) -> Answer:
-        """Returns the whole answer, read within `seconds`. Raises `HttpFailed`, also for a body of more than `most_bytes`;
+        """Returns the complete answer, read within `seconds`. Raises `HttpFailed`, also for a body of more than `most_bytes`;
         `Interrupted` when a stop is requested."""
         until = _Until(seconds if math.isfinite(seconds) else 0.0, self._cancel)
         sent = False
@@ -163,7 +163,7 @@ class Connection:
     def _connected(self, until: _Until) -> socket.socket:
         if self._socket is not None and not _is_readable(self._socket):
             return self._socket
-        # Readable before a request means that the server has closed it, or says what nobody asked for.
+        # Readable before a request: the server has closed the connection, or sends an answer without a request.
         self.close()
         self._socket = _connect(self.site, until)
         return self._socket
@@ -179,7 +179,7 @@ class Connection:
             elif isinstance(event, h11.InformationalResponse):
                 interim += 1
                 if interim > _MOST_INTERIM:
-                    raise HttpFailed("the server sends interim responses without end")
+                    raise HttpFailed("the server sends endless interim responses")
             elif isinstance(event, h11.Response):
                 head = event
                 _refuse_encoded(head)
@@ -190,10 +190,10 @@ class Connection:
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 return Answer(head.status_code, _headers(head), bytes(body))
             else:
-                raise HttpFailed("the server closed the connection before its answer")
+                raise HttpFailed("the server closed the connection before its answer was complete")
 
     def _settle(self) -> None:
-        """Keep the connection where both sides can go on."""
+        """Keeps the connection when both sides are ready for another request, else closes it."""
         if self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE:
             self._protocol.start_next_cycle()
         else:
@@ -233,14 +233,14 @@ def _head(request: Request, site: Site) -> h11.Request:
         rows = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
         return h11.Request(method=request.verb, target=request.target.encode("ascii"), headers=rows)
     except (UnicodeError, h11.LocalProtocolError):
-        # Neither names the value: a token with a line break is a token all the same.
+        # The message does not repeat the value: a token with a line break is still a secret.
         raise HttpFailed("the request cannot be sent: its path or a header has characters that HTTP does not allow") from None
 
 
 def _refuse_encoded(head: h11.Response) -> None:
     encodings = [value for name, value in head.headers if name == b"content-encoding"]
     if any(value.strip().lower() != b"identity" for value in encodings):
-        raise HttpFailed("the server compresses its answer, which was not asked for")
+        raise HttpFailed("the server compresses its answer, although the request does not allow that")
 
 
 def _headers(head: h11.Response) -> dict[str, str]:
@@ -255,9 +255,9 @@ def _failed(error: BaseException, *, sent: bool) -> HttpFailed:
         error.sent = error.sent or sent
         return error
     if isinstance(error, ssl.SSLCertVerificationError):
-        return HttpFailed("its certificate is refused", certificate=error.verify_message or str(error.reason))
+        return HttpFailed("the certificate of the server is not trusted", certificate=error.verify_message or str(error.reason))
     if isinstance(error, ssl.SSLError):
-        return HttpFailed(f"TLS: {error.reason or 'the server ended it'}", sent=sent)
+        return HttpFailed(f"TLS: {error.reason or 'the server closed the connection'}", sent=sent)
     if isinstance(error, h11.ProtocolError | ValueError):
         return HttpFailed("the server does not speak HTTP", sent=sent)
     return HttpFailed(str(getattr(error, "strerror", "") or error), sent=sent)
@@ -270,7 +270,7 @@ def _connect(site: Site, until: _Until) -> socket.socket:
         raise OSError(errno.EHOSTUNREACH, f"the host name {site.host[:80]!r} has no address")
     last: OSError | None = None
     for number, address in enumerate(addresses):
-        # Each address gets its share: a black hole among them must not take the time of the others.
+        # Each address gets its share of the time: one that drops packets must not use up the time of the others.
         try:
             dialled = _dial(address.family, address.where, until.share(len(addresses) - number))
             return _secured(dialled, site, until)
@@ -324,7 +324,7 @@ def _secured(plain: socket.socket, site: Site, until: _Until) -> socket.socket:
 
 
 def _wait(waiting: socket.socket, until: _Until, *, write: bool = False) -> bool:
-    """Returns whether it is ready; False after a slice of the time."""
+    """Returns whether the socket is ready; False after one slice of the time."""
     poll = select.poll()
     poll.register(waiting, select.POLLOUT if write else select.POLLIN)
     return bool(poll.poll(until.slice() * 1000))

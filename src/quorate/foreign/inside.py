@@ -1,9 +1,9 @@
-"""Walks below a folder by descriptors: no path is walked twice, and nothing leads out.
+"""Walks below a folder by descriptors: no path is resolved twice, and no link leads out.
 
-A check of a path and its use are two walks, and whoever may write between them has root write elsewhere (158 writes of trying
-were enough). Here each step opens one name in the folder that is open already. Links are followed as the node itself would
-follow them, an absolute one from the root of the walk, and only where root or we own the link and nobody else may write to the
-folder that holds it: the rule of sshd.
+To check a path and then use it resolves it twice: a user who can replace a name in between makes root write elsewhere (158
+tries were enough). Here each step opens one name in a folder that is already open. Links are followed as the node itself
+would follow them, an absolute one from the root of the walk. The rule is that of sshd: root or we must own the link, and no
+other user may write to its folder.
 """
 
 from __future__ import annotations
@@ -26,39 +26,40 @@ _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A name in an open folder. The name may be missing there, and is no link when it was walked `to` it."""
+    """A name in an open folder. The name may be missing there, and is no link when it comes from `target`."""
 
     folder: int
     name: str
 
     @property
     def path(self) -> Path:
-        """Where it really is, as messages and mounts name it."""
+        """Returns the real path, as messages and mounts name it."""
         where = Path(f"/proc/self/fd/{self.folder}").readlink()
         return where / self.name if self.name else where
 
     def status(self) -> os.stat_result | None:
-        """Returns what is there, without following a link; None for nothing."""
+        """Returns the status of the entry, without following a link; None when it is missing."""
         try:
             return os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def open(self, flags: int) -> int:
+        """Opens the entry, but not a link; returns its descriptor."""
         return os.open(self.name or ".", flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
 
 
 class LeadsOut(HostError):
-    """A link on the way is not one that is followed."""
+    """A link in the path is not trusted, and is not followed."""
 
     code = "link"
-    next_step = "remove the link, or give the path behind it"
+    next_step = "remove the link, or pass the path that it leads to"
 
 
 @contextmanager
 def holder(root: Path, path: str, *, make: int | None = None) -> Iterator[Place]:
-    """The last name of `path` in its folder, for the block; links before it are followed. `make`: the mode of folders
-    that are missing on the way. Raises `LeadsOut`, FileNotFoundError and other OSErrors."""
+    """Yields the last name of `path` in its folder, for the block; links before it are followed. `make`: creates missing
+    folders on the way with this mode. Raises `LeadsOut`, FileNotFoundError and other OSErrors."""
     parts = _parts(path)
     if make is not None:
         root.mkdir(mode=make, parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def holder(root: Path, path: str, *, make: int | None = None) -> Iterator[Place]
 
 @contextmanager
 def target(root: Path, path: str) -> Iterator[Place]:
-    """As `holder`, with a link at the last name followed too. Raises also FileNotFoundError when a link leads to nothing."""
+    """Yields as `holder`, but follows a link at the last name too. A link into a missing folder raises FileNotFoundError."""
     parts = _parts(path)
     with _walk(root) as walk:
         name = walk.to(parts)
@@ -95,7 +96,7 @@ def _walk(root: Path) -> Iterator[_Walk]:
 
 @dataclass(slots=True)
 class _Walk:
-    """`open_folders`: from the root to where we are."""
+    """One walk. `open_folders`: descriptors from the root to the present folder."""
 
     open_folders: list[int]
     links: int = 0
@@ -121,7 +122,7 @@ class _Walk:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), part)
 
     def to(self, parts: list[str]) -> str:
-        """Enters the folder of what the last name leads to; returns its name there."""
+        """Enters the folder that the last name leads to; returns the name there, or "" for the folder itself."""
         while parts:
             *before, last = parts
             self.enter(before)
@@ -149,7 +150,7 @@ class _Walk:
             if make is None:
                 raise
         with suppress(FileExistsError):
-            # Never wider than it shall be, not for a moment, whatever the umask.
+            # The mode is never wider than `make`, not even for a moment, whatever the umask is.
             os.mkdir(part, make & 0o700, dir_fd=self.here)
             made = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.here)
             try:
@@ -159,7 +160,7 @@ class _Walk:
         return os.open(part, _STEP, dir_fd=self.here)
 
     def _follow(self, fd: int, part: str) -> list[str]:
-        """The parts of what a link says; an absolute one begins at the root of the walk. Closes the link."""
+        """Returns the parts of a link's target; an absolute one begins at the root of the walk. Closes the link."""
         try:
             said, owner = os.readlink("", dir_fd=fd), os.fstat(fd)
         finally:
@@ -170,7 +171,10 @@ class _Walk:
             raise LeadsOut(f"{where}: too many links")
         doubt = distrust(owner) or distrust(os.fstat(self.here), self.here)
         if doubt:
-            raise LeadsOut(f"the link {where} is not followed: {doubt}", advice="root or we must own it, and its folder")
+            raise LeadsOut(
+                f"the link {where} is not followed: {doubt}",
+                advice="root or you must own the link and its folder, and no other user may write to the folder",
+            )
         if said.startswith("/"):
             while len(self.open_folders) > 1:
                 self._up()

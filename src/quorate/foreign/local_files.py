@@ -1,7 +1,7 @@
-"""Files and folders on this machine that somebody else may have made: what is believed of them.
+"""Decides which files and folders of this machine are trusted: another user may have made them.
 
-root that follows the link of another user, runs the program that another user's file names, or ends the process that it
-names, has given root to that user. So whatever is believed is owned by us or by root, and nobody else can write to it.
+When root follows another user's link, runs the program that another user's file names, or kills the process that it names,
+that user is root. So we trust only what we or root own, and no other user can write to.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PIPE_SECONDS, _PIPE_POLL_SECONDS = 10.0, 0.02
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:
-    """Returns the content of a file that a user named. Raises `ConfigError`, also for one that is larger."""
+    """Returns the content of a file that the user named. Raises `ConfigError` when it is unreadable or too large."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb", buffering=0) as file:
@@ -34,7 +34,7 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
 
 
 def _all_of(file: FileIO, most_bytes: int) -> bytes:
-    """Also of a pipe, as `<(command)` is one: whoever is to write into it is waited for, but not for ever."""
+    """Returns the content of a file or a pipe, such as `<(command)`. Waits for a pipe's writer for at most 10 s."""
     content, end = bytearray(), time.monotonic() + _PIPE_SECONDS
     is_pipe = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     while len(content) < most_bytes:
@@ -49,8 +49,8 @@ def _all_of(file: FileIO, most_bytes: int) -> bytes:
 
 
 def read_trusted(path: Path, most_bytes: int, *, what: str) -> bytes | None:
-    """Returns the content of a file that only we or root could have written, None when it is not there. Raises `HostError` for
-    any other; `what` names it."""
+    """Returns the content of a file that only we or root could have written; None when it is missing. Raises `HostError` for
+    any other file. `what`: its name in messages."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -60,11 +60,11 @@ def read_trusted(path: Path, most_bytes: int, *, what: str) -> bytes | None:
         raise HostError(f"cannot read {what} {path}: {why}") from error
     with os.fdopen(fd, "rb") as file:
         status = os.fstat(fd)
-        doubt = "it is no file" if not stat.S_ISREG(status.st_mode) else distrust(status, fd)
+        doubt = "it is not a regular file" if not stat.S_ISREG(status.st_mode) else distrust(status, fd)
         if doubt:
             raise HostError(
-                f"{what} {path} is not believed: {doubt}",
-                advice="run this as its owner; where others may write, see who did, and take that from them: chmod go-w",
+                f"{what} {path} is not trusted: {doubt}",
+                advice="run this as the file's owner; if others can write to it, check its content and run 'chmod go-w' on it",
             )
         content = file.read(most_bytes + 1)
     if len(content) > most_bytes:
@@ -73,13 +73,13 @@ def read_trusted(path: Path, most_bytes: int, *, what: str) -> bytes | None:
 
 
 def distrust(status: os.stat_result, where: int | Path | None = None) -> str:
-    """Returns why somebody else could have written there; empty when nobody could. `where`: the file itself, which may have an
-    access list beside its mode."""
+    """Returns why another user could have written to a file; empty when none could. `where`: the file itself, which may have an
+    access list in addition to its mode."""
     if status.st_uid not in (0, os.geteuid()):
         return f"user {status.st_uid} owns it"
     if stat.S_ISLNK(status.st_mode):
         return ""
-    # With an access list the group's bits are its mask: any user may be named in it.
+    # With an access list the group bits are its mask: the list may name any user.
     by_group = status.st_mode & stat.S_IWGRP and (_has_access_list(where) or not _is_private(status.st_gid))
     if by_group or status.st_mode & stat.S_IWOTH:
         return f"others may write to it (mode {stat.S_IMODE(status.st_mode):o})"
@@ -90,14 +90,14 @@ def _has_access_list(where: int | Path | None) -> bool:
     if where is None:
         return False
     try:
-        # A descriptor that is open for walking only has no attributes of its own.
+        # An O_PATH descriptor gives no attributes itself, its path in /proc does.
         return bool(os.getxattr(f"/proc/self/fd/{where}" if isinstance(where, int) else where, "system.posix_acl_access"))
     except OSError as error:
         return error.errno not in (errno.ENODATA, errno.ENOTSUP)
 
 
 def _is_private(gid: int) -> bool:
-    """Whether nobody but us and root is in a group: many systems give each user one of his own, with files of mode 0664."""
+    """Returns whether only we and root are in a group: many systems give each user a private group, and files mode 0664."""
     ours = {0, os.geteuid()}
     try:
         members = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(gid).gr_mem}

@@ -1,4 +1,4 @@
-"""Resolves host names, for a limited time: the resolver of the C library may take minutes where no name server answers."""
+"""Resolves host names within a time limit: the C library's resolver may take minutes when no name server answers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 @dataclass(frozen=True, slots=True)
 class SocketAddress:
-    """Where a socket is bound or connected: `where` is what its family's sockets take."""
+    """The address of a socket. `where`: in the form that its family's sockets take."""
 
     family: socket.AddressFamily
     where: tuple[str | int | bytes, ...]
 
     @property
     def host(self) -> str:
-        """The address as text, without a zone id."""
+        """Returns the address as text, without a zone id."""
         return str(self.where[0]).partition("%")[0]
 
 
 def resolve(host: str, port: int, *, seconds: float = SECONDS, check: Callable[[], None] | None = None) -> list[SocketAddress]:
     """Returns the addresses of a host name, or the one of a literal (IPv6 without brackets, a zone id after %).
 
-    Empty when it has none, or the resolver gave none within `seconds`. A literal never reaches the resolver. `check` is called
-    ten times a second meanwhile, and may raise.
+    The list is empty when the name has none, or the resolver gave none within `seconds`. A literal never reaches the
+    resolver. `check` is called ten times a second meanwhile, and may raise.
     """
     if not host:
         return []
@@ -38,7 +38,7 @@ def resolve(host: str, port: int, *, seconds: float = SECONDS, check: Callable[[
     if found:
         return found
     box: list[list[SocketAddress]] = []
-    # A daemon thread: a resolver that hangs must not keep us from ending.
+    # A daemon thread: a resolver that hangs must not keep us from exiting.
     asking = threading.Thread(target=lambda: box.append(_ask(host, port, 0)), daemon=True)
     asking.start()
     end = time.monotonic() + seconds

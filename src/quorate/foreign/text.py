@@ -1,7 +1,7 @@
-"""One exit for text of others: nothing in it can move the cursor, end a line, reverse the reading order, or run on without end.
+"""One exit for text of others: it cannot move the cursor, end a line, reverse the reading order, or be endless.
 
-The names of members, messages of servers, container logs and records are written by strangers. Printed raw, such a text can
-clear the screen and draw "This node has joined the cluster"; put into a command to be pasted, it can run as root.
+Member names, server messages, container logs and records are written by others. Printed raw, such a text can clear the screen
+and draw "This node has joined the cluster". In a command to be pasted, it can run as root.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def visible(text: str, *, most: int = MOST_LETTERS, keep: str = "") -> str:
-    """Returns `text` as one line: every letter that is not drawn is written as its escape, but for those in `keep`; what is
-    longer than `most` letters is cut."""
+    """Returns `text` as one line. Each character that is not drawn is escaped, but for those in `keep`. A text of more than
+    `most` characters is cut."""
     shown = text if len(text) <= most else f"{text[: most - 1]}…"
     if shown.isprintable():
         return shown
@@ -23,8 +23,8 @@ def visible(text: str, *, most: int = MOST_LETTERS, keep: str = "") -> str:
 
 
 def _letter(letter: str) -> str:
-    # Not printable are controls, formats (bidi marks, zero-width letters, tags), halves of letters, private and unassigned
-    # ones, and every blank but the plain one: terminals draw them as nothing, as anything, or obey them.
+    # Not printable: controls, formats (bidi marks, zero-width characters, tags), lone surrogates, private and unassigned code
+    # points, and every blank but the plain one. Terminals draw them as nothing, as anything, or obey them.
     if letter.isprintable():
         return letter
     if letter in _SHORT:
@@ -34,7 +34,7 @@ def _letter(letter: str) -> str:
 
 
 def to_paste(*words: str) -> str:
-    """Returns a command line for a shell: each word is one word whatever is in it, and what is not drawn is visible.
+    """Returns a command line for a shell. Each word stays one word, and characters that are not drawn are visible.
 
     A name with a control character is written as bash and zsh read it ($'...'): what is pasted is what is shown.
     """
@@ -53,8 +53,8 @@ def _quoted(letter: str) -> str:
 
 
 def assignment(name: str, value: str) -> str:
-    """Returns `NAME="value"` as sh and systemd's EnvironmentFile both read it back. Raises ValueError for a value that one of
-    them cannot hold: a line break or NUL."""
+    """Returns `NAME="value"` as sh and systemd's EnvironmentFile both read it back. Raises ValueError for a control character,
+    such as a line break or NUL: one of them cannot hold it."""
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
         raise ValueError(f"the value of {name} has a control character")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")

@@ -1,4 +1,4 @@
-"""Whether somebody else could put another file in the place of the one that a path names."""
+"""Checks whether another user could replace the file that a path names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ROOT = Path("/")
 
 
 def distrust_way(path: Path) -> str:
-    """Returns which folder or link on the way to `path` somebody else could replace, and why; empty when nobody could.
+    """Returns which folder or link on the way to `path` another user could replace, and why; empty when none could.
 
-    A folder with the sticky bit (/tmp) keeps what is in it from all but its owner, so what is ours there is ours; a link, also
-    one that another link leads to, is believed only where nobody else may write at all.
+    A folder with the sticky bit (/tmp) protects each entry from all users but its owner, so our entries there are ours. A link,
+    also one that another link leads to, is trusted only where no other user may write at all.
     """
     try:
         with target(_ROOT, os.path.abspath(path)) as place:

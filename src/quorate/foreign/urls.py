@@ -1,4 +1,4 @@
-"""Takes URLs apart that others wrote: what cannot be read has no parts, and is no exception."""
+"""Splits URLs that others wrote. A URL that cannot be read has no parts, and raises nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class UrlParts:
-    """`host` without the brackets of an IPv6 address; `port` is None where none is given, or none that there is."""
+    """The parts of a URL. `host`: without the brackets of an IPv6 address. `port`: None when there is none."""
 
     scheme: str = ""
     host: str = ""
@@ -17,7 +17,7 @@ class UrlParts:
 
 
 def parts_of(url: str) -> UrlParts:
-    """Returns the parts of a URL, none of one that is no URL."""
+    """Returns the parts of a URL; all are empty when it is not a URL."""
     try:
         parts = urlsplit(url)
         return UrlParts(parts.scheme, parts.hostname or "", parts.port, parts.path)

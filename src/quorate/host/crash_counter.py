@@ -1,4 +1,4 @@
-"""How often a container has ended while somebody waited for it."""
+"""Counts how often a container exited while we waited for it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from quorate.host.cri import Container, ContainerEnd, Runtime
 
 @dataclass(slots=True)
 class CrashCounter:
-    """Counts the ends of one component's container from the first attempt that this run saw: the cause of earlier ones may have
-    been mended since, and the kubelet counts attempts on from old logs, so the number of an attempt alone says nothing.
+    """Counts the exits of one component's container, from the first attempt that this run saw.
 
-    `most`: ends from which on it will not get better by itself.
+    The number of an attempt is no count: the kubelet continues it from old logs, and the cause of earlier exits may be fixed.
+    `most`: exits after which waiting does not help any more.
     """
 
     most: int
     _first: int | None = None
 
     def begin_at(self, attempt: int | None) -> None:
-        """Count from this attempt on, or from the one that is seen next: what ended before was our own doing."""
+        """Starts the count at this attempt, or with None at the next one seen: we caused the exits before it."""
         self._first = attempt
 
     def ends(self, newest: Container) -> int:
-        """How many have ended when `newest` has."""
+        """Returns how many attempts have exited once `newest` has."""
         return newest.attempt - (self._first if self._first is not None else newest.attempt) + 1
 
     def last_end(self, runtime: Runtime, newest: Container) -> ContainerEnd | None:
-        """How `newest` ended, once that was one end too many; None while it may get better. Raises `CriError`."""
+        """Returns how `newest` ended once `most` exits are reached, else None. Raises `CriError`."""
         if self._first is None:
             self._first = newest.attempt
         if newest.running:

@@ -1,4 +1,4 @@
-"""The container runtime, asked over its unix socket (CRI v1): pods, containers, images."""
+"""A client of the container runtime over its unix socket (CRI v1): pods, containers, images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CriError(HostError):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One attempt of a container. `attempt` counts from 0; times in nanoseconds since the epoch, 0 while not reached."""
+    """One attempt of a container. `attempt` counts from 0. `created_at`: nanoseconds since the epoch."""
 
     id: str
     name: str
@@ -40,7 +40,8 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class ContainerEnd:
-    """How a container is, or how it ended. `log_path`: on the host, where the kubelet keeps its output."""
+    """The state of a container, or how it ended. Times: nanoseconds since the epoch, 0 while not reached. `log_path`: the file
+    on the host with its output."""
 
     running: bool
     exit_code: int
@@ -53,7 +54,7 @@ class ContainerEnd:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A pod as the runtime knows it. `ready`: its namespaces are there. `created_at`: nanoseconds since the epoch."""
+    """A pod as the runtime knows it. `ready`: its namespaces exist. `created_at`: nanoseconds since the epoch."""
 
     id: str
     name: str
@@ -64,7 +65,7 @@ class Sandbox:
 
 
 class Runtime:
-    """A connection. Every call raises `CriError` when the runtime does not answer in time, or refuses."""
+    """A connection to the runtime. Every call raises `CriError` when the runtime does not answer in time, or refuses."""
 
     def __init__(self, channel: grpc.Channel, socket: str, cancel: Cancel | None = None) -> None:
         self._channel = channel
@@ -74,8 +75,8 @@ class Runtime:
     @classmethod
     @contextmanager
     def connect(cls, socket: str, cancel: Cancel | None = None) -> Iterator[Runtime]:
-        """`socket`: as unix:///run/containerd/containerd.sock, or a path. No call is waited for when `cancel` asks to stop: an
-        image may take ten minutes, a pod one."""
+        """Yields a connection for the block. `socket`: such as unix:///run/containerd/containerd.sock, or a path. `cancel` ends
+        the wait for a call: an image may take ten minutes, a pod one."""
         path = socket.removeprefix("unix://")
         with grpc.insecure_channel(f"unix:{path}", options=[("grpc.default_authority", "localhost")]) as channel:
             yield cls(channel, socket, cancel)
@@ -97,12 +98,12 @@ class Runtime:
             raise _translate(error, self.socket, path) from None
 
     def version(self) -> str:
-        """Name and version, as containerd 1.6.20."""
+        """Returns the runtime's name and version, such as containerd 1.6.20."""
         answer = self._call(f"{_RUNTIME}/Version", wire.VersionRequest(), wire.VersionResponse.FromString)
         return f"{answer.runtime_name} {answer.runtime_version}"
 
     def unready(self) -> list[str]:
-        """Conditions that do not hold, each with its message; the network is left out, for it comes later."""
+        """Returns the conditions that do not hold, each with its message. The network is left out: it is set up later."""
         answer = self._call(f"{_RUNTIME}/Status", wire.StatusRequest(), wire.StatusResponse.FromString)
         return [
             f"{one.type}: {one.message or one.reason}"
@@ -111,6 +112,7 @@ class Runtime:
         ]
 
     def sandboxes(self, labels: Mapping[str, str] | None = None) -> list[Sandbox]:
+        """Returns the pods that have all of `labels`."""
         request = wire.ListSandboxesRequest(filter=wire.SandboxFilter(label_selector=dict(labels or {})))
         answer = self._call(f"{_RUNTIME}/ListPodSandbox", request, wire.ListSandboxesResponse.FromString)
         return [
@@ -126,26 +128,30 @@ class Runtime:
         ]
 
     def stop_sandbox(self, sandbox_id: str) -> None:
-        """Ends its containers too; fine when it is stopped."""
+        """Stops a pod and its containers; a stopped pod is no error."""
         request = wire.SandboxId(pod_sandbox_id=sandbox_id)
         self._call(f"{_RUNTIME}/StopPodSandbox", request, wire.Empty.FromString, timeout=60)
 
     def remove_sandbox(self, sandbox_id: str) -> None:
+        """Removes a pod and its containers."""
         request = wire.SandboxId(pod_sandbox_id=sandbox_id)
         self._call(f"{_RUNTIME}/RemovePodSandbox", request, wire.Empty.FromString, timeout=60)
 
     def end_sandboxes(self, clock: SystemClock, *, since_ns: int = 0) -> None:
-        """Stop and remove those that were made at `since_ns` or later, until none is left: one that the kubelet was making when
-        it was stopped may refuse at first, and may show only now. Raises the `CriError` of the last that stays."""
-        deadline = Deadline(clock, _STOP_SECONDS, "the pods have ended")
+        """Stops and removes the pods created at `since_ns` or later, until none is listed.
+
+        A pod that the kubelet was creating when it was stopped may refuse at first, or be listed late. Raises the first
+        `CriError` when pods remain after 60 s.
+        """
+        deadline = Deadline(clock, _STOP_SECONDS, "the pods have stopped")
         while left := [one for one in self.sandboxes() if one.created_at >= since_ns]:
             failures = [error for sandbox in left if (error := self._end_sandbox(sandbox)) is not None]
             if deadline.expired:
-                raise failures[0] if failures else CriError(f"{len(left)} pods are still listed")
+                raise failures[0] if failures else CriError(f"the container runtime still lists {len(left)} pods")
             clock.sleep(_POLL_SECONDS)
 
     def _end_sandbox(self, sandbox: Sandbox) -> CriError | None:
-        """The error of one that did not end: it must not keep the others."""
+        """Returns the error of a pod that stays. Raising it would keep the other pods from being removed."""
         try:
             self.stop_sandbox(sandbox.id)
             self.remove_sandbox(sandbox.id)
@@ -154,7 +160,7 @@ class Runtime:
         return None
 
     def containers(self, name: str) -> list[Container]:
-        """Every attempt of the kube-system container of that name, newest first."""
+        """Returns every attempt of the kube-system container of that name, newest first."""
         labels = {"io.kubernetes.container.name": name, "io.kubernetes.pod.namespace": "kube-system"}
         request = wire.ListContainersRequest(filter=wire.ContainerFilter(label_selector=labels))
         answer = self._call(f"{_RUNTIME}/ListContainers", request, wire.ListContainersResponse.FromString)
@@ -172,25 +178,27 @@ class Runtime:
         return sorted(found, key=lambda one: one.created_at, reverse=True)
 
     def container_end(self, container_id: str) -> ContainerEnd:
+        """Returns the state of a container, or how it ended."""
         request = wire.ContainerStatusRequest(container_id=container_id)
         one = self._call(f"{_RUNTIME}/ContainerStatus", request, wire.ContainerStatusResponse.FromString).status
         running = one.state == wire.CONTAINER_RUNNING
         return ContainerEnd(running, one.exit_code, one.reason, one.message, one.started_at, one.finished_at, one.log_path)
 
     def stop_container(self, container_id: str, *, grace: int) -> None:
-        """SIGTERM, then after `grace` seconds SIGKILL; the kubelet starts the container of a static pod again."""
+        """Sends SIGTERM, and SIGKILL after `grace` seconds. The kubelet restarts the container of a static pod."""
         request = wire.StopContainerRequest(container_id=container_id, timeout=grace)
         self._call(f"{_RUNTIME}/StopContainer", request, wire.Empty.FromString, timeout=grace + _RPC_SECONDS)
 
     def see_static_pod_gone(self, component: str, clock: SystemClock, *, kubelet_runs: bool, advice: str) -> None:
-        """Wait until the pod whose manifest was taken away has ended for good. Raises `DeadlineExceeded` with `advice`.
+        """Waits until the pod of a removed manifest has stopped for good. Raises `DeadlineExceeded` with `advice` after 60 s.
 
-        A kubelet that has not noticed yet starts a container that ends again, on whatever is in its folders then: that it has
-        let go shows in the sandbox, which nobody else ends. Where no kubelet runs, or after ten seconds, it is ended here.
+        A kubelet that has not noticed the removal restarts an exited container, on whatever its folders hold by then. Only the
+        kubelet stops the sandbox, so a stopped sandbox shows that it has noticed. Where no kubelet runs, or after 10 s, we
+        stop the sandbox.
         """
         labels = {"component": component, "tier": "control-plane", "io.kubernetes.pod.namespace": "kube-system"}
-        deadline = Deadline(clock, _STOP_SECONDS, f"the pod of {component} has ended")
-        kubelets = Deadline(clock, _KUBELET_SECONDS if kubelet_runs else 0.0, "the kubelet ends it")
+        deadline = Deadline(clock, _STOP_SECONDS, f"the pod of {component} has stopped")
+        kubelets = Deadline(clock, _KUBELET_SECONDS if kubelet_runs else 0.0, "the kubelet has stopped it")
         while ready := [one for one in self.sandboxes(labels) if one.ready]:
             if kubelets.expired:
                 for sandbox in ready:
@@ -200,12 +208,13 @@ class Runtime:
             clock.sleep(_POLL_SECONDS)
 
     def has_image(self, image: str) -> bool:
+        """Returns whether the runtime has an image."""
         request = wire.ImageRequest(image=wire.ImageSpec(image=image))
         answer = self._call(f"{_IMAGES}/ImageStatus", request, wire.ImageStatusResponse.FromString)
         return bool(answer.image.id)
 
     def ensure_image(self, image: str, *, policy: str) -> None:
-        """Fetch it as imagePullPolicy says: Always, IfNotPresent or Never."""
+        """Pulls an image as `policy` (imagePullPolicy) says: Always, IfNotPresent or Never."""
         if policy == "Never" or (policy == "IfNotPresent" and self.has_image(image)):
             return
         request = wire.ImageRequest(image=wire.ImageSpec(image=image))
@@ -220,6 +229,6 @@ def _translate(error: grpc.RpcError, socket: str, path: str) -> QuorateError:
     if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return CriError(
             f"the container runtime at {socket} does not answer ({call}: {details})",
-            advice="start it, or name another with --cri-socket",
+            advice="start it, or pass the socket of another one with --cri-socket",
         )
     return CriError(f"the container runtime refused {call}: {details}")

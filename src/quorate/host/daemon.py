@@ -1,4 +1,4 @@
-"""A program that runs on by itself: found again by later commands, with the last words of one that ended."""
+"""A program that outlives the command that starts it: later commands find it again, and report why it ended."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ State: TypeAlias = Literal["absent", "running", "exited"]
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """`folder`: where it runs. `record`: holds the identity of its process (`process_record`). `output`: what it prints.
-    `log`: the file it logs to, when that is another one."""
+    """A long-running program. `folder`: its working directory. `record`: the file with the identity of its process
+    (`process_record`). `output`: the file for stdout and stderr. `log`: its log file, when that is another one."""
 
     folder: Path
     record: Path
@@ -29,12 +29,12 @@ class Daemon:
     log: Path | None = None
 
     def identity(self) -> Identity | None:
-        """Returns its running process. Raises `HostError` when the record is not to be believed."""
+        """Returns the running process; None when there is none. Raises `HostError` when the record is not trusted."""
         recorded = process_record.read(self.record)
         return recorded.find() if recorded else None
 
     def state(self) -> State:
-        """Returns `exited` when it was started and ended by itself. Raises `HostError`, as `identity`."""
+        """Returns `exited` when the program was started and ended without `stop`. Raises `HostError`, as `identity`."""
         recorded = process_record.read(self.record)
         if recorded is None:
             return "absent"
@@ -43,7 +43,7 @@ class Daemon:
         return "exited" if recorded.identity else "absent"
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts it if it does not run. Raises `HostError`."""
+        """Starts the program if it does not run. Raises `HostError`."""
         if self.identity() is not None:
             return
         intent = process_record.begin(self.record, command[0], environment)
@@ -56,21 +56,21 @@ class Daemon:
         process_record.complete(self.record, intent, identity)
 
     def stop(self, clock: Clock) -> None:
-        """End it gracefully and forget its process, so that it counts as absent and not as one that failed."""
+        """Stops the process gracefully and deletes its record, so that it counts as absent and not as exited."""
         identity = self.identity()
         if identity is not None:
             process.stop(identity, clock)
         remove_file(self.record)
 
     def last_words(self) -> str:
-        """Why it ended, as far as its log tells."""
+        """Returns why the process ended, as far as its log shows, and the path of the log."""
         logs = [path for path in (self.log, self.output) if path is not None]
         reasons = filter(None, (etcd_reason(tail(path)) for path in logs))
         return f"{next(reasons, 'its log gives no reason')} (log: {logs[0]})"
 
 
 def tail(path: Path) -> list[str]:
-    """The last lines of a log, about 32 KiB of it; empty when there is none."""
+    """Returns the last lines of a log, about 32 KiB; none when it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))

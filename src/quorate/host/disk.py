@@ -1,4 +1,4 @@
-"""How long a disk takes to keep what was written: etcd waits for that on every write."""
+"""Measures how long a disk takes to sync a write: etcd waits for that on every write."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from quorate.errors import HostError
 
 _WRITES = 40
 _BYTES = 2300
-"""About what etcd's advice for measuring a disk with fio writes at once."""
+"""About the block size of the fio test that etcd's documentation recommends."""
 
 
 def fsync_seconds(folder: Path) -> float:
-    """The second slowest of 40 small writes with fdatasync in `folder`: near the 95th percentile. Leaves nothing there."""
+    """Returns the seconds of the second slowest of 40 small writes with fdatasync in `folder`: near the 95th percentile.
+
+    Leaves no file there. Raises `HostError`.
+    """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             times = sorted(_write(file.fileno()) for _ in range(_WRITES))
     except OSError as error:
-        raise HostError(f"cannot write in {folder}: {error.strerror}") from error
+        raise HostError(f"cannot write to {folder}: {error.strerror}") from error
     return times[-2]
 
 

@@ -1,7 +1,7 @@
 """The environment of the programs that we start: what they need, and none of our secrets.
 
-What a process is started with is in /proc/PID/environ as long as it runs: an etcd that inherits ETCDCTL_PASSWORD keeps it
-for months.
+/proc/PID/environ shows the initial environment as long as a process runs: an etcd that inherits ETCDCTL_PASSWORD shows it for
+months.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _OURS = ("ETCDCTL_", "QUORATE_")
 
 
 def for_programs(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns what programs that we choose get of our environment. etcd itself would refuse a flag that is set both ways."""
+    """Returns the variables that our own programs get. etcd refuses to start with a flag that a variable sets too."""
     return {name: value for name, value in environment.items() if name in _PASSED_ON}
 
 
 def for_hooks(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns what the user's own commands get: the user's environment without what is meant for us."""
+    """Returns the environment of the user's own commands: the user's, without the variables that are meant for us."""
     return {name: value for name, value in environment.items() if not name.startswith(_OURS)}

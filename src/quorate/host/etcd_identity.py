@@ -1,8 +1,8 @@
-"""Whose data lies in a data directory of etcd's: the member and cluster ids that its write-ahead log begins with.
+"""Reads which member wrote an etcd data directory: its write-ahead log begins with the member and cluster ids.
 
-Every file of the log begins with a record of a checksum and one of metadata (`server/storage/wal/wal.go`, 3.4 to 3.7). A
-frame is a little-endian length of 8 bytes, whose highest byte tells the padding, and a protobuf record; the metadata is a
-protobuf message of the node's id and the cluster's id.
+Every file of the log begins with a checksum record and a metadata record (`server/storage/wal/wal.go`, 3.4 to 3.7). A frame is
+a little-endian length of 8 bytes, whose highest byte holds the padding, and a protobuf record. The metadata is a protobuf
+message with the node id and the cluster id.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _METADATA = 1
 
 @dataclass(frozen=True, slots=True)
 class DataIdentity:
-    """Whose data it is."""
+    """The member that wrote a data directory."""
 
     member_id: int
     cluster_id: int
 
 
 def data_identity(data_dir: Path) -> DataIdentity | None:
-    """Returns whose data lies there; None where there is no log, or it cannot be read."""
+    """Returns the ids in a data directory; None when there is no log, or it cannot be read."""
     try:
         files = sorted((data_dir / "member" / "wal").glob("*.wal"))
         if not files:
@@ -38,7 +38,7 @@ def data_identity(data_dir: Path) -> DataIdentity | None:
 
 
 def member_of(data_dir: Path) -> int:
-    """Returns the id of the member whose data lies there; 0 where that cannot be told."""
+    """Returns the id of the member that wrote a data directory; 0 when it is unknown."""
     owner = data_identity(data_dir)
     return owner.member_id if owner else 0
 
@@ -59,7 +59,7 @@ def _from_head(head: bytes) -> DataIdentity | None:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The varint and bytes fields of a protobuf message; raises ValueError for any other kind."""
+    """Yields the varint and bytes fields of a protobuf message. Raises ValueError for any other kind."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

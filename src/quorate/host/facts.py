@@ -1,4 +1,4 @@
-"""What this host is like, as far as configuration and manifests depend on it. Reads only."""
+"""Reads the facts about this host that configuration and manifests depend on."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ CRI_SOCKETS = ("/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock",
 _SYSTEMCTL_SECONDS = 10.0
 RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 _NOWHERE = {"AF_INET": "192.0.2.1", "AF_INET6": "2001:db8::1"}
-"""Addresses that nobody has (RFC 5737, RFC 3849): asked for the way there, the kernel names the default route's address. No
-packet is sent."""
+"""Documentation addresses that no host has (RFC 5737, RFC 3849): the kernel routes them by the default route. No packet is
+sent."""
 
 
 def hostname() -> str:
+    """Returns this host's name in lower case."""
     return os.uname().nodename.strip().lower()
 
 
 def default_address() -> str:
-    """The address that the default route leaves from, IPv4 before IPv6; empty when there is no default route."""
+    """Returns the source address of the default route, IPv4 before IPv6; empty when there is no default route."""
     import socket
 
     for family, target in _NOWHERE.items():
@@ -36,12 +37,12 @@ def default_address() -> str:
 
 
 def cri_sockets(root: Path = Path("/")) -> list[str]:
-    """The known container runtimes whose sockets are there."""
+    """Returns the sockets of known container runtimes that exist."""
     return [path for path in CRI_SOCKETS if root.joinpath(path.lstrip("/")).is_socket()]
 
 
 def kubelet_version() -> str:
-    """Of the installed kubelet, as v1.34.4; empty when there is none or it does not say."""
+    """Returns the version of the installed kubelet, such as v1.34.4; empty when it is unknown."""
     import shutil
 
     kubelet = shutil.which("kubelet")
@@ -58,16 +59,17 @@ def kubelet_version() -> str:
 
 
 def existing_folders(folders: tuple[str, ...], root: Path = Path("/")) -> tuple[str, ...]:
+    """Returns those of `folders` that exist below `root`."""
     return tuple(folder for folder in folders if root.joinpath(folder.lstrip("/")).is_dir())
 
 
 def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The *_proxy variables of an environment, in either case, empty ones left out."""
+    """Returns the *_proxy variables of an environment, in either case, without empty ones."""
     return {name: value for name, value in sorted(environment.items()) if name.lower().endswith("_proxy") and value}
 
 
 def resolv_conf() -> str:
-    """systemd-resolved's own file where that service runs: pods must not be sent to its stub on loopback."""
+    """Returns the path of systemd-resolved's file where that service runs, else "". Pods cannot use its stub on loopback."""
     import shutil
 
     from quorate.host import programs

@@ -1,4 +1,4 @@
-"""The kubelet as a service of this host, and whether it says that it is well."""
+"""The kubelet as a service of this host, and its health check."""
 
 from __future__ import annotations
 
@@ -11,40 +11,44 @@ from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
 _SECONDS = 90.0
-"""A kubelet that is stopped ends its probes and streams first; systemd kills it after 90 s."""
+"""A kubelet that stops ends its probes and streams first; systemd kills it after 90 s."""
 _HEALTH_SECONDS, _HEALTH_BYTES = 2.0, 1 << 16
-_ADVICE = "'systemctl status kubelet' and 'journalctl -u kubelet' tell why"
+_ADVICE = "find the cause with 'systemctl status kubelet' and 'journalctl -u kubelet'"
 
 
 @dataclass(frozen=True, slots=True)
 class Kubelet:
-    """`systemctl`: its path; empty where no systemd runs, and somebody else starts the kubelet."""
+    """The kubelet's service. `systemctl`: its path; empty where no systemd runs, and another tool starts the kubelet."""
 
     systemctl: str = ""
 
     @classmethod
     def of(cls, root: Path) -> Kubelet:
-        """The kubelet of the node whose files are below `root`. Below another root than ours no systemd of ours is asked: its
-        kubelet is another node's. A systemctl without a systemd (a container) counts as none, as sd_booted(3) tells it."""
+        """Returns the kubelet of the node whose files are below `root`.
+
+        For another root than ours we do not call our systemd: it runs another node's kubelet. A systemctl without a running
+        systemd (in a container, see sd_booted(3)) counts as none.
+        """
         if root != Path("/") or not Path("/run/systemd/system").is_dir():
             return cls()
         return cls(shutil.which("systemctl") or "")
 
     @property
     def managed(self) -> bool:
+        """Returns whether we start and stop the kubelet."""
         return bool(self.systemctl)
 
     def start(self) -> None:
-        """Start it, or start it again with what its files say now. Raises `HostError`."""
+        """Starts or restarts the kubelet, so that it reads its files again. Raises `HostError`."""
         self._do("daemon-reload")
         self._do("restart", UNIT)
 
     def stop(self) -> None:
-        """Raises `HostError`."""
+        """Stops the kubelet. Raises `HostError`."""
         self._do("stop", UNIT)
 
     def may_run(self) -> bool:
-        """False only where its service says that it does not."""
+        """Returns False only where `systemctl is-active` fails; True where no systemd runs."""
         if not self.managed:
             return True
         try:
@@ -59,8 +63,8 @@ class Kubelet:
 
 
 def health(port: int) -> str:
-    """Empty when the kubelet on this host answers that it is well, else what it says instead."""
-    from quorate.foreign.http import HttpFailed, get  # late: every phase knows a kubelet, few ask it
+    """Returns an empty string when the kubelet on this host reports that it is healthy, else what is wrong."""
+    from quorate.foreign.http import HttpFailed, get  # late import: every phase has a kubelet, few call this
 
     try:
         answer = get(f"http://127.0.0.1:{port}/healthz", None, seconds=_HEALTH_SECONDS, most_bytes=_HEALTH_BYTES)

@@ -1,4 +1,4 @@
-"""What the log of a program that ended says about why."""
+"""Finds in the log of a program why it ended."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from quorate.foreign.values import text_of
 
 _MOST_LINES, _MOST_LETTERS = 400, 300
 _LOOK_BACK = 12
-"""Lines before etcd's last entry among which the warning lies that led to it."""
+"""The warning that led to etcd's last entry is within this many lines before it."""
 _ASKED_OTHERS = "retrieve cluster information"
 _DISTRUST = re.compile(r"tls: |certificate")
 _TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 
 
 def etcd_reason(lines: Sequence[str]) -> str:
-    """Of etcd's log: its last fatal, panic or error entry, behind what another member answered where that is the cause.
-    Empty when it gives none."""
+    """Returns the last fatal, panic or error entry of etcd's log; empty when there is none. When another member's answer is the
+    cause, that answer comes first."""
     for number, line in reversed(list(enumerate(lines))):
         words = _complaint(line)
         if words:
@@ -28,14 +28,14 @@ def etcd_reason(lines: Sequence[str]) -> str:
 
 
 def _refusal(lines: Sequence[str]) -> str:
-    """Why the others gave no answer; that one does not trust us says more than that another does not run."""
+    """Returns why the other members gave no answer. That one does not trust us explains more than that one does not run."""
     warnings = [entry for entry in map(_entry, lines) if entry.get("level") == "warn" and "address" in entry]
     distrust = [entry for entry in warnings if _DISTRUST.search(text_of(entry.get("error")))]
     return _words((distrust or warnings)[-1]) if warnings else ""
 
 
 def _complaint(line: str) -> str:
-    """What a line says about why it ended; empty when it says nothing about that."""
+    """Returns what a line reports about the cause of the exit; empty when it reports none."""
     if line.startswith("panic: ") or "executable file" in line or "flag provided but not defined" in line:
         return line[:_MOST_LETTERS]
     entry = _entry(line)
@@ -48,7 +48,7 @@ def _words(entry: Mapping[str, object]) -> str:
 
 
 def _entry(line: str) -> Mapping[str, object]:
-    """An entry of a log in JSON; nothing for another line."""
+    """Returns an entry of a JSON log; an empty mapping for any other line."""
     try:
         return dict(read_object(line.encode(errors="replace"), "a line", RECORD)) if line.startswith("{") else {}
     except BadDocument:
@@ -56,13 +56,16 @@ def _entry(line: str) -> Mapping[str, object]:
 
 
 def of_container(content: bytes) -> str:
-    """Of a container's log (CRI format: time, stream, tag, text): what an etcd gives as its reason; of others the first lines
-    that speak of an error, or else the last ones. One that does not understand a flag prints its whole help behind that."""
+    """Returns the decisive lines of a container's log (CRI format: time, stream, tag, text), as one sentence.
+
+    These are etcd's reason, else the first two lines with an error, else the last three lines. Not the last errors: a program
+    prints its whole help after an unknown flag.
+    """
     lines = content.decode(errors="replace").splitlines()[-_MOST_LINES:]
     told = [line.split(" ", 3)[-1].strip() for line in lines]
     reason = etcd_reason(told)
     chosen = [reason] if reason else _telling([line[:_MOST_LETTERS] for line in told])
-    return f"Its last words: {' | '.join(chosen)}" if chosen else "It said nothing."
+    return f"Its log: {' | '.join(chosen)}" if chosen else "Its log is empty or missing."
 
 
 def _telling(lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One command at a time on one directory, and a name for whoever holds it."""
+"""A file lock that allows one command at a time on a directory, and names its holder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _POLL_SECONDS = 0.1
 
 @contextmanager
 def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock at `path` for the block, waiting up to `seconds` for whoever holds it.
+    """Holds the lock at `path` for the block, and waits up to `seconds` for another holder.
 
-    The kernel drops it when the process ends, however that happens. `tell` is called once with who is waited for.
-    Raises `Refused` naming the holder when it does not let go.
+    The kernel releases the lock when the process ends, however it ends. `tell` is called once, with a line that names the
+    holder. Raises `Refused`, which names the holder, when time runs out.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise HostError(
-            f"cannot open the lock {path}: {error.strerror}", advice="choose a directory you may write to"
+            f"cannot open the lock {path}: {error.strerror}", advice="choose a directory that you can write to"
         ) from error
     try:
         _acquire(fd, clock, seconds, tell)
@@ -40,7 +40,7 @@ def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callab
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the file at `path` is absent, or was written by `hold`, or is empty: nobody else's file is taken for a lock."""
+    """Returns whether the file at `path` is absent, empty, or written by `hold`: no other file is used as a lock."""
     try:
         content = path.read_bytes()
     except OSError:

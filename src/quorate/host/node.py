@@ -1,4 +1,4 @@
-"""Facts that preflight checks judge a node by, gathered once. Reads only."""
+"""Gathers the facts about a node that the preflight checks use. Reads only."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _PROGRAMS = (
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """`memory_mb` in units of 2^20 bytes. `programs`: those of the wanted ones that PATH has. `busy_ports`: those of the asked
-    ones that something listens on. `cri`: what is wrong with the container runtime, empty when it is well. `services`: state
-    by unit, as systemctl names it; empty where there is no systemd."""
+    """Facts about a node. `memory_mb`: in units of 2^20 bytes. `programs`: the required ones found on PATH. `busy_ports`: the
+    requested ones that are in use. `cri`: what is wrong with the container runtime, empty when it works. `services`: state by
+    unit, as systemctl prints it; empty where there is no systemd."""
 
     uid: int
     cpus: int
@@ -57,7 +57,7 @@ class NodeFacts:
 
 
 def gather(*, ports: Iterable[int], node_name: str, cri_socket: str, proxies: dict[str, str]) -> NodeFacts:
-    """Ask this host everything that `preflight.node` wants to know."""
+    """Returns all facts that `preflight.node` checks."""
     return NodeFacts(
         uid=os.geteuid(),
         cpus=os.cpu_count() or 1,
@@ -97,7 +97,7 @@ def _has_swap() -> bool:
 
 
 def _can_listen(port: int) -> bool:
-    """On every address at once, both families where there are both: the components will."""
+    """Listens on every address of both families, where the host has both: the components will do the same."""
     family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     try:
         with socket.create_server(("", port), family=family, dualstack_ipv6=family == socket.AF_INET6):

@@ -1,4 +1,4 @@
-"""TCP ports on this machine: picked outside the kernel's range for outgoing connections, and reserved by name."""
+"""TCP ports on this machine: chosen outside the kernel's range for outgoing connections, and reserved for an owner."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Returns whether a server could listen there now, as etcd would: for a name, on those of its addresses that are here.
+    """Returns whether a server could listen on a port now, as etcd would: for a name, on its addresses that this host has.
 
     `host` is a name or an address, IPv6 without brackets, a zone id after %.
     """
     outcomes = [_try_to_bind(address) for address in resolve(host, port)]
-    # A name such as localhost may have an address of a family that is switched off here.
+    # A name such as localhost may have an address of a family that is disabled here.
     return None in outcomes and all(outcome in _NOT_HERE for outcome in outcomes)
 
 
 def _try_to_bind(address: SocketAddress) -> int | None:
-    """Returns the errno that binding fails with."""
+    """Returns the errno of a failed bind; None when it succeeds."""
     try:
         _bound(address).close()
     except OSError as error:
@@ -61,15 +61,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound(address: SocketAddress) -> socket.socket:
-    """Go listens on both families for either wildcard: a voter may dial 0.0.0.0:2380 over IPv6, and a server that has [::]
-    keeps etcd from having 0.0.0.0."""
+    """Returns a bound socket. Go listens on both families for either wildcard, and so do we: a voter may dial 0.0.0.0:2380 over
+    IPv6, and a server on [::] keeps etcd from binding 0.0.0.0."""
     family, where = address.family, address.where
     both = ipaddress.ip_address(address.host).is_unspecified and socket.has_dualstack_ipv6()
     if both:
         family, where = socket.AF_INET6, ("::", where[1])
     probe = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # A listener of ours that ended a moment ago leaves connections in TIME_WAIT; servers bind over those.
+        # A recently closed listener leaves connections in TIME_WAIT; servers bind over those.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
@@ -81,10 +81,10 @@ def _bound(address: SocketAddress) -> socket.socket:
 
 
 def reserve(count: int, owner: Path) -> list[int]:
-    """`count` free ports that no other cluster of this user has, remembered as `owner`'s while that file exists.
+    """Returns `count` free ports that no other cluster of this user has, reserved while the file `owner` exists.
 
-    A port from the kernel's own range would be lost to an outgoing connection now and then while its server is down.
-    Raises `HostError` when there are none or the reservations cannot be written.
+    A port of the kernel's own range could be lost to an outgoing connection while its server is down.
+    Raises `HostError` when too few are free, or the reservations cannot be written.
     """
     folder = _reservations()
     try:
@@ -95,7 +95,9 @@ def reserve(count: int, owner: Path) -> list[int]:
             for port in ports:
                 write_atomic(folder / str(port), str(owner).encode(), mode=0o600)
     except OSError as error:
-        raise HostError(f"cannot reserve ports in {folder}: {error.strerror}", advice="set XDG_STATE_HOME") from error
+        raise HostError(
+            f"cannot reserve ports in {folder}: {error.strerror}", advice="set XDG_STATE_HOME to a folder you can write to"
+        ) from error
     if len(ports) < count:
         raise HostError(f"fewer than {count} free TCP ports on {LOOPBACK}")
     return ports
@@ -107,7 +109,7 @@ def _reservations() -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    # No link is followed and nothing is truncated: a file of somebody else was emptied by root.
+    # No link is followed and nothing is truncated: root once emptied another user's file here.
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         _take(lock, folder)
@@ -117,7 +119,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _take(lock: int, folder: Path) -> None:
-    """Others hold it for milliseconds; one that stands still must not hold us for ever."""
+    """Acquires the lock. Others hold it for milliseconds; a paused holder must not block us for ever."""
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -127,7 +129,7 @@ def _take(lock: int, folder: Path) -> None:
                 raise HostError(
                     f"another process has held {folder / 'lock'} for {_LOCK_SECONDS:g} s",
                     state="nothing was changed",
-                    advice=f"'fuser {folder / 'lock'}' names it; let it go on, or end it",
+                    advice=f"'fuser {folder / 'lock'}' names it; resume or end it, then run this command again",
                 ) from None
             time.sleep(0.05)
         else:
@@ -135,7 +137,7 @@ def _take(lock: int, folder: Path) -> None:
 
 
 def _is_held(entry: Path) -> bool:
-    """A reservation whose owner's file is gone is nobody's; it goes."""
+    """Returns whether a reservation is valid. Deletes it when its owner's file is gone."""
     owner = read_trusted(entry, _MOST_BYTES, what="the reservation") or b""
     if owner and Path(os.fsdecode(owner)).exists():
         return True
@@ -144,7 +146,7 @@ def _is_held(entry: Path) -> bool:
 
 
 def _candidates() -> Iterator[int]:
-    """Some of the ports below the ephemeral range, in random order so that neighbours rarely try the same."""
+    """Yields 500 ports below the ephemeral range, in random order so that parallel runs rarely try the same."""
     try:
         lowest_ephemeral = int(_EPHEMERAL.read_text().split()[0])
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Reads /proc, where every file may vanish or be unreadable between two looks: each function then returns None."""
+"""Reads /proc, where a file may vanish or be unreadable at any time: each function then returns None or nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quorate.errors import HostError
 
 _T = TypeVar("_T")
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Errors that say nothing about the process. "It does not run" would be a guess: a second etcd would be started on it."""
+"""Errors of ours, not of the process. To take them for "it does not run" would start a second etcd on the same data."""
 
 
 def _seen(read: Callable[[], _T]) -> _T | None:
@@ -60,7 +60,7 @@ def mount_namespace(pid: int) -> str | None:
 
 
 def executable(pid: int) -> str | None:
-    """Returns the file a process executes, as `file_id`: that of a deleted file stays its own."""
+    """Returns the file that a process executes, as `file_id`. A deleted file keeps its id."""
     return _seen(lambda: file_id(Path(f"/proc/{pid}/exe")))
 
 
@@ -76,7 +76,7 @@ def real_uid(pid: int) -> int | None:
 
 
 def environment(pid: int) -> bytes | None:
-    """Returns the NAME=VALUE strings a process was started with, each with a NUL after it."""
+    """Returns the NAME=VALUE strings that a process was started with, each followed by a NUL."""
     return _seen(lambda: Path(f"/proc/{pid}/environ").read_bytes())
 
 

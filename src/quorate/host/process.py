@@ -1,4 +1,4 @@
-"""Long-running processes by identity, not by pid alone: a pid that was reused is never signalled."""
+"""Long-running processes by identity, not by pid alone: a reused pid is never signalled."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from quorate.errors import HostError
 from quorate.host import proc
 
 _STOP_SECONDS = 15.0
-"""etcd moves leadership away and closes its database when it is told to end; a slow disk takes seconds for that."""
+"""On SIGTERM, etcd transfers its leadership and closes its database; a slow disk needs seconds for that."""
 _KILL_SECONDS = 10.0
-"""The kernel ends a process at once, but for one that waits for a disk that does not answer."""
+"""The kernel ends a process at once, except one that waits for a disk that does not answer."""
 _POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Identifies a process that existed once: its pid, and when the kernel started it (clock ticks after the boot `boot_id`).
+    """The identity of one process: its pid, and when the kernel started it (clock ticks after the boot `boot_id`).
 
     `mount_ns` and `executable` (DEVICE:INODE) are empty when they may change while it runs, and in records of version 0.1.
     """
@@ -37,11 +37,12 @@ class Identity:
 
 
 def boot_id() -> str:
+    """Returns the kernel's id of the present boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def identify(pid: int) -> Identity | None:
-    """Returns the identity of a running process; None when there is none, or all of it has ended."""
+    """Returns the identity of a running process; None when there is none, or all its threads have ended."""
     started = _start_time(pid)
     if started is None:
         return None
@@ -49,8 +50,8 @@ def identify(pid: int) -> Identity | None:
 
 
 def without_what_changes(identity: Identity) -> Identity:
-    """Returns the identity of a script's process: `exec` changes what it executes, `exec ip netns exec` also its mount
-    namespace, and it is the same process all the same."""
+    """Returns the identity of a script's process, without the parts that a script may change: `exec` replaces its executable,
+    `exec ip netns exec` also its mount namespace. It remains the same process."""
     return replace(identity, mount_ns="", executable="")
 
 
@@ -72,10 +73,10 @@ def _start_time(pid: int) -> int | None:
 
 
 def is_running(identity: Identity) -> bool:
-    """Returns whether that very process runs.
+    """Returns whether exactly this process runs.
 
     Two containers on one machine share the boot id, and both may have a process 7 that was started in the same hundredth of
-    a second. A record in a folder that both mount is told apart by the mount namespace.
+    a second. When both mount the folder of a record, only the mount namespace distinguishes the two processes.
     """
     if identity.boot_id != boot_id() or _start_time(identity.pid) != identity.started:
         return False
@@ -87,14 +88,14 @@ def is_running(identity: Identity) -> bool:
 
 
 def is_stopped(identity: Identity) -> bool:
-    """Returns whether it exists but was paused by SIGSTOP."""
+    """Returns whether the process exists but is paused by SIGSTOP."""
     fields = proc.stat_fields(identity.pid)
     return fields is not None and fields[0] == "T" and is_running(identity)
 
 
 def send(identity: Identity, number: signal.Signals) -> bool:
-    """Signal exactly that process; returns False when it is gone. A descriptor is held across the check, so the pid cannot
-    pass to another process in between."""
+    """Signals exactly this process; returns False when it is gone. The signal goes through a pidfd that is opened before the
+    check, so it cannot reach a process that reused the pid."""
     try:
         fd = os.pidfd_open(identity.pid)
     except ProcessLookupError:
@@ -111,7 +112,7 @@ def send(identity: Identity, number: signal.Signals) -> bool:
 
 
 def stop(identity: Identity, clock: Clock, *, seconds: float = _STOP_SECONDS) -> None:
-    """SIGTERM, and SIGKILL after `seconds`; returns when the process is gone. Raises `DeadlineExceeded` when it stays."""
+    """Sends SIGTERM, and SIGKILL after `seconds`; returns when the process is gone. Raises `DeadlineExceeded` if it stays."""
     # A paused process would not see SIGTERM.
     if send(identity, signal.SIGTERM) and is_stopped(identity):
         send(identity, signal.SIGCONT)
@@ -120,8 +121,8 @@ def stop(identity: Identity, clock: Clock, *, seconds: float = _STOP_SECONDS) ->
 
 
 def pause(identity: Identity, clock: Clock) -> None:
-    """SIGSTOP; returns when no thread of it runs any more: the signal only asks, and on a busy machine a thread may go on for
-    a while. Raises `DeadlineExceeded` when one stays."""
+    """Sends SIGSTOP; returns when no thread runs any more. The signal is only a request: on a busy machine a thread may run on
+    for a while. Raises `DeadlineExceeded` if one still runs after 10 s."""
     send(identity, signal.SIGSTOP)
     deadline = Deadline(clock, _KILL_SECONDS, f"process {identity.pid} stops after SIGSTOP")
     wait_until(lambda: _all_halted(identity), clock=clock, deadline=deadline, every=_POLL_SECONDS)
@@ -132,7 +133,7 @@ def _all_halted(identity: Identity) -> bool:
 
 
 def kill(identity: Identity, clock: Clock) -> None:
-    """SIGKILL; returns when the process is gone, its ports and files with it. Raises `DeadlineExceeded` when it stays."""
+    """Sends SIGKILL; returns when the process has released its ports and files. Raises `DeadlineExceeded` if it stays."""
     send(identity, signal.SIGKILL)
     deadline = Deadline(clock, _KILL_SECONDS, f"process {identity.pid} ends after SIGKILL")
     wait_until(lambda: not _alive(identity), clock=clock, deadline=deadline, every=_POLL_SECONDS)
@@ -149,7 +150,7 @@ def _alive(identity: Identity) -> bool:
 
 
 def _reap(pid: int) -> int | None:
-    """Collect a child of ours that ended; returns its wait status. Processes of earlier runs are not our children."""
+    """Reaps a child of ours that ended; returns its wait status, else None. Processes of earlier runs are not our children."""
     try:
         ended, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
@@ -158,16 +159,16 @@ def _reap(pid: int) -> int | None:
 
 
 def spawn(command: Sequence[str], *, output: Path, folder: Path, environment: Mapping[str, str]) -> Identity:
-    """Start a process that outlives us: a session of its own, no terminal, no descriptors of ours, output to a file of
-    mode 0600. Raises `HostError`."""
+    """Starts a process that outlives us: in a new session, without a terminal or our descriptors, with output to a file of mode
+    0600. Raises `HostError`."""
     try:
-        # A pipe in its place would wait for a reader for ever.
+        # O_NONBLOCK: opening a pipe in its place would wait for a reader for ever.
         fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise HostError(f"cannot open the log file {output}: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise HostError(f"cannot open the log file {output}: it is no file")
+        raise HostError(f"cannot open the log file {output}: it is not a regular file")
     try:
         os.set_blocking(fd, True)
         child = subprocess.Popen(
@@ -183,7 +184,7 @@ def spawn(command: Sequence[str], *, output: Path, folder: Path, environment: Ma
         raise HostError(f"cannot start {command[0]}: {error.strerror}") from error
     finally:
         os.close(fd)
-    # We never wait for it, and say so: it belongs to init when we are gone.
+    # We never wait for the child: init reaps it after we exit. A return code keeps Popen from warning.
     child.returncode = 0
     identity = identify(child.pid) or Identity(child.pid, 0, boot_id())
     return without_what_changes(identity) if is_script(program_file(command[0], environment)) else identity

@@ -1,8 +1,8 @@
-"""Records a process of ours twice: before it is spawned, with a token it will carry, and after, with its identity.
+"""Records a process of ours twice: before it is spawned, with a token for its environment, and after, with its identity.
 
-A command line says nothing about whose a process is: a container's etcd may have our very --data-dir, at a path that is
-another directory there. So a process is ours by a record that we wrote, and by what nobody else's process has: the start
-time of its pid, or, when we were killed between the two writes, the token in its environment.
+A command line does not show who started a process: a container's etcd may have the same --data-dir, which is another
+directory there. So a process is ours only by a record that we wrote, and by what no other process has: the start time of its
+pid, or, when we were killed between the two writes, the token in its environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is known of a process before it is spawned. `root` and `executable` are DEVICE:INODE; `executable` is empty for a
+    """What is known about a process before it is spawned. `root` and `executable` are DEVICE:INODE; `executable` is empty for a
     script, whose process may execute anything."""
 
     token: str
@@ -44,21 +44,21 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """`identity` is None when the process was spawned and we were killed, or not spawned at all. `intent` is None in records
-    of version 0.1."""
+    """A record of a process. `identity`: None when we were killed before the second write; the process may run or not.
+    `intent`: None in records of version 0.1."""
 
     intent: Intent | None
     identity: Identity | None
 
     def find(self) -> Identity | None:
-        """Returns the process when it runs."""
+        """Returns the process; None when it does not run."""
         if self.identity is not None:
             return self.identity if process.is_running(self.identity) else None
         return _find(self.intent) if self.intent else None
 
 
 def begin(path: Path, command: str, environment: Mapping[str, str]) -> Intent:
-    """Records that `command` is about to be spawned. Whoever spawns it sets `VARIABLE` to the token. Raises
+    """Records that `command` is about to be spawned. The caller sets `VARIABLE` to the token in its environment. Raises
     `HostError`."""
     program = process.program_file(command, environment)
     try:
@@ -73,7 +73,7 @@ def begin(path: Path, command: str, environment: Mapping[str, str]) -> Intent:
 
 
 def complete(path: Path, intent: Intent, identity: Identity) -> None:
-    """Records the identity of the process that was spawned. Raises `HostError`: it is then still found by its token."""
+    """Records the identity of the process that was spawned. Raises `HostError`: it can then still be found by its token."""
     _write(path, intent, identity)
 
 
@@ -90,10 +90,10 @@ def _folder(path: Path) -> str:
 
 
 def read(path: Path) -> ProcessRecord | None:
-    """Returns what is recorded; None when nothing is, or nothing that we could have written here.
+    """Returns the record; None when there is none, or none that we could have written in this folder.
 
-    Raises `HostError` when the file cannot be read or may be somebody else's. "Nothing runs" would be a guess: a second etcd
-    would be started, or the data deleted below a running one.
+    Raises `HostError` when the file cannot be read, or another user could have written it. To take that for "nothing runs"
+    would start a second etcd, or delete the data of a running one.
     """
     content = read_trusted(path, RECORD.size, what="the process record")
     if content is None:
@@ -102,11 +102,11 @@ def read(path: Path) -> ProcessRecord | None:
         fields = read_object(content, "the process record", RECORD)
         if is_newer(fields, _FORMAT):
             raise HostError(
-                f"{path} was written by a newer quorate: whether its process runs is not known",
+                f"{path} was written by a newer quorate: it is unknown whether its process runs",
                 state="nothing was changed",
-                advice="use the version that started it",
+                advice="use the quorate version that started the process",
             )
-        # The folder was copied: the process belongs to the original. Ending the copy's members would end the original's.
+        # The folder was copied: the process belongs to the original. Stopping the copy's members would stop the original's.
         if "folder" in fields and fields["folder"] != _folder(path):
             return None
         intent = (
@@ -129,14 +129,14 @@ def _identity(fields: Mapping[str, object]) -> Identity:
 
 
 def _find(intent: Intent) -> Identity | None:
-    """Returns the running process that carries the token, when everything else about it is as recorded too."""
+    """Returns the running process that has the token, when everything else in the record matches too."""
     if intent.boot_id != process.boot_id():
         return None
     end = time.monotonic() + _EXEC_SECONDS
     while True:
         for pid in proc.pids():
             identity = process.identify(pid) if _is_meant(pid, intent) else None
-            # The pid may have passed to another process between two reads.
+            # Another process may have reused the pid between two reads.
             if identity is not None and _is_meant(pid, intent) and process.is_running(identity):
                 return identity if intent.executable else process.without_what_changes(identity)
         if time.monotonic() > end or not any(map(_may_not_have_executed_yet, proc.pids())):
@@ -145,10 +145,10 @@ def _find(intent: Intent) -> Identity | None:
 
 
 def _may_not_have_executed_yet(pid: int) -> bool:
-    """Returns whether a process was forked a moment ago: it still is a copy of us, or its environment is not there yet.
+    """Returns whether a process was forked a moment ago: it is still a copy of us, or has no environment yet.
 
-    The kernel lets whoever spawned it go on before `exec` is complete. Killed then, we would look here for a process that
-    has no token yet, and start a second etcd.
+    The kernel resumes the parent before `exec` is complete. If the parent is killed then, the next command looks for a process
+    that has no token yet, and would start a second etcd.
     """
     age = proc.age(pid)
     if age is None or age > _EXEC_SECONDS or pid == os.getpid() or proc.real_uid(pid) != os.getuid():
@@ -157,10 +157,11 @@ def _may_not_have_executed_yet(pid: int) -> bool:
 
 
 def _is_meant(pid: int, intent: Intent) -> bool:
-    """Children of the process inherit its token: only the leader of a session, as `spawn` makes one, is the process itself.
+    """Returns whether a process is the recorded one. Its children inherit the token, so it must also lead a session, as `spawn`
+    makes it do.
 
-    The mount namespace and root are those we had when we spawned it, not those of this command: every `ip netns exec` has a
-    mount namespace of its own.
+    Its mount namespace and root are those of the command that spawned it, not ours: every `ip netns exec` makes a new mount
+    namespace.
     """
     fields = proc.stat_fields(pid)
     return (

@@ -1,7 +1,7 @@
-"""Runs other programs to their end: within a time limit, with a short environment, and what they print is bounded.
+"""Runs other programs to their end, with a time limit, a short environment and bounded output.
 
-A umount of a dead server and a systemctl without a bus wait for ever, in a state that not even SIGKILL ends. Nobody waits
-for them here: after the limit, or when a stop is requested, the program is killed and left to the kernel.
+A umount of a dead server and a systemctl without a bus wait for ever, in a state that not even SIGKILL ends. We do not wait
+for them: after the limit, or when a stop is requested, we kill the program and leave it to the kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The exit code, and the first megabyte of each output."""
+    """The exit code of a program, and the first megabyte of each output."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ class Finished:
 
 
 def run_visibly(command: Sequence[str], environment: Mapping[str, str], *, seconds: float, cancel: Cancel) -> int:
-    """Returns the exit code of a program of the user's, whose output goes to our stderr. Raises as `run`."""
+    """Runs a program of the user, with its output on our stderr. Returns the exit code. Raises as `run`."""
     try:
         child = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=2)
     except (OSError, ValueError) as error:
@@ -44,10 +44,10 @@ def run_visibly(command: Sequence[str], environment: Mapping[str, str], *, secon
 def run(
     command: Sequence[str], *, seconds: float, cancel: Cancel | None = None, environment: Mapping[str, str] | None = None
 ) -> Finished:
-    """Returns how a program ended. Raises `HostError` when it cannot be started or does not end within `seconds`, and
-    `Interrupted` when a stop is requested."""
+    """Runs a program and returns how it ended. Raises `HostError` when it cannot be started or does not end within `seconds`,
+    and `Interrupted` when a stop is requested."""
     chosen = for_programs(os.environ) if environment is None else dict(environment)
-    # Files and no pipes: nothing is to be read while it runs, and a grandchild that keeps them open holds nobody up.
+    # Files, not pipes: nothing must be read while it runs, and a grandchild that keeps them open cannot block us.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             child = subprocess.Popen(command, env=chosen, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -63,7 +63,7 @@ def _ended(child: subprocess.Popen[bytes], seconds: float, cancel: Cancel | None
     finally:
         if child.returncode is None:
             child.kill()
-            # It may be in a call that never ends; init waits for it when we are gone.
+            # It may hang in a system call; init reaps it after we exit.
             child.returncode = -9
     if code is None:
         raise HostError(f"{os.path.basename(name)} did not end within {seconds:g} s")  # noqa: PTH119

@@ -1,4 +1,4 @@
-"""systemd as seen from a command line: units started, stopped and asked for, without waiting for them to be ready."""
+"""Starts, stops and queries systemd units through systemctl, without waiting until they are ready."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ _NOT_RUNNING = (3, 4)
 
 _SECONDS = 30.0
 _STOP_SECONDS = 120.0
-"""systemd itself kills a service after 90 s (DefaultTimeoutStopSec); giving up before it does would leave the unit half
-stopped."""
+"""systemd itself kills a service after 90 s (DefaultTimeoutStopSec); a shorter limit would leave the unit half stopped."""
 _ASKED = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ExecMainStartTimestampMonotonic")
 
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """What systemd says of a unit. `began`: its process was started since systemd last forgot about it."""
+    """A unit's state in systemd. `began`: its process was started since systemd last unloaded the unit."""
 
     loaded: bool
     active: str
@@ -36,13 +35,13 @@ class UnitState:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """`command`: how systemctl is called; another prefix reaches a systemd in other namespaces. `cancel` ends the wait."""
+    """Calls systemctl. `command`: a prefix reaches a systemd in other namespaces. `cancel` ends the wait."""
 
     command: tuple[str, ...] = ("systemctl",)
     cancel: Cancel | None = None
 
     def show(self, unit: str) -> UnitState:
-        """Raises `HostError` when systemd does not answer."""
+        """Returns the state of a unit. Raises `HostError` when systemd does not answer."""
         lines = self.run("show", unit, *(f"--property={name}" for name in _ASKED)).splitlines()
         fields = dict(line.partition("=")[::2] for line in lines)
         return UnitState(
@@ -61,25 +60,26 @@ class Systemd:
         return self._call(("is-active", unit), _SECONDS).code in _NOT_RUNNING
 
     def reload(self) -> None:
-        """Read the unit files again."""
+        """Makes systemd read the unit files again."""
         self.run("daemon-reload")
 
     def start(self, unit: str) -> None:
-        """Start it, now and after every boot. Returns before it is ready: a joiner is ready when it serves."""
+        """Starts a unit, now and after every boot. Returns before it is ready: a joining etcd is ready only when it serves."""
         self.run("enable", "--quiet", unit)
         self.run("start", "--no-block", unit)
 
     def restart(self, unit: str) -> None:
+        """Restarts a unit. Returns before it is ready."""
         self.run("restart", "--no-block", unit)
 
     def stop(self, unit: str) -> None:
-        """End it; returns when it has ended, and it is not started after a boot any more."""
+        """Stops a unit, and keeps it from starting after a boot. Returns when it has ended."""
         self.run("disable", "--quiet", unit)
         self.run("stop", unit, seconds=_STOP_SECONDS)
         self._try("reset-failed", unit)
 
     def log(self, unit: str, lines: int = 50) -> list[str]:
-        """The last lines the unit logged; empty where there is no journal."""
+        """Returns the last lines that the unit logged; none where there is no journal."""
         journalctl = [*self.command[:-1], "journalctl", f"--unit={unit}", f"--lines={lines}", "--output=cat", "--no-pager"]
         try:
             done = programs.run(journalctl, seconds=_SECONDS)
@@ -88,7 +88,7 @@ class Systemd:
         return done.out.splitlines() if done.code == 0 else []
 
     def run(self, *arguments: str, seconds: float = _SECONDS, advice: str = "") -> str:
-        """One call of systemctl; returns what it prints. Raises `HostError` when it fails or does not answer in time."""
+        """Calls systemctl; returns its output. Raises `HostError` when it fails or does not answer in time."""
         done = self._call(arguments, seconds)
         if done.code != 0:
             raise HostError(
@@ -98,7 +98,7 @@ class Systemd:
         return done.out
 
     def _try(self, *arguments: str) -> None:
-        """For what may have nothing to do."""
+        """Calls systemctl and ignores its failure: there may be nothing to do."""
         self._call(arguments, _SECONDS)
 
     def _call(self, arguments: Sequence[str], seconds: float) -> Finished:

@@ -1,4 +1,4 @@
-"""Which peers hold connections with an etcd on this host, as the kernel's table of TCP connections shows them."""
+"""Finds which peers have connections with an etcd on this host, in the kernel's table of TCP connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quorate.foreign.urls import parts_of
 
 _ESTABLISHED = "01"
 _MOST_RETRANSMITS = 1
-"""A connection whose packets are lost without a word has two retransmits after two seconds."""
+"""A connection whose packets are silently dropped has two retransmits after two seconds."""
 
 _STREAMS = 2
 """rafthttp opens two streams in each direction between two members."""
@@ -24,7 +24,7 @@ _RESOLVE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An established connection: its two ends, and how often its newest packet was sent again."""
+    """An established connection: its two ends, and how often its newest packet was retransmitted."""
 
     local: tuple[str, int]
     remote: tuple[str, int]
@@ -51,7 +51,7 @@ def _connection(row: str) -> Connection | None:
 
 
 def _address(text: str) -> tuple[str, int]:
-    """The kernel prints addresses as 32-bit words in the byte order of the machine."""
+    """Parses an address of the table: the kernel prints 32-bit words in the byte order of the machine."""
     host, _, port = text.partition(":")
     words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
     packed = b"".join(struct.pack("=I", word) for word in words)
@@ -63,11 +63,10 @@ def _address(text: str) -> tuple[str, int]:
 def linked_peers(
     table: Sequence[Connection], own_urls: Iterable[str], peers: Mapping[int, Sequence[str]]
 ) -> Mapping[int, bool] | None:
-    """Returns for each of `peers` (ids to peer URLs) whether it dialed us and we dialed it, on both streams each, on
-    connections that carry what is sent; None when a name cannot be resolved.
+    """Returns for each of `peers` (ids to peer URLs) whether it dialed us and we dialed it, with two working streams each way.
 
-    Who dialed us is known by address. Peers behind one address (one machine, or an address translation) are told apart by
-    number only: together they must hold as many connections as all of them need.
+    Returns None when a name cannot be resolved. Incoming connections are matched by address. Peers behind one address (one
+    machine, or NAT) can only be counted: together they must have as many connections as all of them need.
     """
     good = [one for one in table if one.retransmits <= _MOST_RETRANSMITS]
     own_ports = {parts_of(url).port for url in own_urls}
@@ -91,7 +90,7 @@ def _they_dialed(dialed_us: Sequence[str], hosts: set[str], known: Mapping[int, 
     by_address = sum(host in hosts for host in dialed_us)
     if by_address >= _STREAMS * sharing:
         return True
-    # From an address that belongs to nobody: a translation, or another network card of a peer.
+    # Connections from an address of no peer: NAT, or another network card of a peer.
     everybody = {host for others in known.values() for host, _ in others}
     strangers = sum(host not in everybody for host in dialed_us)
     unmatched = sum(not any(host in dialed_us for host, _ in others) for others in known.values())
@@ -99,7 +98,7 @@ def _they_dialed(dialed_us: Sequence[str], hosts: set[str], known: Mapping[int, 
 
 
 def _addresses(urls: Sequence[str]) -> set[tuple[str, int]] | None:
-    """None where a name cannot be resolved: then nothing can be said of that peer."""
+    """Returns the addresses of some URLs; None when a name cannot be resolved: that peer's links are then unknown."""
     found: set[tuple[str, int]] = set()
     for url in urls:
         try:

@@ -12,6 +12,7 @@ _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def corefile(domain: str) -> str:
+    """Returns CoreDNS's configuration for a cluster domain."""
     return f""".:53 {{
     errors
     health {{
@@ -39,7 +40,7 @@ def corefile(domain: str) -> str:
 
 
 def coredns(image: str, domain: str, address: str, replicas: int = 2) -> list[Object]:
-    """`address`: the service's, where pods look for DNS."""
+    """Returns CoreDNS's objects. `address`: of the DNS service that pods use."""
     return [
         new("ConfigMap", "coredns", _SYSTEM, data={"Corefile": corefile(domain)}),
         *rbac.coredns(),
@@ -50,6 +51,7 @@ def coredns(image: str, domain: str, address: str, replicas: int = 2) -> list[Ob
 
 
 def coredns_deployment(image: str, replicas: int) -> Object:
+    """Returns CoreDNS's Deployment."""
     made = new("Deployment", "coredns", _SYSTEM)
     made["metadata"]["labels"] = _DNS
     anti = {
@@ -128,12 +130,12 @@ def _dns_service(address: str) -> Object:
 
 
 HASH_ANNOTATION = "kubeadm.kubernetes.io/component-config.hash"
-"""On a configuration that nobody wrote by hand: it may be written anew by an upgrade."""
+"""Marks a generated configuration: an upgrade may overwrite it."""
 
 
 def kube_proxy(image: str, config: str, server: str, proxy_env: list[Object], generated: str) -> list[Object]:
-    """`config`: the KubeProxyConfiguration's text; `server`: where the proxies reach the API; `generated`: the text's hash,
-    empty for one that a user wrote."""
+    """Returns kube-proxy's objects. `config`: the KubeProxyConfiguration as text. `server`: the URL at which the proxies reach
+    the API. `generated`: the text's hash, empty for a text that the user wrote."""
     data = {"config.conf": config, "kubeconfig.conf": _proxy_kubeconfig(server)}
     settings = new("ConfigMap", "kube-proxy", _SYSTEM, data=data)
     settings["metadata"]["labels"] = {"app": "kube-proxy"}

@@ -1,4 +1,4 @@
-"""A client for the few calls that kubeadm's phases make; objects are plain values."""
+"""A client for the few API calls of kubeadm's phases; objects are plain values."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _POLL_SECONDS = 0.5
 _JSON = "application/json"
 _RPC_SECONDS = 10.0
 _STARTING_SECONDS = 10.0
-"""An API server that has just started takes bootstrap tokens for unknown until it has read their secrets."""
+"""An API server that has just started rejects bootstrap tokens until it has read their secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the API is and how to log in. `token`: instead of a client certificate, or none."""
+    """The URL of an API and its credentials. `token`: used instead of a client certificate, may be empty."""
 
     url: str
     tls: ssl.SSLContext
@@ -40,9 +40,10 @@ class Server:
 
 @dataclass(slots=True)
 class KubeClient:
-    """Calls are made again every half second while the server does not answer, for at most `patience` seconds; then they raise
-    `Unreachable`. Everything else that the server says no to is raised at once, see `quorate.kube.errors`. `rpc_seconds`: how
-    long one call may take. `skew`: by how many seconds this host's clock was ahead of the server's at its last answer."""
+    """A client of one API server. While the server does not answer, a call is repeated every half second for at most `patience`
+    seconds; then it raises `Unreachable`. `Unauthorized` is repeated for 10 s, every other error is raised at once (see
+    `quorate.kube.errors`). `rpc_seconds`: the limit of one call. `skew`: the seconds by which this host's clock was ahead of
+    the server's at the last answer."""
 
     server: Server
     clock: SystemClock
@@ -54,7 +55,7 @@ class KubeClient:
 
     @contextmanager
     def connected(self) -> Iterator[KubeClient]:
-        """Connections are kept for the block. Raises `ConfigError` for a server URL or a token that cannot be sent."""
+        """Keeps connections for the block. Raises `ConfigError` for a server URL or a token that cannot be sent."""
         try:
             site = site_of(self.server.url, self.server.tls)
         except HttpFailed as error:
@@ -73,35 +74,39 @@ class KubeClient:
         return {"Accept": _JSON, **({"Authorization": f"Bearer {token}"} if token else {})}
 
     def get(self, kind: str, name: str, namespace: str = "") -> Object:
+        """Returns an object. Raises `NotFound` and every other `KubeError`."""
         return self.request("GET", resources.path(kind, name, namespace))
 
     def find(self, kind: str, name: str, namespace: str = "") -> Object | None:
-        """As `get`, None when there is no such object."""
+        """Returns an object as `get`; None when there is no such object."""
         try:
             return self.get(kind, name, namespace)
         except NotFound:
             return None
 
     def list(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
+        """Returns the objects of a kind that match both selectors."""
         query = {"labelSelector": labels, "fieldSelector": fields}
         found = self.request("GET", resources.collection(kind, namespace), {k: v for k, v in query.items() if v})
         return [dict(row) for row in rows_of(found.get("items"))]
 
     def create(self, value: Object) -> Object:
+        """Creates an object. Raises `AlreadyExists`."""
         where = resources.collection(value["kind"], value["metadata"].get("namespace", ""))
         return self.request("POST", where, {"fieldManager": FIELD_MANAGER}, value)
 
     def apply(self, value: Object) -> Object:
-        """Make it, or make it so: what we say wins, what others added stays (server-side apply)."""
+        """Creates or changes an object by server-side apply: our fields win, fields that others added stay."""
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self.request("PATCH", resources.path_of(value), query, value, "application/apply-patch+yaml")
 
     def patch(self, kind: str, name: str, value: Object, namespace: str = "") -> Object:
+        """Changes an object by a strategic merge patch."""
         where = resources.path(kind, name, namespace)
         return self.request("PATCH", where, {"fieldManager": FIELD_MANAGER}, value, "application/strategic-merge-patch+json")
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
-        """Fine when it is gone already."""
+        """Deletes an object; a missing one is no error."""
         try:
             self.request("DELETE", resources.path(kind, name, namespace))
         except NotFound:
@@ -115,6 +120,7 @@ class KubeClient:
         body: Object | None = None,
         kind: str = "application/json",
     ) -> Object:
+        """Makes one call, repeated as the class describes. `kind`: the content type of the body."""
         answered = Deadline(self.clock, self.patience, f"{verb} {path}")
         known = Deadline(self.clock, min(self.patience, _STARTING_SECONDS), "the API server knows its users")
         while True:
@@ -142,23 +148,23 @@ class KubeClient:
                 raise _untrusted(self.server.url, error.certificate) from None
             raise Unreachable(
                 f"the API server at {self.server.url} does not answer: {error.what}",
-                advice="is it running? 'crictl ps', or the logs of its container and of the kubelet, tell",
+                advice="check with 'crictl ps' that it runs; read the logs of its container and of the kubelet",
             ) from None
         self.skew = _skew(answer)
         return _parse(answer, f"{verb} {path}")
 
 
 def _untrusted(url: str, why: str) -> Untrusted:
-    """A clock that is wrong makes good certificates look bad."""
+    """Returns an error with advice for its cause: a wrong clock makes good certificates look bad."""
     reason = why or "it is not signed by the cluster's CA"
     here = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if "not yet valid" in reason or "expired" in reason:
-        advice = f"This host says that it is {here}: set its clock, or renew the certificate"
+        advice = f"this host's clock shows {here}: correct the clock, or renew the certificate"
     elif "mismatch" in reason:
-        advice = "Use an address that the certificate has, or add this one to apiServer.certSANs and renew the certificate"
+        advice = "use an address that the certificate has, or add this one to apiServer.certSANs and renew the certificate"
     else:
-        advice = "Is this the cluster that is meant?"
-    return Untrusted(f"the certificate of the API server at {url} is not to be trusted: {reason}", advice=advice)
+        advice = "check that this is the address of the intended cluster"
+    return Untrusted(f"the certificate of the API server at {url} is not trusted: {reason}", advice=advice)
 
 
 def _skew(answer: Answer) -> float:

@@ -1,13 +1,13 @@
-"""What the API server may answer.
+"""Errors of the API server.
 
 KubeError            1   the API server answered with an error
 ├── NotFound             no such object
 ├── AlreadyExists        an object of that name is there
-├── Conflict             somebody else changed it meanwhile
-├── Denied               we may not do this
+├── Conflict             another client changed it meanwhile
+├── Denied               we are not allowed to do this
 │   └── Unauthorized     it does not know who we are
-├── Untrusted            its certificate is not to be trusted
-└── Unreachable          no answer, or one that says to come again
+├── Untrusted            its certificate is not trusted
+└── Unreachable          no answer, or one that asks to retry
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class AlreadyExists(KubeError):
 
 
 class Conflict(KubeError):
-    """The object was changed by somebody else meanwhile."""
+    """Another client changed the object meanwhile."""
 
     code = "kubernetes-conflict"
     next_step = "run the same command again"
 
 
 class Denied(KubeError):
-    """The user of the kubeconfig may not do this."""
+    """The user of the kubeconfig is not allowed to do this."""
 
     code = "kubernetes-denied"
     next_step = "check the kubeconfig: its user and its cluster"
@@ -60,31 +60,29 @@ class Unauthorized(Denied):
 
 
 class Untrusted(KubeError):
-    """The API server's certificate is not to be trusted. Asking again will not help."""
+    """The API server's certificate is not trusted. A retry does not help."""
 
     code = "kubernetes-untrusted"
     next_step = "check the pinned key or the CA"
 
 
 class Unreachable(KubeError):
-    """The API server did not answer, or was too busy. Asking again may help; whether a change was made is not known."""
+    """The API server did not answer, or was too busy. A retry may help. It is unknown whether a change was made."""
 
     code = "kubernetes-unreachable"
     next_step = "check that the API server runs; run the same command again"
 
 
 def from_status(status: int, what: str, message: str, reason: str) -> KubeError:
-    """The error for an HTTP status; `reason` is the API's own word. Of a longer message the beginning is kept: whoever wrote it
-    may not be trusted yet."""
+    """Returns the error for an HTTP status. `reason`: the API's own code. A message is cut at 1000 characters: its sender may
+    not be trusted yet."""
     text = f"{what}: {(message or reason)[:_MOST_MESSAGE] or f'HTTP {status}'}"
     if status == 404:
         return NotFound(text)
     if status == 409:
         return AlreadyExists(text) if reason == "AlreadyExists" else Conflict(text)
     if status in (401, 403):
-        return (Unauthorized if status == 401 else Denied)(
-            text, advice="check the kubeconfig: who it logs in as, and for which cluster"
-        )
+        return (Unauthorized if status == 401 else Denied)(text, advice="check the user and the cluster of the kubeconfig")
     if status == 429 or status >= 500:
         return Unreachable(text)
     return KubeError(text)

@@ -1,4 +1,4 @@
-"""Roles and bindings that kubeadm makes, by the phase that makes them. Pure."""
+"""Roles and bindings that kubeadm creates, by phase. Pure."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ def _rule(resources: list[str], verbs: list[str], names: list[str] | None = None
 
 
 def cluster_binding(name: str, role: str, subject: Object) -> Object:
+    """Returns a binding of a cluster role to one subject."""
     return new("ClusterRoleBinding", name, roleRef=_ref("ClusterRole", role), subjects=[subject])
 
 
 def cluster_admins() -> Object:
-    """What lets admin.conf do everything, since 1.29."""
+    """Returns the binding that gives admin.conf all rights, since 1.29."""
     return cluster_binding(CLUSTER_ADMINS, "cluster-admin", _subject("Group", CLUSTER_ADMINS))
 
 
 def readers(name: str, namespace: str, resource: str, what: str, groups: list[str]) -> list[Object]:
-    """A role that may get one object, for groups."""
+    """Returns a role that may get one object, and its binding to groups."""
     role = new("Role", name, namespace, rules=[_rule([resource], ["get"], [what])])
     subjects = [_subject("Group", group) for group in groups]
     return [role, new("RoleBinding", name, namespace, roleRef=_ref("Role", name), subjects=subjects)]
@@ -52,7 +53,7 @@ def kubeadm_certs() -> list[Object]:
 
 
 def cluster_info() -> list[Object]:
-    """The one thing that anybody may read."""
+    """Returns the role and binding that let anonymous users read cluster-info."""
     name = "kubeadm:bootstrap-signer-clusterinfo"
     role = new("Role", name, "kube-public", rules=[_rule(["configmaps"], ["get"], ["cluster-info"])])
     anybody = [_subject("User", "system:anonymous")]
@@ -60,7 +61,7 @@ def cluster_info() -> list[Object]:
 
 
 def node_bootstrap() -> list[Object]:
-    """What nodes may do that log in with a token, and with their own certificate."""
+    """Returns the rights of nodes that log in with a token, and with their own certificate."""
     tokens, nodes = _subject("Group", TOKEN_GROUP), _subject("Group", NODES)
     requests = "system:certificates.k8s.io:certificatesigningrequests"
     return [

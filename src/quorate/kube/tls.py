@@ -1,4 +1,4 @@
-"""TLS towards API servers: verified always; private keys go to OpenSSL through memory, never through a file on disk."""
+"""TLS contexts for API servers. Private keys reach OpenSSL through memory, never through a file on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from quorate.secret import Secret
 
 
 def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] | None = None) -> ssl.SSLContext:
-    """Trusts only `ca_pem`. Raises `ConfigError` for what is no certificate or does not fit."""
+    """Returns a context that trusts only `ca_pem`. Raises `ConfigError` for a bad certificate, or a key that does not match."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -23,7 +23,8 @@ def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] 
 
 
 def unverified() -> ssl.SSLContext:
-    """For the first look of a token discovery only: what is read that way is trusted for its signature, not for its sender."""
+    """Returns a context without verification. Only for the first request of a token discovery: its answer is trusted by its
+    signature, not by its sender."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
@@ -42,4 +43,4 @@ def _load(made: ssl.SSLContext, certificate_pem: bytes, key_pem: Secret[bytes]) 
 
 
 def _reason(error: Exception) -> str:
-    return error.reason if isinstance(error, ssl.SSLError) and error.reason else "they are no PEM"
+    return error.reason if isinstance(error, ssl.SSLError) and error.reason else "they are not PEM"

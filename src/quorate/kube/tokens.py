@@ -1,4 +1,4 @@
-"""Bootstrap tokens as secrets, and the signature that a token puts under cluster-info. Pure."""
+"""Bootstrap tokens as Secrets, and a token's signature of cluster-info. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CERTS_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`expires` is None for a token that never does. `usages`: signing, authentication."""
+    """A bootstrap token. `expires`: None for never. `usages`: signing, authentication."""
 
     id: str
     secret: Secret[str]
@@ -33,19 +33,22 @@ class Token:
 
     @classmethod
     def parse(cls, text: str) -> Token:
+        """Returns the token of a text of the form ID.SECRET."""
         token_id, _, secret = text.partition(".")
         return cls(token_id, Secret(secret))
 
     def reveal(self) -> str:
+        """Returns the token as text, with its secret."""
         return f"{self.id}.{self.secret.reveal()}"
 
 
 def secret_name(token_id: str) -> str:
+    """Returns the name of a token's Secret."""
     return f"bootstrap-token-{token_id}"
 
 
 def to_secret(token: Token) -> Object:
-    """The secret that makes it known."""
+    """Returns the Secret that makes a token known to the cluster."""
     data = {"token-id": token.id, "token-secret": token.secret.reveal()}
     if token.description:
         data["description"] = token.description
@@ -59,7 +62,7 @@ def to_secret(token: Token) -> Object:
 
 
 def from_secret(value: Object) -> Token | None:
-    """The token of a secret; None when it is none."""
+    """Returns the token of a Secret; None when the Secret holds none."""
     try:
         rows = mapping_of(value.get("data")).items()
         data = {key: base64.b64decode(text_of(text).encode()).decode() for key, text in rows}
@@ -76,7 +79,7 @@ def from_secret(value: Object) -> Token | None:
 
 
 def sign(content: str, token: Token) -> str:
-    """The detached signature (JWS, HS256) of cluster-info, as the controller manager makes it."""
+    """Returns the detached signature (JWS, HS256) of cluster-info, as the controller manager makes it."""
     header = _base64url(json.dumps({"alg": "HS256", "kid": token.id}, separators=(",", ":")).encode())
     signed = f"{header}.{_base64url(content.encode())}".encode()
     mac = hmac.new(token.secret.reveal().encode(), signed, hashlib.sha256).digest()
@@ -84,7 +87,8 @@ def sign(content: str, token: Token) -> str:
 
 
 def is_signed(content: str, signature: str, token: Token) -> bool:
-    # As bytes: text that is not ASCII cannot be compared, and whoever sends it is not trusted yet.
+    """Returns whether `signature` is the token's signature of `content`."""
+    # As bytes: text that is not ASCII cannot be compared, and its sender is not trusted yet.
     return hmac.compare_digest(sign(content, token).encode(), signature.encode(errors="replace"))
 
 
