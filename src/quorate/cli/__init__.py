@@ -1,1 +1,1 @@
-"""The command line: parse, call, render. Thin; third-party imports only inside the command that needs them."""
+"""The command line: parse, call, render. Commands are thin and import third-party packages only where they need them."""

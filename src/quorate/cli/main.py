@@ -1,4 +1,4 @@
-"""The command tree and its end: errors to stderr, their numbers to the exit code."""
+"""The command tree. Errors go to stderr, and each error class has its exit code."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from quorate.cli.common.output import Printed, document, echo, emit_error, escap
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
 
 _GROUPS = {
-    "certs": ("quorate.cli.kubeadm.certs", "Certificates: how long they last, renewing them, requests for a CA elsewhere."),
+    "certs": ("quorate.cli.kubeadm.certs", "Show, renew and request the certificates of a control plane."),
     "config": ("quorate.cli.kubeadm.config", "Print, check and convert kubeadm configuration files; list images."),
-    "doctor": ("quorate.cli.kubeadm.doctor", "One page on this node and its cluster: what is wrong, and what mends it."),
+    "doctor": ("quorate.cli.kubeadm.doctor", "Check this node and its cluster; report problems and their fixes."),
     "init": ("quorate.cli.kubeadm.init", "Make this host the first node of a control plane."),
-    "join": ("quorate.cli.kubeadm.join", "Make this host a further node, safely."),
-    "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "kubeconfig files for users."),
+    "join": ("quorate.cli.kubeadm.join", "Join this host to a cluster, as a worker or a control-plane node."),
+    "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "Make kubeconfig files for users."),
     "reset": ("quorate.cli.kubeadm.reset", "Roll back what init or join made on this host."),
-    "token": ("quorate.cli.kubeadm.token", "Bootstrap tokens, which nodes join with."),
-    "local": ("quorate.cli.local.group", "A real etcd cluster on this machine, every member joined through a learner."),
-    "etcd": ("quorate.cli.etcd.group", "Look at any etcd cluster and change its members safely."),
+    "token": ("quorate.cli.kubeadm.token", "Manage the bootstrap tokens that nodes join with."),
+    "local": ("quorate.cli.local.group", "Run a real etcd cluster on this machine; new members join as learners."),
+    "etcd": ("quorate.cli.etcd.group", "Inspect any etcd cluster and change its members safely."),
 }
 EXAMPLES = """\b
 Examples:
   quorate local up --members 3          a three-member etcd on this machine
-  quorate local status                  who is there, who leads, how many may fail
+  quorate local status                  the members, the leader, and how many may fail
   quorate etcd member list              as etcdctl prints it
 """
 
 
 class LazyGroup(click.Group):
-    """Knows its subcommands' names and one-line helps; imports the module of one only when it is called."""
+    """A group that knows the name and one-line help of each subcommand, and imports its module only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *_GROUPS])
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        del ctx  # asking it for the commands would import them all
+        del ctx  # listing the commands through it would import every module
         rows = [(name, text) for name, (_, text) in _GROUPS.items()]
         rows += [(name, command.get_short_help_str()) for name, command in self.commands.items()]
         with formatter.section("Commands"):
@@ -58,16 +58,16 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error that nobody foresaw.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an unexpected error.")
 def main() -> None:
     """Grow etcd clusters and Kubernetes control planes without ever putting the quorum at risk.
 
-    A new member joins as a learner: it gets the data and has no vote until it is fully aligned.
+    A new member joins as a learner. It gets the data, and gets its vote only once it is fully aligned.
     """
 
 
 @main.command("version")
-@click.option("-o", "--output", "form", type=click.Choice(["short", "json", "yaml"]), help="How to print it.")
+@click.option("-o", "--output", "form", type=click.Choice(["short", "json", "yaml"]), help="Output format.")
 def print_version(form: str | None) -> None:
     """Print the version.
 
@@ -88,7 +88,7 @@ def print_version(form: str | None) -> None:
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def upgrade() -> None:
-    """Upgrade a control plane: not there yet.
+    """Upgrade a control plane: not implemented yet.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def upgrade() -> None:
     raise Refused(
         "quorate does not upgrade control planes yet",
         state="nothing was changed",
-        advice="use kubeadm upgrade: it works on nodes that quorate made, too",
+        advice="run kubeadm upgrade plan: kubeadm also upgrades nodes that quorate made",
     )
 
 
@@ -114,18 +114,18 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     if kind is None:
-        raise ConfigError(f"no completion for {shell}")
+        raise ConfigError(f"there is no completion script for {shell}")
     document(kind(main, {}, "quorate", "_QUORATE_COMPLETE").source() + "\n")
 
 
 def run() -> NoReturn:
-    """The console script."""
+    """Runs the command line of this process and exits with its exit code: the console script."""
     escape_what_cannot_be_shown()
     sys.exit(run_with(sys.argv[1:]))
 
 
 def run_with(arguments: list[str]) -> int:
-    """Run one command line; returns the exit code, having printed whatever went wrong."""
+    """Runs one command line. Prints its error, if any, and returns the exit code."""
     Printed.shape = "nothing"
     try:
         result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
@@ -143,7 +143,7 @@ def run_with(arguments: list[str]) -> int:
         return 0
     except (Exception, KeyboardInterrupt) as error:
         return _fail(foreseen(error), arguments)
-    # Outside standalone mode click hands the code of `ctx.exit` back.
+    # Outside standalone mode click returns the code of `ctx.exit`.
     return result if isinstance(result, int) else 0
 
 
@@ -158,7 +158,7 @@ def _fail(failure: QuorateError, arguments: list[str]) -> int:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    """`-o json` in any spelling; looked for by hand because the parser may be what failed."""
+    """Returns whether the arguments have `-o json` in any spelling. Does not use click, whose parser may be what failed."""
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     return any(pair in (("-o", "json"), ("--output", "json")) for pair in pairs) or bool(
         {"-ojson", "-o=json", "--output=json"} & set(arguments)

@@ -1,1 +1,1 @@
-"""What every command does with words: parses, prints, shows progress, takes signals."""
+"""Parts that every command uses: parsing, output, progress and signals."""

@@ -1,4 +1,4 @@
-"""Members and their health as people and programs read them; ids are hex strings everywhere."""
+"""Output of members and their health: tables for people, JSON for programs. Ids are hex strings everywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
-    """The cluster, with a closer look at each member that answers where there was one."""
+    """Returns the cluster as JSON. With `detail`, each member that answers also has the fields from there."""
     shown = view.as_dict()
     if detail is None:
         return shown
@@ -26,17 +26,19 @@ def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, o
 
 
 def named_json(member: Member) -> dict[str, object]:
-    """A member as a result names it."""
+    """Returns the id and the name of a member, as results contain them."""
     return {"id": format_id(member.id), "name": member.name}
 
 
 def role(member: Member, view: ClusterView) -> str:
+    """Returns learner, leader or voter."""
     if member.is_learner:
         return "learner"
     return "leader" if view.leader is not None and view.leader.id == member.id else "voter"
 
 
 def print_members(view: ClusterView) -> None:
+    """Prints the member list as a table."""
     rows = [
         (format_id(row.id), row.name or "(unstarted)", role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))
         for row in in_order(view)
@@ -46,7 +48,7 @@ def print_members(view: ClusterView) -> None:
 
 
 def print_status(view: ClusterView, processes: dict[str, str] | None = None, detail: Detail | None = None) -> None:
-    """One line a member; `processes` adds a column for members whose processes are ours, hashes one of them."""
+    """Prints one line per member. `processes` adds a column for members that run on this host, hashes in `detail` another."""
     rows = status_rows(view, detail)
     if processes is not None:
         rows = [(*row, processes.get(row[1], "")) for row in rows]
@@ -58,6 +60,7 @@ def print_status(view: ClusterView, processes: dict[str, str] | None = None, det
 
 
 def print_alarms(view: ClusterView) -> None:
+    """Prints one line per alarm."""
     for alarm in view.alarms:
         member = view.by_id(alarm.member_id)
         echo(styled(f"alarm {alarm.kind} on {member.name if member else format_id(alarm.member_id)}", fg="red"))
@@ -67,7 +70,7 @@ STATUS_HEADERS = ("ID", "NAME", "ROLE", "HEALTH", "VERSION", "DB", "LAG")
 
 
 def status_rows(view: ClusterView, detail: Detail | None = None) -> list[Sequence[str]]:
-    """The cells of a table with `STATUS_HEADERS`, and one for the hash when hashes were asked for."""
+    """Returns the rows of a table with `STATUS_HEADERS`. With hashes in `detail`, each row has one more cell."""
     rows = [(member, _status_row(member, view, detail)) for member in in_order(view)]
     if detail is None or not detail.hashes:
         return [row for _, row in rows]
@@ -85,7 +88,7 @@ def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Seq
 
 
 def health_words(member: Member, view: ClusterView) -> str:
-    """healthy, what it complains of itself, or why it does not answer."""
+    """Returns `healthy`, the errors that the member reports, or the reason why it does not answer."""
     reply = view.replies.get(member.id)
     if isinstance(reply, MemberStatus):
         return "; ".join(reply.errors) or "healthy"
@@ -93,7 +96,7 @@ def health_words(member: Member, view: ClusterView) -> str:
 
 
 def _lag(entries: int, member: Member, detail: Detail | None) -> str:
-    """Entries behind, and for how long: 3 (0.2 s); over a second it is said so."""
+    """Returns the lag in entries and, where known, in seconds: `3 (0.2 s)` or `3 (over 1 s)`."""
     if not entries or detail is None or member.id not in detail.lag_seconds:
         return str(entries)
     seconds = detail.lag_seconds[member.id]
@@ -101,15 +104,16 @@ def _lag(entries: int, member: Member, detail: Detail | None) -> str:
 
 
 def print_margin(view: ClusterView) -> None:
+    """Prints how many voters answer, the quorum, and how many more may fail."""
     voters, left = len(view.voters), margin_of(view)
     lowest = lowest_margin_of(view)
     answering, following = view.answering_voters, view.reachable_voters
     led = "" if answering == following else f" and {following} follow a leader"
     counts = f"{answering} of {voters} voter{'s' if voters != 1 else ''} answer{led}, quorum is {quorum(voters)}"
     if left < 0 and answering >= quorum(voters):
-        verdict: str = styled("no leader: an election takes a second or two; look again", fg="red")
+        verdict: str = styled("no leader: an election takes one or two seconds; run the command again", fg="red")
     elif left < 0:
-        verdict = styled(f"no quorum: {-left} more must come back before anything can be written", fg="red")
+        verdict = styled(f"no quorum: {-left} more must answer before the cluster accepts writes", fg="red")
     else:
         assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
         verdict = f"{left} more may fail{assumed}"
@@ -117,22 +121,24 @@ def print_margin(view: ClusterView) -> None:
 
 
 def gap_json(gap: WriteGap | None) -> dict[str, object]:
-    """What a writer beside the change saw; nothing when there was none."""
+    """Returns the result of the write probe that ran during the change; an empty dict without a probe."""
     return {} if gap is None else {"writer": gap.as_dict()}
 
 
 def print_gap(gap: WriteGap | None) -> None:
+    """Prints the result of the write probe, if there was one."""
     if gap is not None:
-        echo(f"{gap.writes} writes meanwhile, the longest time without one was {gap.longest:.2f} s")
+        echo(f"{gap.writes} writes during the change; the longest time without a write was {gap.longest:.2f} s")
 
 
 def print_staleness(view: ClusterView) -> None:
+    """Warns on stderr about a member list that was not read through the quorum."""
     if not view.linearizable:
         echo("this member list is one member's own copy and may be stale", err=True)
 
 
 def show_members(view: ClusterView, form: str) -> None:
-    """Print a member list in one of our own formats."""
+    """Prints a member list in one of our own formats."""
 
     def text() -> None:
         if form == "table":

@@ -1,4 +1,4 @@
-"""Go spells the values of switches out (`--hex=true`, `--debug=false`); click does not read that."""
+"""Rewrites switches with a value (`--hex=true`, `--debug=false`), which Go accepts and click does not."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ OFF_UNLESS_GIVEN = (
     "skip-token-print",
     "upload-certs",
 )
-"""Switches of kubeadm: "=false" is what they are when they are left out.
-A list of its own: start-up must not read all flags."""
+"""Switches of kubeadm that are off by default: with "=false" they are dropped.
+The names are repeated here because start-up must not import all flags."""
 
 _SPELLED_OUT = re.compile(rf"--({'|'.join((*SWITCHES, *OFF_UNLESS_GIVEN))})=(true|false|1|0|t|f)", re.IGNORECASE)
 
 
 def plain_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words."""
+    """Returns the arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words."""
     plain = [_plain(argument) for argument in arguments]
     return [part for argument in plain if argument is not None for part in _short_value(argument)]
 
 
 def _short_value(argument: str) -> list[str]:
-    """Go lets a value follow a one-letter flag behind "=": -w=table."""
+    """Splits `-w=table` into two words: Go accepts "=" after a one-letter flag."""
     match = re.fullmatch(r"(-[a-z])=(.+)", argument, re.DOTALL)
     return [match[1], match[2]] if match else [argument]
 

@@ -1,4 +1,4 @@
-"""Options that belong together reach their command as one value."""
+"""Passes options that belong together to their command as one value."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Command = Callable[..., Any]
 
 
 def packed(kind: type[Any], name: str, options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
-    """A decorator that adds `options` to a command and passes their values as one `kind`, a dataclass whose fields are
-    named like them, in the parameter `name`."""
+    """Returns a decorator that adds `options` to a command and passes their values as one `kind` in the parameter `name`.
+    `kind` is a dataclass with one field per option, of the same name."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)

@@ -14,7 +14,7 @@ from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
 _SILENT_SECONDS = 2.0
-_WAITING = "waiting for members that do not answer; a cluster without a leader is given some seconds"
+_WAITING = "waiting for members that do not answer; a cluster without a leader gets a few seconds to elect one"
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A report that draws on stderr for the block."""
+    """Yields a report that draws on stderr during the block."""
     if stderr_is_terminal():
         with _live() as report:
             yield report
@@ -34,8 +34,8 @@ def progress() -> Iterator[Report]:
 
 @contextmanager
 def saying_that_it_waits(report: Report) -> Iterator[Report]:
-    """A report for the block that says so itself, once, when nothing was to be told for two seconds: members that hang, and a
-    cluster that has lost its quorum, are asked for longer than anybody believes that something happens."""
+    """Yields a report that adds one notice when nothing was reported for two seconds. Waiting for members that hang, or for a
+    lost quorum, takes so long that the command would seem stuck."""
     timer = threading.Timer(_SILENT_SECONDS, report, args=(Notice(_WAITING),))
     timer.daemon = True
     timer.start()
@@ -51,7 +51,7 @@ def saying_that_it_waits(report: Report) -> Iterator[Report]:
 
 
 def describe(event: Event) -> str:
-    """An event's text with its numbers."""
+    """Returns an event's text with its numbers: lag, bytes received, rate, time left."""
     parts = [event.text]
     if event.lag_entries is not None and event.phase == "catch-up":
         behind = f"{event.lag_entries} entries behind"
@@ -69,7 +69,7 @@ def describe(event: Event) -> str:
 
 @dataclass(slots=True)
 class PlainProgress:
-    """One line an event; a member's line is not repeated when only its numbers changed a moment ago."""
+    """Prints one line per event. A member's line is not repeated within a second when only its numbers changed."""
 
     began: float = field(default_factory=time.monotonic)
     _last: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
@@ -95,7 +95,7 @@ def _notice(notice: Notice) -> tuple[str, str]:
 
 
 def drawn(text: str, style: str = "") -> Text:
-    """For rich: never markup, which a member's name may hold, and nothing that moves the cursor."""
+    """Returns `text` for rich: markup in it, as in a member's name, is not interpreted, and control characters are escaped."""
     from rich.text import Text
 
     return Text(visible(text), style=style)
@@ -127,8 +127,8 @@ class _LiveProgress:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False)
-        for header in ("MEMBER", "PHASE", "AFTER", "WHAT HAPPENS"):
-            table.add_column(header, no_wrap=header != "WHAT HAPPENS")
+        for header in ("MEMBER", "PHASE", "AFTER", "STATUS"):
+            table.add_column(header, no_wrap=header != "STATUS")
         for name, (event, at) in self._rows.items():
             table.add_row(*map(drawn, (name, event.phase, f"{at:.1f} s", describe(event))))
         return table

@@ -1,4 +1,4 @@
-"""Ctrl-C, a SIGTERM or a dropped terminal ask the command to stop; a second one stops the undo as well."""
+"""Ctrl-C, SIGTERM or a closed terminal asks the command to stop; a second signal also stops the undo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """For a question to the user: the first Ctrl-C ends it, for nothing has begun that would have to be rolled back."""
+    """Lets the first Ctrl-C end the command during a question to the user: nothing has begun that needs a rollback."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -27,18 +27,18 @@ def asking() -> Iterator[None]:
 
 @contextmanager
 def cancelling(cancel: Cancel) -> Iterator[None]:
-    """For the block, turn the signals into a request to stop.
+    """Turns the signals into a request to stop, during the block.
 
-    The handler does nothing but note it: whoever waits notices, so no effect is torn in the middle. The second signal
-    leaves at once with exit code 5, for then nobody knows how far the undo came.
+    The handler only records the request. Code that waits checks it, so no effect is cut off in the middle. The second signal
+    exits at once with code 5, because it is then unknown how far the undo got.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if cancel.requested:
-            say_while_stopping("stopped in the middle: run the same command again: it looks, and resumes from there")
+            say_while_stopping("stopped in the middle, outcome unknown: run the same command again: it looks, and resumes")
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
-        say_while_stopping("stopping: what can be rolled back is rolled back first (once more to leave at once)")
+        say_while_stopping("stopping: rolling back what can be rolled back (a second signal exits at once)")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:

@@ -31,7 +31,7 @@ Command = Callable[..., Any]
 
 
 _timeout = click.option(
-    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds without progress to give up after."
+    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Give up after so many seconds without progress."
 )
 
 
@@ -39,7 +39,7 @@ def _common(command: Command) -> Command:
     for option in (
         connection_options,
         output_option(),
-        click.option("--dry-run", is_flag=True, help="Look and judge; change nothing."),
+        click.option("--dry-run", is_flag=True, help="Check and show the plan; change nothing."),
     ):
         command = option(command)
     return command
@@ -53,9 +53,9 @@ def _new_member(command: Command) -> Command:
             "--dir",
             "folder",
             type=click.Path(path_type=Path),
-            help="The member is one of the local cluster in this directory ('quorate local'); nothing else is needed then.",
+            help="Directory of a local cluster ('quorate local'); its members need no other option.",
         ),
-        click.option("--peer-urls", "peer_url", metavar="URL", help="Where the other members will reach it."),
+        click.option("--peer-urls", "peer_url", metavar="URL", help="URL where the other members will reach the new one."),
     ):
         command = option(command)
     return command
@@ -68,11 +68,11 @@ def _new_member(command: Command) -> Command:
 def add(
     name: str, peer_url: str | None, folder: Path | None, host: HostOptions, joining: JoinOptions, form: str, dry_run: bool
 ) -> None:
-    """Add the member NAME: as a learner first, a voter once it is fully aligned.
+    """Add the member NAME, as a learner first. It becomes a voter once it is fully aligned.
 
-    The member is registered, what its etcd needs to know is written or printed, and then it is waited for: start it on its
-    machine, or let --start do so. With --runtime its etcd is run on this host. If it does not get ready it is taken off the
-    member list again.
+    The member is registered, its ETCD_* variables are written or printed, and the command waits for it. Start its etcd on its
+    machine, or let --start do so; with --runtime it runs on this host. If the join fails before the promotion, the member is
+    removed from the member list again.
 
     \b
     Examples:
@@ -99,14 +99,14 @@ def add(
 
 def _only_with_a_cluster(*given: object) -> None:
     if any(value is not None for value in given):
-        raise ConfigError("--dir names a local cluster, whose members need no other option")
+        raise ConfigError("--dir names a local cluster: leave out --peer-urls, --start, --env-file and --runtime")
     if given_by_hand("endpoints"):
-        raise ConfigError("--dir and --endpoints name two clusters", state="nothing was changed", advice="give one of them")
+        raise ConfigError("--dir and --endpoints name two clusters", state="nothing was changed", advice="pass one of them")
 
 
 @dataclass(frozen=True, slots=True)
 class _Joiner:
-    """A member to be and who runs it: this host, or somebody else."""
+    """A member to add, and what runs it: this host (`here`), or the user's `start` and `restart`."""
 
     cluster: Cluster
     name: str
@@ -124,14 +124,14 @@ class _Joiner:
         return add_here(self.cluster, self.here, probe_inbound=self.probe_inbound)
 
     def judge(self) -> None:
-        """Raises `PreflightFailed` for what would make the join fail, before anything else is changed for it."""
+        """Raises `PreflightFailed` for anything that would make the join fail. Changes nothing."""
         from quorate.core.view_findings import judge
 
         view, found = self.look()
         judge([*found, *self.cluster.preflight(view, self.name, [self.peer_url])], self.cluster.report)
 
     def look(self) -> tuple[ClusterView, list[Finding]]:
-        """The cluster, and what this host's own checks say."""
+        """Returns the cluster and the findings of this host's checks."""
         if self.here is None:
             return self.cluster.status(), []
         from quorate.member.join_here import look
@@ -145,7 +145,7 @@ def _joiner(
     from quorate.core.ids import normalise_url
 
     if peer_url is None:
-        raise ConfigError("--peer-urls is missing: where will the other members reach it?")
+        raise ConfigError("--peer-urls is missing: pass the URL where the other members will reach the new one")
     check_host(host)
     url = normalise_url(peer_url)
     here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
@@ -157,7 +157,7 @@ def _joiner(
 @_timeout
 @_common
 def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
-    """Make the learner MEMBER (name, hex id or peer URL) a voter, once it is fully aligned."""
+    """Promote the learner MEMBER (name, hex id or peer URL). Waits until it is fully aligned."""
     with cluster_opened() as opened:
         cluster = with_patience(opened, timeout)
         found = cluster.member(member)
@@ -167,27 +167,27 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
             return
     from quorate.cli.common.cluster_output import named_json
 
-    text = f"{found.name} is a voter" if not found.is_learner else f"would promote {found.name} once it is aligned"
+    text = f"{found.name} is already a voter" if not found.is_learner else f"would promote {found.name} once it is aligned"
     promote_next = [named_json(found)] if found.is_learner else []
     emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, lambda: echo(text))
 
 
 @click.command()
 @click.argument("member")
-@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @click.option(
     "--absence",
     type=Duration(),
     default="10s",
     show_default=True,
-    help="How long a voter must show no sign of life, to us and to the leader, to count as dead.",
+    help="A voter counts as dead after so long without a sign of life, to us and to the leader.",
 )
 @_timeout
 @_common
 def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced_tolerance: bool, absence: float) -> None:
-    """Remove MEMBER (name, hex id or peer URL); refused when that could cost the quorum.
+    """Remove MEMBER (name, hex id or peer URL). Refused when that could cost the quorum.
 
-    Leadership is moved away first. The data of the removed member stays where it is: delete it before it joins again.
+    Leadership is moved away first. The removed member's data stays on its host: delete it before the member joins again.
     """
     with cluster_opened() as opened:
         cluster = changed(with_patience(opened, timeout), absence_seconds=checked_absence(absence))
@@ -215,7 +215,7 @@ def replace(
     form: str,
     dry_run: bool,
 ) -> None:
-    """Put NEW in the place of OLD: a live OLD leaves when NEW serves; a dead one is removed first.
+    """Replace OLD with NEW. A live OLD is removed once NEW serves; a dead OLD is removed first.
 
     \b
     Examples:
@@ -244,14 +244,15 @@ def replace(
 @connection_options
 @output_option()
 def move_leader(member: str, form: str) -> None:
-    """Hand leadership to the voter MEMBER."""
+    """Move leadership to the voter MEMBER."""
     with cluster_opened() as cluster:
         leader = cluster.move_leader(member)
-        _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} leads"))
+        _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))
 
 
 def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
-    """Judge the first step of a join as the engine would, and this host when it is to run the member."""
+    """Prints the plan and the findings of a join: checks its first step, and this host if it will run the member. Exits with
+    code 2 when there are errors."""
     from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
     from quorate.core.finding import errors_of
 
@@ -264,7 +265,7 @@ def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None
     def table() -> None:
         echo(f"would add {name} at {url} as a learner, promote it once aligned, and verify it")
         if replaced:
-            echo(f"would remove {going}: after the join when it is alive, before it when it is dead or a learner")
+            echo(f"would remove {going}: after the join if it is alive, before the join if it is dead or a learner")
         print_margin(view)
         for finding in found:
             echo(f"{finding.level} {finding.name}: {finding.text}")
@@ -297,7 +298,7 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What was done to one member, or would be: for programs as `kind` with `key`, for people as `text`."""
+    """A change of one member, done or planned: `kind` and `key` are for JSON, `text` is for people."""
 
     kind: str
     key: str
@@ -319,12 +320,13 @@ def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
 
 
 def look_after(cluster: Cluster) -> ClusterView | None:
-    """The cluster once the change is done, to be shown. It is done: a look that fails is said, and is no failure of it."""
+    """Returns the cluster after a change, to be printed, or None when the look fails. The change is done, so a failing look
+    is a warning and no error."""
     from quorate.errors import QuorateError
     from quorate.report import Notice
 
     try:
         return cluster.status()
     except QuorateError as error:
-        cluster.report(Notice(f"done; the cluster could not be looked at afterwards: {error.what}", "warning"))
+        cluster.report(Notice(f"the change is done, but the cluster could not be read afterwards: {error.what}", "warning"))
         return None

@@ -1,4 +1,4 @@
-"""How a command reaches an etcd cluster: etcdctl's flags and ETCDCTL_* variables, but never a password in argv."""
+"""The connection to an etcd cluster from etcdctl's flags and ETCDCTL_* variables, but never with a password in argv."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 
 
 class Duration(click.ParamType[float]):
-    """Go's notation, as etcdctl takes it: 5s, 500ms, 1m30s. The value is seconds."""
+    """A duration in Go's notation, as in etcdctl: 5s, 500ms, 1m30s. The value is in seconds, at most a week."""
 
     name = "duration"
 
@@ -50,7 +50,7 @@ class Duration(click.ParamType[float]):
 
 
 class Seconds(click.ParamType[float]):
-    """A number of seconds that can be waited: more than none, at most a week; nan would never end."""
+    """A number of seconds to wait: more than 0, at most a week. nan is rejected: that wait would never end."""
 
     name = "seconds"
 
@@ -60,13 +60,13 @@ class Seconds(click.ParamType[float]):
         except ValueError:
             self.fail(f"{str(value)[:_MOST_LETTERS]!r} is not a number of seconds", param, ctx)
         if not 0.0 < seconds <= _MOST_SECONDS:
-            self.fail(f"{seconds:g} is no time to wait: more than 0 s, at most {_MOST_SECONDS:g} s", param, ctx)
+            self.fail(f"{seconds:g} is out of range: it must be more than 0 s and at most {_MOST_SECONDS:g} s", param, ctx)
         return seconds
 
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """One of etcdctl's persistent flags. `ignored` ones are accepted and without effect here."""
+    """One of etcdctl's persistent flags. An `ignored` flag is accepted and has no effect here."""
 
     spelling: tuple[str, ...]
     help: str = ""
@@ -76,15 +76,15 @@ class _Flag:
 
 
 _FLAGS = (
-    _Flag(("--endpoints",), "Members to ask, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379"),
+    _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379"),
     _Flag(("--cacert",), "CA that signed the servers' certificates."),
-    _Flag(("--cert",), "Our client certificate."),
-    _Flag(("--key",), "Its key."),
+    _Flag(("--cert",), "Client certificate."),
+    _Flag(("--key",), "Key of the client certificate."),
     _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt."),
     _Flag(("--password",), "Not accepted: a password in argv is visible to every user."),
-    _Flag(("--password-file",), "File that holds the password."),
-    _Flag(("--command-timeout",), "Time for the command itself.", Duration(), "5s"),
-    _Flag(("--dial-timeout",), "Time for connecting.", Duration(), "2s"),
+    _Flag(("--password-file",), "File that contains the password."),
+    _Flag(("--command-timeout",), "Timeout of each request.", Duration(), "5s"),
+    _Flag(("--dial-timeout",), "Accepted; connecting counts towards --command-timeout.", Duration(), "2s"),
     _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False),
     _Flag(("--insecure-transport",), kind=bool, default=True, ignored=True),
     _Flag(("--insecure-discovery",), kind=bool, default=True, ignored=True),
@@ -99,7 +99,7 @@ _FLAGS = (
 
 
 def connection_options(command: Command) -> Command:
-    """Add the flags. They may stand on the group or on the command; the command's win."""
+    """Adds the flags. They may be given to the group or to the command; the command's values win."""
     for flag in reversed(_FLAGS):
         name = flag.spelling[-1].removeprefix("--")
         spelling = flag.spelling if flag.kind is not bool else (f"--{name}/--no-{name}",)
@@ -118,7 +118,7 @@ def connection_options(command: Command) -> Command:
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    """Keep the value for `connection`; a default never replaces what was given further up."""
+    """Stores the value for `connected`. A default never replaces a value that was given to the group."""
     given: dict[str, object] = ctx.meta.setdefault(_KEY, {})
     source = ctx.get_parameter_source(str(param.name))
     if source is not ParameterSource.DEFAULT or param.name not in given:
@@ -132,7 +132,7 @@ def _refuse_unsafe(name: str, value: object) -> None:
         raise ConfigError(
             "a password on the command line can be read by every user of this machine",
             state="nothing was sent",
-            advice="put it into ETCDCTL_PASSWORD or a file named by --password-file, or be asked for it",
+            advice="set ETCDCTL_PASSWORD, pass --password-file, or enter it at the prompt",
         )
     if name == "insecure_skip_tls_verify" and value:
         raise ConfigError("--insecure-skip-tls-verify is not accepted", advice="pass the CA with --cacert")
@@ -142,8 +142,8 @@ def _refuse_unsafe(name: str, value: object) -> None:
 
 @contextmanager
 def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
-    """The cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop. `silent`:
-    nothing is said while it is waited for, by a command that draws all the time."""
+    """Yields the cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop.
+    `silent` omits the notice about waiting, for a command that redraws all the time."""
     from quorate.cli.common.progress import progress, saying_that_it_waits
     from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
@@ -172,7 +172,7 @@ def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
 
 @dataclass(slots=True)
 class LazyJournal:
-    """The journal of membership changes, opened at the first of them: a user who may only look needs no folder of his own."""
+    """The journal of membership changes, opened at the first change: a user who only reads needs no state folder."""
 
     _book: Journal | None = None
 
@@ -191,7 +191,7 @@ class LazyJournal:
 
 
 def journal_path() -> Path:
-    """Where membership changes of `quorate etcd` are journaled."""
+    """Returns the path of the journal for the membership changes of `quorate etcd`."""
     from quorate.files import state_folder
 
     return state_folder() / "journal"
@@ -199,7 +199,7 @@ def journal_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where to go and how long to wait, in seconds, with everything needed to get in."""
+    """The endpoints of a cluster, access to them (TLS and login), and the timeout of a request in seconds."""
 
     endpoints: list[Endpoint]
     access: Access
@@ -207,25 +207,25 @@ class Connection:
 
 
 def given_by_hand(name: str) -> bool:
-    """Whether the running command was given one of the flags on its own line."""
+    """Returns whether the running command has the flag on its command line, not from a variable or as a default."""
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def given_value(name: str) -> str | None:
-    """What the running command was given for one of the flags."""
+    """Returns the running command's value of one of the flags, or None."""
     value = click.get_current_context().meta[_KEY].get(name)
     return str(value) if value else None
 
 
 @contextmanager
 def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
-    """Open what the flags and variables of the running command describe; raises `ConfigError`."""
+    """Yields the connection that the flags and variables of the running command describe. Raises `ConfigError`."""
     from quorate.etcd.client.connections import Access
     from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
 
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
-        raise ConfigError("ETCDCTL_API must be 3: the old API is gone since etcd 3.6")
+        raise ConfigError("ETCDCTL_API must be 3: etcd 3.6 removed the old API")
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     with Access(tls, _login(given), cancel) as access:
@@ -237,7 +237,7 @@ def _login(given: dict[str, Any]) -> Login | None:
 
     if not given["user"]:
         return None
-    # ETCDCTL_USER may hold both, as with etcdctl; on the command line that was refused.
+    # ETCDCTL_USER may contain user:password, as with etcdctl. On the command line `_refuse_unsafe` has refused that.
     user, _, password = given["user"].partition(":")
     return Login(user, Secret(password or _password(given, user)))
 
@@ -251,7 +251,7 @@ def _password(given: dict[str, Any], user: str) -> str:
         try:
             return read_at_most(Path(given["password_file"]), _MOST_PASSWORD).decode().rstrip("\n")
         except UnicodeDecodeError:
-            raise ConfigError(f"the password file {given['password_file']} is not text in UTF-8") from None
+            raise ConfigError(f"the password file {given['password_file']} is not UTF-8 text") from None
     if sys.stdin.isatty():
         from quorate.cli.common.signals import asking
 

@@ -15,7 +15,7 @@ _HEADERS = ("ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
 
 
 def format_member_list(answer: MembersResponse, form: str, *, as_hex: bool) -> bytes:
-    """What etcdctl writes to stdout for this answer; `form` is one of its `-w` values."""
+    """Returns what etcdctl writes to stdout for this answer. `form` is one of its `-w` values."""
     match form:
         case "simple":
             return _lines(", ".join(_row(member)) for member in answer.members)
@@ -34,7 +34,8 @@ def _lines(lines: object) -> bytes:
 
 
 def _row(member: Member) -> tuple[str, ...]:
-    """--hex changes nothing here: ids are hex in any case. A letter that is not drawn is escaped; etcdctl prints it raw."""
+    """Returns a member's cells. Ids are hex with and without --hex. Unprintable characters are escaped; etcdctl prints them
+    raw."""
     return (
         f"{member.ID:x}",
         "started" if member.name else "unstarted",
@@ -46,7 +47,7 @@ def _row(member: Member) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Headers centred (the odd blank goes right), cells to the right."""
+    """Returns the lines of a table. Headers are centred, with the odd blank on the right; cells are right-aligned."""
     widths = [max(map(len, column)) for column in zip(_HEADERS, *rows, strict=True)]
     rule = "+" + "+".join("-" * (width + 2) for width in widths) + "+"
     head = [_centred(header, width) for header, width in zip(_HEADERS, widths, strict=True)]
@@ -85,20 +86,20 @@ def _quoted(text: str) -> str:
 
 
 def _drawn(text: str) -> str:
-    """JSON in which no letter moves a cursor: those that are not drawn are escaped, where Go leaves some as they are."""
+    """Returns the JSON with all unprintable characters escaped, so that none moves the cursor. Go leaves some unescaped."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
 def _json(answer: MembersResponse) -> bytes:
-    """Decimal ids; empty and false fields are left out, as Go's encoder does for these types."""
+    """Returns JSON with decimal ids, without empty and false fields, as Go's encoder prints these types."""
     members = [_without_empty(_member_json(member, member.ID)) for member in answer.members]
     return _go_json({"header": _without_empty(_header_json(answer.header)), "members": members})
 
 
 def _hex_json(answer: MembersResponse) -> bytes:
-    """etcdctl 3.6 leaves `isLearner` out with --hex, and prints empty names, and `null` for empty lists."""
+    """Returns JSON with hex ids as etcdctl 3.6 prints it: without `isLearner`, with empty names, and `null` for empty lists."""
     header = _header_json(answer.header)
     hexed = {**header, "cluster_id": f"{answer.header.cluster_id:x}", "member_id": f"{answer.header.member_id:x}"}
     members = [_member_json(member, f"{member.ID:x}") for member in answer.members]
@@ -132,7 +133,7 @@ def _without_empty(fields: dict[str, object]) -> dict[str, object]:
 
 
 def _go_json(value: object) -> bytes:
-    """Compact, and with <, > and & escaped as Go does by default."""
+    """Returns compact JSON with <, >, &, U+2028 and U+2029 escaped, as Go does by default."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""`quorate etcd …`"""
+"""The command group `quorate etcd`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 @click.group(context_settings=_SETTINGS)
 @connection_options
 def group() -> None:
-    """Look at any etcd cluster and change its members safely.
+    """Inspect any etcd cluster and change its members safely.
 
-    Flags and ETCDCTL_* variables are etcdctl's.
+    The connection flags and ETCDCTL_* variables are those of etcdctl.
     """
 
 
@@ -33,7 +33,7 @@ def group() -> None:
 @connection_options
 @output_option("table", "simple", "json", "yaml")
 def members(form: str) -> None:
-    """The member list, read through the quorum; ids are hex strings in every format."""
+    """Print the member list, read through the quorum. Ids are hex strings in every format."""
     from quorate.cli.common.cluster_output import show_members
 
     show_members(_observed(), form)
@@ -41,12 +41,12 @@ def members(form: str) -> None:
 
 @group.command()
 @connection_options
-@click.option("--hash", "with_hash", is_flag=True, help="Also compare the data of the voters: it scans their whole stores.")
+@click.option("--hash", "with_hash", is_flag=True, help="Also compare the data of the voters; this scans their whole stores.")
 @output_option()
 def status(form: str, with_hash: bool) -> None:
-    """Every member: role, health, version, database size, lag; and how many may fail now.
+    """Print each member's state and how many may fail now. The state is role, health, version, database size and lag.
 
-    Exits 1 when there is no quorum, and when --hash finds members whose data differs.
+    Exits with code 1 when there is no quorum, and when --hash finds members whose data differs.
 
     \b
     Example:
@@ -64,13 +64,13 @@ def status(form: str, with_hash: bool) -> None:
     data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
     emit(form, "ClusterStatus", data, lambda: print_status(view, detail=detail))
     if margin_of(view) < 0:
-        # As 'health' does: a script that looks at the exit code must not take a cluster that writes nothing for well.
+        # As in 'health': a script that checks the exit code must not take a cluster that accepts no writes for healthy.
         raise click.exceptions.Exit(QuorateError.exit_code)
     if differs:
         raise QuorateError(
             "members that compacted up to the same revision have different data",
             state="nothing was changed",
-            advice="find the member that differs, replace it from the others; see etcd's guide on data corruption",
+            advice="run quorate etcd replace on the member whose HASH differs; see etcd's guide on data corruption",
         )
 
 
@@ -85,12 +85,12 @@ def _observed() -> ClusterView:
 
 @group.command()
 @connection_options
-@click.option("--write", is_flag=True, help="Also put a small key through every voter, and delete it.")
+@click.option("--write", is_flag=True, help="Also write a small key through every voter, and delete it.")
 @output_option()
 def health(write: bool, form: str) -> None:
-    """Whether every member works: a read through the quorum on voters, a local one on learners.
+    """Check that every member works. Reads through the quorum on voters, locally on learners.
 
-    Exits 1 when one does not.
+    Exits with code 1 when a member does not.
     """
     from quorate.cli.common.output import print_table
     from quorate.errors import QuorateError

@@ -1,4 +1,4 @@
-"""`--runtime` and what belongs to it: the new member's etcd is started and looked after on this host."""
+"""`--runtime` and its options: the new member's etcd is started and supervised on this host."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _OPTIONS = (
     click.option(
         "--runtime",
         type=click.Choice(["process", "systemd"]),
-        help="Run the new member's etcd on this host, and roll it back when the join fails.",
+        help="Run the new member's etcd on this host, and remove it when the join fails.",
     ),
     click.option("--data-dir", type=_PATH, help="etcd's data directory; must be empty.  [default: /var/lib/etcd]"),
-    click.option("--client-urls", "client_url", metavar="URL", help="Where clients reach it.  [default: peer host, port 2379]"),
-    click.option("--etcd", "program", metavar="PATH", help="The etcd to run.  [default: from PATH]"),
+    click.option("--client-urls", "client_url", metavar="URL", help="URL for clients.  [default: peer host, port 2379]"),
+    click.option("--etcd", "program", metavar="PATH", help="etcd binary to run.  [default: from PATH]"),
     click.option("--cert-file", type=_PATH, help="Server certificate."),
-    click.option("--key-file", type=_PATH, help="Its key."),
-    click.option("--trusted-ca-file", type=_PATH, help="CA of the clients.  [default: --cacert]"),
+    click.option("--key-file", type=_PATH, help="Key of the server certificate."),
+    click.option("--trusted-ca-file", type=_PATH, help="CA of client certificates.  [default: --cacert]"),
     click.option("--peer-cert-file", type=_PATH, help="Peer certificate."),
-    click.option("--peer-key-file", type=_PATH, help="Its key."),
-    click.option("--peer-trusted-ca-file", type=_PATH, help="CA of the peers.  [default: --trusted-ca-file]"),
-    click.option("--etcd-arg", multiple=True, metavar="NAME=VALUE", help="A further etcd setting; may be repeated."),
+    click.option("--peer-key-file", type=_PATH, help="Key of the peer certificate."),
+    click.option("--peer-trusted-ca-file", type=_PATH, help="CA of peer certificates.  [default: --trusted-ca-file]"),
+    click.option("--etcd-arg", multiple=True, metavar="NAME=VALUE", help="Additional etcd flag; may be repeated."),
     click.option("--unit", default="etcd", show_default=True, help="systemd: name of the unit, without .service."),
-    click.option("--run-as", metavar="USER", help="systemd: the user etcd runs as.  [default: root]"),
-    click.option("--no-inbound-probe", is_flag=True, help="Do not listen for the voters before etcd is started."),
+    click.option("--run-as", metavar="USER", help="systemd: user that etcd runs as.  [default: root]"),
+    click.option("--no-inbound-probe", is_flag=True, help="Do not check that the voters reach this host before etcd starts."),
 )
 
 
@@ -50,7 +50,7 @@ _FLAG = re.compile(r"[a-z][a-z0-9-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """What was given on the command line; `runtime` is None when somebody else runs the new member."""
+    """The host options of the command line; `runtime` is None when this host does not run the new member."""
 
     runtime: str | None
     data_dir: Path | None
@@ -72,16 +72,16 @@ host_options = packed(HostOptions, "host", _OPTIONS)
 
 
 def check_host(host: HostOptions) -> None:
-    """Raises `ConfigError` for options that have nothing to act on."""
+    """Raises `ConfigError` for options whose --runtime is missing, and for invalid names and paths."""
     given = [host.data_dir, host.client_url, host.program, host.cert_file, host.peer_cert_file, *host.etcd_arg]
     if host.runtime is None and any(value is not None for value in given):
-        raise ConfigError("--data-dir, certificates and the like need --runtime: without it somebody else runs the new etcd")
+        raise ConfigError("--data-dir, --etcd, --client-urls, --etcd-arg and certificates need --runtime process or systemd")
     if host.run_as and host.runtime != "systemd":
         raise ConfigError("--run-as needs --runtime systemd")
     if host.run_as and not _USER.fullmatch(host.run_as):
-        raise ConfigError(f"--run-as {host.run_as[:40]!r} is not the name of a user")
+        raise ConfigError(f"--run-as {host.run_as[:40]!r} is not a valid user name")
     if not _UNIT.fullmatch(host.unit):
-        raise ConfigError(f"--unit {host.unit[:80]!r}: letters, digits and : _ . @ - make the name of a unit")
+        raise ConfigError(f"--unit {host.unit[:80]!r} is not a valid unit name: use letters, digits and : _ . @ -")
     paths = (host.data_dir, host.cert_file, host.key_file, host.trusted_ca_file, host.peer_cert_file, host.peer_key_file)
     for path in (*paths, host.peer_trusted_ca_file, host.program):
         if path is not None:
@@ -89,7 +89,7 @@ def check_host(host: HostOptions) -> None:
 
 
 def host_of_options(options: HostOptions, name: str, peer_url: str, clock: SystemClock) -> Host:
-    """This host as the options describe it; raises `ConfigError`."""
+    """Returns this host as the options describe it. Raises `ConfigError`."""
     from quorate.member.join_here import Host
 
     spec = _spec(options, name, peer_url)
@@ -126,7 +126,7 @@ def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
 
 
 def _cacert() -> Path | None:
-    """The CA given for our own connection."""
+    """Returns the CA file of our own connection, or None."""
     from quorate.cli.etcd.connection import given_value
 
     value = given_value("cacert")

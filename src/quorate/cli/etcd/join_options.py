@@ -1,4 +1,4 @@
-"""What every command that joins a member takes: how long to wait, what may be done to it, and how it gets started."""
+"""The options of every command that joins a member: timeouts, permissions, and how its etcd is started."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ _OPTIONS = (
         "--start",
         "start_command",
         metavar="CMD",
-        help="Run this once the member is registered, without a shell; it gets ETCD_*, and must return within --timeout.",
+        help="Command, run without a shell after the registration; it gets ETCD_* and must return within --timeout.",
     ),
     click.option(
         "--restart",
         "restart_command",
         metavar="CMD",
-        help="Run this once to restart its etcd when its publish was lost, which spares 7 s on etcd 3.6 and newer.",
+        help="Command that restarts its etcd, run once if its publish was lost; this saves 7 s on etcd 3.6 and newer.",
     ),
-    click.option("--env-file", type=click.Path(path_type=Path), help="Write the ETCD_* here instead of to stderr."),
+    click.option("--env-file", type=click.Path(path_type=Path), help="File for the ETCD_* variables, instead of stderr."),
     click.option(
-        "--timeout", type=Seconds(), default=60.0, show_default=True, help="Seconds without progress to give up after."
+        "--timeout", type=Seconds(), default=60.0, show_default=True, help="Give up after so many seconds without progress."
     ),
-    click.option("--keep-on-failure", is_flag=True, help="Roll nothing back when the join fails, for a look."),
-    click.option("--no-learner-restart", is_flag=True, help="Wait 7 s for a lost publish instead of one restart."),
-    click.option("--probe-writes", is_flag=True, help="Write all the while and tell the longest time without a write."),
-    click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards."),
+    click.option("--keep-on-failure", is_flag=True, help="Roll nothing back when the join fails, so that it can be examined."),
+    click.option("--no-learner-restart", is_flag=True, help="Wait 7 s after a lost publish instead of restarting the learner."),
+    click.option("--probe-writes", is_flag=True, help="Write during the change and report the longest time without a write."),
+    click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards."),
     click.option(
         "--absence",
         type=Duration(),
         default="10s",
         show_default=True,
-        help="With replace: how long a voter must show no sign of life, to us and to the leader, to count as dead.",
+        help="With replace: a voter counts as dead after so long without a sign of life, to us and to the leader.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class JoinOptions:
-    """What was given on the command line; `timeout` in seconds."""
+    """The join options of the command line; `timeout` and `absence` are in seconds."""
 
     start_command: str | None
     restart_command: str | None
@@ -64,7 +64,7 @@ class JoinOptions:
     absence: float
 
     def applied(self, cluster: Cluster) -> Cluster:
-        """Returns the cluster whose joins are done so."""
+        """Returns the cluster with these options as its policy. Raises `ConfigError` for an absence that is too short."""
         from quorate.etcd.membership.join_state import JoinPolicy
 
         policy = JoinPolicy(
@@ -77,7 +77,7 @@ class JoinOptions:
 
     @contextmanager
     def probed(self, cluster: Cluster) -> Iterator[Callable[[], WriteGap | None]]:
-        """A writer beside the block, when wanted; what it gives tells afterwards what the writer saw."""
+        """Runs the write probe during the block, if --probe-writes is given. Yields a function that returns its result."""
         if not self.probe_writes:
             yield lambda: None
             return
@@ -86,21 +86,21 @@ class JoinOptions:
 
 
 _LEAST_ABSENCE_SECONDS = 3.0
-"""A voter that writes to a busy disk stands still for a second or two and is healthy."""
+"""A healthy voter may stall for a second or two while it writes to a busy disk."""
 
 
 def with_patience(cluster: Cluster, seconds: float) -> Cluster:
-    """Returns the cluster whose joins may go without progress, and whose removals may take, so long."""
+    """Returns the cluster with `seconds` as the limit for a join without progress, and for a removal."""
     return replace(cluster, policy=replace(cluster.policy, stall_seconds=seconds))
 
 
 def checked_absence(seconds: float) -> float:
-    """Raises `ConfigError` for a time in which a healthy voter may stand still."""
+    """Returns `seconds`. Raises `ConfigError` for a time for which a healthy voter may stall."""
     if seconds < _LEAST_ABSENCE_SECONDS:
         raise ConfigError(
-            f"--absence {seconds:g}s: a voter whose machine hangs for a moment would be taken for dead",
+            f"--absence {seconds:g}s is too short: a healthy voter that stalls for a moment would count as dead",
             state="nothing was changed",
-            advice=f"at least {_LEAST_ABSENCE_SECONDS:g}s",
+            advice=f"pass at least {_LEAST_ABSENCE_SECONDS:g}s",
         )
     return seconds
 

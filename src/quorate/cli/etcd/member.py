@@ -31,7 +31,7 @@ _hex = click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Prin
 @click.group(context_settings=_SETTINGS)
 @connection_options
 def member() -> None:
-    """etcdctl's spelling, with its flags, defaults and output."""
+    """List and change members with etcdctl's spelling, flags, defaults and output."""
 
 
 @member.command("list")
@@ -43,7 +43,7 @@ def member() -> None:
     type=click.Choice(["l", "s"]),
     default="l",
     show_default=True,
-    help="Through the quorum, or one member's copy.",
+    help="l: read through the quorum; s: one member's own copy.",
 )
 def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
     """List the members byte for byte as etcdctl does.
@@ -62,14 +62,14 @@ def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
 @member.command("add")
 @click.argument("name")
 @connection_options
-@click.option("--peer-urls", required=True, metavar="URL[,URL]", help="Where the other members will reach it.")
+@click.option("--peer-urls", required=True, metavar="URL[,URL]", help="Where the other members will reach the new one.")
 @click.option("--learner/--no-learner", help="Accepted; a new member is always a learner first.")
 @_write_out
 @_hex
 def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) -> None:
-    """Register NAME as a learner and print what its etcd needs to know; it is neither waited for nor promoted.
+    """Register NAME as a learner and print its ETCD_* variables. Neither waits for the member nor promotes it.
 
-    'quorate etcd add' does all of it.
+    'quorate etcd add' does all of that.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
         added, view = cluster.register(name, peer_urls.split(","))
     if not learner:
         advice = f"quorate etcd member promote {added.id:x}"
-        echo(f"it was added as a learner, without a vote; once its etcd runs: {advice}", err=True)
+        echo(f"the member was added as a learner, without a vote; once its etcd runs, run: {advice}", err=True)
     if write_out != "simple":
         _echo_list(write_out, as_hex=as_hex)
         return
@@ -90,7 +90,7 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
 
 
 def _variables(name: str, member_id: int, view: ClusterView) -> str:
-    """etcdctl's lines: members in the order of their ids, those without a name as `=URL`."""
+    """Returns the lines that etcdctl prints: members sorted by id, those without a name as `=URL`."""
     from quorate.etcd.membership.external import environment_file, variables
 
     rows = sorted(view.members, key=lambda row: row.id)
@@ -105,9 +105,9 @@ def _variables(name: str, member_id: int, view: ClusterView) -> str:
 @_write_out
 @_hex
 def promote(member_id: str, write_out: str, as_hex: bool) -> None:
-    """Give the learner ID (hex) its vote, once it answers and has applied what was just written.
+    """Promote the learner ID (hex). Waits until it answers and has applied a write made just before.
 
-    Where etcdctl fails while the learner lags, this waits, up to 60 s without progress.
+    Where etcdctl fails while the learner lags, this command waits, up to 60 s without progress.
 
     \b
     Example:
@@ -118,7 +118,7 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
     with cluster_opened() as cluster:
         found = cluster.member(f"{parse_id(member_id):x}")
         if cluster.promote(f"{found.id:x}") is None:
-            echo("it is a voter already: nothing was changed", err=True)
+            echo("the member is already a voter: nothing was changed", err=True)
         cluster_id = cluster.access.routes.cluster_id
     _done(f"Member {found.id:16x} promoted in cluster {cluster_id:16x}", write_out, as_hex=as_hex)
 
@@ -126,11 +126,11 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
 @member.command("remove")
 @click.argument("member_id", metavar="ID")
 @connection_options
-@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @_write_out
 @_hex
 def remove(member_id: str, write_out: str, as_hex: bool, accept_reduced_tolerance: bool) -> None:
-    """Remove the member ID (hex); refused when that could cost the quorum, where etcdctl goes on.
+    """Remove the member ID (hex). Refused when that could cost the quorum, where etcdctl proceeds.
 
     \b
     Example:
@@ -153,9 +153,9 @@ def _done(text: str, write_out: str, *, as_hex: bool) -> None:
 
 
 def _only(write_out: str, *supported: str) -> None:
-    """etcdctl prints no table for a change either."""
+    """Raises `ConfigError` for any other format: etcdctl prints no table for a change either."""
     if write_out not in supported:
-        raise ConfigError(f"-w {write_out} is not supported here", advice=f"one of: {', '.join(supported)}")
+        raise ConfigError(f"-w {write_out} is not supported here", advice=f"pass one of: {', '.join(supported)}")
 
 
 def _echo_list(write_out: str, *, as_hex: bool) -> None:

@@ -1,4 +1,4 @@
-"""`quorate etcd plan`: from the members there are to the members wanted."""
+"""`quorate etcd plan`: the safe steps from the current members to the wanted members."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _MOST_BYTES = 1 << 20
     "want",
     required=True,
     type=click.Path(path_type=Path),
-    help="YAML or JSON: members, each with a name and a peerURL. The output of 'etcd members -o yaml' is one.",
+    help="YAML or JSON: members, each with a name and a peerURL. The output of 'etcd members -o yaml' works.",
 )
-@click.option("--apply", "apply_it", is_flag=True, help="Carry the plan out, one safe step at a time.")
+@click.option("--apply", "apply_it", is_flag=True, help="Carry out the plan, one safe step at a time.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as without --apply.")
 @join_options
 @connection_options
 @output_option()
 def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: bool) -> None:
-    """Show the safe steps from the members there are to those of a file, or take them.
+    """Show the safe steps to the members of a file. With --apply, carry them out.
 
-    Dead members that are not wanted go first, then joins and removals take turns so that no step lowers how many members
-    may fail. Every step is decided anew from what is there, so the same command continues what was cut off.
+    Unwanted dead members are removed first. Then joins and removals alternate, so that no step lowers how many members may
+    fail. Each step is decided from the current state, so the same command resumes an interrupted run.
 
     \b
     Examples:
@@ -63,7 +63,7 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
 
 
 def read_wanted(path: Path) -> list[Wanted]:
-    """The members of a file; raises `ConfigError` naming what is wrong with it."""
+    """Returns the members of a file. Raises `ConfigError` that names what is wrong with the file."""
     from quorate.core.decide_converge import Wanted
     from quorate.core.ids import normalise_url
     from quorate.foreign.documents import read_mapping
@@ -90,7 +90,7 @@ def _name_and_url(row: Any, where: str) -> tuple[str, str]:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{where} has no name")
     if not isinstance(url, str):
-        raise ConfigError(f"{where} ({name}) has no peerURL, or several")
+        raise ConfigError(f"{where} ({name}) needs exactly one peerURL")
     return name, url
 
 
@@ -103,7 +103,7 @@ def _words(step: NextStep) -> str:
 
 
 def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
-    """The steps with what is left to fail after each; ends with exit code 4 when they lead into a refusal."""
+    """Prints the steps, each with how many may fail after it. Raises `Refused` when the steps end in a refusal."""
     from quorate.core.actions import Done, Refuse
     from quorate.core.decide_converge import after, margin_after
 
@@ -121,14 +121,14 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
     def table() -> None:
         if rows:
             print_table(
-                ("STEP", "WHAT", "VOTERS", "QUORUM", "MAY FAIL"),
+                ("STEP", "ACTION", "VOTERS", "QUORUM", "MAY FAIL"),
                 [
                     (str(row["step"]), text, *(str(row[key]) for key in ("voters", "quorum", "margin")))
                     for row, text in zip(rows, words, strict=True)
                 ],
             )
         elif refusal is None:
-            echo("nothing to do: the members are as wanted")
+            echo("nothing to do: the cluster has the wanted members")
 
     refused = {"reason": refusal.why, "advice": refusal.advice} if refusal else None
     emit(form, "Plan", {"steps": rows, "refused": refused}, table)

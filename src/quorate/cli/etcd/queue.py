@@ -1,4 +1,4 @@
-"""`quorate etcd unlock|adopt`: what runs hold in a cluster, and what dead ones left there."""
+"""`quorate etcd unlock|adopt`: frees or takes over what runs hold in a cluster, or left there when they died."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _REMOVALS = "removals"
 @connection_options
 @output_option()
 def unlock(which: str | None, form: str, dry_run: bool) -> None:
-    """Show the joins that wait, work or were cut off, and who holds the lock for removals; free those of WHICH (a member name,
-    a run, a peer URL, or 'removals' for the lock).
+    """Show pending joins and the lock for removals, or free those of WHICH.
 
-    Freeing gives its place in the queue to the next and forgets its record. The member list stays as it is. A run that holds
-    the lock for removals notices that it is gone, and gives up before it removes anything.
+    Pending joins wait, run or were interrupted. WHICH is a member name, a run, a peer URL, or 'removals' for the lock.
+
+    Freeing a join gives its place in the queue to the next join and deletes its record. The member list stays as it is. A run
+    that loses the lock for removals notices this, and stops before it removes anything.
 
     \b
     Examples:
@@ -46,17 +47,17 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
 
     def table() -> None:
         if lock is not None:
-            lives = "without end" if lock.seconds is None else f"for {lock.seconds} s more if it is not renewed"
-            echo(f"the lock for removals: {lock.change}, from {lock.host} (pid {lock.pid}), {lives}")
+            lives = "never expires" if lock.seconds is None else f"expires in {lock.seconds} s unless it is renewed"
+            echo(f"the lock for removals: {lock.change}, held by {lock.host} (pid {lock.pid}), {lives}")
         if lock is None and which == _REMOVALS:
-            echo("nobody holds the lock for removals")
+            echo("the lock for removals is free")
         if not found and which != _REMOVALS:
-            echo("no join holds or left anything")
+            echo("no join is waiting, running or interrupted")
         if not found:
             return
         print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
         if freed:
-            echo("freed: their places in the queue and their records")
+            echo("freed: the places of these joins in the queue, and their records")
             _say_what_stays(found)
 
     held = lock.as_dict() if lock else None
@@ -67,30 +68,30 @@ def _say_what_stays(freed: list[PendingJoin]) -> None:
     for one in freed:
         if one.member is not None and one.member.is_learner:
             command = to_paste("quorate", "etcd", "remove", f"{one.member.id:x}")
-            echo(f"the learner {one.member.id:x} stays in the member list; '{command}' takes it off")
+            echo(f"the learner {one.member.id:x} stays in the member list; remove it with: {command}")
 
 
 def _row(one: PendingJoin) -> tuple[str, ...]:
-    state = "cut off" if one.place is None else "at work" if one.place == 1 else f"waits, number {one.place}"
+    state = "interrupted" if one.place is None else "running" if one.place == 1 else f"waiting, number {one.place}"
     return (one.name, one.peer_url, state, _listed(one), f"{one.host} (pid {one.pid})", one.run)
 
 
 def _listed(one: PendingJoin) -> str:
     if one.member is None:
-        return "no member"
+        return "not listed"
     return f"{'learner' if one.member.is_learner else 'voter'} {one.member.id:x}"
 
 
 @click.command()
 @click.argument("member")
 @click.argument("name")
-@click.option("--dry-run", is_flag=True, help="Say what would be adopted; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be adopted; change nothing.")
 @connection_options
 @output_option()
 def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
-    """Take over the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left, as NAME.
+    """Take over as NAME the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left.
 
-    From then on 'quorate etcd add NAME' finishes its join, or rolls it back when that fails.
+    Afterwards 'quorate etcd add NAME' finishes its join, or rolls the join back when it fails.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""How the process of a new member that others run learns what it needs, and gets started."""
+"""Hooks for a new member that this host does not run: they pass on its ETCD_* variables and run the user's commands."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def starter(joining: JoinOptions, cancel: Cancel) -> Start:
-    """What happens between the registration and the wait: tell the variables, and run the command if there is one."""
+    """Returns the hook after the registration: it writes or prints the ETCD_* variables, and runs --start if given."""
 
     def start(name: str, rows: Sequence[tuple[str, str]]) -> None:
         from quorate.etcd.membership.external import environment_file, variables
         from quorate.files import write_atomic
 
-        # Of all its peer URLs: a learner may have been registered with several.
+        # All of its peer URLs: a learner may be registered with several.
         urls = ",".join(url for row, url in rows if row == name)
         values = variables(name, urls, rows)
         text = environment_file(values)
@@ -41,7 +41,7 @@ def starter(joining: JoinOptions, cancel: Cancel) -> Start:
 
 
 def restarter(joining: JoinOptions, cancel: Cancel) -> Start | None:
-    """What restarts the process of the new member, when the user gave a command for it."""
+    """Returns the hook that restarts the new member with --restart, or None without that option."""
     command = joining.restart_command
     if command is None:
         return None
@@ -53,12 +53,12 @@ def restarter(joining: JoinOptions, cancel: Cancel) -> Start | None:
 
 
 def _run(command: str, values: Mapping[str, str], which: str, cancel: Cancel, seconds: float) -> None:
-    """The user's own command, with the user's own environment but for what is meant for us. It is to return: it starts a
-    service, and does not stay."""
+    """Runs the user's command with the user's environment, without the variables meant for us. Raises `HostError` when it
+    fails or takes longer than `seconds`: the command starts a service and must return."""
     try:
         words = shlex.split(command)
         code = programs.run_visibly(words, {**for_hooks(os.environ), **values}, seconds=seconds, cancel=cancel)
     except (HostError, ValueError) as error:
         raise HostError(f"the {which} command failed: {getattr(error, 'what', error)}") from None
     if code != 0:
-        raise HostError(f"the {which} command failed: {words[0]} ended with exit code {code}")
+        raise HostError(f"the {which} command failed: {words[0]} exited with code {code}")

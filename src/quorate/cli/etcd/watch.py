@@ -1,4 +1,4 @@
-"""`quorate etcd watch`: the cluster as it lives, with the lag of each member over time and how many may fail."""
+"""`quorate etcd watch`: the cluster at regular intervals, with each member's lag over time and how many may fail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAMPLES = 30
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One look: the cluster, or why it was not seen; `lags` in seconds by member id."""
+    """One look: the cluster, or the `problem` of reading it; `lags` are in seconds, by member id."""
 
     view: ClusterView | None
     problem: str
@@ -44,7 +44,7 @@ class History:
     meters: dict[int, LagMeter] = field(default_factory=dict[int, LagMeter])
 
     def add(self, view: ClusterView) -> dict[int, float]:
-        """Remember this look; returns each member's lag in seconds."""
+        """Stores this look and returns each member's lag in seconds."""
         leader = view.answer(view.leader.id) if view.leader else None
         lags: dict[int, float] = {}
         for member in view.members:
@@ -61,20 +61,20 @@ class History:
 
 
 def sparkline(values: deque[int] | tuple[int, ...]) -> str:
-    """Bars from 0 to the largest value; a flat line when nothing lags."""
+    """Returns bars from 0 to the largest value; a flat line when nothing lags."""
     most = max(values, default=0)
     return "".join(_BARS[round(value / most * (len(_BARS) - 1))] if most else _BARS[0] for value in values)
 
 
 @click.command()
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="Time between looks.")
-@click.option("--count", type=click.IntRange(min=1), help="End after this many looks.  [default: at Ctrl-C]")
-@click.option("-o", "--output", "form", type=click.Choice(("table", "json")), default="table", help="json: one object a line.")
+@click.option("--count", type=click.IntRange(min=1), help="End after this many looks.  [default: until Ctrl-C]")
+@click.option("-o", "--output", "form", type=click.Choice(("table", "json")), default="table", help="json: one look per line.")
 @connection_options
 def watch(interval: float, count: int | None, form: str) -> None:
-    """Look again and again: roles, health, the lag of each member as a curve, and how many may fail.
+    """Watch the cluster until Ctrl-C. Shows roles, health, each member's lag as a curve, and how many may fail.
 
-    On a terminal the picture is redrawn; elsewhere it is one line a look.
+    On a terminal the table is redrawn; elsewhere each look is one line.
 
     \b
     Examples:
@@ -128,7 +128,7 @@ def _line(frame: Frame) -> str:
         return f"{clock}  {frame.problem}"
     view = frame.view
     lags = "  ".join(_lag_words(view, member.id, member.name or f"{member.id:x}", frame) for member in in_order(view))
-    leader = view.leader.name if view.leader else "nobody"
+    leader = view.leader.name if view.leader else "no member"
     alarms = "".join(f"  alarm {alarm.kind}" for alarm in view.alarms)
     return f"{clock}  {leader} leads, {margin_of(view)} more may fail  {lags}{alarms}"
 
@@ -166,7 +166,7 @@ def _picture(frame: Frame, history: History) -> Group:
         row = (name, role(member, view), health_words(member, view), *cells, history.curve(member.id))
         table.add_row(*map(drawn, row))
     left = margin_of(view)
-    verdict = f"{left} more may fail" if left >= 0 else "no quorum: nothing can be written"
+    verdict = f"{left} more may fail" if left >= 0 else "no quorum: the cluster accepts no writes"
     lines = [drawn(verdict, style="green" if left > 0 else "yellow" if left == 0 else "red")]
     lines += [drawn(f"alarm {alarm.kind}", style="red") for alarm in view.alarms]
     return Group(table, *lines)

@@ -1,1 +1,1 @@
-"""kubeadm's commands: its names and flags, our code behind them."""
+"""kubeadm's commands: kubeadm's names and flags, run by our own code."""

@@ -1,4 +1,4 @@
-"""`quorate certs`: how long certificates last, renewing them, requests for a CA elsewhere."""
+"""`quorate certs`: shows when certificates expire, renews them, and makes signing requests for an external CA."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RENEWABLE = (
 
 @click.group("certs")
 def group() -> None:
-    """Certificates of a control plane.
+    """Show, renew and request the certificates of a control plane.
 
     \b
     Examples:
@@ -47,7 +47,7 @@ def group() -> None:
 
 
 def _context(given: Given) -> Context:
-    """Of the file, or of what an empty one means: only places, periods and algorithms matter here."""
+    """Returns the context of the file, or of an empty one: only paths, periods and algorithms matter here."""
     report = render.to_stderr(given) if given.text("form") in ("json", "yaml") else render.printer(given)
     folder = given.values.pop("cert_dir", "")
     made = setup.init_setup(given, report)
@@ -62,7 +62,7 @@ def _context(given: Given) -> Context:
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 def check_expiration(**parameters: Any) -> None:
-    """Say how long each certificate lasts.
+    """Show when each certificate expires.
 
     \b
     Example:
@@ -93,7 +93,7 @@ def _row(one: Expiry, now: datetime, *, with_authority: bool) -> tuple[str, ...]
 
 
 def _residual(one: Expiry, now: datetime) -> str:
-    """As kubeadm counts: years from the third on, days, hours and so on below."""
+    """Returns the time left: in years from 8 years on, in days from 2 days on, in hours from 3 hours on, else in minutes."""
     left = one.left(now)
     seconds = int(left.total_seconds()) if left else 0
     if seconds < 0:
@@ -127,7 +127,7 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
 
 @group.group()
 def renew() -> None:
-    """Renew certificates: a new key, and what the old one said.
+    """Renew certificates: each gets a new key and keeps its subject, names and usages.
 
     \b
     Examples:
@@ -147,9 +147,9 @@ def _renewal(name: str) -> click.Command:
         else:
             renewal.renew(context, name)
         render.show_changes(context.tree)
-        echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use what is new.")
+        echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use the new certificates.")
 
-    what = "Everything that is there" if name == "all" else f"The certificate {name}"
+    what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
     return click.command(name, help=text)(with_flags((*_FLAGS, "dry-run"))(callback))
 
@@ -160,7 +160,7 @@ for _name in ("all", *_RENEWABLE):
 
 @group.command("certificate-key")
 def certificate_key() -> None:
-    """Print a new key for certificates that are kept in the cluster.
+    """Print a new key for encrypting the certificates that are stored in the cluster.
 
     \b
     Example:
@@ -172,7 +172,7 @@ def certificate_key() -> None:
 @group.command("generate-csr")
 @with_flags(("cert-dir", "config", "kubeconfig-dir"))
 def generate_csr(**parameters: Any) -> None:
-    """Make keys and signing requests for a CA that is elsewhere.
+    """Make keys and signing requests for an external CA.
 
     \b
     Example:
@@ -182,7 +182,7 @@ def generate_csr(**parameters: Any) -> None:
 
     given = Given.of(parameters)
     if not given.text("cert-dir") and not given.text("config"):
-        raise ConfigError("--cert-dir or --config must say where the requests go", advice="--cert-dir DIR")
+        raise ConfigError("--cert-dir or --config must name the directory of the requests", advice="pass --cert-dir DIR")
     for flag in ("cert-dir", "kubeconfig-dir"):
         name = flag.replace("-", "_")
         if name in given.values:

@@ -1,4 +1,4 @@
-"""`quorate config`: look at configurations, check and convert them, list images."""
+"""`quorate config`: prints, checks and converts configurations; lists and pulls images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def group(**_parameters: Any) -> None:
 
 def _need(given: Given, flag: str) -> Path:
     if not given.text(flag):
-        raise ConfigError(f"--{flag} is needed", advice=f"name a file: --{flag} FILE")
+        raise ConfigError(f"--{flag} is needed", advice=f"pass --{flag} FILE")
     return Path(given.text(flag))
 
 
@@ -41,7 +41,7 @@ def _need(given: Given, flag: str) -> Path:
 @with_flags(("config", "kubeconfig", "allow-experimental-api", "allow-deprecated-api"))
 @output_option("text", "json")
 def validate(**parameters: Any) -> None:
-    """Check a file; every problem is printed with its line and path, and the exit code is 3.
+    """Check a file. Prints every problem with its line and path, and then exits with code 3.
 
     \b
     Example:
@@ -62,7 +62,7 @@ def validate(**parameters: Any) -> None:
 @group.command()
 @with_flags(("kubeconfig", "old-config", "new-config", "allow-experimental-api"))
 def migrate(**parameters: Any) -> None:
-    """Convert a file to the newest version of the API, completed with defaults.
+    """Convert a file to the newest version of the API and fill in defaults.
 
     \b
     Example:
@@ -76,7 +76,7 @@ def migrate(**parameters: Any) -> None:
     text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given)))
     target = given.text("new-config")
     if target:
-        # It may hold bootstrap tokens and a certificate key.
+        # The file may contain bootstrap tokens and a certificate key.
         write_atomic(Path(target).absolute(), text.encode(), mode=0o600)
     else:
         document(text)
@@ -85,7 +85,7 @@ def migrate(**parameters: Any) -> None:
 @group.group("print")
 @with_flags(("kubeconfig",))
 def print_group(**_parameters: Any) -> None:
-    """Print configurations as they are when nothing is said.
+    """Print default configurations.
 
     \b
     Examples:
@@ -97,7 +97,7 @@ def print_group(**_parameters: Any) -> None:
 @print_group.command("init-defaults")
 @with_flags(("component-configs", "kubeconfig"))
 def print_init(**parameters: Any) -> None:
-    """InitConfiguration and ClusterConfiguration.
+    """Print the default InitConfiguration and ClusterConfiguration.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def print_init(**parameters: Any) -> None:
     wrong = [name for name in components if name not in _COMPONENTS]
     if wrong:
         raise ConfigError(
-            f"there is no component configuration {', '.join(wrong)}", advice=f"there are {', '.join(_COMPONENTS)}"
+            f"unknown component configuration: {', '.join(wrong)}", advice=f"pass one of: {', '.join(_COMPONENTS)}"
         )
     document(init_defaults(kubelet_version() or DEFAULT, components))
 
@@ -119,7 +119,7 @@ def print_init(**parameters: Any) -> None:
 @print_group.command("join-defaults")
 @with_flags(("kubeconfig",))
 def print_join(**_parameters: Any) -> None:
-    """JoinConfiguration.
+    """Print the default JoinConfiguration.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def print_join(**_parameters: Any) -> None:
 @print_group.command("reset-defaults")
 @with_flags(("kubeconfig",))
 def print_reset(**_parameters: Any) -> None:
-    """ResetConfiguration.
+    """Print the default ResetConfiguration.
 
     \b
     Example:
@@ -148,7 +148,7 @@ def print_reset(**_parameters: Any) -> None:
 @print_group.command("upgrade-defaults")
 @with_flags(("kubeconfig",))
 def print_upgrade(**_parameters: Any) -> None:
-    """UpgradeConfiguration.
+    """Print the default UpgradeConfiguration.
 
     \b
     Example:
@@ -162,7 +162,7 @@ def print_upgrade(**_parameters: Any) -> None:
 @group.group()
 @with_flags(("kubeconfig",))
 def images(**_parameters: Any) -> None:
-    """The images that a control plane is made of.
+    """List or pull the images of a control plane.
 
     \b
     Examples:
@@ -178,7 +178,7 @@ _IMAGES = ("config", "feature-gates", "image-repository", "kubeconfig", "kuberne
 @with_flags((*_IMAGES, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 def list_images(**parameters: Any) -> None:
-    """Print them, one a line.
+    """Print the images, one per line.
 
     \b
     Example:
@@ -201,7 +201,7 @@ def _images(given: Given) -> list[str]:
 @images.command("pull")
 @with_flags((*_IMAGES, "cri-socket"))
 def pull_images(**parameters: Any) -> None:
-    """Have the container runtime fetch them.
+    """Pull the images with the container runtime.
 
     \b
     Example:

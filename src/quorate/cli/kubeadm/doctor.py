@@ -1,4 +1,4 @@
-"""`quorate doctor`: one page on this node and its cluster."""
+"""`quorate doctor`: checks this node and its cluster."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 @output_option()
 @click.pass_context
 def group(ctx: click.Context, /, **parameters: Any) -> None:
-    """Look at this node and its cluster; say what is wrong and what mends it. Changes nothing.
+    """Check this node and its cluster; report problems and their fixes. Changes nothing.
 
     \b
     Examples:
       quorate doctor
       quorate doctor -o json
 
-    Exit code 1 when something is wrong.
+    Exits with code 1 when something is wrong.
     """
     from quorate.core.finding import errors_of
     from quorate.phases import doctor
@@ -40,7 +40,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     def table() -> None:
         rows = [(one.level, one.name, one.text, one.advice) for one in found]
         if rows:
-            print_table(("LEVEL", "CHECK", "WHAT", "NEXT"), rows)
+            print_table(("LEVEL", "CHECK", "FINDING", "NEXT"), rows)
         echo("something is wrong" if wrong else "nothing is wrong")
 
     emit(given.text("form") or "table", "NodeReport", data, table)

@@ -78,6 +78,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
 
 def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
+    """Returns the run from the file and the flags, completed and checked. Raises `ConfigError`."""
     from quorate.phases.init.state import InitRun
 
     made = setup.init_setup(given, report)
@@ -95,7 +96,7 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
 
 
 def run_phase(path: str, given: Given, _endpoint: str) -> None:
-    """One phase, called by its own command."""
+    """Runs one phase, for the command of that phase."""
     from quorate.phases.init.steps import STEPS
 
     report = render.printer(given)
@@ -107,7 +108,7 @@ def run_phase(path: str, given: Given, _endpoint: str) -> None:
 
 
 def finish(run: InitRun, report: render.Printer) -> None:
-    """What was made, or would have been in a dry run, and what to do next."""
+    """Prints what was made, or would be made in a dry run, and what to do next."""
     render.finish(report, run.findings, run.context.tree, dry_run=run.context.dry_run, closing="\n".join(run.shown))
 
 

@@ -46,7 +46,7 @@ _ENDPOINT = "endpoint"
 
 
 class JoinGroup(click.Group):
-    """`join HOST:PORT …` beside `join phase …`: a first word that is no command is the endpoint, and flags may follow it."""
+    """A group for `join HOST:PORT …` and `join phase …`: a first word that is no command is the endpoint. Flags may follow."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
@@ -59,7 +59,7 @@ class JoinGroup(click.Group):
 @output_option("text", "json")
 @click.pass_context
 def group(ctx: click.Context, /, **parameters: Any) -> None:
-    """Make this host a further node: a worker, or with --control-plane a control-plane node.
+    """Join this host to a cluster, as a worker or, with --control-plane, as a control-plane node.
 
     \b
     Examples:
@@ -87,7 +87,7 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
 
 
 def _join(given: Given, endpoint: str) -> None:
-    """The whole join: its phases, what to roll back when one fails, and what to say at the end."""
+    """Runs the whole join: its phases, the rollback when one fails, and the closing text."""
     from quorate.phases.join.run import carry_out
 
     report = render.printer(given)
@@ -101,7 +101,7 @@ def _join(given: Given, endpoint: str) -> None:
 
 
 def make_request(given: Given, endpoint: str, report: PhaseReport, clock: SystemClock) -> JoinRequest:
-    """The file and the flags, completed and checked, with what this host says."""
+    """Returns the request from the file, the flags and the facts of this host, checked. Raises `ConfigError`."""
     from msgspec.structs import replace as with_changes
 
     from quorate.config.resolve import resolve_join
@@ -114,7 +114,7 @@ def make_request(given: Given, endpoint: str, report: PhaseReport, clock: System
         loaded = with_changes(loaded, join=overlay.overlay_join(join, given, endpoint))
     facts = setup.facts_for(loaded, setup.root_of(given), report)
     if not given.text("config") and _has_admin(given):
-        # Where a control plane's phases are run one by one, admin.conf stands for discovery.
+        # When the phases of a control plane are run one by one, admin.conf takes the place of discovery.
         loaded = with_changes(loaded, join=overlay.without_discovery(loaded.join, facts.token))
     resolved, notes = resolve_join(loaded, facts)
     for note in notes:
@@ -132,7 +132,7 @@ def _has_admin(given: Given) -> bool:
 
 
 def finish(request: JoinRequest, account: JoinAccount, report: render.Printer) -> None:
-    """What was made, or would have been in a dry run, and what to do next."""
+    """Prints what was made, or would be made in a dry run, and what to do next."""
     closing = ""
     context = request.context
     if account.finished:
@@ -143,6 +143,7 @@ def finish(request: JoinRequest, account: JoinAccount, report: render.Printer) -
 
 
 def run_phase(path: str, given: Given, endpoint: str) -> None:
+    """Runs one phase, for the command of that phase."""
     from quorate.phases.join.run import carry_out_phase
 
     report = render.printer(given)

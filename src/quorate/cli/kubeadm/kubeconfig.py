@@ -1,4 +1,4 @@
-"""`quorate kubeconfig user`: a kubeconfig for somebody new."""
+"""`quorate kubeconfig user`: makes a kubeconfig for a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quorate.errors import ConfigError
 
 @click.group("kubeconfig")
 def group() -> None:
-    """kubeconfig files for users.
+    """Make kubeconfig files for users.
 
     \b
     Example:
@@ -39,7 +39,7 @@ def user(**parameters: Any) -> None:
     given = Given.of(parameters)
     name = given.text("client-name")
     if not name:
-        raise ConfigError("--client-name is needed", advice="--client-name NAME: who the API server will see")
+        raise ConfigError("--client-name is needed", advice="pass --client-name NAME, the user that the API server will see")
     period = overlay.duration(given, "validity-period")
     file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
     report = render.to_stderr(given)

@@ -1,4 +1,5 @@
-"""Flags laid over a configuration, as kubeadm does: without a file they are the configuration, beside one few are allowed."""
+"""Applies flags to a configuration, as kubeadm does. Without a file the flags are the configuration; with one, few of them
+are allowed."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ _JOIN_BESIDE_A_FILE = frozenset({"control-plane"})
 
 
 def check_mix(given: Given) -> None:
-    """Raises `ConfigError` when flags stand beside --config that the file would have to say."""
+    """Raises `ConfigError` when --config is given together with flags that belong in the file."""
     if not given.text("config"):
         return
     wrong = sorted(name for name in given.names() - _BESIDE_A_FILE - _JOIN_BESIDE_A_FILE if not name.startswith("skip-"))
@@ -45,17 +46,18 @@ def check_mix(given: Given) -> None:
         raise ConfigError(
             f"--config cannot be mixed with {', '.join('--' + name for name in wrong)}",
             state="nothing was changed",
-            advice="say it in the file, or leave the file out",
+            advice="set these in the file, or leave out --config",
         )
 
 
 def _set(value: T, **changes: Any) -> T:
-    """`replace` with what is not empty."""
+    """Returns `value` with those changes that are not empty."""
     wanted = {name: new for name, new in changes.items() if new not in ("", (), None, 0, {})}
     return replace(value, **wanted) if wanted else value  # type: ignore[type-var]
 
 
 def overlay_init(init: v4.InitConfiguration, given: Given) -> v4.InitConfiguration:
+    """Returns the configuration with the flags applied. Raises `ConfigError`."""
     return _set(
         init,
         node_registration=_registration(init.node_registration, given),
@@ -72,12 +74,12 @@ def _tokens(init: v4.InitConfiguration, given: Given) -> tuple[v4.BootstrapToken
         return ()
     first = init.bootstrap_tokens[0] if init.bootstrap_tokens else v4.BootstrapToken()
     ttl = duration(given, "token-ttl")
-    # Nothing, as a time to live, means for ever: it must not be taken for "not given".
+    # A lifetime of 0 means for ever: it must not be taken for "not given".
     return (replace(_set(first, token=given.text("token")), ttl=first.ttl if ttl is None else ttl),)
 
 
 def duration(given: Given, flag: str) -> Duration | None:
-    """Raises `ConfigError` for what is none."""
+    """Returns the duration of a flag, or None if it was not given. Raises `ConfigError` for an invalid one."""
     text = given.text(flag)
     if not text:
         return None
@@ -106,6 +108,7 @@ def _endpoint(old: v4.APIEndpoint, given: Given) -> v4.APIEndpoint:
 
 
 def overlay_cluster(cluster: v4.ClusterConfiguration, given: Given) -> v4.ClusterConfiguration:
+    """Returns the configuration with the flags applied. Raises `ConfigError`."""
     networking = _set(
         cluster.networking,
         service_subnet=given.text("service-cidr"),
@@ -131,7 +134,7 @@ def overlay_cluster(cluster: v4.ClusterConfiguration, given: Given) -> v4.Cluste
 
 
 def _extra_args(given: Given, flag: str) -> tuple[v4.Arg, ...]:
-    """Raises `ConfigError` for what is not NAME=VALUE. A comma separates only where a name follows it."""
+    """Returns the NAME=VALUE pairs of a flag. A comma separates only where a name follows it. Raises `ConfigError`."""
     parts = re.split(r",(?=[A-Za-z0-9-]+=)", given.text(flag)) if given.text(flag) else []
     wrong = [part for part in parts if "=" not in part]
     if wrong:
@@ -140,7 +143,7 @@ def _extra_args(given: Given, flag: str) -> tuple[v4.Arg, ...]:
 
 
 def feature_gates(given: Given) -> dict[str, bool]:
-    """Raises `ConfigError` for what is not NAME=true|false."""
+    """Returns the feature gates. Raises `ConfigError` for anything but NAME=true|false."""
     found: dict[str, bool] = {}
     for part in filter(None, given.text("feature-gates").split(",")):
         name, _, value = part.partition("=")
@@ -151,7 +154,7 @@ def feature_gates(given: Given) -> dict[str, bool]:
 
 
 def overlay_join(join: v4.JoinConfiguration, given: Given, endpoint: str) -> v4.JoinConfiguration:
-    """`endpoint`: the positional argument, where the cluster is reached."""
+    """Returns the configuration with the flags applied. `endpoint`: the positional argument, the address of the API server."""
     return _set(
         join,
         node_registration=_registration(join.node_registration, given),
@@ -163,7 +166,8 @@ def overlay_join(join: v4.JoinConfiguration, given: Given, endpoint: str) -> v4.
 
 
 def without_discovery(join: v4.JoinConfiguration | None, token: str) -> v4.JoinConfiguration | None:
-    """Discovery that is never made: the rules ask for one, and a kubeconfig that is here takes its place."""
+    """Returns the configuration with a discovery that is never run, if it has none: validation requires one, but a kubeconfig
+    on this host takes its place."""
     if join is None or join.discovery.bootstrap_token is not None or join.discovery.file is not None:
         return join
     never = v4.BootstrapTokenDiscovery(token, "localhost:6443", (), unsafe_skip_ca_verification=True)
@@ -196,6 +200,7 @@ def _discovery(old: v4.Discovery, given: Given, endpoint: str) -> v4.Discovery:
 
 
 def overlay_reset(reset: v4.ResetConfiguration, given: Given) -> v4.ResetConfiguration:
+    """Returns the configuration with the flags applied."""
     ignored = reset.ignore_preflight_errors + given.words("ignore-preflight-errors")
     return _set(
         reset,

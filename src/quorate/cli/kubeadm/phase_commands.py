@@ -13,10 +13,11 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.phases.base.runner import Phase
 
 Runner = Callable[[str, Given, str], None]
-"""Runs the phase at a path with the flags, and further words of the command line."""
+"""Runs the phase at a path with the flags and the endpoint of the command line; the endpoint is empty if not given."""
 
 
 def phase_group(command: str, tree: Sequence[Phase], run: Runner) -> click.Group:
+    """Returns the group `phase` of `command`, with a command for each phase of `tree`."""
     group = click.Group("phase", help=f"Run one phase of {command} alone.\n\nPhases run in this order:\n\n{_listing(tree)}")
     for phase in tree:
         group.add_command(_command(command, phase, run))
@@ -25,7 +26,7 @@ def phase_group(command: str, tree: Sequence[Phase], run: Runner) -> click.Group
 
 
 def _add_aliases(group: click.Group, command: str, phase: Phase, path: str, run: Runner) -> None:
-    """Older names of a phase, not shown in helps."""
+    """Adds the older names of a phase, hidden in help texts."""
     for alias in phase.aliases:
         made = _leaf(command, phase, alias, partial(run, path))
         made.hidden = True
@@ -49,7 +50,7 @@ def _command(command: str, phase: Phase, run: Runner) -> click.Command:
         path = f"{phase.name}/{child.name}"
         group.add_command(_leaf(f"{command} phase {phase.name}", child, child.name, partial(run, path)))
         _add_aliases(group, f"{command} phase {phase.name}", child, path, run)
-    # kubeadm has no "all" beside an only child.
+    # kubeadm has no "all" next to an only child.
     if len(phase.children) > 1 or phase.flags:
         group.add_command(_leaf(f"{command} phase {phase.name}", phase, "all", partial(run, phase.name)))
     return group
@@ -60,7 +61,7 @@ def _leaf(command: str, phase: Phase, name: str, run: Callable[[Given, str], Non
         given = Given.of(parameters)
         run(given, parameters.get("endpoint") or "")
 
-    text = phase.help if name != "all" else f"All of these, in order: {', '.join(child.name for child in phase.children)}."
+    text = phase.help if name != "all" else f"Run all of these, in order: {', '.join(child.name for child in phase.children)}."
     verb = command if " phase" in command else f"{command} phase"
     shown = " --dry-run" if "dry-run" in phase.flags else ""
     help_text = f"{text}\n\n\b\nExample:\n  quorate {verb} {name}{shown}"

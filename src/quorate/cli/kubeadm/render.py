@@ -1,4 +1,4 @@
-"""What phases say while they run, and what a whole run made: for people, or as one JSON object a line for programs."""
+"""Output of phases while they run, and of what a run made: text for people, or one JSON object per line for programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(slots=True)
 class Ledger:
-    """What was made by which phase, in order."""
+    """The phases that have ended, in order, each with what it made."""
 
     rows: list[Row] = field(default_factory=list[Row])
     _made: list[ResourceWritten] = field(default_factory=list[ResourceWritten])
@@ -40,7 +40,7 @@ class Ledger:
     def note(self, told: RunMessage) -> None:
         if isinstance(told, ResourceWritten):
             if not told.name.rpartition("/")[2].startswith("."):
-                # A name with a dot is a note of our own, or a manifest that waits: it goes before the run ends.
+                # A dotfile is a note of ours or a manifest that is held back: it does not outlive the run.
                 self._made.append(told)
         elif isinstance(told, PhaseDone):
             self.rows.append(Row(told, tuple(dict.fromkeys(self._made))))
@@ -49,9 +49,9 @@ class Ledger:
 
 @dataclass(slots=True)
 class Text:
-    """Phase lines to stdout as kubeadm prints them, notes and the progress of etcd to stderr. On a terminal each line begins
-    with the time since the command did: behind it would be copied with keys and tokens. `verbosity`: 1 names every file that
-    is written."""
+    """Prints phase lines to stdout as kubeadm does, and notes and the progress of etcd to stderr. On a terminal each line
+    begins with the seconds since the start; at the end of the line they would be copied with keys and tokens. `verbosity`: 1
+    names every file that is written."""
 
     lines_to_stderr: bool = False
     verbosity: int = 0
@@ -79,6 +79,7 @@ class Text:
 
 
 def note_line(told: Notice | Event) -> tuple[str, ...]:
+    """Returns the parts of a line on stderr, for `echo`."""
     match told:
         case Notice(level="warning", text=text):
             return styled("warning:", fg="yellow", bold=True), f" {text}"
@@ -90,7 +91,7 @@ def note_line(told: Notice | Event) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Lines:
-    """Everything as events to stdout, one JSON object a line; the last one of a run that worked is its result."""
+    """Prints everything to stdout as events, one JSON object per line. The last event of a successful run is its result."""
 
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -103,16 +104,17 @@ Printer: TypeAlias = Text | Lines
 
 
 def printer(given: Given) -> Printer:
-    """For `-o text` or `-o json`."""
+    """Returns the printer for `-o text` or `-o json`."""
     return Lines() if given.text("form") == "json" else Text(verbosity=given.verbosity)
 
 
 def to_stderr(given: Given) -> Text:
-    """For commands whose stdout is one document."""
+    """Returns a printer to stderr only, for commands whose stdout is one document."""
     return Text(lines_to_stderr=True, verbosity=given.verbosity)
 
 
 def as_event(told: RunMessage) -> dict[str, Any]:
+    """Returns a message as the JSON event of `-o json`."""
     match told:
         case PhaseLine(phase=phase, text=text, more=more):
             return {"event": "line", "phase": phase, "text": "\n".join((text, *more))}
@@ -132,7 +134,7 @@ def _camel(name: str) -> str:
 
 
 def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str) -> None:
-    """End a run that worked: its result as the last event, or its summary and what to do next as text."""
+    """Ends a successful run: prints its result as the last event, or its summary and what to do next as text."""
     if isinstance(report, Lines):
         emit_event(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
         return
@@ -141,13 +143,13 @@ def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run:
         for line in summary(report.ledger):
             echo(line)
     for line in closing.split("\n") if closing else ():
-        # Commands to paste are among them: none is cut.
+        # Some lines are commands to paste: none may be truncated.
         document(visible(line, most=len(line), keep="\t") + "\n")
 
 
 def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str = "") -> dict[str, Any]:
-    """The last event: what a whole run or a phase found, made, or would write. `closing`: what text output ends with, such as
-    what to do next."""
+    """Returns the last event: what a run or a phase found, made, or would write. `closing`: the end of the text output, such
+    as what to do next."""
     found = [one.as_dict() for one in findings]
     phases = [
         {
@@ -169,7 +171,7 @@ def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: 
 
 
 def summary(ledger: Ledger) -> list[str]:
-    """A line for each phase of a whole run: how long it took, and what it made."""
+    """Returns a line for each phase of a run, with its seconds and what it made, and a line for the total."""
     width = max((len(row.done.phase) for row in ledger.rows), default=0)
     total = sum(row.done.seconds for row in ledger.rows)
     lines = [f"[summary] {row.done.phase:{width}} {row.done.seconds:6.1f} s  {_in_words(row.made)}" for row in ledger.rows]
@@ -187,7 +189,7 @@ def _in_words(made: Sequence[ResourceWritten]) -> str:
 
 
 def show_changes(tree: Tree) -> None:
-    """Of a dry run: each file as a difference to what is there; keys and tokens are named and not shown."""
+    """Prints each file of a dry run as a diff against the existing one. Files with keys or tokens are named, not shown."""
     from quorate.tree import DryTree
 
     if not isinstance(tree, DryTree):
@@ -197,7 +199,7 @@ def show_changes(tree: Tree) -> None:
 
 
 def _show(change: Change) -> None:
-    label = {"create": "would write", "change": "would change", "keep": "would leave as it is:", "remove": "would remove"}
+    label = {"create": "would write", "change": "would change", "keep": "would leave unchanged:", "remove": "would remove"}
     mode = "" if change.kind == "remove" else f" (mode {change.mode:04o})"
     echo(f"[dryrun] {label[change.kind]} {change.path}{mode}")
     if change.kind in ("keep", "remove"):
@@ -214,7 +216,7 @@ def _show(change: Change) -> None:
 
 
 def _changes_as_data(tree: Tree) -> list[dict[str, object]]:
-    """Without any content of secrets."""
+    """Returns the files of a dry run, without the content of secrets."""
     from quorate.tree import DryTree
 
     if not isinstance(tree, DryTree):

@@ -53,7 +53,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
 _CLOSING = """
 Not touched: the CNI configuration in /etc/cni/net.d, rules of iptables, nftables and IPVS, kubeconfig files of users.
-The Node object stays as well: kubectl delete node NAME."""
+The Node object stays as well; delete it with: kubectl delete node NAME"""
 
 
 def _all_phases(run: ResetRun) -> None:
@@ -77,7 +77,7 @@ def _ask(question: str) -> bool:
 
 
 def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetRun:
-    """The file and the flags, completed and checked."""
+    """Returns the run from the file and the flags, completed and checked. Raises `ConfigError`."""
     from msgspec.structs import replace
 
     from quorate.config.resolve import resolve_reset
@@ -103,6 +103,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
 
 
 def run_phase(path: str, given: Given, _endpoint: str) -> None:
+    """Runs one phase, for the command of that phase."""
     from quorate.phases.reset.steps import STEPS
 
     _carry_out(given, lambda run: run_one(TREE, STEPS, path, run, partial(timed, run.clock, run.report)))

@@ -1,4 +1,4 @@
-"""From a command line to what phases need: the file read, flags laid over it, defaults of this host, all checked."""
+"""Builds what phases need from a command line: reads the file, applies flags and this host's defaults, checks the result."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 
 def root_of(given: Given) -> Path:
-    """Raises `ConfigError` when the directory is not there: nothing is made at a place that was mistyped."""
+    """Returns the directory of --rootfs, or /. Raises `ConfigError` when it does not exist: a mistyped path is not created."""
     root = Path(given.text("rootfs") or "/").absolute()
     if not root.is_dir():
-        raise ConfigError(f"--rootfs: there is no directory {root}", advice="make it, or correct the path")
+        raise ConfigError(f"--rootfs: there is no directory {root}", advice="create it, or correct the path")
     return root
 
 
 def read_config(given: Given) -> Loaded:
-    """The file of --config, or an empty one. Raises `ConfigError`."""
+    """Returns the configuration in the file of --config, or an empty one. Raises `ConfigError`."""
     overlay.check_mix(given)
     path = given.text("config")
     return load(Path(path)) if path else Loaded("the command line")
 
 
 def with_init_flags(loaded: Loaded, given: Given) -> Loaded:
-    """The configuration of init: at least an empty one where no file is given."""
+    """Returns the configuration of init with the flags applied. Without a file they are applied to an empty one."""
     init, cluster = loaded.init, loaded.cluster
     if not given.text("config"):
         init, cluster = v4.InitConfiguration(), v4.ClusterConfiguration()
@@ -55,13 +55,13 @@ def with_init_flags(loaded: Loaded, given: Given) -> Loaded:
 
 
 def facts_for(loaded: Loaded, root: Path, report: Report) -> Facts:
-    """What the host says where the configuration says nothing; the kubelet is asked only when it must be."""
+    """Returns this host's values for what the configuration leaves out. The kubelet is run only when its version is needed."""
     address = "" if _has_address(loaded) else host.default_address()
     return Facts(host.hostname(), address, _socket(loaded, root), _version(loaded, report), random_token())
 
 
 def _has_address(loaded: Loaded) -> bool:
-    """Whether no address of this host will be asked for."""
+    """Returns whether the configuration needs no address of this host."""
     if loaded.init is None and loaded.cluster is None and loaded.join is None:
         return True
     ends = [loaded.init.local_api_endpoint] if loaded.init else []
@@ -75,7 +75,7 @@ def _version(loaded: Loaded, report: Report) -> str:
         return wanted
     installed = host.kubelet_version()
     if not installed:
-        report(Notice(f"no version is named and no kubelet is installed: taking {DEFAULT}", "warning"))
+        report(Notice(f"no Kubernetes version is given and no kubelet is installed: using {DEFAULT}", "warning"))
     return installed or DEFAULT
 
 
@@ -88,13 +88,13 @@ def _socket(loaded: Loaded, root: Path) -> str:
     if len(found) > 1:
         raise ConfigError(
             f"there are several container runtimes: {', '.join(found)}",
-            advice="say which: --cri-socket, or nodeRegistration.criSocket",
+            advice="choose one with --cri-socket or nodeRegistration.criSocket",
         )
     return f"unix://{found[0] if found else host.CRI_SOCKETS[0]}"
 
 
 def init_setup(given: Given, report: Report) -> InitSetup:
-    """Raises `ConfigError` with everything that is wrong."""
+    """Returns the setup of init, completed and checked. Raises `ConfigError` with everything that is wrong."""
     from quorate.config.resolve import resolve_init
 
     loaded = with_init_flags(read_config(given), given)
@@ -105,6 +105,7 @@ def init_setup(given: Given, report: Report) -> InitSetup:
 
 
 def host_facts(root: Path) -> HostFacts:
+    """Returns this host's name, CA folders, proxy variables and resolv.conf, as phases need them."""
     from quorate.manifests.control_plane import CA_FOLDERS
     from quorate.phases.base.context import HostFacts
 
@@ -117,7 +118,7 @@ def host_facts(root: Path) -> HostFacts:
 
 
 def tree_for(given: Given, report: PhaseReport) -> Tree:
-    """The real files, or with --dry-run ones that only remember."""
+    """Returns the real files, or with --dry-run a tree that only records changes."""
     from quorate.tree import DryTree, RealTree
 
     real = RealTree(root_of(given), report)
@@ -125,6 +126,7 @@ def tree_for(given: Given, report: PhaseReport) -> Tree:
 
 
 def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport, clock: SystemClock | None = None) -> Context:
+    """Returns the context in which the phases of init run."""
     from quorate.deadline import SystemClock
     from quorate.host.kubelet import Kubelet
     from quorate.phases.base.context import CONFIG_FOLDER, Context
@@ -150,7 +152,8 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
 
 
 def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report: PhaseReport, clock: SystemClock) -> Context:
-    """Of a node whose cluster is not known yet: until it is, an empty configuration of the kubelet's version stands for it."""
+    """Returns the context of a node whose cluster is not known yet. Until discovery, it has an empty cluster configuration of
+    the kubelet's version."""
     from quorate.config.defaults import default_cluster
     from quorate.host.kubelet import Kubelet
     from quorate.phases.base.context import Context

@@ -26,7 +26,7 @@ _FLAGS = ("dry-run", "kubeconfig")
 @click.group("token")
 @with_flags(_FLAGS)
 def group(**_parameters: Any) -> None:
-    """Bootstrap tokens, which nodes join with.
+    """Manage the bootstrap tokens that nodes join with.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ _DEFAULT_GROUP = "system:bootstrappers:kubeadm:default-node-token"
 
 
 def _given(ctx: click.Context, parameters: dict[str, Any]) -> Given:
-    """The command's flags over the group's."""
+    """Returns the flags of the group and the command; those of the command win."""
     before = ctx.parent.params if ctx.parent else {}
     return Given({**Given.of(before).values, **Given.of(parameters).values})
 
@@ -96,7 +96,7 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
 
 
 def _token(given: Given, text: str) -> Token:
-    """Raises `ConfigError` with everything that is wrong with it."""
+    """Returns the token that the flags describe. Raises `ConfigError` with everything that is wrong with it."""
     from quorate.config import types as v4
     from quorate.config.duration import Duration
     from quorate.config.problems import Problems
@@ -161,7 +161,7 @@ def _as_data(token: Token) -> dict[str, object]:
 @with_flags(_FLAGS)
 @click.pass_context
 def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) -> None:
-    """Delete tokens, named by their id or whole.
+    """Delete tokens, given by their id or in full.
 
     \b
     Example:

@@ -1,1 +1,1 @@
-"""`quorate local`: a cluster on this machine."""
+"""`quorate local`: an etcd cluster on this machine."""

@@ -1,4 +1,4 @@
-"""`quorate etcd add|replace --dir`: the same verbs on a local cluster, whose new member needs nothing else."""
+"""`quorate etcd add|replace --dir`: the same verbs on a local cluster, where a new member needs no other option."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Change: TypeAlias = Add | Replace
 
 
 def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> None:
-    """Carry out the change with a writer beside it, and show what came of it."""
+    """Carries out the change while a probe writes to the cluster, and prints the result."""
     from quorate.local import cluster
 
     with opened(folder) as home:

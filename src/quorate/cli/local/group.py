@@ -1,4 +1,4 @@
-"""`quorate local …`"""
+"""The command group `quorate local`."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def dir_option(command: Command) -> Command:
         "folder",
         type=click.Path(path_type=Path),
         envvar="QUORATE_LOCAL_DIR",
-        help="Where the cluster lives.  [default: $XDG_DATA_HOME/quorate/local]",
+        help="Directory of the cluster.  [default: $XDG_DATA_HOME/quorate/local]",
     )(command)
 
 
 def etcd_option(command: Command) -> Command:
     return click.option(
-        "--etcd", metavar="PATH", help="The etcd to run.  [default: from PATH, then the built engines, then quorate[etcd]]"
+        "--etcd", metavar="PATH", help="etcd binary to run.  [default: from PATH, then the built engines, then quorate[etcd]]"
     )(command)
 
 
 @contextmanager
 def opened(folder: Path | None) -> Iterator[Home]:
-    """The cluster's home with progress on stderr and signals turned into requests to stop."""
+    """Yields the local cluster, with progress on stderr and signals as requests to stop."""
     from quorate.local.home import Home
     from quorate.local.layout import Layout, default_folder
 
@@ -54,21 +54,21 @@ def opened(folder: Path | None) -> Iterator[Home]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def group() -> None:
-    """A real etcd cluster on this machine, every member joined through a learner.
+    """Run a real etcd cluster on this machine; new members join as learners.
 
-    Members are processes that outlive the command. Each cluster lives in a directory of its own, so several can run.
+    Members are processes that outlive the command. Each cluster has its own directory, so several can run.
     """
 
 
 @group.command()
 @click.option(
-    "--members", type=int, help="How many voting members to have; odd is better.  [default: as many as there are, else 3]"
+    "--members", type=int, help="Number of voters; odd is better.  [default: the current number, or 3 for a new cluster]"
 )
 @etcd_option
 @dir_option
 @output_option()
 def up(members: int | None, etcd: str | None, folder: Path | None, form: str) -> None:
-    """Start the cluster and grow it; start again what died; change nothing when all is well.
+    """Start the cluster and grow it. Restarts members that died; changes nothing when all is well.
 
     \b
     Examples:
@@ -98,11 +98,11 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 
 @group.command()
 @click.argument("name")
-@click.option("--accept-reduced-tolerance", is_flag=True, help="Go on although fewer members may fail afterwards.")
+@click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @dir_option
 @output_option()
 def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: bool) -> None:
-    """Remove the member NAME and delete its data; refused when that could cost the quorum."""
+    """Remove the member NAME and delete its data. Refused when that could cost the quorum."""
     from quorate.cli.common.cluster_output import cluster_json, print_margin
     from quorate.local import cluster
 
@@ -121,7 +121,7 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 @dir_option
 @output_option()
 def status(folder: Path | None, form: str) -> None:
-    """Every member: process, role, health, lag; and how many may fail now."""
+    """Print each member's state and how many may fail now. The state is process, role, health and lag."""
     from quorate.cli.common.cluster_output import cluster_json, print_status
     from quorate.local.runtime import describe
 
@@ -132,7 +132,7 @@ def status(folder: Path | None, form: str) -> None:
 
 
 def _look(home: Home, processes: dict[str, str]) -> ClusterView:
-    """The cluster; when nobody answers, the error says at least which processes run."""
+    """Returns the cluster. When no member answers, the error's state lists which processes run."""
     from quorate.etcd.client.errors import EtcdError
 
     try:
@@ -147,7 +147,7 @@ def _look(home: Home, processes: dict[str, str]) -> ClusterView:
 @dir_option
 @output_option("table", "simple", "json", "yaml")
 def members(folder: Path | None, form: str) -> None:
-    """The member list, read through the quorum."""
+    """Print the member list, read through the quorum."""
     from quorate.cli.common.cluster_output import show_members
 
     with opened(folder) as home:
@@ -158,7 +158,7 @@ def members(folder: Path | None, form: str) -> None:
 @click.argument("name")
 @dir_option
 def stop(name: str, folder: Path | None) -> None:
-    """End the process of NAME gracefully; it stays a member."""
+    """Stop the process of NAME gracefully; NAME stays a member."""
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -170,48 +170,48 @@ def stop(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @dir_option
 def start(name: str, folder: Path | None) -> None:
-    """Start a stopped member on its data; it stays the member it is."""
+    """Start a stopped member with its data. Its member id stays the same."""
     from quorate.local import cluster
 
     with opened(folder) as home:
         answers = cluster.start(home, name)
-    echo(f"{name} runs" if answers else f"{name} runs and does not answer yet: is there a quorum? See 'quorate local status'")
+    echo(f"{name} runs" if answers else f"{name} runs but does not answer yet; check the quorum: quorate local status")
 
 
 @group.command()
 @click.argument("name")
 @dir_option
 def kill(name: str, folder: Path | None) -> None:
-    """Crash NAME: SIGKILL."""
+    """Crash NAME with SIGKILL."""
     from quorate.local import cluster
 
     with opened(folder) as home:
         cluster.kill(home, name)
-    echo(f"{name} was killed; bring it back with: quorate local start {name}{_dir_argument(folder)}")
+    echo(f"{name} was killed; start it again with: quorate local start {name}{_dir_argument(folder)}")
 
 
 @group.command()
 @click.argument("name")
 @dir_option
 def pause(name: str, folder: Path | None) -> None:
-    """Hang NAME: SIGSTOP; it keeps its connections and answers nothing."""
+    """Hang NAME with SIGSTOP. The process keeps its connections and answers nothing."""
     from quorate.local import cluster
 
     with opened(folder) as home:
         cluster.pause(home, name)
-    echo(f"{name} is paused; let it go on with: quorate local resume {name}{_dir_argument(folder)}")
+    echo(f"{name} is paused; resume it with: quorate local resume {name}{_dir_argument(folder)}")
 
 
 @group.command()
 @click.argument("name")
 @dir_option
 def resume(name: str, folder: Path | None) -> None:
-    """Let a paused member go on."""
+    """Resume a paused member."""
     from quorate.local import cluster
 
     with opened(folder) as home:
         cluster.resume(home, name)
-    echo(f"{name} goes on")
+    echo(f"{name} is resumed")
 
 
 @group.command()
@@ -237,10 +237,10 @@ def env(folder: Path | None) -> None:
 
 @group.command()
 @click.argument("name")
-@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="How many of the last lines.")
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines.")
 @dir_option
 def logs(name: str, lines: int, folder: Path | None) -> None:
-    """The last lines of a member's log."""
+    """Print the last lines of a member's log."""
     from quorate.host.daemon import tail
 
     with opened(folder) as home:
@@ -271,7 +271,7 @@ def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
         print_members(grown.view)
         for result in grown.joined:
             note = " (restarted once: its publish was lost)" if result.restarted else ""
-            echo(f"{result.name} became a voter that serves {result.timings['serving']:.2f} s after it was added{note}")
+            echo(f"{result.name} was a serving voter {result.timings['serving']:.2f} s after it was added{note}")
         print_margin(grown.view)
 
     summary = {
