@@ -1,6 +1,6 @@
 """quorate: bootstrap and grow Kubernetes control planes and etcd clusters without putting the quorum at risk.
 
-The names below are the public library; importing the package imports none of them until they are used.
+The names below are the public library. Each is imported when it is first used, not with the package.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: `quorate --version` must not pay for gRPC."""
+    """Imports a public name when it is first used: `quorate --version` must not pay for gRPC."""
     if name not in _HOMES:
         raise AttributeError(f"module 'quorate' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,7 +1,7 @@
-"""Time as a value: clocks that can be replaced, deadlines that say what they were for, and cooperative cancellation.
+"""Time as a value: clocks that can be replaced, deadlines that name their goal, and cooperative cancellation.
 
-Nothing here raises out of a signal handler. A handler sets a `Cancel`; whoever waits notices it at its next sleep, so an
-effect that has begun is never torn in the middle.
+Nothing here raises out of a signal handler. A handler sets a `Cancel`; every wait checks it at its next sleep, so an
+effect that has begun is never cut off in the middle.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class DeadlineExceeded(QuorateError):
     """A wait ran out of time."""
 
     code = "deadline"
-    next_step = "fix what kept it waiting, or give it longer with --timeout"
+    next_step = "fix the cause that the message names, or allow more time with --timeout"
 
 
 class Clock(Protocol):
-    """Seconds that never go back, the wall clock's seconds since the epoch, and a sleep; tests pass their own."""
+    """A source of time: monotonic seconds, wall-clock seconds since the epoch, and a sleep. Tests pass their own."""
 
     def now(self) -> float: ...
 
@@ -53,7 +53,7 @@ class Cancel:
 
     @property
     def pending(self) -> bool:
-        """Whether `check` would raise."""
+        """Returns whether `check` would raise."""
         return self._event.is_set() and not self._shields
 
     @property
@@ -61,12 +61,12 @@ class Cancel:
         return self._reason
 
     def check(self) -> None:
-        """Raise `Interrupted` when a stop was requested and nobody is shielded."""
+        """Raises `Interrupted` when a stop was requested and no `shielded` block runs."""
         if self.pending:
             raise Interrupted(f"interrupted by {self._reason}")
 
     def wait(self, seconds: float) -> None:
-        """Sleep, waking early (and raising) when a stop is requested."""
+        """Sleeps; wakes early and raises `Interrupted` when a stop is requested."""
         if self._shields:
             time.sleep(seconds)
             return
@@ -75,7 +75,7 @@ class Cancel:
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """Run an undo to its end although a stop was requested; a second signal is the caller's business."""
+        """Lets an undo run to its end although a stop was requested; a second signal is the caller's responsibility."""
         self._shields += 1
         try:
             yield
@@ -84,7 +84,7 @@ class Cancel:
 
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""CLOCK_MONOTONIC stands still while a machine is suspended, so a laptop that slept an hour between a proof and its use would
+"""CLOCK_MONOTONIC stops while a machine is suspended, so a laptop that slept an hour between a proof and its use would
 call the proof fresh. CLOCK_BOOTTIME counts the sleep; only Linux has it."""
 
 
@@ -119,8 +119,8 @@ def moment(clock: Clock) -> Moment:
 def age(then: Moment, clock: Clock) -> float:
     """Returns the seconds since `then`, by the clock that counted more.
 
-    A virtual machine that was paused or migrated stands still on both of its own clocks; the wall clock jumps when its time is
-    set again. A wall clock that was set back counts for as much: how long ago `then` was is not known any more.
+    Both clocks of a virtual machine stop while it is paused or migrated; its wall clock jumps when the time is set again.
+    A wall clock that was set back counts for as much, because the true age of `then` is then unknown.
     """
     passed = clock.now() - then.now
     return max(passed, passed + abs(clock.wall() - then.wall - passed) - _DRIFT_SECONDS)
@@ -131,7 +131,7 @@ _DRIFT_SECONDS = 0.05
 
 
 class Deadline:
-    """A point in time, and what was to be reached by then."""
+    """A point in time, and the goal to reach by then."""
 
     def __init__(self, clock: Clock, seconds: float, goal: str) -> None:
         self._clock = clock
@@ -148,18 +148,18 @@ class Deadline:
         return self._clock.now() >= self._end
 
     def extend(self, seconds: float) -> None:
-        """Allow at least `seconds` from now; never shortens."""
+        """Allows at least `seconds` from now; never shortens."""
         self._end = max(self._end, self._clock.now() + seconds)
 
     def error(self, *, because: str = "", state: str = "", advice: str = "") -> DeadlineExceeded:
         reason = f": {because}" if because else ""
-        return DeadlineExceeded(f"{self.goal}: not within {self._seconds:g} s{reason}", state=state, advice=advice)
+        return DeadlineExceeded(f"{self.goal}: timed out after {self._seconds:g} s{reason}", state=state, advice=advice)
 
 
 def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, every: float) -> Answer | None:
-    """Ask each `every` seconds until there is an answer; returns None when time is up.
+    """Calls `ask` every `every` seconds until it returns an answer; returns None when time is up.
 
-    It is asked at least once, and once more when time is up: this machine may have stood still meanwhile.
+    Calls it at least once, and once more when time is up: this machine may have been suspended meanwhile.
     """
     while True:
         is_last = deadline.expired
@@ -172,9 +172,9 @@ def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, 
 def wait_until(
     condition: Callable[[], bool], *, clock: Clock, deadline: Deadline, every: float, why_not: Callable[[], str] = str
 ) -> None:
-    """Poll `condition` each `every` seconds until it holds.
+    """Polls `condition` every `every` seconds until it holds.
 
-    Raises `DeadlineExceeded` naming the goal and what `why_not` says at that moment.
+    Raises `DeadlineExceeded` with the goal and the text that `why_not` returns at that moment.
     """
     if not poll(lambda: condition() or None, clock, deadline, every=every):
         raise deadline.error(because=why_not())

@@ -7,12 +7,12 @@
     ├── OutcomeUnknown          5    a change may or may not have happened; running the command again is safe
     ├── Interrupted             130  the user or the system asked us to stop
     ├── HostError               1    a file, process or port on this machine
-    ├── Unforeseen              1    an exception that nobody foresaw; what was begun was rolled back all the same
+    ├── Unforeseen              1    an unexpected exception; what was begun was rolled back
     ├── JoinFailed              1    a join did not finish; says whether it was undone
     └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.client.errors)
 
-Every error says what failed, what state the cluster is in now, and what to run next. 1, 2 and 3 mean what they mean
-for kubeadm, because scripts depend on them.
+Every error says what failed, what state the cluster is in now, and what to run next. 1, 2 and 3 have kubeadm's meaning,
+because scripts depend on it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from collections.abc import Mapping, Sequence
 class QuorateError(Exception):
     """Base of all errors this package raises on purpose.
 
-    `what` is the failure in one sentence; `state` says what the cluster or the files are like now; `advice` is the
-    next command or action. None of the three may hold a secret.
+    `what` is the failure in one sentence; `state` describes the cluster or the files now; `advice` is the next command or
+    action. None of the three may hold a secret.
     """
 
     exit_code = 1
     code = "failed"
     next_step = "read the advice"
-    """For the reference: what helps in general. `advice` names the command for the case at hand."""
+    """General advice, for the reference; `advice` names the command for the specific case."""
 
     def __init__(self, what: str, *, state: str = "", advice: str = "") -> None:
         super().__init__(what)
@@ -40,18 +40,18 @@ class QuorateError(Exception):
         self.outcomes: tuple[dict[str, object], ...] = ()
 
     def conclude(self, state: str, outcomes: tuple[dict[str, object], ...], *, unknown: bool) -> None:
-        """Say how what failed has ended: `state` for people, `outcomes` for programs. When nobody knows what the cluster looks
-        like now (`unknown`), that is what the exit code says, whatever failed first."""
+        """Records how the failed run ended: `state` for people, `outcomes` for programs. When the state of the cluster is
+        unknown (`unknown`), the exit code says so, whatever failed first."""
         self.state, self.outcomes = state, outcomes
         if unknown:
             self.exit_code = OutcomeUnknown.exit_code
 
     def lines(self) -> list[str]:
-        """What failed, one finding a line; line breaks within one are not ours."""
+        """Returns what failed, one finding a line; a line break inside a finding is part of foreign text."""
         return [self.what]
 
     def as_dict(self) -> dict[str, object]:
-        """The error as `-o json` shows it."""
+        """Returns the error as `-o json` shows it."""
         shown: dict[str, object] = {
             "code": self.code,
             "message": self.what,
@@ -63,7 +63,7 @@ class QuorateError(Exception):
 
 
 class PreflightFailed(QuorateError):
-    """A check failed before anything was changed. `findings`: everything that was found, warnings too, as programs see it."""
+    """A check failed before anything was changed. `findings`: all findings, warnings included, as `-o json` shows them."""
 
     exit_code = 2
     code = "preflight"
@@ -87,11 +87,11 @@ class ConfigError(QuorateError):
 
 
 class Refused(QuorateError):
-    """The step would be unsafe, or is not meant; nothing was changed."""
+    """The step is unsafe, or impossible in the present state; nothing was changed."""
 
     exit_code = 4
     code = "refused"
-    next_step = "read why; where consent can be given, the advice names the flag"
+    next_step = "read the reason; where you can consent, the advice names the flag"
 
 
 class OutcomeUnknown(QuorateError):
@@ -99,7 +99,7 @@ class OutcomeUnknown(QuorateError):
 
     exit_code = 5
     code = "outcome-unknown"
-    next_step = "run the same command again: it looks first"
+    next_step = "run the same command again: it first looks at the cluster"
 
 
 class Interrupted(QuorateError):
@@ -125,17 +125,17 @@ class JoinFailed(QuorateError):
 
 
 class Unforeseen(QuorateError):
-    """An exception that nobody foresaw; what was begun was rolled back.
+    """An unexpected exception; what was begun was rolled back.
 
-    Its text is not repeated: a library may have put a token into it.
+    Its text is not shown: a library may have put a token into it.
     """
 
     code = "unforeseen"
-    next_step = "run the same command again, and report it"
+    next_step = "run the same command again, and report the error"
 
 
 def foreseen(error: BaseException) -> QuorateError:
-    """Returns the error as one of ours, to be raised from it."""
+    """Returns `error` as a `QuorateError`: itself when it is one, else a new error with the original as its cause."""
     if isinstance(error, QuorateError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -145,11 +145,11 @@ def foreseen(error: BaseException) -> QuorateError:
     return made
 
 
-_REPORT = "run the same command again: it looks, and resumes from there; then please report this"
+_REPORT = "run the same command again: it looks at the cluster and resumes; then please report this error"
 
 
 def _place(error: BaseException) -> str:
-    """Where it arose, by module and line."""
+    """Returns where the exception was raised, by module and line."""
     trace = error.__traceback__
     if trace is None:
         return ""

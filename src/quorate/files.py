@@ -1,4 +1,4 @@
-"""Files that are either the old or the new one, with the right mode from their first byte."""
+"""Atomic file writes: a reader sees the old file or the new one, with the right mode from its first byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quorate.foreign.trust import distrust_way
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
-    """Write `content` to `path` through a temporary neighbour, fsynced, then renamed. Raises `HostError`.
+    """Writes `content` to `path` through a temporary file next to it, fsynced, then renamed. Raises `HostError`.
 
     A symlink at `path` is replaced, not followed.
     """
@@ -30,7 +30,7 @@ def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
 
 
 def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
-    """As `write_atomic`, a name in an open folder. Raises OSError."""
+    """Writes as `write_atomic` does, to a name in an open folder. Raises OSError."""
     aside = f".{name}.{secrets.token_hex(4)}"
     try:
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
@@ -48,7 +48,7 @@ def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
 
 
 def _sync(folder: int) -> None:
-    # A folder that was opened for walking only cannot be synced.
+    # `folder` may be open with O_PATH, for walking only; such a descriptor cannot be fsynced.
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.fsync(fd)
@@ -57,7 +57,7 @@ def _sync(folder: int) -> None:
 
 
 def make_one(folder: int, name: str, mode: int) -> None:
-    """Make a folder in an open one, with this mode whatever the umask, and never wider, not for a moment. Raises OSError."""
+    """Makes a folder in an open one, with this mode whatever the umask; its mode is never wider. Raises OSError."""
     os.mkdir(name, mode & 0o700, dir_fd=folder)
     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
@@ -67,7 +67,7 @@ def make_one(folder: int, name: str, mode: int) -> None:
 
 
 def make_folder(path: Path, *, mode: int = 0o700) -> None:
-    """Create `path` and what is missing above it, each with this mode whatever the umask; an existing folder keeps its mode.
+    """Creates `path` and its missing parents, each with this mode whatever the umask; an existing folder keeps its mode.
     Raises `HostError`."""
     try:
         for missing in reversed([one for one in (path, *path.parents) if not os.path.lexists(one)]):
@@ -88,22 +88,22 @@ def _make_one(path: Path, mode: int) -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder of ours, or take the one that is there, and return it. Raises `HostError` when somebody else could write
-    to it, or put another in its place: what lies there is believed, and what we write there must not land elsewhere."""
+    """Makes a folder of ours, or uses the existing one, and returns it. Raises `HostError` when another user could write to
+    it or replace it: we trust what lies there, and what we write there must not land elsewhere."""
     make_folder(path)
     doubt = "it is a symlink" if path.is_symlink() else distrust_way(path)
     if doubt:
         raise HostError(
             f"{path} cannot be used: {doubt}",
             state="nothing was changed",
-            advice="choose a directory of your own, or mend its owner and mode",
+            advice="choose a directory of your own, or fix its owner and mode",
         )
     return path
 
 
 def user_folder(variable: str, *below_home: str) -> Path:
-    """Returns the base folder that an XDG variable names, or the one below the home directory. root with the HOME of another
-    user (sudo) uses its own: that user could put anything there."""
+    """Returns the base folder that an XDG variable names, else the one below the home directory. root with the HOME of another
+    user (sudo) uses root's own home: the other user could put anything into theirs."""
     given = os.environ.get(variable)
     if given:
         return Path(given)
@@ -117,25 +117,25 @@ def user_folder(variable: str, *below_home: str) -> Path:
 
 
 def state_folder() -> Path:
-    """Returns our folder of journals and reservations, made if need be. Raises `HostError`."""
+    """Returns our folder of journals and reservations; creates it where it is missing. Raises `HostError`."""
     return private_folder(user_folder("XDG_STATE_HOME", ".local", "state") / "quorate")
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder of ours, but nothing that is mounted below it; a symlink in its place is refused rather than followed.
+    """Deletes a folder of ours, but nothing mounted below it; refuses a symlink in its place instead of following it.
     Raises `HostError`."""
     if folder.is_symlink():
-        raise HostError(f"{folder} is a symlink: it is not followed, nothing was deleted")
+        raise HostError(f"{folder} is a symlink and is not followed; nothing was deleted")
     deletion.remove(os.path.abspath(folder))
 
 
 def empty_folder(folder: Path) -> None:
-    """Delete what is in a folder; the folder stays. Raises `HostError`."""
+    """Deletes the content of a folder; the folder stays. Raises `HostError`."""
     deletion.empty(os.path.abspath(folder))
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file or a link; absence is fine. Raises `HostError`."""
+    """Deletes a file or a link; does nothing when there is none. Raises `HostError`."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -2,8 +2,8 @@
 
 One JSON object a line, each line with a checksum, so a record torn by a crash is recognised and dropped. The file is
 preallocated and its records overwrite the padding, so a full disk cannot stop the record of an outcome whose intent
-was written. What is observed always outranks what the journal says: it explains, and it says whom a half-made change
-belongs to.
+was written. An observation always outranks the journal: the journal explains, and records which run owns a change that
+is half made.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LIMITS = Limits(size=_ROOM, depth=8, values=1_000, aliases=0)
 _PADDING = b"\n"
 FORMAT = 1
 _SEEN_AGAIN = frozenset({"outcome"})
-"""What became of an intent is seen by looking; its record explains, and is not waited for."""
+"""Records that are not fsynced: a look at the cluster shows the outcome of an intent, so a lost record costs no safety."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line: what kind of record, at which wall-clock second, and its fields."""
+    """One line: its kind, its wall-clock time in seconds, and its fields."""
 
     kind: str
     at: float
@@ -42,7 +42,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """The record of a line, or None for padding, a torn line, a foreign one, and one that a newer version wrote."""
+    """Returns the record of a line; None for padding, a torn line, a foreign one, and one that a newer version wrote."""
     try:
         fields = read_object(line.partition(b" ")[2], "a record", _LIMITS) if _is_whole(line) else {}
         if is_newer(fields, FORMAT):
@@ -64,7 +64,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def read(path: Path) -> list[Record]:
-    """All whole records, oldest first; an absent file is an empty journal."""
+    """Returns all whole records, oldest first; an absent file is an empty journal."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def read(path: Path) -> list[Record]:
 
 
 class Journal:
-    """Writes records to `path` (mode 0600), each on disk when `write` returns but for outcomes.
+    """Writes records to `path` (mode 0600). Each is on disk when `write` returns, except outcomes.
 
     Raises `HostError` when there is no room for the file; a record that fits the preallocated room always succeeds.
     """
@@ -96,7 +96,7 @@ class Journal:
         return fd
 
     def _reserve(self, fd: int, used: int) -> None:
-        """Keep room for records past `used` written as real blocks, not as a hole a full disk could refuse."""
+        """Keeps room for records past `used` as written blocks: a full disk could refuse to fill a hole."""
         size = os.fstat(fd).st_size
         if size - used < _ROOM // 2:
             os.pwrite(fd, _PADDING * (used + _ROOM - size), size)
@@ -106,21 +106,21 @@ class Journal:
         content = os.pread(self._fd, os.fstat(self._fd).st_size, 0)
         end = 0
         for line in content.split(b"\n"):
-            # A line of a newer version is no record to us, and not ours to write over.
+            # A whole line of a newer version counts, although we cannot read it: it must not be overwritten.
             if not _is_whole(line):
                 break
             end += len(line) + 1
         return end
 
     def write(self, record: Record) -> None:
-        """Append, on disk when this returns unless losing it costs nothing; the terminating newline of a torn predecessor is
-        overwritten by this one."""
+        """Appends a record; it is on disk when this returns, unless its loss costs nothing. It overwrites the terminating
+        newline of a torn predecessor. Raises `HostError` when the journal and the disk are full."""
         line = encode(record)
         try:
             self._reserve(self._fd, self._end + len(line))
         except OSError:
             if self._end + len(line) > os.fstat(self._fd).st_size:
-                raise HostError(f"the journal {self.path} is full and the disk has no room for more") from None
+                raise HostError(f"the journal {self.path} is full and the disk has no space left") from None
         os.pwrite(self._fd, line, self._end)
         # A longer torn record may reach past this line: cut its tail off so that it cannot be read as a line of its own.
         self._blank_tail(self._end + len(line))

@@ -1,6 +1,6 @@
-"""What happens while a command runs, as values: the library emits them, the command line draws them.
+"""Messages of a running command, as values: the library emits them, the command line renders them.
 
-A `Report` is any callable that takes an `Event`. The library never prints.
+A `Report` is any callable that takes a `Message`. The library never prints.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ Phase: TypeAlias = Literal["preflight", "add", "start", "catch-up", "restart", "
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step or one reading of progress of the join of `member`.
+    """One step, or one progress reading, of the join or removal of `member`.
 
-    `lag_entries` counts raft entries behind the leader's commit index; `lag_seconds` is how long the member has been
-    behind it; `received_bytes` is what its database holds so far of the `total_bytes` of the leader's, growing by
-    `bytes_per_second`, so that about `eta_seconds` are left.
+    `lag_entries`: raft entries behind the leader's commit index. `lag_seconds`: how long the member has been behind it.
+    `received_bytes`: size of its database so far, of the `total_bytes` of the leader's. `bytes_per_second`: its growth;
+    about `eta_seconds` are left.
     """
 
     phase: Phase
@@ -34,7 +34,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should know that is not progress: advice, a warning, a wait for somebody else."""
+    """A message that is not progress: advice, a warning, or a wait for another run."""
 
     text: str
     level: Literal["info", "warning"] = "info"
@@ -42,7 +42,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class PhaseLine:
-    """What a phase of init, join or reset says: `phase` as kubeadm names it. `more`: lines that follow."""
+    """A message of a phase of init, join or reset; `phase` is kubeadm's name of it. `more`: the lines that follow."""
 
     phase: str
     text: str
@@ -51,7 +51,7 @@ class PhaseLine:
 
 @dataclass(frozen=True, slots=True)
 class ResourceWritten:
-    """Something that a phase made or changed: a file by its path, an object of the cluster, a member of etcd."""
+    """A resource that a phase made or changed: a file by its path, an object of the cluster, a member of etcd."""
 
     kind: Literal["file", "object", "member"]
     name: str
@@ -59,7 +59,7 @@ class ResourceWritten:
 
 @dataclass(frozen=True, slots=True)
 class PhaseDone:
-    """A phase has ended after `seconds`; what was `ResourceWritten` since the one before it is its work."""
+    """The end of a phase, after `seconds`. The `ResourceWritten` messages since the previous `PhaseDone` are its work."""
 
     phase: str
     seconds: float
@@ -70,16 +70,16 @@ Message: TypeAlias = Event | Notice
 Report: TypeAlias = Callable[[Message], None]
 RunMessage: TypeAlias = Message | PhaseLine | ResourceWritten | PhaseDone
 PhaseReport: TypeAlias = Callable[[RunMessage], None]
-"""Of init, join and reset; it is a `Report` as well."""
+"""The report of init, join and reset; it is also a `Report`."""
 
 
 def silent(_message: RunMessage) -> None:
-    """A report that drops everything; the default of the library."""
+    """Drops every message; the default report of the library."""
 
 
 @dataclass(slots=True)
 class Recorder:
-    """A report that keeps everything, for `-o json` and for tests."""
+    """A report that keeps every message, for `-o json` and for tests."""
 
     messages: list[Message] = field(default_factory=list[Message])
 

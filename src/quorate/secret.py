@@ -18,7 +18,7 @@ class Secret(Generic[T]):
         self._value = value
 
     def reveal(self) -> T:
-        """The value itself; call this only where it is handed to a library or a file of mode 0600."""
+        """Returns the value itself; call this only to pass it to a library or to a file of mode 0600."""
         return self._value
 
     def __repr__(self) -> str:
@@ -33,11 +33,11 @@ class Secret(Generic[T]):
         return hash(("Secret", self._value))
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret is not to be serialised")
+        raise TypeError("a Secret cannot be serialised")
 
 
 def random_token() -> str:
-    """A bootstrap token: public id of six characters, dot, secret of sixteen."""
+    """Returns a bootstrap token: a public id of six characters, a dot, a secret of sixteen."""
     import secrets  # late: every command imports this module, few make a token
 
     token_id, secret = ("".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(count)) for count in (6, 16))

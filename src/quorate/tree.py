@@ -1,7 +1,7 @@
-"""The files of a node below one root: really, or only in memory so that the same code shows what it would do.
+"""The files of a node below one root: on disk, or in memory for a dry run of the same code.
 
-Paths are absolute as the node sees them (/etc/kubernetes/admin.conf); where the tree is rooted elsewhere, the caller's real
-path is prefixed and no step of ours leads out of it.
+Paths are absolute as the node sees them (/etc/kubernetes/admin.conf). For a tree rooted elsewhere the root's real path is
+prefixed, and no path of ours leads out of it.
 """
 
 from __future__ import annotations
@@ -38,60 +38,60 @@ class Change:
 
 
 class Tree(Protocol):
-    """What phases need of a file system."""
+    """The file-system operations that phases need."""
 
     def read(self, path: str) -> bytes | None:
-        """The content, or None when there is no such file. Raises `HostError` when it cannot be read."""
+        """Returns the content, or None when there is no such file. Raises `HostError` when it cannot be read."""
         ...
 
     def tail(self, path: str, most_bytes: int) -> bytes | None:
-        """The end of a file that may be large, None when there is none. Raises as `read`."""
+        """Returns the last `most_bytes` of a file that may be large; None when there is none. Raises as `read`."""
         ...
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
-        """The whole file at once, with this mode from its first byte; folders above are made with mode 0755."""
+        """Writes the whole file at once, with this mode from its first byte; makes missing parents with mode 0755."""
         ...
 
     def folder(self, path: str, *, mode: int) -> None:
-        """Make it where it is missing; an existing one keeps its mode."""
+        """Makes a folder where it is missing; an existing one keeps its mode."""
         ...
 
     def names(self, path: str) -> list[str]:
-        """What is in a folder, sorted; empty when there is no such folder."""
+        """Returns the names in a folder, sorted; empty when there is no such folder."""
         ...
 
     def mode(self, path: str) -> int | None:
-        """The permission bits of a file or folder, None when it is not there."""
+        """Returns the permission bits of a file or folder; None when it is absent."""
         ...
 
     def is_file(self, path: str) -> bool:
-        """Whether there is something that is no folder."""
+        """Returns whether the path exists and is not a folder."""
         ...
 
     def remove(self, path: str) -> None:
-        """A file, a link, or a folder with all that is in it but what is mounted there; links are not followed. Absence is
-        fine. Raises `HostError` with all that is left."""
+        """Deletes a file, a link, or a folder with its content but not with what is mounted there; does not follow links.
+        Does nothing when the path is absent. Raises `HostError` with all that is left."""
         ...
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
-        """What is in a folder goes, the folder stays; otherwise as `remove`."""
+        """Deletes the content of a folder except `keep`; the folder stays. Otherwise as `remove`."""
         ...
 
     def at(self, path: str) -> Path:
-        """Where a path of the node is on this machine, for what opens it itself. Raises `HostError`."""
+        """Returns where a path of the node is on this machine, for code that opens it itself. Raises `HostError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RealTree:
-    """The files below `root`. `report` is told of each that is written."""
+    """The files below `root`. `report` gets a message for each file that is written."""
 
     root: Path = Path("/")
     report: PhaseReport = silent
 
     def at(self, path: str) -> Path:
-        """Where a path of the node really is, for libraries that open files themselves. Raises `HostError` for a link on the
-        way that is not followed."""
+        """Returns where a path of the node is on this machine, for libraries that open files themselves. Raises `HostError`
+        for a link on the way that is not followed."""
         with self._told(path, "find"):
             try:
                 with target(self.root, path) as place:
@@ -108,7 +108,7 @@ class RealTree:
 
     def read(self, path: str) -> bytes | None:
         if path.startswith(_STREAMS) and self.root == _HOST:
-            # As `<(command)` names it: no file of the node, but what the user gave us.
+            # A stream such as `<(command)` is input from the user, not a file of the node.
             return read_at_most(Path(path), _MOST_STREAM)
         return self._read(path, -_MOST_BYTES)
 
@@ -116,7 +116,7 @@ class RealTree:
         return self._read(path, most_bytes)
 
     def _read(self, path: str, most_bytes: int) -> bytes | None:
-        """The last so many bytes; below 0: the whole file, an error where it has more."""
+        """Returns the last `most_bytes` bytes. Below 0: returns the whole file, and raises when it is larger than that."""
         with self._told(path, "read"):
             try:
                 with target(self.root, path) as place:
@@ -179,11 +179,11 @@ _MOST_STREAM, _MOST_BYTES = 1 << 20, 64 << 20
 
 
 def _content(place: Place, most_bytes: int) -> bytes:
-    # Not to wait for who writes into a pipe.
+    # Without O_NONBLOCK, opening a named pipe waits for its writer.
     fd = place.open(os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         size = os.fstat(fd).st_size
         if size > -most_bytes > 0:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
@@ -201,7 +201,7 @@ def _names(place: Place) -> list[str]:
 
 @dataclass(slots=True)
 class DryTree:
-    """Reads through to `below` and keeps what is written in memory: later phases see it, nobody else does."""
+    """Reads through to `below` and keeps writes in memory, where only later phases see them."""
 
     below: Tree
     written: dict[str, tuple[bytes, int, bool]] = field(default_factory=dict[str, tuple[bytes, int, bool]])
@@ -219,7 +219,7 @@ class DryTree:
         self.written[path] = (content, mode, secret)
 
     def folder(self, path: str, *, mode: int) -> None:
-        """A folder alone is not worth a line of a dry run."""
+        """Does nothing: a folder alone is not worth a line of a dry run."""
 
     def names(self, path: str) -> list[str]:
         inside = path.rstrip("/") + "/"
@@ -254,7 +254,7 @@ class DryTree:
         return any(path == one or path.startswith(one.rstrip("/") + "/") for one in self.gone)
 
     def changes(self) -> list[Change]:
-        """What would have been done, in the order it was."""
+        """Returns what would have been done: writes in their order, then removals."""
         found = [
             Change(path, _kind(self.below.read(path), content), self.below.read(path), content, mode, secret)
             for path, (content, mode, secret) in self.written.items()

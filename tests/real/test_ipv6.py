@@ -78,5 +78,5 @@ def test_a_member_joins_on_ipv6(pair: Pair, cli: RunCli) -> None:
 def test_a_taken_port_of_ipv6_is_named(pair: Pair, cli: RunCli) -> None:
     taken = [argument.replace(pair.new_client, pair.client) for argument in pair.add()]
     done = cli(*taken)
-    assert done.returncode == 2 and "cannot be listened on" in done.stderr and "[::1]:" in done.stderr
+    assert done.returncode == 2 and "cannot listen on" in done.stderr and "[::1]:" in done.stderr
     assert not (pair.folder / "b").exists()

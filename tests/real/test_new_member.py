@@ -18,10 +18,10 @@ def test_what_cannot_work_is_not_registered(machine: Machine, cli: RunCli, verb:
     for name, url, finding in (
         ("d=e", machine.peer_url, "cannot be a member name"),
         ("d\n", machine.peer_url, "cannot be a member name"),
-        ("m1", machine.peer_url, "a member named m1 is already there"),
-        ("m9", client, "is where clients reach m1"),
+        ("m1", machine.peer_url, "a member named m1 already exists"),
+        ("m9", client, "is a client URL of m1"),
         ("m9", machine.peer_url.replace("https", "http"), "the members' peer URLs are https"),
-        ("m9", f"https://0.0.0.0:{machine.peer_port}", "nobody can reach it there"),
+        ("m9", f"https://0.0.0.0:{machine.peer_port}", "no other member can reach it"),
     ):
         done = cli(*verb, name, f"--peer-urls={url}", *flags_of(machine.home))
         assert done.returncode == 2 and finding in done.stderr, (name, url, done.stderr)

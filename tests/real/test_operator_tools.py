@@ -110,7 +110,7 @@ def test_what_a_killed_join_left_is_shown_freed_and_adopted(machine: Machine, ta
     assert [row.run for row in target.unlock("m9")] == [left.run]
     assert target.leftovers() == []
     assert len(target.status().learners) == 1, "the member list stays as it is"
-    with pytest.raises(ConfigError, match="holds anything"):
+    with pytest.raises(ConfigError, match="has a place or a record"):
         target.unlock("m9")
     learner = target.adopt(machine.peer_url, "m9")
     (record,) = target.leftovers()
@@ -125,7 +125,7 @@ def test_a_join_at_work_is_shown_and_not_adopted(machine: Machine, target: Clust
     def look(name: str, rows: object) -> None:
         (left,) = target.leftovers()
         assert left.place == 1 and left.seconds is not None and left.seconds > 0
-        with pytest.raises(Refused, match="is at work on it"):
+        with pytest.raises(Refused, match="is still running"):
             target.adopt(machine.peer_url, "m9")
         machine.start(name, rows)
 
@@ -238,7 +238,7 @@ def test_a_probe_tells_an_outage(home: Home, etcd36: str) -> None:
 def test_a_registered_learner_that_nobody_owns_is_not_taken_back(machine: Machine, target: Cluster) -> None:
     added, _ = target.register("m9", [machine.peer_url])
     target = replace(target, policy=JoinPolicy(1.0))
-    with pytest.raises(Exception, match="not within"):
+    with pytest.raises(Exception, match="timed out after"):
         target.add("m9", machine.peer_url)
     assert [row.id for row in target.status().learners] == [added.id]
     member_rpc.remove(target.access.channel(target.endpoints[0]), added.id, timeout=5)
@@ -324,4 +324,4 @@ def test_a_removal_that_was_answered_needs_no_list_to_be_done(home: Home, etcd36
 def test_a_learner_in_the_way_is_named_with_whose_it_is(machine: Machine, target: Cluster) -> None:
     cut_off(target, machine)
     (found,) = [one for one in target.preflight(target.status(), "m8", ["https://127.0.0.1:9"]) if one.name == "learner-there"]
-    assert "of the join of 'm9'" in found.text and "cut off" in found.text
+    assert "of the join of 'm9'" in found.text and "interrupted" in found.text

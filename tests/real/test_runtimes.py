@@ -149,7 +149,7 @@ def test_an_older_etcd_and_a_taken_port_are_refused(host: Host, cli: RunCli) -> 
     assert done.returncode == 2 and "cannot join a cluster of etcd 3.6" in error_of(done)["message"]
     peer = str(host.home.load().members[0].peer_port)
     taken = [argument.replace(str(host.client_port), peer) for argument in host.arguments("process")]
-    assert "cannot be listened on" in error_of(cli(*taken))["message"]
+    assert "cannot listen on" in error_of(cli(*taken))["message"]
 
 
 def test_voters_that_cannot_dial_in_are_noticed_before_etcd_starts(host: Host, cli: RunCli) -> None:

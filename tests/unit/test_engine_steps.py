@@ -213,7 +213,7 @@ def test_a_join_does_not_add_where_somebody_is_listed_at_its_url_by_now(access: 
     kept = join_of(access)
     old = replace(view(1), taken_at=-1.0)
     why = kept.join._add(AddLearner("m9", (url(9),)), old)
-    assert why is not None and "listed at that peer URL by now" in why
+    assert why is not None and "listed at that peer URL meanwhile" in why
     assert "MemberAdd" not in access.places[where(1)].asked
 
 
@@ -221,7 +221,7 @@ def test_a_join_that_gets_no_answer_to_its_promotion_may_have_a_vote(access: Fak
     kept, leader = join_of(access), access.places[where(1)]
     leader.replies["MemberPromote"] = AnswerLost("x")
     promote = Promote(9, "m9", Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS))
-    assert "no answer to it yet" in str(kept.join._promote(promote, view(1, LEARNER)))
+    assert "no answer to the request yet" in str(kept.join._promote(promote, view(1, LEARNER)))
     assert kept.join.tracks["m9"].memory.vote == "asked"
     leader.replies["MemberPromote"] = TooManyLearners("x")
     kept.join._promote(replace(promote, proof=replace(promote.proof, at=kept.join.clock.now())), later(kept.join))

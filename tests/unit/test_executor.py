@@ -99,7 +99,7 @@ def test_the_executor_sends_nothing_where_every_look_takes_too_long(bench: Bench
     bench.looks = [LOOK_SECONDS + 0.5]
     # The view of the decision is as new as each look: it is the time since then that counts.
     outcome = bench.carry_out(confirm=_always_late(bench))
-    assert isinstance(outcome, Rejected) and "stood still" in outcome.error.what
+    assert isinstance(outcome, Rejected) and "was suspended" in outcome.error.what
     assert bench.server.asked == [] and bench.log[-1] == "outcome rejected"
 
 

@@ -31,7 +31,7 @@ def test_a_join_knows_its_member_by_id_when_an_operator_corrects_the_peer_url() 
 
 def test_a_join_does_not_add_again_what_somebody_removed() -> None:
     decision = decide(view(1), JOINER)
-    assert isinstance(decision, Refuse) and "somebody removed m9 (9)" in decision.why
+    assert isinstance(decision, Refuse) and "another tool or operator removed m9 (9)" in decision.why
 
 
 def test_a_join_does_not_take_a_later_learner_at_its_url_for_its_own() -> None:
@@ -69,7 +69,7 @@ def test_a_join_starts_an_etcd_that_ended_later_and_at_last_never() -> None:
     later = decide(unstarted, replace(ABSENT, may_start="later"))
     assert isinstance(later, Wait) and "starting it again in a moment" in later.why
     never = decide(unstarted, replace(ABSENT, may_start="never", exit_note="port taken"))
-    assert isinstance(never, Refuse) and "again and again: port taken" in never.why
+    assert isinstance(never, Refuse) and "exits repeatedly: port taken" in never.why
     assert isinstance(decide(unstarted, ABSENT), Do)
 
 

@@ -41,4 +41,4 @@ def test_each_check(seen: ClusterView, url: str, found: dict[str, str]) -> None:
 def test_errors_come_first_and_corrupt_is_never_to_be_cleared() -> None:
     seen = replace(view(3, answers={1: answer(1), 2: answer(2)}), alarms=(Alarm(1, "CORRUPT"),))
     first = findings(seen, "m9", [NEW])[0]
-    assert first.level == "error" and "never clear CORRUPT" in first.advice
+    assert first.level == "error" and "never disarm CORRUPT" in first.advice

@@ -91,7 +91,7 @@ def test_an_undo_neither_stops_nor_deletes_the_data_of_a_listed_member() -> None
     """What lies here is somebody's, whatever this join remembers."""
     for running in (True, False):
         decision = undo(view(2), replace(GOAL, running=running, data_member=2))
-        assert isinstance(decision, Refuse) and decision.kind == "not-ours" and "the member 2" in decision.why
+        assert isinstance(decision, Refuse) and decision.kind == "not-ours" and "member 2, not" in decision.why
     assert undo(view(2), replace(GOAL, data_member=9)) == Do(StopMember("m9", 9))
 
 

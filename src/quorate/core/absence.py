@@ -1,4 +1,4 @@
-"""When a voter counts as dead: not by one look that it did not answer, but by silence everywhere for a stated time."""
+"""Decides when a voter counts as dead: after silence towards every member for a stated time, never after one missed answer."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Literal, TypeAlias
 from quorate.core.ids import format_id
 
 ABSENCE_SECONDS = 10.0
-"""Default time without a sign of life. A voter that stood still for two seconds, because its machine was snapshotted or its
-disk hung, is alive and counts: taking it for dead once cost a cluster of three its tolerance without anybody's consent."""
+"""Default seconds without a sign of life. A voter that paused for two seconds, because its machine was snapshotted or its
+disk hung, is alive and counts. Treating it as dead once cost a cluster of three its tolerance without consent."""
 
 FRESH_SECONDS = 5.0
-"""Age beyond which a proof of absence is made anew."""
+"""Maximum age of a proof of absence, in seconds; an older one is renewed."""
 
 MOST_BETWEEN_LOOKS = 2.5
-"""Seconds between two looks beyond which the time between them proves nothing: we may have stood still ourselves."""
+"""Maximum seconds between two looks. A longer gap proves nothing: this machine may have been suspended itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """Proof that the voter `member_id` is dead. `how`: "silent" when it answered on no URL and no member received
-    anything from it at every one of `looks` over `seconds`, up to the moment `at`; "ended" when its process is known to have
-    ended on this host. `received`: bytes that each other member, by id, had received from it in all. `pages`: how many pages of
-    metrics each of them had served by then."""
+    """Proof that the voter `member_id` is dead. `how`: "silent" when, at each of `looks` over `seconds` up to the moment `at`,
+    it answered on no URL and no member had received anything from it; "ended" when its process is known to have ended on this
+    host. `received`: total bytes that each other member, by id, had received from it. `pages`: how many pages of metrics each
+    of them had served by then."""
 
     member_id: int
     how: Literal["silent", "ended"]
@@ -35,25 +35,25 @@ class Absence:
     pages: tuple[tuple[int, float], ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The proof for programs."""
+        """Returns the proof as JSON fields."""
         return {"member": format_id(self.member_id), "how": self.how, "seconds": round(self.seconds, 3), "looks": self.looks}
 
     def holds(self, member_id: int, now: float) -> bool:
-        """Whether this proof is about that member, and new enough: it may have come back since."""
+        """Returns whether this proof is about that member, and fresh: the member may have come back since."""
         return self.member_id == member_id and now - self.at <= FRESH_SECONDS
 
     def still(self, received: Mapping[int, float] | None) -> bool:
-        """Whether what the others have received by now shows no sign of life since."""
+        """Returns whether the bytes that the others have received by now show no sign of life since the proof."""
         return self.how == "ended" or (received is not None and dict(received) == dict(self.received))
 
 
 Sign: TypeAlias = Literal["alive", "silent", "unknown"]
-"""What one look says of a voter. "unknown": it does not answer us, and not everybody can say whether he hears it."""
+"""The result of one look at a voter. "unknown": it does not answer us, and not every member can report whether it hears it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AbsenceWatch:
-    """Looks for signs of life of one voter. `received`: the bytes that each other member had received from it."""
+    """Watches one voter for signs of life. `received`: the bytes that each other member had received from it."""
 
     member_id: int
     needed: float = ABSENCE_SECONDS
@@ -65,11 +65,11 @@ class AbsenceWatch:
 
     def look(self, *, answered: bool, received: Mapping[int, float] | None, now: float) -> AbsenceWatch:
         """Returns the watch after one look. `received`: bytes from this voter as each other member that answers counts them;
-        None when one of them cannot be read, the leader above all.
+        None when a counter cannot be read, above all the leader's.
 
-        These counters tell a dead voter from one that only we cannot reach: heartbeat replies arrive at the leader ten times a
-        second, and one that is cut off from the leader as well campaigns, which whoever still hears it counts. `active_peers`
-        does not tell: from etcd 3.5 on it stays 1 for minutes after a silent cut.
+        These counters distinguish a dead voter from one that only we cannot reach. Heartbeat replies reach the leader ten times
+        a second; a voter that is also cut off from the leader campaigns, and a member that still hears it counts that.
+        `active_peers` is no evidence: from etcd 3.5 on it stays 1 for minutes after a silent cut.
         """
         if answered:
             return AbsenceWatch(self.member_id, self.needed, sign="alive")
@@ -81,19 +81,19 @@ class AbsenceWatch:
             return AbsenceWatch(self.member_id, self.needed, None, now, 0, received, "alive")
         comparable = received.keys() == before.keys() and dict(received) == dict(before)
         if not comparable or now - self.last_at > MOST_BETWEEN_LOOKS:
-            # The first reading, another set of members, or a counter that began anew: from here on it can be compared.
+            # The first reading, another set of members, a reset counter or too long a gap: comparison starts here.
             return AbsenceWatch(self.member_id, self.needed, now, now, 1, received, "silent")
         began = now if self.began_at is None else self.began_at
         return replace(self, began_at=began, last_at=now, looks=self.looks + 1, sign="silent")
 
     @property
     def seconds(self) -> float:
-        """How long there has been no sign of life."""
+        """Returns the seconds without a sign of life."""
         return 0.0 if self.began_at is None else self.last_at - self.began_at
 
     @property
     def absence(self) -> Absence | None:
-        """The proof, once the silence lasted long enough; the looks must be close enough to have seen a heartbeat."""
+        """Returns the proof once the silence lasted long enough, with looks enough to have seen a heartbeat; None before."""
         if self.sign != "silent" or self.seconds < self.needed or self.looks < 4:
             return None
         received = tuple(sorted((self.received or {}).items()))

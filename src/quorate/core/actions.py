@@ -1,4 +1,4 @@
-"""What the engine may do next, as values. Exactly one is done, then the cluster is observed again."""
+"""Actions and decisions of the engine, as values. The engine performs exactly one action, then observes the cluster again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ StepT = TypeVar("StepT")
 
 @dataclass(frozen=True, slots=True)
 class AddLearner:
-    """MemberAdd with isLearner: the member gets the data and has no vote."""
+    """MemberAdd with isLearner: the member receives the data and has no vote."""
 
     name: str
     peer_urls: tuple[str, ...]
@@ -22,7 +22,7 @@ class AddLearner:
 
 @dataclass(frozen=True, slots=True)
 class AddVoter:
-    """MemberAdd as kubeadm did before learners: a vote from the first moment. Only for `EtcdLearnerMode: false`."""
+    """MemberAdd with a vote from the first moment, as kubeadm did before learners. Only for `EtcdLearnerMode: false`."""
 
     name: str
     peer_urls: tuple[str, ...]
@@ -30,7 +30,7 @@ class AddVoter:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """MemberPromote, sent to the leader; `proof` is why it is safe."""
+    """MemberPromote, sent to the leader; `proof` shows that it is safe."""
 
     member_id: int
     name: str
@@ -39,8 +39,8 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """MemberRemove. `named` is True when the operator named this member, `owned` when this run added it. `absence`: the proof
-    that it is dead; without one a voter that does not answer counts as alive."""
+    """MemberRemove. `named`: the operator named this member. `owned`: this run added it. `absence`: the proof that it is dead;
+    without one a voter that does not answer counts as alive."""
 
     member_id: int
     named: bool = False
@@ -50,7 +50,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class MoveLeader:
-    """Ask the leader to hand over to `target_id`; changes no membership."""
+    """Asks the leader to transfer leadership to `target_id`; does not change the member list."""
 
     target_id: int
 
@@ -60,7 +60,7 @@ MembershipChange: TypeAlias = AddLearner | AddVoter | Promote | Remove
 
 @dataclass(frozen=True, slots=True)
 class StartMember:
-    """Start the etcd process of `name` with this `--initial-cluster`, computed from the list just read."""
+    """Starts the etcd process of `name` with this `--initial-cluster`, computed from the list just read."""
 
     name: str
     initial_cluster: tuple[tuple[str, str], ...]
@@ -68,7 +68,7 @@ class StartMember:
 
 @dataclass(frozen=True, slots=True)
 class RestartLearner:
-    """One graceful restart of our own learner that lost its publish (docs/lost-publish.md)."""
+    """Restarts, once and gracefully, our own learner that lost its publish (docs/lost-publish.md)."""
 
     name: str
     member_id: int
@@ -76,7 +76,7 @@ class RestartLearner:
 
 @dataclass(frozen=True, slots=True)
 class ProveAlignment:
-    """Write something of our own and see the learner apply it, `readiness.ROUNDS` times."""
+    """Writes a key of ours and sees the learner apply it, `catch_up.ROUNDS` times."""
 
     name: str
     member_id: int
@@ -84,7 +84,7 @@ class ProveAlignment:
 
 @dataclass(frozen=True, slots=True)
 class VerifyVoter:
-    """Ask the new voter itself for a linearizable read and a majority for their member lists."""
+    """Asks the new voter itself for a linearizable read, and a majority for their member lists."""
 
     name: str
     member_id: int
@@ -92,8 +92,8 @@ class VerifyVoter:
 
 @dataclass(frozen=True, slots=True)
 class StopMember:
-    """End the etcd process of `name`, which was seen to be no member. `member_id`: the id that is gone, 0 when
-    there was none."""
+    """Ends the etcd process of `name`, whose id was seen to be absent from the list. `member_id`: that id, 0 when there was
+    none."""
 
     name: str
     member_id: int = 0
@@ -101,7 +101,7 @@ class StopMember:
 
 @dataclass(frozen=True, slots=True)
 class WipeData:
-    """Delete the data of `name`, which was seen to be no member; `member_id` as above."""
+    """Deletes the data of `name`, whose id was seen to be absent from the list; `member_id` as in `StopMember`."""
 
     name: str
     member_id: int = 0
@@ -119,7 +119,7 @@ class Do(Generic[StepT]):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do until something changes. `phase` and `member` say where the time goes."""
+    """Nothing can be done until the cluster changes. `phase` and `member` say what takes the time."""
 
     phase: Phase
     member: str
@@ -128,13 +128,13 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The goal is reached and was seen to be reached."""
+    """The goal was observed to be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The goal cannot be reached safely from here. `why` names the reason, `advice` what an operator can do, `kind` the reason
-    for programs."""
+    """The goal cannot be reached safely from the present state. `why`: the reason. `advice`: what an operator can do. `kind`:
+    the reason for programs."""
 
     why: str
     advice: str = ""
@@ -142,6 +142,6 @@ class Refuse:
 
 
 DecisionOf: TypeAlias = Do[StepT] | Wait | Done | Refuse
-"""What can be decided. `StepT` is what is done: an action, or in larger runs a whole join or removal."""
+"""A decision. `StepT` is the type of its step: an action, or in larger runs a whole join or removal."""
 
 Decision: TypeAlias = DecisionOf[Action]

@@ -1,7 +1,7 @@
-"""What to do next to turn the members there are into the members wanted: one join or one removal at a time.
+"""Decides the next step from the present members to the wanted members: one join or one removal at a time.
 
-Dead members that are not wanted go first, for a dead voter counts against the quorum. Then joins and removals take turns,
-so that there is never more than one voter above the larger of the two sizes, and no step lowers how many may fail.
+Dead members that are not wanted are removed first, because a dead voter counts against the quorum. Then joins and removals
+alternate, so there is never more than one voter above the larger of the two sizes, and no step lowers how many may fail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from quorate.core.quorum import quorum
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One member that there shall be."""
+    """One member that the cluster shall have."""
 
     name: str
     peer_url: str
@@ -35,24 +35,24 @@ class ConvergeGoal:
 
 @dataclass(frozen=True, slots=True)
 class JoinNext:
-    """Make `member` a verified voter: add it, or take up the learner that is there."""
+    """Makes `member` a verified voter: adds it, or continues with the learner that is listed already."""
 
     member: Wanted
 
     def as_dict(self) -> dict[str, object]:
-        """The step as `-o json` shows it."""
+        """Returns the step as `-o json` shows it."""
         return {"action": "join", "id": None, "name": self.member.name, "peerURL": self.member.peer_url, "reason": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveNext:
-    """Remove `member`, which is not wanted; `why` says what it is now."""
+    """Removes `member`; `why` is the reason: unwanted, an unwanted learner, or dead."""
 
     member: Member
     why: str
 
     def as_dict(self) -> dict[str, object]:
-        """The step as `-o json` shows it."""
+        """Returns the step as `-o json` shows it."""
         gone = self.member
         return {
             "action": "remove",
@@ -68,23 +68,23 @@ Choice: TypeAlias = NextStep | Done | Refuse
 
 
 def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> Choice:
-    """The next step towards `goal`; `dead`: the voters whose absence is proved. Whether the step
-    itself is safe is checked again when it is done.
+    """Returns the next step towards `goal`. `dead`: the voters whose absence is proved. The invariants check the step again
+    when it is carried out.
 
-    The law: no step lowers how many voters may fail, unless the last removals of a smaller goal do and the operator agreed. Why
-    it holds: the dead go first, which lowers nothing; then a live member goes only where that leaves the margin as it is, such
-    as from four voters to three, and a wanted one joins otherwise: joins and removals take turns."""
+    The law: no step lowers how many voters may fail, except the last removals towards a smaller goal, and only with consent.
+    Why it holds: dead members are removed first, which lowers nothing. Then a live member is removed only where the margin
+    stays as it is, such as from four voters to three; otherwise a wanted member joins. So joins and removals alternate."""
     if not goal.wanted:
-        return Refuse("no member is wanted", "a cluster has at least one voter: name the members to have")
+        return Refuse("the goal has no members", "a cluster needs at least one voter: name the members that it shall have")
     if margin_of(view) < 0:
-        # Each step would be refused by itself. Said here, an operator reads one reason and not a failed step.
+        # Each step would be refused anyway. Refusing here gives the operator one reason instead of a failed step.
         return Refuse(
-            f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters answer",
+            f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters follow a leader",
             "start the members that are down first",
         )
     unwanted = [member for member in view.members if not _is_wanted(member, goal)]
     missing = [row for row in goal.wanted if not _is_voter_already(row, view)]
-    # A wanted learner that is there already has the seat that the others wait for.
+    # A wanted learner that is listed already holds the seat that the others wait for.
     missing.sort(key=lambda row: view.by_peer_urls((row.peer_url,)) is None)
     return _remove_dead(unwanted, dead) or _clash(unwanted, missing) or _take_turns(view, unwanted, missing, goal)
 
@@ -99,13 +99,13 @@ def _is_voter_already(row: Wanted, view: ClusterView) -> bool:
 
 
 def unwanted_silent(view: ClusterView, goal: ConvergeGoal) -> list[Member]:
-    """The voters that are not wanted and do not answer: whether they are dead is to be watched before anything is decided."""
+    """Returns the voters that are not wanted and do not answer; the caller watches whether they are dead before it decides."""
     return [row for row in view.voters if not _is_wanted(row, goal) and view.answer(row.id) is None]
 
 
 def _remove_dead(unwanted: list[Member], dead: Collection[int]) -> RemoveNext | None:
-    """Learners have no vote, and a dead voter weighs on the quorum: removing either lowers nothing. Where the one seat for
-    learners is taken by a learner nobody wants, nothing else could join."""
+    """Removes unwanted learners and dead voters. A learner has no vote and a dead voter only counts against the quorum, so
+    neither removal lowers the margin. While an unwanted learner holds the one learner seat, no other member can join."""
     for member in unwanted:
         if member.is_learner:
             return RemoveNext(member, "a learner that is not wanted")
@@ -115,14 +115,14 @@ def _remove_dead(unwanted: list[Member], dead: Collection[int]) -> RemoveNext | 
 
 
 def _clash(unwanted: list[Member], missing: list[Wanted]) -> Refuse | None:
-    """A wanted name that a live member has at another peer URL: two members of one name cannot be told apart."""
+    """Refuses a wanted name that another member has at another peer URL: members of one name cannot be distinguished."""
     names = {member.name for member in unwanted if member.name}
     clash = next((row for row in missing if row.name in names), None)
     if clash is None:
         return None
     return Refuse(
-        f"a member named {clash.name} is already there, at another peer URL than {clash.peer_url}",
-        "want it under another name, or remove that member first",
+        f"a member named {clash.name} already exists, at another peer URL than {clash.peer_url}",
+        "give the new member another name, or remove the old one first",
     )
 
 
@@ -136,24 +136,24 @@ def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted]
     if removal is None:
         return Done()
     if left < 0:
-        return Refuse(f"without {removal.member.name} there would be no quorum", "bring back the voters that are down first")
+        return Refuse(f"without {removal.member.name} there would be no quorum", "start the voters that are down first")
     if goal.accept_reduced_tolerance:
         return removal
     return Refuse(
         f"without {removal.member.name} the cluster could lose {left} more voters instead of {before}",
-        "accept it with --accept-reduced-tolerance",
+        "accept the lower tolerance with --accept-reduced-tolerance",
     )
 
 
 def _removal(view: ClusterView, unwanted: list[Member]) -> RemoveNext | None:
-    """The leader goes last: each removal of a leader costs a transfer."""
+    """Returns the next unwanted member to remove, the leader last: removing a leader costs a leadership transfer."""
     leader = view.leader.id if view.leader else 0
     order = sorted(unwanted, key=lambda member: (member.id == leader, member.name, member.id))
     return RemoveNext(order[0], "it is not wanted") if order else None
 
 
 def steps(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> Iterator[Choice]:
-    """All steps from here if nothing else changes, the last one `Done` or `Refuse`; for people to read beforehand."""
+    """Yields all steps from here if nothing else changes, the last one `Done` or `Refuse`; for a preview."""
     while True:
         choice = decide_converge(view, goal, dead)
         yield choice
@@ -163,7 +163,7 @@ def steps(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> 
 
 
 def after(view: ClusterView, step: NextStep) -> ClusterView:
-    """The view as it would be when the step has worked out."""
+    """Returns the view as it would be after the step has succeeded."""
     if isinstance(step, RemoveNext):
         rest = tuple(member for member in view.members if member.id != step.member.id)
         return replace(view, members=rest, replies=_led_by_one_of(view, rest))
@@ -185,7 +185,7 @@ def _answer(view: ClusterView, member_id: int) -> MemberStatus:
 
 
 def _led_by_one_of(view: ClusterView, rest: tuple[Member, ...]) -> dict[int, StatusResult]:
-    """The replies of those who stay; leadership passes to the first of them that answers when the leader went."""
+    """Returns the replies of the remaining members. When the leader was removed, the first voter that answers leads."""
     kept = {member.id: view.replies[member.id] for member in rest if member.id in view.replies}
     voters = [member.id for member in rest if not member.is_learner and isinstance(kept.get(member.id), MemberStatus)]
     if not voters or (view.leader is not None and view.leader.id in voters):
@@ -194,7 +194,7 @@ def _led_by_one_of(view: ClusterView, rest: tuple[Member, ...]) -> dict[int, Sta
 
 
 def margin_after(view: ClusterView, step: NextStep) -> tuple[int, int, int]:
-    """Voters, their quorum and how many of them may fail, once the step has worked out."""
+    """Returns the voters, their quorum and how many of them may fail, after the step has succeeded."""
     later = after(view, step)
     voters = len(later.voters)
     return voters, quorum(voters), margin_of(later)

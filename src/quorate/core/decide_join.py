@@ -1,6 +1,6 @@
-"""What to do next to make joiners voters: one pure function from what is observed to one step.
+"""Decides the next step to make joiners voters: one pure function from an observation to one step.
 
-Level-triggered: it never looks at what was done before, only at what is there, so a crash needs no special path and a
+Level-triggered: it looks only at what is there, never at what was done before. So a crash needs no special path, and a
 second run of the same command continues.
 """
 
@@ -30,29 +30,28 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of
 
 RESTART_GRACE_SECONDS = 0.05
-"""How long a learner whose snapshot is applied may stay silent before it counts as having lost its publish: one that
-did not lose it opens its client port within milliseconds of that moment."""
+"""How long, in seconds, a learner whose snapshot is applied may stay silent before it counts as having lost its publish. One
+that did not lose it opens its client port within milliseconds of that moment."""
 
 NEAR_ENTRIES = 1000
-"""Above this lag a learner is plainly catching up, and asking it to prove alignment would only add writes."""
+"""Above this lag, in raft entries, a learner is still catching up: a proof of alignment would fail and only add writes."""
 
 NOTHING = JoinMemory()
 
 ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
-"""`failing`: it crash-loops under somebody else's supervisor."""
+"""`failing`: it crash-loops under a supervisor that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joiner:
-    """One member that is to become a voter, and what is known of it beside the cluster's own view.
+    """One member that is to become a voter, and what is known of it besides the view of the cluster.
 
-    `memory`: what this join did, and the member id that it is about. `has_data`: its data directory holds a log of etcd's.
-    `listed_itself_at` is since when (seconds of the caller's clock) its own peer port lists it with client URLs, which it can
-    only know from applied data; None while it does not. `proof` and `verified` are results of `ProveAlignment` and
-    `VerifyVoter`. `links_pending`: some of its links to voters are looked for and not up
-    yet; it is too early to call them missing. `awaited`: somebody else is to start
-    its etcd, and nothing shows yet that it runs. `may_start`: "later" while a process that ended is given
-    time, "never" when it has ended too often.
+    `memory`: what this join did, and to which member id. `has_data`: its data directory holds a write-ahead log of etcd.
+    `listed_itself_at`: since when (seconds of the caller's clock) its own peer port lists it with client URLs, which it can
+    only know from applied data; None while it does not. `proof` and `verified`: the results of `ProveAlignment` and
+    `VerifyVoter`. `links_pending`: some of its links to voters are not up yet, and it is too early to call them missing.
+    `awaited`: another party must start its etcd, and nothing shows yet that it runs. `may_start`: "later" during the pause
+    after its process ended, "never" when the process has ended too often.
     """
 
     name: str
@@ -81,7 +80,7 @@ class JoinGoal:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One joiner seen in one view: what every rule below looks at."""
+    """One joiner in one view: the input of every rule below."""
 
     view: ClusterView
     goal: JoinGoal
@@ -90,7 +89,7 @@ class _Case:
 
     @property
     def member(self) -> Member | None:
-        """By id once one is known: an operator who corrects a peer URL has not made another member of it."""
+        """Returns the joiner's member, by id once one is known: a member whose peer URL was corrected is still the same."""
         member_id = self.joiner.memory.member_id
         return self.view.by_id(member_id) if member_id else self.view.by_peer_urls(self.joiner.peer_urls)
 
@@ -108,17 +107,17 @@ class _Case:
 
 
 def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
-    """The next step towards `goal`; `now` is on the clock of `view.taken_at`.
+    """Returns the next step towards `goal`; `now` is on the clock of `view.taken_at`.
 
-    The law: whatever prefix of the steps was taken when the tool, a member or a network ends, the voters there are keep their
+    The law: whatever prefix of the steps was taken when the tool, a member or a network fails, the present voters keep their
     quorum without the joiner's help. Why it holds: until its promotion a joiner is a learner and counts nowhere, so every
-    earlier prefix leaves the quorum as it was; a promotion is decided on a fresh proof that this learner has applied what was
-    just written, is linked to the voters, and raises the margin or leaves it (`invariants.margin_not_lowered`), so the quorum
-    of the larger cluster is there at the moment of the vote; and after it nothing else changes before the new voter was seen to
+    earlier prefix leaves the quorum as it was. A promotion needs a fresh proof that this learner has applied what was just
+    written and is linked to the voters, and it must raise the margin or leave it (`invariants.margin_not_lowered`). So the
+    larger cluster has its quorum at the moment of the vote. After it nothing else changes until the new voter was seen to
     serve. tests/model tries every prefix.
 
-    Rules are tried in order over all joiners, so that a promoted member is verified before the next is promoted, and all
-    learners are added before any is started: a joiner whose `--initial-cluster` is shorter than the list will not start.
+    Rules are tried in order over all joiners. So a promoted member is verified before the next is promoted, and all learners
+    are added before any is started: a joiner whose `--initial-cluster` is shorter than the list does not start.
     """
     cases = [_Case(view, goal, now, joiner) for joiner in goal.joiners]
     sure = view.leader is not None and view.linearizable
@@ -128,7 +127,7 @@ def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
             if decision is not None:
                 return decision
     if view.leader is None:
-        return Wait("catch-up", "", "no member says that it leads: waiting for an election")
+        return Wait("catch-up", "", "no member reports that it leads: waiting for an election")
     if not sure:
         # One member's own copy of the list may be as old as that member has been cut off.
         return Wait("catch-up", "", "no member list can be read through the quorum: waiting for one")
@@ -136,44 +135,44 @@ def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
 
 
 def start_stopped_voter(case: _Case) -> Decision | None:
-    """A joiner that has its vote and stopped may be the very one a leader is missing for: it is started without one.
+    """Starts a joiner that has its vote and stopped, even without a leader: its vote may be the one that an election needs.
 
     Never on an empty directory: a voter that forgot what it acknowledged could let the others lose it. Only in the legacy
-    join a voter begins empty, and there only while nobody has seen it run.
+    join does a voter begin empty, and only until it was first seen to run.
     """
     if case.voter is None or case.joiner.process in ("running", "failing") or case.joiner.verified:
         return None
     if case.answer is not None:
-        # It answers, so somebody else runs it. A second etcd on its ports would end at once, and its data is not here.
+        # It answers, so another supervisor runs it. A second etcd on its ports would exit at once, and its data is not here.
         return None
     if case.voter.started and case.voter.name != case.joiner.name:
-        # Not ours to start: it is refused once there is a list to refuse it on.
+        # Not ours to start: `refuse_wrong_member` refuses it once there is a leader and a linearizable list.
         return None
     if not case.joiner.has_data and not (case.goal.voter_join and not case.voter.started):
         return Refuse(
-            f"{case.joiner.name} is a voter and its data is gone, so it is not started",
-            "if it runs elsewhere, see that it answers; if its data is lost, remove it from the member list and join it again",
+            f"{case.joiner.name} is a voter and its data is gone, so its etcd is not started",
+            "if it runs elsewhere, make sure that it answers; if its data is lost, remove the member and join it again",
         )
     return _start(case)
 
 
 def refuse_wrong_member(case: _Case) -> Decision | None:
-    """The peer URL or the name belongs to a member that is not this joiner.
+    """Refuses when the peer URL or the name belongs to a member that is not this joiner.
 
-    Going on would take a stranger's member for ours and remove it in an undo: Cluster API removed a learner that was still
-    joining because it could not tell whose it was (cluster-api#14197), and Talos one of the same hostname (talos#3715). Two
-    members of one name cannot be told apart in --initial-cluster.
+    Continuing would treat a foreign member as ours and remove it in an undo: Cluster API removed a learner that was still
+    joining because it did not know its owner (cluster-api#14197), and Talos removed one of the same hostname (talos#3715).
+    --initial-cluster cannot distinguish two members of one name.
     """
     same_name = case.view.by_name(case.joiner.name)
     known, listed = case.joiner.memory.member_id, case.member
     if known and listed is None:
-        # An id that is gone never returns. Adding the URL again would undo what somebody else decided.
+        # An id that is gone never returns. Adding the URL again would undo another operator's decision.
         other = case.view.by_peer_urls(case.joiner.peer_urls)
         there = f"; {other.id:x} is listed at its peer URL now" if other else ""
-        return Refuse(f"somebody removed {case.joiner.name} ({known:x}) from the member list{there}")
+        return Refuse(f"another tool or operator removed {case.joiner.name} ({known:x}) from the member list{there}")
     if same_name and same_name != listed and not _shares_url(same_name, case.joiner):
         return Refuse(
-            f"a member named {case.joiner.name} is already there, at {', '.join(same_name.peer_urls)}",
+            f"a member named {case.joiner.name} already exists, at {', '.join(same_name.peer_urls)}",
             "choose another name, or remove that member first",
         )
     if listed and listed.started and listed.name != case.joiner.name:
@@ -186,27 +185,27 @@ def _shares_url(member: Member, joiner: Joiner) -> bool:
 
 
 def refuse_exited(case: _Case) -> Decision | None:
-    """Its process ended by itself: it will not catch up, and waiting for the whole limit would say nothing of why. What ends
-    an etcd at its start (a list that does not fit, data of another cluster, a flag) ends it each time. A voter's process is the
-    runtime's to restart."""
+    """Refuses a learner whose process ended by itself: it will not catch up, and waiting for the whole limit would hide the
+    reason. What ends an etcd at its start (a list that does not match, data of another cluster, a flag) ends it each time. A
+    voter's process is restarted by its runtime."""
     words = {"exited": "ended during its join", "failing": "cannot start"}.get(case.joiner.process)
     return Refuse(f"the etcd of {case.joiner.name} {words}: {case.joiner.exit_note}") if case.learner and words else None
 
 
 def refuse_failing_voter(case: _Case) -> Decision | None:
-    """The voter crash-loops. Only an operator can fix its cause, with or without a leader."""
+    """Refuses a voter that crash-loops. Only an operator can fix its cause, with or without a leader."""
     if case.voter is None or case.joiner.process != "failing" or case.joiner.verified:
         return None
     return Refuse(
         f"the etcd of {case.joiner.name}, a voter, cannot start: {case.joiner.exit_note}",
-        "mend what it complains of, and see it run; then run the same command again",
+        "fix that cause and make sure that its etcd runs, then run the same command again",
     )
 
 
 def verify_promoted(case: _Case) -> Decision | None:
-    """A new voter is verified before anything else changes: from the promotion on the quorum is larger, and only its first
-    answer shows that its vote can be given. A second promotion in between could leave two votes that nobody reaches. A member
-    of 3.5 was listed as a voter and went on as a learner (etcd#18347): only itself can say."""
+    """Verifies a new voter before anything else changes: after the promotion the quorum is larger, and only the voter's first
+    answer shows that its vote is available. A second promotion in between could leave two votes that no leader reaches. A
+    member of 3.5 was listed as a voter and still ran as a learner (etcd#18347): only the member itself can tell."""
     if case.voter is None or case.joiner.verified:
         return None
     if case.answer is None:
@@ -215,9 +214,9 @@ def verify_promoted(case: _Case) -> Decision | None:
 
 
 def add_missing(case: _Case) -> Decision | None:
-    """Registered first, started afterwards: an etcd that is started before its row is there ends, or founds a cluster of its
-    own (k0s#5149). While the seat is taken nothing is asked: etcd would refuse it, and before 3.6 there is one seat, for ever,
-    also for a learner that is dead (k3s#2306)."""
+    """Registers the joiner before it is started: an etcd that starts before it is listed exits, or founds a separate cluster
+    (k0s#5149). While the seat is taken no add is sent: etcd would refuse it. Before 3.6 there is one seat, and a dead learner
+    keeps it for ever (k3s#2306)."""
     if case.member is not None:
         return None
     if len(case.view.learners) >= case.goal.learner_seats:
@@ -233,13 +232,13 @@ def _others(case: _Case) -> list[_Case]:
 
 
 def _is_settling(case: _Case) -> bool:
-    """Its process compares the member list with its `--initial-cluster` just now: a new row would make it give up with "member
-    count is unequal". etcd-operator lost about a third of its failure tests to lists that had changed (etcd-operator#1969)."""
+    """Returns whether its process now compares the member list with its `--initial-cluster`: a new row would make it exit with
+    "member count is unequal". etcd-operator lost about a third of its failure tests to changed lists (etcd-operator#1969)."""
     return bool(case.learner and not case.learner.started and case.joiner.process == "running")
 
 
 def _wait_for_seat(case: _Case) -> Decision | None:
-    """Learners that this goal brings along make room by themselves; a foreign one is waited for by name."""
+    """Waits for a foreign learner that holds the seat, and names it; learners of this goal free their seats by themselves."""
     members = {other.member.id for other in [case, *_others(case)] if other.member}
     foreign = [learner for learner in case.view.learners if learner.id not in members]
     if not foreign:
@@ -249,7 +248,7 @@ def _wait_for_seat(case: _Case) -> Decision | None:
 
 
 def start_absent(case: _Case) -> Decision | None:
-    """Not where it answers already: then somebody else runs it, and a second etcd on its ports would end at once."""
+    """Starts a learner whose process is absent. If it answers, another supervisor runs it: a second etcd would exit at once."""
     if case.learner is None or case.joiner.process != "absent" or case.answer is not None:
         return None
     return _start(case)
@@ -258,17 +257,17 @@ def start_absent(case: _Case) -> Decision | None:
 def _start(case: _Case) -> Decision:
     if case.joiner.may_start == "never":
         return Refuse(
-            f"the etcd of {case.joiner.name} ends again and again: {case.joiner.exit_note}",
-            "repair what it complains of, then run the same command again",
+            f"the etcd of {case.joiner.name} exits repeatedly: {case.joiner.exit_note}",
+            "fix that cause, then run the same command again",
         )
     if case.joiner.may_start == "later":
         # Without a pause a member whose port is taken was started 54 times in ten seconds.
-        return Wait("start", case.joiner.name, f"its etcd ended ({case.joiner.exit_note}); starting it again in a moment")
+        return Wait("start", case.joiner.name, f"its etcd exited ({case.joiner.exit_note}); starting it again in a moment")
     return Do(StartMember(case.joiner.name, initial_cluster(case.view, case.goal)))
 
 
 def initial_cluster(view: ClusterView, goal: JoinGoal) -> tuple[tuple[str, str], ...]:
-    """(name, peer URL) of every member in the list just read; etcd compares the URLs and wants the names unique."""
+    """Returns (name, peer URL) of every member in the list just read; etcd compares the URLs and requires unique names."""
     names = {url: joiner.name for joiner in goal.joiners for url in joiner.peer_urls}
     rows: list[tuple[str, str]] = []
     for member in view.members:
@@ -279,9 +278,9 @@ def initial_cluster(view: ClusterView, goal: JoinGoal) -> tuple[tuple[str, str],
 
 
 def restart_lost_publish(case: _Case) -> Decision | None:
-    """Its data is there, it says so on its peer port, and its client port answers nothing: it waits for a publish that
-    went by inside the snapshot, and without help it does so for seven seconds from etcd 3.6 on (docs/lost-publish.md). One
-    graceful restart ends that wait; it has no vote, so nothing is at risk. Only one: an etcd that needs a second is ill."""
+    """Restarts a learner that has its data, as its peer port shows, but does not answer on its client port. It waits for a
+    publish that arrived inside the snapshot, for seven seconds from etcd 3.6 on (docs/lost-publish.md). One graceful restart
+    ends that wait; the learner has no vote, so nothing is at risk. Only one: an etcd that needs a second has another fault."""
     joiner, learner = case.joiner, case.learner
     if learner is None or case.answer is not None or joiner.listed_itself_at is None:
         return None
@@ -293,16 +292,16 @@ def restart_lost_publish(case: _Case) -> Decision | None:
 
 
 def wait_for_links(case: _Case) -> Decision | None:
-    """A voter that the others cannot reach adds to the quorum and not to those who reach it."""
+    """Waits for the learner's links: a voter that the others cannot reach raises the quorum but adds no vote to theirs."""
     if case.learner is None or not case.joiner.links_pending:
         return None
     return Wait("catch-up", case.joiner.name, "it has the data; waiting until its links to the other voters are up")
 
 
 def promote_proven(case: _Case) -> Decision | None:
-    """On our proof, not on etcd's check. etcd passes a learner whose log has 90 % of the leader's index, counted from the
-    cluster's first entry, alive or not: one that had been killed was promoted on 3.4.23 and 3.5.1, and all writes stopped. It
-    even promoted one that was never started (etcd#14925). The proof is made once more within the call (`executor`)."""
+    """Promotes on our proof, not on etcd's check. etcd passes a learner whose log has 90 % of the leader's index, counted from
+    the cluster's first entry, alive or not: a killed learner was promoted on 3.4.23 and 3.5.1, and all writes stopped. etcd
+    even promoted one that was never started (etcd#14925). The executor makes the proof once more within the call."""
     if case.learner is None or case.joiner.proof is None or case.answer is None:
         return None
     if not case.joiner.proof.holds(member_id=case.learner.id, cluster_id=case.view.cluster_id, now=case.now):
@@ -311,15 +310,15 @@ def promote_proven(case: _Case) -> Decision | None:
 
 
 def prove_near(case: _Case) -> Decision | None:
-    """A proof writes a key through the leader and waits for the learner to apply it. A learner that is far behind cannot pass
-    it, and each try costs everybody two writes."""
+    """Proves the alignment of a learner that is near. A proof writes a key through the leader and waits for the learner to
+    apply it. A learner that is far behind cannot pass, and each try costs every member two writes."""
     if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES:
         return None
     return Do(ProveAlignment(case.joiner.name, case.learner.id))
 
 
 def wait_for_the_rest(case: _Case) -> Decision | None:
-    """Says where an unfinished joiner is. The last rule: that it says nothing for all of them is what makes a join done."""
+    """Returns what an unfinished joiner waits for. The last rule: when it returns None for every joiner, the join is done."""
     if case.joiner.verified and case.voter is not None:
         return None
     if case.learner is None:
@@ -334,8 +333,8 @@ def _wait_for_its_answer(joiner: Joiner) -> Wait:
         return Wait("start", joiner.name, "waiting for its etcd to be started on its machine")
     if joiner.listed_itself_at is None:
         return Wait("catch-up", joiner.name, "receiving the data")
-    hint = "" if joiner.can_restart else " (7 s on etcd 3.6 and newer; --restart CMD spares them)"
-    return Wait("catch-up", joiner.name, f"its data is there; waiting for it to answer clients{hint}")
+    hint = "" if joiner.can_restart else " (7 s on etcd 3.6 and newer; --restart CMD avoids them)"
+    return Wait("catch-up", joiner.name, f"it has the data; waiting for it to answer clients{hint}")
 
 
 RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (

@@ -1,4 +1,4 @@
-"""What a check found, and the one way in which findings are ordered, judged and shown to programs."""
+"""Findings of checks, and the one way in which they are ordered, judged and shown to programs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Finding:
 
 
 def errors_of(found: Iterable[Finding]) -> list[Finding]:
-    """Returns the findings that stop what was asked for."""
+    """Returns the findings that stop the requested change."""
     return [finding for finding in found if finding.level == "error"]
 
 
 def errors_first(found: Iterable[Finding]) -> list[Finding]:
-    """Returns the findings with the errors first, else in their order."""
+    """Returns the findings with the errors first, otherwise in their order."""
     return sorted(found, key=lambda finding: finding.level != "error")

@@ -1,6 +1,6 @@
-"""Identifiers as the field writes them: member ids in hex, peer URLs in one canonical form, compared by where they lead.
+"""Identifiers as etcd writes them: member ids in hex, peer URLs in one canonical form, compared by where they lead.
 
-Pure: no name is looked up."""
+Pure: no name is resolved."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MOST_DIGITS = 40
 
 
 def format_id(member_id: int) -> str:
-    """A member or cluster id as etcdctl prints it: lower-case hex without leading zeros."""
+    """Returns a member or cluster id as etcdctl prints it: lower-case hex without leading zeros."""
     return f"{member_id:x}"
 
 
 def parse_id(text: str) -> int:
-    """Read a hex member id, as etcdctl does; raises `ConfigError` for anything else.
+    """Reads a hex member id, as etcdctl does; raises `ConfigError` for anything else.
 
-    A decimal id, as etcd's JSON output prints them, is longer than 16 digits and named as the mistake it is.
+    A decimal id, as etcd's JSON output prints it, is longer than 16 digits; the error then shows its hex form.
     """
     try:
         value = int(text[:_MOST_DIGITS], 16)
@@ -52,7 +52,7 @@ def host_of(url: str) -> str:
 def address_of(url: str) -> str:
     """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere."""
     host, percent, zone = host_of(url).partition("%")
-    # Some write a bare %, as `ip address` prints it; then %25 is the interface with the number 25.
+    # Some users write a bare %, as `ip address` prints it; then %25 is the interface with the number 25.
     return host + percent + (zone.removeprefix("25") or zone if ":" in host else zone)
 
 
@@ -72,7 +72,7 @@ def normalise_url(url: str) -> str:
     """Returns `scheme://host:port` in lower case, without a trailing slash; raises `ConfigError` when a part is missing.
 
     etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address. A zone id
-    keeps its case, and gets the %25 without which etcd does not read it.
+    keeps its case, and gets the %25 without which etcd cannot parse it.
     """
     try:
         parts = urlsplit(url)
@@ -87,7 +87,7 @@ def normalise_url(url: str) -> str:
 
 
 def url_host(address: str) -> str:
-    """Returns an address as URLs have it: IPv6 in brackets, a zone id after %25."""
+    """Returns an address as written in URLs: IPv6 in brackets, a zone id after %25."""
     host, percent, zone = address.partition("%")
     if ":" not in host:
         return address
@@ -98,7 +98,7 @@ def same_url(a: str, b: str) -> bool:
     """Returns whether both URLs lead to the same port of the same host by the same scheme.
 
     `http://LOCALHOST:2380`, registered by hand, is `http://localhost:2380`. It is not `http://127.0.0.1:2380`: what a name
-    leads to is a resolver's to say, and differs between machines.
+    resolves to differs between machines.
     """
     return canonical_url(a) == canonical_url(b)
 
@@ -109,7 +109,7 @@ def urls_of(member: Member) -> frozenset[str]:
 
 
 def canonical_url(url: str) -> str:
-    """Returns the one spelling of a URL; a URL that cannot be read, or is more than scheme, host and port, is its own."""
+    """Returns the canonical form of a URL; returns one that cannot be parsed, or has more than scheme, host and port, as is."""
     try:
         plain = normalise_url(url)
     except ConfigError:
@@ -119,7 +119,7 @@ def canonical_url(url: str) -> str:
 
 
 def host_and_port(url: str) -> str:
-    """Returns what is left of `canonical_url` without the scheme: the same for https and http at one port."""
+    """Returns `canonical_url` without the scheme: the same for https and http at one port."""
     return canonical_url(url).rpartition("://")[2]
 
 
@@ -128,12 +128,12 @@ def _canonical_address(text: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         return text
-    # Go, and with it etcd, takes ::ffff:10.0.0.1 for 10.0.0.1.
+    # Go, and so etcd, treats ::ffff:10.0.0.1 as 10.0.0.1.
     return str((address.ipv4_mapped if address.version == 6 else None) or address)
 
 
 def normalised(url: str) -> str:
-    """A peer URL as records name it; what is no URL stays as it is."""
+    """Returns a peer URL as records store it; returns text that is not a URL as is."""
     try:
         return normalise_url(url)
     except ConfigError:

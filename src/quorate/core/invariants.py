@@ -1,4 +1,4 @@
-"""The rules no step may break, each with a name. Checked on the action itself, independently of how it was decided.
+"""Named rules that no step may break. They check the action itself, independently of how it was decided.
 
 `docs/safety.md` lists for each the reason, where it is enforced and which test breaks it.
 """
@@ -14,14 +14,14 @@ from quorate.core.quorum import quorum
 from quorate.errors import Refused
 
 VIEW_SECONDS = 5.0
-"""No action is taken on a view older than this (invariant 9). A look and a proof take three where members are far away; what is
-sent is bounded much closer, by the executor."""
+"""Maximum age, in seconds, of the view that an action is based on (invariant 9). A look and a proof take three seconds where
+members are far away. The executor sets a much tighter limit for what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Succession:
-    """What a replacement promises for the removal of the old member: `member_id` has come in its place and serves, and no fewer
-    members may fail than `margin`, which was the margin before the replacement began."""
+    """The conditions under which a replacement removes the old member: `member_id` has taken its place and serves, and the
+    margin does not fall below `margin`, its value before the replacement began."""
 
     member_id: int
     margin: int
@@ -29,9 +29,9 @@ class Succession:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds for this run. `learner_seats` is how many learners may exist side by side: 1 unless this tool started
-    every member with one `--max-learners`. `cluster_id` is the cluster the run began on. `voter_join`: the legacy join, that
-    a Kubernetes version allowed and a user asked for with `EtcdLearnerMode: false`."""
+    """Limits of this run. `learner_seats`: how many learners may exist at the same time, 1 unless this tool started every
+    member with one `--max-learners`. `cluster_id`: the cluster that the run began on. `voter_join`: the legacy join, which the
+    Kubernetes version allows and the user requested with `EtcdLearnerMode: false`."""
 
     cluster_id: int
     learner_seats: int = 1
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Everything a rule may look at."""
+    """One action, and everything else that a rule may look at."""
 
     view: ClusterView
     action: Action
@@ -62,9 +62,9 @@ class UnsafeStep(Refused):
 
 
 def one_change_in_flight(step: Step) -> str | None:
-    """More learners than seats would make members disagree: the limit is checked per member when an entry is applied, each with
-    its own flag (etcd 3.6+, etcd#13377), and is 1 before; a member that finds more learners than its flag allows does not start
-    any more (etcd#19557)."""
+    """Forbids more learners than seats: members would disagree. Each member checks the limit against its own flag when an entry
+    is applied (etcd 3.6+, etcd#13377); before 3.6 the limit is 1. A member that finds more learners than its flag allows does
+    not start again (etcd#19557)."""
     if isinstance(step.action, AddLearner) and len(step.view.learners) >= step.limits.learner_seats:
         names = ", ".join(learner.name or "an unstarted one" for learner in step.view.learners)
         return f"{len(step.view.learners)} of {step.limits.learner_seats} learner seats are taken ({names})"
@@ -72,27 +72,27 @@ def one_change_in_flight(step: Step) -> str | None:
 
 
 def learner_first(step: Step) -> str | None:
-    """A new member has no vote before it has the data. A second voter that does not run is a majority that is missing: writes
-    stopped for 15 s while its image was pulled (constellation#2922), and for ever where its peer URL was wrong (k0s#7628), for
+    """Forbids a vote before a new member has the data. While a second voter does not run, there is no majority: writes stopped
+    for 15 s while its image was pulled (constellation#2922), and for ever where its peer URL was wrong (k0s#7628), because
     without a quorum it cannot be removed either (etcd#3505). The legacy join breaks this on purpose, but never where the new
-    voter, once it runs, would not give the quorum back."""
+    voter, once it runs, would not restore the quorum."""
     if not isinstance(step.action, AddVoter):
         return None
     if not step.limits.voter_join:
-        return "a new member is a learner first"
+        return "a new member must be a learner first"
     voters, reachable = len(step.view.voters) + 1, step.view.reachable_voters + 1
     if reachable < quorum(voters):
-        return f"of {voters} voters {reachable} would be reachable even with the new one: fewer than their quorum"
+        return f"of {voters} voters, including the new one, {reachable} would be reachable: fewer than their quorum"
     if any(not voter.started for voter in step.view.voters):
         return "a voter that was added before has not started yet"
     return None
 
 
 def margin_not_lowered(step: Step) -> str | None:
-    """No step makes the margin negative or lower than it is; lowering it on purpose needs the member named and consent.
+    """Forbids a step that makes the margin negative or lowers it; lowering it needs a named member and consent.
 
     "Not lower than it is" alone allowed a promotion with one of three voters seen: -1 is not lower than -1, and the leader's
-    death then ended all writes. Below zero only repairs are left: removals that the operator named.
+    death then ended all writes. Below zero only repairs are allowed: removals that the operator named.
     """
     match step.action:
         case Promote() | AddLearner():
@@ -103,19 +103,20 @@ def margin_not_lowered(step: Step) -> str | None:
         case Remove() if _is_voter(step.view.by_id(step.action.member_id)):
             return _removal_lowers(step, step.action)
         case _:
-            # The legacy AddVoter has a rule of its own: see learner_first.
+            # `learner_first` judges the legacy AddVoter.
             return None
 
 
 def _no_quorum(view: ClusterView) -> str:
-    return f"there is no quorum that is seen: {view.reachable_voters} of {len(view.voters)} voters follow a leader"
+    return f"no quorum is observed: {view.reachable_voters} of {len(view.voters)} voters follow a leader"
 
 
 def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
-    """A voter that only the leader reaches raises the quorum and not the number of those who reach one (fault S3).
+    """Returns why a promotion is forbidden. A voter that only the leader reaches raises the quorum, but not the number of
+    voters that reach each other (fault S3).
 
-    Judged twice: with the voters that do not answer as dead, and with them as alive. One that stands still for three seconds
-    takes the margin to 0 by itself, and a vote that leaves it at 0 then seems to lower nothing; when it is back it has.
+    Judged twice: with the silent voters as dead, and as alive. One that hangs for three seconds takes the margin to 0, and a
+    promotion that leaves it at 0 then seems to lower nothing. Once that voter is back, the promotion has lowered the margin.
     """
     view, later = step.view, promoted(step.view, action)
     silent = tuple(voter.id for voter in view.voters if not view.follows(voter.id))
@@ -130,16 +131,16 @@ def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
         if other < one:
             return f"the cluster could lose {other} more voters instead of {one}{named}"
     if lowest_margin_of(later) < 0:
-        return "of the links between the voters too few are known to work: with the others missing there would be no quorum"
+        return "too few links between the voters are known to work: without the others there would be no quorum"
     if missing and len(view.voters) % 2 == 0:
-        # 2 -> 3 and 4 -> 5 are there to gain one. With a link missing that gain is not there, and nobody would notice.
-        return f"the new voter would not add to what the cluster can lose{named}"
+        # 2 -> 3 and 4 -> 5 should raise the margin by one. With a link missing they do not, and the operator would not notice.
+        return f"the new voter would not raise the number of voters that the cluster can lose{named}"
     return None
 
 
 def _removal_lowers(step: Step, action: Remove) -> str | None:
-    """Silence is no death: a voter counts as alive, here for itself, until its absence is proved. And an answer is life: one
-    that came back within the seconds for which such a proof holds was removed as dead."""
+    """Returns why a removal is forbidden. Silence does not prove death: the voter counts as alive until its absence is proved.
+    An answer proves life: a voter that came back while its proof of absence was still fresh was removed as dead."""
     target = action.member_id
     silent = step.view.answer(target) is None
     dead = silent and action.absence is not None and action.absence.holds(target, step.now)
@@ -152,25 +153,25 @@ def _removal_lowers(step: Step, action: Remove) -> str | None:
         return f"of the {count} voters left, {reachable} would be reachable: fewer than their quorum of {quorum(count)}"
     if action.named and step.limits.accept_reduced_tolerance:
         return None
-    # A replacement has no standing consent: with it a NEW that was a voter already, and an operator who removed another voter
-    # meanwhile, cost a cluster of three its tolerance.
+    # A replacement alone is no consent to a lower margin: where it was, a NEW that was a voter already, and an operator who
+    # removed another voter meanwhile, cost a cluster of three its tolerance.
     before = min(before, step.limits.succession.margin) if step.limits.succession else before
     return f"the cluster could lose {after} more voters instead of {before}" if after < before else None
 
 
 def successor_serves(step: Step) -> str | None:
-    """Who is replaced leaves when the new one serves. It died behind its promotion, and the live one was removed all the
-    same: one more death then ended all writes."""
+    """Forbids removing a replaced member before its successor serves. A successor died right after its promotion, and the live
+    old member was removed all the same: one more death then ended all writes."""
     succession = step.limits.succession
     if not isinstance(step.action, Remove) or succession is None:
         return None
     if _is_voter(step.view.by_id(succession.member_id)) and step.view.follows(succession.member_id):
         return None
-    return f"{_label(step.view, succession.member_id)}, which is to take its place, is no voter that follows a leader"
+    return f"{_label(step.view, succession.member_id)}, which shall replace it, is not a voter that follows a leader"
 
 
 def promoted(view: ClusterView, action: Promote) -> ClusterView:
-    """The view as it will be: the learner votes, and follows the leader, for its proof says that it applies what is written."""
+    """Returns the view after the promotion: the learner votes, and follows the leader, as its proof shows that it applies."""
     members = tuple(replace(row, is_learner=False) if row.id == action.member_id else row for row in view.members)
     answer, leader = view.answer(action.member_id), view.leader
     replies = dict(view.replies)
@@ -193,16 +194,16 @@ def _is_voter(member: Member | None) -> bool:
 
 
 def last_voter_stays(step: Step) -> str | None:
-    """A cluster without voters is no cluster: etcd panics with "removed all voters" (etcd#13848)."""
+    """Forbids the removal of the last voter: etcd panics with "removed all voters" (etcd#13848)."""
     if isinstance(step.action, Remove) and [voter.id for voter in step.view.voters] == [step.action.member_id]:
         return "it is the only voting member: without it there is no cluster"
     return None
 
 
 def promote_only_aligned(step: Step) -> str | None:
-    """A learner becomes a voter only while a fresh proof says that it answers and has applied what was just written: etcd
-    itself promotes dead ones (see `decide_join.promote_proven`). A proof made through another leader counts no more: that one
-    may have been cut off, and what it wrote may be lost."""
+    """Forbids a promotion without a fresh proof that the learner answers and has applied what was just written: etcd itself
+    promotes dead learners (see `decide_join.promote_proven`). A proof made through another leader no longer counts: that
+    leader may have been cut off, and its write may be lost."""
     action = step.action
     if not isinstance(action, Promote):
         return None
@@ -221,11 +222,11 @@ def promote_only_aligned(step: Step) -> str | None:
 
 
 def remove_only_owned_or_named(step: Step) -> str | None:
-    """Only what this run added, or the operator named, is ever removed: a controller that removed a learner whose node it did
-    not know ended a join that was under way (cluster-api#14197). A voter is never removed without being named: what it
-    acknowledged may be on no other majority."""
+    """Forbids removing a member that this run did not add and the operator did not name: a controller removed a learner of a
+    node that it did not know, and ended a join under way (cluster-api#14197). A voter is never removed without being named:
+    what it acknowledged may not be on a majority without it."""
     if isinstance(step.action, Remove) and not (step.action.owned or step.action.named):
-        return "this run did not add it and nobody named it"
+        return "this run did not add it and the operator did not name it"
     if isinstance(step.action, Remove) and not step.action.named:
         member = step.view.by_id(step.action.member_id)
         if member is not None and not member.is_learner:
@@ -234,15 +235,15 @@ def remove_only_owned_or_named(step: Step) -> str | None:
 
 
 def list_is_linearizable(step: Step) -> str | None:
-    """No change, no stop and no deletion on one member's own copy of the list: the list of a voter that was cut off before a
-    join lacks the new voter, and an undo that believed it deleted that voter's data (faults S2 and S5)."""
+    """Forbids a change, a stop or a deletion based on one member's own copy of the list. The list of a voter that was cut off
+    before a join lacks the new voter, and an undo that trusted it deleted that voter's data (faults S2 and S5)."""
     if isinstance(step.action, AddLearner | AddVoter | Promote | Remove | StopMember | WipeData) and not step.view.linearizable:
         return "the member list is one member's own copy and may be old"
     return None
 
 
 def gone_before_it_is_stopped(step: Step) -> str | None:
-    """A member's etcd is stopped, and its data deleted, only when its id is off the list: see `decide_undo`."""
+    """Forbids stopping a member's etcd, or deleting its data, while its id is listed: see `decide_undo`."""
     action = step.action
     if isinstance(action, StopMember | WipeData) and action.member_id and step.view.by_id(action.member_id) is not None:
         return f"{action.name} is still in the member list"
@@ -250,12 +251,12 @@ def gone_before_it_is_stopped(step: Step) -> str | None:
 
 
 def view_is_current(step: Step) -> str | None:
-    """No action on a view that is old, or of another cluster: an endpoint of another cluster, after an address was given away,
-    answers as well as ours (etcd#11951), and a tool that was paused between a look and its step acts on what was."""
+    """Forbids an action on a view that is old, or of another cluster. Once an address was reassigned, an endpoint of another
+    cluster answers as well as ours (etcd#11951). A tool that was paused between a look and its step acts on the past."""
     if step.view.cluster_id != step.limits.cluster_id:
         return f"the endpoints answer for cluster {step.view.cluster_id:x}, this run began on {step.limits.cluster_id:x}"
     if step.now - step.view.taken_at > VIEW_SECONDS:
-        return f"what is known of the cluster is {step.now - step.view.taken_at:.1f} s old"
+        return f"the last look at the cluster is {step.now - step.view.taken_at:.1f} s old"
     return None
 
 
@@ -278,7 +279,7 @@ RULES: dict[str, Rule] = {
 
 
 def violations(step: Step) -> Iterator[tuple[str, str]]:
-    """The names of the rules the step breaks, each with the reason."""
+    """Yields the names of the rules that the step breaks, each with the reason."""
     for name, rule in RULES.items():
         why = rule(step)
         if why is not None:
@@ -286,21 +287,24 @@ def violations(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def check(step: Step) -> None:
-    """Raise `UnsafeStep` for the first broken rule."""
+    """Raises `UnsafeStep` for the first broken rule."""
     for name, why in violations(step):
         raise UnsafeStep(name, why, _advice(name, step))
 
 
 def _advice(name: str, step: Step) -> str:
-    """What would make the step possible, where something would."""
+    """Returns what would make the step possible; empty when nothing would."""
     if name != margin_not_lowered.__name__:
         return ""
     if isinstance(step.action, Remove):
         _, after = removal_margins(step.view, step.action.member_id, dead=False)
         if after >= 0:
-            return "add a member first, or accept it with --accept-reduced-tolerance"
+            return "add a member first, or accept the lower tolerance with --accept-reduced-tolerance"
         silent = [row for row in step.view.voters if row.id != step.action.member_id and not step.view.follows(row.id)]
         return f"start or remove {', '.join(_label(step.view, row.id) for row in silent)} first" if silent else ""
     if isinstance(step.action, Promote):
-        return "open the peer ports between all members, in both directions; or accept it with --accept-reduced-tolerance"
+        return (
+            "open the peer ports between all members, in both directions; "
+            "or accept the lower tolerance with --accept-reduced-tolerance"
+        )
     return ""

@@ -1,6 +1,6 @@
-"""What a join must remember of its member beyond what the cluster shows, and how each journaled step changes it.
+"""What a join must remember of its member beyond what the cluster shows, and how each journaled step changes that memory.
 
-The same value is kept by the running join, by its journal, by the record in etcd and by a local cluster's state file.
+The running join, its journal, the record in etcd and a local cluster's state file all keep the same value.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 Vote: TypeAlias = Literal["none", "asked", "given"]
-"""Whether the member may have a vote. "asked": a promotion was sent and not definitely refused; "given": it was answered.
+"""Whether the member may have a vote. "asked": a promotion was sent and not definitely refused; "given": etcd confirmed it.
 
-A promotion that was sent has no end by time: it was seen applied 17 s after the request, by another leader, with the client
-gone. So "asked" never goes back to "none" by waiting, nor by the refusal of a *later* request.
+A sent promotion never expires: one was seen applied 17 s after the request, by another leader, with the client gone. So
+neither waiting nor the refusal of a *later* request turns "asked" back into "none".
 """
 
 Window: TypeAlias = tuple[int, int]
-"""The first and the last unix second in which a voter can have made a member of one call of ours."""
+"""The first and the last unix second in which a voter can have created a member for one call of ours."""
 
 _MOST_SECONDS = 300
-"""A window that is longer than any call may take was written by a clock that jumped: ids made anywhere in it would count as
-ours."""
+"""Longest window. One that is longer than any call may take was written by a clock that jumped: ids made anywhere in it would
+count as ours."""
 _MOST_WINDOWS = 16
-"""Adds without an answer. Each takes seconds, so a run has no more of them before its limit; the oldest are forgotten
+"""Limit for adds without an answer. Each takes seconds, so a run has no more before its own limit; the oldest are dropped
 first."""
 
 CLOCK_SECONDS = 1
-"""By how many seconds a voter's clock may differ from ours for an add without an answer to be recognised as our own. Where
-clocks differ more, our learner counts as somebody else's: it is used, and never removed."""
+"""How many seconds a voter's clock may differ from ours for an add without an answer to be recognised as ours. Where clocks
+differ more, our learner counts as foreign: it is used, and never removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinMemory:
-    """`member_id`: the id that MemberAdd answered, or that of the learner that was found and taken up; 0 while none is known.
-    It is the identity of the join: URLs are edited, ids never return.
+    """The memory of one join. `member_id`: the id that MemberAdd returned, or that of the learner that was found and used; 0
+    while none is known. It is the identity of the join: URLs are edited, ids never return.
 
-    `ours`: this join registered `member_id`, so the undo may remove it. `adding`: adds that were sent and whose outcome is not
-    known, each with its seconds; such a one may yet arrive, and more than one may have. `listed`: the id was seen in a list
-    that was read through the quorum. `restarted`: the one restart for a lost publish was made. `vote_before` and
-    `adding_before`: what held before the call that is under way, and holds again when that call is refused.
+    `ours`: this join registered `member_id`, so the undo may remove it. `adding`: adds that were sent and whose outcome is
+    unknown, each with its seconds; any of them may still arrive or have arrived. `listed`: the id was seen in a list that was
+    read through the quorum. `restarted`: the one restart for a lost publish was made. `vote_before` and `adding_before`: the
+    values before the call under way; they are restored when that call is refused.
     """
 
     member_id: int = 0
@@ -74,10 +74,12 @@ def remember(memory: JoinMemory, kind: str, fields: Mapping[str, object]) -> Joi
 
 
 def _after_add(memory: JoinMemory, fields: Mapping[str, object], result: object) -> JoinMemory:
-    """The legacy add gives the vote with the same call, so its intent may already have given it."""
+    """Returns the memory after a record of an add. The legacy add gives the vote with the same call, so a vote may exist from
+    its intent on."""
     voter = fields.get("do") == "add-voter"
     if result is None:
-        # Each call by itself: the seconds between two of them are somebody else's, minutes when a run was killed and repeated.
+        # One window per call: in the seconds between two calls (minutes when a run was killed and repeated) another tool may
+        # have added the same URL.
         window = _window(fields.get("within")) or (0, 0)
         adding = tuple(dict.fromkeys((*memory.adding, window)))[-_MOST_WINDOWS:]
         asked = replace(memory, adding=adding, adding_before=memory.adding)
@@ -104,22 +106,23 @@ def _after_promote(memory: JoinMemory, result: object) -> JoinMemory:
 
 
 def taken_up(memory: JoinMemory, member_id: int, peer_urls: Sequence[str]) -> JoinMemory:
-    """Returns the memory of a join that found `member_id` listed at its peer URL. What was sent and made that member is not on
-    its way any more; other adds without an answer still are."""
+    """Returns the memory of a join that found `member_id` listed at its peer URL. The add that made this member has arrived;
+    other adds without an answer are still on their way."""
     arrived = {window for window in memory.adding if is_our_add(member_id, peer_urls, [window])}
     waiting = tuple(window for window in memory.adding if window not in arrived)
     return replace(memory, member_id=member_id, ours=bool(arrived), adding=waiting, listed=True)
 
 
 def is_our_add(member_id: int, peer_urls: Sequence[str], adding: Sequence[Window]) -> bool:
-    """Returns whether `member_id` was made by an add of ours that got no answer: etcd makes the id of a member that is added at
-    run time from its sorted peer URLs and the unix second in which the call arrived (`membership.computeMemberID`, 3.4 to 3.7).
+    """Returns whether `member_id` was made by an add of ours that got no answer. etcd makes the id of a member that is added
+    at run time from its sorted peer URLs and the unix second in which the call arrived (`membership.computeMemberID`, 3.4 to
+    3.7).
 
-    Somebody else's add of the same URL in another second has another id. A leader that hung serves our call when it goes on,
-    in a second that nobody knows: then the learner counts as somebody else's, is used, and never removed.
+    Another tool's add of the same URL in another second has another id. A leader that hung serves our call when it resumes, in
+    an unknown second: then the learner counts as foreign, is used, and never removed.
     """
     text = "".join(sorted(peer_urls)).encode()
-    # A window of hours would take every member for ours.
+    # A window of hours would match every member.
     short = [(first, last) for first, last in adding if 0 <= last - first <= _MOST_SECONDS]
     return any(
         _id(text, second) == member_id
@@ -148,7 +151,7 @@ def as_fields(memory: JoinMemory) -> dict[str, object]:
 def from_fields(fields: Mapping[str, object]) -> JoinMemory:
     """Reads what `as_fields` wrote, or what version 0.1 wrote (`promoting` or `promotion_unknown`, no member id).
 
-    What an old or damaged record cannot say counts as "not ours to remove", and as "may have a vote".
+    An owner that is missing or damaged counts as "not ours to remove", a damaged vote as "may have a vote".
     """
     vote: Vote = "asked" if fields.get("promoting") or fields.get("promotion_unknown") else "none"
     if fields.get("vote") in ("none", "asked", "given"):
@@ -176,7 +179,7 @@ def _number(value: object) -> int:
 
 
 def _windows(value: object) -> tuple[Window, ...]:
-    """A list of them, or the one that version 0.1 wrote."""
+    """Reads a list of windows, or the single one that version 0.1 wrote."""
     rows = value if isinstance(value, list | tuple) else ()
     found = [_window(value)] if len(rows) == 2 and all(isinstance(one, int) for one in rows) else list(map(_window, rows))
     return tuple(window for window in found if window is not None)[-_MOST_WINDOWS:]
@@ -190,7 +193,7 @@ def _window(value: object) -> tuple[int, int] | None:
 
 
 def merged(own: JoinMemory, recorded: JoinMemory) -> JoinMemory:
-    """What this host knows of the join together with what the cluster's record says; never less careful than either."""
+    """Returns what this host knows of the join, merged with the cluster's record; never less careful than either."""
     base = own if own.member_id and own.member_id == recorded.member_id and own.ours else recorded
     if not recorded.member_id and not recorded.adding:
         base = own

@@ -18,28 +18,28 @@ def pair(one: int, other: int) -> frozenset[int]:
 class Links:
     """Links that were seen to work both ways (`up`), and links that were looked for and not found (`down`).
 
-    What is in neither is not known. It is assumed to work between two members that answer, and shown as assumed: between two
-    followers of an idle cluster nothing flows that names its sender, so without metrics nobody outside can know.
+    A link in neither is unknown. Between two members that answer it is assumed to work, and shown as assumed: between two
+    followers of an idle cluster no traffic names its sender, so without metrics no outsider can know.
     """
 
     up: frozenset[frozenset[int]] = frozenset()
     down: frozenset[frozenset[int]] = frozenset()
 
     def state(self, one: int, other: int) -> LinkState:
-        """Returns what is known; a link that was seen both up and down counts as down."""
+        """Returns the known state; a link that was seen both up and down counts as down."""
         link = pair(one, other)
         if link in self.down:
             return "down"
         return "up" if link in self.up else "assumed"
 
     def with_member(self, member_id: int, seen: Mapping[int, bool]) -> Links:
-        """Returns these links with those of one member to others, True for up and False for down; newer than what was known."""
+        """Returns these links updated with newer ones of one member to others: True for up, False for down."""
         touched = {pair(member_id, other) for other in seen}
         up = {pair(member_id, other) for other, works in seen.items() if works}
         return Links((self.up - touched) | up, (self.down - touched) | (touched - up))
 
     def merged(self, other: Links) -> Links:
-        """Returns both; what one of them saw down is down."""
+        """Returns the union; a link that either saw down is down."""
         return Links(self.up | other.up, self.down | other.down)
 
     def missing(self, member_id: int, among: Iterable[int]) -> list[int]:

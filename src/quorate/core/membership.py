@@ -1,4 +1,4 @@
-"""What a cluster looks like at one moment, and the arithmetic of its quorum."""
+"""A cluster as observed at one moment, and the arithmetic of its quorum."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from quorate.core.quorum import margin, margin_on_links, quorum
 from quorate.errors import ConfigError
 
 NO_LEADER = "etcdserver: no leader"
-"""What a member says in its Status while it follows nobody (3.4 to 3.7)."""
+"""The error in a member's Status while it has no leader (3.4 to 3.7)."""
 
 UP_TO_DATE_ENTRIES = 1000
-"""A voter this much behind the leader's commit index catches up within an election; one further behind may not."""
+"""A voter at most this many entries behind the leader's commit index catches up within an election; others may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Member:
         return bool(self.name)
 
     def as_dict(self) -> dict[str, object]:
-        """The member as `-o json` shows it, without what only a view of the cluster tells."""
+        """Returns the member as `-o json` shows it, without the fields that need a view of the cluster."""
         return {
             "id": format_id(self.id),
             "name": self.name,
@@ -49,9 +49,9 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """What a member said of itself in `Maintenance/Status`. `raft_index` is its commit index; sizes are in bytes.
+    """What a member reported in `Maintenance/Status`. `raft_index` is its commit index; sizes are in bytes.
 
-    `db_quota` is None before etcd 3.6, which does not tell.
+    `db_quota` is None before etcd 3.6, which does not report it.
     """
 
     member_id: int
@@ -68,7 +68,7 @@ class MemberStatus:
     errors: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """What it said as `-o json` shows it beside the member's own fields."""
+        """Returns the status as `-o json` shows it, next to the member's own fields."""
         return {
             "healthy": not self.errors,
             "version": self.version,
@@ -84,7 +84,7 @@ class MemberStatus:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """Why a member did not answer, in words a user can act on."""
+    """The reason why a member did not answer, in words a user can act on."""
 
     reason: str
 
@@ -103,9 +103,9 @@ class Alarm:
 class ClusterView:
     """The cluster as observed in one look that began at `taken_at` (seconds of the caller's clock).
 
-    `linearizable` is False when the member list is one member's own copy, because nobody could read it through the quorum:
+    `linearizable` is False when the member list is one member's own copy, because no member could read it through the quorum:
     such a list may be as old as its member has been cut off. `read_by`: the voters that answered a linearizable read in this
-    look, which proves a two-way link between each of them and the leader; None when nobody was asked. `links`: what else is
+    look, which proves a two-way link between each of them and the leader; None when no voter was asked. `links`: what else is
     known of the links between members.
     """
 
@@ -133,11 +133,11 @@ class ClusterView:
 
     @property
     def leader(self) -> Member | None:
-        """The voter that leads: it says so itself and has answered a linearizable read, or those that have answered one all
-        follow it; it may be out of our reach and not out of theirs.
+        """Returns the voter that leads: it reports so itself and has answered a linearizable read, or all voters that have
+        answered one follow it. In the second case it may be out of our reach but not out of theirs.
 
-        The higher term decides only where nobody was asked to read: without pre-vote (etcd 3.4) a voter that is cut off raises
-        its term at each try, and a leader that is cut off calls itself leader for up to two election timeouts.
+        The higher term decides only where no voter was asked to read: without pre-vote (etcd 3.4) a voter that is cut off
+        raises its term at each try, and a leader that is cut off reports itself as leader for up to two election timeouts.
         """
         voters = {voter.id for voter in self.voters}
         answers = [one for one in self.replies.values() if isinstance(one, MemberStatus) and one.member_id in voters]
@@ -157,15 +157,15 @@ class ClusterView:
         return next((member for member in self.members if member.name == name), None)
 
     def by_peer_urls(self, urls: Iterable[str]) -> Member | None:
-        """The member that has any of these peer URLs, compared as URLs: etcd allows a URL to belong to one member only."""
+        """Returns the member that has any of these peer URLs, compared as URLs: in etcd a URL belongs to one member only."""
         wanted = list(urls)
         return next((row for row in self.members if any(same_url(one, url) for one in wanted for url in row.peer_urls)), None)
 
     def follows(self, member_id: int) -> bool:
-        """Whether this voter answers, follows the leader of this view, and answered a linearizable read where it was asked.
+        """Returns whether this voter answers, follows the leader of this view, and answered a linearizable read if asked.
 
         A Status alone is not enough: a voter that is cut off names the old leader for up to two election timeouts, and one
-        without a leader answers all the same.
+        without a leader also answers.
         """
         answer, leader = self.answer(member_id), self.leader
         if answer is None or leader is None or NO_LEADER in answer.errors:
@@ -174,7 +174,7 @@ class ClusterView:
 
     @property
     def answering_voters(self) -> int:
-        """Voters that answer, whether or not they follow a leader: without a quorum nobody does."""
+        """Returns the number of voters that answer, whether or not they follow a leader: without a quorum there is none."""
         return sum(1 for member in self.voters if self.answer(member.id) is not None)
 
     @property
@@ -182,7 +182,7 @@ class ClusterView:
         return sum(1 for member in self.voters if self.follows(member.id))
 
     def linked(self, one: int, other: int) -> bool:
-        """Whether two voters are taken to be linked: seen, or assumed because both follow the leader."""
+        """Returns whether two voters count as linked: seen, or assumed because both follow the leader."""
         if self._leads_to(one, other) or self._leads_to(other, one):
             return True
         match self.links.state(one, other):
@@ -194,24 +194,24 @@ class ClusterView:
                 return self.follows(one) and self.follows(other)
 
     def proven_link(self, one: int, other: int) -> bool:
-        """Whether a link was seen to work, not only assumed."""
+        """Returns whether a link was seen to work, not only assumed."""
         return self._leads_to(one, other) or self._leads_to(other, one) or self.links.state(one, other) == "up"
 
     def _leads_to(self, leader_id: int, follower_id: int) -> bool:
-        """A linearizable read on a follower proves its link to the leader, both ways, just now."""
+        """Returns whether a linearizable read on the follower has just proved its two-way link to this leader."""
         leader = self.leader
         return leader is not None and leader.id == leader_id and bool(self.read_by) and self.follows(follower_id)
 
     def may_lead(self, voter_id: int) -> bool:
-        """Whether this voter has, or will have in a moment, every committed entry. One that lags, or is not seen, may vote
-        but not lead: voters that hold a newer entry refuse it."""
+        """Returns whether this voter has, or will have in a moment, every committed entry. One that lags, or is not seen, may
+        vote but not lead: voters that hold a newer entry refuse it."""
         answer, leader = self.answer(voter_id), self.answer(self.leader.id) if self.leader else None
         if answer is None or leader is None or not self.follows(voter_id):
             return False
         return leader.raft_index - answer.raft_index <= UP_TO_DATE_ENTRIES
 
     def as_dict(self) -> dict[str, object]:
-        """The cluster as `-o json` shows it (docs/reference/json.md)."""
+        """Returns the cluster as `-o json` shows it (docs/reference/json.md)."""
         return {
             "clusterId": format_id(self.cluster_id),
             "linearizable": self.linearizable,
@@ -222,11 +222,11 @@ class ClusterView:
         }
 
     def member_fields(self, member: Member) -> dict[str, object]:
-        """The member, and whether it leads."""
+        """Returns the member's fields, and whether it leads."""
         return {**member.as_dict(), "isLeader": self.leader is not None and self.leader.id == member.id}
 
     def _status_fields(self, member: Member) -> dict[str, object]:
-        """A member with what it says of itself, or why it says nothing."""
+        """Returns the member's fields with its status, or with the reason why it did not answer."""
         reply = self.replies.get(member.id)
         if isinstance(reply, MemberStatus):
             return {**self.member_fields(member), **reply.as_dict(), "lagEntries": lag_of(self, member)}
@@ -235,8 +235,8 @@ class ClusterView:
 
 
 def _margin_fields(view: ClusterView) -> dict[str, object]:
-    """How many voters may still fail. `margin` below 0: there is no quorum. `lowestMargin`: with every link missing that is
-    only assumed to work."""
+    """Returns how many voters may still fail. `margin` below 0: there is no quorum. `lowestMargin`: the margin if every link
+    that is only assumed to work is missing."""
     voters, left = len(view.voters), margin_of(view)
     return {
         "voters": voters,
@@ -248,12 +248,12 @@ def _margin_fields(view: ClusterView) -> dict[str, object]:
 
 
 def in_order(view: ClusterView) -> list[Member]:
-    """By name as people count: m2 before m10; unstarted ones last."""
+    """Returns the members in natural order of their names: m2 before m10; unstarted ones last."""
     return sorted(view.members, key=lambda member: (not member.name, len(member.name), member.name, member.id))
 
 
 def lag_of(view: ClusterView, member: Member) -> int:
-    """Raft entries `member` has still to apply, by the leader's commit index; the whole log when it does not answer."""
+    """Returns the raft entries `member` has still to apply, by the leader's commit index; all of them when it is silent."""
     leader = view.answer(view.leader.id) if view.leader else None
     if leader is None:
         return 0
@@ -262,7 +262,7 @@ def lag_of(view: ClusterView, member: Member) -> int:
 
 
 def find_members(view: ClusterView, text: str) -> list[Member]:
-    """The members meant by a name, a hex id, or a peer URL; several when that is ambiguous."""
+    """Returns the members meant by a name, a hex id, or a peer URL; several when `text` is ambiguous."""
     by_name = [member for member in view.members if text and member.name == text]
     by_id = [member for member in view.members if f"{member.id:x}" == text.lower().lstrip("0")]
     by_url = [member for member in view.members if any(same_url(text, url) for url in member.peer_urls)]
@@ -270,9 +270,9 @@ def find_members(view: ClusterView, text: str) -> list[Member]:
 
 
 def margin_of(view: ClusterView, *, alive: Collection[int] = ()) -> int:
-    """How many more voters may fail, with links that are not known assumed between voters that follow the leader.
+    """Returns how many more voters may fail. Unknown links are assumed to work between voters that follow the leader.
 
-    `alive`: voters that count as alive and linked to all that follow, although they do not answer: silence is no proof of
+    `alive`: voters that count as alive and linked to all that follow, although they do not answer: silence does not prove
     death.
     """
 
@@ -286,19 +286,19 @@ def margin_of(view: ClusterView, *, alive: Collection[int] = ()) -> int:
 
     voters = [voter.id for voter in view.voters]
     found = margin_on_links(voters, linked, lambda voter_id: voter_id in alive or view.may_lead(voter_id))
-    # Below zero it says how many must come back, counted by answers: that is more than a yes or no for whoever repairs.
+    # Below zero the margin counts by answers how many voters must come back: an operator needs more than a yes or no.
     answering = sum(voter_id in alive or view.answer(voter_id) is not None for voter_id in voters)
     return found if found >= 0 else min(found, margin(len(voters), answering))
 
 
 def lowest_margin_of(view: ClusterView) -> int:
-    """The same with every link missing that was only assumed: the margin is at least this."""
+    """Returns a lower bound of the margin: as `margin_of`, but a link that is only assumed counts as missing."""
     return margin_on_links([voter.id for voter in view.voters], view.proven_link, view.may_lead)
 
 
 def removal_margins(view: ClusterView, member_id: int, *, dead: bool) -> tuple[int, int]:
-    """How many voters may fail before and after the removal of the voter `member_id`, which counts as alive unless its absence
-    is proved (`dead`). When it leads, those that follow it now elect another."""
+    """Returns how many voters may fail before and after the removal of the voter `member_id`, which counts as alive unless its
+    absence is proved (`dead`). When it leads, its followers elect another leader."""
     before = margin_of(view, alive=() if dead else (member_id,))
     stay = [voter.id for voter in view.voters if voter.id != member_id]
     after = margin_on_links(stay, view.linked, view.may_lead)
@@ -306,7 +306,7 @@ def removal_margins(view: ClusterView, member_id: int, *, dead: bool) -> tuple[i
 
 
 def size_advice(voters: int) -> str | None:
-    """The field's advice on a number of voters; None when there is nothing to say."""
+    """Returns etcd's advice on a number of voters; None when there is none."""
     if voters > 7:
         return f"{voters} voting members make every write wait for {quorum(voters)} of them; etcd's advice is 7 at most"
     if voters > 0 and voters % 2 == 0:
@@ -319,14 +319,14 @@ def size_advice(voters: int) -> str | None:
 
 
 def odd_advice(view: ClusterView) -> str:
-    """How many members may fail, and what an even number means."""
+    """Returns a sentence on how many members may fail, and on an even number of them."""
     count, margin = len(view.voters), margin_of(view)
     text = f"etcd has {count} member{'s' if count != 1 else ''} now: {max(margin, 0)} may fail"
-    return text if count % 2 else f"{text}; an odd number of members tolerates as many failures with one less to run"
+    return text if count % 2 else f"{text}; an odd number, one member less, tolerates as many failures"
 
 
 def pick(view: ClusterView, which: str) -> Member:
-    """The one member meant by `which`; raises `ConfigError` naming the choices."""
+    """Returns the one member meant by `which`; raises `ConfigError` with the choices when there is none or several."""
     found = find_members(view, which)
     if len(found) == 1:
         return found[0]
@@ -335,5 +335,5 @@ def pick(view: ClusterView, which: str) -> Member:
         why, advice = "names several members", "name it by its hex id"
     else:
         close = get_close_matches(which, [member.name for member in view.members if member.name], 1)
-        why, advice = "is no member of this cluster", f"did you mean {close[0]}?" if close else "name one of these"
+        why, advice = "is not a member of this cluster", f"did you mean {close[0]}?" if close else "name one of these"
     raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice=advice)

@@ -1,4 +1,4 @@
-"""Meters of a learner that catches up: how far it is behind in seconds, and how fast it grows."""
+"""Meters of a learner that catches up: its lag in seconds, and how fast its data grows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class LagMeter:
         self._samples: deque[tuple[float, int]] = deque()
 
     def seconds(self, now: float, commit: int, applied: int) -> float:
-        """Seconds since the leader's commit index was last no greater than `applied`; 0.0 when it still is not.
+        """Returns the seconds since the leader's commit index was last no greater than `applied`; 0.0 when it still is not.
 
-        Before any such moment was seen it counts from the meter's start, which is an upper bound of nothing and a fair
-        answer to "for how long has this been catching up".
+        Before any such moment was seen, the time counts from the meter's start. That is no bound of the lag, but a fair answer
+        to "for how long has this been catching up".
         """
         self._samples.append((now, commit))
         while self._samples and self._samples[0][1] <= applied:
@@ -27,13 +27,13 @@ class LagMeter:
 
 
 class RateMeter:
-    """How fast a count grows. Fed with a growing count over time; times are monotonic seconds of the caller's clock."""
+    """Measures how fast a growing count grows; times are monotonic seconds of the caller's clock."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
 
     def per_second(self, now: float, count: int) -> float:
-        """Growth per second over the last five seconds; 0.0 while there is nothing to compare with."""
+        """Returns the growth per second over the last five seconds; 0.0 while there is nothing to compare with."""
         self._samples.append((now, count))
         while now - self._samples[0][0] > _WINDOW_SECONDS and len(self._samples) > 2:
             self._samples.popleft()

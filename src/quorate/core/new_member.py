@@ -26,8 +26,8 @@ _Check: TypeAlias = Callable[[ClusterView, str, Sequence[str]], Iterator[Finding
 def check_new_name(name: str) -> str:
     """Returns `name` when a new member may have it; raises `ConfigError` otherwise.
 
-    Legal is what `--initial-cluster` (no comma, no equals sign), a path, a unit name and a terminal can carry. Every name
-    of a Kubernetes node is legal. This is for new members only: one that exists is named however it is called.
+    A name is legal when `--initial-cluster` (no comma, no equals sign), a path, a unit name and a terminal can carry it. Every
+    name of a Kubernetes node is legal. This is for new members only: an existing one may have any name.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
@@ -38,24 +38,24 @@ def check_new_name(name: str) -> str:
 
 
 def is_carried(name: str, url: str) -> bool:
-    """Returns whether --initial-cluster, a variable and a terminal can carry a member's name and peer URL, whoever set them."""
+    """Returns whether --initial-cluster, a variable and a terminal can carry the name and peer URL of any existing member."""
     return all(text.isprintable() and "," not in text and " " not in text for text in (name, url)) and "=" not in name
 
 
 def check_new_path(text: str, what: str) -> str:
     """Returns a path that unit files, variables and flags of a new member can name; raises `ConfigError` otherwise."""
     if not text.isprintable() or text != text.strip():
-        raise ConfigError(f"{what} {text[:80]!r} cannot be used: it has a line break, a control character or an outer blank")
+        raise ConfigError(f"{what} {text[:80]!r} cannot be used: it has a line break, a control character or a blank at an end")
     return text
 
 
 def new_member_findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
-    """Returns why `name` must not be added at `peer_urls`. Its own row, left by an earlier run, is not held against it."""
+    """Returns why `name` must not be added at `peer_urls`. Its own row, left by an earlier run, is not a finding."""
     return [finding for check in CHECKS for finding in check(view, name, peer_urls)]
 
 
 def _others(view: ClusterView, peer_urls: Sequence[str]) -> list[Member]:
-    """The members that have none of these peer URLs."""
+    """Returns the members that have none of these peer URLs."""
     return [member for member in view.members if not urls_of(member) & set(map(canonical_url, peer_urls))]
 
 
@@ -70,13 +70,13 @@ def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterat
     for member in others:
         # Two rows of one name in --initial-cluster are one member with two URLs.
         if member.started and member.name == name:
-            text = f"a member named {name} is already there, at {', '.join(member.peer_urls)}"
+            text = f"a member named {name} already exists, at {', '.join(member.peer_urls)}"
             yield Finding("name-taken", "error", text, f"choose another name, or remove {member.id:x} first")
 
 
 def check_owner(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """A row that has these URLs is this member's own when it has its name, or none yet. A started member of another name is
-    somebody: what would happen to the new one happens to that one (a member of three rolled back as if it were ours)."""
+    """Reports peer URLs that belong to another member. A row with these URLs is the new member's own when it has its name, or
+    none yet. A started member of another name is not: the join would act on it (one of three was rolled back as if ours)."""
     others = _others(view, peer_urls)
     owners = [member for member in view.members if member not in others]
     said = [f"{member.name or 'an unstarted member'} ({member.id:x})" for member in owners]
@@ -96,26 +96,26 @@ def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) ->
             continue
         mapped = address.ipv4_mapped if address.version == 6 else None
         if (mapped or address).is_unspecified:
-            text = f"{url} is where a server listens: nobody can reach it there"
+            text = f"{url} is an address to listen on: no other member can reach it"
             yield Finding("peer-url-unspecified", "error", text, "give an address or a name of this machine")
-        # An IPv4 link-local address needs no zone. In IPv6 every interface has the same network.
+        # An IPv4 link-local address needs no zone. In IPv6 every interface has the same link-local network.
         elif address.version == 6 and address.is_link_local and not address.scope_id:
-            text = f"{url} is a link-local address: nobody can tell on which interface it is"
+            text = f"{url} is a link-local address without its interface"
             yield Finding("peer-url-link-local", "error", text, "give another address, or its interface: fe80::1%25eth0")
 
 
 def check_client_urls(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """Peers dial another's client port without success for ever, and etcd does not complain when it is registered."""
+    """Reports another member's client URL: etcd registers it without complaint, and peers dial it for ever without success."""
     for member in _others(view, peer_urls):
         taken = set(map(host_and_port, member.client_urls))
         for url in peer_urls:
             if host_and_port(url) in taken:
-                text = f"{url} is where clients reach {member.name or f'{member.id:x}'}"
+                text = f"{url} is a client URL of {member.name or f'{member.id:x}'}"
                 yield Finding("peer-url-is-client-url", "error", text, "give the peer URL (by default port 2380)")
 
 
 def check_rows(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """What the members are called is told to the new one's process. Names and URLs are set by whoever may update a member."""
+    """Reports a member that --initial-cluster of the new process cannot name. Anyone who may update a member can set these."""
     for member in _others(view, peer_urls):
         if not all(is_carried(member.name, url) for url in member.peer_urls):
             text = f"the member {member.id:x} has a name or a peer URL that --initial-cluster cannot carry: {member.name!r}"
@@ -124,7 +124,8 @@ def check_rows(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Itera
 
 
 def check_scheme(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """Peers have one TLS configuration for all dials: members with certificates refuse one that has none, and the reverse."""
+    """Reports a scheme unlike the others': peers have one TLS configuration for all dials, so members with certificates refuse
+    one that has none, and the reverse."""
     theirs = {_scheme(url) for member in _others(view, peer_urls) for url in member.peer_urls} & _SCHEMES
     for url in peer_urls:
         if len(theirs) == 1 and _scheme(url) in _SCHEMES - theirs:
@@ -140,12 +141,13 @@ def _scheme(url: str) -> str:
 
 
 def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
-    """A member at 127.0.0.1 cannot be reached from other machines; one such voter stops a cluster of one (k0s 7628)."""
+    """Reports loopback peer URLs: 127.0.0.1 cannot be reached from other machines; one such voter stops a cluster of one
+    (k0s 7628)."""
     theirs = [url for member in _others(view, peer_urls) for url in member.peer_urls]
     elsewhere = [url for url in peer_urls if not is_loopback(url)]
     for url in filter(is_loopback, peer_urls):
         if not all(map(is_loopback, theirs)):
-            yield Finding("loopback-new", "error", f"{url} names this machine itself, the other members are elsewhere")
+            yield Finding("loopback-new", "error", f"{url} names this machine itself; the other members run elsewhere")
     for url in filter(is_loopback, theirs if elsewhere else ()):
         advice = "give that member a peer URL that others can reach first (etcdctl member update)"
         yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)

@@ -1,4 +1,4 @@
-"""How a join or a removal ended, as values: text, JSON and the exit code follow from them."""
+"""Outcomes of a join or a removal, as values: text, JSON and the exit code follow from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Joined:
     restarted: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """The join as `-o json` shows it."""
+        """Returns the join as `-o json` shows it."""
         return {
             "id": format_id(self.member_id),
             "name": self.name,
@@ -33,7 +33,7 @@ class Joined:
 @dataclass(frozen=True, slots=True)
 class Undone:
     """The member list is as before: the id was seen to be absent from a list read through the quorum, or never was in it.
-    `data`: what became of what lay on this host."""
+    `data`: what happened to the data on this host."""
 
     kind: ClassVar[str] = "undone"
     name: str
@@ -43,7 +43,7 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Nothing was rolled back, on purpose: somebody else's learner, a voter, or as the operator asked."""
+    """Nothing was rolled back, on purpose: the learner is foreign, the member is a voter, or the operator asked for it."""
 
     kind: ClassVar[str] = "kept"
     name: str
@@ -63,7 +63,7 @@ class NotUndone:
 
 @dataclass(frozen=True, slots=True)
 class VoteUnknown:
-    """A promotion was sent and nobody knows what became of it: nothing was stopped or deleted."""
+    """A promotion was sent and its outcome is unknown: nothing was stopped or deleted."""
 
     kind: ClassVar[str] = "vote-unknown"
     name: str
@@ -105,15 +105,15 @@ Outcome: TypeAlias = JoinOutcome | RemoveOutcome
 
 
 def is_unknown(outcome: Outcome) -> bool:
-    """Whether nobody knows what the cluster looks like now: exit code 5."""
+    """Returns whether the state of the cluster is unknown now: exit code 5."""
     if isinstance(outcome, NotUndone):
-        # With its id known, what is there is known: a learner of ours without a vote. Without it the add may yet arrive.
+        # With a known id the state is known: our learner, without a vote. Without an id the add may still arrive.
         return outcome.member_id == 0
     return isinstance(outcome, VoteUnknown | RemovalUnknown)
 
 
 def as_dict(outcome: Outcome) -> dict[str, object]:
-    """The outcome as `-o json` shows it."""
+    """Returns the outcome as `-o json` shows it."""
     shown: dict[str, object] = {"outcome": outcome.kind, "name": outcome.name}
     shown["member"] = format_id(outcome.member_id) if outcome.member_id else None
     if isinstance(outcome, Undone):
@@ -124,7 +124,7 @@ def as_dict(outcome: Outcome) -> dict[str, object]:
 
 
 def describe(outcome: Outcome) -> str:  # noqa: C901, PLR0911 (a table of sentences, one a kind)
-    """The state of the cluster now, in one sentence."""
+    """Returns the state of the cluster now, in one sentence."""
     name = outcome.name
     match outcome:
         case Joined():
@@ -140,10 +140,10 @@ def describe(outcome: Outcome) -> str:  # noqa: C901, PLR0911 (a table of senten
         case NotUndone(why=why):
             return f"{name} could not be rolled back ({why}); run the same command again"
         case VoteUnknown():
-            return f"whether {name} was promoted is not known, so nothing was undone; run the same command again"
+            return f"it is unknown whether {name} was promoted, so nothing was rolled back; run the same command again"
         case Removed():
-            return f"{name} is no member any more"
+            return f"{name} is no longer a member"
         case Unchanged():
             return f"{name} is still a member"
         case RemovalUnknown():
-            return f"whether {name} was removed is not known"
+            return f"it is unknown whether {name} was removed"

@@ -1,4 +1,4 @@
-"""The laws of quorum: how many voters decide, and how many may still fail, counted on the links between them."""
+"""Quorum arithmetic: how many voters decide, and how many may still fail, counted on the links between them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 _MOST_EXACT = 15
-"""All subsets of the voters are tried, and each voter doubles their number. Beyond this the answer is the lowest that is
-certain."""
+"""Most voters for an exact answer: all subsets are tried, and each voter doubles their number. Beyond this the answer is a
+lower bound."""
 
 
 def quorum(voters: int) -> int:
@@ -16,8 +16,8 @@ def quorum(voters: int) -> int:
 
 
 def margin(voters: int, reachable: int) -> int:
-    """Returns how many more of `voters` may fail when `reachable` of them are linked to each other; negative: how many more
-    must come back before anything can be written."""
+    """Returns how many more of `voters` may fail when `reachable` of them are linked to each other. A negative number says how
+    many more must come back before anything can be written."""
     return reachable - quorum(voters)
 
 
@@ -25,15 +25,15 @@ def margin_on_links(voters: Sequence[int], linked: Callable[[int, int], bool], m
     """Returns the largest f such that the cluster still decides whichever f voters fail; -1 when it does not decide now.
 
     A raft leader needs two-way links to quorum - 1 other voters, not a clique: of three voters in a chain the middle one
-    leads. So for every set of f voters that fail, some voter of the rest that is up to date (`may_lead`) must have links to
-    quorum - 1 others of the rest. Without "up to date" a star of five with a lagging hub would count as alive, and the leaves
-    that hold the newest entry refuse the hub their votes for ever.
+    leads. So for every set of f voters that fail, some remaining voter that is up to date (`may_lead`) must have links to
+    quorum - 1 other remaining voters. Without "up to date" a star of five with a lagging hub would count as alive, although
+    the leaves that hold the newest entry refuse the hub their votes for ever.
 
-    Counting answers instead of links is what promoted a voter that only the leader could reach: three voters in a clique
-    have margin 1; with a fourth that is linked to the leader alone it is 0, and by answers still 1.
+    Counting answers instead of links once promoted a voter that only the leader could reach: three voters in a clique have
+    margin 1; with a fourth that is linked to the leader alone it is 0, and by answers still 1.
 
-    Exact for up to fifteen voters (half a second; seven take milliseconds). Beyond that nobody runs a cluster, and somebody may
-    pretend to: without a missing link it is what counting says, else 0 as long as somebody can lead.
+    Exact for up to fifteen voters (half a second; seven take milliseconds). Real clusters are not larger, but a forged list
+    may be: then the result is the plain count if no link is missing, else 0 as long as some voter can lead.
     """
     needed = quorum(len(voters)) - 1
     if needed < 0:

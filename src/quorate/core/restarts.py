@@ -11,7 +11,7 @@ class StartBudget:
     """Allows `most` starts that each end within `steady` seconds, with pauses of `first_pause` seconds, twice that, and so on.
 
     Without it an etcd whose port was taken was started 54 times in 10 s, which left 165 kB of log.
-    A process that ran that long had started well: what ended it is a new event, and the budget begins anew.
+    A process that ran for `steady` seconds had started well: its end is a new event and resets the budget.
 
     The count belongs to one run of the tool. An operator who fixed the cause and runs it again has the whole budget.
     """
@@ -32,12 +32,12 @@ class StartBudget:
 
     @property
     def _runs(self) -> int:
-        """The short runs, with one whose end nobody reported: how long it ran is not known, so it resets nothing."""
+        """Returns the short runs, including one without a reported end: its length is unknown, so it resets nothing."""
         return self.short_runs + (self.started_at is not None and self.ended_at is None)
 
     @property
     def _last(self) -> float:
-        """When it ended; when it was started, if nobody reported its end. Never "now": the pause would never be over."""
+        """Returns when it ended, or when it started if no end was reported. Never "now": the pause would never be over."""
         last = self.started_at if self.ended_at is None else self.ended_at
         return 0.0 if last is None else last
 
@@ -47,7 +47,7 @@ class StartBudget:
 
     def ended(self, now: float) -> StartBudget:
         """Returns the budget after the process was seen to have ended. Only the first such look after a start counts: the
-        engine looks many times a second. An end without a start is that of an earlier run's process, and costs nothing."""
+        engine looks many times a second. An end without a start belongs to a process of an earlier run and costs nothing."""
         if self.started_at is None or self.ended_at is not None:
             return self
         short = now - self.started_at < self.steady

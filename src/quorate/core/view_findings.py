@@ -1,4 +1,4 @@
-"""What to know before the first change: findings from a view, pure. `error` stops the join, `warning` is said."""
+"""Findings from a view before the first change; pure. An `error` stops the join, a `warning` is reported."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _QUOTA_SHARE = 0.9
 
 
 def findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
-    """Returns everything to be said before `name` is added at `peer_urls`, errors first."""
+    """Returns all findings about adding `name` at `peer_urls`, errors first."""
     found = [finding for check in CHECKS for finding in check(view)] + new_member_findings(view, name, peer_urls)
     return errors_first(found)
 
 
 def check_alarms(view: ClusterView) -> Iterator[Finding]:
-    """A cluster with an alarm takes no writes, or must not: a join would fail halfway, or copy damage."""
+    """Reports alarms. A cluster with an alarm takes no writes, or must not: a join would fail halfway, or copy damage."""
     for alarm in view.alarms:
         member = view.by_id(alarm.member_id)
         name = member.name if member else f"{alarm.member_id:x}"
         advice = (
             "compact, defragment, then disarm the alarm"
             if alarm.kind == "NOSPACE"
-            else "replace that member from its healthy peers; never clear CORRUPT to get on"
+            else "replace that member from its healthy peers; never disarm CORRUPT just to continue"
         )
         yield Finding(f"alarm-{alarm.kind.lower()}", "error", f"{name} has raised the alarm {alarm.kind}", advice)
 
@@ -50,12 +50,12 @@ def check_versions(view: ClusterView) -> Iterator[Finding]:
 
 
 def check_voters(view: ClusterView) -> Iterator[Finding]:
-    """A dead minority is named and does not block: a repair may be what this is."""
+    """Reports voters that do not answer. They do not block the join: it may be the repair."""
     dead = [voter.name or f"{voter.id:x}" for voter in view.voters if view.answer(voter.id) is None]
     if dead:
         left = margin_of(view)
-        text = f"{', '.join(dead)} does not answer; {f'{left} more may fail' if left >= 0 else 'there is no quorum'}"
-        yield Finding("dead-voters", "warning", text, "remove or restart what is dead first, where that is possible")
+        text = f"no answer from {', '.join(dead)}; {f'{left} more may fail' if left >= 0 else 'there is no quorum'}"
+        yield Finding("dead-voters", "warning", text, "restart or remove the dead members first, if possible")
 
 
 def check_quota(view: ClusterView) -> Iterator[Finding]:
@@ -75,7 +75,7 @@ CHECKS: tuple[Callable[[ClusterView], Iterator[Finding]], ...] = (
 
 
 def judge(found: Sequence[Finding], report: Report) -> None:
-    """Say what is worth a warning; raise `PreflightFailed` for what would make a join fail or do harm."""
+    """Reports the warnings; raises `PreflightFailed` for errors, which would make a join fail or do harm."""
     for finding in found:
         if finding.level == "warning":
             report(Notice(f"{finding.text}{f' ({finding.advice})' if finding.advice else ''}", "warning"))

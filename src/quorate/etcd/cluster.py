@@ -1,4 +1,4 @@
-"""The verbs on any etcd cluster, for programs: typed, without printing, cancellable.
+"""Operations on any etcd cluster, for programs: typed, without printing, cancellable.
 
 from quorate import Cluster, connect
 
@@ -39,7 +39,7 @@ from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.report import Report, silent
 
 if TYPE_CHECKING:
-    # The verbs import what they need: whoever only looks does not pay for what changes.
+    # The methods import what they need: a caller that only looks does not pay for the code that changes.
     from quorate.core.decide_converge import ConvergeGoal, NextStep, Wanted
     from quorate.core.finding import Finding
     from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin, PendingJoins
@@ -53,17 +53,17 @@ Check = Callable[[], None]
 
 
 def no_note(_kind: str, _fields: dict[str, object]) -> None:
-    """For callers that keep no journal."""
+    """Drops the record: for callers that keep no journal."""
 
 
 def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
-    """For members that somebody else starts."""
+    """Starts nothing: for members that another party starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer. `policy`: how joins and removals are
-    done; for another one `dataclasses.replace(cluster, policy=…)` gives a cluster over the same connections.
+    done; `dataclasses.replace(cluster, policy=…)` returns a cluster with another policy over the same connections.
     `absence_seconds`: how long a voter must show no sign of life to count as dead. Raises subclasses of `QuorateError`."""
 
     access: Access
@@ -76,7 +76,7 @@ class Cluster:
     absence_seconds: float = ABSENCE_SECONDS
 
     def status(self) -> ClusterView:
-        """The members, what each says of itself, and the alarms that are raised."""
+        """Returns the members, the status of each, and the raised alarms."""
         patience = LookTimeouts(self.timeout, min(self.timeout, 2.0))
         view = observe(self.access, self.endpoints, self.clock, patience=patience)
         where = endpoint_of(self.access, view.leader) if view.leader else None
@@ -85,22 +85,22 @@ class Cluster:
         try:
             alarms = maintenance.alarms(self.access.channel(where), timeout=patience.status)
         except EtcdError as error:
-            return replace(view, warnings=(*view.warnings, f"alarms are not known: {error.text}"))
+            return replace(view, warnings=(*view.warnings, f"alarms are unknown: {error.text}"))
         return replace(view, alarms=alarms)
 
     def detail(self, view: ClusterView, *, with_hash: bool = False) -> Detail:
-        """A closer look at what `status` showed: lag in seconds, and with `with_hash` the hash of each voter's keys, which
-        scans their whole stores."""
+        """Returns more about the members that `status` showed: lag in seconds, and with `with_hash` the hash of each voter's
+        keys, which scans their whole stores."""
         lags = lag_seconds(self.access, view, self.clock)
         return Detail(lags, hashes(self.access, view, timeout=max(self.timeout, 30.0)) if with_hash else {})
 
     def probe(self) -> WriteProbe:
-        """A writer for its `with`, to measure how long the cluster takes no writes."""
+        """Returns a writer, for a `with` block, that measures how long the cluster takes no writes."""
         members = [where for member in self.status().voters if (where := endpoint_of(self.access, member))]
         return WriteProbe(self.access.again(), members or self.endpoints, SystemClock())
 
     def health(self, *, write: bool = False) -> list[Health]:
-        """Whether every member reads through the quorum, and with `write` also writes."""
+        """Returns whether each member reads through the quorum, and with `write` also writes."""
         return check_health(self.access, self.status(), self.clock, timeout=self.timeout, write=write)
 
     def add(
@@ -112,11 +112,11 @@ class Cluster:
         restart: Start | None = None,
         client: Endpoint | None = None,
     ) -> JoinResult:
-        """Register `name` as a learner, call `start` with the initial cluster, wait until it is aligned, promote and
-        verify it. When that fails before the promotion, the learner is removed again. `restart` restarts its process, where the
+        """Registers `name` as a learner, calls `start` with the initial cluster, waits until it is aligned, promotes and
+        verifies it. When that fails before the promotion, the learner is removed again. `restart` restarts its process, if the
         caller can; it is called at most once, for a lost publish.
 
-        Running it again continues what is there: a learner at this peer URL under this name, or without one, is taken up.
+        Running it again continues: a learner at this peer URL under this name, or without a name, is used.
         """
         url, view = normalise_url(peer_url), self.status()
         known = view.by_peer_urls((url,))
@@ -133,8 +133,8 @@ class Cluster:
         before_first_start: Callable[[], None] = do_nothing,
         view: ClusterView | None = None,
     ) -> JoinResult:
-        """As `add`, for a member whose process `runtime` starts, restarts and undoes. `checks` are findings of the caller's
-        own, judged together with ours before the first change. `remember` keeps what a later run must know.
+        """Joins a member as `add` does, with a `runtime` that starts, restarts and undoes its process. `checks`: findings of
+        the caller, judged together with ours before the first change. `remember` stores what a later run must know.
         `before_first_start` is called before its etcd is started without data. `view`: what the caller has just seen."""
         from quorate.core.new_member import check_owner
         from quorate.core.view_findings import judge
@@ -165,16 +165,16 @@ class Cluster:
         return turn.run(spec, view.cluster_id, remember, join_of)
 
     def check_add(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> None:
-        """Says whether the first step of a join would be allowed, changing nothing; an election gets its time to pass.
+        """Raises `UnsafeStep` when the first step of a join would not be allowed; changes nothing.
 
-        Raises `UnsafeStep`.
+        Waits until an election can be over, unless the policy is `voter_join`.
         """
         from quorate.etcd.membership.first_step import check_add
 
         check_add(self.status, view, AddLearner(name, tuple(peer_urls)), self.clock, at_once=self.policy.voter_join)
 
     def preflight(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
-        """What there is to say before a member is added at `peer_urls`; changes nothing."""
+        """Returns the findings before a member is added at `peer_urls`; changes nothing."""
         from quorate.core.view_findings import findings
         from quorate.etcd.coordination.pending_joins import learners_there
         from quorate.etcd.observation.member_list_check import Comparison
@@ -186,9 +186,9 @@ class Cluster:
         return found
 
     def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
-        """Add `name` to the member list as a learner and leave the rest to the caller; returns it with that list.
+        """Adds `name` to the member list as a learner and does nothing more; returns it with that list.
 
-        Nobody is recorded as its owner: a later `add` of it uses it, and rolls it back only after `adopt`.
+        No join is recorded as its owner: a later `add` of it uses it, and rolls it back only after `adopt`.
         """
         from quorate.core.view_findings import judge
         from quorate.etcd.membership.register import Registration
@@ -202,26 +202,26 @@ class Cluster:
         return Registration(self.access, self.clock, self.endpoints, self.note, self.timeout, action).run()
 
     def leftovers(self) -> list[PendingJoin]:
-        """The joins that wait, that are at work, and that were cut off."""
+        """Returns the joins that wait, that are at work, and that were cut off."""
         return self._pending().find(self.status())
 
     def held_lock(self) -> HeldLock | None:
-        """Who holds the lock for removals."""
+        """Returns the holder of the lock for removals; None when it is free."""
         return self._pending().lock()
 
     def unlock_removals(self) -> HeldLock | None:
-        """Free the lock for removals; returns who held it. A run that holds it notices, and gives up before it removes."""
+        """Frees the lock for removals; returns its holder. A run that holds it notices, and gives up before it removes."""
         return self._pending().free_lock()
 
     def unlock(self, which: str) -> list[PendingJoin]:
-        """Free the places and records of the joins whose run, member name or peer URL is `which`; returns them.
+        """Frees the seats and records of the joins whose run, member name or peer URL is `which`; returns them.
 
-        The member list stays as it is. Raises `ConfigError` when there is none.
+        The member list stays as it is. Raises `ConfigError` when there is no such join.
         """
         return self._pending().free(which, self.status())
 
     def adopt(self, which: str, name: str) -> Member:
-        """Make the learner `which` one that `add(name, …)` owns: it finishes the join, or rolls it back."""
+        """Makes `add(name, …)` the owner of the learner `which`: a later `add` finishes its join, or rolls it back."""
         view = self.status()
         return self._pending().adopt(pick(view, which), name, view)
 
@@ -233,7 +233,7 @@ class Cluster:
     def converge(
         self, wanted: Sequence[Wanted], *, start: Start = nothing_to_start, accept_reduced_tolerance: bool = False
     ) -> list[NextStep]:
-        """Turn the members there are into `wanted`, one safe step at a time; returns the steps taken.
+        """Turns the present members into `wanted`, one safe step at a time; returns the steps taken.
 
         Raises `Refused` where no safe step is left, and what `add` and `remove` raise. Running it again continues.
         """
@@ -250,21 +250,21 @@ class Cluster:
         return Convergence(goal, self.clock, self.status, self.proved_dead, join, remove).run()
 
     def proved_dead(self, view: ClusterView, goal: ConvergeGoal) -> frozenset[int]:
-        """The unwanted voters whose absence is proved. Silence in one look is no death."""
+        """Returns the unwanted voters whose absence is proved. Silence in one look does not prove death."""
         from quorate.core.decide_converge import unwanted_silent
 
         return frozenset(member.id for member in unwanted_silent(view, goal) if self.absence_of(member) is not None)
 
     def absence_of(self, member: Member) -> Absence | None:
-        """The proof that this voter is dead, or None. Takes `absence_seconds` when it is, and less when it is not."""
+        """Returns the proof that this voter is dead, or None. Takes `absence_seconds` when it is dead, less when it is not."""
         from quorate.etcd.observation.absence_watch import prove_absence
 
         return prove_absence(self.access, self.endpoints, member, self.clock, seconds=self.absence_seconds, report=self.report)
 
     def promote(self, which: str) -> JoinResult | None:
-        """Make the learner `which` (name, hex id or peer URL) a voter once it is aligned; None when it is one already.
+        """Makes the learner `which` (name, hex id or peer URL) a voter once it is aligned; returns None when it is one already.
 
-        It is somebody else's learner: when it does not get aligned in time nothing is undone.
+        This run does not own the learner: when it does not get aligned in time, nothing is undone.
         """
         member = self.member(which)
         if not member.is_learner:
@@ -285,23 +285,23 @@ class Cluster:
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             raise Refused(
-                "no member says that it leads",
+                "no member reports that it leads",
                 state="nothing was changed",
-                advice="wait for the election, or bring voters back, then run the same command again",
+                advice="wait for the election, or start more voters, then run the same command again",
             )
         return self.access.channel(where)
 
     def remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
-        """Remove the member `which`; leadership is moved away from it first. Returns it as it was.
+        """Removes the member `which`; leadership is moved away from it first. Returns the member as it was.
 
-        Raises `UnsafeStep` with nothing changed when the others would be worse off.
+        Raises `UnsafeStep` with nothing changed when the removal would lower the margin without consent.
         """
         member = self.member(which)
         self._removal(member, consent=accept_reduced_tolerance).run()
         return member
 
     def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
-        """Say whether `remove` would be allowed now, changing nothing; raises what it would raise."""
+        """Raises what `remove` would raise now, changing nothing; otherwise returns the member."""
         member = self.member(which)
         self._removal(member, consent=accept_reduced_tolerance).check()
         return member
@@ -318,7 +318,7 @@ class Cluster:
         return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
 
     def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
-        """Put `name` in the place of `old`; see `swap`."""
+        """Puts `name` in the place of `old`; see `swap`."""
         from quorate.core.view_findings import judge
 
         def check() -> None:
@@ -327,11 +327,11 @@ class Cluster:
         return self.swap(old, peer_url, lambda: self.add(name, peer_url, start=start), check)
 
     def swap(self, old: str, peer_url: str, join: Callable[[], JoinResult], check: Check = do_nothing) -> JoinResult:
-        """Join the member at `peer_url` with `join` in the place of `old`; see `Replacement`."""
+        """Joins the member at `peer_url` with `join` in the place of `old`; see `Replacement`."""
         return self._replacement(peer_url).run(old, join, check)
 
     def to_be_replaced(self, old: str, peer_url: str) -> Member | None:
-        """The member that `old` names; None when an earlier run of this replacement has removed it. Raises `ConfigError`."""
+        """Returns the member that `old` names; None if an earlier run of this replacement removed it. Raises `ConfigError`."""
         return self._replacement(peer_url).target(old)
 
     def _replacement(self, peer_url: str) -> Replacement:
@@ -345,7 +345,7 @@ class Cluster:
         return Replacement(records, self.status, self.absence_of, dead, live, consent)
 
     def move_leader(self, which: str) -> Member:
-        """Hand leadership to the voter `which`; returns it once it leads."""
+        """Transfers leadership to the voter `which`; returns the voter once it leads."""
         view = self.status()
         target, leader, channel = pick(view, which), view.leader, self._leader_channel(view)
         if target.is_learner or view.answer(target.id) is None:
@@ -358,7 +358,7 @@ class Cluster:
         return target
 
     def member(self, which: str) -> Member:
-        """The member of that name, hex id or peer URL; raises `ConfigError` for none or several."""
+        """Returns the member of that name, hex id or peer URL; raises `ConfigError` for none or several."""
         return pick(self.status(), which)
 
     def _wait(self, holds: Callable[[ClusterView], bool], goal: str) -> None:

@@ -1,4 +1,4 @@
-"""The front door of the library."""
+"""The entry point of the library."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def connect(
     cancel: Cancel | None = None,
     timeout: float = 5.0,
 ) -> Iterator[Cluster]:
-    """An etcd cluster for the block. `endpoints` are HOST:PORT or URLs; `timeout` is seconds for one answer.
+    """Yields an etcd cluster for a `with` block. `endpoints` are HOST:PORT or URLs; `timeout` is seconds for one answer.
 
-    Raises `ConfigError` for files that do not fit together or endpoints that are none; nothing is contacted yet.
+    Raises `ConfigError` for files that do not match or endpoints that are invalid; nothing is contacted yet.
     """
     if isinstance(endpoints, str):
-        # Text is a sequence of texts, so a type checker lets it pass: each letter would be an endpoint.
+        # A str is a sequence of str, so a type checker accepts it: each letter would be an endpoint.
         raise ConfigError(f"endpoints is text, and must be a list: [{endpoints!r}]")
     files = TlsFiles(*(Path(path) if path is not None else None for path in (ca, cert, key)))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None

@@ -5,29 +5,29 @@ from __future__ import annotations
 import hashlib
 
 SEATS = b"/quorate/seat/"
-"""Places in the queue for the learner seat: one leased key a run."""
+"""Places in the queue for the learner seat: one leased key per run."""
 
 JOINS = b"/quorate/joins/"
 """Records of joins, without a lease: they outlive a crash."""
 
 REPLACEMENTS = b"/quorate/replace/"
-"""Which member a replacement was to take the place of, so that the same command continues when that one is gone."""
+"""The member that a replacement removes, so that the same command continues when that member is gone."""
 
 CHANGE = b"/quorate/change"
 """The lock for removals, leased."""
 
 PROOFS = b"/quorate/align/"
-"""What proofs of alignment write: keys that nobody else has a reason to watch."""
+"""Keys that proofs of alignment write; no other program has a reason to watch them."""
 
 
 def join_key(peer_url: str) -> bytes:
-    """The record of a join is found by the peer URL, the one thing that a later run knows as well; what it is about is the
-    member id that it holds."""
+    """Returns the key of a join's record. It is made from the peer URL, the one thing that a later run also knows; the member
+    id in the record says which member it is about."""
     return JOINS + _short(peer_url)
 
 
 def proof_key(member_id: int) -> bytes:
-    """What a proof about this member writes."""
+    """Returns the key that a proof about this member writes."""
     return PROOFS + f"{member_id:x}".encode()
 
 

@@ -1,1 +1,1 @@
-"""The embedded cluster: real etcd processes on this machine, over TLS, each joined through a learner."""
+"""The embedded cluster: real etcd processes on this machine, over TLS, each joined as a learner."""

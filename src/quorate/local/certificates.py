@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from quorate.pki.certificates import KeyKind
 
 _KIND: KeyKind = "ECDSA-P256"
-"""Made in a millisecond; a local cluster is made many times a day."""
+"""Generated in a millisecond; local clusters are created many times a day."""
 
 
 def ensure_cluster_certificates(layout: Layout) -> None:
-    """The CA and the health check client; what is there is kept."""
+    """Creates the CA and the health check client; existing files are kept."""
     # Imported late: cryptography costs as much to import as a whole command.
     from quorate.pki import etcd as pki
 
@@ -32,20 +32,21 @@ def ensure_cluster_certificates(layout: Layout) -> None:
 
 
 def _refuse_lost_ca(layout: Layout) -> None:
-    """Members that run trust the CA they were made with: a new one in its place would lock everybody out."""
+    """Raises `ConfigError` when the CA is lost: existing members trust that CA, and a new one would lock all clients out."""
     lost = [path for path in (layout.pki / "ca.crt", layout.pki / "ca.key") if not path.exists()]
     if lost and any(layout.members.glob("*/pki/etcd/ca.crt")):
         raise ConfigError(
-            f"{' and '.join(path.name for path in lost)} of the cluster's CA is gone from {layout.pki}",
-            state="nothing was changed; members that run go on running",
-            advice=f"put it back (a copy of ca.crt is in {layout.members}/*/pki/etcd), or start over with 'local down --purge'",
+            f"the cluster's CA is incomplete: {' and '.join(path.name for path in lost)} missing from {layout.pki}",
+            state="nothing was changed; running members keep running",
+            advice=f"restore it (a copy of ca.crt is in {layout.members}/*/pki/etcd), or start over: "
+            "quorate local down --purge",
         )
 
 
 def ensure_member_certificates(layout: Layout, name: str) -> None:
-    """The member's own certificates, made when missing and checked when not.
+    """Creates the member's missing certificates, and checks all of them.
 
-    Raises `ConfigError` for one that is expired, of another CA, or without the address it is reached by.
+    Raises `ConfigError` for one that is expired, of another CA, or without the member's address.
     """
     from quorate.pki import etcd as pki
     from quorate.pki.store import read_pair
@@ -80,12 +81,12 @@ def _check(layout: Layout, folder: Path, now: datetime) -> None:
 
 
 def client_tls(layout: Layout) -> Tls:
-    """What this tool, and etcdctl, talk to the cluster with."""
+    """Returns the TLS files with which this tool, and etcdctl, connect to the cluster."""
     pki = layout.pki
     return load_tls(TlsFiles(pki / "ca.crt", pki / "healthcheck-client.crt", pki / "healthcheck-client.key"))
 
 
 def peer_tls(layout: Layout, name: str) -> Tls:
-    """What the member's own peer port is asked with."""
+    """Returns the TLS files for requests to the member's own peer port."""
     pki = layout.member(name).pki
     return load_tls(TlsFiles(pki / "ca.crt", pki / "peer.crt", pki / "peer.key"))

@@ -33,7 +33,7 @@ _MOST_MEMBERS = 7
 
 @dataclass(frozen=True, slots=True)
 class GrowResult:
-    """What `up` and `join` did: the joins made now, the members started again, and the cluster as it is."""
+    """The result of `up` and `join`: the new joins, the members started again, and the cluster as it is now."""
 
     joined: tuple[JoinResult, ...]
     restarted: tuple[str, ...]
@@ -41,11 +41,11 @@ class GrowResult:
 
 
 def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowResult:
-    """Make the cluster have `wanted` voters, all running; changes nothing when it has. None keeps the size it has, and
-    means three for a new one.
+    """Brings the cluster to `wanted` voters, all running; changes nothing when it has them. None keeps the present size, and
+    means three for a new cluster.
 
-    Raises `Refused` when it has more (members are removed only by name), `ConfigError` for an impossible number, and
-    whatever the join raises; see `quorate.etcd.membership.join`.
+    Raises `Refused` when the cluster has more (members are removed only by name), `ConfigError` for an impossible number, and
+    the errors of the join; see `quorate.etcd.membership.join`.
     """
     if wanted is not None:
         _check_size(wanted)
@@ -65,13 +65,13 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
 
 
 def _present_size(home: Home) -> int:
-    """Members and begun joins; a cluster that is only just begun is meant to have three."""
+    """Returns the number of members and unfinished joins; for a cluster that was just created it is three."""
     size = sum(member.phase != "leaving" for member in home.load().members)
     return size if home.was_there else _DEFAULT_MEMBERS
 
 
 def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
-    """Add one more member; `name` is chosen when None, an unfinished join first."""
+    """Adds one member. When `name` is None, an unfinished join goes first; else a free name is chosen."""
     with home.locked("local join"):
         saved = home.load()
         _refuse_taken(saved, name)
@@ -85,8 +85,8 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
 
 
 def replace_member(home: Home, old: str, new: str | None, etcd: str | None = None) -> GrowResult:
-    """Put `new` in the place of `old`: a live one leaves when the new one serves; a dead one is removed first, for it
-    counts against the quorum. Running it again continues: an `old` that is gone already is not looked for."""
+    """Replaces `old` by `new`: a live `old` leaves when `new` serves; a dead one is removed first, because it counts against
+    the quorum. A second run resumes: an `old` that is already gone is skipped."""
     present = any(member.name == old for member in home.load().members)
     alive = present and home.daemon(old).identity() is not None
     if not present and new is None:
@@ -105,7 +105,7 @@ def replace_member(home: Home, old: str, new: str | None, etcd: str | None = Non
 
 
 def _join_once(home: Home, name: str | None, etcd: str | None) -> GrowResult:
-    """As `join`; a member of that name which an earlier run joined is left as it is."""
+    """Joins as `join` does; skips a member of that name which an earlier run joined."""
     if any(member.name == name and member.phase == "member" for member in home.load().members):
         return GrowResult((), (), wait_for_quorum(home))
     return join(home, name, etcd)
@@ -119,19 +119,19 @@ def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[st
 def leave(
     home: Home, name: str, *, accept_reduced_tolerance: bool = False, succession: Succession | None = None
 ) -> ClusterView | None:
-    """Remove the member, see that it is gone, then delete its data; returns the cluster as it is then, None when nobody answers
-    any more: that the member is gone was seen before, and another one that is down does not make it a failure.
+    """Removes the member, sees that it is gone, then deletes its data. Returns the cluster after that; None when no member
+    answers then: the removal was seen before, and another member that is down does not turn it into a failure.
 
-    Raises `UnsafeStep` with nothing changed when the others would be worse off.
+    Raises `UnsafeStep` with nothing changed when the removal would reduce the failure tolerance.
     """
     with home.locked("local leave"):
         member = home.load().member(name)
         if home.layout.member(name).folder.is_symlink():
             raise Refused(
-                f"{home.layout.member(name).folder} is a symlink", state="nothing was changed", advice="remove the link"
+                f"{home.layout.member(name).folder} is a symlink", state="nothing was changed", advice="remove the symlink"
             )
         begun = member.phase == "leaving"
-        # On disk before the removal: a run cut off behind it must know that this member is not to be started again.
+        # On disk before the removal: a run cut off after it must know not to start this member again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
             _remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
@@ -142,7 +142,7 @@ def leave(
                 home.save(home.load().with_member(member))
                 if unasked:
                     error.state = error.state or "nothing was changed"
-                    error.advice = error.advice or f"quorate local up {home.layout.option} starts what is down"
+                    error.advice = error.advice or f"quorate local up {home.layout.option} starts stopped members"
             elif not error.outcomes:
                 error.state = error.state or _settle_leaving(home, member)
             raise
@@ -162,15 +162,15 @@ def _look_after(home: Home) -> ClusterView | None:
 
 
 def _settle_leaving(home: Home, member: LocalMember) -> str:
-    """Look whether the removal happened although it was cut off; returns what is the case, for the error."""
+    """Looks whether the removal happened although it was cut off; returns the state for the error."""
     with home.clock.cancel.shielded():
         absent = _is_absent(home, member)
         if absent is None:
-            return f"whether {member.name} was removed is not known; run the same command again"
+            return f"it is unknown whether {member.name} was removed; run the same command again"
         if absent:
-            return f"{member.name} is no member any more, its data is still there; run the same command again to delete it"
+            return f"{member.name} is no longer a member; run the same command again to delete its data"
         home.save(home.load().with_member(member))
-        return f"{member.name} is still a member, nothing was changed"
+        return f"{member.name} is still a member; nothing was changed"
 
 
 def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
@@ -182,9 +182,9 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
             return
         if listed is None:
             raise Refused(
-                f"whether {member.name} is a member cannot be read: there is no quorum",
+                f"cannot read whether {member.name} is a member: there is no quorum",
                 state="nothing was changed",
-                advice=f"quorate local up {home.layout.option} starts what is down",
+                advice=f"quorate local up {home.layout.option} starts stopped members",
             )
         ended = home.daemon(member.name).identity() is None
         policy = replace(policy, ended=ended)
@@ -192,20 +192,20 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
 
 
 def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None:
-    """The row of the member whose data lies here, by the ids in that data: an operator who corrects a peer URL has not
-    made another member of it, and a row that is not found is what data gets deleted by. Without data, by what an interrupted
-    join knows, else by URL or name.
+    """Returns the row of the member that owns the local data, found by the ids in that data. A URL could miss the row after an
+    operator corrected it, and a member without a row has its data deleted. Without data, the memory of an interrupted join
+    counts, else the URL or the name.
 
-    Raises `Refused` when the data is of another cluster, or cannot be read.
+    Raises `Refused` when the data belongs to another cluster, or cannot be read.
     """
     paths = home.layout.member(member.name)
     owner = data_identity(paths.data) if paths.has_data else None
     if paths.has_data and (owner is None or owner.cluster_id != view.cluster_id):
-        whose = f"of cluster {owner.cluster_id:x}, not of {view.cluster_id:x}" if owner else "of nobody that can be read"
+        whose = f"belongs to cluster {owner.cluster_id:x}, not to {view.cluster_id:x}" if owner else "cannot be read"
         raise Refused(
-            f"the data of {member.name} is {whose}",
+            f"the data of {member.name} {whose}",
             state="nothing was changed",
-            advice=f"look at {paths.data}; remove the member with 'quorate etcd remove' if it is to go",
+            advice=f"check {paths.data}; 'quorate etcd remove' removes the member and keeps its data",
         )
     known = owner.member_id if owner else member.memory.member_id
     if known:
@@ -214,7 +214,7 @@ def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:
-    """Stop every member, and with `purge` delete the cluster's files; returns the names of those that ran."""
+    """Stops every member, and with `purge` deletes the cluster's files; returns the names of the members that ran."""
     with home.locked("local down"):
         running = [member.name for member in home.load().members if home.daemon(member.name).identity()]
         for name in running:
@@ -226,27 +226,27 @@ def down(home: Home, *, purge: bool = False) -> list[str]:
 
 
 def kill(home: Home, name: str) -> None:
-    """Crash a member's process; returns when it is gone, so that the next command does not take it for running."""
+    """Kills a member's process; returns when the process is gone, so that the next command does not see it running."""
     process.kill(_running(home, name), home.clock)
 
 
 def pause(home: Home, name: str) -> None:
-    """Hang it: it keeps its connections and answers nothing."""
+    """Pauses a member's process: it keeps its connections but answers nothing."""
     process.pause(_running(home, name), home.clock)
 
 
 def resume(home: Home, name: str) -> None:
-    """Let a paused member go on."""
+    """Resumes a paused member."""
     process.send(_running(home, name), signal.SIGCONT)
 
 
 def _running(home: Home, name: str) -> Identity:
-    """The member's process; raises `Refused` when it does not run."""
+    """Returns the member's process; raises `Refused` when it is not running."""
     home.load().member(name)
     identity = home.daemon(name).identity()
     if identity is None:
         raise Refused(
-            f"{name} does not run",
+            f"{name} is not running",
             state="nothing was changed",
             advice=f"quorate local start {name} {home.layout.option}",
         )
@@ -254,13 +254,13 @@ def _running(home: Home, name: str) -> Identity:
 
 
 def stop(home: Home, name: str) -> None:
-    """End its process gracefully; it stays a member."""
+    """Stops a member's process gracefully; the member stays in the member list."""
     with home.locked("local stop"):
         home.runtime(name).stop()
 
 
 def start(home: Home, name: str) -> bool:
-    """Start a stopped member on its data; it stays the member it is. Returns whether it answers clients by now."""
+    """Starts a stopped member on its data; it stays the same member. Returns whether it answers clients by now."""
     with home.locked("local start"):
         start_one(home, name)
         return wait_until_up(home, name)
@@ -290,7 +290,7 @@ def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
 
 
 def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:
-    """Joins that an earlier run began, even those that have their vote already and were not verified; then new names."""
+    """Returns the joins that an earlier run began, also those with a vote that was not verified; then new names."""
     begun = [member for member in saved.members if member.phase == "joining"]
     promoted = [member for member in begun if view.by_peer_urls((member.peer_url,)) in view.voters]
     missing = wanted - len(view.voters) - (len(begun) - len(promoted))
@@ -298,7 +298,7 @@ def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:
 
 
 def _finish_leaving(home: Home, saved: State) -> None:
-    """An earlier `leave` was cut off: the data of a member that is seen to be gone goes now, one still listed stays one."""
+    """Finishes a `leave` that was cut off: deletes the data of a member that is seen gone, and keeps one that is listed."""
     for member in saved.members:
         absent = _is_absent(home, member) if member.phase == "leaving" else None
         if absent:
@@ -307,12 +307,12 @@ def _finish_leaving(home: Home, saved: State) -> None:
             home.save(home.load().with_member(replace(member, phase="member")))
             again = f"quorate local leave {member.name} {home.layout.option}"
             home.report(
-                Notice(f"{member.name} was about to leave and is a member still; to go on with that: {again}", "warning")
+                Notice(f"the removal of {member.name} was interrupted; it is still a member. To remove it: {again}", "warning")
             )
 
 
 def _is_absent(home: Home, member: LocalMember) -> bool | None:
-    """Whether the member is off the list; None when nobody can say with a quorum behind it."""
+    """Returns whether the member is off the list; None when no list was read through the quorum."""
     try:
         view = home.look()
     except EtcdError:
@@ -328,7 +328,7 @@ def _forget(home: Home, name: str) -> None:
 
 
 def _purge(home: Home) -> None:
-    """Delete what this tool made, nothing else; the directory itself only when that leaves it empty."""
+    """Deletes what this tool made, nothing else; the directory itself only when it is empty then."""
     layout = home.layout
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
@@ -337,7 +337,7 @@ def _purge(home: Home) -> None:
     try:
         layout.root.rmdir()
     except OSError:
-        home.report(Notice(f"{layout.root} holds other files and was kept"))
+        home.report(Notice(f"{layout.root} contains other files and was kept"))
 
 
 def _advise(home: Home, voters: int) -> None:

@@ -1,4 +1,4 @@
-"""Joining members to a local cluster with the engine, and keeping on disk what an interrupted join needs to go on."""
+"""Joins of members to a local cluster by the engine; what an interrupted join needs to resume is kept on disk."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from quorate.local.state import LocalMember
 
 
 def grow_by(home: Home, names: Sequence[str], etcd: str | None) -> list[JoinResult]:
-    """Join members of these names: side by side where every member allows several learners, else one after the other."""
+    """Joins members of these names: in parallel when every member allows several learners, else one after the other."""
     joiners = [prepare(home, name, etcd) for name in names]
     batches = [joiners] if home.load().max_learners > 1 else [[joiner] for joiner in joiners]
     return [result for batch in batches if batch for result in _join(home, batch)]
 
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:
-    """The saved joiner of that name, or a new one with free ports; on disk before anything else happens."""
+    """Returns the saved joiner of that name, or a new one with free ports, saved before anything else happens."""
     saved = home.load()
     member = next((member for member in saved.members if member.name == name), None)
     if member is None:
@@ -44,11 +44,11 @@ def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:
 
 
 def _refuse_other_limit(home: Home, program: str) -> None:
-    """Each member applies the learner limit it was started with: one that knows only 1 would disagree with the others."""
+    """Raises `Refused` for an etcd without --max-learners: it allows only 1, and would disagree with the other members."""
     version = etcd_binary.read_version(Path(program))
     if home.load().max_learners > 1 and not versions.has_max_learners(version):
         raise Refused(
-            f"etcd {version} cannot join: this cluster's members allow several learners, which it does not know",
+            f"etcd {version} cannot join: this cluster's members allow several learners, which it does not support",
             state="nothing was changed",
             advice="join with etcd 3.6 or newer",
         )
@@ -74,19 +74,19 @@ def spec_of(home: Home, joiner: LocalMember) -> JoinSpec:
 
 
 def _forget_ended_process(home: Home, name: str) -> None:
-    """An earlier run's joiner that ended since is to be started again, not to be taken for a failure of this run."""
+    """Forgets the ended process of an earlier run, so that it is started again and not counted as a failure of this run."""
     if home.daemon(name).identity() is None:
         remove_file(home.layout.member(name).process)
 
 
 def _remember(home: Home, name: str, memory: JoinMemory) -> None:
-    """Keeps in the state what the next run must know of an interrupted join."""
+    """Saves in the state what the next run must know about an interrupted join."""
     saved = home.load()
     home.save(saved.with_member(saved.member(name).remembering(memory)))
 
 
 def _settle(home: Home, joiners: Iterable[LocalMember]) -> None:
-    """Bring the saved phases in line with what is there: voters are members, wiped joiners are gone."""
+    """Updates the saved phases: voters become members, wiped joiners are deleted."""
     with home.clock.cancel.shielded():
         voters = _voters_if_known(home)
         saved = home.load()
@@ -102,5 +102,5 @@ def _voters_if_known(home: Home) -> set[str]:
     try:
         return {url for voter in home.look().voters for url in voter.peer_urls}
     except EtcdError:
-        # Unknown now; the next run looks again, and a joiner is not a member until it is seen to be.
+        # Unknown now. The next run looks again; until then a joiner does not count as a member.
         return set()

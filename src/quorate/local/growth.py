@@ -1,4 +1,4 @@
-"""How many members an `up` was asked for, until it has them: the same command is to finish what a kill cut off."""
+"""The size that an unfinished `up` was asked for, kept so that the same command can finish it after a kill."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MOST = 100
 
 
 def begin(layout: Layout, members: int) -> None:
-    """Records the number; 0 records nothing."""
+    """Records the number of members; 0 records nothing."""
     if members > 0:
         write_atomic(layout.wanted, json.dumps({"members": members}).encode(), mode=0o600)
 
 
 def asked_for(layout: Layout) -> int:
-    """Returns what an `up` that was cut off was asked for, 0 when none was."""
+    """Returns the size that a cut-off `up` was asked for; 0 when there is none."""
     stored = read_trusted(layout.wanted, RECORD.size, what="the number of members")
     try:
         told = read_object(stored, str(layout.wanted), RECORD) if stored is not None else {}
@@ -31,4 +31,5 @@ def asked_for(layout: Layout) -> int:
 
 
 def reached(layout: Layout) -> None:
+    """Deletes the record."""
     remove_file(layout.wanted)

@@ -1,4 +1,4 @@
-"""One local cluster's directory, opened: its saved state, lock, journal, runtime, and how its members are reached."""
+"""The open directory of a local cluster: its saved state, lock, journal, runtimes, and connections to its members."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PATIENCE = LookTimeouts(members=2.0, status=1.0)
 
 @dataclass(slots=True)
 class Home:
-    """What every verb works with. `lock_seconds`: how long to wait for another command on this directory;
+    """The directory as every verb uses it. `lock_seconds`: how long to wait for another command on this directory;
     `stall_seconds`: how long a join may go without progress."""
 
     layout: Layout
@@ -47,7 +47,7 @@ class Home:
     _believed: bool = False
 
     def load(self) -> State:
-        """The saved state; raises `ConfigError` when there is no cluster here."""
+        """Returns the saved state; raises `ConfigError` when there is no cluster here."""
         self._refuse_doubtful()
         saved = state.load(self.layout.state)
         if saved is None or not saved.members:
@@ -58,8 +58,8 @@ class Home:
         return saved
 
     def _refuse_doubtful(self) -> None:
-        """Raises `HostError` when somebody else could write to the directory: it names programs that we run, and processes that
-        we end."""
+        """Raises `HostError` when another user could write to the directory: its files name programs that we run, and processes
+        that we stop."""
         if self._believed:
             return
         try:
@@ -67,14 +67,14 @@ class Home:
                 return
         except OSError as error:
             raise HostError(
-                f"the directory {self.layout.root} cannot be entered: {error.strerror}",
+                f"cannot enter the directory {self.layout.root}: {error.strerror}",
                 advice="run this as its owner, or choose a directory of your own with --dir",
             ) from None
         doubt = distrust_way(self.layout.root)
         if doubt:
             raise HostError(
-                f"the directory {self.layout.root} is not believed: {doubt}",
-                advice="run this as its owner; where others may write, take that from them: chmod go-w",
+                f"the directory {self.layout.root} is not trusted: {doubt}",
+                advice="run this as its owner; if others may write there, revoke that: chmod go-w",
             )
         self._believed = True
 
@@ -82,38 +82,38 @@ class Home:
         state.save(self.layout.state, saved)
 
     def runtime(self, name: str) -> PlainProcess:
-        """Who runs the member's etcd; raises `ConfigError` when there is none of that name."""
+        """Returns the runtime of the member's etcd; raises `ConfigError` when there is no member of that name."""
         return process_of(self.layout, self.load(), name, self.clock)
 
     def daemon(self, name: str) -> Daemon:
-        """The member's process, also where the saved state does not have it any more."""
+        """Returns the member's process, also when the saved state no longer has the member."""
         return daemon_of(self.layout.member(name))
 
     def access(self) -> Access:
-        """Connections to the members; raises `ConfigError` when there is no cluster here."""
+        """Returns connections to the members; raises `ConfigError` when there is no cluster here."""
         self.load()
         try:
             return Access(certificates.client_tls(self.layout), cancel=self.clock.cancel)
         except ConfigError as error:
-            error.advice = error.advice or f"quorate local up {self.layout.option} makes a missing certificate again"
+            error.advice = error.advice or f"quorate local up {self.layout.option} creates a missing certificate again"
             raise
 
     def seeds(self) -> list[Endpoint]:
-        """Joiners are no seeds: a learner does not give the member list. A leaving member may still be the only one up."""
+        """Returns the first endpoints to ask. Joiners serve no member list; a leaving member may be the only one that is up."""
         return [member.client for member in self.load().members if member.phase != "joining"]
 
     def observe(self, access: Access) -> ClusterView:
-        """The cluster as its members tell; raises an `EtcdError` when nobody answers."""
+        """Returns one look at the cluster; raises an `EtcdError` when no member answers."""
         unpublished = {member.peer_url: member.client for member in self.load().members}
         return observe(access, self.seeds(), self.clock, patience=_PATIENCE, unpublished=unpublished)
 
     def look(self) -> ClusterView:
-        """As `observe`, with connections of its own."""
+        """Looks as `observe` does, with new connections."""
         with self.access() as access:
             return self.observe(access)
 
     def program(self, etcd: str | None) -> EtcdBinary:
-        """The etcd to use for a new member; what is to be said about it is said once."""
+        """Returns the etcd to use for a new member; each warning about it is reported once."""
         found = etcd_binary.find(etcd)
         for warning in set(found.warnings) - self._warned:
             self.report(Notice(warning, "warning"))
@@ -121,12 +121,12 @@ class Home:
         return found
 
     def probe(self) -> WriteProbe:
-        """A writer for its `with`, to measure how long the cluster takes no writes."""
+        """Returns a writer that measures, in its `with`, how long the cluster accepts no writes."""
         return WriteProbe(self.access(), self.seeds(), SystemClock())
 
     @contextmanager
     def locked(self, command: str) -> Iterator[None]:
-        """Work on the directory alone; raises when it is not ours, or somebody else keeps working on it."""
+        """Locks the directory for the block; raises when it is not ours, or when another command keeps the lock."""
         self._refuse_doubtful()
         if not self.layout.root.exists():
             self.load()
@@ -141,14 +141,14 @@ class Home:
             yield
 
     def create(self, etcd: str | None) -> None:
-        """Make the directory of a cluster that is not there yet, once it is certain that there is an etcd to run."""
+        """Creates the directory of a new cluster, once it is certain that there is an etcd to run."""
         self.was_there = self.layout.state.exists()
         if not self.was_there:
             self.program(etcd)
         make_folder(self.layout.root)
 
     def _refuse_strangers(self) -> None:
-        """Ours or empty: never work in a directory that holds somebody else's files."""
+        """Raises unless the directory is ours or empty: it must not be shared with files of another owner."""
         root = self.layout.root
         if not os.access(root, os.W_OK | os.X_OK):
             raise HostError(f"{root} is not writable", advice="choose another --dir")
@@ -156,7 +156,7 @@ class Home:
         strangers = {entry.name for entry in root.iterdir()} - ours
         if strangers and not self.layout.state.exists():
             raise ConfigError(
-                f"{root} is not empty and not the directory of a local cluster (it holds {min(strangers)!r})",
+                f"{root} is not empty and not the directory of a local cluster (it contains {min(strangers)!r})",
                 state="nothing was changed",
                 advice="choose an empty or a new directory with --dir",
             )

@@ -1,14 +1,14 @@
-"""Where things are in the directory of a local cluster.
+"""The files in the directory of a local cluster.
 
 cluster.json             names, ports and phases of the members
 lock                     held by the command that works on the cluster
 journal                  intents and outcomes of membership changes
-replacement.json         the replacement that is under way
+replacement.json         the replacement in progress
 wanted.json              how many members an unfinished 'up' was asked for
 pki/etcd/                the CA and the health check client
 members/NAME/data        etcd's data directory
 members/NAME/pki/etcd/   this member's server and peer certificates
-members/NAME/etcd.log    its log, rotated;  output.log: what it prints besides (panics)
+members/NAME/etcd.log    its log, rotated;  output.log: its other output (panics)
 members/NAME/process.json   the identity of its process
 """
 
@@ -27,12 +27,13 @@ _LONGEST_NAME = 63
 
 
 def default_folder() -> Path:
+    """Returns the directory that is used without --dir."""
     return user_folder("XDG_DATA_HOME", ".local", "share") / "quorate" / "local"
 
 
 def check_name(name: str) -> str:
-    """Returns a name that a member here may have: a legal one of 63 characters at most, as its folder and certificate are
-    called after it. Raises `ConfigError`."""
+    """Returns the name if a local member may have it: legal and at most 63 characters, because its folder and certificate
+    use it. Raises `ConfigError`."""
     if len(check_new_name(name)) > _LONGEST_NAME:
         raise ConfigError(f"{name!r} cannot be a member name here: {_LONGEST_NAME} characters at most")
     return name
@@ -64,7 +65,7 @@ class MemberPaths:
 
     @property
     def has_data(self) -> bool:
-        """Whether etcd has written a log there: then it knows who it is and ignores every `--initial-…` flag."""
+        """Returns whether etcd has written a WAL there: then it knows its own id and ignores every `--initial-…` flag."""
         return etcd_data.has_log(self.data)
 
 
@@ -74,7 +75,7 @@ class Layout:
 
     @property
     def option(self) -> str:
-        """What a command to be pasted names this directory with."""
+        """Returns the option that names this directory in a command to paste."""
         return to_paste("--dir", str(self.root))
 
     @property

@@ -1,4 +1,4 @@
-"""What a replacement remembers between commands: whose place is taken, and how many could fail before it began."""
+"""The record of a replacement between commands: the old member, the new one, and the margin before it began."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from quorate.local.home import Home
 
 
 def began(home: Home, old: str, new: str | None) -> int:
-    """Records the replacement of the live member `old`; returns how many voters the cluster could lose before it began: what an
-    earlier run of this very replacement recorded, or now. Raises `Refused` for a `new` that has its vote already and takes
-    nobody's place."""
+    """Records the replacement of the live member `old`. Returns how many voters the cluster could lose before it began: as an
+    earlier run of this replacement recorded, or as now if that is less. Raises `Refused` when `new` is a voter already and the
+    removal of `old` would lower the margin."""
     view = home.look()
     margin, recorded = margin_of(view), _recorded(home, old, new)
     if recorded is not None:
@@ -47,4 +47,5 @@ def _recorded(home: Home, old: str, new: str | None) -> int | None:
 
 
 def ended(home: Home) -> None:
+    """Deletes the record."""
     remove_file(home.layout.replacement)

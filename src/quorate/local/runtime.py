@@ -39,12 +39,12 @@ def process_of(layout: Layout, state: State, name: str, clock: SystemClock) -> P
 
 
 def daemon_of(paths: MemberPaths) -> Daemon:
-    """A member's process, by its files."""
+    """Returns a member's process, by its files."""
     return Daemon(paths.folder, paths.process, paths.output, paths.log)
 
 
 def describe(daemon: Daemon) -> str:
-    """running, paused or stopped."""
+    """Returns "running" with its pid, "paused" or "stopped"."""
     identity = daemon.identity()
     if identity is None:
         return "stopped"
@@ -52,7 +52,7 @@ def describe(daemon: Daemon) -> str:
 
 
 def spec_of(member: LocalMember, paths: MemberPaths, state: State, version: Version) -> EtcdSpec:
-    """What its etcd is started with. etcd ignores every `--initial-…` flag once the data directory holds a log."""
+    """Returns the spec of the member's etcd. etcd ignores every `--initial-…` flag once the data directory holds a WAL."""
     pki = paths.pki
     extra = [("initial-cluster-token", state.token), ("log-outputs", str(paths.log))]
     if versions.logs_with_rotation(version):
@@ -91,7 +91,7 @@ class LocalFiles:
         self._refuse_doubtful()
 
     def give_back(self) -> None:
-        """Deletes everything of the member: the engine has seen that it is no member any more."""
+        """Deletes all files of the member: the engine has seen that it is no longer a member."""
         remove_tree(self.layout.member(self.member.name).folder)
 
     def _refuse_taken_ports(self) -> None:
@@ -99,23 +99,23 @@ class LocalFiles:
         for port in (self.member.peer_port, self.member.client_port):
             if not ports.is_free(port):
                 raise HostError(
-                    f"{name} cannot start: port {port} of {ports.LOOPBACK}, which it had, is taken by another process",
+                    f"{name} cannot start: its port {port} of {ports.LOOPBACK} is taken by another process",
                     advice=f"free the port ('ss -ltnp sport = :{port}' names its owner), then run the same command again",
                 )
 
     def _refuse_doubtful(self) -> None:
-        """The file of state names a program. Raises `HostError` for one that another user could have put there."""
+        """Raises `HostError` when another user could have put the program there that the state file names."""
         program = Path(self.member.etcd)
         doubt = distrust_way(program)
         if doubt:
             raise HostError(
-                f"{program} is not run: {doubt}",
+                f"{program} is not trusted and was not run: {doubt}",
                 state="nothing was started",
-                advice=f"see what it is, and who wrote {self.layout.state}; or pass another with --etcd",
+                advice=f"check this program, and who wrote {self.layout.state}; or pass another etcd with --etcd",
             )
 
 
 def _rotate(log: Path) -> None:
-    """For etcd 3.4, which does not rotate: one older file is kept."""
+    """Rotates the log for etcd 3.4, which does not; one older file is kept."""
     if log.exists() and log.stat().st_size > _KEPT_LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))

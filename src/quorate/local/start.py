@@ -1,4 +1,4 @@
-"""Bringing up the members that are there: the first of a new cluster, and every one that stopped."""
+"""The start of existing members: the first of a new cluster, and every one that stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from quorate.local.state import LocalMember, State
 from quorate.report import Event
 
 MAX_LEARNERS = 6
-"""Learners that may catch up side by side: enough for 1 to 7 voters. Every member is started with the same number."""
+"""Learners that may catch up in parallel: enough for 1 to 7 voters. Every member is started with the same number."""
 
 _HEALTHY_SECONDS = 30.0
 _START_SECONDS = 3.0
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.02
 
 
 def load_or_create(home: Home, etcd: str | None) -> State:
-    """The saved state, or that of a new cluster of one member which does not run yet."""
+    """Returns the saved state, or that of a new cluster of one member which is not running yet."""
     saved = state.load(home.layout.state)
     if saved is not None and saved.members:
         return saved
@@ -42,9 +42,9 @@ def load_or_create(home: Home, etcd: str | None) -> State:
 
 
 def start_members(home: Home) -> tuple[str, ...]:
-    """Start every member that should run and does not, all before any is waited for: one alone may have no quorum.
+    """Starts every member that should run and does not, all before it waits for any: one alone may have no quorum.
 
-    Returns the names of those started. Raises `Refused` for a paused one, `HostError` for one that cannot start.
+    Returns the names of the started members. Raises `Refused` for a paused one, `HostError` for one that cannot start.
     """
     certificates.ensure_cluster_certificates(home.layout)
     names = [member.name for member in home.load().members if _should_run(home, member)]
@@ -56,7 +56,7 @@ def start_members(home: Home) -> tuple[str, ...]:
         try:
             start_one(home, name)
         except HostError as error:
-            # The others are started all the same: without them there may be no quorum to mend this one with.
+            # The others are started all the same: without them there may be no quorum to fix this one with.
             failed = failed or error
     if failed is not None:
         raise failed
@@ -64,13 +64,13 @@ def start_members(home: Home) -> tuple[str, ...]:
 
 
 def _should_run(home: Home, member: LocalMember) -> bool:
-    """Members do, and so does a joiner that has data: somebody may have given it its vote since its join was cut off, and the
-    quorum may need it. A learner that is started harms nobody, and one that was removed ends by itself."""
+    """Returns whether the member should run: members do, and so does a joiner with data. The joiner may have got its vote since
+    its join was cut off, and the quorum may need it. A started learner does no harm, and a removed one exits by itself."""
     return member.phase != "joining" or home.layout.member(member.name).has_data
 
 
 def start_one(home: Home, name: str) -> None:
-    """Start a member on its data; nothing happens when it runs. Raises `HostError` when its data is gone."""
+    """Starts a member on its data; does nothing when it runs. Raises `HostError` when its data is gone."""
     member, paths = home.load().member(name), home.layout.member(name)
     if member.phase != "first" and not paths.has_data:
         raise HostError(
@@ -86,14 +86,14 @@ def start_one(home: Home, name: str) -> None:
 def _advice_without_data(home: Home, member: LocalMember) -> str:
     where = home.layout.option
     if member.phase == "joining":
-        return f"quorate local up {where} starts its join anew"
+        return f"quorate local up {where} starts its join again"
     if not any(home.layout.member(other.name).has_data for other in home.load().members):
-        return f"no member has any data left: quorate local down --purge {where} makes room for a new cluster"
+        return f"no member has any data left: quorate local down --purge {where} clears the directory for a new cluster"
     return f"quorate local leave {member.name} {where}, then run the same command again"
 
 
 def wait_until_up(home: Home, name: str) -> bool:
-    """Whether the member just started answers clients by now; without a quorum it runs and does not.
+    """Returns whether the member just started answers clients within 3 s; without a quorum it runs but does not answer.
 
     Raises `HostError` when its process ended.
     """
@@ -118,13 +118,13 @@ def _refuse_paused(home: Home, name: str) -> None:
     if identity is not None and is_stopped(identity):
         raise Refused(
             f"{name} is paused",
-            state="it holds its vote and answers nothing",
+            state="it keeps its vote but answers nothing",
             advice=f"quorate local resume {name} {home.layout.option}",
         )
 
 
 def wait_for_quorum(home: Home) -> ClusterView:
-    """Wait until every voter answers and one leads; returns that view.
+    """Waits until every voter answers and one leads; returns that view.
 
     Raises `HostError` when a member's process ended, `Refused` when another cluster answers, `DeadlineExceeded`.
     """
@@ -148,7 +148,7 @@ def wait_for_quorum(home: Home) -> ClusterView:
 
 
 def wait_for_leader(home: Home) -> None:
-    """Give members that were just started a moment to elect one; returns all the same when they do not."""
+    """Gives members that were just started 3 s to elect a leader; returns also when they do not."""
     deadline = Deadline(home.clock, _START_SECONDS, "the members elect a leader")
     with home.access() as access:
 
@@ -164,7 +164,7 @@ def wait_for_leader(home: Home) -> None:
 
 
 def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
-    """The view when it is a healthy one, else why it is not."""
+    """Returns the view when it is healthy, else None and the reason."""
     try:
         view = home.observe(access)
     except EtcdError as error:
@@ -172,11 +172,11 @@ def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
     silent_ones = [voter.name for voter in view.voters if view.answer(voter.id) is None]
     if silent_ones:
         return None, f"no answer from {', '.join(silent_ones)}"
-    return (view, "") if view.leader else (None, "no member says that it leads")
+    return (view, "") if view.leader else (None, "no member reports that it leads")
 
 
 def _refuse_ended(home: Home) -> None:
-    """A member whose process ended will not answer however long we wait."""
+    """Raises `HostError` for a member whose process ended: it will not answer, however long we wait."""
     for member in home.load().members:
         if member.phase in ("first", "member") and home.daemon(member.name).state() == "exited":
             raise _ended(home, member.name)
@@ -191,14 +191,14 @@ def _ended(home: Home, name: str) -> HostError:
 
 
 def _check_cluster_id(home: Home, view: ClusterView) -> None:
-    """Remember the id of the first time; refuse to work with any other later."""
+    """Saves the cluster id at the first start; refuses any other id later."""
     saved = home.load()
     if saved.cluster_id == 0:
         members = tuple(replace(row, phase="member") if row.phase == "first" else row for row in saved.members)
         home.save(replace(saved, cluster_id=view.cluster_id, members=members))
     elif saved.cluster_id != view.cluster_id:
         raise Refused(
-            f"the members answer for cluster {view.cluster_id:x}, this directory is of {saved.cluster_id:x}",
+            f"the members answer for cluster {view.cluster_id:x}, but this directory is of {saved.cluster_id:x}",
             state="nothing was changed",
             advice="another cluster listens on these ports: stop it, or use another --dir",
         )

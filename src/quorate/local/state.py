@@ -1,4 +1,4 @@
-"""What a local cluster remembers between commands. Who is a member is etcd's to say; this holds names, ports, programs."""
+"""The saved state of a local cluster: names, ports, programs. Only etcd says who is a member."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ Phase: TypeAlias = Literal["first", "joining", "member", "leaving"]
 
 @dataclass(frozen=True, slots=True)
 class LocalMember:
-    """`first` began the cluster; `joining` may still be undone; `member` is a voter; `leaving` is being removed.
+    """One member. `phase`: `first` began the cluster; `joining` may still be undone; `member` is a voter; `leaving` is being
+    removed.
 
-    `join` is what an interrupted join did, as `core.join_memory.as_fields` writes it; None for none. `restarted` and
+    `join` is the memory of an interrupted join, as `core.join_memory.as_fields` writes it, or None. `restarted` and
     `promotion_unknown` are what version 0.1 wrote instead.
     """
 
@@ -41,7 +42,7 @@ class LocalMember:
 
     @property
     def memory(self) -> JoinMemory:
-        """What an interrupted join of this member did."""
+        """Returns the memory of an interrupted join of this member."""
         if self.join is not None:
             return from_fields(self.join)
         return from_fields({"restarted": self.restarted, "promotion_unknown": self.promotion_unknown})
@@ -64,7 +65,7 @@ class LocalMember:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`max_learners` is what every member was started with; `cluster_id` is 0 until the first member answered."""
+    """The saved state. `max_learners`: the limit that every member has; `cluster_id`: 0 until the first member answered."""
 
     token: str
     max_learners: int
@@ -72,7 +73,7 @@ class State:
     members: tuple[LocalMember, ...] = ()
 
     def member(self, name: str) -> LocalMember:
-        """Raises `ConfigError` when there is none of that name."""
+        """Returns the member of that name; raises `ConfigError` when there is none."""
         for member in self.members:
             if member.name == name:
                 return member
@@ -80,7 +81,7 @@ class State:
         raise ConfigError(f"this cluster has no member {name!r}; it has: {known}")
 
     def with_member(self, member: LocalMember) -> State:
-        """The state with this member added, or changed in place."""
+        """Returns the state with this member added, or changed in place."""
         names = [other.name for other in self.members]
         if member.name not in names:
             return replace(self, members=(*self.members, member))
@@ -90,7 +91,7 @@ class State:
         return replace(self, members=tuple(member for member in self.members if member.name != name))
 
     def free_names(self) -> list[str]:
-        """Names for further members, in order: m1, m2, … without those in use."""
+        """Returns names for further members, in order: m1, m2, … without those in use."""
         used = {member.name for member in self.members}
         return [name for number in range(1, len(used) + 100) if (name := f"m{number}") not in used]
 
@@ -101,7 +102,7 @@ def save(path: Path, state: State) -> None:
 
 
 def load(path: Path) -> State | None:
-    """The saved state, None when there is none; raises `ConfigError` when the file is not one of ours."""
+    """Returns the saved state, None when there is none; raises `ConfigError` when the file is not one of ours."""
     try:
         stored = read_trusted(path, MOST_BYTES, what="the state of the cluster")
         if stored is None:
@@ -112,13 +113,13 @@ def load(path: Path) -> State | None:
         members = tuple(_checked(LocalMember(**row)) for row in content.pop("members"))
         saved = State(**content, members=members)
         if not isinstance(saved.token, str) or not all(_is_number(one) for one in (saved.max_learners, saved.cluster_id)):
-            raise ValueError("its token or its numbers are none")
+            raise ValueError("its token or its numbers are invalid")
         return saved
     except (BadDocument, ValueError, KeyError, TypeError, AttributeError) as error:
         processes = to_paste("pgrep", "-f", "--", f"--data-dir={path.parent}/members/")
         raise ConfigError(
             f"{path} is not the state of a local cluster ({error})",
-            advice=f"put a good copy back or choose another --dir; members that still run: {processes}",
+            advice=f"restore a good copy or choose another --dir; to find members that still run: {processes}",
         ) from None
 
 
@@ -127,12 +128,12 @@ def _is_number(value: object) -> bool:
 
 
 def _checked(member: LocalMember) -> LocalMember:
-    """Raises ValueError for a field that no version of ours could have written."""
+    """Returns the member; raises ValueError for a field that no version of ours could have written."""
     if not all(isinstance(port, int) and 0 < port < 65536 for port in (member.peer_port, member.client_port)):
-        raise ValueError(f"the ports of {member.name} are not ports")
+        raise ValueError(f"the ports of {member.name} are invalid")
     if member.phase not in get_args(Phase) or not isinstance(member.etcd, str):
-        raise ValueError(f"{member.name} is in no phase there is")
+        raise ValueError(f"the phase or the program of {member.name} is invalid")
     if member.join is not None and not isinstance(member.join, dict):
-        raise ValueError(f"what is said of the join of {member.name} is not a mapping")
+        raise ValueError(f"the join of {member.name} is not a mapping")
     check_name(member.name)
     return member

@@ -1,1 +1,1 @@
-"""A member's etcd on this host: its flags and data directory, what runs it, and the checks that concern this host alone."""
+"""A member's etcd on this host: its flags, its data directory, its runtimes, and the checks of this host."""

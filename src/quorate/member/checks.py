@@ -1,4 +1,4 @@
-"""What to know of this host before its etcd joins: certificates, data, disk, ports, version, clock, the way to the voters."""
+"""The checks of this host before its etcd joins: certificates, data, disk, ports, version, clock, connections to the voters."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 _DIAL_SECONDS = 3.0
 _MOST_SKEW_SECONDS = 3.0
-"""etcd warns of members whose clocks differ by more than a second; three are there for slow answers."""
+"""etcd warns when clocks differ by more than a second; three leave room for slow answers."""
 _SLOW_FSYNC_SECONDS = 0.010
 """etcd's hardware guide: the 99th percentile of WAL fsync should be below 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a check may look at. `resumed`: an earlier run of ours began this join, so its files and process are expected."""
+    """The input of a check. `resumed`: an earlier run of ours began this join, so its files and process are expected."""
 
     spec: EtcdSpec
     view: ClusterView
@@ -43,14 +43,14 @@ class Case:
 
 
 def findings(case: Case) -> list[Finding]:
-    """Everything to be said, errors first. Asks each voter's peer port, and writes a small file next to the data."""
+    """Returns all findings, errors first. Asks each voter's peer port, and writes a small file next to the data."""
     found = [finding for check in CHECKS for finding in check(case)]
     return errors_first(found)
 
 
 def check_certificates(case: Case) -> Iterator[Finding]:
-    """Chain, dates, names and usages. Peers dial each other with the peer certificate, so it needs both usages; etcd's own
-    gateway dials with the server certificate, but works without."""
+    """Checks chain, dates, names and usages. Peers dial each other with the peer certificate, so it needs both usages. etcd's
+    own gateway dials with the server certificate, but works without it."""
     spec = case.spec
     yield from _certificate("peer", spec.peer, spec.peer_url, ("server", "client"))
     yield from _certificate("server", spec.server, spec.client_url, ("server",))
@@ -72,18 +72,21 @@ def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usag
     except ConfigError as error:
         found = [error.what]
     for problem in found:
-        yield Finding(f"{kind}-certificate", "error", problem, "make a new one, signed by the cluster's CA")
+        yield Finding(f"{kind}-certificate", "error", problem, "create a new one, signed by the cluster's CA")
 
 
 def check_data(case: Case) -> Iterator[Finding]:
-    """A data directory that holds anything belongs to somebody; an etcd that starts on it is whoever that was."""
+    """Checks that the data directory is empty: an etcd that starts on data becomes the member that wrote the data."""
     data, doubt = case.spec.data_dir, DataDir(case.spec).doubt
     if doubt:
         yield Finding(
-            "data-dir-foreign", "error", f"somebody else could write there: {doubt}", "choose a directory of your own"
+            "data-dir-foreign",
+            "error",
+            f"another user could write there: {doubt}",
+            "choose a directory that only you can write to",
         )
     if data.is_symlink():
-        yield Finding("data-dir", "error", f"{data} is a symlink", "name the directory itself")
+        yield Finding("data-dir", "error", f"{data} is a symlink", "pass the path of the directory itself")
     elif not case.resumed and data.exists() and (not data.is_dir() or any(data.iterdir())):
         advice = "move it away if it is not needed; a removed member's data must not be used again"
         yield Finding("data-dir", "error", f"{data} is not empty", advice)
@@ -97,7 +100,7 @@ def check_disk(case: Case) -> Iterator[Finding]:
         yield Finding("disk", "error", error.what)
         return
     if seconds > _SLOW_FSYNC_SECONDS:
-        text = f"a small write to {folder} takes {seconds * 1000:.0f} ms to be kept; etcd's advice is below 10 ms"
+        text = f"an fsync of a small write to {folder} takes {seconds * 1000:.0f} ms; etcd's advice is below 10 ms"
         yield Finding("disk", "warning", text, "use a faster disk, or expect elections under load")
 
 
@@ -105,12 +108,12 @@ def check_ports(case: Case) -> Iterator[Finding]:
     for url in (case.spec.peer_url, case.spec.client_url):
         parts = parts_of(listen_url(url))
         if not case.resumed and not ports.is_free(parts.port or 0, parts.host):
-            advice = f"'ss -ltnp sport = :{parts.port}' names its owner, if the address is one of this machine's"
-            yield Finding("port", "error", f"{listen_url(url)} cannot be listened on", advice)
+            advice = f"'ss -ltnp sport = :{parts.port}' shows what uses the port; or the address is not one of this host"
+            yield Finding("port", "error", f"cannot listen on {listen_url(url)}", advice)
 
 
 def check_version(case: Case) -> Iterator[Finding]:
-    """etcd refuses to join a cluster of a newer minor version; a newer joiner is how an upgrade begins, unplanned."""
+    """Checks the version: etcd refuses to join a cluster of a newer minor version, and a newer joiner begins an upgrade."""
     try:
         own = etcd_binary.read_version(case.spec.program)
     except ConfigError as error:
@@ -121,16 +124,18 @@ def check_version(case: Case) -> Iterator[Finding]:
         text = f"etcd {own} cannot join a cluster of etcd {min(theirs)}"
         yield Finding("etcd", "error", text, f"use etcd {min(theirs).major}.{min(theirs).minor} with --etcd PATH")
     elif theirs and own.series > max(theirs).series:
-        yield Finding("etcd", "warning", f"etcd {own} joins members of etcd {max(theirs)}", "use their version, then upgrade")
+        yield Finding(
+            "etcd", "warning", f"etcd {own} is newer than the members' etcd {max(theirs)}", "use their version, then upgrade"
+        )
 
 
 def check_way(case: Case) -> Iterator[Finding]:
-    """Every voter's peer port, dialled with the peer certificate: reachable, trusted both ways, of the same cluster, and
-    with a clock like ours."""
+    """Dials every voter's peer port with the peer certificate: it must be reachable, trusted both ways, of the same cluster,
+    and have a clock like ours."""
     try:
         tls = case.spec.peer_tls()
     except ConfigError:
-        return  # said by the check of the certificates
+        return  # check_certificates reports it
     voters = case.view.voters
     with ThreadPoolExecutor(max(len(voters), 1)) as pool:
         for found in pool.map(partial(_dial, case.view, tls), voters):
@@ -144,7 +149,7 @@ def _dial(view: ClusterView, tls: Tls | None, voter: Member) -> list[Finding]:
     if listed is None:
         problem = diagnose.reach(url, tls)
         level: Literal["error", "warning"] = "error" if view.answer(voter.id) is not None else "warning"
-        text = problem.why if problem else f"{url} gives no member list"
+        text = problem.why if problem else f"{url} serves no member list"
         return [Finding("dial", level, f"from here to {voter.name}: {text}", problem.advice if problem else "")]
     if listed.cluster_id != view.cluster_id:
         return [Finding("dial", "error", f"{url} answers for cluster {listed.cluster_id:x}, not {view.cluster_id:x}")]
@@ -152,7 +157,7 @@ def _dial(view: ClusterView, tls: Tls | None, voter: Member) -> list[Finding]:
 
 
 def _skew(voter: Member, told_at: float | None, began: float) -> list[Finding]:
-    """Their answer has whole seconds and was made between our asking and now."""
+    """Compares the clocks. The answer has whole seconds and was made between our request and now."""
     if told_at is None or began - _MOST_SKEW_SECONDS - 1 <= told_at <= time.time() + _MOST_SKEW_SECONDS:
         return []
     text = f"the clock of {voter.name} is {abs(told_at - began):.0f} s {'ahead of' if told_at > began else 'behind'} ours"

@@ -1,4 +1,4 @@
-"""The data directory of a member on this host: made, and given back as it was found."""
+"""The data directory of a member on this host: made for a join, and restored by an undo."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _MADE = "made-data-dir"
 
 @dataclass(frozen=True, slots=True)
 class DataDir:
-    """`run_as`: the user who shall own the data; None for the one who runs this."""
+    """The data directory of `spec`. `run_as`: the user who is to own the data; None for the current user."""
 
     spec: EtcdSpec
     run_as: str | None = None
 
     @property
     def is_begun(self) -> bool:
-        """Whether a join of ours began here: only then is what lies here ours to delete."""
+        """Returns whether a join of ours began here: only then may the data here be deleted."""
         return self.spec.beside.is_dir() and not self.doubt
 
     @property
     def doubt(self) -> str:
-        """Why what lies here may be somebody else's: what is beside the data says what may be deleted, and holds variables of
-        root's unit."""
+        """Returns why another user may have written here; empty when none could. The folder next to the data decides what may
+        be deleted, and holds variables of root's unit."""
         beside = self.spec.beside
         if not os.path.lexists(beside):
             return distrust_way(beside.parent) if beside.parent.exists() else ""
         return f"{beside} is a symlink" if beside.is_symlink() else distrust_way(beside)
 
     def prepare(self) -> None:
-        """Make the data directory, mode 0700, and note whether it was there. Raises `HostError`."""
+        """Makes the data directory, mode 0700, and records whether it existed before. Raises `HostError`."""
         beside, data = self.spec.beside, self.spec.data_dir
         private_folder(beside)
         if not data.exists():
@@ -52,15 +52,15 @@ class DataDir:
             shutil.chown(folder, self.run_as, group=None)
             folder.chmod(0o700)
         except (OSError, LookupError) as error:
-            raise HostError(f"cannot give {folder} to {self.run_as}: {error}") from error
+            raise HostError(f"cannot make {self.run_as} the owner of {folder}: {error}") from error
 
     def give_back(self) -> None:
-        """Empty the data directory, remove it if we made it, and what is beside it. Never follows a symlink."""
+        """Empties the data directory, or removes it if we made it; removes the folder next to it. Never follows a symlink."""
         data, beside = self.spec.data_dir, self.spec.beside
         if not self.is_begun:
             return
         if beside.is_symlink():
-            raise HostError(f"{beside} is a symlink: it is not followed, nothing was deleted")
+            raise HostError(f"{beside} is a symlink, which is not followed; nothing was deleted")
         if (beside / _MADE).exists():
             remove_tree(data)
         else:

@@ -1,5 +1,5 @@
-"""Whether the voters reach this host: a short listen on the peer port, between the registration of the learner and the
-start of its etcd, in which they dial it by themselves."""
+"""The inbound probe: a short listen on the peer port, after the registration of the learner and before the start of its etcd.
+Voters that reach this host dial it by themselves."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from quorate.host import ports
 from quorate.member.spec import EtcdSpec, listen_url
 
 SECONDS = 5.0
-"""Voters dial a new member within a tenth of a second, and again and again."""
+"""Voters dial a new member within a tenth of a second, and then repeatedly."""
 
 _HANDSHAKE_SECONDS = 2.0
-"""A port scanner that connects and says nothing must not use up the time in which the voters dial."""
+"""A port scanner that connects and sends nothing must not use up the time in which the voters dial."""
 
 
 @dataclass(slots=True)
 class InboundDials:
-    """Who dialled and was let in, and what was wrong with those who were not."""
+    """The addresses that dialled: those that were trusted, and why the others were refused."""
 
     trusted: set[str] = field(default_factory=set[str])
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def expect_voters(spec: EtcdSpec, voter_urls: Sequence[str], *, seconds: float = SECONDS) -> list[str]:
-    """Listen until every voter has dialled and was let in, or `seconds` are over; returns the peer URLs not heard of.
+    """Listens until every voter has dialled and was trusted, or `seconds` are over. Returns the peer URLs of the voters that
+    have not dialled.
 
-    Raises `HostError` when nobody got in: an etcd started now would wait for ever. Voters behind the same address, or behind
-    an address translation, cannot be told apart: then one of them speaks for all.
+    Raises `HostError` when no dial was trusted: an etcd started now would wait for ever. Voters with the same address, or
+    with address translation, cannot be distinguished: then one of them counts for all.
     """
     wanted = {url: _addresses(url) for url in voter_urls}
     heard = _listen(spec, wanted, seconds)
@@ -62,7 +63,7 @@ def _addresses(url: str) -> set[str]:
 
 
 def _plain(address: str) -> str:
-    """Returns an IPv4 address that IPv6 carries (::ffff:10.0.0.1) as the IPv4 address it is; no zone id."""
+    """Returns an IPv4-mapped IPv6 address (::ffff:10.0.0.1) as IPv4, and any other address without its zone id."""
     literal = ipaddress.ip_address(address.partition("%")[0])
     return str((literal.ipv4_mapped if literal.version == 6 else None) or literal)
 
@@ -89,7 +90,7 @@ def _all_heard(heard: InboundDials, wanted: dict[str, set[str]]) -> bool:
 
 
 def _greet(plain: socket.socket, address: str, context: ssl.SSLContext | None, heard: InboundDials) -> None:
-    """Shake hands as etcd would, and hang up."""
+    """Does the handshake as etcd would, records the result, and hangs up."""
     plain.settimeout(_HANDSHAKE_SECONDS)
     with plain:
         try:
@@ -98,7 +99,7 @@ def _greet(plain: socket.socket, address: str, context: ssl.SSLContext | None, h
                     heard.trusted.add(address)
                 return
             with context.wrap_socket(plain, server_side=True) as secure:
-                # With TLS 1.3 a client that refuses our certificate says so only behind the handshake.
+                # With TLS 1.3 a client that refuses our certificate says so only after the handshake.
                 if secure.recv(1):
                     heard.trusted.add(address)
         except ssl.SSLError as error:

@@ -1,4 +1,4 @@
-"""Adding this host's etcd to a cluster: its own checks, the listen for the voters' dials, then the engine."""
+"""The join of this host's etcd to a cluster: the checks of the host, the inbound probe, then the engine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from quorate.report import Event, Notice, Report
 
 
 def nothing_found() -> list[Finding]:
-    """For runtimes that nothing ever stands in the way of."""
+    """Returns no findings, for runtimes that have no checks."""
     return []
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """This host as the place of a new member: what is to run, and who runs it. `findings`: what stands in the way of that."""
+    """This host as the place of a new member: its etcd, and the runtime for it. `findings`: problems of that runtime here."""
 
     spec: EtcdSpec
     runtime: Runtime
@@ -32,22 +32,22 @@ class Host:
 
 
 def look(cluster: Cluster, host: Host) -> tuple[ClusterView, list[Finding]]:
-    """The cluster, and what is to be said of this host before it joins; changes nothing."""
+    """Returns the cluster, and the findings about this host before it joins; changes nothing."""
     view = cluster.status()
     return view, host.findings() + checks.findings(Case(host.spec, view, resumed=_is_resumed(host, view)))
 
 
 def _is_resumed(host: Host, view: ClusterView) -> bool:
-    """Whether what lies here is of a join of ours that was cut off. Data of a member that is not listed (any more) is not:
-    it may be all that is left of one that was removed."""
+    """Returns whether the files here are from a join of ours that was cut off. Data of a member that is not listed is not: it
+    may be all that is left of a removed member."""
     listed = view.by_peer_urls((host.spec.peer_url,)) is not None
     return host.runtime.has_leftovers() and (listed or not host.spec.has_data)
 
 
 def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> JoinResult:
-    """Make the etcd of this host a verified voter of `cluster`.
+    """Makes the etcd of this host a verified voter of `cluster`.
 
-    Raises `PreflightFailed` with nothing changed, and what `Cluster.join` raises. Running it again continues.
+    Raises `PreflightFailed` with nothing changed, and the errors of `Cluster.join`. A second call resumes the join.
     """
     view, found = look(cluster, host)
     spec = host.spec
@@ -62,6 +62,6 @@ def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> Joi
 
 
 def _expect_voters(spec: EtcdSpec, report: Report, voter_urls: Sequence[str]) -> None:
-    report(Event("preflight", spec.name, "listening for the voters, who dial a new member by themselves"))
+    report(Event("preflight", spec.name, "listening for the voters: each dials a new member by itself"))
     for url in inbound_probe.expect_voters(spec, voter_urls):
-        report(Notice(f"{url} has not dialled {spec.peer_url}", "warning"))
+        report(Notice(f"the voter at {url} has not dialled {spec.peer_url}", "warning"))

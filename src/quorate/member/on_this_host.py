@@ -1,4 +1,4 @@
-"""What this host's files and kernel say of a member whose etcd runs on it, whoever runs it."""
+"""Facts about a member whose etcd runs on this host, from its files and the kernel; the same for every runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Placed(Protocol):
 
 
 class OnThisHost:
-    """The part that runtimes of this host have in common; they say where the data is and what its peer URL is."""
+    """The common part of the runtimes of this host; each provides `data_dir` and `peer_url`."""
 
     __slots__ = ()
 
@@ -33,6 +33,6 @@ class OnThisHost:
         return etcd_data.received_bytes(self.data_dir)
 
     def links(self: _Placed, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
-        """Its etcd uses this host's network, so the kernel's table of connections shows whom it talks to."""
+        """Returns which peers are connected, from the kernel's table of connections: the etcd uses this host's network."""
         table = tcp_links.connections() if self.peer_url else None
         return tcp_links.linked_peers(table, [self.peer_url], peers) if table is not None else None

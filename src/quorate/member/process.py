@@ -18,19 +18,19 @@ from quorate.member.spec import EtcdSpec, flags, settings
 
 
 class Files(Protocol):
-    """What the member has on disk: made before its first start, and deleted by an undo."""
+    """The files of a member: made before its first start, and deleted by an undo."""
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything that `give_back` would delete is there."""
+        """Returns whether anything exists that `give_back` would delete."""
         ...
 
     def prepare(self) -> None:
-        """Make what the process needs; raises `HostError` where it cannot start."""
+        """Makes what the process needs; raises `HostError` where it cannot start."""
         ...
 
     def give_back(self) -> None:
-        """Delete what is ours."""
+        """Deletes what is ours."""
         ...
 
 
@@ -63,7 +63,7 @@ class PlainProcess(OnThisHost):
         self.start([(self.name, self.peer_url)])
 
     def stop(self) -> None:
-        """End it gracefully and forget its process, so that it counts as absent and not as one that failed."""
+        """Stops the process gracefully and forgets it, so that it counts as absent and not as failed."""
         self.daemon.stop(self.clock)
 
     def has_leftovers(self) -> bool:
@@ -74,7 +74,7 @@ class PlainProcess(OnThisHost):
 
 
 def process_of(spec: EtcdSpec, clock: SystemClock) -> PlainProcess:
-    """Returns the runtime of `spec`; its output and the identity of its process are kept beside the data."""
+    """Returns the runtime of `spec`; its output and the identity of its process are kept next to the data."""
     beside = spec.beside
     daemon = Daemon(beside, beside / "process.json", beside / "output.log")
 

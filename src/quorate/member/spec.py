@@ -1,4 +1,4 @@
-"""One etcd that this host is to run: where its files are, how it is reached, and the settings that follow."""
+"""The specification of one etcd on this host: its files, its URLs, and the settings that follow from them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from quorate.host import etcd_data
 
 @dataclass(frozen=True, slots=True)
 class EtcdSpec:
-    """`peer_url` and `client_url` are what it advertises. `server` and `peer` are its certificates with the CA that signs
-    those it trusts; None where a URL is plain http. `extra`: further settings, name and value, without dashes."""
+    """One etcd. `peer_url` and `client_url` are advertised. `server` and `peer` are its certificates, each with the CA that it
+    trusts; None where a URL is plain http. `extra`: further settings, name and value, without dashes."""
 
     name: str
     program: Path
@@ -31,25 +31,25 @@ class EtcdSpec:
     peer: TlsFiles | None = None
     extra: tuple[tuple[str, str], ...] = ()
     begins: bool = False
-    """Whether it is the first member of a new cluster."""
+    """True for the first member of a new cluster."""
 
     @property
     def has_data(self) -> bool:
-        """Whether etcd has written a log there: then it knows who it is and ignores every initial setting."""
+        """Returns whether etcd has written a WAL there: then it knows its own id and ignores every initial setting."""
         return etcd_data.has_log(self.data_dir)
 
     @property
     def beside(self) -> Path:
-        """The folder next to the data where what we need to know of it is kept."""
+        """Returns the folder next to the data, which keeps our records about the data."""
         return self.data_dir.with_name(f"{self.data_dir.name}.quorate")
 
     def peer_tls(self) -> Tls | None:
-        """With which other peers are talked to; raises `ConfigError` when the files do not fit together."""
+        """Returns the TLS for requests to other peers, or None; raises `ConfigError` when the files do not fit together."""
         return load_tls(self.peer) if self.peer else None
 
 
 def settings(spec: EtcdSpec, initial_cluster: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Every setting the member is started with, by its flag's name without dashes."""
+    """Returns every setting that the member is started with, by flag name without dashes."""
     return [
         ("name", spec.name),
         ("data-dir", str(spec.data_dir)),
@@ -78,11 +78,11 @@ def _tls(prefix: str, files: TlsFiles | None) -> list[tuple[str, str]]:
 
 
 def listen_url(url: str) -> str:
-    """Returns where to listen for a URL that is advertised. etcd listens on plain addresses only: a host name, and an address
-    with a zone id, mean all of them.
+    """Returns the URL to listen on for an advertised URL. etcd listens only on plain addresses: a host name, or an address with
+    a zone id, means all addresses.
 
-    All of them is 0.0.0.0 for a name that has an IPv4 address, or none that we know of. Where IPv6 is switched off that is
-    what works; elsewhere Go listens on both families for it.
+    All addresses is 0.0.0.0 for a name with an IPv4 address, or without any that we can resolve: this works where IPv6 is
+    switched off, and elsewhere Go listens on both families for it.
     """
     parts, address = parts_of(url), address_of(url)
     try:
@@ -97,16 +97,17 @@ def listen_url(url: str) -> str:
 
 
 def flags(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns the settings as flags of etcd."""
     return [f"--{name}={value}" for name, value in pairs]
 
 
 def environment_lines(pairs: Sequence[tuple[str, str]]) -> str:
-    """The settings as ETCD_* variables, one a line, quoted as systemd's EnvironmentFile and a shell both read them. Raises
-    `HostError` for a value with a control character."""
+    """Returns the settings as ETCD_* variables, one a line, quoted as systemd's EnvironmentFile and a shell both read them.
+    Raises `HostError` for a value with a control character."""
     try:
         return "".join(f"{assignment(_variable(name), value)}\n" for name, value in pairs)
     except ValueError as error:
-        raise HostError(f"the member's variables cannot be written: {error}", state="it was not started") from None
+        raise HostError(f"the member's variables cannot be written: {error}", state="the member was not started") from None
 
 
 def _variable(flag: str) -> str:

@@ -1,4 +1,4 @@
-"""A member as a static pod: its manifest is written and taken away, the kubelet starts and ends it, the CRI tells how it is."""
+"""A member as a static pod: we write and remove its manifest, the kubelet starts and stops it, the CRI reports its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quorate.member.on_this_host import OnThisHost
 
 _CONTAINER = "etcd"
 _CRASHES = 2
-"""Ends after which the kubelet waits ten seconds and more before it starts the container again: it will not get better."""
+"""Exits after which we stop waiting: the kubelet's restart back-off is then ten seconds, and only grows."""
 
 _IMAGE_SECONDS = 10.0
 _GRACE_SECONDS = 5
@@ -24,8 +24,8 @@ _GRACE_SECONDS = 5
 
 @dataclass(slots=True)
 class StaticPod(OnThisHost):
-    """`write` writes the manifest for these rows of --initial-cluster; `image` is what it runs; `log_lines` reads the last
-    lines of a container's log. The data directory was empty when the join began: `wipe` empties it again."""
+    """The static pod. `write` writes the manifest for these rows of --initial-cluster; `image` is its image; `log_lines` reads
+    the last lines of a container's log. The data directory was empty when the join began: `wipe` empties it again."""
 
     manifest: Path
     data_dir: Path
@@ -49,7 +49,7 @@ class StaticPod(OnThisHost):
         try:
             return self._ask()
         except CriError:
-            # Whether it runs is not known; the cluster will tell.
+            # The state is unknown without the container runtime; the cluster shows whether the member runs.
             return Process("running")
 
     def _ask(self) -> Process:
@@ -63,15 +63,15 @@ class StaticPod(OnThisHost):
         return Process("failing", f"its container ended with exit code {end.exit_code}. {self.log_lines(end.log_path)}")
 
     def _ours(self, runtime: Runtime) -> list[Container]:
-        """Containers of this manifest: those of a pod that was there before it do not count."""
+        """Returns the containers of this manifest: those of an earlier pod do not count."""
         begun = self.manifest.stat().st_mtime_ns if self.manifest.exists() else 0
         return [one for one in runtime.containers(_CONTAINER) if one.created_at >= begun]
 
     def _not_created(self, runtime: Runtime) -> Process:
-        """Not yet, or never: an image that is not there is what most often keeps a container from being made."""
+        """Returns the state when there is no container yet. A missing image is the most common reason for that."""
         assert self._since is not None
         if self.clock.now() - self._since > _IMAGE_SECONDS and not runtime.has_image(self.image):
-            return Process("exited", f"its image {self.image} is not on this node, and could not be fetched")
+            return Process("exited", f"its image {self.image} is not on this node, and could not be pulled")
         return Process("running")
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
@@ -81,7 +81,7 @@ class StaticPod(OnThisHost):
             self._crashes.begin_at(None)
 
     def restart(self) -> None:
-        """The kubelet starts it again at once, the first time."""
+        """Stops the container; the kubelet starts it again, at once the first time."""
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             for container in runtime.containers(_CONTAINER):
                 if container.running:
@@ -89,14 +89,14 @@ class StaticPod(OnThisHost):
                     self._crashes.begin_at(container.attempt + 1)
 
     def stop(self) -> None:
-        """Take the manifest away and see the pod gone."""
+        """Removes the manifest and waits until the pod is gone."""
         remove_file(self.manifest)
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
                 _CONTAINER,
                 self.clock,
                 kubelet_runs=self.kubelet.may_run(),
-                advice="'crictl pods' shows it; stop the kubelet, then the pod",
+                advice="'crictl pods' shows the pod; stop the kubelet, then the pod",
             )
 
     def has_leftovers(self) -> bool:

@@ -24,7 +24,7 @@ _MOST_RESTARTS = 2
 
 @dataclass(slots=True)
 class SystemdUnit(OnThisHost):
-    """Runs `spec` as the unit `unit` (without .service). A unit file that is there and not ours is never touched."""
+    """The unit `unit` (without .service) that runs `spec`. A unit file that is not ours is never touched."""
 
     spec: EtcdSpec
     unit: str
@@ -61,7 +61,7 @@ class SystemdUnit(OnThisHost):
 
     @property
     def mark(self) -> str:
-        """The first line of our unit file: by it a later run knows it as its own."""
+        """Returns the first line of our unit file, by which a later run recognizes the file."""
         return visible(f"# Written by quorate for the etcd member {self.spec.name} in {self.spec.data_dir}.", most=4096)
 
     def process(self) -> Process:
@@ -70,7 +70,7 @@ class SystemdUnit(OnThisHost):
         return Process(state, self._last_words(seen) if state in ("exited", "failing") else "")
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
-        """Write both files and start the unit; raises `HostError` when a unit is there that is not ours."""
+        """Writes both files and starts the unit; raises `HostError` when the unit exists and is not ours."""
         if _state(self.systemd.show(self.service)) == "running":
             return
         for finding in self.findings():
@@ -84,12 +84,12 @@ class SystemdUnit(OnThisHost):
         self._stopped = False
 
     def findings(self) -> list[Finding]:
-        """What stands in the way of this runtime here."""
+        """Returns the problems of this runtime here."""
         self.systemd.show(self.service)
         path = self.unit_file
         if not (path.exists() or path.is_symlink()) or self._is_ours():
             return []
-        text = f"{path} is there and was not written for this member"
+        text = f"{path} exists and was not written for this member"
         return [Finding("unit", "error", text, "choose another --unit, or move that file away")]
 
     def _is_ours(self) -> bool:
@@ -99,7 +99,7 @@ class SystemdUnit(OnThisHost):
             return False
 
     def unit_text(self) -> str:
-        """Type=notify: etcd tells systemd when it serves, which for a joiner may take as long as its data needs."""
+        """Returns the unit file. Type=notify: etcd notifies systemd when it serves; a joiner must receive its data first."""
         user = f"User={unit_text(self.run_as)}\n" if self.run_as else ""
         return f"""{self.mark}
 [Unit]
@@ -133,9 +133,9 @@ WantedBy=multi-user.target
         return self.place.is_begun or self._is_ours()
 
     def wipe(self) -> None:
-        """The unit if it is ours, and the data with what is beside it."""
+        """Deletes the unit if it is ours, the data, and the folder next to the data."""
         if self._is_ours():
-            # Also when its process has ended: it would be started again after a boot.
+            # Also when its process has ended: systemd would start it again after a boot.
             self.systemd.stop(self.service)
             remove_file(self.unit_file)
             self.systemd.reload()
@@ -145,25 +145,25 @@ WantedBy=multi-user.target
         reason = etcd_reason(self.systemd.log(self.service))
         if reason:
             return f"{reason} (log: journalctl -u {self.unit})"
-        return f"systemd says {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
+        return f"systemd reports {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
 
 
 def unit_text(text: str) -> str:
-    """Returns a value for a unit file, where % begins a specifier. Raises `HostError` for one that would end its line."""
+    """Returns a value for a unit file, where % begins a specifier. Raises `HostError` for a value that would end its line."""
     if not text.isprintable() or text != text.strip():
         raise HostError(f"{text[:80]!r} cannot be written into a unit file", state="nothing was changed")
     return text.replace("%", "%%")
 
 
 def unit_word(text: str) -> str:
-    """Returns one word of a command line in a unit file, where blanks, quotes, backslashes and $ mean something as well."""
+    """Returns one word of a command line in a unit file, where blanks, quotes, backslashes and $ are special too."""
     escaped = unit_text(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{escaped}"' if escaped != text or any(letter in " ';" for letter in text) else escaped
 
 
 def _state(seen: UnitState) -> ProcessState:
-    """`auto-restart`: it ended by itself and systemd is about to try again, which may help against a crash; one that ends
-    again and again will not get ready."""
+    """Returns the state of the process. `auto-restart`: the process ended by itself and systemd will start it again, which may
+    help after a crash; one that ends repeatedly will not become ready."""
     if seen.sub == "auto-restart":
         return "failing" if seen.restarts >= _MOST_RESTARTS else "running"
     if seen.active in ("active", "activating", "reloading", "deactivating"):

@@ -1,1 +1,1 @@
-"""How one member is asked: connections, and who answers now."""
+"""Calls to one member: connections, and the choice of a member that answers now."""

@@ -1,4 +1,4 @@
-"""Calls that any voter may serve go to whoever answers now, not to whoever led when the run began."""
+"""Calls that any voter may serve: they go to a member that answers now, for the first leader may be gone."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _AGAIN_SECONDS = 0.1
 def ask_anyone(
     access: Access, seeds: Sequence[Endpoint], ask: Callable[[Channel, float], T], clock: Clock, *, seconds: float
 ) -> T:
-    """Returns what the first member that answers says to `ask`, which gets a channel and its time limit.
+    """Returns the result of `ask` on the first member that answers; `ask` gets a channel and a time limit in seconds.
 
-    The leader of the last look is asked first, then the other members, then the seeds, and all again until `seconds` are
-    over. `ask` must do no harm when it is repeated, for an answer may be lost. Raises the last error, and one that the same
-    call would only meet again at once.
+    The leader of the last look is asked first, then the other members, then the seeds, and again until `seconds` are over.
+    `ask` must be safe to repeat, because an answer may be lost. Raises the last error; a final one is raised at once, unless
+    another member may answer (`RpcOnLearner`, `Unreachable`).
     """
     deadline = Deadline(clock, seconds, "a member answers")
     while True:

@@ -1,4 +1,4 @@
-"""etcd's own users and roles. Passwords come as `Secret` and go nowhere but the wire."""
+"""etcd's users and roles. A password is a `Secret` that is revealed only in the request."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from quorate.secret import Secret
 
 
 def is_enabled(channel: Channel, *, timeout: float) -> bool:
-    """Whether the cluster asks for a login; the RPC exists since 3.5 and needs a login itself before 3.7."""
+    """Returns whether the cluster requires a login. The RPC exists since 3.5; before 3.7 it needs a login itself."""
     return channel.call(rpc.AUTH_STATUS, wire.Empty(), timeout).enabled
 
 
 def enable(channel: Channel, *, timeout: float) -> None:
-    """Switch authentication on; etcd wants a user `root` with the role `root` first."""
+    """Switches authentication on; etcd requires a user `root` with the role `root` first."""
     channel.call(rpc.AUTH_ENABLE, wire.Empty(), timeout)
 
 
 def disable(channel: Channel, *, timeout: float) -> None:
+    """Switches authentication off."""
     channel.call(rpc.AUTH_DISABLE, wire.Empty(), timeout)
 
 
@@ -35,6 +36,6 @@ def grant_role(channel: Channel, user: str, role: str, *, timeout: float) -> Non
 
 
 def allow_read(channel: Channel, role: str, key: bytes, range_end: bytes, *, timeout: float) -> None:
-    """Let `role` read the keys from `key` up to `range_end`."""
+    """Allows `role` to read the keys from `key` up to `range_end`."""
     permission = wire.Permission(permType=wire.Permission.READ, key=key, range_end=range_end)
     channel.call(rpc.ROLE_GRANT_PERMISSION, wire.RoleGrantPermissionRequest(name=role, perm=permission), timeout)

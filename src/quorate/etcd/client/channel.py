@@ -1,7 +1,7 @@
 """One gRPC channel to one member: a deadline on every call, tokens renewed, failures classified.
 
-There is no balancing here: quorate always knows which member it talks to, because a learner, a follower and a leader
-answer differently. Who is asked, and who next, is decided by `observe` and `change`.
+There is no load balancing here: quorate always knows which member it asks, because a learner, a follower and a leader
+answer differently. The callers choose the member: `client/anyone`, `observation/look` and `membership/executor`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import grpc
 Res = TypeVar("Res")
 _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
-"""Gives a token of another member: not the one that was refused, within so many seconds."""
+"""Returns a token issued by another member: not the one that was refused, within so many seconds."""
 
 _MOST_BYTES, _MOST_RANGE_BYTES = 4 << 20, 64 << 20
-"""Of one message. A member may have a name of 200 MB; a snapshot comes in messages of 32 KiB; only a range is as large as what
-is stored."""
+"""Limits of one message, for a member may have a name of 200 MB. A snapshot comes in messages of 32 KiB; only a Range is as
+large as the stored data."""
 
 _LIMITS = {
     "methodConfig": [
@@ -43,9 +43,9 @@ _OPTIONS = (
     # grpc takes the smaller of this and the method's own limit.
     ("grpc.max_receive_message_length", -1),
     ("grpc.service_config", json.dumps(_LIMITS)),
-    # A server that is not trusted must not replace them by a record in the domain name system.
+    # Otherwise a DNS record of an untrusted server could replace these limits.
     ("grpc.service_config_disable_resolution", 1),
-    # grpc would wait 1 s and more between connection attempts: a joiner would be seen that much later.
+    # By default grpc waits 1 s and more between connection attempts: a joiner would be seen that much later.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 200),
@@ -56,7 +56,7 @@ _OPTIONS = (
 
 
 class Channel:
-    """Calls methods on the member at `endpoint`. Close it, or use it in a `with`."""
+    """A channel to the member at `endpoint`. Close it, or use it in a `with`."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class Channel:
         self._channel = _open(endpoint, tls)
 
     def call(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
-        """One unary call, answered within `timeout` seconds; raises a subclass of `EtcdError`.
+        """Makes one unary call, answered within `timeout` seconds; raises a subclass of `EtcdError`.
 
-        A refused token is renewed once: etcd refuses before it does anything, so the call is not repeated by that.
+        A refused token is renewed once. etcd refuses it before it does anything, so no effect is repeated.
         """
         try:
             return self._unary(method, request, timeout, self._metadata(timeout))
@@ -107,8 +107,8 @@ class Channel:
                     self._cancel.check()
 
     def _changed(self, future: grpc.Future[Any], method: Method[Any, Any]) -> Any:
-        """What was sent may be carried out: a stop waits a little for the answer, then the answer counts as lost, and what
-        became of it is seen by looking."""
+        """Returns the answer to a call that changes something. The request may be carried out after a stop, so a stop waits
+        half a second for the answer. Then the answer counts as lost, and only a look shows the outcome."""
         left = _SLICES_OF_GRACE
         while True:
             try:
@@ -122,7 +122,7 @@ class Channel:
                     ) from None
 
     def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
-        """A server-streaming call; `timeout` bounds the whole stream."""
+        """Makes a server-streaming call; `timeout` bounds the whole stream."""
         call = self._channel.unary_stream(
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
         )
@@ -130,7 +130,7 @@ class Channel:
             yield from call(request, timeout=timeout, metadata=self._metadata(timeout))
 
     def bidi_stream(self, method: Method[Req, Res], requests: Iterable[Req], timeout: float) -> Iterator[Res]:
-        """A two-way stream; it ends when `requests` is exhausted and answered, when the caller closes the iterator, or
+        """Opens a two-way stream, which ends when `requests` is exhausted and answered, when the caller closes the iterator, or
         after `timeout`."""
         call = self._channel.stream_stream(
             method.path,
@@ -164,7 +164,7 @@ class Channel:
         return (("token", self._token),)
 
     def _new_token(self, login: Login, timeout: float) -> str:
-        """A learner lets nobody log in, but knows the tokens that others gave out: one of those is borrowed."""
+        """Returns a new token. Learners reject Authenticate but accept tokens of other members, so one of those is borrowed."""
         try:
             return self.log_in(login, timeout)
         except RpcOnLearner:
@@ -173,7 +173,7 @@ class Channel:
             return self._borrow(self._refused, timeout)
 
     def log_in(self, login: Login, timeout: float) -> str:
-        """A new token from this member; raises `LoginFailed`, and `RpcOnLearner` on a learner."""
+        """Returns a new token from this member; raises `LoginFailed`, and `RpcOnLearner` on a learner."""
         request = wire.AuthenticateRequest(name=login.user, password=login.password.reveal())
         return self._unary(rpc.AUTHENTICATE, request, timeout, ()).token
 

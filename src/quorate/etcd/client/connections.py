@@ -1,4 +1,4 @@
-"""The channels of one run: one per member, opened when first needed, and a pool of threads to ask them side by side."""
+"""The channels of one run: one per member, opened when first needed, and a pool of threads to ask them in parallel."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from quorate.etcd.client.routes import Routes
 T = TypeVar("T")
 _MOST_AT_ONCE = 32
 _LOGIN_SECONDS = 5.0
-"""etcd hashes the password with bcrypt: longer than a learner is waited for in one round."""
+"""etcd hashes the password with bcrypt, which takes longer than one round waits for a learner."""
 
 
 class Access:
-    """How this run reaches members. Use it in a `with`. Nothing is waited for when `cancel` asks to stop."""
+    """The connections of one run. Use it in a `with`. Every wait ends when `cancel` requests a stop."""
 
     def __init__(self, tls: Tls | None = None, login: Login | None = None, cancel: Cancel | None = None) -> None:
         self.tls = tls
@@ -38,11 +38,11 @@ class Access:
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
 
     def again(self) -> Access:
-        """Another one with the same TLS and login, for a thread of its own."""
+        """Returns another one with the same TLS and login, for another thread."""
         return Access(self.tls, self._login, self.cancel)
 
     def channel(self, endpoint: Endpoint) -> Channel:
-        """Raises `ConfigError` once this is closed."""
+        """Returns the channel to `endpoint`, opened at first use. Raises `ConfigError` once this is closed."""
         if self._closed:
             raise ConfigError("the connections to this cluster are closed", advice="use the cluster inside its 'with' block")
         if endpoint not in self._channels:
@@ -50,8 +50,8 @@ class Access:
         return self._channels[endpoint]
 
     def _lend_token(self, refused: str | None, timeout: float) -> str:
-        """A token for members that let nobody log in. Each costs the cluster a slow hash and a write, so one is kept until
-        it is refused: by a learner that was not there yet when it was given out, or when it expired."""
+        """Returns a token for members that reject Authenticate. A login costs the cluster a slow hash and a write, so a token
+        is kept until it is refused: by a learner added after the token was issued, or because the token expired."""
         if self._lent is None or self._lent == refused:
             self._lent = self._log_in_somewhere(max(timeout, _LOGIN_SECONDS))
         return self._lent
@@ -66,30 +66,30 @@ class Access:
         raise failure or Unreachable("no member to log in at")
 
     def renew(self, endpoint: Endpoint) -> None:
-        """Forget the channel: the next one connects at once, where grpc would back off for 100 ms and more."""
+        """Closes the channel: the next one connects at once, where grpc would back off for 100 ms and more."""
         channel = self._channels.pop(endpoint, None)
         if channel is not None:
             channel.close()
 
     def ask_all(self, ask: Callable[[Channel], T], endpoints: Iterable[Endpoint]) -> list[Future[T]]:
-        """Run `ask` on every endpoint at once; each future holds the answer or raises that endpoint's error."""
+        """Runs `ask` on every endpoint in parallel; each future returns the answer or raises that endpoint's error."""
         return [self._pool.submit(ask, channel) for channel in [self.channel(endpoint) for endpoint in endpoints]]
 
     def submit(self, ask: Callable[[Channel], T], endpoint: Endpoint) -> Future[T]:
-        """Run `ask` on one endpoint beside the caller."""
+        """Runs `ask` on one endpoint in another thread."""
         return self._pool.submit(ask, self.channel(endpoint))
 
     def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:
-        """The member's metrics, or None where they cannot be read."""
+        """Returns the member's metrics, or None when they cannot be read."""
         return metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
-        """The member list that a peer port serves, or None."""
+        """Returns the member list that a peer port serves, or None."""
         return peer_port.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
 
     def close(self) -> None:
         self._closed = True
-        # Channels first: that ends the calls to members that stand still, which nobody waits for any more.
+        # Channels first: that ends the calls to hung members, for which the pool would wait.
         for channel in list(self._channels.values()):
             channel.close()
         self._channels.clear()

@@ -1,4 +1,4 @@
-"""Where a member is reached and with what: endpoints, TLS files, a login."""
+"""The endpoint of a member, and the TLS files and login for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`HOST:PORT` and whether TLS is used; "auto" means TLS when there is any TLS file, as etcd's own client does."""
+    """`HOST:PORT` and the use of TLS; "auto" means TLS when any TLS file is given, as in etcd's own client."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
+        """Parses `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
         try:
             parts = urlsplit(text if "://" in text else f"//{text}")
             port = parts.port
@@ -36,7 +36,10 @@ class Endpoint:
         if parts.scheme not in ("", "http", "https"):
             raise ConfigError(f"endpoint {text!r}: the scheme must be http or https")
         if parts.username is not None:
-            raise ConfigError("an endpoint holds no user and no password", advice="see --user")
+            raise ConfigError(
+                "an endpoint must not contain a user or a password",
+                advice="pass the user with --user, and the password in ETCDCTL_PASSWORD or with --password-file",
+            )
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
         host = address_of(text if "://" in text else f"//{text}")
@@ -62,7 +65,7 @@ def _tls_of(scheme: str) -> Literal["on", "off", "auto"]:
 
 
 def parse_endpoints(texts: list[str]) -> list[Endpoint]:
-    """Endpoints in the given order, duplicates dropped; raises `ConfigError` for a bad one or for none."""
+    """Returns the endpoints in the given order, without duplicates; raises `ConfigError` for a bad one or for none."""
     endpoints = list(dict.fromkeys(Endpoint.parse(part.strip()) for text in texts for part in text.split(",") if part.strip()))
     if not endpoints:
         raise ConfigError("no endpoint was given", advice="pass --endpoints HOST:PORT[,HOST:PORT]")
@@ -80,7 +83,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Their contents, read and found to fit together."""
+    """The contents of TLS files, read and checked to fit together."""
 
     files: TlsFiles
     ca: bytes | None
@@ -88,8 +91,8 @@ class Tls:
     key: Secret[bytes] | None
 
     def context(self) -> ssl.SSLContext:
-        """For plain HTTPS (peer ports). Verification and host names stay on; only OpenSSL's strict mode goes, which
-        Python 3.13 switched on and which refuses CAs without key identifiers that etcd accepts."""
+        """Returns the context for plain HTTPS (peer ports). Certificates and host names are verified. Only OpenSSL's strict
+        mode is off: Python 3.13 switched it on, and it rejects CAs without key identifiers that etcd accepts."""
         context = ssl.create_default_context(cafile=str(self.files.ca) if self.files.ca else None)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -99,7 +102,7 @@ class Tls:
 
 
 def load_tls(files: TlsFiles) -> Tls:
-    """Read the files and check that the key fits the certificate and that the CA is one; raises `ConfigError`."""
+    """Reads the files, and checks that the key fits the certificate and that the CA is usable; raises `ConfigError`."""
     if (files.cert is None) != (files.key is None):
         raise ConfigError("a client certificate needs its key and the key its certificate", advice="pass both --cert and --key")
     contents = {path: _read(path) for path in (files.ca, files.cert, files.key) if path is not None}

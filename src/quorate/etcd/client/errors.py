@@ -1,6 +1,6 @@
-"""etcd's answers as exceptions, classified by message text.
+"""Exceptions for the errors of etcd, classified by message text.
 
-Codes cannot be trusted: etcd sends UNKNOWN for "not enough started members" and changed the code of "rpc not supported
+gRPC codes cannot be trusted: etcd sends UNKNOWN for "not enough started members" and changed the code of "rpc not supported
 for learner" in 3.6. The texts are the same from 3.4 to 3.7 (`server/etcdserver/api/v3rpc/rpctypes/error.go`).
 """
 
@@ -12,15 +12,15 @@ from typing import Literal, TypeAlias
 from quorate.errors import QuorateError
 
 Disposition: TypeAlias = Literal["final", "retryable", "ambiguous"]
-"""final: the same call will fail again. retryable: it changed nothing and may work later. ambiguous: it may have changed
-something; only looking tells."""
+"""final: the same call will fail again. retryable: the call changed nothing and may succeed later. ambiguous: the call may have
+changed something; only another look shows it."""
 
 
 class EtcdError(QuorateError):
-    """etcd said no, or said nothing. `endpoint` is who was asked, `method` the RPC."""
+    """etcd answered with an error, or did not answer. `endpoint` is the member that was asked, `method` the RPC."""
 
     code = "etcd"
-    next_step = "read the text of etcd"
+    next_step = "read etcd's error text"
     disposition: Disposition = "final"
 
     def __init__(self, what: str, *, endpoint: str = "", method: str = "", state: str = "", advice: str = "") -> None:
@@ -35,7 +35,7 @@ class Unreachable(EtcdError):
     """No connection was made, so nothing was sent."""
 
     code = "unreachable"
-    next_step = "check the endpoint, and whether etcd runs there"
+    next_step = "check the endpoint, and that etcd runs there"
     disposition: Disposition = "retryable"
 
 
@@ -48,15 +48,15 @@ class TlsRefused(Unreachable):
 
 
 class NoAnswer(EtcdError):
-    """A call that only reads was not answered in time, or its connection broke."""
+    """A read-only call was not answered in time, or its connection broke."""
 
     code = "no-answer"
-    next_step = "run it again; quorate etcd status shows who answers"
+    next_step = "run the same command again; quorate etcd status shows which members answer"
     disposition: Disposition = "retryable"
 
 
 class AnswerLost(EtcdError):
-    """A call that changes something was not answered: it may have been carried out."""
+    """A call that changes something was not answered: the change may have been made."""
 
     code = "answer-lost"
     next_step = "run the same command again: it looks first"
@@ -64,7 +64,7 @@ class AnswerLost(EtcdError):
 
 
 class Unavailable(EtcdError):
-    """No leader just now, a leader change, or an overloaded member."""
+    """The cluster has no leader now, the leader is changing, or the member is overloaded."""
 
     code = "unavailable"
     next_step = "wait for a leader; quorate etcd status shows it"
@@ -80,10 +80,10 @@ class ServerTimedOut(EtcdError):
 
 
 class UnhealthyCluster(EtcdError):
-    """strict-reconfig-check: a voter is not connected, or not for 5 s yet."""
+    """strict-reconfig-check: a voter is not connected, or has been for less than 5 s."""
 
     code = "unhealthy-cluster"
-    next_step = "wait until all voters are connected, then run it again"
+    next_step = "wait until all voters are connected, then run the same command again"
     disposition: Disposition = "retryable"
 
 
@@ -103,7 +103,7 @@ class TooManyLearners(EtcdError):
 
 
 class LearnerNotReady(EtcdError):
-    """etcd sees the learner too far behind the leader."""
+    """etcd reports that the learner is too far behind the leader."""
 
     code = "learner-not-ready"
     next_step = "wait; quorate etcd watch shows the lag"
@@ -118,17 +118,17 @@ class NotALearner(EtcdError):
 
 
 class MemberNotFound(EtcdError):
-    """No member has this id any more."""
+    """No member has this id; it may have been removed."""
 
     code = "member-not-found"
-    next_step = "quorate etcd members"
+    next_step = "quorate etcd members shows the ids"
 
 
 class MemberExists(EtcdError):
     """The id or the peer URL belongs to a member already."""
 
     code = "member-exists"
-    next_step = "quorate etcd members; give another peer URL"
+    next_step = "quorate etcd members shows the members; give another peer URL"
 
 
 class RpcOnLearner(EtcdError):
@@ -139,10 +139,10 @@ class RpcOnLearner(EtcdError):
 
 
 class NotLeader(EtcdError):
-    """The member that was asked does not lead."""
+    """The member that was asked is not the leader."""
 
     code = "not-leader"
-    next_step = "run it again"
+    next_step = "run the same command again"
     disposition: Disposition = "retryable"
 
 
@@ -157,26 +157,26 @@ class CorruptCluster(EtcdError):
     """Members have different data at the same revision."""
 
     code = "corrupt"
-    next_step = "stop changing members; find the member that differs by quorate etcd status --hash"
+    next_step = "stop changing members; find the member that differs with quorate etcd status --hash"
 
 
 class LoginFailed(EtcdError):
     """The user or the password is wrong."""
 
     code = "login"
-    next_step = "check --user"
+    next_step = "check --user and the password"
 
 
 class TokenExpired(EtcdError):
-    """The token is not valid any more; nothing was done, and logging in again helps."""
+    """The auth token is no longer valid; nothing was done, and a new login fixes it."""
 
     code = "token"
-    next_step = "run it again"
+    next_step = "run the same command again"
     disposition: Disposition = "retryable"
 
 
 class PermissionDenied(EtcdError):
-    """The user may not do this."""
+    """The etcd user lacks the permission for this."""
 
     code = "permission"
     next_step = "changing members needs the role root"
@@ -193,7 +193,7 @@ class Compacted(EtcdError):
     """The revision was compacted."""
 
     code = "compacted"
-    next_step = "ask for a newer one"
+    next_step = "ask for a newer revision"
 
 
 _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
@@ -209,11 +209,11 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("waiting for the applied index took too long", Unavailable),
     ("etcdserver: request timed out", ServerTimedOut),
     ("no leader", Unavailable),
-    # Of raft itself, while leadership is handed over: what was proposed is gone, and was never written.
+    # From raft, while leadership is transferred: the proposal was dropped and never written.
     ("raft proposal dropped", Unavailable),
     ("leader changed", ServerTimedOut),
     ("server stopped", ServerTimedOut),
-    # The same, told by raft: of a member that was just removed. What it proposed may be committed; others can be asked.
+    # The same, from raft, on a member that was just removed. Its proposal may be committed; other members can be asked.
     ("raft: stopped", ServerTimedOut),
     ("not leader", NotLeader),
     ("bad leader transferee", NotLeader),
@@ -242,7 +242,7 @@ _TLS = ("handshake", "SSL_ERROR", "CERTIFICATE", "TSI_")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed RPC as the transport saw it: gRPC's status name, its text, and what was called on whom."""
+    """A failed RPC as the transport reports it: gRPC's status name and text, the endpoint, and the method."""
 
     status: str
     text: str
@@ -252,7 +252,7 @@ class Failure:
 
 
 def classify(failure: Failure) -> EtcdError:
-    """The exception for a failed call; texts of etcd first, then what the transport tells."""
+    """Returns the exception for a failed call: by etcd's text if there is one, else by the transport's status."""
     kind = _kind(failure)
     text = failure.text
     if kind in (NoAnswer, AnswerLost):
@@ -282,21 +282,21 @@ def _tls_reason(text: str) -> str:
             "the server's certificate is not signed by the given CA, is expired, or lacks the address",
         ),
         ("UNKNOWN_CA", "the server does not trust our client certificate"),
-        ("CERTIFICATE_EXPIRED", "the server says our client certificate is expired"),
-        ("BAD_CERTIFICATE", "the server refuses our client certificate"),
-        ("CERTIFICATE_REQUIRED", "the server wants a client certificate"),
+        ("CERTIFICATE_EXPIRED", "the server reports that our client certificate has expired"),
+        ("BAD_CERTIFICATE", "the server rejects our client certificate"),
+        ("CERTIFICATE_REQUIRED", "the server requires a client certificate"),
         ("WRONG_VERSION_NUMBER", "the server does not speak TLS on this port"),
     ):
         if mark in text:
             return reason
     if "Unwrap failed" in text or "TSI_DATA_CORRUPTED" in text:
-        return "the server ended it: it wants a client certificate that it trusts (--cert, --key)"
+        return "the server closed the connection: it requires a client certificate that it trusts (--cert, --key)"
     return text
 
 
 def _connect_reason(text: str) -> str:
     if "Handshake read failed" in text:
-        return "the port is open, but no etcd answers: one that is starting, stands still, has no quorum, or does not speak TLS"
+        return "the port is open, but etcd does not answer: it may be starting, hang, have no quorum, or not speak TLS there"
     for mark in ("Connection refused", "No route to host", "Network is unreachable", "Connection timed out"):
         if mark in text:
             return mark.lower()

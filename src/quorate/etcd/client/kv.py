@@ -20,53 +20,55 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Where a write landed: its revision, and the raft term of the leader that committed it."""
+    """The result of a write: its revision, and the raft term of the leader that committed it."""
 
     revision: int
     raft_term: int
 
 
 def get(channel: Channel, key: bytes, *, timeout: float, serializable: bool = False) -> KeyValue | None:
-    """The value of `key`, or None. Linearizable unless `serializable`, which reads what this member has."""
+    """Returns the value of `key`, or None. Linearizable unless `serializable`, which reads this member's own copy."""
     request = wire.RangeRequest(key=key, serializable=serializable)
     rows = channel.call(rpc.RANGE, request, timeout).kvs
     return _key_value(rows[0]) if rows else None
 
 
 def get_prefix(channel: Channel, prefix: bytes, *, timeout: float) -> list[KeyValue]:
-    """All keys that begin with `prefix`; an empty one means every key."""
+    """Returns all keys that begin with `prefix`; an empty prefix means every key."""
     request = wire.RangeRequest(key=prefix or b"\0", range_end=prefix_end(prefix))
     return [_key_value(row) for row in channel.call(rpc.RANGE, request, timeout).kvs]
 
 
 def revision(channel: Channel, *, timeout: float) -> int:
-    """The store's revision, read through the quorum."""
+    """Returns the store's revision, read through the quorum."""
     return channel.call(rpc.RANGE, wire.RangeRequest(key=b"\0", count_only=True), timeout).header.revision
 
 
 def put(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> Written:
+    """Writes `key`, attached to `lease` unless that is 0."""
     header = channel.call(rpc.PUT, wire.PutRequest(key=key, value=value, lease=lease), timeout).header
     return Written(header.revision, header.raft_term)
 
 
 def create(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> bool:
-    """Put `key` unless it exists; returns whether it was written."""
+    """Writes `key` unless it exists; returns whether it was written."""
     absent = wire.Compare(key=key, target=wire.Compare.CREATE, result=wire.Compare.EQUAL, create_revision=0)
     put_it = wire.RequestOp(request_put=wire.PutRequest(key=key, value=value, lease=lease))
     return channel.call(rpc.TXN, wire.TxnRequest(compare=[absent], success=[put_it]), timeout).succeeded
 
 
 def delete(channel: Channel, key: bytes, *, timeout: float) -> bool:
-    """Delete `key`; returns whether it was there."""
+    """Deletes `key`; returns whether it existed."""
     return channel.call(rpc.DELETE_RANGE, wire.DeleteRangeRequest(key=key), timeout).deleted > 0
 
 
 def compact(channel: Channel, revision: int, *, timeout: float) -> None:
+    """Compacts the history up to `revision`; returns when the old revisions are physically removed."""
     channel.call(rpc.COMPACT, wire.CompactionRequest(revision=revision, physical=True), timeout)
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """The `range_end` that makes a range of all keys with this prefix (etcd's convention; `\\0` means all keys)."""
+    """Returns the `range_end` of a range of all keys with this prefix (etcd's convention; `\\0` means all keys)."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else b"\0"
 

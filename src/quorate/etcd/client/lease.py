@@ -1,4 +1,4 @@
-"""Leases: keys that vanish when their owner does."""
+"""Leases: etcd deletes their keys when the owner no longer renews them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from quorate.etcd.client.errors import LeaseNotFound
 
 
 def grant(channel: Channel, ttl: int, *, timeout: float) -> int:
-    """A new lease of `ttl` seconds (etcd raises it to its minimum, 2 s by default); returns its id."""
+    """Grants a lease of `ttl` seconds (etcd raises it to its minimum, 2 s by default); returns its id."""
     return channel.call(rpc.LEASE_GRANT, wire.LeaseGrantRequest(TTL=ttl), timeout).ID
 
 
 def revoke(channel: Channel, lease: int, *, timeout: float) -> None:
-    """End the lease and delete its keys; raises `LeaseNotFound` when it ended before."""
+    """Ends the lease and deletes its keys; raises `LeaseNotFound` when the lease had ended before."""
     channel.call(rpc.LEASE_REVOKE, wire.LeaseRevokeRequest(ID=lease), timeout)
 
 
 def keep_alive(channel: Channel, lease: int, *, timeout: float) -> int:
-    """Renew the lease once; returns the seconds it lives from now. Raises `LeaseNotFound` when it is gone."""
+    """Renews the lease once; returns its new lifetime in seconds. Raises `LeaseNotFound` when the lease has expired."""
     request = wire.LeaseKeepAliveRequest(ID=lease)
     for answer in channel.bidi_stream(rpc.LEASE_KEEP_ALIVE, [request], timeout):
         if answer.TTL > 0:
@@ -29,6 +29,6 @@ def keep_alive(channel: Channel, lease: int, *, timeout: float) -> int:
 
 
 def time_to_live(channel: Channel, lease: int, *, timeout: float) -> int | None:
-    """Seconds the lease has left, or None when there is no such lease (etcd says -1)."""
+    """Returns the seconds that the lease has left, or None when it does not exist (etcd reports -1)."""
     left = channel.call(rpc.LEASE_TIME_TO_LIVE, wire.LeaseTimeToLiveRequest(ID=lease), timeout).TTL
     return None if left < 0 else left

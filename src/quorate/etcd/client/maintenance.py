@@ -19,7 +19,7 @@ _DIGEST_BYTES = 32
 
 
 def status(channel: Channel, *, timeout: float) -> MemberStatus:
-    """What the member says of itself; learners answer too."""
+    """Returns the Status of the member; learners answer too."""
     answer = channel.call(rpc.STATUS, wire.Empty(), timeout)
     return MemberStatus(
         member_id=answer.header.member_id,
@@ -38,7 +38,7 @@ def status(channel: Channel, *, timeout: float) -> MemberStatus:
 
 
 def alarms(channel: Channel, *, timeout: float) -> tuple[Alarm, ...]:
-    """The alarms raised in the cluster, as this member knows them."""
+    """Returns the alarms of the cluster, as this member knows them."""
     answer = channel.call(rpc.ALARM, wire.AlarmRequest(action=wire.AlarmRequest.GET), timeout)
     return tuple(
         Alarm(row.memberID, "NOSPACE" if row.alarm == wire.NOSPACE else "CORRUPT")
@@ -48,7 +48,7 @@ def alarms(channel: Channel, *, timeout: float) -> tuple[Alarm, ...]:
 
 
 def disarm_no_space(channel: Channel, member_id: int, *, timeout: float) -> None:
-    """Clear a NOSPACE alarm. There is no way to clear CORRUPT from here: that would hide lost data."""
+    """Clears a NOSPACE alarm. CORRUPT is never cleared here: that would hide lost data."""
     channel.call(
         rpc.ALARM,
         wire.AlarmRequest(action=wire.AlarmRequest.DEACTIVATE, memberID=member_id, alarm=wire.NOSPACE),
@@ -58,35 +58,35 @@ def disarm_no_space(channel: Channel, member_id: int, *, timeout: float) -> None
 
 @dataclass(frozen=True, slots=True)
 class Hash:
-    """A hash of all keys between the compacted revision and the one asked for; it says something only beside another one
-    that was compacted up to the same revision."""
+    """A hash of all keys between the compacted revision and the requested one. Two hashes can be compared only when both
+    members compacted up to the same revision."""
 
     value: int
     compact_revision: int
 
 
 def hash_kv(channel: Channel, *, timeout: float, revision: int = 0) -> Hash:
-    """The hash of all keys up to `revision` (0: the latest). It scans the whole store under a lock: ask for it only when
-    told to, and never on the leader."""
+    """Returns the hash of all keys up to `revision` (0: the latest). etcd scans the whole store under a lock: call this only on
+    request, and never on a leader with a large store."""
     answer = channel.call(rpc.HASH_KV, wire.HashKVRequest(revision=revision), timeout)
     return Hash(answer.hash, answer.compact_revision)
 
 
 def move_leader(channel: Channel, target_id: int, *, timeout: float) -> None:
-    """Hand leadership to the voter `target_id`; `channel` must lead to the present leader."""
+    """Transfers leadership to the voter `target_id`; `channel` must lead to the present leader."""
     channel.call(rpc.MOVE_LEADER, wire.MoveLeaderRequest(targetID=target_id), timeout)
 
 
 def defragment(channel: Channel, *, timeout: float) -> None:
-    """Give unused space back to the file system; the member answers nothing else meanwhile."""
+    """Frees unused space in the file system; the member answers nothing else meanwhile."""
     channel.call(rpc.DEFRAGMENT, wire.Empty(), timeout)
 
 
 def snapshot(channel: Channel, path: Path, *, timeout: float, progress: Callable[[int, int], None] | None = None) -> int:
-    """Stream a snapshot of the member's database to `path` (mode 0600) and check its digest; returns its bytes.
+    """Streams a snapshot of the member's database to `path` (mode 0600) and checks its digest; returns its size in bytes.
 
-    The file appears under its name only when it is whole. `progress` gets (bytes written, bytes remaining). Raises
-    `EtcdError` when the stream ends early or the digest does not fit, `HostError` when the file cannot be written.
+    The file gets its name only when it is complete. `progress` gets (bytes written, bytes remaining). Raises
+    `EtcdError` when the stream ends early or the digest does not match, `HostError` when the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -106,7 +106,7 @@ def _receive(channel: Channel, part: Path, timeout: float, progress: Callable[[i
         for chunk in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout):
             file.write(chunk.blob)
             written += len(chunk.blob)
-            # The last 32 bytes of the stream are the digest of all before: they are held back from the sum.
+            # The last 32 bytes of the stream are the digest of all bytes before: they are not hashed themselves.
             held += chunk.blob
             digest.update(held[:-_DIGEST_BYTES])
             held = held[-_DIGEST_BYTES:]
@@ -114,5 +114,5 @@ def _receive(channel: Channel, part: Path, timeout: float, progress: Callable[[i
         file.flush()
         os.fsync(fd)
     if written <= _DIGEST_BYTES or digest.digest() != held:
-        raise EtcdError("the snapshot is incomplete: its digest does not fit", endpoint=str(channel.endpoint))
+        raise EtcdError("the snapshot is incomplete: its digest does not match", endpoint=str(channel.endpoint))
     return written

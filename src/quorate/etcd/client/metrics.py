@@ -1,4 +1,4 @@
-"""Numbers that etcd gives only as metrics: snapshots on their way, live peer links, how long the disk takes."""
+"""Values that etcd reports only as metrics: snapshots in flight, live peer links, fsync times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quorate.foreign.http import Connection, HttpFailed, Request, Site
 _MOST_BYTES = 8 << 20
 _MOST_LINE = 1000
 _PREFIXES = ("etcd_", "promhttp_")
-"""A line of those that are wanted is shorter."""
+"""The beginnings of all lines that are read; each such line is shorter than `_MOST_LINE`."""
 
 _WANTED = (
     "etcd_network_snapshot_send_inflights_total",
@@ -31,52 +31,53 @@ _WANTED = (
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Values by name and labels; only those that quorate asks for."""
+    """Values by name and labels; only those that quorate uses."""
 
     values: dict[tuple[str, frozenset[tuple[str, str]]], float]
 
     def snapshot_in_flight(self, member_id: int) -> bool:
-        """Whether this member is sending its database to `member_id`."""
+        """Returns whether this member is sending its database to `member_id`."""
         return self._with("etcd_network_snapshot_send_inflights_total", "To", format_id(member_id)) > 0
 
     def linked(self, member_id: int) -> bool:
-        """Whether this member has a live stream to `member_id`."""
+        """Returns whether this member has a live stream to `member_id`."""
         return self._with("etcd_network_active_peers", "Remote", format_id(member_id)) > 0
 
     def sent_bytes(self, member_id: int) -> float:
-        """What this member sent to `member_id` beside snapshots, heartbeats included."""
+        """Returns the bytes that this member sent to `member_id`: heartbeats included, snapshots not."""
         return self._with("etcd_network_peer_sent_bytes_total", "To", format_id(member_id))
 
     def received_bytes(self, member_id: int) -> float | None:
-        """What this member received from `member_id`; None before the first byte. At the leader, and from the leader, it grows
-        ten times a second; it stops within a heartbeat of a cut, which `etcd_network_active_peers` does not show for minutes
-        from etcd 3.5 on."""
+        """Returns the bytes that this member received from `member_id`; None before the first byte. Between the leader and a
+        follower the counter grows ten times a second, at both ends. It stops within a heartbeat of a cut, which
+        `etcd_network_active_peers` does not show for minutes from etcd 3.5 on."""
         return self._exactly("etcd_network_peer_received_bytes_total", "From", format_id(member_id))
 
     def link_heartbeat_bytes(self) -> float | None:
-        """What this member received in heartbeats of its links, from all peers together: each stream carries one each 5/3 s,
-        without a sender, so etcd counts them all as from "0"."""
+        """Returns the bytes of link heartbeats that this member received from all peers together. Each stream carries one every
+        5/3 s, without a sender, so etcd counts them all as from "0"."""
         return self._exactly("etcd_network_peer_received_bytes_total", "From", "0")
 
     @property
     def is_etcds(self) -> bool:
-        """Whether this is a member's own page: every etcd tells whether it leads. A proxy's reads as "nothing received"."""
+        """Returns whether this is a member's own page: every etcd reports whether it leads. A proxy's page would read as
+        "nothing received"."""
         return ("etcd_server_is_leader", frozenset()) in self.values
 
     @property
     def served(self) -> float | None:
-        """How many pages this member's process had served before this one; None when it does not say. It grows with every page
-        that is made for us: a page that a proxy kept says the same again and again."""
+        """Returns how many pages this member's process had served before this one; None when the page does not say. The count
+        grows with every page made for us: a page that a proxy cached repeats the same count."""
         return self._exactly("promhttp_metric_handler_requests_total", "code", "200")
 
     @property
     def leads(self) -> bool:
-        """Whether this member says that it leads."""
+        """Returns whether this member reports that it leads."""
         return self.values.get(("etcd_server_is_leader", frozenset()), 0.0) == 1.0
 
     @property
     def fsync_seconds(self) -> float:
-        """The mean time of an fsync of its log since it was started; 0.0 when it made none."""
+        """Returns the mean time of an fsync of the WAL since the member started; 0.0 when it made none."""
         count = self.values.get(("etcd_disk_wal_fsync_duration_seconds_count", frozenset()), 0.0)
         return self.values.get(("etcd_disk_wal_fsync_duration_seconds_sum", frozenset()), 0.0) / count if count else 0.0
 
@@ -89,7 +90,7 @@ class Metrics:
 
 
 def scrape(endpoint: Endpoint, tls: Tls | None, *, timeout: float, cancel: Cancel | None = None) -> Metrics | None:
-    """What the member tells on its client port, or None: metrics may be served elsewhere, or not at all."""
+    """Returns the metrics at the member's client port, or None: metrics may be served elsewhere, or not at all."""
     secure = endpoint.tls == "on" or (endpoint.tls == "auto" and tls is not None)
     context = (tls.context() if tls else ssl.create_default_context()) if secure else None
     try:
@@ -101,7 +102,7 @@ def scrape(endpoint: Endpoint, tls: Tls | None, *, timeout: float, cancel: Cance
 
 
 def parse(text: str) -> Metrics:
-    """The values of a Prometheus text page that quorate asks for; lines it does not understand are passed over."""
+    """Returns the values that quorate uses from a Prometheus text page; lines that it cannot read are skipped."""
     found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
     for line in _lines(text):
         name = line.partition("{")[0].partition(" ")[0]
@@ -113,7 +114,7 @@ def parse(text: str) -> Metrics:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """One at a time: eight megabytes of short lines are 240 MB as a list."""
+    """Yields lines one at a time: eight megabytes of short lines are 240 MB as a list."""
     start = 0
     while start < len(text):
         end = text.find("\n", start)
@@ -124,8 +125,8 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _row(rest: str) -> tuple[frozenset[tuple[str, str]], float] | None:
-    """The labels and the value of a line behind its name. By hand and once from left to right: a regular expression over a
-    label of 40 kB took 19 s."""
+    """Returns the labels and the value of a line, from the text after its name. It parses by hand, once from left to right: a
+    regular expression over a label of 40 kB took 19 s."""
     labels: list[tuple[str, str]] = []
     if rest.startswith("{"):
         inside, closed, rest = rest[1:].partition("}")

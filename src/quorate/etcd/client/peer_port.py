@@ -1,4 +1,4 @@
-"""The peer port's `/members`: what a member knows of the cluster from applied data, served before it serves clients."""
+"""The peer port's `/members`: the list from a member's applied data, served before the member serves clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIMITS = Limits(size=1 << 20, depth=8, values=50_000, aliases=0)
 
 @dataclass(frozen=True, slots=True)
 class PeerMembers:
-    """`told_at`: the time on the member's clock, seconds since the epoch, to the second; None when it did not say."""
+    """The answer of a peer port. `told_at`: the member's clock in whole seconds since the epoch; None when it sent none."""
 
     cluster_id: int
     members: tuple[Member, ...]
@@ -30,7 +30,7 @@ class PeerMembers:
 
 
 def members(peer_url: str, tls: Tls | None, *, timeout: float, cancel: Cancel | None = None) -> PeerMembers | None:
-    """The member list of the etcd behind `peer_url`, or None while it does not answer with one."""
+    """Returns the member list of the etcd at `peer_url`, or None while it does not answer with one."""
     try:
         with Connection(site_at(peer_url, tls, DEFAULT_PORT), cancel=cancel) as connection:
             answer = connection.ask(Request("GET", "/members"), seconds=timeout, most_bytes=_LIMITS.size)
@@ -38,12 +38,12 @@ def members(peer_url: str, tls: Tls | None, *, timeout: float, cancel: Cancel | 
             return None
         return _parse(answer.headers.get("x-etcd-cluster-id", ""), answer.body, answer.headers.get("date", ""))
     except (HttpFailed, BadDocument, ValueError):
-        # Whatever a peer port says that is not a member list is no evidence of anything.
+        # Any other answer of a peer port proves nothing about the member.
         return None
 
 
 def site_at(url: str, tls: Tls | None, default_port: int) -> Site:
-    """Returns the server behind a URL of etcd. Raises `HttpFailed`."""
+    """Returns the server at a URL of etcd. Raises `HttpFailed`."""
     parts = split_url(url)
     context = (_context(tls) if tls else _default_context()) if parts.scheme == "https" else None
     return Site(address_of(url), parts.port or default_port, context)
@@ -51,7 +51,7 @@ def site_at(url: str, tls: Tls | None, default_port: int) -> Site:
 
 @lru_cache(maxsize=16)
 def _context(tls: Tls) -> ssl.SSLContext:
-    """Reading the files again for every look would cost more than the look."""
+    """Returns a cached context: reading the files again for every look would cost more than the look."""
     return tls.context()
 
 
@@ -61,10 +61,10 @@ def _default_context() -> ssl.SSLContext:
 
 
 def _parse(cluster_id: str, body: bytes, date: str) -> PeerMembers:
-    """Raises ValueError for what is no list of members."""
+    """Returns the member list. Raises ValueError when the body is not one."""
     told = read_json(body, "the member list", _LIMITS)
     rows = rows_of(told)
-    # A row that is left out would be a member that is absent.
+    # To skip a bad row would make its member look absent.
     if not isinstance(told, list) or not rows or len(rows) != len(told) or len(cluster_id) > 16:
         raise ValueError("no member list")
     return PeerMembers(int(cluster_id, 16), tuple(map(_member, rows)), _seconds(date))

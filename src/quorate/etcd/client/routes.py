@@ -1,4 +1,4 @@
-"""What a run learned about its way to the members: which endpoint reached whom, which version, how slowly."""
+"""The endpoints that a run has learned: which member answers there, its version, its round-trip times."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _KEPT = 5
 
 @dataclass(slots=True)
 class Routes:
-    """Filled by every look; read by the next one. Safe to use from several threads.
+    """A table of endpoints that every look fills and the next one reads. Safe to use from several threads.
 
-    An endpoint that identified itself by its member id is an endpoint of that member, whatever the member advertises: behind
-    an address translation the advertised URLs may reach nobody from here, and a healthy cluster looked dead.
+    An endpoint belongs to the member whose id answered there, whatever that member advertises. With address translation the
+    advertised URLs may be unreachable from here, and a healthy cluster once looked dead.
     """
 
     cluster_id: int = 0
-    """The cluster that this run is about; 0 before the first look."""
+    """The cluster of this run; 0 before the first look."""
 
     leader_id: int = 0
     secure: bool = False
-    """Whether a seed is reached by TLS: then no member is asked without it, whatever it advertises."""
+    """True when a seed is reached by TLS: then no member is asked without TLS, whatever that member advertises."""
 
     _who: dict[Endpoint, int] = field(default_factory=dict["Endpoint", int])
     _version: dict[Endpoint, Version] = field(default_factory=dict["Endpoint", Version])
@@ -35,7 +35,7 @@ class Routes:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, endpoint: Endpoint, member_id: int, version: str, *, is_learner: bool, seconds: float) -> None:
-        """Notes that a Status of this cluster came from there, how it identified itself, and how long it took."""
+        """Records a Status of this cluster from this endpoint: the member that answered, its version, and the seconds."""
         with self._lock:
             self._foreign.discard(endpoint)
             self._who[endpoint] = member_id
@@ -44,25 +44,25 @@ class Routes:
             (self._learners.add if is_learner else self._learners.discard)(member_id)
 
     def advertised(self, endpoint: Endpoint, member_id: int) -> None:
-        """Notes that a member advertises this endpoint, unless somebody has identified himself there, or it is another
-        cluster's."""
+        """Records that a member advertises this endpoint, unless a member is known there already, or another cluster answered
+        there."""
         with self._lock:
             if endpoint not in self._foreign:
                 self._who.setdefault(endpoint, member_id)
 
     def disown(self, endpoint: Endpoint) -> None:
-        """Notes that another cluster answered there: our keys were once written into it."""
+        """Records that another cluster answered there. Without this, our keys were once written into that cluster."""
         with self._lock:
             self._foreign.add(endpoint)
             self._who.pop(endpoint, None)
 
     def keep_only(self, member_ids: set[int]) -> None:
-        """Forgets the ways to members that are listed no more: whoever answers there now is not asked by accident."""
+        """Forgets the endpoints of members that are no longer listed: another server may answer there now."""
         with self._lock:
             self._who = {endpoint: member for endpoint, member in self._who.items() if member in member_ids}
 
     def of(self, member_id: int) -> list[Endpoint]:
-        """Returns the endpoints of a member, those that answered before those that it only advertises."""
+        """Returns the endpoints of a member, those that answered before those that are only advertised."""
         with self._lock:
             found = [endpoint for endpoint, member in self._who.items() if member == member_id]
             return sorted(found, key=lambda endpoint: endpoint not in self._version)
@@ -92,17 +92,17 @@ class Routes:
             return self._version.get(endpoint)
 
     def seconds_at(self, endpoint: Endpoint) -> float:
-        """Returns how long the last answer from there took; 0.0 when there was none."""
+        """Returns the seconds that the last answer from there took; 0.0 when there was none."""
         with self._lock:
             kept = self._seconds.get(endpoint)
             return kept[-1] if kept else 0.0
 
     def farthest(self) -> float:
-        """Returns the longest round trip to any endpoint that answered."""
+        """Returns the seconds of the longest round trip to any endpoint that answered."""
         with self._lock:
             return max((min(kept) for kept in self._seconds.values()), default=0.0)
 
     def round_trip(self, endpoint: Endpoint) -> float:
-        """Returns the shortest time of the last few answers: what the way itself takes, without anybody standing still."""
+        """Returns the seconds of the fastest of the last few answers: the network alone, without a pause of a member."""
         with self._lock:
             return min(self._seconds.get(endpoint) or (0.0,))

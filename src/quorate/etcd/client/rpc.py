@@ -19,7 +19,7 @@ Res = TypeVar("Res")
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Req, Res]):
-    """One method. `reads_only` methods may be sent again to another member; an unanswered other one is ambiguous."""
+    """One gRPC method. A `reads_only` one may be sent again to another member; any other without an answer is ambiguous."""
 
     path: str
     parse: Callable[[bytes], Res]

@@ -23,9 +23,9 @@ class Change:
 
 
 def watch(channel: Channel, prefix: bytes, *, timeout: float, start_revision: int = 0) -> Iterator[Change]:
-    """All changes of keys with `prefix` from `start_revision` on (0: from now), for `timeout` seconds at most.
+    """Yields all changes of keys with `prefix` from `start_revision` on (0: from now), for `timeout` seconds at most.
 
-    Close the iterator to end it. Raises `Compacted` when the revisions asked for are gone, `NoAnswer` at the timeout.
+    Close the iterator to end the watch. Raises `Compacted` when the requested revisions are gone, `NoAnswer` at the timeout.
     """
     create = wire.WatchCreateRequest(key=prefix or b"\0", range_end=prefix_end(prefix), start_revision=start_revision)
     # The request side stays open until the stream ends: closing it would end the watch.

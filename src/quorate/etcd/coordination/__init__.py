@@ -1,1 +1,1 @@
-"""What runs leave for each other in the cluster: places in the queue, records of joins, the lock for removals."""
+"""Keys of quorate in etcd by which runs coordinate: places in the queue, records of joins, the lock for removals."""

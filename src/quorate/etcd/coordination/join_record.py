@@ -1,4 +1,4 @@
-"""The record of a join in the cluster: whose a learner is, by its member id, and what was done to it."""
+"""The record of a join in the cluster: which join a learner belongs to, by member id, and what was done to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from quorate.foreign.values import integer_of, is_newer, text_of
 
 @dataclass(frozen=True, slots=True)
 class SeatRequest:
-    """What a run wants: to join `name` at `peer_url` to the cluster. `run` is unique."""
+    """The request of a run to join `name` at `peer_url` to the cluster. `run` is unique."""
 
     run: str
     name: str
@@ -28,11 +28,11 @@ class SeatRequest:
 
 NOTHING = JoinMemory()
 FORMAT = 1
-"""Of a place in the queue, a record of a join, and one of a replacement."""
+"""The format of a place in the queue, of a record of a join, and of a record of a replacement."""
 
 
 def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
-    """The value of a place in the queue and of a record."""
+    """Returns the value of a place in the queue or of a record."""
     fields = {
         "format": FORMAT,
         "run": request.run,
@@ -47,7 +47,7 @@ def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
 
 
 def fields_of(row: KeyValue) -> dict[str, Any]:
-    """What a record says; anybody may have written there, so nonsense is nothing."""
+    """Returns the fields of a record. Any client may write there, so a value that is not a record gives no fields."""
     try:
         return dict(read_object(row.value, "a record", RECORD))
     except BadDocument:
@@ -55,19 +55,20 @@ def fields_of(row: KeyValue) -> dict[str, Any]:
 
 
 def who(row: KeyValue) -> str:
-    """Names the run that wrote a place or a record, for people."""
+    """Returns a name, for people, of the run that wrote a place or a record."""
     fields = fields_of(row)
     name, host = text_of(fields.get("name"), "?")[:80], text_of(fields.get("host"), "?")[:80]
     return f"the join of {name!r} from {host} (pid {integer_of(fields.get('pid')) or '?'})"
 
 
 def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None) -> JoinMemory | None:
-    """What the record says of the member `known` that is listed at the peer URL of `request`; None when it says nothing of it.
+    """Returns the record's memory of the member `known`, which is listed at the peer URL of `request`; None when the record is
+    void for that member.
 
-    A record of another cluster id is void: a restored snapshot revives records of its past. One that is about another member
-    id is void too: at a URL there may be a later learner, somebody else's. A record of version 0.1 holds no id: what it
-    says of a restart or a promotion still counts, but not that the learner is ours. Of a record in a newer format nothing is
-    understood: the learner is not ours to remove, and may have a vote.
+    A record of another cluster id is void: a restored snapshot revives records of its past. A record of another member id is
+    void too: a later learner of another tool may use the URL. A record of version 0.1 holds no id: its restart and promotion
+    count, but do not make the learner ours. A record in a newer format is not understood: its learner is not ours to remove,
+    and may have a vote.
     """
     fields = fields_of(row) if row is not None else {}
     here = fields.get("clusterId") == format_id(request.cluster_id) and same_url(
@@ -79,7 +80,7 @@ def memory_for(row: KeyValue | None, request: SeatRequest, known: Member | None)
         return JoinMemory(known.id, listed=True, vote="asked", vote_before="asked") if known is not None else None
     memory = from_fields(fields)
     if known is None:
-        # The member is gone, and an add whose answer was lost may still arrive.
+        # The member is not listed, but an add whose answer was lost may still arrive.
         return JoinMemory(adding=memory.adding) if memory.adding else None
     if memory.member_id == known.id:
         return replace(memory, listed=True)

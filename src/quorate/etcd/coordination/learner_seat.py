@@ -1,9 +1,9 @@
 """The queue for the one learner seat, and the record of the join that holds it.
 
-Both are courtesy between runs of this tool: kubeadm and others know nothing of them, and every invariant holds without
-them. The queue is a leased key per run under `/quorate/seat/`; the oldest has the seat, and a run that died leaves it
-when its lease ends. The record under `/quorate/joins/` has no lease: the same command, run again, finds there that the
-learner is its own, and may roll it back. Every call goes to whoever answers now: the member that led at the start may be gone.
+Both are courtesy between runs of this tool: kubeadm and others do not know them, and every invariant holds without them.
+The queue is a leased key per run under `/quorate/seat/`. The oldest key has the seat; a run that died loses it when its
+lease ends. The record under `/quorate/joins/` has no lease: the same command, run again, reads there that the learner is its
+own, and may roll it back. Every call goes to a member that answers now: the leader at the start may be gone.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from quorate.report import Notice, Report
 
 T = TypeVar("T")
 _TTL_SECONDS = 10
-"""A killed run keeps the seat from others for this long; a run that stands still for longer loses its place, and notices."""
+"""A killed run blocks the seat for this long; a run that is paused for longer loses its place, and notices."""
 _RPC_SECONDS = 10.0
-"""Long enough for an election with its retries: joins are run exactly when members come and go."""
+"""Long enough for an election with its retries: joins run just when members come and go."""
 _COURTESY_SECONDS = 1.5
-"""For what only spares others a wait. It must not hold up a join whose learner may have caught up meanwhile."""
+"""For calls that only spare others a wait: they must not delay a join whose learner may have caught up meanwhile."""
 _POLL_SECONDS = 0.2
 SEAT_SECONDS = 60.0
-"""How long the same run may be first in the queue before whoever waits behind it gives up."""
+"""How long the same run may be first in the queue before the next run gives up."""
 _DEAD_PLACE_SECONDS = 2 * _TTL_SECONDS + 5
-"""The longest that the place of a killed run outlives it: its lease, which starts anew when a leader is elected meanwhile.
-Waiting less would refuse a join after every `kill -9` that is run again with a short limit."""
+"""The longest time that the place of a killed run outlives it: its lease, which a new leader starts again. With a shorter wait,
+a join with a short limit that is run again after `kill -9` would be refused each time."""
 
 
 @dataclass(slots=True)
 class SeatLease:
-    """A seat held. `memory`: what an earlier run of this join left behind. Call `keep` now and then, and `remember` when the
-    memory changes, so that a later run knows the same."""
+    """The held seat. `memory`: what an earlier run of this join recorded. Call `keep` regularly to renew the lease, and
+    `remember` when the memory changes, so that a later run can read it."""
 
     memory: JoinMemory
     keep: Callable[[], None]
@@ -75,14 +75,14 @@ class _Queue:
         return ask_anyone(self.access, self.seeds, what, self.clock, seconds=seconds)
 
     def take_place(self) -> int:
-        """Stand at the end of the queue; returns the lease that holds the place."""
+        """Takes a place at the end of the queue; returns the lease that holds it."""
         granted = self.ask(lambda channel, seconds: lease.grant(channel, _TTL_SECONDS, timeout=seconds))
         value = describe(self.request)
         self.ask(lambda channel, seconds: kv.put(channel, self.key, value, timeout=seconds, lease=granted))
         return granted
 
     def rows(self) -> list[KeyValue]:
-        """The places, oldest first. A key without a lease is nobody's place: it would hold the queue for ever."""
+        """Returns the places, oldest first. A key without a lease is not a place: it would block the queue for ever."""
         found = self.ask(lambda channel, seconds: kv.get_prefix(channel, SEATS, timeout=seconds))
         return sorted((row for row in found if row.lease), key=lambda row: row.create_revision)
 
@@ -105,11 +105,12 @@ def learner_seat(  # noqa: PLR0917
     report: Report,
     seconds: float = SEAT_SECONDS,
 ) -> Iterator[SeatLease]:
-    """Wait for the learner seat, hold it for the block, and keep the record of the join; the record goes when the block ends
-    without an error, or with everything undone. `known` tells who is listed at the peer URL, asked once the seat is held: what
-    was true before the wait may be true no more. Raises `Refused` when the queue did not move for `seconds`.
+    """Waits for the learner seat, holds it for the block, and keeps the record of the join. The record is deleted when the
+    block ends without an error, or with everything undone. `known` returns the member listed at the peer URL. It is called
+    once the seat is held, because the list may change during the wait. Raises `Refused` when the queue did not move for
+    `seconds`.
 
-    A cluster that takes no writes of ours is joined without either, and that is said.
+    When the cluster does not accept our writes, the join runs without seat and record, after a warning.
     """
     queue = _Queue(access, seeds, request, clock, report)
     try:
@@ -135,11 +136,11 @@ def learner_seat(  # noqa: PLR0917
 
 def _say_without(report: Report, error: EtcdError) -> None:
     why = "with authentication on, changing members needs the role root" if isinstance(error, PermissionDenied) else error.text
-    report(Notice(f"no place in the queue could be taken and no record is kept ({why}); going on without", "warning"))
+    report(Notice(f"cannot write the join queue and the record of this join ({why}); continuing without them", "warning"))
 
 
 def _unowned(listed: Member | None) -> JoinMemory:
-    """Without a record nobody can say that a learner is ours: it is used, and never removed."""
+    """Returns the memory when there is no record: nothing shows that the learner is ours, so it is used and never removed."""
     return JoinMemory(member_id=listed.id, listed=True) if listed else NOTHING
 
 
@@ -152,7 +153,7 @@ class _Place:
     renewed_at: float
 
     def keep(self) -> None:
-        """Renews the lease when a third of its time has passed. Lost or late: only courtesy is lost with it."""
+        """Renews the lease when a third of its time has passed. A failure is ignored: it costs only courtesy."""
         if self.queue.clock.now() - self.renewed_at < _TTL_SECONDS / 3:
             return
         held = self.lease
@@ -161,9 +162,9 @@ class _Place:
         self.renewed_at = self.queue.clock.now()
 
     def wait_for_turn(self, seconds: float) -> None:
-        """Stand in the queue until every older place is gone. A place that was lost meanwhile is taken anew, at the end.
+        """Waits until every older place is gone. A place that was lost meanwhile is taken again, at the end of the queue.
 
-        A place is a key, and anybody who may write can renew one for ever: who is first for `seconds` is not waited for.
+        A place is a key that any client may renew for ever, so the wait ends when one run is first for `seconds`.
         """
         said, seconds = b"", max(seconds, _DEAD_PLACE_SECONDS)
         patience = Deadline(self.queue.clock, seconds, "the queue moves")
@@ -181,26 +182,26 @@ class _Place:
                 self.queue.report(Notice(f"waiting for {who(first)}, which joins first; '{frees}' frees its place"))
             if patience.expired:
                 raise Refused(
-                    f"{who(first)} holds the learner seat since {seconds:g} s",
+                    f"{who(first)} has held the learner seat for {seconds:g} s",
                     state="nothing was changed",
-                    advice=f"wait for it with a longer --timeout; or, when it does not run any more: {frees}",
+                    advice=f"wait for it with a longer --timeout; if it no longer runs: {frees}",
                 )
             self.queue.clock.sleep(_POLL_SECONDS)
             self.keep()
 
     def leave(self) -> None:
-        """It ends by itself when this does not get through."""
+        """Revokes the lease, best effort: it expires by itself."""
         held = self.lease
         with suppress(QuorateError), self.queue.clock.cancel.shielded():
             self.queue.ask(lambda channel, seconds: lease.revoke(channel, held, timeout=seconds), _COURTESY_SECONDS)
 
 
 def _take_up(queue: _Queue, known: Member | None) -> JoinMemory:
-    """What an earlier run of this join left, and a record for this one."""
+    """Returns what an earlier run of this join recorded, and writes the record of this run."""
     found = queue.record()
     memory = memory_for(found, queue.request, known)
     if memory is not None and found is not None and known is not None:
-        queue.report(Notice(f"taking up the join that {who(found)} began"))
+        queue.report(Notice(f"resuming {who(found)}"))
     taken = memory or _unowned(known)
     with suppress(LeaseNotFound):
         queue.write(taken)
@@ -208,19 +209,19 @@ def _take_up(queue: _Queue, known: Member | None) -> JoinMemory:
 
 
 def _write_quietly(queue: _Queue, memory: JoinMemory) -> None:
-    """The journal has it too; only a run on another machine would miss this one."""
+    """Writes the record, best effort: the journal has the memory too, and only a run on another machine needs this copy."""
     with suppress(EtcdError):
         queue.write(memory, _COURTESY_SECONDS)
 
 
 def _forget(queue: _Queue) -> None:
-    """Best effort: a record that stays says no more than that we were here, and is about an id that never returns."""
+    """Deletes the record, best effort: one that stays is about a member id that never returns."""
     with suppress(QuorateError), queue.clock.cancel.shielded():
         forget_record(queue.access, queue.seeds, queue.request.peer_url, queue.clock)
 
 
 def forget_record(access: Access, seeds: Sequence[Endpoint], peer_url: str, clock: SystemClock) -> None:
-    """Deletes what a run left that was cut off after its promotion; best effort."""
+    """Deletes the record of a run that was cut off after its promotion; best effort."""
 
     def delete(channel: Channel, seconds: float) -> object:
         return kv.delete(channel, join_key(peer_url), timeout=seconds)

@@ -1,7 +1,7 @@
-"""What runs hold or left behind in a cluster: places in the queue, records of joins, learners; and how to free or adopt it.
+"""Places in the queue, records of joins and learners that runs hold or left in a cluster; and how to free or adopt them.
 
-A place lives as long as its run, and ten seconds longer. A record without a place belongs to a run that ended: the same
-command again takes it up, `unlock` drops it, `adopt` writes one for a learner that somebody else registered.
+A place outlives its run by ten seconds. A record without a place belongs to a run that ended: the same command resumes it,
+`unlock` deletes it, `adopt` writes one for a learner that another tool registered.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PendingJoin:
-    """One join as its keys tell. `place` is its rank in the queue, 1 has the seat, None when its run has ended; `seconds`
-    is how long the place lives if it is not renewed. `member` is who is listed at its peer URL."""
+    """One join as its keys show it. `place` is its rank in the queue: 1 has the seat; None when its run has ended. `seconds`
+    is the lifetime of the place without a renewal. `member` is the member listed at the peer URL."""
 
     run: str
     name: str
@@ -48,7 +48,7 @@ class PendingJoin:
     keys: tuple[bytes, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """The join as `-o json` shows it."""
+        """Returns the join as `-o json` shows it."""
         return {
             "run": self.run,
             "name": self.name,
@@ -63,7 +63,7 @@ class PendingJoin:
 
 
 def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[PendingJoin]:
-    """All joins that have a place or a record, those in the queue first and in its order."""
+    """Returns all joins that have a place or a record, those in the queue first and in its order."""
     seats = sorted(kv.get_prefix(channel, SEATS, timeout=timeout), key=lambda row: row.create_revision)
     records = kv.get_prefix(channel, JOINS, timeout=timeout)
     by_run: dict[str, list[KeyValue]] = {}
@@ -76,7 +76,7 @@ def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[Pending
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """The lock for removals as somebody holds it; `seconds`: how long it lives if it is not renewed, None without a lease."""
+    """The lock for removals while it is held; `seconds`: its lifetime without a renewal, None without a lease."""
 
     change: str
     host: str
@@ -84,12 +84,12 @@ class HeldLock:
     seconds: int | None
 
     def as_dict(self) -> dict[str, object]:
-        """The lock as `-o json` shows it."""
+        """Returns the lock as `-o json` shows it."""
         return {"change": self.change, "host": self.host, "pid": self.pid, "secondsLeft": self.seconds}
 
 
 def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
-    """Who holds the lock for removals."""
+    """Returns the holder of the lock for removals, or None."""
     row = kv.get(channel, CHANGE, timeout=timeout)
     if row is None:
         return None
@@ -99,7 +99,7 @@ def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
 
 
 def free_lock(channel: Channel, *, timeout: float) -> None:
-    """Free the lock for removals. A run that holds it notices before it removes anything, and gives up."""
+    """Frees the lock for removals. A run that holds it notices before it removes anything, and gives up."""
     kv.delete(channel, CHANGE, timeout=timeout)
 
 
@@ -127,22 +127,22 @@ def _leftover(
 
 
 def free(channel: Channel, leftover: PendingJoin, *, timeout: float) -> None:
-    """Delete the keys of a join: its place goes to the next, its record is forgotten. The member list stays as it is."""
+    """Deletes the keys of a join, its place and its record. The member list stays as it is."""
     for key in leftover.keys:
         kv.delete(channel, key, timeout=timeout)
 
 
 def drop_old_proofs(channel: Channel, view: ClusterView, *, timeout: float) -> int:
-    """Delete what proofs of alignment wrote for members that are no learners (any more); returns how many keys."""
+    """Deletes the keys that proofs of alignment wrote for members that are not learners now; returns how many."""
     needed = {proof_key(learner.id) for learner in view.learners}
     old = [row.key for row in kv.get_prefix(channel, PROOFS, timeout=timeout) if row.key not in needed]
     return sum(kv.delete(channel, key, timeout=timeout) for key in old)
 
 
 def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
-    """Record that the learner `member` is the one `request` joins, so that the join may also roll it back.
+    """Records that the learner `member` belongs to the join `request`, so that the join may also roll it back.
 
-    Raises `Refused` for a voter, and while the run that registered it is still at work.
+    Raises `Refused` for a voter, and while the run that registered the learner is still running.
     """
     if not member.is_learner:
         raise Refused(
@@ -152,9 +152,9 @@ def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: fl
         fields = fields_of(row)
         if any(same_url(text_of(fields.get("peerURL")), url) for url in member.peer_urls):
             raise Refused(
-                f"{who(row)} is at work on it",
+                f"{who(row)} is still running for this learner",
                 state="nothing was changed",
-                advice="wait for it, or end it; its place is free ten seconds later",
+                advice="wait for it, or stop it; its place is free ten seconds later",
             )
     memory = JoinMemory(member_id=member.id, ours=True, listed=True)
     kv.put(channel, join_key(request.peer_url), describe(request, memory), timeout=timeout)
@@ -162,7 +162,7 @@ def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: fl
 
 @dataclass(frozen=True, slots=True)
 class PendingJoins:
-    """All of it on whoever answers now. `timeout`: seconds for one answer."""
+    """The functions of this module on a member that answers now. `timeout`: seconds for one answer."""
 
     access: Access
     seeds: Sequence[Endpoint]
@@ -183,7 +183,7 @@ class PendingJoins:
     def free(self, which: str, view: ClusterView) -> list[PendingJoin]:
         found = [row for row in self.find(view) if which in (row.run, row.name, row.peer_url)]
         if not found:
-            raise ConfigError(f"no join named {which!r} holds anything", state="nothing was changed")
+            raise ConfigError(f"no join named {which!r} has a place or a record", state="nothing was changed")
         for row in found:
             self._ask(partial(_free, row))
         self._ask(lambda channel, seconds: drop_old_proofs(channel, view, timeout=seconds))
@@ -191,7 +191,7 @@ class PendingJoins:
 
     def adopt(self, member: Member, name: str, view: ClusterView) -> Member:
         if member.name and member.name != name:
-            raise ConfigError(f"that learner has started as {member.name}", state="nothing was changed")
+            raise ConfigError(f"that learner already runs with the name {member.name}", state="nothing was changed")
         namesake = next((row for row in view.members if row.name == name and row.id != member.id), None)
         if namesake is not None:
             raise ConfigError(
@@ -212,7 +212,7 @@ def _free(row: PendingJoin, channel: Channel, seconds: float) -> None:
 
 
 def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeout: float) -> Iterator[Finding]:
-    """Learners at other peer URLs, which may have the only seat, and whose they are."""
+    """Yields findings for learners at other peer URLs, which may hold the only seat, and the joins they belong to."""
     others = [learner for learner in view.learners if peer_url not in learner.peer_urls]
     if not others:
         return
@@ -222,11 +222,14 @@ def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeou
         known = {}
     for learner in others:
         left = known.get(learner.peer_urls[0])
-        whose = "nobody's that is known here"
+        whose = "of an unknown join"
         if left is not None:
-            at_work = "at work" if left.place is not None else "cut off"
+            at_work = "running" if left.place is not None else "interrupted"
             whose = f"of the join of {left.name!r} from {left.host} (pid {left.pid}), {at_work}"
         text = f"there is a learner already: {learner.name or learner.peer_urls[0]} ({learner.id:x}), {whose}"
         yield Finding(
-            "learner-there", "warning", text, "it is waited for; 'quorate etcd adopt' or 'remove' it if it was left behind"
+            "learner-there",
+            "warning",
+            text,
+            "the join waits for its seat; if that learner was abandoned, run 'quorate etcd adopt' or 'quorate etcd remove'",
         )

@@ -1,7 +1,7 @@
-"""One removal at a time: two that each look harmless could together cost more than either was allowed to.
+"""The lock for removals: without it, two removals that are each harmless could together cost more than either was allowed to.
 
-A leased key, renewed from the look to the removal seen. It is courtesy between runs of this tool, as the queue of joins is:
-etcd's own checks and our invariants hold without it, and whoever stood still while he held it looks again before he acts.
+The lock is a leased key, renewed from the look until the removal is seen. It is courtesy between runs of this tool, as the
+queue of joins is: etcd's checks and our invariants hold without it. A holder that was paused looks again before it acts.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from quorate.report import Notice, Report
 
 T = TypeVar("T")
 _TTL_SECONDS = 20
-"""Twice as long as an absence is watched by default: a look that is slow meanwhile must not cost the lock."""
+"""Twice the default watch of an absence: a slow look meanwhile must not cost the lock."""
 _MOST_WAIT_SECONDS = 90.0
 """A removal that proves an absence, moves leadership and waits for an election takes about half of this."""
 _RPC_SECONDS = 5.0
 _CHECK_SECONDS = 2.0
 """Between the last look and the removal: a lock that cannot be read in this time is not known to be ours."""
 _POLL_SECONDS = 0.2
-_AGAIN = "somebody else may have removed a member meanwhile: look with 'quorate etcd status', then run the same command again"
+_AGAIN = "another run may have removed a member meanwhile: check 'quorate etcd status', then run the same command again"
 
 
 class LockLost(Unavailable):
-    """The lock for removals is not ours any more: this run stood still for longer than its lease, and somebody else may have
-    removed a member meanwhile."""
+    """This run no longer holds the lock for removals: it was paused for longer than its lease, and another run may have removed
+    a member meanwhile."""
 
     code = "lock-lost"
     next_step = "run the same command again"
@@ -55,7 +55,7 @@ class LockLost(Unavailable):
 
 @dataclass(slots=True)
 class RemovalLock:
-    """The lock as this run holds it; `lease` is 0 where the cluster takes no writes of ours."""
+    """The lock of this run; `lease` is 0 when the cluster does not accept our writes."""
 
     access: Access
     seeds: Sequence[Endpoint]
@@ -80,7 +80,7 @@ class RemovalLock:
         self.renewed_at = self.clock.now()
 
     def check(self) -> None:
-        """Raises `LockLost` unless the key is ours now, read through the quorum: the last thing before a removal is sent."""
+        """Raises `LockLost` unless the key is ours now, read through the quorum: the last check before a removal is sent."""
         if not self.lease:
             return
         held = self.ask(lambda channel, seconds: kv.get(channel, CHANGE, timeout=seconds), _CHECK_SECONDS)
@@ -92,23 +92,23 @@ class RemovalLock:
 def removal_lock(
     access: Access, seeds: Sequence[Endpoint], what: str, clock: SystemClock, report: Report
 ) -> Iterator[RemovalLock]:
-    """Hold the lock for the block; waits for who has it, at most until its lease ends. Whoever answers is asked: the
-    member that led may be the one removed.
+    """Holds the lock for the block. Waits for another holder, at most 90 s; then raises `DeadlineExceeded`. Every call goes to
+    a member that answers now: the leader may be the member to remove.
 
-    A cluster that takes no writes of ours is changed without it, and that is said.
+    When the cluster does not accept our writes, the block runs without the lock, after a warning.
     """
     lock = RemovalLock(access, seeds, clock)
     try:
         _take(lock, what, report)
     except (NoSpace, PermissionDenied, CorruptCluster, LoginFailed) as error:
-        report(Notice(f"the lock for removals could not be taken ({error.text}); going on without", "warning"))
+        report(Notice(f"could not take the lock for removals ({error.text}); continuing without it", "warning"))
         yield lock
         return
     try:
         yield lock
     finally:
         with suppress(QuorateError), clock.cancel.shielded():
-            # It ends by itself when this does not get through.
+            # Best effort: the lease expires by itself.
             lock.ask(lambda channel, seconds: lease.revoke(channel, lock.lease, timeout=seconds), _CHECK_SECONDS)
 
 
@@ -129,14 +129,17 @@ def _take(lock: RemovalLock, what: str, report: Report) -> None:
             said = holder
             report(Notice(f"waiting for another change: {said.decode(errors='replace')[:200]}"))
         lock.clock.sleep(_POLL_SECONDS)
-    raise deadline.error(advice="'quorate etcd unlock' shows what is held and frees it; run the same command again")
+    raise deadline.error(
+        advice="'quorate etcd unlock' shows the holder, 'quorate etcd unlock removals' frees the lock; "
+        "then run the same command again"
+    )
 
 
 def _try(channel: Channel, what: str, seconds: float) -> tuple[int, bytes]:
-    """The lease that holds the lock from now on, or 0 and what its holder wrote.
+    """Returns the lease that holds the lock from now on, or 0 and the value of its holder.
 
-    Each try has a lease of its own: one that waited long would end too soon. Where the answer is lost, the key may be there by
-    this lease: nobody keeps it alive, so it is waited for as any other's.
+    Each try has a new lease: an old one would expire too soon. When the answer is lost, the key may exist with this lease.
+    Nothing renews that lease, so the next tries wait for it as for any other holder.
     """
     granted = lease.grant(channel, _TTL_SECONDS, timeout=seconds)
     if kv.create(channel, CHANGE, _describe(what), timeout=seconds, lease=granted):

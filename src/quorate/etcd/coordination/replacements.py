@@ -1,5 +1,5 @@
-"""Which member a replacement was to take the place of: written before its first change, so that the same command continues when
-that member is gone already, and a mistyped name is no reason to join somebody."""
+"""The record of a replacement: the old member, written before the first change. With it the same command continues when that
+member is already gone, and a mistyped name does not start a join."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Replacements:
     peer_url: str
 
     def began(self, old: Member, text: str, margin: int) -> int:
-        """Records that `old`, named as `text`, is to be replaced in a cluster that could lose `margin` voters; returns what an
-        earlier run of it recorded instead. Best effort: without it only the continuation is lost."""
+        """Records that `old`, given as `text`, is to be replaced in a cluster that could lose `margin` voters. Returns the
+        margin that counts: an earlier run's, if it recorded a lower one. Best effort: without it only the resume is lost."""
         recorded = self._fields()
         if recorded.get("old") == format_id(old.id) and "margin" in recorded:
             return min(max(integer_of(recorded["margin"]), 0), margin)
@@ -58,7 +58,7 @@ class Replacements:
         return margin
 
     def is_about(self, text: str) -> bool:
-        """Whether an earlier run of this replacement named the member `text`."""
+        """Returns whether an earlier run of this replacement named the member `text`."""
         fields = self._fields()
         return bool(text) and text.lower() in {text_of(fields.get(name)).lower() for name in ("old", "name", "given")}
 

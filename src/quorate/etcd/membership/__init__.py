@@ -1,1 +1,1 @@
-"""Who changes the member list, and how: check, prove, one RPC, look again."""
+"""Changes of the member list: check, prove, send one RPC, look again."""

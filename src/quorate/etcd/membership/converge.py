@@ -1,4 +1,4 @@
-"""Turning the members there are into those wanted, one join or removal at a time, each decided anew from what is there."""
+"""Turns the present members into the wanted ones: one join or removal at a time, each decided on a new look."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from quorate.errors import QuorateError, Refused
 from quorate.etcd.membership.engine import drive
 
 _MOST_STEPS = 64
-"""Seven members replaced one by one are fourteen steps. Two programs that want different members would go on for ever."""
+"""Limit of one run. Replacing seven members takes fourteen steps; two programs with different goals would never end."""
 
 
 @dataclass(slots=True)
 class Convergence:
-    """One run towards `goal`; `taken` are the steps so far. `proved_dead` tells whose absence is proved."""
+    """One run towards `goal`. `taken`: the steps so far. `proved_dead` returns the voters whose absence is proved."""
 
     goal: ConvergeGoal
     clock: SystemClock
@@ -30,8 +30,9 @@ class Convergence:
     taken: list[NextStep] = field(default_factory=list[NextStep])
 
     def run(self) -> list[NextStep]:
-        """Raises `Refused` where no safe step is left, and what joins and removals raise; `state` says what was done before."""
-        # Each join and removal has a limit of its own, and the number of steps bounds the whole.
+        """Returns the steps taken. Raises `Refused` where no safe step is left, and what joins and removals raise; `state` of
+        the error names the steps taken before."""
+        # Each join and removal has its own limit, and the number of steps bounds the whole run.
         deadline = Deadline(self.clock, math.inf, "converging")
         try:
             ended = drive(self, self.clock, deadline, every=0.0)
@@ -52,7 +53,7 @@ class Convergence:
 
     def perform(self, step: NextStep, _view: ClusterView) -> None:
         if len(self.taken) == _MOST_STEPS:
-            raise Refused(f"{_MOST_STEPS} steps did not lead there: somebody else changes the members too")
+            raise Refused(f"the goal was not reached in {_MOST_STEPS} steps: another tool or operator changes the members too")
         match step:
             case JoinNext(member=row):
                 self.join(row)

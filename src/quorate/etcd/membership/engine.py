@@ -1,8 +1,8 @@
 """The loop that every change of the member list runs in: observe, decide, check, do one thing, and observe again.
 
 Joins, their undo, removals, registrations and convergence differ in what they look at, decide and carry out, never in the order
-(docs/decisions/0001). A decision is made on a view that was just taken and is carried out once: what became of it is for the
-next look to say, so a lost answer, a crash of this tool or somebody else's change between two rounds are all the same case.
+(docs/decisions/0001). A decision is made on a view that was just taken and is carried out once. The next look shows its effect,
+so a lost answer, a crash of this tool and another tool's change between two rounds are all the same case.
 """
 
 from __future__ import annotations
@@ -15,56 +15,56 @@ from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline, SystemClock
 
 NOT_SEEN_SECONDS = 0.1
-"""Between two looks at a cluster that does not answer."""
+"""Seconds between two looks at a cluster that does not answer."""
 
 
 def do_nothing() -> None:
-    """For runs that keep nothing alive."""
+    """Does nothing: for runs that keep nothing alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotSeen:
-    """The cluster does not answer, but may."""
+    """The cluster does not answer now, but may later."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfTime:
-    """The goal was not reached in time; `why` is what it waited for last."""
+    """The goal was not reached in time; `why` is what the run waited for last."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """The step did not work out now; the next look decides anew."""
+    """The step did not succeed now; the next look decides again."""
 
     why: str
 
 
 class Run(Protocol[StepT]):
-    """What one kind of run brings to the loop. All three raise what ends the run."""
+    """The three parts of the loop that differ between kinds of runs. Each raises the error that ends the run."""
 
     def look(self) -> ClusterView | NotSeen:
-        """Observe the cluster, and keep alive what must not expire meanwhile."""
+        """Observes the cluster, and keeps alive what must not expire meanwhile."""
         ...
 
     def decide(self, view: ClusterView) -> DecisionOf[StepT]:
-        """The next step, from what this look showed."""
+        """Returns the next step, from what this look showed."""
         ...
 
     def perform(self, step: StepT, view: ClusterView) -> Done | PutOff | None:
-        """Check the step against the invariants and carry it out once. `Done`: its answer itself proves that the goal is
-        reached."""
+        """Checks the step against the invariants and carries it out once. Returns `Done` when the answer itself proves that the
+        goal is reached."""
         ...
 
 
 def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: float) -> Done | Refuse | OutOfTime:
-    """Take one step after the other until nothing is left to do; `every`: seconds between two looks that only wait."""
+    """Takes one step after the other until nothing is left to do; `every`: seconds between two looks that only wait."""
     why, is_last = "no answer from the cluster", False
     while not is_last:
-        # When time is up it is looked once more. This machine may have stood still while the members went on: a join that was
+        # Look once more when time is up. This machine may have been suspended while the members continued: a join that was
         # suspended for an hour would otherwise be rolled back although its learner has long caught up.
         is_last = deadline.expired
         clock.cancel.check()

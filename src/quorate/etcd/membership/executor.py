@@ -1,4 +1,4 @@
-"""The only place that changes membership: check, journal the intent, look once more, send one RPC, journal its outcome."""
+"""The only module that changes membership: check, journal the intent, look once more, send one RPC, journal its outcome."""
 
 from __future__ import annotations
 
@@ -37,29 +37,31 @@ from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.look import endpoint_of
 
 RPC_SECONDS = 10.0
-"""etcd waits for a membership change with the client's deadline only; 10 s is longer than its own request timeout of
-7 s, so what can be answered is answered. A shorter one protects nobody: a leader that stood still serves expired requests."""
+"""Timeout of one change. etcd bounds a membership change only by the client's deadline; 10 s is longer than its own request
+timeout of 7 s, so what can be answered is answered. A shorter one protects nothing: a leader that hung serves expired
+requests."""
 
 LOOK_SECONDS = 1.0
-"""A change other than a promotion is sent on a look that began no longer ago than this; a look takes milliseconds, and up to
-one patience where a member is dead."""
+"""Maximum seconds since the beginning of the look on which a change other than a promotion is sent. A look takes milliseconds,
+and up to one timeout where a member is dead."""
 
 _TRIES = 3
 _MOST_WAY_SECONDS = 1.0
-"""Members that are further away are not promoted by a proof that is older than this: it would say nothing of now."""
+"""Most seconds that a round trip may add to the age limit of a proof, however far the member is: an older proof would say
+nothing about now."""
 
 Note: TypeAlias = Callable[[str, dict[str, object]], None]
 """Writes one journal record: its kind and fields."""
 
 REFUSALS: tuple[type[EtcdError], ...] = (
-    # Answers of the leader's own checks, before anything is proposed, and of the apply, which is final.
+    # Refusals by the leader's own checks, before anything is proposed, and by the apply, which is final.
     LearnerNotReady,
     NotEnoughStarted,
     TooManyLearners,
     UnhealthyCluster,
     MemberExists,
     MemberNotFound,
-    # Nothing was proposed: wrong member, no leader, too busy, not let in, or no connection at all.
+    # Nothing was proposed: wrong member, no leader, too busy, not authorised, or no connection at all.
     NotLeader,
     RpcOnLearner,
     Unavailable,
@@ -68,13 +70,13 @@ REFUSALS: tuple[type[EtcdError], ...] = (
     LoginFailed,
     Unreachable,
 )
-"""Errors after which a change was definitely not made. Every other one, known or not, may hide a change that was made or is on
-its way. `NotALearner` is left out on purpose: who was promoted by an earlier request of ours is no learner any more."""
+"""Errors after which a change was definitely not made. Any other error, known or not, may hide a change that was made or is on
+its way. `NotALearner` is left out on purpose: a member that an earlier request of ours promoted is no longer a learner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The RPC was answered with success. `member_id` is the member it was about."""
+    """etcd answered the RPC with success. `member_id`: the member that was changed."""
 
     member_id: int
 
@@ -88,7 +90,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Indeterminate:
-    """Nothing that counts was heard: it may have happened, now or in a moment. Only observing tells."""
+    """There was no conclusive answer: the change may have happened, or may still happen. Only another look can tell."""
 
     error: EtcdError
 
@@ -97,7 +99,7 @@ Outcome: TypeAlias = Applied | Rejected | Indeterminate
 
 
 class NotConfirmed(EtcdError):  # noqa: N818
-    """The last look before the RPC did not show what the decision was made on; nothing was sent."""
+    """The last look before the RPC did not confirm the decision; nothing was sent."""
 
     code = "not-confirmed"
     next_step = "run the same command again"
@@ -106,8 +108,8 @@ class NotConfirmed(EtcdError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What the last look showed: the action with its newest proof, the view, where to send, and when the oldest part of it was
-    true."""
+    """The result of the last look: the action with its newest proof, the view, the channel to send on, the moment `at` of its
+    oldest part, and the seconds `within` which it must be sent."""
 
     action: MembershipChange
     view: ClusterView
@@ -118,32 +120,33 @@ class Confirmed:
 
 Confirm: TypeAlias = Callable[[MembershipChange], Confirmed]
 Prove: TypeAlias = Callable[[Promote, ClusterView], "tuple[Promote, Channel, float] | None"]
-"""Makes the newest proof; returns the action with it, the channel to the leader, and the learner's round trip in seconds."""
+"""Makes the newest proof. Returns the action with it, the channel to the leader, and the learner's round trip in seconds; None
+when the proof failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MembershipExecutor:
-    """What a change needs beside the change itself."""
+    """Carries out membership changes; `note` writes their journal records."""
 
     access: Access
     clock: SystemClock
     note: Note
 
     def carry_out(self, action: MembershipChange, view: ClusterView, limits: Limits, confirm: Confirm) -> Outcome:
-        """Do exactly one membership change.
+        """Carries out exactly one membership change.
 
-        The order is the point. Everything that may block (journal, record in etcd) is done before `confirm` takes the last
-        look; between that look and the RPC only arithmetic is done, and its age is measured. A record written through a
+        The order matters. Everything that may block (journal, record in etcd) is done before `confirm` takes the last look.
+        Between that look and the RPC there is only arithmetic, and the look's age is measured. A record written through a
         leader that hung, between check and RPC, once let a learner be promoted five seconds after its death (fault H1).
 
-        Raises `UnsafeStep` when an invariant forbids it; nothing was sent then.
+        Raises `UnsafeStep` when an invariant forbids the change; nothing was sent then.
         """
         invariants.check(Step(view, action, limits, self.clock.now()))
         self.note("intent", {**describe(action), "within": self._seconds_of_call()})
         try:
             last = self._last_look(action, limits, confirm)
         except BaseException:
-            # Nothing was sent, and the record must not say for ever that something may have been.
+            # Nothing was sent. Without this outcome the journal would say for ever that a change may be on its way.
             self._note_outcome(action, "rejected", {"error": "not sent"})
             raise
         outcome = _send(last.channel, last.action) if isinstance(last, Confirmed) else last
@@ -151,18 +154,18 @@ class MembershipExecutor:
         return outcome
 
     def _note_outcome(self, action: MembershipChange, result: str, detail: dict[str, object]) -> None:
-        """The change has happened or has not: a journal that is full cannot turn that round."""
+        """Journals the outcome. A full journal is ignored: it cannot change what has happened."""
         with suppress(QuorateError):
             self.note("outcome", {**describe(action), "result": result, **detail})
 
     def _seconds_of_call(self) -> list[int]:
-        """The unix seconds in which a healthy leader makes a member of this call: etcd makes its id of them. One that hangs
-        serves it later; those seconds are as likely somebody else's, who removed the member and registered his own."""
+        """Returns the unix seconds in which a healthy leader creates the member of this call: etcd makes its id from them. A
+        leader that hangs serves the call later, when another operator may have removed the member and registered one too."""
         now = int(self.clock.wall())
         return [now, now + 1]
 
     def _last_look(self, action: MembershipChange, limits: Limits, confirm: Confirm) -> Confirmed | Rejected:
-        """The last look, with its age measured at its end: behind this only the RPC is sent."""
+        """Takes the last look and measures its age at its end; after this only the RPC is sent."""
         took = within = 0.0
         for _ in range(_TRIES):
             try:
@@ -175,12 +178,15 @@ class MembershipExecutor:
             took, within = age(last.at, self.clock), last.within
             if took <= within:
                 return last
-        why = f"{took:.1f} s passed since the last look, more than {within:.1f} s: this machine stood still, or the way is slow"
+        why = (
+            f"{took:.1f} s passed since the last look, more than {within:.1f} s: "
+            "this machine was suspended, or the network is slow"
+        )
         return Rejected(NotConfirmed(why))
 
 
 def confirm_by_looking(access: Access, look: Callable[[], ClusterView], clock: Clock) -> Confirm:
-    """The last look before an add or a removal."""
+    """Returns the last look before an add or a removal."""
 
     def confirm(action: MembershipChange) -> Confirmed:
         began = moment(clock)
@@ -191,8 +197,8 @@ def confirm_by_looking(access: Access, look: Callable[[], ClusterView], clock: C
 
 
 def confirm_by_proof(look: Callable[[], ClusterView], prove: Prove) -> Confirm:
-    """The last look before a promotion, and behind it one more write that the learner is seen to apply. The promotion goes out
-    on the very channel that the leader has just answered on."""
+    """Returns the last look before a promotion, and after it one more write that the learner is seen to apply. The promotion is
+    sent on the same channel on which the leader has just answered."""
 
     def confirm(action: MembershipChange) -> Confirmed:
         assert isinstance(action, Promote)
@@ -201,7 +207,7 @@ def confirm_by_proof(look: Callable[[], ClusterView], prove: Prove) -> Confirm:
         if proved is None:
             raise NotConfirmed("the learner did not apply what was just written")
         newest, channel, way = proved
-        # Measured from the question: an answer may have waited in our socket while we stood still. The way there and back is
+        # Measured from the request: an answer may have waited in our socket while this machine was suspended. The round trip is
         # known from earlier answers.
         within = SEND_SECONDS + min(2 * way, _MOST_WAY_SECONDS)
         return Confirmed(newest, view, channel, Moment(newest.proof.at, newest.proof.wall), within)
@@ -210,8 +216,8 @@ def confirm_by_proof(look: Callable[[], ClusterView], prove: Prove) -> Confirm:
 
 
 def channel_for(access: Access, action: MembershipChange, view: ClusterView) -> Channel:
-    """To the leader. A removal may also go through a voter that follows it, for every voter proposes it: the leader may be out
-    of our reach and not out of theirs. A promotion never may: a follower forwards it blindly."""
+    """Returns a channel to the leader. A removal may also go through a voter that follows it, because every voter proposes
+    removals: the leader may be out of our reach, not out of theirs. A promotion never may: a follower forwards it blindly."""
     others = [voter for voter in view.voters if view.follows(voter.id)] if isinstance(action, Remove) else []
     target = action.member_id if isinstance(action, Remove) else 0
     for member in (view.leader, *others):
@@ -220,7 +226,7 @@ def channel_for(access: Access, action: MembershipChange, view: ClusterView) -> 
         where = endpoint_of(access, member)
         if where is not None:
             return access.channel(where)
-    raise NotConfirmed("no member that leads answers here")
+    raise NotConfirmed("the leader cannot be reached from this machine")
 
 
 def _send(channel: Channel, action: MembershipChange) -> Outcome:
@@ -244,7 +250,7 @@ def _rpc(channel: Channel, action: MembershipChange) -> int:
 
 
 def describe(action: MembershipChange) -> dict[str, object]:
-    """The action as journal fields."""
+    """Returns the action as journal fields."""
     match action:
         case AddLearner():
             return {"do": "add-learner", "name": action.name, "peer_urls": list(action.peer_urls)}
@@ -265,5 +271,5 @@ def _detail(outcome: Outcome) -> dict[str, object]:
 
 
 def with_newer_proof(action: Promote, proof: Proof) -> Promote:
-    """Returns the promotion on its newest evidence; the rounds of the earlier proof count on."""
+    """Returns the promotion with its newest proof, whose round is added to the rounds of the earlier proof."""
     return replace(action, proof=replace(proof, rounds=action.proof.rounds + 1))

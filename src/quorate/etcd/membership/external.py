@@ -1,4 +1,4 @@
-"""A member whose process is somebody else's: a unit file, another machine, a person at a terminal."""
+"""A member whose process another party runs: a unit file, another machine, a person at a terminal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Start = Callable[[str, Sequence[tuple[str, str]]], None]
 
 @dataclass(slots=True)
 class ExternalProcess:
-    """Starts the process through a hook, once, and can do nothing else to it: not stop, not wipe; restart it where there is a
-    hook for that.
+    """Starts the process through a hook, once. It cannot stop or wipe the process; it can restart it if there is a hook for
+    that.
 
-    `name` is the member's; `started` is True from the beginning when the member list shows that the process has run before.
+    `name`: the member's name. `started` is True from the beginning when the member list shows that the process has run before.
     """
 
     name: str
@@ -61,7 +61,7 @@ class ExternalProcess:
         return None
 
     def links(self, peers: Mapping[int, Sequence[str]]) -> None:  # noqa: ARG002
-        """This host's kernel does not see them."""
+        """Returns None: this host's kernel does not see the links."""
         return
 
     def wipe(self) -> None:
@@ -69,9 +69,9 @@ class ExternalProcess:
 
 
 def variables(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Returns what the new process needs to know, as `etcdctl member add` prints it. Raises `Refused` when a member has a name
-    or a URL that --initial-cluster cannot carry: names and URLs are set by whoever may update a member, and a line break in
-    one was once a variable of root's process."""
+    """Returns the variables that the new process needs, as `etcdctl member add` prints them. Raises `Refused` when a member has
+    a name or a URL that --initial-cluster cannot carry. Anyone who may update a member can set these, and a line break in one
+    once became a variable of root's process."""
     for row, url in initial_cluster:
         if not is_carried(row, url):
             raise Refused(
@@ -88,5 +88,5 @@ def variables(name: str, peer_url: str, initial_cluster: Sequence[tuple[str, str
 
 
 def environment_file(values: Mapping[str, str]) -> str:
-    """Returns one assignment a line, as sh and systemd's EnvironmentFile both read it back."""
+    """Returns one assignment a line, in a form that sh and systemd's EnvironmentFile both read back."""
     return "".join(f"{assignment(name, value)}\n" for name, value in values.items())

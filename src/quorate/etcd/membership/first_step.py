@@ -1,4 +1,4 @@
-"""What is asked of the cluster before a join changes anything: whether its first step is allowed, and who is there already."""
+"""Checks before a join changes anything: whether its first step is allowed, and which member is listed already."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 
 _ELECTION_SECONDS = 2.0
-"""An election ends within two election timeouts of a second. A margin that is lower for that long is no reason to refuse."""
+"""An election ends within two election timeouts of one second. A margin that is lower only for that long is no reason to
+refuse."""
 _POLL_SECONDS = 0.1
 
 
 def check_add(
     look: Callable[[], ClusterView], view: ClusterView, action: AddLearner, clock: SystemClock, *, at_once: bool
 ) -> None:
-    """Raises `UnsafeStep` when adding the member would not be allowed; an election gets its time to pass, unless `at_once`.
+    """Raises `UnsafeStep` when adding the member would not be allowed. Waits until an election can be over, unless `at_once`.
 
-    Somebody else's learner is waited for later on, so seats do not count here.
+    Learner seats do not count here: the join waits later for a foreign learner to free its seat.
     """
     deadline = Deadline(clock, 0.0 if at_once else _ELECTION_SECONDS, "the voters follow a leader")
     views, refusals = [view], list[UnsafeStep]()
@@ -43,7 +44,7 @@ def check_add(
 
 
 def no_quorum(view: ClusterView) -> Refused:
-    """The refusal of every change: without a quorum no list is agreed on, and none can be changed."""
+    """Returns the refusal of every change: without a quorum no list is agreed on, and none can be changed."""
     return Refused(
         f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
         f"{view.reachable_voters} follow a leader",
@@ -53,9 +54,9 @@ def no_quorum(view: ClusterView) -> Refused:
 
 
 def listed_at(look: Callable[[], ClusterView], peer_url: str, clock: SystemClock, seconds: float) -> Member | None:
-    """Returns who is listed at a peer URL now, read through the quorum. Waiting for the seat may have taken an hour.
+    """Returns the member listed at a peer URL now, read through the quorum. The wait for the seat may have taken an hour.
 
-    Raises `DeadlineExceeded` when nobody can say within `seconds` and an election.
+    Raises `DeadlineExceeded` when no such list can be read within `seconds` and an election.
     """
     deadline = Deadline(clock, seconds + _ELECTION_SECONDS, "the member list can be read through the quorum")
 
@@ -65,5 +66,5 @@ def listed_at(look: Callable[[], ClusterView], peer_url: str, clock: SystemClock
 
     view = poll(agreed, clock, deadline, every=_POLL_SECONDS)
     if view is None:
-        raise deadline.error(state="nothing was changed", advice="bring voters back, then run the same command again")
+        raise deadline.error(state="nothing was changed", advice="start more voters, then run the same command again")
     return view.by_peer_urls((peer_url,))

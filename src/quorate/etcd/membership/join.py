@@ -1,4 +1,4 @@
-"""The join of one or several members: observe, decide, check, do one thing, observe again; and the undo of what failed."""
+"""The join of one or several members: observe, decide, check, do one thing, observe again; and the undo of a failed join."""
 
 from __future__ import annotations
 
@@ -67,20 +67,19 @@ from quorate.report import Report
 _POLL_SECONDS = 0.01
 """A learner of a small cluster has its data within tens of milliseconds; a look costs about five."""
 _REFUSED_SECONDS = 0.1
-"""What etcd or an invariant refuses now changes with an election or a heartbeat, not within milliseconds."""
+"""A refusal by etcd or an invariant changes with an election or a heartbeat, not within milliseconds."""
 _CLEAN_UP_SECONDS = 1.0
-"""The join has succeeded: a key of the proof that stays behind is worth no wait."""
+"""The join has succeeded: a key of a proof that is left over is not worth a longer wait."""
 _WORTH_WAITING = (MemberExists, MemberNotFound, NotEnoughStarted, LearnerNotReady, NotALearner)
-"""Refusals that another observation may explain away: somebody else's change, or our own that was thought lost.
-MemberNotFound is what an add gets within the second in which the same peer URL was added and removed before: etcd makes
-the id of both."""
+"""Refusals that another look may resolve: another tool's change, or our own whose answer was lost. An add gets MemberNotFound
+within the second in which the same peer URL was added and removed before: etcd makes the same id for both."""
 
 
 @dataclass(slots=True)
 class Join:
-    """One run of the engine over `joiners`, each with who runs its etcd. `seeds` are endpoints of members that are there
-    already; `limits` holds the cluster that the run began on; `remember` keeps what a later run must know; `tick` is called
-    in every round, for what must be kept alive meanwhile; `before_first_start` before an etcd without data is started."""
+    """One run of the engine over `joiners`, each with the runtime of its etcd. `seeds`: endpoints of present members. `limits`
+    holds the cluster that the run began on. `remember` stores what a later run must know. `tick` is called in every round, for
+    what must be kept alive meanwhile; `before_first_start` before an etcd without data is started."""
 
     access: Access
     clock: SystemClock
@@ -94,14 +93,14 @@ class Join:
     tick: Callable[[], None] = do_nothing
     before_first_start: Callable[[], None] = do_nothing
     ends: list[JoinOutcome] = field(default_factory=list[JoinOutcome])
-    """How every joiner has ended, once the run has failed."""
+    """The outcome of every joiner, once the run has failed."""
 
     tracks: dict[str, JoinState] = field(init=False)
     _progress: JoinProgressReporter = field(init=False)
     _looking: JoinLook = field(init=False)
     _deadline: Deadline = field(init=False)
     _unsafe: UnsafeStep | None = None
-    """Why the last step was not safe, while that is what the join waits for."""
+    """The reason why the last step was unsafe, while the join waits for it to pass."""
 
     def __post_init__(self) -> None:
         self.tracks = {spec.name: state_of(spec, runtime, self.clock.now()) for spec, runtime in self.joiners}
@@ -109,11 +108,11 @@ class Join:
         self._looking = JoinLook(self.access, self.clock, self.seeds, self.tracks, self.policy, self.remember)
 
     def run(self) -> list[JoinResult]:
-        """Make every joiner a verified voter.
+        """Makes every joiner a verified voter.
 
         Raises `JoinFailed`, `Interrupted`, `DeadlineExceeded` or an `EtcdError`; each then says in `state`, and in `outcomes`
-        for programs, how every joiner has ended. Whatever was raised, even what nobody foresaw, starts the undo: a learner
-        that is left behind keeps the one seat.
+        for programs, how every joiner has ended. Any exception, even an unexpected one, starts the undo: a learner that is
+        left over keeps the one seat.
         """
         try:
             self._reach_goal()
@@ -157,8 +156,8 @@ class Join:
         return decision
 
     def perform(self, step: Action, view: ClusterView) -> PutOff | None:
-        """What an invariant forbids now it may allow in a moment: a voter that is seen again, a link that comes up. It never
-        undoes a join before time is up."""
+        """Performs one step. An invariant that forbids it now may allow it in a moment, when a voter answers again or a link
+        comes up. So a forbidden step never undoes a join before time is up."""
         self._unsafe = None
         try:
             why = self._do(step, view)
@@ -171,7 +170,7 @@ class Join:
         return PutOff(why) if why else None
 
     def _do(self, action: Action, view: ClusterView) -> str | None:
-        """Carry out one action; returns why it did not work out, if it did not."""
+        """Carries out one action; returns why it did not succeed, None when it did."""
         match action:
             case AddLearner() | AddVoter():
                 return self._add(action, view)
@@ -190,7 +189,7 @@ class Join:
         return None
 
     def _noting(self, track: JoinState) -> Note:
-        """Memory first, then everything that may block: the journal, and whatever else keeps the memory."""
+        """Returns a note that updates the memory first, then does what may block: the journal, and other stores of it."""
 
         def note(kind: str, fields: dict[str, object]) -> None:
             before = track.memory
@@ -205,13 +204,14 @@ class Join:
         return MembershipExecutor(self.access, self.clock, self._noting(track))
 
     def _settle(self, action: MembershipChange, outcome: Outcome) -> str | None:
-        """A refusal that may pass is told and returned, others raise."""
+        """Returns None for an applied change, the reason for an unknown one, and reports and returns a refusal that may pass.
+        Raises the error of any other refusal."""
         match outcome:
             case Applied():
                 return None
             case Indeterminate(error=error):
                 self.clock.sleep(_REFUSED_SECONDS)
-                return f"no answer to it yet: {error.what}"
+                return f"no answer to the request yet: {error.what}"
             case Rejected(error=error):
                 if error.disposition == "final" and not isinstance(error, _WORTH_WAITING):
                     raise error
@@ -228,7 +228,8 @@ class Join:
         return self._settle(action, outcome)
 
     def _look_before_the_add(self, track: JoinState, view: ClusterView) -> Callable[[], ClusterView]:
-        """The view of the decision is a few milliseconds old; it is looked again only where noting the intent took long."""
+        """Returns the last look before an add. The decision's view is milliseconds old, so it is used unless journaling the
+        intent took long."""
         fresh = [view]
 
         def look() -> ClusterView:
@@ -236,7 +237,7 @@ class Join:
                 return fresh.pop()
             now = self._looking.now()
             if now.by_peer_urls((track.spec.peer_url,)) is not None:
-                raise NotConfirmed("a member is listed at that peer URL by now")
+                raise NotConfirmed("another member was listed at that peer URL meanwhile")
             return now
 
         return look
@@ -251,8 +252,8 @@ class Join:
         return self._settle(action, outcome)
 
     def _prove_once_more(self, action: Promote, view: ClusterView) -> tuple[Promote, Channel, float] | None:
-        """One more write that the learner is seen to apply, through whoever leads now, on the channel that the promotion will
-        take: a leader that has just answered is not one that stands still."""
+        """Proves once more that the learner applies a write, through the present leader, on the channel that the promotion will
+        use: a leader that has just answered does not hang."""
         candidate = self._candidate(self.tracks[action.name], action.member_id, view)
         proof = catch_up_proof.prove(candidate, self.clock, rounds=1) if candidate else None
         if candidate is None or proof is None:
@@ -292,7 +293,7 @@ class Join:
         return Candidate(member, view.cluster_id, self.access.channel(where), own, patience)
 
     def _own(self, track: JoinState, member: Member) -> Channel:
-        """The channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
+        """Returns the channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
         where = endpoint_of(self.access, member) or track.spec.client
         if where is None:
             raise JoinFailed(f"{track.spec.name} advertises no client URL that can be used")
@@ -302,7 +303,7 @@ class Join:
         member = view.by_id(member_id)
         own = self._own(track, member) if member else None
         if member is None or own is None or not catch_up_proof.serves_as_voter(self.access, view, member, own, timeout=1.0):
-            return "the new voter is not seen to serve yet"
+            return "the new voter does not serve yet"
         self._mark(track.spec.name, "serving")
         track.verified = True
         return None
@@ -313,7 +314,7 @@ class Join:
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
-        """Deletes what the proofs wrote. The join has succeeded: nothing that happens here can turn that into an error."""
+        """Deletes what the proofs wrote. The join has succeeded: a failure here does not turn that into an error."""
         for track in self.tracks.values():
             key = proof_key(track.memory.member_id)
             with suppress(QuorateError), self.clock.cancel.shielded():
@@ -326,7 +327,7 @@ class Join:
                 )
 
     def _undo(self) -> list[JoinOutcome]:
-        """Undo every joiner that has no vote yet; returns how each has ended."""
+        """Undoes every joiner that has no vote yet; returns the outcome of each."""
         with self.clock.cancel.shielded():
             return [self._undo_one(track) for track in self.tracks.values()]
 
@@ -340,11 +341,11 @@ class Join:
 
 
 def _kept(track: JoinState) -> JoinOutcome:
-    """Nothing is rolled back, as asked; what nobody knows is unknown all the same."""
+    """Returns the outcome where nothing is rolled back, as requested; an unknown add or vote stays unknown."""
     name, memory = track.spec.name, track.memory
     if memory.vote == "asked":
         return VoteUnknown(name, memory.member_id)
     if memory.adding and not memory.member_id:
         return NotUndone(name, "the answer to its add was lost")
-    why = "everything was kept for a look, as asked" if memory.ours else f"{name} was there before this, and was left as it is"
+    why = "nothing was rolled back (--keep-on-failure)" if memory.ours else f"{name} existed before this run; it is unchanged"
     return Kept(name, why, memory.member_id)

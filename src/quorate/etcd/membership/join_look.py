@@ -1,4 +1,4 @@
-"""Looking at the cluster and at the joiners themselves: everything that a join decides on, and what counts as progress."""
+"""Looks at the cluster and at the joiners themselves: everything that a join decides on, and what counts as progress."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, l
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 _PEER_SECONDS = 0.25
-"""A peer port that serves answers at once. It is asked in every round while the learner is silent, so it may not cost one."""
+"""Timeout of a peer port: one that serves answers at once. It is asked in every round while the learner is silent, so it must
+not delay the rounds."""
 _MOST_PEER_SECONDS = 3.0
 _PATIENCE = LookTimeouts(members=1.5, status=0.5, learner=0.03)
 
 
 def _seen_here(process: Process, track: JoinState) -> ProcessState:
-    """A process that had ended before this run is started once more: what ended it may be repaired, which is why the same
-    command is run again. One that this run started, and that ends, will not get better."""
+    """Returns the state for the decision. A process that had ended before this run is started once more: its cause may be
+    fixed, which is why the same command is run again. One that this run started, and that ends, will not recover."""
     return "absent" if process.state == "exited" and "started" not in track.marks else process.state
 
 
 @dataclass(slots=True)
 class JoinLook:
-    """What one join sees. `remember` keeps the identity of a joiner as soon as it is listed."""
+    """The looks of one join. `remember` stores the identity of a joiner as soon as it is listed."""
 
     access: Access
     clock: SystemClock
@@ -49,7 +50,7 @@ class JoinLook:
         self._evidence = LinkEvidence(self.access, self.clock)
 
     def take(self) -> ClusterView | NotSeen:
-        """The cluster now. Raises errors that asking again does not change."""
+        """Returns the cluster now. Raises errors that a retry does not change."""
         try:
             view = self.now()
         except EtcdError as error:
@@ -122,14 +123,14 @@ class JoinLook:
         return member is not None and member.started
 
     def _look_at_peer_port(self, track: JoinState, view: ClusterView) -> None:
-        """Only while the learner is silent: then its peer port is the one place that tells whether its data is there."""
+        """Asks the peer port, only while the learner is silent: then nothing else shows whether its data is there."""
         member = self.member(track, view)
         if member is None or not member.is_learner or view.answer(member.id) is not None:
             return
         track.received = track.runtime.received_bytes()
         if track.memory.restarted:
             return
-        # Where the members are far away the joiner may be, too.
+        # Where the members are far away, the joiner may be far away too.
         patience = max(_PEER_SECONDS, min(4 * self.access.routes.farthest(), _MOST_PEER_SECONDS))
         listed = self.access.peer_members(track.spec.peer_url, track.spec.peer_tls, timeout=patience)
         track.peer_answers = track.peer_answers or listed is not None
@@ -140,9 +141,9 @@ class JoinLook:
             track.listed_itself_at = self.clock.now()
 
     def extend_while_moving(self, deadline: Deadline, view: ClusterView) -> None:
-        """Progress is what grows on the joiners: steps done, bytes that arrived, applied index; and where their disks cannot be
-        seen, a snapshot that the leader is still sending. What only changes is none: lists that contradict each other, or an
-        etcd that its supervisor starts again and again, once extended a join without end."""
+        """Extends the deadline on progress, which is what grows on the joiners: steps done, bytes received, applied index; or,
+        where their disks cannot be seen, a snapshot that the leader is still sending. Mere change is no progress: lists that
+        contradict each other, or an etcd that its supervisor restarts again and again, once extended a join without end."""
         moved = False
         for track in self.tracks.values():
             now = self._progress(track, view)
@@ -155,7 +156,7 @@ class JoinLook:
         member = self.member(track, view)
         answer = view.answer(member.id) if member else None
         started = bool(member and member.started)
-        # A learner that has caught up applies what others write, and what our own proofs write: that leads nowhere.
+        # A learner that has caught up applies what others and our own proofs write: that is no progress.
         far = member is not None and lag_of(view, member) > NEAR_ENTRIES
         applied = answer.applied_index if answer and far else 0
         return Progress(len(track.marks) + started, track.received or 0, applied)
@@ -167,7 +168,7 @@ class JoinLook:
         return track.feeding.is_on(self.access, view, member, self.clock.now())
 
     def diagnose(self) -> Stall | None:
-        """What keeps the first joiner that is still a learner; asked before anything is rolled back."""
+        """Returns what blocks the first joiner that is still a learner; called before anything is rolled back."""
         try:
             view = self.now()
         except QuorateError:

@@ -1,4 +1,4 @@
-"""What a join says of itself while it runs: which step, how far, how fast, and what etcd's refusals mean."""
+"""Reports of a running join: which step, how far, how fast, and what etcd's refusals mean."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ _WORDS: dict[type, tuple[Phase, str]] = {
     AddLearner: ("add", "adding it as a learner: it gets the data and has no vote"),
     AddVoter: ("add", "adding it as a VOTER at once: writes may stop until it runs and has the data"),
     StartMember: ("start", "starting its etcd"),
-    RestartLearner: ("restart", "its data is there but its publish was lost: restarting this learner once"),
+    RestartLearner: ("restart", "it has the data but its publish was lost: restarting this learner once"),
     ProveAlignment: ("catch-up", "it answers: checking that it applies what is written now"),
     Promote: ("promote", "fully aligned: giving it a vote"),
     VerifyVoter: ("verify", "asking the members themselves whether it is a voter and serves"),
 }
-"""Phase and words, for people, of each thing a join does."""
+"""Phase and text, for people, of each action of a join."""
 
 _REFUSALS: dict[type[EtcdError], str] = {
-    UnhealthyCluster: "it wants enough voters to have been connected for 5 s",
+    UnhealthyCluster: "enough voters must have been connected for 5 s",
     TooManyLearners: "another learner has the seat",
     NotEnoughStarted: "a member that was added before has not started yet",
 }
-"""What etcd's own words mean."""
+"""The meaning of etcd's refusals, in plain words."""
 
 
 @dataclass(slots=True)
 class JoinProgressReporter:
-    """Reports each decision once, and again when its numbers changed."""
+    """Reports each decision once, and again when its numbers change."""
 
     report: Report
     tracks: Mapping[str, JoinState]
@@ -56,11 +56,11 @@ class JoinProgressReporter:
     _refused: tuple[Action, str] | None = field(default=None)
 
     def decision(self, decision: Decision, view: ClusterView, left: float) -> None:
-        """`left`: seconds until the join gives up; said where it waits for somebody to do something."""
+        """Reports a decision. `left`: seconds until the join gives up, shown while it waits for an etcd to start."""
         event = self._event(decision, view)
         if event is not None and isinstance(decision, Wait) and decision.phase == "start":
             event = replace(event, text=f"{event.text}; {math.ceil(left / 10) * 10} s left")
-        # What etcd has refused is asked for again and again; that it is was said once.
+        # A refused request is sent again and again; it was reported once.
         again = isinstance(decision, Do) and self._refused is not None and decision.action == self._refused[0]
         if event is None or again:
             return
@@ -70,7 +70,7 @@ class JoinProgressReporter:
             self.report(event)
 
     def waiting(self, action: Action, why: str) -> None:
-        """Said once: an invariant forbids the step now, and may allow it in a moment."""
+        """Reports once that an invariant forbids the step now; it may allow it in a moment."""
         if (action, why) != self._refused:
             self._refused = (action, why)
             self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"not yet: {why}"))
@@ -79,7 +79,7 @@ class JoinProgressReporter:
         if (action, error.text) != self._refused:
             self._refused = (action, error.text)
             why = _REFUSALS.get(type(error), error.text)
-            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd says not yet: {why}"))
+            self.report(Event(_WORDS[type(action)][0], getattr(action, "name", ""), f"etcd refuses for now: {why}"))
 
     def _event(self, decision: Decision, view: ClusterView) -> Event | None:
         match decision:
@@ -104,7 +104,7 @@ class JoinProgressReporter:
         return Event(phase, name, text, lag_of(view, member), round(seconds, 1), answer.db_size, leader.db_size)
 
     def _transfer(self, phase: Phase, name: str, text: str, track: JoinState, total: int) -> Event:
-        """While a learner is silent, what arrived of the snapshot is all there is to tell."""
+        """Returns the event of a silent learner: only the received part of the snapshot is known."""
         if track.received is None:
             return Event(phase, name, text)
         rate = track.rate.per_second(self.clock.now(), track.received)

@@ -1,4 +1,4 @@
-"""What one join is told, and what it learns of each joiner beyond what the cluster shows."""
+"""The policy of one join, and what the join learns of each joiner beyond what the cluster shows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.replication import ReplicationActivity
 
 JoinResult: TypeAlias = Joined
-"""What a join that reached its goal returns."""
+"""The result of a join that reached its goal."""
 
 
 Remember: TypeAlias = Callable[[str, JoinMemory], None]
-"""Keeps what a later run must know of the joiner of that name."""
+"""Stores what a later run must know of the joiner of that name."""
 
 
 def forget(_name: str, _memory: JoinMemory) -> None:
-    """For runs that keep no memory beyond their journal."""
+    """Does nothing: for runs that keep no memory beyond their journal."""
 
 
 @dataclass(frozen=True, slots=True)
 class JoinPolicy:
-    """`stall_seconds`: how long a join may go without any progress. `learner_seats`, `voter_join` and
+    """How joins are done. `stall_seconds`: how long a join may go without any progress. `learner_seats`, `voter_join` and
     `accept_reduced_tolerance` as in `invariants.Limits`. `restart_learner`: whether a learner that lost its publish may be
     restarted once. `keep_on_failure`: roll nothing back."""
 
@@ -44,14 +44,14 @@ class JoinPolicy:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The furthest point that a joiner reached. Only what grows is progress: an etcd that is started again and again, or lists
-    that contradict each other, change all the time and lead nowhere."""
+    that contradict each other, change all the time without progress."""
 
     marks: int = 0
     received: int = 0
     applied: int = 0
 
     def passes(self, other: Progress) -> bool:
-        """Whether this point is further than `other` in any respect."""
+        """Returns whether this point is further than `other` in any respect."""
         return self.marks > other.marks or self.received > other.received or self.applied > other.applied
 
     def furthest(self, other: Progress) -> Progress:
@@ -60,9 +60,9 @@ class Progress:
 
 @dataclass(slots=True)
 class JoinState:
-    """What this run learnt of one joiner. `memory` is what later runs must know, too. `peer_answers`: its peer port was seen to
-    serve. `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: since when each link to
-    a voter that is not up was looked for."""
+    """The state of one joiner in this run. `memory`: what later runs must also know. `peer_answers`: its peer port was seen to
+    serve. `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: for each link to a
+    voter that is not up, since when it is missed."""
 
     spec: JoinSpec
     runtime: Runtime
@@ -93,10 +93,10 @@ class JoinState:
 
 
 def state_of(spec: JoinSpec, runtime: Runtime, now: float) -> JoinState:
-    """A new track, with what an earlier run left behind."""
+    """Returns a new state, with the memory that an earlier run left."""
     return JoinState(spec, runtime, LagMeter(now), now, spec.memory)
 
 
 def limits_of(policy: JoinPolicy, cluster_id: int) -> Limits:
-    """What holds for a run of joins."""
+    """Returns the limits of a run of joins."""
     return Limits(cluster_id, policy.learner_seats, policy.accept_reduced_tolerance, policy.voter_join)

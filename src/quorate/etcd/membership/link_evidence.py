@@ -1,4 +1,4 @@
-"""Whether a learner that is to vote is linked to every voter, not only to the leader that feeds it."""
+"""Evidence of whether a learner is linked to every voter, not only to the leader that feeds it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from quorate.etcd.membership.join_state import JoinState
 from quorate.etcd.observation.link_counters import LinkCounters
 
 PATIENCE_SECONDS = 8.0
-"""How long a link may be looked for before it counts as missing. Peers dial a new member within a tenth of a second; counters
-need a full period of 1.7 s, and four seconds more where a dead member has to be told from one that is only silent to us."""
+"""How long a link may be down before it counts as missing. Peers dial a new member within a tenth of a second; counters need
+a full period of 1.7 s, and four seconds more to distinguish a dead member from one that is only silent to us."""
 
 
 @dataclass(slots=True)
 class LinkEvidence:
     """Adds what is known of the joiners' links to a view: from this host's kernel where their etcd runs here, else from the
-    byte counters in the members' metrics; neither is asked while the cluster has one voter, for the proof shows that link."""
+    byte counters in the members' metrics. Neither is asked while the cluster has one voter: the proof shows that link."""
 
     access: Access
     clock: Clock
@@ -29,10 +29,10 @@ class LinkEvidence:
         self._counters = LinkCounters(self.access, self.clock)
 
     def added(self, view: ClusterView, track: JoinState) -> ClusterView:
-        """Returns the view with the links of this joiner; one that is looked for and not up yet stays unknown for a while.
+        """Returns the view with the links of this joiner; a link that is not up yet stays unknown for a while.
 
-        A link that was missed stays missed until it is seen up: neither a voter that stands still for a moment, nor metrics
-        that cannot be read just now, turn evidence against it into an assumption for it.
+        A link that was missed stays missed until it is seen up. Neither a voter that hangs for a moment, nor metrics that
+        cannot be read now, turn evidence against the link into an assumption for it.
         """
         member = self._learner(view, track)
         if member is None:
@@ -46,7 +46,7 @@ class LinkEvidence:
         return replace(view, links=links)
 
     def _learner(self, view: ClusterView, track: JoinState) -> Member | None:
-        """A learner that answers, where more than the leader's link decides."""
+        """Returns the joiner if it is a learner that answers and more than the leader's link decides; None otherwise."""
         member = view.by_id(track.memory.member_id) if track.memory.member_id else None
         if member is None or not member.is_learner or view.answer(member.id) is None or len(view.voters) < 2:
             return None
@@ -66,5 +66,5 @@ class LinkEvidence:
         return self.clock.now() - track.links_missed_at.get(other, self.clock.now()) >= PATIENCE_SECONDS
 
     def is_settled(self, track: JoinState) -> bool:
-        """Whether every link that was missed has been looked for long enough."""
+        """Returns whether every missed link has been missed long enough to count as missing."""
         return all(self._is_missing(track, other) for other in track.links_missed_at)

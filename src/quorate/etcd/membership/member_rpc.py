@@ -1,4 +1,4 @@
-"""The three RPCs that change who is a member. Only `quorate.etcd.membership.executor` may import this; a contract holds it."""
+"""The three RPCs that change the member list. Only `quorate.etcd.membership.executor` may import this; a contract checks it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from quorate.etcd.client.channel import Channel
 
 
 def add_learner(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:
-    """Register a learner; returns its member id."""
+    """Registers a learner; returns its member id."""
     request = wire.MemberAddRequest(peerURLs=peer_urls, isLearner=True)
     return channel.call(rpc.MEMBER_ADD, request, timeout).member.ID
 
 
 def add_voter(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:
-    """Register a member that has a vote at once; returns its member id."""
+    """Registers a member that has a vote at once; returns its member id."""
     return channel.call(rpc.MEMBER_ADD, wire.MemberAddRequest(peerURLs=peer_urls), timeout).member.ID
 
 
 def promote(channel: Channel, member_id: int, *, timeout: float) -> None:
-    """Give a learner its vote; `channel` must lead to the leader: a follower forwards, loses the login and retries blindly."""
+    """Gives a learner its vote; `channel` must lead to the leader: a follower forwards, loses the login and retries blindly."""
     channel.call(rpc.MEMBER_PROMOTE, wire.MemberPromoteRequest(ID=member_id), timeout)
 
 

@@ -1,4 +1,4 @@
-"""Registering a learner and nothing more, as `etcdctl member add --learner` does, by the engine's rules."""
+"""Registers a learner and does nothing more, as `etcdctl member add --learner` does, by the engine's rules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Registration:
-    """One run for `action`. `seconds`: how long to ask again while etcd says that it is too early."""
+    """One run for `action`. `seconds`: how long to retry while etcd refuses for now."""
 
     access: Access
     clock: SystemClock
@@ -42,9 +42,9 @@ class Registration:
     _before: ClusterView | None = None
 
     def run(self) -> tuple[Member, ClusterView]:
-        """Add the learner; returns it with the list that has it.
+        """Adds the learner; returns it with the list that has it.
 
-        Raises `UnsafeStep` or an `EtcdError` with nothing changed, `OutcomeUnknown` when only looking again will tell.
+        Raises `UnsafeStep` or an `EtcdError` with nothing changed, `OutcomeUnknown` when only another look can tell.
         """
         deadline = Deadline(self.clock, self.seconds, f"adding {self.action.name}")
         drive(self, self.clock, deadline, every=_POLL_SECONDS)
@@ -62,7 +62,7 @@ class Registration:
         return observe(self.access, self.seeds, self.clock, patience=_PATIENCE)
 
     def decide(self, _view: ClusterView) -> Do[AddLearner]:
-        """It has one step, which is over once etcd has taken it or may have."""
+        """Returns the only step; the run is over once etcd has applied it or may have."""
         return Do(self.action)
 
     def perform(self, step: AddLearner, view: ClusterView) -> Done | PutOff:
@@ -81,7 +81,7 @@ class Registration:
         except QuorateError:
             if not known:
                 raise
-            # It is registered: what fails from here on is only the look at it.
+            # The learner is registered: only the look at it failed.
             added = Member(known, "", action.peer_urls, is_learner=True)
             return added, replace(before, members=(*before.members, added))
         member = view.by_id(known) if known else view.by_peer_urls(action.peer_urls)
@@ -89,7 +89,7 @@ class Registration:
             return member, view
         what = outcome.error.what if isinstance(outcome, Indeterminate) else "it is not listed"
         raise OutcomeUnknown(
-            f"whether {action.name} was added is not known: {what}",
+            f"it is unknown whether {action.name} was added: {what}",
             state="a learner may appear in the member list; it has no vote",
-            advice="look with 'quorate etcd members', then run the same command again",
+            advice="check with 'quorate etcd members', then run the same command again",
         )

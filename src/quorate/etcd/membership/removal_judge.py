@@ -1,4 +1,4 @@
-"""Whether a removal is allowed now: judged before leadership is moved for nothing, and again when what it rests on is old."""
+"""Judges whether a removal is allowed now: before leadership is moved for nothing, and again when its proof is old."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from quorate.etcd.observation.look import LookTimeouts, observe
 REMOVE_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 _POLL_SECONDS = 0.1
 _SETTLE_SECONDS = 2.0
-"""An election takes this long: a margin that is lower only for one look is no reason to refuse."""
+"""An election takes this long: a margin that is lower in only one look is no reason to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemovePolicy:
-    """`seconds`: how long the removal may take. `absence_seconds`: how long a voter must show no sign of life to count as dead.
-    `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has ended."""
+    """How a removal is done. `seconds`: how long it may take. `absence_seconds`: how long a voter must show no sign of life to
+    count as dead. `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has
+    ended."""
 
     seconds: float = 60.0
     absence_seconds: float = ABSENCE_SECONDS
@@ -41,7 +42,7 @@ class RemovePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What holds for the removal until it is judged again; `goal` has the proof of absence that it rests on, if it does."""
+    """The permission for the removal until it is judged again; `goal` has the proof of absence, if it rests on one."""
 
     limits: Limits
     goal: RemoveGoal
@@ -49,7 +50,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class RemovalJudge:
-    """Judges the removal that `goal` names. `say`: one line for people."""
+    """Judges the removal that `goal` names. `say` reports one line for people."""
 
     access: Access
     clock: SystemClock
@@ -59,11 +60,11 @@ class RemovalJudge:
     say: Callable[[str], None]
 
     def look(self, unasked: Container[int] = ()) -> ClusterView:
-        """The cluster now; the members `unasked` are asked nothing."""
+        """Returns the cluster now; does not ask the members in `unasked`."""
         return observe(self.access, self.seeds, self.clock, patience=REMOVE_PATIENCE, unasked=unasked)
 
     def refuse_early(self) -> None:
-        """Raises, before the lock is waited for, what would be refused even if the member is dead."""
+        """Raises, before the wait for the lock, the refusal of a removal that would be refused even if the member is dead."""
         view = self.look()
         silent = view.by_id(self.goal.member_id) is not None and view.answer(self.goal.member_id) is None
         if silent:
@@ -73,8 +74,8 @@ class RemovalJudge:
             self.allowed(view, do_nothing)
 
     def refuse_alone(self, lock: RemovalLock, goal: RemoveGoal) -> None:
-        """Without the lock another removal may be judged by the same margin at the same time: of four voters two were left,
-        each removal for itself allowed. A learner and a dead voter cost nothing; a live one takes consent."""
+        """Refuses a removal without the lock. Another removal may be judged by the same margin at the same time: of four voters
+        two were left, each removal allowed by itself. A learner and a dead voter cost nothing; a live voter needs consent."""
         if lock.lease or goal.absence is not None or self.policy.accept_reduced_tolerance:
             return
         member = self.look().by_id(goal.member_id)
@@ -83,14 +84,14 @@ class RemovalJudge:
         raise Refused(
             "the lock for removals could not be taken: another removal at the same time would not be seen",
             state="nothing was changed",
-            advice="mend what keeps the cluster from taking writes ('quorate etcd status'); or, when nobody else changes "
-            "members, accept it with --accept-reduced-tolerance",
+            advice="fix what keeps the cluster from taking writes ('quorate etcd status'); or, when nobody else changes "
+            "members, accept the risk with --accept-reduced-tolerance",
         )
 
     def allowed(self, view: ClusterView, keep: Callable[[], None]) -> Allowed:
         """Returns what holds for the removal; raises `UnsafeStep` or `Refused` where it is not allowed.
 
-        A voter that does not answer is watched first, where that decides: with its absence proved its removal lowers nothing.
+        A voter that does not answer is watched first, if that decides: with its absence proved, its removal lowers nothing.
         `keep` renews the lock meanwhile: the watch may take longer than the lease.
         """
         limits = self._limits(view)
@@ -122,7 +123,7 @@ class RemovalJudge:
         invariants.check(Step(view, action, limits, self.clock.now()))
 
     def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
-        """Raises what the last look of an election's time says when none of them allows the removal."""
+        """Looks for the time of an election; raises the last refusal when no look allows the removal."""
         refusals: list[Refused] = []
 
         def allows() -> bool | None:

@@ -1,4 +1,4 @@
-"""The removal of one member: under a lock, judged, leadership moved away first, and carried out by the engine's loop."""
+"""The removal of one member: under a lock, judged, with leadership moved away first, carried out by the engine's loop."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class Removal:
         self._judge = RemovalJudge(self.access, self.clock, self.seeds, self.goal, self.policy, self._say)
 
     def run(self) -> Removed:
-        """Return when etcd has applied the removal, or a list read through the quorum lacks the member.
+        """Returns when etcd has applied the removal, or a list read through the quorum lacks the member.
 
         Raises `UnsafeStep` or `Refused` with nothing changed, an `EtcdError`, or `DeadlineExceeded`; `outcomes` of the error
-        says whether the member is still there.
+        says whether the member is still listed.
         """
         try:
             self._judge.refuse_early()
             with removal_lock(self.access, self.seeds, f"removing {self.goal.name}", self.clock, self.report) as lock:
-                # Judged here, not before: another removal may have gone through while this one waited for the lock.
+                # Judged here, not before: another removal may have been applied while this one waited for the lock.
                 allowed = self._judge.allowed(self._judge.look(), lock.keep)
                 self._judge.refuse_alone(lock, allowed.goal)
                 self._reach_goal(lock, allowed)
@@ -81,7 +81,7 @@ class Removal:
         return Removed(self.goal.name, self.goal.member_id)
 
     def check(self) -> None:
-        """Says whether the removal would be allowed now, changing nothing; raises what `run` would raise."""
+        """Checks whether the removal would be allowed now, changing nothing; raises what `run` would raise."""
         self._judge.allowed(self._judge.look(), do_nothing)
 
     def _reach_goal(self, lock: RemovalLock, allowed: Allowed) -> None:
@@ -96,7 +96,7 @@ class Removal:
                 raise deadline.error(because=why, advice="run the same command again")
 
     def _outcome(self) -> RemoveOutcome:
-        """What is the case now, as a list read through the quorum tells; before anything was asked nothing has changed."""
+        """Returns the outcome now, by a list read through the quorum; before a removal was sent nothing has changed."""
         name, member_id = self.goal.name, self.goal.member_id
         if self._progress.applied:
             return Removed(name, member_id)
@@ -114,7 +114,7 @@ class Removal:
         return RemovalUnknown(name, member_id) if self._progress.open else Unchanged(name, member_id)
 
     def _say(self, text: str) -> None:
-        """Once: it is asked ten times a second."""
+        """Reports a text once: the removal is tried ten times a second."""
         if text not in self._said:
             self._said.add(text)
             self.report(Event("remove", self.goal.name, text))
@@ -122,9 +122,9 @@ class Removal:
 
 @dataclass(slots=True)
 class _Progress:
-    """What was sent, for the account at the end. `open`: a removal was sent that was neither applied nor refused, so it may yet
-    arrive. `leaving`: the member once its removal is asked for; it is asked nothing any more, see `observe`. Not where it is
-    removed as dead: what that rests on is that it does not answer."""
+    """What was sent, for the outcome at the end. `open`: a removal was sent that was neither applied nor refused, so it may
+    still arrive. `leaving`: the member once its removal was sent; it is no longer asked, see `observe`. A member that is
+    removed as dead is still asked: its removal rests on its silence."""
 
     asked: bool = False
     open: bool = False
@@ -134,7 +134,7 @@ class _Progress:
 
 @dataclass(slots=True)
 class _Rounds:
-    """What the engine's loop asks of a removal; `lock` is held."""
+    """The engine's run of one removal; `lock` is held."""
 
     access: Access
     clock: SystemClock
@@ -144,7 +144,7 @@ class _Rounds:
     allowed: Allowed
     progress: _Progress
     _judge_again: bool = False
-    """The removal was put off: what was proved of the member is proved anew, it may have come back."""
+    """The removal was put off: the proof about the member is renewed, because the member may have come back."""
 
     def look(self) -> ClusterView | NotSeen:
         self.lock.keep()
@@ -160,7 +160,7 @@ class _Rounds:
             return NotSeen(error.what)
 
     def _proof_is_old(self) -> bool:
-        """Leadership was moved meanwhile, or etcd put us off."""
+        """Returns whether the proof of absence expired while leadership was moved or etcd refused for now."""
         absence = self.allowed.goal.absence
         return absence is not None and not absence.holds(self.allowed.goal.member_id, self.clock.now())
 
@@ -179,7 +179,7 @@ class _Rounds:
     def _move_leader(self, step: MoveLeader, view: ClusterView) -> PutOff | None:
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
-            return PutOff("no member says that it leads")
+            return PutOff("no member reports that it leads")
         invariants.check(Step(view, step, self.allowed.limits, self.clock.now()))
         self.judge.say("it leads: moving leadership away first")
         try:
@@ -200,21 +200,21 @@ class _Rounds:
         try:
             outcome = self._carried_out(step, view)
         except UnsafeStep:
-            # Nothing was sent: it came back, or another voter went.
+            # Nothing was sent: the member came back, or another voter failed.
             self.progress.open = earlier
             raise
         if isinstance(outcome, Applied):
-            # etcd answers when it has applied the removal: that is the list that lacks the member.
+            # etcd answers when it has applied the removal: its list now lacks the member.
             self.progress.applied = True
             return Done()
         refused = not isinstance(outcome, Indeterminate)
         self.progress.open = earlier or not refused
-        # Whoever was faster has removed it: the next look says so.
+        # Another tool has removed it first: the next look shows that.
         gone = isinstance(outcome.error, MemberNotFound)
         if isinstance(outcome.error, LockLost) or (refused and outcome.error.disposition == "final" and not gone):
             raise outcome.error
         if not gone:
-            self.judge.say(f"etcd says not yet: {outcome.error.text}")
+            self.judge.say(f"etcd refuses for now: {outcome.error.text}")
         self._judge_again = True
         return PutOff(outcome.error.what)
 
@@ -224,8 +224,8 @@ class _Rounds:
         def confirm(action: MembershipChange) -> Confirmed:
             last = looking(action)
             if step.absence is not None and not is_still_absent(self.access, last.view, step.absence):
-                raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can say")
-            # The last thing before the removal: a run that stood still for longer than its lease must not go on.
+                raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can report on it")
+            # The last check before the removal: a run that was suspended for longer than its lease must not continue.
             self.lock.check()
             return last
 

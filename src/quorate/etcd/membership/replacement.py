@@ -1,4 +1,4 @@
-"""Putting one member in the place of another: which of the two halves goes first, and how the command continues."""
+"""Replaces one member by another: which of the two halves goes first, and how the command continues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from quorate.etcd.membership.remove import Removal
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One replacement. `absence_of` proves that a voter is dead, or does not. `removal_of_dead` takes a member and that proof,
-    as `absence`; `removal_of_live` a member and what must hold, as `succession`. `consent`: the operator accepts a lower
-    margin."""
+    """One replacement. `absence_of` returns the proof that a voter is dead, or None. `removal_of_dead` takes a member and that
+    proof, as `absence`; `removal_of_live` a member and its conditions, as `succession`. `consent`: the operator accepts a
+    lower margin."""
 
     records: Replacements
     look: Callable[[], ClusterView]
@@ -29,11 +29,11 @@ class Replacement:
     consent: bool = False
 
     def run(self, old: str, join: Callable[[], Joined], check: Callable[[], None]) -> Joined:
-        """Join the new member with `join` in the place of `old`: a live voter goes last, when the new one serves; a
-        dead one, and a learner, go first. A dead voter counts against the quorum, and before 3.5.30 and 3.6.11 etcd refuses
-        an add beside it; a learner holds the one seat.
+        """Joins the new member with `join` in the place of `old`. A live voter is removed last, when the new one serves; a
+        dead voter, and a learner, are removed first. A dead voter counts against the quorum, and before 3.5.30 and 3.6.11
+        etcd refuses an add next to it; a learner holds the one seat.
 
-        Running it again continues: a record tells that an `old` which is gone was replaced by this very command. `check`
+        Running it again continues: a record shows that an `old` which is gone was replaced by this very command. `check`
         raises for what would make the join fail. Raises `ConfigError` with nothing changed for an `old` that is no member,
         or several.
         """
@@ -43,7 +43,7 @@ class Replacement:
             result = join()
             self.records.ended()
             return result
-        # Before the first change: an old member that is gone for a new one that cannot join is the worst of both.
+        # Before the first change: otherwise the old member could be removed for a new one that cannot join.
         check()
         absence = None if target.is_learner else self._absence_if_silent(target)
         margin = self.records.began(target, old, margin)
@@ -55,13 +55,13 @@ class Replacement:
         return result
 
     def target(self, old: str) -> Member | None:
-        """The member that `old` names; None when an earlier run of this replacement has removed it. Raises `ConfigError`."""
+        """Returns the member that `old` names; None if an earlier run of this replacement removed it. Raises `ConfigError`."""
         view, url = self.look(), self.records.peer_url
         if not view.linearizable:
             raise Refused(
                 "the member list cannot be read through the quorum, and one member's own copy may be old",
                 state="nothing was changed",
-                advice="bring voters back, then run the same command again",
+                advice="start more voters, then run the same command again",
             )
         if not find_members(view, old) and self.records.is_about(old):
             return None
@@ -72,8 +72,8 @@ class Replacement:
         return target
 
     def _refuse_shrinking(self, view: ClusterView, target: Member, old: str) -> None:
-        """A new member that has its vote already takes nobody's place: it is a slip, such as a loop that forgot to change NEW.
-        An earlier run of this very replacement may have given it."""
+        """Refuses a new member that has its vote already: it replaces no member. That is a mistake, such as a loop that forgot
+        to change NEW, unless an earlier run of this very replacement gave the vote."""
         new = view.by_peer_urls((self.records.peer_url,))
         if new is None or new.is_learner or target.is_learner or self.consent or self.records.is_about(old):
             return
@@ -83,7 +83,7 @@ class Replacement:
                 f"{new.name or format_id(new.id)} is a voter already, so nothing would take the place of {target.name}: "
                 f"the cluster could lose {after} more voters instead of {before}",
                 state="nothing was changed",
-                advice="give the name and peer URL of a member that is to be added, or accept it: --accept-reduced-tolerance",
+                advice="give the name and peer URL of a new member, or accept the lower tolerance: --accept-reduced-tolerance",
             )
 
     def _absence_if_silent(self, target: Member) -> Absence | None:
@@ -112,7 +112,7 @@ class Replacement:
 
 
 def _say_half(error: QuorateError, half: Joined | Removed | Unchanged, words: str) -> None:
-    """Which half of a replacement is done: the error itself speaks of the other."""
+    """Adds to the error which half of a replacement is done: the error itself is about the other half."""
     error.outcomes = (as_dict(half), *error.outcomes)
     rest = "" if error.state == "nothing was changed" else error.state
     error.state = "; ".join(filter(None, (rest, f"{half.name or format_id(half.member_id)} {words}")))

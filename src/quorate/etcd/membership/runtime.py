@@ -1,4 +1,4 @@
-"""What the engine asks of whatever runs a joiner's etcd: a process, a systemd unit, a static pod."""
+"""The engine's interface to what runs a joiner's etcd: a process, a systemd unit, a static pod."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTHING = JoinMemory()
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Whether the etcd process is there, and if it ended, what is known about why."""
+    """The state of the etcd process, and if it ended, what is known about the reason."""
 
     state: ProcessState
     note: str = ""
@@ -29,53 +29,53 @@ class Runtime(Protocol):
     """Whether this host holds its data, so that `wipe` can delete it."""
 
     def process(self) -> Process:
-        """The process as it is now."""
+        """Returns the process as it is now."""
         ...
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
-        """Start it if it does not run; `initial_cluster` matters only while its data directory is empty."""
+        """Starts it if it does not run; `initial_cluster` matters only while its data directory is empty."""
         ...
 
     def restart(self) -> None:
-        """End it gracefully and start it again on the same data."""
+        """Ends it gracefully and starts it again on the same data."""
         ...
 
     def stop(self) -> None:
-        """End it; returns when it has ended."""
+        """Ends it; returns when it has ended."""
         ...
 
     def has_data(self) -> bool:
-        """Whether its data directory holds a log of etcd's."""
+        """Returns whether its data directory holds a write-ahead log of etcd."""
         ...
 
     def data_member(self) -> int:
-        """The member id that the data here is of; 0 where there is none, or it cannot be read."""
+        """Returns the member id in the data on this host; 0 when there is none, or it cannot be read."""
         ...
 
     def has_leftovers(self) -> bool:
-        """Whether anything that `wipe` would delete is there."""
+        """Returns whether there is anything that `wipe` would delete."""
         ...
 
     def received_bytes(self) -> int | None:
-        """How much of the database has arrived on its disk; None when this host cannot tell."""
+        """Returns how many bytes of the database have arrived on its disk; None when this host cannot tell."""
         ...
 
     def links(self, peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
-        """Whether its etcd and each of `peers` (ids to peer URLs) hold connections that both dialed, as this host's kernel
-        sees them; None where this host cannot see them."""
+        """Returns, for each of `peers` (ids to peer URLs), whether it and this etcd hold connections that both dialed, as this
+        host's kernel sees them; None where this host cannot see them."""
         ...
 
     def wipe(self) -> None:
-        """Delete its data. The engine calls this last, when the member was observed to be absent."""
+        """Deletes its data. The engine calls this last, when the member was observed to be absent."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class JoinSpec:
-    """A member to be: where it will be reached by peers and by clients, and with which TLS its peer port is asked.
+    """A future member: its URLs for peers and for clients, and the TLS settings with which its peer port is asked.
 
-    `client` is None where only its own publish will tell; it is asked nothing before that. `memory`: what an earlier run of
-    this join did, as far as this host knows.
+    `client` is None when only the member's own publish will show it; until then the member is not asked. `memory`: what an
+    earlier run of this join did, as far as this host knows.
     """
 
     name: str

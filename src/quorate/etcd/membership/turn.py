@@ -1,4 +1,4 @@
-"""A member's join in its turn: the one learner seat is waited for and held, and the record of the join is kept meanwhile."""
+"""Runs a member's join in its turn: waits for the one learner seat, holds it, and keeps the record of the join meanwhile."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from quorate.etcd.membership.runtime import JoinSpec
 from quorate.report import Report
 
 JoinOf: TypeAlias = Callable[[JoinSpec, Remember, Callable[[], None]], Join]
-"""Makes the join of what an earlier run left behind, of where its memory is kept, and of what keeps the seat."""
+"""Makes the join from its spec with the memory of an earlier run, the function that stores its memory, and the one that keeps
+the seat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`seconds`: how long whoever is first in the queue may keep the others waiting; `look_seconds`: how long a list that can
-    be read through the quorum is waited for."""
+    """One turn. `seconds`: how long the first in the queue may keep the others waiting. `look_seconds`: how long to wait for a
+    list that can be read through the quorum."""
 
     access: Access
     seeds: Sequence[Endpoint]
@@ -46,7 +47,7 @@ class Turn:
         remember: Remember,
         join_of: JoinOf,
     ) -> JoinResult:
-        """Run the join that `join_of` makes. Raises what that join raises, and `Refused` when the queue does not move."""
+        """Runs the join that `join_of` makes. Raises what that join raises, and `Refused` when the queue does not move."""
         request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, cluster_id)
         listed = partial(listed_at, self.look, spec.peer_url, self.clock, self.look_seconds)
         with learner_seat(self.access, self.seeds, request, listed, self.clock, self.report, self.seconds) as seat:

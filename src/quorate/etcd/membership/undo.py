@@ -1,4 +1,4 @@
-"""Rolling back a join that failed before promotion, run by the same rule: observe, decide, check, one step, observe."""
+"""Rolls back a join that failed before promotion, by the same rule: observe, decide, check, one step, observe."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from quorate.etcd.observation.statuses import settle_statuses
 from quorate.report import Event, Report
 
 _SECONDS = 20.0
-"""Through two elections. Whoever pressed Ctrl-C waits for this, so it is not longer."""
+"""Long enough for two elections. An operator who pressed Ctrl-C waits for this, so it is not longer."""
 _POLL_SECONDS = 0.1
 _REFUSED_SECONDS = 0.5
-"""Each try is written to the journal: without a pause a removal that etcd declined was asked for hundreds of times."""
+"""Each try is written to the journal: without a pause a removal that etcd refused was sent hundreds of times."""
 _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 
 @dataclass(slots=True)
 class Undo:
-    """One joiner to roll back. `memory`: what the join did to it. `keep`: called in every round, for what must be
-    kept alive."""
+    """One joiner to roll back. `memory`: what the join did to it. `keep` is called in every round, for what must be kept
+    alive."""
 
     executor: MembershipExecutor
     runtime: Runtime
@@ -47,15 +47,15 @@ class Undo:
     _wiped: bool = field(default=False)
 
     def run(self) -> JoinOutcome:
-        """Roll the learner back if it is ours and has no vote; returns what is the case now."""
+        """Rolls the learner back if it is ours and has no vote; returns the outcome."""
         name = self.spec.name
-        self.report(Event("undo", name, "rolling back what is half done"))
+        self.report(Event("undo", name, "rolling back the incomplete join"))
         try:
             return self._reach_goal()
         except QuorateError as error:
             return self._unfinished(error.what)
         except Exception as error:
-            # Nobody foresaw it. It must not hide why the join failed, nor leave it unsaid what is there now.
+            # An unexpected error must not hide why the join failed, nor leave the present state unreported.
             return self._unfinished(foreseen(error).what)
 
     def _unfinished(self, why: str) -> JoinOutcome:
@@ -76,12 +76,12 @@ class Undo:
     # -- one round of the engine -----------------------------------------------------------------------------------------
 
     def look(self) -> ClusterView | NotSeen:
-        """The cluster, without asking the joiner: it is on its way out."""
+        """Observes the cluster without asking the joiner, which is being removed."""
         self.keep()
         try:
             view = self._look()
         except EtcdError as error:
-            # Even what asking again does not change elsewhere: an undo has nothing else to do with its time.
+            # Also errors that are final elsewhere: an undo can only try again until its time is up.
             return NotSeen(error.what)
         self._learn(view)
         return view
@@ -93,12 +93,12 @@ class Undo:
         try:
             why = self._do(step, view)
         except UnsafeStep as unsafe:
-            # What was decided on is true no more: this machine stood still, or somebody was faster.
+            # The decision is outdated: this machine was suspended, or another tool was faster.
             why = unsafe.what
         return PutOff(why) if why else None
 
     def _learn(self, view: ClusterView) -> None:
-        """After an add without an answer: the id that only our call can have made."""
+        """Learns, after an add without an answer, the id that only our call can have made."""
         if self.memory.member_id or not view.linearizable:
             return
         member = view.by_peer_urls((self.spec.peer_url,))
@@ -124,7 +124,7 @@ class Undo:
         )
 
     def _do(self, action: Action, view: ClusterView) -> str | None:
-        """One step, each checked like a change of the list; returns why it did not work out, if it did not."""
+        """Carries out one step, checked like a change of the list; returns why it did not succeed, None when it did."""
         if not isinstance(action, StartMember):
             invariants.check(Step(view, action, self.limits, self.executor.clock.now()))
         match action:
@@ -144,14 +144,14 @@ class Undo:
     def _remove(self, action: Remove, view: ClusterView) -> str | None:
         executor = self.executor
         settle_statuses(executor.access, executor.access.routes.of(action.member_id))
-        # Somebody may have promoted it since: on the last look the executor then refuses to remove it.
+        # An operator may have promoted it since: on the last look the executor then refuses to remove it.
         confirm = confirm_by_looking(executor.access, self._look, executor.clock)
         outcome = executor.carry_out(action, view, self.limits, confirm)
         if isinstance(outcome, Rejected | Indeterminate):
             refused = isinstance(outcome, Rejected) and not isinstance(outcome.error, MemberNotFound)
             if refused and outcome.error.disposition == "final":
                 raise outcome.error
-            # Without a pause a removal that etcd declines was asked for, and journaled, hundreds of times.
+            # Without a pause a removal that etcd refused was sent, and journaled, hundreds of times.
             executor.clock.sleep(_REFUSED_SECONDS)
             return outcome.error.what
         return None

@@ -1,1 +1,1 @@
-"""What the cluster is like. Nothing here changes anything."""
+"""Observation of a cluster: reads, and writes to quorate's own keys only. Nothing here changes a member."""

@@ -1,4 +1,4 @@
-"""Watching for signs of life of one voter, until its absence is proved or it is seen to be alive."""
+"""The watch for signs of life of one voter, until its absence is proved or the voter is seen alive."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from quorate.report import Event, Report
 _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 _EVERY_SECONDS = 0.4
-"""Followers answer each heartbeat of the leader, ten a second, so that four looks a period see any sign of life."""
+"""Followers answer the leader's heartbeats ten times a second: about four answers fall between two looks."""
 _SCRAPE_SECONDS = 1.0
 _UNKNOWN_SECONDS = 4.0
-"""How long nobody may know: an election takes two seconds, and a leader whose metrics cannot be read will not tell
-later either."""
+"""How long the looks may be inconclusive: an election takes two seconds, and a leader whose metrics cannot be read now will not
+become readable later."""
 
 
 def prove_absence(
     access: Access, seeds: Sequence[Endpoint], member: Member, clock: SystemClock, *, seconds: float, report: Report
 ) -> Absence | None:
-    """As `watch_absence`, with looks of its own; what is seen is reported."""
+    """Watches as `watch_absence` does, with new looks, and reports progress."""
     name = member.name or format_id(member.id)
 
     def look() -> ClusterView:
@@ -51,13 +51,13 @@ def watch_absence(
     say: Callable[[str], None],
     keep: Callable[[], None] = lambda: None,
 ) -> Absence | None:
-    """Returns the proof that the voter is dead, or None: it gave a sign of life, or nobody can say. `keep` is called at each
-    look: whoever holds a lease renews it.
+    """Returns the proof that the voter is dead; None when it gave a sign of life, or when the looks prove nothing. `keep` is
+    called at each look, so that the caller can renew a lease.
 
-    Takes `seconds` when it is dead, and returns at the first answer when it is not.
+    The proof takes `seconds`. A live voter ends the watch at its first answer.
     """
     watch, pages = AbsenceWatch(member_id, seconds), dict[int, float]()
-    # An election, or a leader that was restarted, begins the count anew.
+    # An election, or a restart of the leader, starts the count again.
     deadline = Deadline(clock, 3 * seconds + _UNKNOWN_SECONDS, "a sign of life")
     known_at = clock.now()
     while not deadline.expired:
@@ -77,8 +77,8 @@ def watch_absence(
 
 
 def is_still_absent(access: Access, view: ClusterView, absence: Absence) -> bool:
-    """Returns whether nothing since the proof shows life: no answer in `view`, and no byte at the others. One that was started
-    again sends its heartbeat replies before it serves a client."""
+    """Returns whether there is no sign of life since the proof: no answer in `view`, and no byte received by the others. A
+    restarted member sends heartbeat replies before it serves a client."""
     if view.answer(absence.member_id) is not None:
         return False
     pages = dict(absence.pages)
@@ -98,11 +98,12 @@ def _look_once(
 
 
 def _received(access: Access, view: ClusterView, member_id: int, served: dict[int, float]) -> dict[int, float] | None:
-    """What each other voter that answers has received from the member; None unless all of them can be read, and the one that
-    leads says so itself: a page without etcd's numbers, of a proxy for instance, would read as "nothing received".
+    """Returns the bytes that each other answering voter has received from the member; None unless all of them can be read, and
+    the leader's own page says that it leads. A page without etcd's metrics, for instance a proxy's, would read as "nothing
+    received".
 
-    `served`: by member, the number of the last page, and of this one when the function returns. A page that was not made for
-    this look says nothing new: a proxy that kept pages for some seconds had a live voter removed as a dead one.
+    `served`: by member, the count on the last page; updated to the count on this one. A page that was not made for this look
+    shows nothing new: a proxy that cached pages for some seconds had a live voter removed as dead.
     """
     voters = [voter for voter in view.voters if voter.id != member_id and view.answer(voter.id)]
     places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
@@ -120,7 +121,7 @@ def _received(access: Access, view: ClusterView, member_id: int, served: dict[in
     served.update(numbers)
     if not fresh:
         return None
-    # A voter that a member never heard since it was started is counted nowhere: that is no byte received.
+    # A member that has received nothing from the voter since its own start has no counter for it: that is 0 bytes.
     return {voter: page.received_bytes(member_id) or 0.0 for voter, page in pages.items() if page is not None}
 
 

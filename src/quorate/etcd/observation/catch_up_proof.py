@@ -19,16 +19,16 @@ from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import MemberList, local_list, reads_through_quorum
 
 ROUND_SECONDS = 1.0
-"""How long one write may take to be seen applied on the learner."""
+"""How long one write may take until it is seen applied on the learner."""
 
 _POLL_SECONDS = 0.005
-"""The window between the proof and the promotion is what a dying learner can hide in: it is kept as short as a Status."""
+"""A learner that dies between the proof and the promotion goes unnoticed: this keeps that window as short as a Status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """The learner to prove, its cluster, and the channels to the leader and to the learner itself. `patience`: seconds for one
-    round; more where the ways are slow."""
+    round; more where round trips are slow."""
 
     member: Member
     cluster_id: int
@@ -38,9 +38,10 @@ class Candidate:
 
 
 def prove(candidate: Candidate, clock: Clock, *, rounds: int = ROUNDS) -> Proof | None:
-    """Write through the leader and see it applied on the learner, `rounds` times in a row; None when it is not (yet).
+    """Writes through the leader and sees the write applied on the learner, `rounds` times in a row; returns None when it is
+    not applied (yet).
 
-    Costs a few milliseconds on an aligned learner. Raises an `EtcdError` that is final; one that may pass means "not yet": a
+    Takes a few milliseconds on an aligned learner. Raises an `EtcdError` that is final. Any other error means "not yet": a
     leader that hesitates for a second must not undo a join of many gigabytes.
     """
     try:
@@ -57,8 +58,8 @@ def prove(candidate: Candidate, clock: Clock, *, rounds: int = ROUNDS) -> Proof 
 
 
 def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
-    """The write is answered by a leader that was alive just now, and the learner's Status is asked after that: what the proof
-    says is as old as that question."""
+    """Returns the proof of one round, or None. The answer to the write shows a live leader, and the learner's Status is
+    requested after that: the proof is as old as that request."""
     deadline = Deadline(clock, candidate.patience, "the learner applies what was just written")
     written = kv.put(candidate.leader, proof_key(candidate.member.id), str(number).encode(), timeout=candidate.patience)
     leader = maintenance.status(candidate.leader, timeout=candidate.patience)
@@ -84,7 +85,7 @@ def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
 
 
 def _answer_of(candidate: Candidate, deadline: Deadline) -> MemberStatus | None:
-    """The learner's own status, if it is still that learner of that cluster."""
+    """Returns the learner's Status, if it still is that learner of that cluster."""
     try:
         answer = maintenance.status(candidate.own, timeout=max(deadline.remaining, 0.01))
     except EtcdError:
@@ -94,12 +95,12 @@ def _answer_of(candidate: Candidate, deadline: Deadline) -> MemberStatus | None:
 
 
 def serves_as_voter(access: Access, view: ClusterView, member: Member, own: Channel, *, timeout: float) -> bool:
-    """Whether `member` says itself that it is no learner, answers a linearizable read, and a majority of the voters that can
-    be asked list it as a voter in their own copies of the member list.
+    """Returns whether `member` reports that it is no learner, answers a linearizable read, and a majority of the voters that
+    can be asked list it as a voter in their own copies of the member list.
 
-    The list of `view` was read through the quorum and shows it as a voter: that it has its vote is known. The others' own
-    copies show that they count it too: a 3.5 that never wrote the promotion down would not (etcd issue 19557). Voters that
-    advertise unusable URLs are not counted: they could never be asked, and the join could never end.
+    The list of `view` was read through the quorum and shows the vote. The own copies show that the other voters count it too:
+    a 3.5 member that never wrote the promotion down would not (etcd issue 19557). Voters that advertise unusable URLs are not
+    counted: they could never be asked, and the join could never end.
     """
     try:
         answer = maintenance.status(own, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What a closer look at a cluster tells beside one round of statuses: lag in seconds, and whether the data is the same."""
+"""Details that one round of statuses does not show: lag in seconds, and hashes of the data."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from quorate.etcd.observation.look import endpoint_of
 _POLL_SECONDS = 0.01
 _MOST_LAG_SECONDS = 1.0
 _SMALL_BYTES = 64 << 20
-"""Below this a hash takes milliseconds, on a leader too; above it the leader is spared."""
+"""Below this a hash takes milliseconds, on a leader too; above it the leader is not asked for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """`lag_seconds`: how long each member took from the look on to apply what the leader had committed by then; None when
-    that was more than a second. `hashes`: of the keys at one revision, None where a member did not give it."""
+    """The details by member id. `lag_seconds`: how long each member took after the look to apply what the leader had committed
+    by then; None for more than a second. `hashes`: of the keys at one revision; None where a member did not give it."""
 
     lag_seconds: Mapping[int, float | None] = field(default_factory=dict[int, "float | None"])
     hashes: Mapping[int, Hash | None] = field(default_factory=dict[int, "Hash | None"])
 
     def as_dict(self) -> dict[str, object]:
-        """By member id, the fields that `-o json` adds to each member: the lag in seconds (null: more than a second), and the
-        hash of the data where it was asked for."""
+        """Returns, by member id, the fields that `-o json` adds to each member: the lag in seconds (null: more than a second),
+        and the hash of the data where it was requested."""
         return {format_id(member_id): self.of(member_id) for member_id in {*self.lag_seconds, *self.hashes}}
 
     def of(self, member_id: int) -> dict[str, object]:
-        """The fields of one member."""
+        """Returns the fields of one member."""
         lag, found = self.lag_seconds.get(member_id), self.hashes.get(member_id)
         hashed = {"hash": f"{found.value:08x}", "hashCompactRevision": found.compact_revision} if found else {}
         return {"lagSeconds": None if lag is None else round(lag, 3), **hashed}
 
 
 def lag_seconds(access: Access, view: ClusterView, clock: Clock) -> dict[int, float | None]:
-    """Seconds of lag of every member that answers; measured only for those that lag in entries."""
+    """Returns the lag in seconds of every member that answers; it is measured only for members that lag in entries."""
     leader = view.answer(view.leader.id) if view.leader else None
     if leader is None:
         return {}
@@ -72,7 +72,7 @@ def _until_applied(channel: Channel, *, index: int, since: float, clock: Clock) 
 
 
 def hashes(access: Access, view: ClusterView, *, timeout: float) -> dict[int, Hash | None]:
-    """The hash of all keys on each voter at one revision; a large store is not scanned on the leader."""
+    """Returns the hash of all keys on each voter at one revision; a large store is not scanned on the leader."""
     voters = [voter for voter in view.voters if (answer := view.answer(voter.id)) and not _spared(voter, answer, view)]
     places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
     if not places:
@@ -95,6 +95,6 @@ def _hash_or_none(channel: Channel, *, revision: int, timeout: float) -> Hash | 
 
 
 def differ(found: Mapping[int, Hash | None]) -> bool:
-    """Whether two members that compacted up to the same revision have different data."""
+    """Returns whether two members that compacted up to the same revision have different data."""
     known = [one for one in found.values() if one is not None]
     return any(one.value != other.value for one in known for other in known if one.compact_revision == other.compact_revision)

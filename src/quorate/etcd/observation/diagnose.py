@@ -1,4 +1,4 @@
-"""Why a joiner does not move, asked of its own peer port from here: the name of the stall, and what to run next."""
+"""The diagnosis of a joiner that makes no progress: the name of the stall, as its peer port shows it, and what to run next."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SLOW_FSYNC_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """`name` is stable, for programs: not-started, unreachable, tls-refused, wrong-cluster, one-way, snapshot-in-flight,
-    receiving, not-serving, slow-disk."""
+    """The cause of a stall. `name` is stable, for programs: not-started, unreachable, tls-refused, wrong-cluster, one-way,
+    snapshot-in-flight, receiving, not-serving, slow-disk."""
 
     name: str
     why: str
@@ -29,7 +29,7 @@ class Stall:
 
 
 def reach(peer_url: str, tls: Tls | None) -> Stall | None:
-    """Why a peer port that should answer does not let us in; None when it does."""
+    """Returns why a peer port that should answer does not accept us; None when it does."""
     parts = parts_of(peer_url)
     host, port = parts.host, parts.port or 2380
     return _connect_problem(host, port) or (_tls_problem(host, port, tls) if parts.scheme == "https" and tls else None)
@@ -37,7 +37,7 @@ def reach(peer_url: str, tls: Tls | None) -> Stall | None:
 
 @dataclass(frozen=True, slots=True)
 class StalledLearner:
-    """A registered learner that answers no client: where its peer port is, and who it should be."""
+    """A registered learner that answers no client: its peer port, and the ids that it should have."""
 
     peer_url: str
     tls: Tls | None
@@ -46,13 +46,13 @@ class StalledLearner:
 
 
 def diagnose(suspect: StalledLearner, leader: Metrics | None) -> Stall:
-    """Tell apart what keeps a registered learner from answering clients; `leader`: what the leader's metrics say."""
+    """Returns what keeps a registered learner from answering clients; `leader`: the leader's metrics."""
     problem = reach(suspect.peer_url, suspect.tls) or _identity_problem(suspect)
     return problem or _link_problem(suspect, leader) or _data_problem(suspect)
 
 
 def _link_problem(suspect: StalledLearner, leader: Metrics | None) -> Stall | None:
-    """It can be reached from here; can the leader?"""
+    """Returns why the leader does not reach a learner that is reachable from here; None when it does."""
     if leader is None:
         return None
     if leader.snapshot_in_flight(suspect.member_id):
@@ -71,18 +71,18 @@ def _link_problem(suspect: StalledLearner, leader: Metrics | None) -> Stall | No
 
 
 def lagging(own: Metrics | None) -> Stall | None:
-    """Why a learner that answers does not catch up, as its own metrics tell; None when they do not."""
+    """Returns why a learner that answers does not catch up, by its own metrics; None when they do not show it."""
     if own is None or own.fsync_seconds < _SLOW_FSYNC_SECONDS:
         return None
     return Stall(
         "slow-disk",
-        f"its disk takes {own.fsync_seconds * 1000:.0f} ms to keep a write",
+        f"its disk takes {own.fsync_seconds * 1000:.0f} ms to sync a write",
         "put its data on a faster disk; etcd's advice is below 10 ms",
     )
 
 
 def _dial(host: str, port: int) -> socket.socket:
-    """Raises OSError. A name is resolved within a limit, which the C library has not."""
+    """Returns a connected socket; raises OSError. A name is resolved within a time limit, which the C library does not have."""
     addresses = resolve(host, port)
     if not addresses:
         raise OSError(errno.EHOSTUNREACH, f"the host name {host[:80]!r} has no address")
@@ -102,7 +102,7 @@ def _connect_problem(host: str, port: int) -> Stall | None:
     except ConnectionRefusedError:
         return Stall(
             "not-started",
-            f"nothing listens at {host}:{port}: its etcd does not run",
+            f"nothing listens at {host}:{port}: its etcd is not running",
             "look at its log or its unit on that machine, start it, then run the same command again",
         )
     except OSError as error:
@@ -121,7 +121,7 @@ def _tls_problem(host: str, port: int, tls: Tls) -> Stall | None:
             tls.context().wrap_socket(plain, server_hostname=host) as secure,
         ):
             secure.settimeout(_SECONDS)
-            # With TLS 1.3 a server that refuses our certificate says so only behind the handshake.
+            # With TLS 1.3 a server that refuses our certificate says so only after the handshake.
             secure.sendall(b"GET /members HTTP/1.0\r\n\r\n")
             secure.recv(1)
     except ssl.SSLError as error:
@@ -143,19 +143,19 @@ def _identity_problem(suspect: StalledLearner) -> Stall | None:
     return Stall(
         "wrong-cluster",
         f"its etcd belongs to cluster {format_id(listed.cluster_id)}, not to {format_id(suspect.cluster_id)}",
-        "its data directory is of another cluster: stop it, move that directory away, then run the same command again",
+        "its data directory belongs to another cluster: stop it, move that directory away, then run the same command again",
     )
 
 
 def _data_problem(suspect: StalledLearner) -> Stall:
     listed = peer_port.members(suspect.peer_url, suspect.tls, timeout=_SECONDS)
     if listed is None:
-        return Stall("receiving", "its etcd runs and has no member list yet", "wait, or look at its log for 'raft' errors")
+        return Stall("receiving", "its etcd runs, but has no member list yet", "wait, or look at its log for 'raft' errors")
     itself = next((row for row in listed.members if row.id == suspect.member_id), None)
     if itself is None or not itself.client_urls:
         return Stall("receiving", "it is still receiving the data", "run the same command again, with a longer --timeout")
     return Stall(
         "not-serving",
-        "it has the data, and its client port answers nothing yet",
-        "etcd 3.6 and newer need 7 s for this when left alone (docs/lost-publish.md); run the same command again",
+        "it has the data, but its client port does not answer yet",
+        "etcd 3.6 and newer may need 7 s for this (docs/lost-publish.md); run the same command again",
     )

@@ -1,4 +1,4 @@
-"""Whether each member does its work: a linearizable read on a voter, a local one on a learner; a write when asked for."""
+"""The health check of each member: a linearizable read on a voter, a local one on a learner; a write on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = b"/quorate/health"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`seconds`: how long the check took; `reason`: why it is not healthy, empty when it is."""
+    """The result of one check. `seconds`: how long it took; `reason`: why the member is not healthy, empty when it is."""
 
     member: Member
     seconds: float
@@ -30,7 +30,7 @@ class Health:
         return not self.reason
 
     def as_dict(self) -> dict[str, object]:
-        """The check as `-o json` shows it."""
+        """Returns the check as `-o json` shows it."""
         return {
             "id": format_id(self.member.id),
             "name": self.member.name,
@@ -42,9 +42,9 @@ class Health:
 
 
 def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: float, write: bool) -> list[Health]:
-    """Ask every member at once; a silent one costs `timeout` once. `write` puts a small key through each voter.
+    """Asks every member in parallel; silent ones cost `timeout` once. `write` writes a small key through each voter.
 
-    A read that is refused for lack of rights has gone through the quorum: it counts as healthy.
+    A read that is refused for lack of permission has gone through the quorum: the member counts as healthy.
     """
     reachable = [(member, where) for member in view.members if (where := endpoint_of(access, member))]
     asked = [
@@ -52,7 +52,7 @@ def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: fl
         for member, where in reachable
     ]
     answered = {health.member.id: health for health in (future.result() for future in asked)}
-    return [answered.get(member.id) or Health(member, 0.0, "it has told no client URL") for member in view.members]
+    return [answered.get(member.id) or Health(member, 0.0, "it advertises no client URL") for member in view.members]
 
 
 def _probe(channel: Channel, *, member: Member, clock: Clock, timeout: float, write: bool) -> Health:
@@ -76,5 +76,5 @@ def _write_problem(channel: Channel, timeout: float) -> str:
         kv.put(channel, _KEY, b"", timeout=timeout)
         kv.delete(channel, _KEY, timeout=timeout)
     except EtcdError as error:
-        return f"reads, but does not write: {error.text}"
+        return f"it serves reads, but a write failed: {error.text}"
     return ""

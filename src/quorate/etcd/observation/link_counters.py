@@ -1,4 +1,4 @@
-"""Which members hear everybody, read from the byte counters in their metrics."""
+"""The links between members, judged by the byte counters in their metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.observation.look import endpoint_of
 
 PERIOD_SECONDS = 5 / 3
-"""Each stream between two members carries a heartbeat of the link this often, whatever else it carries (rafthttp
+"""Each stream between two members carries a link heartbeat this often, whatever else it carries (rafthttp
 `ConnReadTimeout` / 3), and between two members there are two streams in each direction."""
 
 _STREAMS = 2
@@ -25,16 +25,16 @@ _EVERY_SECONDS = 0.2
 _SCRAPE_SECONDS = 1.0
 _MOST_SAMPLES = 40
 _MOST_SECONDS = 0.4
-"""A page that took longer tells too little of when it was made: two of them widen a window by more than its slack, and a link
-that works would count as missing for ever. Then nothing is known, and the link is assumed, and shown as assumed."""
+"""A page that took longer does not show well enough when it was made: two of them widen a window by more than its slack, and a
+working link would count as missing for ever. Such a page is dropped: the link is then assumed, and shown as assumed."""
 _RECENT_SECONDS = 4.0
-"""Two periods of heartbeats and their slack: samples before that say nothing about the link now."""
+"""Two periods of heartbeats and their slack: older samples say nothing about the link now."""
 _MUTE_SECONDS = 4.0
-"""A voter that is cut off campaigns every one to two seconds, and whoever still hears it counts those bytes."""
+"""A voter that is cut off campaigns every one to two seconds, and every member that still hears it counts those bytes."""
 
 
 def heartbeat_bytes(version: Version) -> int:
-    """Returns what one heartbeat of a link counts for: 30 bytes up to 3.5, 20 on 3.6, 2 from 3.7 on (measured)."""
+    """Returns the bytes that one link heartbeat adds to the counter: 30 up to 3.5, 20 on 3.6, 2 from 3.7 on (measured)."""
     if version.series <= (3, 5):
         return 30
     return 20 if version.series == (3, 6) else 2
@@ -42,7 +42,7 @@ def heartbeat_bytes(version: Version) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The counter of link heartbeats, between which moments it was read, and the page that it stood on."""
+    """One reading of the link heartbeat counter, the moments before and after it, and the page that showed it."""
 
     asked_at: float
     got_at: float
@@ -57,7 +57,7 @@ def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
     """Returns whether some window shows that the streams of all `others` reach this member.
 
     A window shorter than k periods holds at most k heartbeats of each stream. So a count of k for every stream in such a window
-    leaves none out; a longer window proves nothing, for one stream may make up for another. Too few proves nothing either.
+    leaves none out. A longer window proves nothing, because one stream may make up for another; nor does a lower count.
     """
     wanted = _STREAMS * others * unit
     for last in range(len(samples)):
@@ -71,7 +71,7 @@ def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
 
 @dataclass(slots=True)
 class LinkCounters:
-    """Samples of every member. A member whose counter fell was restarted: what was counted before says nothing."""
+    """Samples of every member. A counter that fell means that the member restarted: its older samples are dropped."""
 
     access: Access
     clock: Clock
@@ -80,11 +80,11 @@ class LinkCounters:
 
     def links_of(self, view: ClusterView, member_id: int) -> Mapping[int, bool]:
         """Returns, for each voter that follows the leader, whether its link with `member_id` is seen to work both ways;
-        voters of whom that cannot be told, because metrics cannot be read, are left out.
+        voters whose metrics cannot be read are left out.
 
         A link is up when both ends hear everybody, or when one end is the leader, which feeds the learner. A member that does
-        not answer us sends link heartbeats all the same, if it lives, and would stand in for one that is cut: it is expected
-        like everybody until nobody has received anything from it for `_MUTE_SECONDS`.
+        not answer us still sends link heartbeats while it lives, and these would make up for a link that is cut. So it is
+        expected like the others, until no member has received anything from it for `_MUTE_SECONDS`.
         """
         asked = [
             member for member in view.members if view.answer(member.id) and (member.id == member_id or not member.is_learner)
@@ -100,7 +100,7 @@ class LinkCounters:
         return found
 
     def _mute(self, view: ClusterView) -> int:
-        """How many members that do not answer us have not been heard by anybody for a while."""
+        """Returns how many of the members that do not answer us were not heard by any member for `_MUTE_SECONDS`."""
         return sum(self._is_mute(member.id) for member in view.members if view.answer(member.id) is None)
 
     def _is_mute(self, member_id: int) -> bool:
@@ -110,7 +110,7 @@ class LinkCounters:
         return bool(current) and all(_nothing_from(member_id, samples) for samples in current)
 
     def _hears(self, view: ClusterView, member_id: int, others: int) -> bool:
-        """By recent samples only: a link that was up ten seconds ago may be down."""
+        """Returns whether recent samples show all `others`: a link that was up ten seconds ago may be down."""
         answer = view.answer(member_id)
         assert isinstance(answer, MemberStatus)
         return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.told(answer.version)))
@@ -138,7 +138,7 @@ class LinkCounters:
 
 
 def _nothing_from(member_id: int, samples: list[Sample]) -> bool:
-    """Whether samples over `_MUTE_SECONDS` show that nothing came from a member."""
+    """Returns whether samples over `_MUTE_SECONDS` show that nothing came from a member."""
     last = samples[-1] if samples else None
     old = [one for one in samples if last is not None and last.asked_at - one.got_at >= _MUTE_SECONDS]
     if last is None or not old:

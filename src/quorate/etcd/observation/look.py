@@ -1,5 +1,4 @@
-"""The one place that looks at a cluster: every way to every member is asked at the same time, and what counts is decided by how
-it was read."""
+"""The only look at a cluster: all endpoints of all members are asked in parallel, and an answer counts by how it was read."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ from quorate.etcd.observation.statuses import Statuses
 
 _AGAIN_SECONDS = 0.05
 _MOST_PATIENCE = 3.0
-"""Members half a second away answer a Status within two. Further away no proof holds, so no more is waited."""
+"""Seconds. Members half a second away answer a Status within two. Farther away no proof holds, so no look waits longer."""
 _FLAG_SINCE = Version(3, 5, 0)
 
 
 class TwoClusters(Refused):
-    """The endpoints that were given lead to two clusters, or to another one than at the beginning of the run."""
+    """The given endpoints lead to two clusters, or to another cluster than at the start of the run."""
 
     code = "two-clusters"
     next_step = "give endpoints of one cluster"
@@ -39,7 +38,7 @@ class TwoClusters(Refused):
 @dataclass(frozen=True, slots=True)
 class LookTimeouts:
     """Seconds to wait in one look: for a list that is read through the quorum, for a status, and for the status of a learner,
-    whose client port accepts connections long before anybody answers there. A way that was slow before gets more."""
+    whose client port accepts connections long before etcd answers there. An endpoint that was slow before gets more."""
 
     members: float = 5.0
     status: float = 2.0
@@ -52,7 +51,7 @@ NO_ENDPOINTS: Mapping[str, Endpoint] = {}
 def first_member_answer(
     access: Access, seeds: Sequence[Endpoint], clock: Clock, *, timeout: float, linearizable: bool
 ) -> wire.MembersResponse:
-    """The member list on the wire, of the first seed that gives one; for output that mirrors etcd's own."""
+    """Returns the member list as a wire message, from the first seed that gives one; for output that mirrors etcd's own."""
 
     def ask(channel: Channel, seconds: float) -> wire.MembersResponse:
         return ask_members(channel, timeout=seconds, linearizable=linearizable)
@@ -69,22 +68,22 @@ def observe(
     unpublished: Mapping[str, Endpoint] = NO_ENDPOINTS,
     unasked: Container[int] = (),
 ) -> ClusterView:
-    """One look at the cluster behind `seeds`.
+    """Returns one look at the cluster that `seeds` lead to.
 
-    Asked are all seeds, every client URL of every member, and every endpoint that led to a member before; each for its status
-    and, voters, for a list read through the quorum. Everybody is asked at the same time, so silent ones cost one patience
-    together. `unpublished` maps peer URLs to client endpoints of members that have not told the cluster theirs yet.
+    The look asks all seeds, every client URL of every member, and every endpoint that led to a member before: for a status
+    and, on voters, for a list read through the quorum. All are asked in parallel, so silent ones cost one timeout together.
+    `unpublished` maps peer URLs to client endpoints of members that have not published their client URLs yet.
     `unasked` are ids of members about to be removed: a Status in flight while a member applies its own removal makes it
     panic (etcd issue 21966).
 
-    Raises `TwoClusters`, and the most telling `EtcdError` when nobody gives even its own list.
+    Raises `TwoClusters`; raises the most informative `EtcdError` when no member gives even its own list.
     """
     return _Look(access, seeds, clock, patience, unpublished, unasked).take()
 
 
 @dataclass(slots=True)
 class _Look:
-    """One look while it is taken. Answers count by who gave them, never by the endpoint that was asked."""
+    """One look in progress. An answer belongs to the member that gave it, whatever endpoint was asked."""
 
     access: Access
     seeds: Sequence[Endpoint]
@@ -128,12 +127,12 @@ class _Look:
     # -- asking --------------------------------------------------------------------------------------------------------
 
     def _ask(self, endpoints: Sequence[Endpoint]) -> None:
-        """Both questions to every endpoint that was not asked yet. A way to a member that must not be asked is left out."""
+        """Asks both questions at every endpoint that was not asked yet, except at those of `unasked` members."""
         routes = self.access.routes
         for endpoint in dict.fromkeys(endpoints):
             if endpoint in self.statuses.asked or routes.member_at(endpoint) in self.unasked:
                 continue
-            # Of a member that has not answered the last question yet nothing further is asked.
+            # A member that still owes the last answer gets no further question.
             stuck = self.statuses.ask(endpoint)
             told = endpoint in self.unpublished.values() and endpoint not in self.seeds
             unknown_joiner = told and not routes.member_at(endpoint)
@@ -145,7 +144,7 @@ class _Look:
         self.asked[endpoint] = self.access.submit(ask, endpoint)
 
     def _wait(self) -> None:
-        """Until everybody answered, or patience is over; longer only while no list has been read through the quorum."""
+        """Waits until all answered or time is up; longer only while no list has been read through the quorum."""
         until = Deadline(self.clock, self._seconds(), "the members answer")
         self.statuses.wait(until, self.patience.learner, self.unpublished.values())
         self._ask_old_versions_again()
@@ -156,12 +155,12 @@ class _Look:
             self._insist(Deadline(self.clock, self.patience.members, "a list is read through the quorum"))
 
     def _seconds(self) -> float:
-        """A way that is known to be slow is waited for: a round trip of 200 ms is no silence."""
+        """Returns the seconds to wait. An endpoint that is known to be slow gets more: a round trip of 200 ms is no silence."""
         slowest = max(map(self.access.routes.seconds_at, self.statuses.asked), default=0.0)
         return max(self.patience.status, min(4 * slowest, _MOST_PATIENCE))
 
     def _ask_old_versions_again(self) -> bool:
-        """An endpoint whose version was not known was asked with the flag, which 3.4 ignores; returns whether there was one."""
+        """Asks 3.4 members again that were asked with the flag, which they ignore; returns whether there was one."""
         again = False
         for endpoint, answer in self.statuses.answers().items():
             if endpoint in self.asked and Version.told(answer.version) < _FLAG_SINCE:
@@ -172,7 +171,7 @@ class _Look:
         return again
 
     def _insist(self, deadline: Deadline) -> None:
-        """Wait, and ask again, while the cluster is there but has no leader: an election takes a second or two."""
+        """Waits and asks again, while the cluster is there but has no leader: an election takes a second or two."""
         while not any(one.linearizable for one in self._lists()) and not deadline.expired:
             failed = {endpoint: future.exception() for endpoint, future in self.asked.items() if future.done()}
             if all(future.done() for future in self.asked.values()):
@@ -188,7 +187,7 @@ class _Look:
     # -- what counts -----------------------------------------------------------------------------------------------------
 
     def _lists(self) -> list[MemberList]:
-        """The lists that came from the cluster of this run, the leader's first."""
+        """Returns the lists that came from the cluster of this run, the leader's first."""
         found = [future.result() for future in self.asked.values() if future.done() and not future.exception()]
         ours = self.access.routes.cluster_id or next((one.cluster_id for one in found), 0)
         kept = [self._as_read(endpoint, future.result()) for endpoint, future in self.asked.items() if _answered(future)]
@@ -196,7 +195,7 @@ class _Look:
         return sorted((one for one in kept if one.cluster_id == ours), key=lambda one: one.member_id != leader)
 
     def _as_read(self, endpoint: Endpoint, one: MemberList) -> MemberList:
-        """The flag counts only where a Status of this look shows that the server follows it."""
+        """Returns the list as it counts: the flag counts only where a Status of this look shows that the server honours it."""
         answer = self.statuses.answers().get(endpoint)
         if one.how != "flag":
             return one
@@ -204,7 +203,7 @@ class _Look:
         return one if follows else MemberList(one.cluster_id, one.member_id, one.raft_term, one.members, "local")
 
     def _list(self) -> MemberList:
-        """One read through the quorum; failing that, of the members' own copies the one that has applied most."""
+        """Returns a list read through the quorum; without one, the own copy of the member that has applied most."""
         lists = self._lists()
         good = next((one for one in lists if one.linearizable), None)
         if good is not None:
@@ -223,15 +222,15 @@ class _Look:
         return [future.result() for future in asked if _answered(future) and future.result().cluster_id == ours]
 
     def _failure(self) -> EtcdError:
-        """An answer tells more than silence: with it the cluster is known to be there."""
+        """Returns the most informative error: one that etcd sent shows that the cluster is there, silence does not."""
         errors = [future.exception() for future in self.asked.values() if future.done()]
         known = [error for error in [*errors, *self.statuses.errors().values()] if isinstance(error, EtcdError)]
         known.sort(key=lambda error: (isinstance(error, Unreachable), isinstance(error, NoAnswer)))
         return known[0] if known else NoAnswer("no answer in time")
 
     def _refuse_two_clusters(self) -> None:
-        """Seeds are the operator's word: two clusters among them are an error, whichever answers first. What a member
-        advertises is not: an answer of another cluster there is dropped and said."""
+        """Raises `TwoClusters` when the seeds, which the operator named, lead to two clusters, whichever answers first. At an
+        endpoint that a member only advertises, an answer of another cluster is dropped with a warning."""
         ours = self.access.routes.cluster_id
         found = {place: answer.cluster_id for place, answer in self.statuses.answers().items()}
         found |= {place: future.result().cluster_id for place, future in self.asked.items() if _answered(future)}
@@ -253,10 +252,10 @@ class _Look:
                 self.access.routes.disown(place)
                 self.statuses.drop(place, f"another cluster ({format_id(cluster_id)}) answers there")
                 self.asked.pop(place, None)
-                self.warnings.append(f"{place} is advertised by a member and answers for cluster {format_id(cluster_id)}")
+                self.warnings.append(f"{place} is advertised by a member, but answers for cluster {format_id(cluster_id)}")
 
     def _learn(self, listed: MemberList) -> list[Endpoint]:
-        """Remembers every way to every member of the list; returns those not asked yet."""
+        """Remembers every endpoint of every listed member; returns those not asked yet."""
         routes = self.access.routes
         if listed.linearizable:
             routes.keep_only({member.id for member in listed.members})
@@ -267,21 +266,21 @@ class _Look:
                 self.warnings.append(
                     f"{member.name or format_id(member.id)} advertises http: it is not asked there without TLS"
                 )
-        # Where another cluster answered is asked again: the member may be back there.
+        # An endpoint where another cluster answered is asked again: the member may be back there.
         ways = [(member, [*routes.of(member.id), *_advertised(member, routes)]) for member in listed.members]
         found = [endpoint for member, endpoints in ways for endpoint in endpoints if member.id not in self.unasked]
         return [endpoint for endpoint in dict.fromkeys(found) if endpoint not in self.statuses.asked]
 
     def _reply(self, member: Member) -> StatusResult:
         if member.id in self.unasked:
-            return NoResponse("it is about to be removed and was not asked")
+            return NoResponse("it was not asked, because it is about to be removed")
         answers = self.statuses.answers()
         own = [answer for answer in answers.values() if answer.member_id == member.id]
         if own:
             return max(own, key=lambda answer: answer.applied_index)
         ways = [*self.access.routes.of(member.id), *_advertised(member, self.access.routes), *_told(member, self.unpublished)]
         if not ways:
-            return NoResponse("it has told the cluster no client URL yet")
+            return NoResponse("it has not published a client URL yet")
         other = next((answers[way].member_id for way in ways if way in answers), None)
         if other is not None:
             return NoResponse(f"another member ({format_id(other)}) answers at its client URL")
@@ -294,8 +293,8 @@ def _answered(future: Future[MemberList]) -> bool:
 
 
 def _advertised(member: Member, routes: Routes) -> list[Endpoint]:
-    """Every client URL that can be used. What a member advertises is whatever somebody typed there: TLS is not dropped for it,
-    for a user and password would go out in the clear."""
+    """Returns every client URL that can be used. An advertised http URL does not switch TLS off, because the user and password
+    would be sent in clear text: a member advertises whatever was typed on its command line."""
     return [endpoint for endpoint in _readable(member) if not (routes.secure and endpoint.tls == "off")]
 
 
@@ -314,5 +313,5 @@ def _told(member: Member, unpublished: Mapping[str, Endpoint]) -> list[Endpoint]
 
 
 def endpoint_of(access: Access, member: Member) -> Endpoint | None:
-    """The way to this member that worked last, or one that it advertises."""
+    """Returns an endpoint where this member answered, else one that it advertises; None when there is none."""
     return next(iter([*access.routes.of(member.id), *_advertised(member, access.routes)]), None)

@@ -1,4 +1,4 @@
-"""What only the members themselves can tell before a join: whether they agree on who is a member, and whose a learner is."""
+"""The check before a join that all voters have the same member list."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import local_list
 
 _SETTLE_SECONDS = 5.0
-"""A voter that is only late applies the change within an election; one that still differs after this is not late."""
+"""A voter that only lags applies the change within the time of an election; one that still differs after this has diverged."""
 
 _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: every voter's own copy of the list with the one that `reread` gets through the quorum."""
+    """The comparison of every voter's own copy of the list with the one that `reread` gets through the quorum."""
 
     access: Access
     reread: Callable[[], ClusterView]
@@ -31,10 +31,10 @@ class Comparison:
     timeout: float
 
     def disagreements(self, view: ClusterView) -> Iterator[Finding]:
-        """Voters whose own copy differs from the list of `view`, and goes on to: the leftovers of a restore or of a 3.5 that
-        never wrote a promotion down (etcd issues 19557, 20967).
+        """Yields findings for voters whose own copy differs from the list of `view`, and still does after a while: after a
+        restore, or on a 3.5 member that never wrote a promotion down (etcd issues 19557, 20967).
 
-        A change under way reaches the voters one by one, so what differs is compared again before it is believed.
+        A change in progress reaches the voters one by one, so a difference is compared again before it counts.
         """
         differing = self._differing(view)
         deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters agree about who is a member")
@@ -43,12 +43,12 @@ class Comparison:
             differing = self._still(differing)
         for text in differing.values():
             yield Finding(
-                "membership-differs", "error", text, "replace that member if it stays; 'quorate etcd status' shows all"
+                "membership-differs", "error", text, "replace that member if this persists; 'quorate etcd status' shows all"
             )
 
     def _still(self, differing: dict[int, str]) -> dict[int, str]:
-        """Those that differ yet. One that does not answer now has not changed its mind; one that is no voter any more has
-        gone."""
+        """Returns the voters that still differ. One that does not answer now keeps its last result; one that is no longer a
+        voter is dropped."""
         try:
             view = self.reread()
         except EtcdError as error:
@@ -61,12 +61,12 @@ class Comparison:
         return {member_id: text for member_id, text in now.items() if text}
 
     def _differing(self, view: ClusterView) -> dict[int, str]:
-        """The voters that answer with another list, and in which ids it differs, in words."""
+        """Returns the voters that answer with another list, each with a text that names the ids."""
         heard = self._heard(view, {voter.id for voter in view.voters})
         return {member_id: text for member_id, text in heard.items() if text}
 
     def _heard(self, view: ClusterView, among: Container[int]) -> dict[int, str]:
-        """Of the voters of `among` that answer: in what their list differs, empty where it does not."""
+        """Returns, for each voter of `among` that answers, how its list differs; empty when it does not."""
         voters = [voter for voter in view.voters if voter.id in among and view.answer(voter.id)]
         askable = [(voter, where) for voter in voters if (where := endpoint_of(self.access, voter))]
         asked = self.access.ask_all(partial(_own_list, timeout=self.timeout), [where for _, where in askable])
@@ -76,7 +76,7 @@ class Comparison:
             if own is None:
                 continue
             ids = ", ".join(sorted(_differences(wanted, _roles(own))))
-            found[voter.id] = f"{voter.name} has another member list than the cluster: it differs in {ids}" if ids else ""
+            found[voter.id] = f"the member list of {voter.name} differs from the cluster's in {ids}" if ids else ""
         return found
 
 

@@ -1,4 +1,4 @@
-"""Reading one member: its status, and its member list in a way that is known to be linearizable, or known not to be."""
+"""Reads of one member's list, each known to be linearizable or known not to be."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.errors import EtcdError, PermissionDenied
 
 How: TypeAlias = Literal["flag", "range", "local"]
-"""How a list was read. "flag": with `linearizable`, which etcd follows since 3.5; "range": behind a linearizable Range on the
-same member; "local": one member's own copy, as old as that member has been cut off."""
+"""How a list was read. "flag": with `linearizable`, which etcd honours since 3.5; "range": after a linearizable Range on the
+same member; "local": one member's own copy, which is stale while that member is cut off."""
 
 READ_KEY = b"/quorate/look"
 _FLAG_SINCE = Version(3, 5, 0)
@@ -24,7 +24,7 @@ _MOST_MEMBERS = 200
 
 @dataclass(frozen=True, slots=True)
 class MemberList:
-    """A member list, who gave it, and how it was read."""
+    """A member list, the member that gave it, and how it was read."""
 
     cluster_id: int
     member_id: int
@@ -38,32 +38,32 @@ class MemberList:
 
 
 def ask_members(channel: Channel, *, timeout: float, linearizable: bool) -> wire.MembersResponse:
-    """The list on the wire. A 3.4 server ignores the flag without a word and answers locally, even when it is cut off.
+    """Returns the list as a wire message. A 3.4 server silently ignores the flag and answers locally, even when it is cut off.
 
-    Raises `EtcdError` for what no etcd lists: more members than there can be (who may fail is worked out of each pair), a
+    Raises `EtcdError` for a list that no etcd gives: more members than there can be (links are computed for each pair), a
     member twice, or one without an id.
     """
     answer = channel.call(rpc.MEMBER_LIST, wire.MemberListRequest(linearizable=linearizable), timeout)
     ids = [row.ID for row in answer.members]
     if len(ids) > _MOST_MEMBERS or len(set(ids)) < len(ids) or 0 in ids:
-        text = f"it lists {len(ids)} members, some of them twice or without an id, or more than a cluster can have"
+        text = f"its list of {len(ids)} members is invalid: some are there twice or without an id, or there are too many"
         raise EtcdError(text, endpoint=str(channel.endpoint), method=rpc.MEMBER_LIST.name)
     return answer
 
 
 def local_list(channel: Channel, *, timeout: float) -> MemberList:
-    """The member's own copy; raises `RpcOnLearner` on a learner."""
+    """Returns the member's own copy; raises `RpcOnLearner` on a learner."""
     return _to_list(ask_members(channel, timeout=timeout, linearizable=False), "local")
 
 
 def quorum_list(channel: Channel, *, timeout: float, version: Version | None) -> MemberList:
-    """The list read through the quorum by this member; `version` is that of the member, None when it is not known yet (then
-    the answer counts only once the version is known to follow the flag).
+    """Returns the list that this member reads through the quorum. `version` is that of the member; None when it is unknown,
+    and then the answer counts only once the version is known to honour the flag.
 
-    Before 3.5 a linearizable Range goes first: it returns when this member has applied everything up to its read index,
-    membership changes included, so its own copy read behind it holds all of them. Both answers must come from one member:
+    Before 3.5 a linearizable Range goes first. It returns when this member has applied everything up to its read index,
+    membership changes included, so its own copy read after that holds all of them. Both answers must come from one member:
     an address may lead to another one each time. A restart in between does no harm: a member serves clients only when it
-    has applied the publish that it proposed after its start. Permission is checked behind the read index, so "permission
+    has applied the publish that it proposed after its start. Permission is checked after the read index, so "permission
     denied" proves as much.
     """
     if version is not None and version < _FLAG_SINCE:
@@ -91,5 +91,5 @@ def _to_list(answer: wire.MembersResponse, how: How) -> MemberList:
 
 
 def to_member(row: wire.Member) -> Member:
-    """A row of the list as a value."""
+    """Returns a wire row of the list as a value."""
     return Member(row.ID, row.name, tuple(row.peerURLs), tuple(row.clientURLs), row.isLearner)

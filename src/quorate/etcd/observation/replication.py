@@ -1,4 +1,4 @@
-"""Whether the leader is still sending its database to a learner, for joiners whose disks cannot be seen from here."""
+"""The leader's transfer of its database to a learner, for joiners whose disks cannot be seen from here."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from quorate.etcd.observation.look import endpoint_of
 
 _ASK_EVERY_SECONDS = 1.0
 _SLOWEST_BYTES_PER_SECOND = 256 * 1024
-"""A sender does not notice for minutes that nobody reads any more: no transfer is waited for longer than at this rate."""
+"""A sender does not notice for minutes that its receiver is gone: a transfer gets no more time than at this rate."""
 
 _MORE_THAN_HEARTBEATS = 16 * 1024
 """Bytes a second: a link without entries carries a few hundred."""
 
 
 def leader_metrics(access: Access, view: ClusterView) -> Metrics | None:
-    """The leader's numbers, or None when it does not tell."""
+    """Returns the leader's metrics, or None when they cannot be read."""
     where = endpoint_of(access, view.leader) if view.leader else None
     return access.scrape(where, timeout=1.0) if where else None
 
 
 @dataclass(slots=True)
 class ReplicationActivity:
-    """What the leader last said about one learner. Times are monotonic seconds."""
+    """The transfer to one learner, by the leader's last metrics. Times are monotonic seconds."""
 
     began_at: float | None = None
     asked_at: float = float("-inf")
@@ -34,7 +34,7 @@ class ReplicationActivity:
     _entries: bool = False
 
     def is_on(self, access: Access, view: ClusterView, member: Member, now: float) -> bool:
-        """Whether entries or a snapshot are on their way to `member`; a snapshot for no longer than its size explains."""
+        """Returns whether entries or a snapshot are in flight to `member`; a snapshot for no longer than its size explains."""
         if now - self.asked_at >= _ASK_EVERY_SECONDS:
             self._ask(leader_metrics(access, view), member.id, now)
         leader = view.answer(view.leader.id) if view.leader else None

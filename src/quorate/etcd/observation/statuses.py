@@ -1,4 +1,4 @@
-"""Asking many endpoints for their status; a question that is not answered in time stays asked, and counts when it is."""
+"""Status questions to many endpoints; one without an answer in time stays open, and counts when it is answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, NoAnswer, Unreachable
 
 STATUS_SECONDS = 2.0
-"""How long one question may stay unanswered before it is asked anew."""
+"""How long one question may stay unanswered before it is asked again."""
 
 _KEPT_SECONDS = 1.0
 """An answer that came between two looks counts for the next one if it is no older than this."""
@@ -23,7 +23,7 @@ _KEPT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class TimedStatus:
-    """An answer and when it came."""
+    """A Status and the time when it arrived."""
 
     answer: MemberStatus
     at: float
@@ -34,8 +34,8 @@ Pending = dict[Endpoint, "Future[TimedStatus]"]
 
 @dataclass(slots=True)
 class Statuses:
-    """The statuses of one look. `asked` holds every endpoint of this look; questions of earlier looks are taken over, so a
-    member that needs half a second for its answers is slow and not silent, and costs one question, not one a look."""
+    """The statuses of one look. `asked` holds every endpoint of this look. Open questions of earlier looks are taken over: a
+    member that needs half a second per answer is slow, not silent, and gets one question, not one per look."""
 
     access: Access
     clock: Clock
@@ -44,7 +44,7 @@ class Statuses:
     _late: set[Endpoint] = field(default_factory=set["Endpoint"])
 
     def ask(self, endpoint: Endpoint) -> bool:
-        """Ask, or take over the question that is still open; returns whether there was one."""
+        """Asks, or takes over the question that is still open; returns whether there was one."""
         open_questions = self.access.open_statuses
         earlier = open_questions.get(endpoint)
         if earlier is not None and (not earlier.done() or self._is_fresh(earlier)):
@@ -72,8 +72,8 @@ class Statuses:
         return TimedStatus(answer, ended)
 
     def wait(self, until: Deadline, learner: float | None, unpublished: Collection[Endpoint]) -> None:
-        """Until all answered or `until`; for learners no longer than `learner` seconds, and for a question that an earlier look
-        has waited for already not at all."""
+        """Waits until all answered or `until`: for learners `learner` seconds at most, and not at all for a question that an
+        earlier look has waited for."""
         routes = self.access.routes
         quick = (
             {place for place in self.asked if place in unpublished or routes.is_learner(place)} if learner else set[Endpoint]()
@@ -82,26 +82,26 @@ class Statuses:
         began = self.clock.now()
         wait(patient, timeout=until.remaining)
         if learner is not None and quick:
-            # One that is far away is waited for as long as its way takes: with 30 ms alone it was silent in every other look.
+            # A distant learner gets the time of its round trip: with 30 ms alone it was silent in every other look.
             far = max(3 * routes.round_trip(place) for place in quick)
             left = max(max(learner, min(far, STATUS_SECONDS)) - (self.clock.now() - began), 0.0)
             wait([self.asked[place] for place in quick], timeout=left)
         self._settle(unpublished)
 
     def _settle(self, unpublished: Iterable[Endpoint]) -> None:
-        """Closes questions that were answered. Where a joiner's port refused us the connection is made anew at once: grpc would
+        """Closes questions that were answered. Where a joiner's port refused us, a new connection is made at once: grpc would
         wait longer each time, and the joiner would be seen that much later."""
         for place in list(self.asked):
             if self.asked[place].done():
                 self.access.open_statuses.pop(place, None)
         errors = self.errors()
         for place in unpublished:
-            # Refused, or broken off by its restart.
+            # The port refused us, or the restart of the joiner broke the connection.
             if isinstance(errors.get(place), Unreachable | NoAnswer):
                 self.access.renew(place)
 
     def drop(self, endpoint: Endpoint, why: str) -> None:
-        """What came from there is no answer of a member of this cluster."""
+        """Drops an answer that is not from a member of this cluster."""
         self._dropped[endpoint] = why
 
     def answers(self) -> dict[Endpoint, MemberStatus]:
@@ -116,7 +116,7 @@ class Statuses:
         return {place: error for place, error in found.items() if isinstance(error, EtcdError)}
 
     def reasons(self) -> dict[Endpoint, str]:
-        """Why an endpoint gave no answer that counts."""
+        """Returns why an endpoint gave no answer that counts."""
         return {place: error.text for place, error in self.errors().items()} | self._dropped
 
 

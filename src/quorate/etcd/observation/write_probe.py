@@ -1,4 +1,4 @@
-"""A writer that runs beside a change and measures how long the cluster took no writes."""
+"""A writer that runs during a change and measures how long the cluster accepted no writes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 
 EVERY_SECONDS = 0.02
-"""Between two writes: also the smallest gap that can be told."""
+"""Seconds between two writes: also the smallest gap that can be measured."""
 
 _WRITE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class WriteGap:
-    """How many writes were acknowledged, and the longest time between two of them (or until the end), in seconds."""
+    """The number of acknowledged writes, and the longest time between two of them (or until the end), in seconds."""
 
     writes: int
     longest: float
 
     def as_dict(self) -> dict[str, object]:
-        """What the writer saw as `-o json` shows it."""
+        """Returns the gap as `-o json` shows it."""
         return {"writes": self.writes, "longestGapSeconds": self.longest}
 
 
 class WriteProbe:
-    """Puts a small key of its own all the time while in its `with`, asking the next endpoint when one fails; the key is
-    deleted at the end. It owns `access`."""
+    """A writer that puts its own small key all the time in its `with`, and goes to the next endpoint when one fails. The key is
+    deleted at the end. The probe owns `access`."""
 
     def __init__(self, access: Access, endpoints: Sequence[Endpoint], clock: Clock) -> None:
         self._access, self._endpoints, self._clock = access, list(endpoints), clock
@@ -58,7 +58,7 @@ class WriteProbe:
         try:
             kv.put(self._access.channel(self._endpoints[0]), self._key, b"", timeout=_WRITE_SECONDS)
         except EtcdError:
-            # Its gap grows; the next try goes to the next member.
+            # The gap grows; the next try goes to the next member.
             self._endpoints.append(self._endpoints.pop(0))
             return
         now = self._clock.now()
@@ -74,7 +74,7 @@ class WriteProbe:
         try:
             kv.delete(self._access.channel(self._endpoints[0]), self._key, timeout=_WRITE_SECONDS)
         except EtcdError:
-            # One empty key of ours stays behind, which harms nobody.
+            # One empty key of ours stays in etcd, which does no harm.
             pass
         finally:
             self._access.close()
