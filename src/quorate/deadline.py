@@ -1,4 +1,4 @@
-"""Time as a value: clocks that can be replaced, deadlines that name their goal, and cooperative cancellation.
+"""Time as a value: clocks that can be replaced, deadlines that name their goal, and cooperative cancellation (decision 5).
 
 Nothing here raises out of a signal handler. A handler sets a `Cancel`; every wait checks it at its next sleep, so an
 effect that has begun is never cut off in the middle.

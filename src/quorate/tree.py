@@ -1,4 +1,4 @@
-"""The files of a node below one root: on disk, or in memory for a dry run of the same code.
+"""The files of a node below one root: on disk, or in memory for a dry run of the same code (decision 13).
 
 Paths are absolute as the node sees them (/etc/kubernetes/admin.conf). For a tree rooted elsewhere the root's real path is
 prefixed, and no path of ours leads out of it.

@@ -56,3 +56,22 @@ def test_every_decision_is_in_the_index() -> None:
     index = (folder / "README.md").read_text()
     titles = {path.name: path.read_text().splitlines()[0].split(". ", 1)[1] for path in folder.glob("0*.md")}
     assert [name for name, title in titles.items() if f"[{title}]({name})" not in index] == []
+
+
+def test_every_decision_is_named_where_it_is_carried_out() -> None:
+    """The index names the files; one of them says which decision explains it. Two are about no code of ours."""
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| .*\| ([^|]*) \|$", index, re.MULTILINE)
+    assert len(rows) == len(list((ROOT / "docs" / "decisions").glob("0*.md")))
+    unnamed = [
+        number for number, files in rows if number not in ("6", "8") and not _is_named(number, re.findall(r"`([^`]+)`", files))
+    ]
+    assert unnamed == []
+
+
+def _is_named(number: str, files: list[str]) -> bool:
+    paths = [ROOT / "src" / "quorate" / name for name in files]
+    texts = [path.read_text() for path in paths if path.is_file()] + [
+        (path / "__init__.py").read_text() for path in paths if path.is_dir()
+    ]
+    return any(re.search(rf"decision\s+{number}\)", text) for text in texts)

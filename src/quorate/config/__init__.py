@@ -1,1 +1,2 @@
-"""kubeadm's configuration: read strictly, with lines and field paths; defaulted, validated, converted, written back."""
+"""kubeadm's configuration: read strictly, with lines and field paths; defaulted, validated, converted, written back (decision
+12)."""

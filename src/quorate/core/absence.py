@@ -1,4 +1,5 @@
-"""Decides when a voter counts as dead: after silence towards every member for a stated time, never after one missed answer."""
+"""Decides when a voter counts as dead: after silence towards every member for a stated time, never after one missed answer
+(decision 22)."""
 
 from __future__ import annotations
 

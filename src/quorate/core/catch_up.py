@@ -1,4 +1,4 @@
-"""Defines when a learner is fully aligned: it has applied, just now, what was just written.
+"""Defines when a learner is fully aligned: it has applied, just now, what was just written (decision 2).
 
 etcd's own rule passes a learner at 90 % of the leader's absolute raft index, dead or alive. Ours needs a `Proof`.
 """

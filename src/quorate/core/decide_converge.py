@@ -1,4 +1,4 @@
-"""Decides the next step from the present members to the wanted members: one join or one removal at a time.
+"""Decides the next step from the present members to the wanted members: one join or one removal at a time (decision 10).
 
 Dead members that are not wanted are removed first, because a dead voter counts against the quorum. Then joins and removals
 alternate, so there is never more than one voter above the larger of the two sizes, and no step lowers how many may fail.

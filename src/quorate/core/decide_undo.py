@@ -1,4 +1,5 @@
-"""Decides the next step to roll back a failed join: remove, see that the id is gone, and only then stop and delete."""
+"""Decides the next step to roll back a failed join: remove, see that the id is gone, and only then stop and delete (decision
+19)."""
 
 from __future__ import annotations
 

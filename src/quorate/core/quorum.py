@@ -1,4 +1,4 @@
-"""Quorum arithmetic: how many voters decide, and how many may still fail, counted on the links between them."""
+"""Quorum arithmetic: how many voters decide, and how many may still fail, counted on the links between them (decision 21)."""
 
 from __future__ import annotations
 

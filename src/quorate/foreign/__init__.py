@@ -1,1 +1,1 @@
-"""Reads and shows what others wrote: bounded in bytes, time and depth, and shown with nothing hidden in it."""
+"""Reads and shows what others wrote: bounded in bytes, time and depth, and shown with nothing hidden in it (decision 23)."""

@@ -1,4 +1,5 @@
-"""TCP ports on this machine: chosen outside the kernel's range for outgoing connections, and reserved for an owner."""
+"""TCP ports on this machine: chosen outside the kernel's range for outgoing connections, and reserved for an owner (decision
+4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client for the few API calls of kubeadm's phases; objects are plain values."""
+"""A client for the few API calls of kubeadm's phases; objects are plain values (decision 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The join of this host's etcd to a cluster: the checks of the host, the inbound probe, then the engine."""
+"""The join of this host's etcd to a cluster: the checks of the host, the inbound probe, then the engine (decision 9)."""
 
 from __future__ import annotations
 

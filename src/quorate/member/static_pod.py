@@ -1,4 +1,5 @@
-"""A member as a static pod: we write and remove its manifest, the kubelet starts and stops it, the CRI reports its state."""
+"""A member as a static pod: we write and remove its manifest, the kubelet starts and stops it, the CRI reports its state
+(decision 16)."""
 
 from __future__ import annotations
 

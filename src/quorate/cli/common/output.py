@@ -1,4 +1,4 @@
-"""The one place that prints results: tables for people, JSON and YAML for programs."""
+"""The one place that prints results: tables for people, JSON and YAML for programs (decision 24)."""
 
 from __future__ import annotations
 

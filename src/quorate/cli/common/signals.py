@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM or a closed terminal asks the command to stop; a second signal also stops the undo."""
+"""Ctrl-C, SIGTERM or a closed terminal asks the command to stop; a second signal also stops the undo (decision 5)."""
 
 from __future__ import annotations
 

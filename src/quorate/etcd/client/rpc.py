@@ -1,4 +1,4 @@
-"""etcd's gRPC methods as values: path, message types, and whether a repeated call would repeat an effect."""
+"""etcd's gRPC methods as values: path, message types, and whether a repeated call would repeat an effect (decision 3)."""
 
 from __future__ import annotations
 

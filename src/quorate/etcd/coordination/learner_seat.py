@@ -1,4 +1,4 @@
-"""The queue for the one learner seat, and the record of the join that holds it.
+"""The queue for the one learner seat, and the record of the join that holds it (decision 7).
 
 Both are courtesy between runs of this tool: kubeadm and others do not know them, and every invariant holds without them.
 The queue is a leased key per run under `/quorate/seat/`. The oldest key has the seat; a run that died loses it when its

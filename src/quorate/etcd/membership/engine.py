@@ -1,4 +1,4 @@
-"""The loop that every change of the member list runs in: observe, decide, check, do one thing, and observe again.
+"""The loop that every change of the member list runs in: observe, decide, check, do one thing, and observe again (decision 1).
 
 Joins, their undo, removals, registrations and convergence differ in what they look at, decide and carry out, never in the order
 (docs/decisions/0001). A decision is made on a view that was just taken and is carried out once. The next look shows its effect,

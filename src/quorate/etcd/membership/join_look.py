@@ -1,4 +1,5 @@
-"""Looks at the cluster and at the joiners themselves: everything that a join decides on, and what counts as progress."""
+"""Looks at the cluster and at the joiners themselves: everything that a join decides on, and what counts as progress (decision
+11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence of whether a learner is linked to every voter, not only to the leader that feeds it."""
+"""Evidence of whether a learner is linked to every voter, not only to the leader that feeds it (decision 21)."""
 
 from __future__ import annotations
 

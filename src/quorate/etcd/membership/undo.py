@@ -1,4 +1,4 @@
-"""Rolls back a join that failed before promotion, by the same rule: observe, decide, check, one step, observe."""
+"""Rolls back a join that failed before promotion, by the same rule: observe, decide, check, one step, observe (decision 19)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch for signs of life of one voter, until its absence is proved or the voter is seen alive."""
+"""The watch for signs of life of one voter, until its absence is proved or the voter is seen alive (decision 22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence from the members themselves: that a learner is aligned, and that a new voter serves."""
+"""Evidence from the members themselves: that a learner is aligned, and that a new voter serves (decision 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads of one member's list, each known to be linearizable or known not to be."""
+"""Reads of one member's list, each known to be linearizable or known not to be (decision 20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Phase bootstrap-token: the tokens that nodes join with, their rights, and cluster-info, which the tokens sign."""
+"""Phase bootstrap-token: the tokens that nodes join with, their rights, and cluster-info, which the tokens sign (decision
+17)."""
 
 from __future__ import annotations
 

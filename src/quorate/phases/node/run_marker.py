@@ -1,5 +1,6 @@
 """The marker that init or join keeps on the node while it runs: which command it is, and what was there before. The same
-command run again resumes instead of refusing its own files; a join that fails deletes what was not there before."""
+command run again resumes instead of refusing its own files; a join that fails deletes what was not there before (decision
+15)."""
 
 from __future__ import annotations
 

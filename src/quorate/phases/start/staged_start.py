@@ -1,4 +1,4 @@
-"""The components of a control plane that are clients of the API server: they are started when it has their roles.
+"""The components of a control plane that are clients of the API server: they are started when it has their roles (decision 18).
 
 kubeadm starts all three at once. The two then take CPU time that the API server needs to start, and the controller manager
 asks for its lease before it has the right to: it retries two to four seconds later, and signs no kubelet's certificate until
