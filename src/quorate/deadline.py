@@ -137,6 +137,7 @@ class Deadline:
         self._clock = clock
         self._end = clock.now() + seconds
         self._seconds = seconds
+        self._given: float | None = None
         self.goal = goal
 
     @property
@@ -149,11 +150,13 @@ class Deadline:
 
     def extend(self, seconds: float) -> None:
         """Allows at least `seconds` from now; never shortens."""
-        self._end = max(self._end, self._clock.now() + seconds)
+        self._end, self._given = max(self._end, self._clock.now() + seconds), seconds
 
     def error(self, *, because: str = "", state: str = "", advice: str = "") -> DeadlineExceeded:
         reason = f": {because}" if because else ""
-        return DeadlineExceeded(f"{self.goal}: timed out after {self._seconds:g} s{reason}", state=state, advice=advice)
+        # A join that made progress for ten minutes, and then none, has not timed out after its 60 s.
+        after = f"timed out after {self._seconds:g} s" if self._given is None else f"no progress for {self._given:g} s"
+        return DeadlineExceeded(f"{self.goal}: {after}{reason}", state=state, advice=advice)
 
 
 def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, every: float) -> Answer | None:

@@ -130,3 +130,22 @@ def test_plain_progress_does_not_repeat_itself(capsys: pytest.CaptureFixture[str
     report(Notice("mind the gap", "warning"))
     printed = capsys.readouterr().err.splitlines()
     assert len(printed) == 2 and "3 entries behind" in printed[0] and printed[1] == "warning: mind the gap"
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--peer-urls", "https://a:1", "--key-file", "/x", "--unit", "y"], "--key-file, --unit need --runtime"),
+        (["--peer-urls", "https://a:1", "--no-inbound-probe"], "--no-inbound-probe needs --runtime"),
+        (["--dir", "/nowhere", "--timeout", "5", "--key-file", "/x"], "leave out --key-file, --timeout"),
+        (["--dir", "/nowhere", "--restart", "true"], "leave out --restart"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(cli: RunCli, words: list[str], named: str) -> None:
+    """Whoever gave it takes it to have worked."""
+    done = (
+        cli("etcd", "add", "m9", *words, "--endpoints=127.0.0.1:1")
+        if "--dir" not in words
+        else cli("etcd", "add", "m9", *words)
+    )
+    assert done.returncode == 3 and named in done.stderr, done.stderr

@@ -7,7 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+import click
+from click.core import ParameterSource
+
 Command = Callable[..., Any]
+
+
+def given_flags(*kinds: type[Any]) -> list[str]:
+    """Returns the flags of these groups that the running command has on its command line, such as --key-file."""
+    ctx = click.get_current_context()
+    names = {field.name for kind in kinds for field in fields(kind)}
+    return [
+        param.opts[0]
+        for param in ctx.command.params
+        if param.name in names and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+    ]
 
 
 def packed(kind: type[Any], name: str, options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:

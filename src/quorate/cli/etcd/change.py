@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
@@ -81,7 +82,7 @@ def add(
       quorate etcd add m4 --dir ./try        # on a local cluster
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
+        _refuse_options_of_a_remote_cluster()
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
     with cluster_opened() as opened:
@@ -97,9 +98,13 @@ def add(
         _show_join(cluster, result, form, gap())
 
 
-def _only_with_a_cluster(*given: object) -> None:
-    if any(value is not None for value in given):
-        raise ConfigError("--dir names a local cluster: leave out --peer-urls, --start, --env-file and --runtime")
+def _refuse_options_of_a_remote_cluster() -> None:
+    """Raises `ConfigError` for options that a local cluster has no use for: one that is ignored is taken to have worked. Writes
+    are probed there in any case."""
+    given = [*(["--peer-urls"] if given_by_hand("peer_url") else []), *given_flags(JoinOptions, HostOptions)]
+    given = [flag for flag in given if flag != "--probe-writes"]
+    if given:
+        raise ConfigError(f"--dir names a local cluster: leave out {', '.join(given)}", state="nothing was changed")
     if given_by_hand("endpoints"):
         raise ConfigError("--dir and --endpoints name two clusters", state="nothing was changed", advice="pass one of them")
 
@@ -223,7 +228,7 @@ def replace(
       quorate etcd replace m1 m5 --dir ./try -o json
     """
     if folder is not None:
-        _only_with_a_cluster(peer_url, joining.start_command, joining.env_file, host.runtime)
+        _refuse_options_of_a_remote_cluster()
         local_change(folder, Replace(old, new), form, dry_run=dry_run)
         return
     with cluster_opened() as opened:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.common.option_groups import packed
+from quorate.cli.common.option_groups import given_flags, packed
 from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
 
@@ -73,9 +73,9 @@ host_options = packed(HostOptions, "host", _OPTIONS)
 
 def check_host(host: HostOptions) -> None:
     """Raises `ConfigError` for options whose --runtime is missing, and for invalid names and paths."""
-    given = [host.data_dir, host.client_url, host.program, host.cert_file, host.peer_cert_file, *host.etcd_arg]
-    if host.runtime is None and any(value is not None for value in given):
-        raise ConfigError("--data-dir, --etcd, --client-urls, --etcd-arg and certificates need --runtime process or systemd")
+    given = given_flags(HostOptions)
+    if host.runtime is None and given:
+        raise ConfigError(f"{', '.join(given)} {'needs' if len(given) == 1 else 'need'} --runtime process or systemd")
     if host.run_as and host.runtime != "systemd":
         raise ConfigError("--run-as needs --runtime systemd")
     if host.run_as and not _USER.fullmatch(host.run_as):

@@ -43,12 +43,13 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             found, lock = [], cluster.unlock_removals()
         else:
             found, lock = cluster.unlock(which), None
-    freed = which is not None and not dry_run
+    freed = which is not None and not dry_run and bool(found or lock)
 
     def table() -> None:
         if lock is not None:
             lives = "never expires" if lock.seconds is None else f"expires in {lock.seconds} s unless it is renewed"
-            echo(f"the lock for removals: {lock.change}, held by {lock.host} (pid {lock.pid}), {lives}")
+            done = "freed the lock for removals" if freed else "the lock for removals"
+            echo(f"{done}: {lock.change}, held by {lock.host} (pid {lock.pid}){'' if freed else f', {lives}'}")
         if lock is None and which == _REMOVALS:
             echo("the lock for removals is free")
         if not found and which != _REMOVALS:

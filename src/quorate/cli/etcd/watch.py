@@ -130,7 +130,12 @@ def _line(frame: Frame) -> str:
     lags = "  ".join(_lag_words(view, member.id, member.name or f"{member.id:x}", frame) for member in in_order(view))
     leader = view.leader.name if view.leader else "no member"
     alarms = "".join(f"  alarm {alarm.kind}" for alarm in view.alarms)
-    return f"{clock}  {leader} leads, {margin_of(view)} more may fail  {lags}{alarms}"
+    return f"{clock}  {leader} leads, {_verdict(view)}  {lags}{alarms}"
+
+
+def _verdict(view: ClusterView) -> str:
+    left = margin_of(view)
+    return f"{left} more may fail" if left >= 0 else "no quorum: the cluster accepts no writes"
 
 
 def _lag_words(view: ClusterView, member_id: int, name: str, frame: Frame) -> str:
@@ -166,7 +171,6 @@ def _picture(frame: Frame, history: History) -> Group:
         row = (name, role(member, view), health_words(member, view), *cells, history.curve(member.id))
         table.add_row(*map(drawn, row))
     left = margin_of(view)
-    verdict = f"{left} more may fail" if left >= 0 else "no quorum: the cluster accepts no writes"
-    lines = [drawn(verdict, style="green" if left > 0 else "yellow" if left == 0 else "red")]
+    lines = [drawn(_verdict(view), style="green" if left > 0 else "yellow" if left == 0 else "red")]
     lines += [drawn(f"alarm {alarm.kind}", style="red") for alarm in view.alarms]
     return Group(table, *lines)
