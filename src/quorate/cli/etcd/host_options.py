@@ -73,8 +73,8 @@ host_options = packed(HostOptions, "host", _OPTIONS)
 
 def check_host(host: HostOptions) -> None:
     """Raises `ConfigError` for options whose --runtime is missing, and for invalid names and paths."""
-    given = given_flags(HostOptions)
-    if host.runtime is None and given:
+    given = given_flags(HostOptions) if host.runtime is None else []
+    if given:
         raise ConfigError(f"{', '.join(given)} {'needs' if len(given) == 1 else 'need'} --runtime process or systemd")
     if host.run_as and host.runtime != "systemd":
         raise ConfigError("--run-as needs --runtime systemd")
