@@ -56,7 +56,7 @@ class QuorateError(Exception):
             "code": self.code,
             "message": self.what,
             "state": self.state,
-            "advice": self.advice,
+            "advice": self.advice or self.next_step,
             "exitCode": self.exit_code,
         }
         return {**shown, "outcomes": list(self.outcomes)} if self.outcomes else shown
@@ -84,6 +84,13 @@ class ConfigError(QuorateError):
     exit_code = 3
     code = "config"
     next_step = "correct what the message names"
+
+
+class UsageProblem(ConfigError):
+    """The command line is wrong: an unknown option, a missing argument, a value that is not allowed; nothing was changed."""
+
+    code = "usage"
+    next_step = "see the command's --help"
 
 
 class Refused(QuorateError):

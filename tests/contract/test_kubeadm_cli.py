@@ -209,3 +209,34 @@ def test_every_switch_may_be_spelled_out() -> None:
     assert sorted(OFF_UNLESS_GIVEN) == sorted(SWITCHES)
     for value in ("true", "false"):
         assert plain_flags([f"--{SWITCHES[0]}={value}"]) == ([f"--{SWITCHES[0]}"] if value == "true" else [])
+
+
+NOBODY = """
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+discovery:
+  bootstrapToken: {apiServerEndpoint: "127.0.0.1:1", token: abcdef.0123456789abcdef, unsafeSkipCAVerification: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "control_plane"),
+    [
+        ("control-plane-prepare download-certs", True),
+        ("control-plane-join update-status", True),
+        ("control-plane-prepare certs", False),
+        ("etcd-join", False),
+    ],
+)
+def test_a_phase_of_join_that_does_nothing_asks_nobody(
+    cli: RunCli, tmp_path: Path, root: Path, path: str, control_plane: bool
+) -> None:
+    """It waited five minutes for an API server of which it needs nothing."""
+    config = tmp_path / "join.yaml"
+    config.write_text(NOBODY + ("controlPlane: {localAPIEndpoint: {advertiseAddress: 10.0.0.2}}\n" if control_plane else ""))
+    done = cli("join", "phase", *path.split(), "--config", str(config), "--rootfs", str(root), "-o", "json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert [(one["phase"], one["failed"]) for one in events if one["event"] == "phase"] == [
+        (path.rsplit(maxsplit=1)[-1], False)
+    ]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemas
+import yaml
 from conftest import ROOT, RunCli
 from jsonschema import Draft202012Validator
 
@@ -68,3 +72,42 @@ def test_what_needs_no_cluster(words: str, kind: str, cli: RunCli, tmp_path: Pat
     path = tmp_path / "c.yaml"
     path.write_text(MINIMAL)
     assert schemas.checked(cli(*words.split(), "--config", str(path), "-o", "json").stdout) == [kind]
+
+
+def printed(cli_words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "quorate", *cli_words], text=True, check=False, **more)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["etcd", "add"], ["etcd", "nonsense"], ["etcd", "status", "--timeout"], ["lcoal"], ["join", "phase", "nonsense"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_a_wrong_command_line_is_a_document_too(words: list[str], form: str) -> None:
+    done = printed([*words, "-o", form], capture_output=True)
+    document = json.loads(done.stdout) if form == "json" else yaml.safe_load(done.stdout)
+    assert schemas.check(document) == "Error" and (done.returncode, document["error"]["code"]) == (3, "usage")
+    assert form != "json" or done.stdout.count("\n") == 1, "for readers of lines"
+
+
+def test_a_question_that_nobody_answers_ends_the_events(tmp_path: Path) -> None:
+    done = printed(
+        ["reset", "--rootfs", str(tmp_path), "-o", "json", "--ignore-preflight-errors=all"], capture_output=True, input=""
+    )
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert schemas.check(last) == "event-error" and last["error"]["exitCode"] == done.returncode
+
+
+def test_the_first_thing_that_fails_in_a_run_is_an_event() -> None:
+    done = printed(["init", "--config", "/nonexistent", "-o", "json"], capture_output=True)
+    assert [schemas.check(json.loads(line)) for line in done.stdout.splitlines()] == ["event-error"]
+
+
+@pytest.mark.parametrize(("words", "code"), [(["etcd", "members", "--endpoints=127.0.0.1:1"], 1), (["etcd", "add"], 3)])
+def test_a_stdout_that_takes_no_write_changes_no_exit_code(words: list[str], code: int) -> None:
+    """Each failure became exit code 1 with a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = printed([*words, "-o", "json"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert json.loads(done.stderr)["error"]["exitCode"] == code

@@ -112,8 +112,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "replacement of another cluster",
         REPLACEMENTS,
-        'fields.get("clusterId") == format_id(self.cluster_id) and',
-        '"clusterId" in fields and',
+        'if fields.get("clusterId") == format_id(self.cluster_id) else {}',
+        'if "clusterId" in fields else {}',
         _records("test_a_replacement_is_about_the_member_that_was_named_in_this_cluster"),
         "a snapshot that was restored revives records of its past",
     ),

@@ -85,9 +85,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "nobody knows whether it votes",
     ),
     _one(
+        "progress of the last look",
+        "etcd/membership/engine.py",
+        "    while not (deadline.expired and looked_late):\n",
+        "    while not looked_late:\n",
+        "engine.py::test_a_run_that_made_progress_in_its_last_look_goes_on",
+        "a tool that was suspended rolled back a learner that had caught up",
+    ),
+    _one(
         "no look when time is up",
         "etcd/membership/engine.py",
-        "    while not is_last:\n",
+        "    while not (deadline.expired and looked_late):\n",
         "    while not deadline.expired:\n",
         "engine_steps.py::test_a_join_looks_once_more_when_time_is_up",
         "this machine may have stood still",

@@ -5,7 +5,8 @@ A story runs in the world that `tests/model` explores: etcd's rules in memory, a
 
 Commands:
 
-    cluster N [older]    N voters run, m0 leads; "older": an etcd that asks for every voter's link when a member is added
+    cluster N [older] [seats=K]  N voters run, m0 leads; "older": an etcd that asks for every voter's link when a member is
+                         added; K: learners that may exist side by side
     join mX [mY]         the tool is run for these
     look                 the tool looks at the cluster and decides; nothing is done yet
     act [lost | lost-before]  what was decided is done after a last look; the answer, or the request itself, is lost
@@ -66,7 +67,8 @@ class Story:
     def _cluster(self, count: str, *words: str) -> None:
         up = etcd_rules.Node("voter", started=True, running=True, aligned=True, serving=True)
         nodes = (up,) * int(count) + (etcd_rules.Node(),) * (_SLOTS - int(count))
-        self.now = World(etcd_rules.Etcd(nodes, 0, all_connected="older" in words), ())
+        seats = next((int(word.removeprefix("seats=")) for word in words if word.startswith("seats=")), 1)
+        self.now = World(etcd_rules.Etcd(nodes, 0, seats, all_connected="older" in words), ())
 
     def _join(self, *names: str) -> None:
         self.now = self.now._replace(tool=tuple(Memory(_slot(name)) for name in names), phase="join")

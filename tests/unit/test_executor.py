@@ -285,3 +285,18 @@ def test_a_removal_never_goes_through_the_member_that_is_removed(bench: Bench) -
     """It would end before it answers."""
     assert endpoint(bench.access, Remove(1, named=True), SEEN) == where(2)
     assert endpoint(bench.access, Remove(2, named=True), without_way(1, SEEN)) == where(3)
+
+
+def test_an_intent_that_cannot_be_written_is_a_change_that_was_not_sent(bench: Bench) -> None:
+    """A journal on a full disk: the run then said that nobody knows whether the member was registered."""
+    written: list[object] = []
+
+    def note(kind: str, fields: dict[str, object]) -> None:
+        written.append(fields.get("result", kind))
+        if kind == "intent":
+            raise HostError("no space left on device")
+
+    executor = MembershipExecutor(bench.access, bench.clock, note)
+    with pytest.raises(HostError):
+        executor.carry_out(AddLearner("m9", (url(9),)), SEEN, Limits(CLUSTER), bench.confirm())
+    assert written == ["intent", "rejected"]

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from quorate.deadline import SystemClock
+from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, ContainerEnd, Runtime
 from quorate.member.static_pod import StaticPod
 
@@ -105,3 +108,15 @@ def test_a_pod_from_before_the_manifest_does_not_count(pod: StaticPod, container
     assert state(pod) == "running"
     containers.attempt(3, running=False)
     assert state(pod) == "failing"
+
+
+def test_another_pod_is_counted_from_its_own_first_attempt() -> None:
+    """A manifest that was changed makes a new pod, whose attempts begin at 0: counted from the old one's it had four more."""
+    counter = CrashCounter(3)
+    ends = {"a": Container("c4", "etcd", "p", 4, running=True, created_at=0)}
+    assert counter.last_end(cast("Runtime", None), ends["a"]) is None
+    for number in (0, 1, 2):
+        newest = Container(f"c{number}", "etcd", "q", number, running=False, created_at=0)
+        ended = ContainerEnd(False, 1, "", "", 1, 2, "")
+        found = counter.last_end(cast("Runtime", SimpleNamespace(container_end=lambda _id, end=ended: end)), newest)
+        assert (found is not None) is (number == 2)

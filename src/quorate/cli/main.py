@@ -6,15 +6,27 @@ import importlib
 import json
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from itertools import pairwise
+from typing import Literal, NoReturn
 
 import click
 
 from quorate import __version__
 from quorate.cli.common import unforeseen
 from quorate.cli.common.go_flags import plain_flags
-from quorate.cli.common.output import Printed, document, echo, emit_error, escape_what_cannot_be_shown, give_up_stdout, styled
-from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, foreseen
+from quorate.cli.common.output import (
+    API_VERSION,
+    Printed,
+    document,
+    echo,
+    end_stdout,
+    enveloped,
+    escape_what_cannot_be_shown,
+    give_up_stdout,
+    last_words,
+    styled,
+)
+from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
 
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "Show, renew and request the certificates of a control plane."),
@@ -77,9 +89,9 @@ def print_version(form: str | None) -> None:
     """
     match form:
         case "json":
-            document(json.dumps({"clientVersion": {"version": __version__}}) + "\n")
+            document(json.dumps(enveloped("Version", {"clientVersion": {"version": __version__}})) + "\n")
         case "yaml":
-            document(f"clientVersion:\n  version: {__version__}\n")
+            document(f"apiVersion: {API_VERSION}\nkind: Version\nclientVersion:\n  version: {__version__}\n")
         case "short":
             echo(__version__)
         case _:
@@ -126,18 +138,16 @@ def run() -> NoReturn:
 
 def run_with(arguments: list[str]) -> int:
     """Runs one command line. Prints its error, if any, and returns the exit code."""
-    Printed.shape = "nothing"
+    Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
     try:
         result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         document(error.ctx.get_help() + "\n" if error.ctx else "", err=True)
         return ConfigError.exit_code
     except click.ClickException as error:
-        echo(error.format_message(), err=True)
-        return ConfigError.exit_code
+        return _fail(UsageProblem(error.format_message()), arguments)
     except click.Abort:
-        echo("interrupted", err=True)
-        return Interrupted.exit_code
+        return _fail(Interrupted("interrupted"), arguments)
     except BrokenPipeError:
         give_up_stdout()
         return 0
@@ -148,32 +158,36 @@ def run_with(arguments: list[str]) -> int:
 
 
 def _fail(failure: QuorateError, arguments: list[str]) -> int:
-    """Prints what failed; returns the exit code."""
+    """Prints what failed; returns the exit code, which no stream that takes no write may change."""
     if isinstance(failure, Unforeseen):
         kept = unforeseen.keep(failure, shown="--debug" in arguments)
         failure.advice = f"{failure.advice}; {kept}"
-    with suppress(BrokenPipeError):
-        _print_error(failure, as_json=_wants_json(arguments))
+    with suppress(OSError):
+        if Printed.form == "text":
+            _print_for_people(failure)
+        else:
+            echo(json.dumps({"error": failure.as_dict()}), err=True)
+    end_stdout(last_words(failure.as_dict()) if Printed.form != "text" else "")
     return failure.exit_code
 
 
-def _wants_json(arguments: list[str]) -> bool:
-    """Returns whether the arguments have `-o json` in any spelling. Does not use click, whose parser may be what failed."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(pair in (("-o", "json"), ("--output", "json")) for pair in pairs) or bool(
-        {"-ojson", "-o=json", "--output=json"} & set(arguments)
-    )
+def _wanted_form(arguments: list[str]) -> Literal["text", "json", "yaml"]:
+    """Returns what the arguments say after -o, in any spelling. Does not use click, whose parser may be what failed."""
+    pairs = pairwise([*arguments, ""])
+    given = [value for flag, value in pairs if flag in ("-o", "--output")]
+    given += [one.partition("=")[2] for one in arguments if one.startswith(("-o=", "--output="))]
+    given += [one.removeprefix("-o") for one in arguments if one.startswith("-o") and not one.startswith("-o=")]
+    return "json" if "json" in given else "yaml" if "yaml" in given else "text"
 
 
-def _print_error(error: QuorateError, *, as_json: bool) -> None:
-    if as_json:
-        echo(json.dumps({"error": error.as_dict()}), err=True)
-        emit_error(error.as_dict())
+def _print_for_people(error: QuorateError) -> None:
+    if isinstance(error, UsageProblem | Interrupted) and not error.state:
+        echo(error.what, err=True)
         return
     first, *more = error.lines() or [""]
     echo(styled("error:", fg="red", bold=True), f" {first}", err=True)
     for line in more:
         echo(f"       {line}", err=True)
-    for label, text in (("now:", error.state), ("next:", error.advice)):
+    for label, text in (("now:", error.state), ("next:", error.advice or error.next_step)):
         if text:
             echo(f"{label:>6} {text}", err=True)

@@ -251,7 +251,17 @@ def start_absent(case: _Case) -> Decision | None:
     """Starts a learner whose process is absent. If it answers, another supervisor runs it: a second etcd would exit at once."""
     if case.learner is None or case.joiner.process != "absent" or case.answer is not None:
         return None
+    if any(_is_starting(other) for other in _others(case)):
+        return None
     return _start(case)
+
+
+def _is_starting(case: _Case) -> bool:
+    """Its etcd runs and does not serve its peers yet. A new etcd asks every peer for its version; one that listens and does not
+    serve leaves each question open for seven seconds. Two members that were started in the same instant asked each other, and a
+    join of half a second took seven to nineteen."""
+    joiner = case.joiner
+    return case.learner is not None and joiner.process == "running" and case.answer is None and joiner.listed_itself_at is None
 
 
 def _start(case: _Case) -> Decision:

@@ -28,7 +28,8 @@ class CrashCounter:
 
     def last_end(self, runtime: Runtime, newest: Container) -> ContainerEnd | None:
         """Returns how `newest` ended once `most` exits are reached, else None. Raises `CriError`."""
-        if self._first is None:
+        if self._first is None or newest.attempt < self._first:
+            # The kubelet counts the attempts of another pod from 0: a manifest that was changed makes one.
             self._first = newest.attempt
         if newest.running:
             return None

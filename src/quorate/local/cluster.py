@@ -56,18 +56,26 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
         _finish_leaving(home, load_or_create(home, etcd))
         started = start_members(home)
         view = wait_for_quorum(home)
-        size = wanted if wanted is not None else asked_for or _present_size(home)
-        _refuse_shrinking(home, home.load(), size)
+        size = wanted if wanted is not None else asked_for or _present_size(home, view)
+        _refuse_shrinking(home, view, size)
         _advise(home, size)
         grown = _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
         growth.reached(home.layout)
         return grown
 
 
-def _present_size(home: Home) -> int:
-    """Returns the number of members and unfinished joins; for a cluster that was just created it is three."""
-    size = sum(member.phase != "leaving" for member in home.load().members)
-    return size if home.was_there else _DEFAULT_MEMBERS
+def _present_size(home: Home, view: ClusterView) -> int:
+    """Returns the number of voters and unfinished joins; for a cluster that was just created it is three.
+
+    Who is a member is etcd's to say. A member that `etcd remove` took off the list is still in the saved state, and
+    counting it made every `up` add one voter.
+    """
+    listed = {url for member in view.members for url in member.peer_urls}
+    joining = [row for row in home.load().members if row.phase == "joining" and row.peer_url not in listed]
+    for gone in (row for row in home.load().members if row.phase == "member" and row.peer_url not in listed):
+        leave = f"quorate local leave {gone.name} {home.layout.option}"
+        home.report(Notice(f"{gone.name} was removed from the cluster: '{leave}' deletes its data", "warning"))
+    return len(view.members) + len(joining) if home.was_there else _DEFAULT_MEMBERS
 
 
 def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
@@ -279,8 +287,8 @@ def _refuse_taken(saved: State, name: str | None) -> None:
         raise ConfigError(f"{name} is a member already", state="nothing was changed", advice="choose another name")
 
 
-def _refuse_shrinking(home: Home, saved: State, wanted: int) -> None:
-    have = [member.name for member in saved.members if member.phase in ("first", "member")]
+def _refuse_shrinking(home: Home, view: ClusterView, wanted: int) -> None:
+    have = [voter.name for voter in view.voters]
     if len(have) > wanted:
         raise Refused(
             f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",

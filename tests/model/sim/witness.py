@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 LINK_SECONDS = 7.0
 """Three beats of a link's heartbeat, twice, and some: what the metrics of two members need to show that a link died."""
 
-_UNDONE = re.compile(r"as before|was rolled back")
 _UNCHANGED = re.compile(r"nothing was changed")
 
 
@@ -41,8 +40,8 @@ class Effect(NamedTuple):
 
 
 def claims_undone(error: BaseException) -> bool:
-    """Whether an error tells the user that the join was rolled back. The one place that reads the tool's words."""
-    return bool(_UNDONE.search(getattr(error, "state", "")))
+    """Whether an error says, for programs, that the join was rolled back."""
+    return any(row.get("outcome") == "undone" for row in getattr(error, "outcomes", ()))
 
 
 def claims_unchanged(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, Literal, TypeVar
 
@@ -51,11 +52,6 @@ def document(text: str | bytes, *, err: bool = False) -> None:
     click.echo(text, nl=False, err=err)
 
 
-def say_while_stopping(text: str) -> None:
-    """Prints a line of ours to stderr from within a signal handler."""
-    os.write(2, f"\n{text}\n".encode())
-
-
 def escape_what_cannot_be_shown() -> None:
     """Makes stdout and stderr escape the characters that the encoding of the terminal does not have."""
     for stream in (sys.stdout, sys.stderr):
@@ -68,11 +64,21 @@ def give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class Printed:
-    """The kind of output on stdout so far. A program must get one document, or events; the last event reports the outcome."""
+def end_stdout(text: str) -> None:
+    """Prints the last text, and sees it written; where stdout takes no write there is nobody to read it."""
+    try:
+        document(text)
+        sys.stdout.flush()
+    except OSError:
+        give_up_stdout()
 
-    shape: Literal["nothing", "document", "events", "others"] = "nothing"
-    """"others": a format of etcdctl or kubeadm; nothing is added to it."""
+
+class Printed:
+    """What a program has received on stdout so far, and in which `form` it asked for it. It must get one document, or events of
+    which the last reports how the command ended."""
+
+    shape: Literal["nothing", "document", "events"] = "nothing"
+    form: Literal["text", "json", "yaml"] = "text"
 
 
 def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
@@ -100,16 +106,34 @@ def emit_event(event: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def emit_error(error: Mapping[str, object]) -> None:
-    """Prints the error on stdout for programs: as the last event, or as the one document."""
+def begin_events() -> None:
+    """Declares that the command prints events, so that an error before the first one is an event too."""
+    Printed.shape = "events"
+
+
+def last_words(error: Mapping[str, object]) -> str:
+    """Returns what ends stdout for a program when the command fails: the last event, or the one document, in one line of JSON
+    for readers of lines. Empty where the program has its document, whose values report the failure: a second one would break
+    its parser."""
     match Printed.shape:
         case "events":
-            emit_event({"event": "error", "error": error})
+            return json.dumps({"event": "error", "error": error}) + "\n"
+        case "nothing" if Printed.form == "yaml":
+            import yaml
+
+            return yaml.safe_dump(enveloped("Error", {"error": error}), sort_keys=False)
         case "nothing":
-            emit("json", "Error", {"error": error}, lambda: None)
+            return json.dumps(enveloped("Error", {"error": error})) + "\n"
         case _:
-            # The program has its document, whose values report the failure. A second document would break its parser.
-            pass
+            return ""
+
+
+def say_while_stopping(text: str, error: Mapping[str, object] | None = None) -> None:
+    """Prints a line of our own from within a signal handler; `error` is also what ends stdout for a program."""
+    os.write(2, f"\n{text}\n".encode())
+    if error is not None and Printed.form != "text":
+        with suppress(OSError):
+            os.write(1, last_words(error).encode())
 
 
 def print_table(headers: Row, rows: Sequence[Row]) -> None:

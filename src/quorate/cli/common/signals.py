@@ -12,6 +12,10 @@ from quorate.cli.common.output import say_while_stopping
 from quorate.deadline import Cancel
 from quorate.errors import OutcomeUnknown
 
+_IN_THE_MIDDLE = (
+    "stopped in the middle, outcome unknown: run the same command again, it looks and resumes; "
+    "'quorate etcd unlock' shows joins that were cut off"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,7 +39,7 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if cancel.requested:
-            say_while_stopping("stopped in the middle, outcome unknown: run the same command again: it looks, and resumes")
+            say_while_stopping(_IN_THE_MIDDLE, OutcomeUnknown("stopped in the middle", state=_IN_THE_MIDDLE).as_dict())
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
         say_while_stopping("stopping: rolling back what can be rolled back (a second signal exits at once)")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -116,14 +116,14 @@ def _frames(cluster: Cluster, history: History, interval: float, count: int | No
 
 
 def _json(frame: Frame) -> dict[str, object]:
-    now = {"time": round(time.time(), 3)}
+    now = {"time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
     if frame.view is None:
         return {**now, "problem": frame.problem}
     return {**now, **cluster_json(frame.view), "lagSeconds": {f"{key:x}": round(lag, 2) for key, lag in frame.lags.items()}}
 
 
 def _line(frame: Frame) -> str:
-    clock = time.strftime("%H:%M:%S")
+    clock = datetime.now().astimezone().strftime("%H:%M:%S")
     if frame.view is None:
         return f"{clock}  {frame.problem}"
     view = frame.view

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from quorate.cli.common.output import API_VERSION, document, echo, emit_event, styled
+from quorate.cli.common.output import API_VERSION, begin_events, document, echo, emit_event, styled
 from quorate.cli.common.progress import describe
 from quorate.cli.kubeadm.flags import Given
 from quorate.foreign.text import visible
@@ -105,7 +105,10 @@ Printer: TypeAlias = Text | Lines
 
 def printer(given: Given) -> Printer:
     """Returns the printer for `-o text` or `-o json`."""
-    return Lines() if given.text("form") == "json" else Text(verbosity=given.verbosity)
+    if given.text("form") != "json":
+        return Text(verbosity=given.verbosity)
+    begin_events()
+    return Lines()
 
 
 def to_stderr(given: Given) -> Text:

@@ -11,6 +11,7 @@ from typing import Any
 from quorate.core.ids import format_id, same_url
 from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_up
 from quorate.core.membership import Member
+from quorate.errors import Refused
 from quorate.etcd.client.kv import KeyValue
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, is_newer, text_of
@@ -52,6 +53,18 @@ def fields_of(row: KeyValue) -> dict[str, Any]:
         return dict(read_object(row.value, "a record", RECORD))
     except BadDocument:
         return {}
+
+
+def refuse_newer(row: KeyValue | None, what: str) -> None:
+    """Raises `Refused` for a record that a newer version wrote: what this one cannot read may forbid the very step, and what it
+    writes over is lost to the run that needs it."""
+    if row is None or not is_newer(fields_of(row), FORMAT):
+        return
+    raise Refused(
+        f"a newer version of quorate has recorded {what}: {who(row)}",
+        state="nothing was changed",
+        advice="run that version, which resumes what it began; or delete the record: 'quorate etcd unlock' shows its run",
+    )
 
 
 def who(row: KeyValue) -> str:

@@ -25,10 +25,19 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound, LoginFailed, NoSpace, PermissionDenied
 from quorate.etcd.client.kv import KeyValue
-from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, fields_of, memory_for, who
+from quorate.etcd.coordination.join_record import (
+    FORMAT,
+    NOTHING,
+    SeatRequest,
+    describe,
+    fields_of,
+    memory_for,
+    refuse_newer,
+    who,
+)
 from quorate.etcd.keys import SEATS, join_key
 from quorate.foreign.text import to_paste
-from quorate.foreign.values import text_of
+from quorate.foreign.values import is_newer, text_of
 from quorate.report import Notice, Report
 
 T = TypeVar("T")
@@ -199,6 +208,7 @@ class _Place:
 def _take_up(queue: _Queue, known: Member | None) -> JoinMemory:
     """Returns what an earlier run of this join recorded, and writes the record of this run."""
     found = queue.record()
+    refuse_newer(found, f"a join at {queue.request.peer_url}")
     memory = memory_for(found, queue.request, known)
     if memory is not None and found is not None and known is not None:
         queue.report(Notice(f"resuming {who(found)}"))
@@ -221,10 +231,12 @@ def _forget(queue: _Queue) -> None:
 
 
 def forget_record(access: Access, seeds: Sequence[Endpoint], peer_url: str, clock: SystemClock) -> None:
-    """Deletes the record of a run that was cut off after its promotion; best effort."""
+    """Deletes the record of a run that was cut off after its promotion, unless a newer version wrote it; best effort."""
 
     def delete(channel: Channel, seconds: float) -> object:
-        return kv.delete(channel, join_key(peer_url), timeout=seconds)
+        row = kv.get(channel, join_key(peer_url), timeout=seconds)
+        newer = row is not None and is_newer(fields_of(row), FORMAT)
+        return None if newer else kv.delete(channel, join_key(peer_url), timeout=seconds)
 
     with suppress(EtcdError):
         ask_anyone(access, seeds, delete, clock, seconds=_COURTESY_SECONDS)

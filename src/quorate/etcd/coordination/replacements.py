@@ -17,9 +17,9 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.coordination.join_record import FORMAT, fields_of
+from quorate.etcd.coordination.join_record import FORMAT, fields_of, refuse_newer
 from quorate.etcd.keys import replacement_key
-from quorate.foreign.values import integer_of, is_newer, text_of
+from quorate.foreign.values import integer_of, text_of
 
 _SECONDS = 5.0
 
@@ -70,9 +70,9 @@ class Replacements:
             row = ask_anyone(self.access, self.seeds, get, self.clock, seconds=_SECONDS)
         except EtcdError:
             return {}
+        refuse_newer(row, f"a replacement by the member at {self.peer_url}")
         fields = fields_of(row) if row else {}
-        ours = fields.get("clusterId") == format_id(self.cluster_id) and not is_newer(fields, FORMAT)
-        return fields if ours else {}
+        return fields if fields.get("clusterId") == format_id(self.cluster_id) else {}
 
     def ended(self) -> None:
         def delete(channel: Channel, seconds: float) -> object:

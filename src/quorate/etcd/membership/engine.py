@@ -62,11 +62,12 @@ class Run(Protocol[StepT]):
 
 def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: float) -> Done | Refuse | OutOfTime:
     """Takes one step after the other until nothing is left to do; `every`: seconds between two looks that only wait."""
-    why, is_last = "no answer from the cluster", False
-    while not is_last:
-        # Look once more when time is up. This machine may have been suspended while the members continued: a join that was
-        # suspended for an hour would otherwise be rolled back although its learner has long caught up.
-        is_last = deadline.expired
+    why, looked_late = "no answer from the cluster", False
+    # When time is up it is looked once more: this machine may have been suspended while the members went on. What that look
+    # shows to be progress extends the deadline, and the run goes on: a join that was suspended for an hour would otherwise be
+    # rolled back although its learner has long caught up, with the proof, the promotion and the check of the voter still to do.
+    while not (deadline.expired and looked_late):
+        looked_late = deadline.expired
         clock.cancel.check()
         view = run.look()
         if isinstance(view, NotSeen):

@@ -142,11 +142,12 @@ class MembershipExecutor:
         Raises `UnsafeStep` when an invariant forbids the change; nothing was sent then.
         """
         invariants.check(Step(view, action, limits, self.clock.now()))
-        self.note("intent", {**describe(action), "within": self._seconds_of_call()})
         try:
+            self.note("intent", {**describe(action), "within": self._seconds_of_call()})
             last = self._last_look(action, limits, confirm)
         except BaseException:
-            # Nothing was sent. Without this outcome the journal would say for ever that a change may be on its way.
+            # Nothing was sent. Without this outcome the journal would say for ever that a change may be on its way; where the
+            # intent itself could not be written, the memory of this run would.
             self._note_outcome(action, "rejected", {"error": "not sent"})
             raise
         outcome = _send(last.channel, last.action) if isinstance(last, Confirmed) else last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -12,6 +13,7 @@ from quorate.core.join_memory import JoinMemory
 from quorate.core.meters import LagMeter, RateMeter
 from quorate.core.outcome import Joined
 from quorate.core.restarts import StartBudget
+from quorate.errors import ConfigError
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.replication import ReplicationActivity
 
@@ -39,6 +41,13 @@ class JoinPolicy:
     restart_learner: bool = True
     voter_join: bool = False
     accept_reduced_tolerance: bool = False
+
+    def __post_init__(self) -> None:
+        seconds: object = self.stall_seconds
+        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf or self.learner_seats < 1:
+            raise ConfigError(
+                f"no policy: stall_seconds={seconds!r}, learner_seats={self.learner_seats!r}", advice="pass seconds above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ def _until_applied(channel: Channel, *, index: int, since: float, clock: Clock) 
 
     def applied() -> float | None:
         status = maintenance.status(channel, timeout=_MOST_LAG_SECONDS)
-        return clock.now() - since if status.applied_index >= index else None
+        took = clock.now() - since
+        return took if status.applied_index >= index and took <= _MOST_LAG_SECONDS else None
 
     try:
         return poll(applied, clock, deadline, every=_POLL_SECONDS)

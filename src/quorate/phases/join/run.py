@@ -27,6 +27,8 @@ def carry_out(request: JoinRequest) -> JoinAccount:
     base, skipped = request.context, frozenset(request.config.skip_phases)
     check_skipped(TREE, skipped)
     account = JoinAccount()
+    if {phase.name for phase in TREE} <= skipped:
+        return account
     try:
         join = _prepared(request, account, skipped)
         objects = _objects_there(join)
@@ -53,16 +55,25 @@ def carry_out(request: JoinRequest) -> JoinAccount:
 
 
 def carry_out_phase(request: JoinRequest, path: str) -> JoinAccount:
-    """Runs one phase by its own command, after reading what it needs from the cluster. For a phase that does nothing on a
-    worker, the cluster is not asked."""
+    """Runs one phase by its own command. Asks the cluster first, where the phase needs to know anything of it."""
     account = JoinAccount()
-    around = partial(timed, request.context.clock, request.context.report)
-    if path == PREFLIGHT:
-        with around(path):
+    with timed(request.context.clock, request.context.report, path.rpartition("/")[2]):
+        if path == PREFLIGHT:
             checks.run(request, account)
-    elif request.control_plane or path.startswith("kubelet-"):
-        run_one(TREE, STEPS, path, _asked(request, account), around)
+        elif _needs_the_cluster(request, path):
+            run_one(TREE, STEPS, path, _asked(request, account))
     return account
+
+
+def _needs_the_cluster(request: JoinRequest, path: str) -> bool:
+    """Returns False for phases that do nothing: those of a control plane on a worker, one that older versions had, and a
+    download without the key that would open it."""
+    control_plane = request.config.control_plane
+    if control_plane is None:
+        return path.startswith("kubelet-")
+    if path == "control-plane-prepare/download-certs":
+        return bool(control_plane.certificate_key)
+    return path != "control-plane-join/update-status"
 
 
 def _prepared(request: JoinRequest, account: JoinAccount, skipped: Collection[str]) -> PreparedJoin:
