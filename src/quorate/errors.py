@@ -93,6 +93,13 @@ class UsageProblem(ConfigError):
     next_step = "see the command's --help"
 
 
+class NoSuchMember(ConfigError):
+    """The cluster has no member of that name, id or peer URL; nothing was changed. A removal that is run again ends so."""
+
+    code = "no-such-member"
+    next_step = "quorate etcd members shows them"
+
+
 class Refused(QuorateError):
     """The step is unsafe, or impossible in the present state; nothing was changed."""
 

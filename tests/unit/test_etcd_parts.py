@@ -146,8 +146,8 @@ def test_tls_files_that_fit(pki: Path) -> None:
     ("ca", "cert", "key", "said"),
     [
         ("ca.crt", "one.crt", "two.key", "does not belong"),
-        ("text", "one.crt", "one.key", "not PEM"),
-        ("ca.crt", "text", "one.key", "not PEM"),
+        ("text", "one.crt", "one.key", "holds no"),
+        ("ca.crt", "text", "one.key", "holds no"),
         ("none", "one.crt", "one.key", "cannot read"),
         ("ca.crt", "one.crt", None, "both --cert and --key"),
     ],

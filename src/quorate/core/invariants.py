@@ -14,8 +14,8 @@ from quorate.core.quorum import quorum
 from quorate.errors import Refused
 
 VIEW_SECONDS = 5.0
-"""Maximum age, in seconds, of the view that an action is based on (invariant 9). A look and a proof take three seconds where
-members are far away. The executor sets a much tighter limit for what is sent."""
+"""Maximum age, in seconds, of the view that an action is based on (`view_is_current`). A look and a proof take three seconds
+where members are far away. The executor sets a much tighter limit for what is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,10 +298,12 @@ def _advice(name: str, step: Step) -> str:
         return ""
     if isinstance(step.action, Remove):
         _, after = removal_margins(step.view, step.action.member_id, dead=False)
-        if after >= 0:
-            return "add a member first, or accept the lower tolerance with --accept-reduced-tolerance"
         silent = [row for row in step.view.voters if row.id != step.action.member_id and not step.view.follows(row.id)]
-        return f"start or remove {', '.join(_label(step.view, row.id) for row in silent)} first" if silent else ""
+        first = f"start or remove {', '.join(_label(step.view, row.id) for row in silent)} first" if silent else ""
+        if after < 0:
+            return first
+        # A voter that is silent lowers the tolerance unseen: named here, it is what the operator repairs.
+        return f"{first or 'add a member first'}, or accept the lower tolerance with --accept-reduced-tolerance"
     if isinstance(step.action, Promote):
         return (
             "open the peer ports between all members, in both directions; "

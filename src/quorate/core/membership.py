@@ -11,7 +11,7 @@ from quorate.core.catch_up import lag_entries
 from quorate.core.ids import format_id, same_url
 from quorate.core.links import NO_LINKS, Links
 from quorate.core.quorum import margin, margin_on_links, quorum
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, NoSuchMember
 
 NO_LEADER = "etcdserver: no leader"
 """The error in a member's Status while it has no leader (3.4 to 3.7)."""
@@ -326,7 +326,8 @@ def odd_advice(view: ClusterView) -> str:
 
 
 def pick(view: ClusterView, which: str) -> Member:
-    """Returns the one member meant by `which`; raises `ConfigError` with the choices when there is none or several."""
+    """Returns the one member meant by `which`; raises `NoSuchMember` or, when there are several,
+    `ConfigError`, with the choices."""
     found = find_members(view, which)
     if len(found) == 1:
         return found[0]
@@ -336,4 +337,5 @@ def pick(view: ClusterView, which: str) -> Member:
     else:
         close = get_close_matches(which, [member.name for member in view.members if member.name], 1)
         why, advice = "is not a member of this cluster", f"did you mean {close[0]}?" if close else "name one of these"
-    raise ConfigError(f"{which!r} {why}: {rows}", state="nothing was changed", advice=advice)
+    kind = ConfigError if found else NoSuchMember
+    raise kind(f"{which!r} {why}: {rows}", state="nothing was changed", advice=advice)

@@ -55,7 +55,12 @@ def check_voters(view: ClusterView) -> Iterator[Finding]:
     if dead:
         left = margin_of(view)
         text = f"no answer from {', '.join(dead)}; {f'{left} more may fail' if left >= 0 else 'there is no quorum'}"
-        yield Finding("dead-voters", "warning", text, "restart or remove the dead members first, if possible")
+        way = (
+            "restart them, or remove them if they are dead"
+            if left >= 0
+            else "start them: without a quorum nothing can be changed"
+        )
+        yield Finding("dead-voters", "warning", text, way)
 
 
 def check_quota(view: ClusterView) -> Iterator[Finding]:

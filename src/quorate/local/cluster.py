@@ -278,7 +278,11 @@ def _check_size(wanted: int) -> None:
     if wanted < 1:
         raise ConfigError(f"{wanted} members: a cluster has at least one")
     if wanted > _MOST_MEMBERS:
-        raise ConfigError(f"{wanted} members: {size_advice(wanted)}")
+        raise ConfigError(
+            f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
+            state="nothing was changed",
+            advice="remove a member first: quorate local leave NAME",
+        )
 
 
 def _refuse_taken(saved: State, name: str | None) -> None:

@@ -14,7 +14,7 @@ from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
 _SILENT_SECONDS = 2.0
-_WAITING = "waiting for members that do not answer; a cluster without a leader gets a few seconds to elect one"
+_WAITING = "still at work: members that do not answer, an election and the lock for removals are waited for"
 
 if TYPE_CHECKING:
     from rich.live import Live

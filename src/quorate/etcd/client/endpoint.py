@@ -126,12 +126,22 @@ def _read(path: Path) -> bytes:
 
 
 def _mismatch(files: TlsFiles, error: ssl.SSLError) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
         return f"the key {files.key} does not belong to the certificate {files.cert}"
-    # OpenSSL names no reason for a file without any PEM in it.
-    if error.reason in (None, "NO_CERTIFICATE_OR_CRL_FOUND", "NO_START_LINE"):
-        return f"one of {', '.join(str(path) for path in (files.ca, files.cert, files.key) if path)} is not PEM"
-    return f"the TLS files cannot be used: {error.reason or error}"
+    # OpenSSL names neither the file nor, for one without any PEM in it, a reason.
+    wrong = [f"{path} holds no {what}" for path, what in _contents(files) if path is not None and not _holds(path, what)]
+    return "; ".join(wrong) or f"the TLS files cannot be used: {error.reason or error}"
+
+
+def _contents(files: TlsFiles) -> tuple[tuple[Path | None, str], ...]:
+    return (files.ca, "CERTIFICATE"), (files.cert, "CERTIFICATE"), (files.key, "PRIVATE KEY")
+
+
+def _holds(path: Path, what: str) -> bool:
+    """Returns whether the file has a PEM block of this kind, such as EC PRIVATE KEY."""
+    return any(
+        line.startswith(b"-----BEGIN ") and line.rstrip(b"-\r ").endswith(what.encode()) for line in _read(path).splitlines()
+    )
 
 
 @dataclass(frozen=True, slots=True)
