@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from quorate.etcd.observation.write_probe import WriteProbe
     from quorate.report import Event, Notice
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Absence": "quorate.core.absence",

@@ -9,6 +9,7 @@ import click
 import pytest
 from conftest import RunCli
 
+import quorate
 from quorate.cli.common.output import size
 from quorate.cli.common.progress import PlainProgress, describe
 from quorate.cli.etcd.connection import Duration
@@ -35,7 +36,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], cli: RunCli) -> No
 
 
 def test_version(cli: RunCli) -> None:
-    assert cli("--version").stdout == "quorate 0.1.0\n"
+    assert cli("--version").stdout == f"quorate {quorate.__version__}\n"
 
 
 @pytest.mark.parametrize(
