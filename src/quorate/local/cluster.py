@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
-from quorate.core.membership import ClusterView, Member, size_advice
+from quorate.core.membership import ClusterView, Member, in_order, size_advice
 from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
@@ -292,7 +292,7 @@ def _refuse_taken(saved: State, name: str | None) -> None:
 
 
 def _refuse_shrinking(home: Home, view: ClusterView, wanted: int) -> None:
-    have = [voter.name for voter in view.voters]
+    have = [member.name for member in in_order(view) if not member.is_learner]
     if len(have) > wanted:
         raise Refused(
             f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",
