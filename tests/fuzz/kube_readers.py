@@ -116,11 +116,15 @@ def token_secret(content: bytes) -> None:
 def manifest(content: bytes) -> None:
     """A static pod that lies on the node: of etcd for a reset, of anything for the wait."""
     from quorate.foreign.http import site_of
-    from quorate.phases.node import local_etcd
+    from quorate.phases.node.etcd_manifest import parse
     from quorate.phases.start import wait_healthy
 
-    etcd = local_etcd._parsed(content)
-    assert etcd is None or all(isinstance(text, str) for text in (etcd.name, etcd.peer_url, etcd.data_dir))
+    etcd = parse(content, "etcd.yaml")
+    assert (
+        etcd.peer_urls
+        and etcd.client_urls
+        and all(isinstance(text, str) for text in (etcd.name, *etcd.peer_urls, etcd.data_dir))
+    )
     site_of(wait_healthy._url("etcd", content), None)
 
 

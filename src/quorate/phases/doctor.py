@@ -11,12 +11,11 @@ from msgspec.structs import replace as with_changes
 from quorate.config.components import HEALTHZ_PORT
 from quorate.core.finding import Finding, errors_first
 from quorate.core.membership import ClusterView, margin_of, odd_advice
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, Refused
 from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
-from quorate.manifests.etcd import client_url
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
 from quorate.phases.join import etcd as etcd_join
@@ -111,9 +110,10 @@ def check_api(context: Context, admin: str) -> Iterator[Finding]:
 
 def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
     """Reports alarms, members that do not answer, learners, joins that were cut off, and how many members may fail."""
-    if not context.tree.is_file(static_pods.manifest_path("etcd")):
+    own = local_etcd(context.tree)
+    if own is None:
         return
-    with etcd_join.etcd_cluster(context, [client_url("127.0.0.1"), client_url(context.node.address)]) as cluster:
+    with etcd_join.etcd_cluster(context, own.client_urls) as cluster:
         view = cluster.status()
         yield from _members(view)
         yield Finding("etcd-margin", "warning" if margin_of(view) < 1 else "info", odd_advice(view))
@@ -149,9 +149,13 @@ _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
 
 def of_this_node(context: Context) -> Context:
     """Returns the context with the name and address of this node's etcd, as its manifest has them."""
-    own = local_etcd(context.tree)
+    try:
+        own = local_etcd(context.tree)
+    except Refused:
+        # A finding says so: see `check_etcd`.
+        return context
     if own is not None:
-        address = parts_of(own.peer_url).host or context.endpoint.advertise_address
+        address = parts_of(own.peer_urls[0]).host or context.endpoint.advertise_address
         registration = with_changes(context.registration, name=own.name)
         endpoint = with_changes(context.endpoint, advertise_address=address)
         context = replace(context, registration=registration, endpoint=endpoint)

@@ -15,7 +15,7 @@ from quorate.errors import Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
-from quorate.phases.node.local_etcd import LocalEtcd
+from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.reset import etcd as etcd_leave
 from quorate.phases.reset.state import ResetRun
 from quorate.tree import RealTree
@@ -39,7 +39,7 @@ def leave(patch: pytest.MonkeyPatch, etcd: Etcd, *others: Etcd) -> None:
     patch.setattr(etcd_leave, "_cluster", reached)
     tree = RealTree(Path("/"))
     run = ResetRun(reset=None, tree=tree, clock=SystemClock(), report=lambda _: None, ask=lambda _: False)  # type: ignore[arg-type]
-    local = LocalEtcd(etcd.name, etcd.peer_url, (etcd.client_url,), {}, str(etcd.data))
+    local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, str(etcd.data))
     etcd_leave._leave(run, local)
 
 

@@ -16,9 +16,10 @@ from quorate.foreign.urls import parts_of
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity
-from quorate.manifests.etcd import client_url
+from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
-from quorate.phases.node.local_etcd import LocalEtcd, delete_data, has_left, local_etcd, note_left
+from quorate.phases.node.etcd_manifest import LocalEtcd
+from quorate.phases.node.local_etcd import delete_data, has_left, local_etcd, note_left
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
@@ -39,7 +40,7 @@ def remove_member(run: ResetRun) -> None:
         run.say(PHASE, "There is no etcd manifest on this node: there is no member to remove")
         return
     if run.dry_run:
-        run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_url}), then its data in {etcd.data_dir}")
+        run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_urls[0]}), then its data in {etcd.data_dir}")
         return
     if not etcd.data_dir:
         raise Refused(
@@ -106,7 +107,7 @@ def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
     if owner is None:
         if has_log(folder):
             raise Refused(f"cannot read which member the data in {etcd.data_dir} belongs to", state="nothing was changed")
-        return view.by_peer_urls((etcd.peer_url,)) or view.by_name(etcd.name)
+        return view.by_peer_urls(etcd.peer_urls) or view.by_name(etcd.name)
     if owner.cluster_id != view.cluster_id:
         raise Refused(
             f"the data in {etcd.data_dir} belongs to cluster {owner.cluster_id:x}, but cluster {view.cluster_id:x} answers",
@@ -130,7 +131,7 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
     """Yields the cluster with the certificates on this node, whether or not an API server runs. It is reached through this
     member and the others in its manifest. Raises `ConfigError` when a certificate is missing."""
     own = [] if without_own else list(etcd.client_urls)
-    others = [client_url(parts_of(url).host) for url in etcd.rows.values() if url != etcd.peer_url]
+    others = [url(parts_of(one).host, etcd.client_port) for one in etcd.rows.values() if one not in etcd.peer_urls]
     files = tls_files(run.tree, run.reset.certificates_dir, "healthcheck-client")
     missing = [str(path) for path in (files.ca, files.cert, files.key) if path is None or not path.is_file()]
     if missing:

@@ -13,7 +13,7 @@ from quorate.errors import HostError, Refused
 from quorate.foreign.mounts import mounted_below
 from quorate.host import programs
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
-from quorate.phases.node.local_etcd import LocalEtcd
+from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 

@@ -12,7 +12,7 @@ from quorate.errors import PreflightFailed, Refused
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import runtime_socket
-from quorate.phases.node.local_etcd import LocalEtcd
+from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.report import PhaseLine, PhaseReport
 from quorate.tree import Tree
 

@@ -1,0 +1,152 @@
+"""Reads the manifest of a static etcd pod as the kubelet and etcd read it. "Cannot be understood" is an answer of its own.
+
+It is never "there is no etcd": a reset that took one flag without a value for that deleted the data of a voter that the cluster
+still listed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from quorate.errors import Refused
+from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.urls import parts_of
+from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
+from quorate.manifests.etcd import URLS_ANNOTATION, url
+
+_PROGRAM = "etcd"
+_VARIABLE = "ETCD_"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEtcd:
+    """The local etcd as its manifest describes it. `rows`: of --initial-cluster, by name. `client_urls`: where it can be
+    reached from this node."""
+
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    rows: dict[str, str]
+    data_dir: str
+    """The path on the node; empty when the manifest does not show it."""
+
+    @property
+    def client_port(self) -> int:
+        """The port at which members of this cluster most likely serve clients: that of this one."""
+        return next((port for one in self.client_urls if (port := parts_of(one).port)), 2379)
+
+
+def parse(content: bytes, where: str) -> LocalEtcd:
+    """Returns what the manifest at `where` runs. Raises `Refused` for one that cannot be understood; nothing may be decided or
+    deleted on it."""
+    try:
+        pod = read_mapping(content, where)
+    except BadDocument as error:
+        raise _not_understood(where, error.what) from None
+    spec = mapping_of(pod.get("spec"))
+    container = _container(spec, where)
+    settings = _settings(container, where)
+    missing = [name for name in ("data-dir", "initial-advertise-peer-urls") if not settings.get(name)]
+    if missing:
+        raise _not_understood(where, f"it does not set --{missing[0]}")
+    rows = dict(row.split("=", 1) for row in settings.get("initial-cluster", "").split(",") if "=" in row)
+    advertised = [settings.get("advertise-client-urls", ""), _annotated(pod)]
+    clients = tuple(dict.fromkeys([*_reachable(settings.get("listen-client-urls", "")), *_urls(advertised)]))
+    peers = tuple(_urls([settings["initial-advertise-peer-urls"]]))
+    if not clients or not peers:
+        raise _not_understood(where, f"it shows no {'client' if peers else 'peer'} URL")
+    return LocalEtcd(
+        settings.get("name", "default"),
+        peers,
+        clients,
+        rows,
+        _on_host(settings["data-dir"], container, spec),
+    )
+
+
+def _not_understood(where: str, why: str) -> Refused:
+    return Refused(
+        f"the manifest {where} cannot be understood: {why}",
+        state="nothing was changed: it may run an etcd member that the cluster counts on",
+        advice="correct it; or, when no member runs here any more, move the file away, then run the same command again",
+    )
+
+
+def _container(spec: Mapping[str, object], where: str) -> Mapping[str, object]:
+    """Returns the container that runs etcd: the one of that name, or the only one."""
+    containers = rows_of(spec.get("containers"))
+    named = [row for row in containers if row.get("name") == _PROGRAM] or containers
+    if len(named) != 1:
+        raise _not_understood(where, f"it has {len(named)} containers that may be etcd")
+    return named[0]
+
+
+def _settings(container: Mapping[str, object], where: str) -> dict[str, str]:
+    """Returns etcd's settings by the names of its flags. Flags outweigh variables, as in etcd."""
+    program, *words = [*texts_of(container.get("command")), *texts_of(container.get("args"))] or [""]
+    if program.rpartition("/")[2] != _PROGRAM:
+        raise _not_understood(where, f"it runs {program[:80]!r}, not etcd itself")
+    variables = {
+        text_of(row.get("name")).removeprefix(_VARIABLE).lower().replace("_", "-"): text_of(row.get("value"))
+        for row in rows_of(container.get("env"))
+        if text_of(row.get("name")).startswith(_VARIABLE)
+    }
+    settings = variables | _flags(words)
+    if "config-file" in settings:
+        raise _not_understood(where, "its settings are in a file (--config-file), where etcd ignores all flags")
+    return settings
+
+
+def _flags(words: list[str]) -> dict[str, str]:
+    """Returns the flags as Go's flag package reads them: one dash or two, `-name=value` or `-name value`; a flag alone is a
+    switch. The last of several counts."""
+    found: dict[str, str] = {}
+    for number, word in enumerate(words):
+        name, has_value, value = word.lstrip("-").partition("=")
+        if not word.startswith("-") or not name:
+            continue
+        following = words[number + 1] if number + 1 < len(words) else "-"
+        found[name] = value if has_value else ("true" if following.startswith("-") else following)
+    return found
+
+
+def _urls(texts: Iterable[str]) -> list[str]:
+    return [one.strip() for text in texts for one in text.split(",") if parts_of(one.strip()).host]
+
+
+def _annotated(pod: Mapping[str, object]) -> str:
+    return text_of(mapping_of(mapping_of(pod.get("metadata")).get("annotations")).get(URLS_ANNOTATION))
+
+
+def _reachable(listening: str) -> list[str]:
+    """Returns where the member is asked from this node: "all addresses" is where it listens, not where it is reached."""
+    return [_loopback_if_all(one) for one in _urls([listening])]
+
+
+def _loopback_if_all(one: str) -> str:
+    parts = parts_of(one)
+    try:
+        address = ipaddress.ip_address(parts.host)
+    except ValueError:
+        return one
+    if not address.is_unspecified:
+        return one
+    return url("127.0.0.1" if address.version == 4 else "::1", parts.port or 2379, parts.scheme)
+
+
+def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
+    """Returns the path on the node of a path in a container; empty when it is unknown. The pod's mounts decide, not the flag:
+    a patch may have moved the volume, and then the flag's path on the host belongs to another owner."""
+    folders = {
+        text_of(row.get("name")): text_of(mapping_of(row.get("hostPath")).get("path")) for row in rows_of(spec.get("volumes"))
+    }
+    mounts = [(text_of(row.get("mountPath")).rstrip("/"), row) for row in rows_of(container.get("volumeMounts"))]
+    for place, row in sorted(mounts, key=lambda mount: len(mount[0]), reverse=True):
+        if place and (path == place or path.startswith(f"{place}/")):
+            host = folders.get(text_of(row.get("name")), "").rstrip("/")
+            if not host or "subPathExpr" in row:
+                return ""
+            return "/".join(filter(None, (host, text_of(row.get("subPath")), path.removeprefix(place).strip("/"))))
+    return ""
