@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from kubeadm_cases import MINIMAL
 
 from quorate.cli.common.go_flags import OFF_UNLESS_GIVEN, plain_flags
 from quorate.cli.kubeadm.flags import SWITCHES
+from quorate.host import facts
 
 SEED = """
 apiVersion: kubeadm.k8s.io/v1beta3
@@ -240,3 +244,56 @@ def test_a_phase_of_join_that_does_nothing_asks_nobody(
     assert [(one["phase"], one["failed"]) for one in events if one["event"] == "phase"] == [
         (path.rsplit(maxsplit=1)[-1], False)
     ]
+
+
+@pytest.fixture
+def two_runtimes(root: Path) -> Iterator[list[socket.socket]]:
+    """Both listen, at names that are short enough for a socket."""
+    sockets: list[socket.socket] = []
+    with contextlib.chdir(root):
+        for name in ("var/run/containerd/containerd.sock", "var/run/cri-dockerd.sock"):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            one = socket.socket(socket.AF_UNIX)
+            one.bind(name)
+            one.listen()
+            sockets.append(one)
+    yield sockets
+    for one in sockets:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "config validate",
+        "config print init-defaults",
+        "init phase certs all",
+        "init phase kubeconfig all",
+        "init phase etcd local",
+        "init phase control-plane all",
+        "certs check-expiration",
+        "kubeconfig user --client-name x",
+    ],
+)
+def test_two_container_runtimes_are_no_reason_for_commands_that_ask_none(
+    words: str, cli: RunCli, config: str, root: Path, two_runtimes: list[socket.socket]
+) -> None:
+    assert len(two_runtimes) == 2
+    needed = ["certs", "ca"] if "kubeconfig" in words else []
+    if needed:
+        assert cli("init", "phase", "certs", "all", "--config", config, "--rootfs", str(root)).returncode == 0
+    config_words = [] if words.startswith(("config print",)) else ["--config", config]
+    root_words = ["--rootfs", str(root)] if not words.startswith("config") else []
+    done = cli(*words.split(), *config_words, *root_words)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_socket_at_which_nobody_listens_is_no_runtime(
+    two_runtimes: list[socket.socket], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A runtime that was removed leaves its file behind: with one live and one dead socket kubeadm goes on."""
+    monkeypatch.setattr(facts, "_LONGEST_SOCKET", 10_000)
+    monkeypatch.chdir(root)
+    assert len(facts.cri_sockets(Path())) == 2
+    two_runtimes[1].close()
+    assert facts.cri_sockets(Path()) == ["/var/run/containerd/containerd.sock"]

@@ -68,7 +68,7 @@ def test_all_problems_at_once() -> None:
         ("networking.podSubnet", 11),
         ("certificatesDir", 12),
     }
-    assert "c.yaml:5: nodeRegistration.name: 'Bad_Name'" in error.value.what
+    assert "c.yaml:5: nodeRegistration.name: 'bad_name'" in error.value.what
 
 
 @pytest.mark.parametrize(
@@ -269,3 +269,33 @@ def test_component_configurations_are_passed_through() -> None:
     found: dict[str, Any] = setup.components["KubeletConfiguration"]
     assert found["foo"] == {"bar": [1]}
     assert any("rotateCertificates" in note for note in setup.notes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("CLi-0A1B", "cli-0a1b"),
+        ('" Worker-1.Lab "', "worker-1.lab"),
+        ("node-1", "node-1"),
+        ('"\\tCP1\\n"', "cp1"),
+        ("A.B.C", "a.b.c"),
+    ],
+)
+def test_a_node_name_is_trimmed_and_in_lower_case(typed: str, name: str) -> None:
+    """As kubeadm has it, wherever the name comes from: machines are often called after what their owners typed."""
+    text = f"""apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {{advertiseAddress: 10.0.0.11}}
+nodeRegistration: {{name: {typed}}}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.34.4
+"""
+    assert resolve_init(loads(text.encode(), "c.yaml"), FACTS).init.node_registration.name == name
+
+
+def test_a_node_name_that_is_wrong_otherwise_stays_refused() -> None:
+    text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration: {name: CP_1}\n"
+    with pytest.raises(InvalidConfig, match="'cp_1' is not a DNS name"):
+        resolve_init(loads(text.encode(), "c.yaml"), FACTS)

@@ -36,6 +36,11 @@ class Facts(Struct, frozen=True):
     token: str
 
 
+def node_name(text: str) -> str:
+    """Returns the name of a node as kubeadm writes it, wherever it comes from: trimmed and in lower case."""
+    return text.strip().lower()
+
+
 def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
     """Returns the configuration with its defaults."""
     tokens = given.bootstrap_tokens or (v4.BootstrapToken(),)
@@ -63,7 +68,7 @@ def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bo
     taints = given.taints if given.taints is not None or not control_plane else (CONTROL_PLANE_TAINT,)
     return replace(
         given,
-        name=given.name or facts.hostname.strip().lower(),
+        name=node_name(given.name or facts.hostname),
         cri_socket=given.cri_socket or facts.cri_socket,
         taints=taints,
         image_pull_policy=given.image_pull_policy or "IfNotPresent",

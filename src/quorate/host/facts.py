@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from quorate.errors import HostError
 
 CRI_SOCKETS = ("/var/run/containerd/containerd.sock", "/var/run/crio/crio.sock", "/var/run/cri-dockerd.sock")
 _SYSTEMCTL_SECONDS = 10.0
+_DIAL_SECONDS = 1.0
+_LONGEST_SOCKET = 107
 RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 _NOWHERE = {"AF_INET": "192.0.2.1", "AF_INET6": "2001:db8::1"}
 """Documentation addresses that no host has (RFC 5737, RFC 3849): the kernel routes them by the default route. No packet is
@@ -37,8 +40,25 @@ def default_address() -> str:
 
 
 def cri_sockets(root: Path = Path("/")) -> list[str]:
-    """Returns the sockets of known container runtimes that exist."""
-    return [path for path in CRI_SOCKETS if root.joinpath(path.lstrip("/")).is_socket()]
+    """Returns the sockets of known container runtimes at which something listens, as kubeadm finds them: a file that a runtime
+    left behind is none."""
+    return [path for path in CRI_SOCKETS if _listens(root.joinpath(path.lstrip("/")))]
+
+
+def _listens(path: Path) -> bool:
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        # The kernel takes no longer name, below a --rootfs: what can be said is that the file is there.
+        return path.is_socket()
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_DIAL_SECONDS)
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            # Whoever runs this may not ask it; it is there all the same.
+            return path.is_socket()
+        except OSError:
+            return False
+    return True
 
 
 def kubelet_version() -> str:

@@ -52,7 +52,7 @@ def validate(**parameters: Any) -> None:
     given = Given.of(parameters)
     loaded = load(_need(given, "config"))
     report = render.to_stderr(given)
-    facts = setup.facts_for(loaded, setup.root_of(given), report)
+    facts = setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime)
     notes = resolve_any(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
@@ -73,7 +73,7 @@ def migrate(**parameters: Any) -> None:
 
     given = Given.of(parameters)
     loaded = load(_need(given, "old-config"))
-    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given)))
+    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given), setup.usual_runtime))
     target = given.text("new-config")
     if target:
         # The file may contain bootstrap tokens and a certificate key.

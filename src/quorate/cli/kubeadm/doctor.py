@@ -30,7 +30,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
 
     given = Given.of(parameters)
     report = render.to_stderr(given)
-    made = setup.init_setup(given, report)
+    made = setup.init_setup(given, report, setup.the_runtime)
     context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)
     found = doctor.examine(context, given.text("kubeconfig") or doctor.admin_of(context))

@@ -71,17 +71,17 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, report, SystemClock(cancel))
+        run = make_run(given, report, SystemClock(cancel), setup.the_runtime)
         check_skipped(TREE, run.init.skip_phases)
         carry_out(run)
     finish(run, report)
 
 
-def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
+def make_run(given: Given, report: PhaseReport, clock: SystemClock, runtime: setup.RuntimeChoice) -> InitRun:
     """Returns the run from the file and the flags, completed and checked. Raises `ConfigError`."""
     from quorate.phases.init.state import InitRun
 
-    made = setup.init_setup(given, report)
+    made = setup.init_setup(given, report, runtime)
     context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)
     return InitRun(
         context,
@@ -95,6 +95,10 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock) -> InitRun:
     )
 
 
+_WITH_A_RUNTIME = ("preflight", "kubelet-start", "upload-config", "wait-control-plane")
+"""Phases that ask the container runtime, or write its socket for a kubelet."""
+
+
 def run_phase(path: str, given: Given, _endpoint: str) -> None:
     """Runs one phase, for the command of that phase."""
     from quorate.phases.init.steps import STEPS
@@ -102,7 +106,8 @@ def run_phase(path: str, given: Given, _endpoint: str) -> None:
     report = render.printer(given)
     cancel = Cancel()
     with cancelling(cancel):
-        run = make_run(given, report, SystemClock(cancel))
+        runtime = setup.the_runtime if path.partition("/")[0] in _WITH_A_RUNTIME else setup.usual_runtime
+        run = make_run(given, report, SystemClock(cancel), runtime)
         run_one(TREE, STEPS, path, run, partial(timed, run.context.clock, report))
     finish(run, report)
 

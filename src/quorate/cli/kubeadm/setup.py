@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
@@ -54,10 +55,30 @@ def with_init_flags(loaded: Loaded, given: Given) -> Loaded:
     )
 
 
-def facts_for(loaded: Loaded, root: Path, report: Report) -> Facts:
+RuntimeChoice: TypeAlias = Callable[[Path], str]
+"""Names the socket of the container runtime that a configuration leaves out."""
+
+
+def usual_runtime(_root: Path) -> str:
+    """Returns kubeadm's default, for commands that ask no container runtime: two on a host are no reason to refuse them."""
+    return f"unix://{host.CRI_SOCKETS[0]}"
+
+
+def the_runtime(root: Path) -> str:
+    """Returns the one at which something listens. Raises `ConfigError` when there are several."""
+    found = host.cri_sockets(root)
+    if len(found) > 1:
+        raise ConfigError(
+            f"there are several container runtimes: {', '.join(found)}",
+            advice="choose one with --cri-socket or nodeRegistration.criSocket",
+        )
+    return f"unix://{found[0]}" if found else usual_runtime(root)
+
+
+def facts_for(loaded: Loaded, root: Path, report: Report, runtime: RuntimeChoice = the_runtime) -> Facts:
     """Returns this host's values for what the configuration leaves out. The kubelet is run only when its version is needed."""
     address = "" if _has_address(loaded) else host.default_address()
-    return Facts(host.hostname(), address, _socket(loaded, root), _version(loaded, report), random_token())
+    return Facts(host.hostname(), address, _socket(loaded) or runtime(root), _version(loaded, report), random_token())
 
 
 def _has_address(loaded: Loaded) -> bool:
@@ -79,26 +100,19 @@ def _version(loaded: Loaded, report: Report) -> str:
     return installed or DEFAULT
 
 
-def _socket(loaded: Loaded, root: Path) -> str:
-    given = [one.node_registration.cri_socket for one in (loaded.init, loaded.join) if one and one.node_registration.cri_socket]
-    given += [loaded.reset.cri_socket] if loaded.reset and loaded.reset.cri_socket else []
-    if given:
-        return given[0]
-    found = host.cri_sockets(root)
-    if len(found) > 1:
-        raise ConfigError(
-            f"there are several container runtimes: {', '.join(found)}",
-            advice="choose one with --cri-socket or nodeRegistration.criSocket",
-        )
-    return f"unix://{found[0] if found else host.CRI_SOCKETS[0]}"
+def _socket(loaded: Loaded) -> str:
+    """Returns the socket that the configuration names; empty for none."""
+    given = [one.node_registration.cri_socket for one in (loaded.init, loaded.join) if one]
+    given += [loaded.reset.cri_socket] if loaded.reset else []
+    return next(filter(None, given), "")
 
 
-def init_setup(given: Given, report: Report) -> InitSetup:
+def init_setup(given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:
     """Returns the setup of init, completed and checked. Raises `ConfigError` with everything that is wrong."""
     from quorate.config.resolve import resolve_init
 
     loaded = with_init_flags(read_config(given), given)
-    setup = resolve_init(loaded, facts_for(loaded, root_of(given), report))
+    setup = resolve_init(loaded, facts_for(loaded, root_of(given), report, runtime))
     for note in setup.notes:
         report(Notice(note, "warning"))
     return setup
