@@ -14,17 +14,20 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 from kubeadm_cases import MINIMAL, context_of, everything, setup_of
+from msgspec.structs import replace
 from oracle.trees import certificate_fields
 
+from quorate.config.duration import Duration
 from quorate.config.types import Arg
 from quorate.config.versions import parse_version
-from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.errors import ConfigError, HostError, PreflightFailed, Refused
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, csr, kubeconfigs, kubelet_files, renewal, static_pods
 from quorate.phases.node.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
+from quorate.pki.certificates import kind_of
 from quorate.pki.store import parse_certificate
 from quorate.report import Notice, RunMessage
 from quorate.secret import Secret
@@ -204,6 +207,56 @@ def test_expiration_is_told_like_kubeadm(context: Context, tmp_path: Path) -> No
     left = rows["etcd-server"].left(context.now)
     assert left is not None and left.days in (364, 365)
     assert [one.name for one in authorities] == ["ca", "etcd-ca", "front-proxy-ca"]
+
+
+def test_a_renewed_kubeconfig_trusts_the_ca_that_signs_now(context: Context) -> None:
+    """With the old CA in it nobody could log in any more (kubeadm#2027)."""
+    everything(context)
+    path = "/etc/kubernetes/admin.conf"
+    for name in ("ca.crt", "ca.key"):
+        context.tree.remove(context.pki(name))
+    certs.ensure_named(context, "ca")
+    now = context.tree.read(context.pki("ca.crt"))
+    assert kubeconfig.parse(context.tree.read(path) or b"", path).ca_pem != now
+    renewal.renew(context, "admin.conf")
+    assert kubeconfig.parse(context.tree.read(path) or b"", path).ca_pem == now
+
+
+def test_a_renewal_without_a_configuration_keeps_the_kind_of_key_and_no_shorter_life(context: Context) -> None:
+    """`certs renew all` without --config turned three-year ECDSA certificates into one-year RSA."""
+    chosen = replace(context.cluster, encryption_algorithm="RSA-3072", certificate_validity_period=Duration.parse("26280h"))
+    made = with_changes(context, cluster=chosen)
+    certs.ensure_named(made, "ca")
+    certs.ensure_named(made, "apiserver")
+    path = context.pki("apiserver.crt")
+    old = parse_certificate(context.tree.read(path) or b"", path)
+    renewal.renew(context, "apiserver", renewal.as_it_was)
+    new = parse_certificate(context.tree.read(path) or b"", path)
+    assert kind_of(new) == "RSA-3072" and new.not_valid_after_utc >= old.not_valid_after_utc
+    renewal.renew(context, "apiserver", renewal.as_configured)
+    assert kind_of(parse_certificate(context.tree.read(path) or b"", path)) == "ECDSA-P256", "the file that was given decides"
+
+
+def test_a_renewal_that_renews_nothing_says_so(context: Context) -> None:
+    """On an etcd host of its own, where the CA's key was taken away as the guide says: eleven lines, and exit code 0."""
+    certs.ensure_named(context, "etcd-ca")
+    certs.ensure_named(context, "etcd-server")
+    context.tree.remove(context.pki("etcd/ca.key"))
+    with pytest.raises(Refused, match="nothing was renewed"):
+        renewal.renew_all(context)
+
+
+@pytest.mark.parametrize(
+    ("names", "users"),
+    [
+        (["apiserver"], ["kube-apiserver"]),
+        (["admin.conf", "super-admin.conf", "etcd-healthcheck-client"], []),
+        (["etcd-peer", "scheduler.conf"], ["kube-scheduler", "etcd"]),
+        (["apiserver-etcd-client", "controller-manager.conf"], ["kube-apiserver", "kube-controller-manager"]),
+    ],
+)
+def test_who_is_to_be_restarted_is_who_reads_what_was_renewed(names: list[str], users: list[str]) -> None:
+    assert renewal.users_of(names) == users
 
 
 def test_renewal_keeps_what_a_certificate_says(context: Context, tmp_path: Path) -> None:

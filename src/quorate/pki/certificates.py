@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -79,6 +79,18 @@ def make_key(kind: KeyKind) -> PrivateKey:
             return ec.generate_private_key(ec.SECP384R1())
         case _:
             return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("RSA-")))
+
+
+def kind_of(certificate: x509.Certificate) -> KeyKind | None:
+    """Returns the kind of the certificate's key; None for one that is not made here."""
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        found = f"RSA-{key.key_size}"
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        found = {"secp256r1": "ECDSA-P256", "secp384r1": "ECDSA-P384"}.get(key.curve.name, "")
+    else:
+        found = ""
+    return next((kind for kind in get_args(KeyKind) if kind == found), None)
 
 
 def make_ca(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -118,6 +118,18 @@ def with_identity(parsed: Parsed, identity: Identity) -> bytes:
         for row in rows_of(parsed.data.get("users"))
     ]
     return dump({**parsed.data, "users": users})
+
+
+def with_authority(parsed: Parsed, ca_pem: bytes) -> Parsed:
+    """Returns the same file whose current cluster trusts this CA. One that names a file of CAs keeps it: what is in that file
+    counts, and is replaced there."""
+    clusters = [
+        {**row, "cluster": {**mapping_of(row.get("cluster")), "certificate-authority-data": base64.b64encode(ca_pem).decode()}}
+        if row.get("name") == parsed.cluster and "certificate-authority" not in mapping_of(row.get("cluster"))
+        else row
+        for row in rows_of(parsed.data.get("clusters"))
+    ]
+    return replace(parsed, data={**parsed.data, "clusters": clusters})
 
 
 def dump(data: Mapping[str, Any]) -> bytes:

@@ -142,12 +142,16 @@ def _renewal(name: str) -> click.Command:
 
         given = Given.of(parameters)
         context = _context(given)
+        terms = renewal.as_configured if given.text("config") else renewal.as_it_was
         if name == "all":
-            renewal.renew_all(context)
+            renewed = renewal.renew_all(context, terms)
         else:
-            renewal.renew(context, name)
+            renewal.renew(context, name, terms)
+            renewed = [name]
         render.show_changes(context.tree)
-        echo("Restart kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they use the new certificates.")
+        users = renewal.users_of(renewed)
+        if users and not context.dry_run:
+            echo(f"Restart {', '.join(users)}, so that {'it uses' if len(users) == 1 else 'they use'} the new certificates.")
 
     what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
-from quorate.errors import PreflightFailed
+from quorate.errors import PreflightFailed, Refused
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
-from quorate.pki.certificates import Certificate, Pair, make_key, renew_leaf
+from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_key, renew_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.store import parse_certificate
 from quorate.pki.table import Entry, entries
+
+_OF_ETCD = ("etcd-server", "etcd-peer")
+_READERS = {
+    "admin.conf": "",
+    "super-admin.conf": "",
+    "etcd-healthcheck-client": "",
+    "controller-manager.conf": "kube-controller-manager",
+    "scheduler.conf": "kube-scheduler",
+}
+"""Who reads a certificate at its start; empty for those that are read at each use."""
 
 _CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admin.conf")
 
@@ -74,18 +86,49 @@ def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certif
     return parse_certificate(pem, path) if pem else None
 
 
-def renew_all(context: Context) -> None:
-    """Renews every certificate that exists. One that is missing, or whose CA's key is not here, is reported and skipped."""
+Terms: TypeAlias = Callable[[Context, Certificate], tuple[KeyKind, timedelta]]
+"""The kind of key and the validity that a renewed certificate gets."""
+
+
+def as_configured(context: Context, _old: Certificate) -> tuple[KeyKind, timedelta]:
+    """Returns what the configuration says."""
+    return certs.key_kind(context), certs.leaf_validity(context)
+
+
+def as_it_was(context: Context, old: Certificate) -> tuple[KeyKind, timedelta]:
+    """Returns what the certificate itself says, where no configuration was given: its kind of key, and no earlier end. When it
+    was issued is not in it: a renewed one begins with its CA."""
+    return kind_of(old) or certs.key_kind(context), max(certs.leaf_validity(context), old.not_valid_after_utc - context.now)
+
+
+def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
+    """Renews every certificate that exists; returns their names. One that is missing, or whose CA's key is not here, is
+    reported and skipped. Raises `Refused` when none was renewed."""
+    renewed: list[str] = []
     for expiry in expiries(context)[0]:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
         elif expiry.external:
             context.say("renew", f"{expiry.name}: its CA's key is not on this host; left alone")
         else:
-            renew(context, expiry.name)
+            renew(context, expiry.name, terms)
+            renewed.append(expiry.name)
+    if not renewed:
+        raise Refused(
+            "nothing was renewed: each certificate is missing, or its CA's key is not on this host",
+            state="nothing was changed",
+            advice="run this where the CA's key is, or have certificates signed there: quorate certs generate-csr",
+        )
+    return renewed
 
 
-def renew(context: Context, name: str) -> None:
+def users_of(names: Iterable[str]) -> list[str]:
+    """Returns the components that read these certificates when they start, in kubeadm's order."""
+    readers = {_READERS.get(name, "etcd" if name in _OF_ETCD else "kube-apiserver") for name in names}
+    return [one for one in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd") if one in readers]
+
+
+def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
     """Writes a new key, and a certificate with the content of the old one. Raises `PreflightFailed` when there is no old one,
     or the CA's key is not here."""
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
@@ -93,7 +136,8 @@ def renew(context: Context, name: str) -> None:
     if old is None:
         raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
     ca = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
-    pair = renew_leaf(old, ca, now=context.now, validity=certs.leaf_validity(context), key=make_key(certs.key_kind(context)))
+    kind, validity = terms(context, old)
+    pair = renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))
     if name in table:
         certs.write_pair(context, table[name], pair)
     else:
@@ -102,10 +146,12 @@ def renew(context: Context, name: str) -> None:
 
 
 def _write_conf(context: Context, name: str, pair: Pair) -> None:
-    """Replaces the certificate and its key; everything else in the file stays."""
+    """Replaces the certificate, its key, and the CA that the file trusts: with another CA in its place a file that kept the old
+    one let nobody in (kubeadm#2027). Everything else in the file stays."""
     path = f"{context.config_folder}/{name}"
     content = context.tree.read(path)
     assert content is not None
     parsed = kubeconfig.parse(content, path)
-    fresh = kubeconfig.with_identity(parsed, Identity(parsed.user, pair))
+    trusting = kubeconfig.with_authority(parsed, context.tree.read(context.pki("ca.crt")) or b"")
+    fresh = kubeconfig.with_identity(trusting, Identity(parsed.user, pair))
     context.tree.write(path, fresh, mode=kubeconfig.MODE, secret=True)
