@@ -244,6 +244,23 @@ def test_rights_that_the_api_server_denies_to_both_files_are_an_error(
     assert asked == ["/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.conf"]
 
 
+def test_rights_that_were_given_are_used_once_the_api_server_grants_them(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the request after the binding was still forbidden, and init ended."""
+    answers = [False, True, False, False, True]
+    asked: list[str] = []
+
+    def create(_context: Context, path: str) -> bool:
+        asked.append(path)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(admins, "_create", create)
+    everything(context)
+    admins.ensure_cluster_admins(context, "/etc/kubernetes/admin.conf")
+    assert [path.rpartition("/")[2] for path in asked] == ["admin.conf", "super-admin.conf", *["admin.conf"] * 3]
+
+
 # -- waiting for components --------------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from quorate.deadline import Deadline, poll
 from quorate.errors import PreflightFailed
 from quorate.kube import rbac
 from quorate.kube.errors import AlreadyExists, Denied
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
 from quorate.phases.node import kubeconfigs
+
+_SEEN_SECONDS, _POLL_SECONDS = 30.0, 0.1
 
 
 def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
@@ -28,6 +31,10 @@ def ensure_cluster_admins(context: Context, kubeconfig: str) -> None:
             f"neither {kubeconfig} nor {own} may give an administrator's rights: the API server denies both",
             advice="copy the super-admin.conf of the node where init was run, or bind the group kubeadm:cluster-admins by hand",
         )
+    # The API server judges by what its informer has seen: on a busy machine the next request was still forbidden.
+    deadline = Deadline(context.clock, _SEEN_SECONDS, f"the API server grants what {kubeconfig} was given")
+    if not poll(lambda: _create(context, kubeconfig) or None, context.clock, deadline, every=_POLL_SECONDS):
+        raise deadline.error(advice="run the same command again")
 
 
 def _create(context: Context, path: str) -> bool:
