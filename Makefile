@@ -71,7 +71,8 @@ chaos: engines dev  ## What takes long: every row on every etcd, random schedule
 
 coverage: engines dev  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -n $(PYTEST_JOBS) -o timeout=900 tests/unit tests/model tests/contract tests/hostile tests/real
+	$(BIN)/coverage run -m pytest -n $(PYTEST_JOBS) -o timeout=900 tests/unit tests/model tests/contract tests/hostile tests/real \
+		--deselect tests/hostile/test_documents.py::test_a_text_costs_little_and_ends_in_values_or_a_typed_error
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet -o .coverage.json
 	$(BIN)/python tests/coverage_rooms.py .coverage.json $(RAISE)

@@ -39,9 +39,9 @@ def third_party_after(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"], []])
 def test_help_imports_nothing_but_click(arguments: list[str]) -> None:
-    # Names with an underscore are the virtual environment's own hooks.
+    # Names with an underscore are the virtual environment's own hooks; coverage is there where `make coverage` measures.
     loaded = {name for name in third_party_after(*arguments) if not name.startswith("_")}
-    assert loaded - {"quorate"} == {"click"}
+    assert loaded - {"quorate", "coverage"} == {"click"}
 
 
 @pytest.mark.parametrize("group", ["local", "etcd"])
