@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,32 +50,33 @@ def test_add_waits_for_a_process_that_is_not_ours(machine: Machine, target: Clus
 
 
 def test_a_writer_goes_on_while_a_member_joins(machine: Machine, target: Cluster) -> None:
-    """No acknowledged write is lost, and no write waits longer than an election."""
+    """No acknowledged write is lost, and writes are acknowledged while the new member is on the list and does not run: its etcd
+    is not started before there were some. A voter that does not run would stop them here, and with them this join."""
     acknowledged: list[int] = []
-    waits: list[float] = []
     over = threading.Event()
 
     def write() -> None:
         with machine.home.access() as access:
             channel = access.channel(machine.home.seeds()[0])
             while not over.is_set():
-                began = time.monotonic()
                 kv.put(channel, f"w/{len(acknowledged)}".encode(), b"v" * 200, timeout=10)
-                waits.append(time.monotonic() - began)
                 acknowledged.append(len(acknowledged))
+
+    def start(name: str, rows: object) -> None:
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + 20)
+        machine.start(name, rows)
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        target.add("m9", machine.peer_url, start=machine.start)
+        target.add("m9", machine.peer_url, start=start)
     finally:
         over.set()
         writer.join()
     with machine.home.access() as access:
         found = kv.get_prefix(access.channel(machine.home.seeds()[0]), b"w/", timeout=10)
-    assert len(acknowledged) > 20
     assert {row.key for row in found} >= {f"w/{number}".encode() for number in acknowledged}
-    assert max(waits) < 1.5
 
 
 def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine, target: Cluster) -> None:
