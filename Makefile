@@ -8,7 +8,7 @@ SCHEDULES ?= 500
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube proto stories reference clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube proto stories reference component-fields clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ coverage: engines dev  ## Which part of each room the unit, model and real tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet -o .coverage.json
 	$(BIN)/python tests/coverage_rooms.py .coverage.json $(RAISE)
+
+component-fields:  ## Write what KubeletConfiguration and KubeProxyConfiguration have in each minor, from the Go modules (10 minutes)
+	$(PYTHON) engines/component_fields.py
 
 mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)
 	$(BIN)/python tests/mutants/run.py

@@ -7,6 +7,9 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from quorate.config.component_fields import children, fields_of
+from quorate.config.components import VERSIONS
+
 Values = dict[str, Any]
 
 NAMES = st.sampled_from(["cp1", "node-a", "a.b-c.example", "x9"])
@@ -166,6 +169,39 @@ def init_files(draw: st.DrawFn, version: str, api: str) -> tuple[str, Values]:
             }
         )
     return "---\n".join(yaml.safe_dump(one) for one in documents), cluster
+
+
+SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "string": st.sampled_from(["", "a", "y", "1e3", "0.0.0.0", "a: b"]),
+    "bool": st.booleans(),
+    "duration": st.sampled_from(["0s", "90s", "1h30m", "500ms", "5m"]),
+    "nanoseconds or duration": st.sampled_from([0, 5_000_000_000, "5s", "1m"]),
+    "quantity": st.sampled_from(["0", "1024Ki", "0.5", "1000m", "1.5Gi", "1e3", 5, 1000, "100Mi", "0.5Ki", "2000k"]),
+    "time": st.just("2026-01-02T15:04:05Z"),
+}
+
+
+def component_of(kind: str, minor: int) -> st.SearchStrategy[Values]:
+    """Some of the fields that a KubeletConfiguration or a KubeProxyConfiguration has in a minor, by their types."""
+    return _object(kind, minor, "").map(lambda fields: {"apiVersion": VERSIONS[kind], "kind": kind, **fields})
+
+
+def _object(kind: str, minor: int, path: str) -> st.SearchStrategy[Values]:
+    inside = f"{path}." if path else ""
+    known = fields_of(kind, minor)
+    return maybe(
+        **{name: _value(kind, minor, inside + name, known[inside + name].type) for name in children(kind, minor, path)}
+    )
+
+
+def _value(kind: str, minor: int, path: str, of: str) -> st.SearchStrategy[Any]:
+    if of == "object":
+        return _object(kind, minor, path)
+    if of.startswith("map[]"):
+        return st.dictionaries(st.sampled_from(["a", "memory"]), _value(kind, minor, f"{path}[]", of[5:]), max_size=2)
+    if of.startswith("[]"):
+        return st.lists(_value(kind, minor, f"{path}[]", of[2:]), max_size=2)
+    return SCALARS.get(of, st.sampled_from([0, 1, 77, 5.0]))
 
 
 def _algorithm(draw: st.DrawFn, old: bool) -> Values:

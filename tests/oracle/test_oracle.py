@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from conftest import ROOT, engine
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from oracle.strategies import init_files
+from oracle.strategies import Values, component_of, init_files
 from oracle.trees import differences, snapshot
 from quorate.cli.main import run_with
+from quorate.config.components import KUBELET, PROXY
+from quorate.config.render import documents, to_yaml
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(600)]
 
@@ -89,6 +93,54 @@ def test_the_same_configuration_leaves_the_same_files(release: str, data: st.Dat
                 return
         found = differences(snapshot(theirs), snapshot(ours))
         assert found == [], "\n".join(found) + "\n" + text
+
+
+def text_with(release: str, component: Values) -> str:
+    """A file for `init` with one component configuration."""
+    api = API[release][-1]
+    init = {
+        "apiVersion": f"kubeadm.k8s.io/{api}",
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": {"advertiseAddress": "10.7.0.1"},
+        "nodeRegistration": {"name": "cp1", "criSocket": "unix:///run/x.sock"},
+    }
+    cluster = {"apiVersion": f"kubeadm.k8s.io/{api}", "kind": "ClusterConfiguration", "kubernetesVersion": RELEASES[release]}
+    return documents([to_yaml(one) for one in (init, cluster, component)])
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+@given(data=st.data())
+def test_a_kubelet_configuration_is_written_byte_for_byte(release: str, data: st.DataObject) -> None:
+    text = text_with(release, data.draw(component_of(KUBELET, int(release.split(".")[1]))))
+    with roots() as (theirs, ours):
+        write_both(text, theirs, ours)
+        run_kubeadm(kubeadm(release), theirs, "init", "phase", "kubelet-start")
+        code, said = run_quorate(ours, "init", "phase", "kubelet-start")
+        assert code == 0, said + text
+        found = differences(snapshot(theirs), snapshot(ours))
+    assert found == [], "\n".join(found) + "\n" + text
+
+
+@pytest.mark.parametrize("release", ["1.34", "1.37"])
+@settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
+@given(data=st.data())
+def test_a_kube_proxy_configuration_is_stored_byte_for_byte(release: str, data: st.DataObject) -> None:
+    """Older ones print no manifests of a configuration file."""
+    text = text_with(release, data.draw(component_of(PROXY, int(release.split(".")[1]))))
+    with roots() as (theirs, ours):
+        write_both(text, theirs, ours)
+        real = run_kubeadm(kubeadm(release), theirs, "init", "phase", "addon", "kube-proxy", "--print-manifest")
+        code, said = run_quorate(ours, "init", "phase", "addon", "kube-proxy", "--print-manifest")
+    assert real.returncode == code == 0, f"{real.stderr}\n{said}\n{text}"
+    assert proxy_file(said) == proxy_file(real.stdout), text
+
+
+def proxy_file(manifests: str) -> str:
+    """The file in the ConfigMap, among other manifests and messages."""
+    _, _, rest = manifests.partition("\n  config.conf: |-\n")
+    lines = [line for line in rest.splitlines() if line.strip()]
+    return textwrap.dedent("\n".join(takewhile(lambda line: line.startswith("    "), lines)))
 
 
 VERDICT_FILES = sorted((ROOT / "tests" / "golden" / "verdicts").glob("*.yaml"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -262,12 +261,11 @@ def test_a_file_for_another_command_says_what_it_lacks() -> None:
         resolve_init(Loaded("x.yaml"), FACTS)
 
 
-def test_component_configurations_are_passed_through() -> None:
+def test_what_the_kubelet_is_given_otherwise_than_kubeadm_wants_it_is_noted() -> None:
     text = MINIMAL + "---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
-    text += "rotateCertificates: false\nfoo: {bar: [1]}\n"
+    text += "rotateCertificates: false\nmaxPods: 77\n"
     setup = setup_of(text)
-    found: dict[str, Any] = setup.components["KubeletConfiguration"]
-    assert found["foo"] == {"bar": [1]}
+    assert setup.components["KubeletConfiguration"]["maxPods"] == 77
     assert any("rotateCertificates" in note for note in setup.notes)
 
 

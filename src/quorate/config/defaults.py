@@ -41,6 +41,11 @@ def node_name(text: str) -> str:
     return text.strip().lower()
 
 
+def socket_url(text: str) -> str:
+    """Returns the URL of a socket, as the kubelet wants it, of a URL or a path."""
+    return f"unix://{text}" if text.startswith("/") else text
+
+
 def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
     """Returns the configuration with its defaults."""
     tokens = given.bootstrap_tokens or (v4.BootstrapToken(),)
@@ -69,7 +74,7 @@ def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bo
     return replace(
         given,
         name=node_name(given.name or facts.hostname),
-        cri_socket=given.cri_socket or facts.cri_socket,
+        cri_socket=socket_url(given.cri_socket or facts.cri_socket),
         taints=taints,
         image_pull_policy=given.image_pull_policy or "IfNotPresent",
         image_pull_serial=True if given.image_pull_serial is None else given.image_pull_serial,
@@ -101,7 +106,8 @@ def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterC
         etcd=_etcd(given.etcd),
         networking=replace(
             given.networking,
-            service_subnet=given.networking.service_subnet or "10.96.0.0/12",
+            service_subnet=_list_without_blanks(given.networking.service_subnet) or "10.96.0.0/12",
+            pod_subnet=_list_without_blanks(given.networking.pod_subnet),
             dns_domain=given.networking.dns_domain or "cluster.local",
         ),
         kubernetes_version=given.kubernetes_version or facts.kubernetes_version,
@@ -113,6 +119,11 @@ def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterC
         ca_certificate_validity_period=_or(given.ca_certificate_validity_period, Duration(87600 * _HOUR)),
         api_server=replace(given.api_server, cert_sans=tuple(name.lower() for name in given.api_server.cert_sans)),
     )
+
+
+def _list_without_blanks(text: str) -> str:
+    """Returns a list as the components read it: kube-apiserver takes `10.96.0.0/12, fd00::/112` for a wrong network."""
+    return ",".join(part.strip() for part in text.split(",")) if text else ""
 
 
 def _etcd(given: v4.Etcd) -> v4.Etcd:
@@ -151,7 +162,7 @@ def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfigu
     return replace(
         given,
         certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
-        cri_socket=given.cri_socket or facts.cri_socket,
+        cri_socket=socket_url(given.cri_socket or facts.cri_socket),
         timeouts=_timeouts(given.timeouts),
     )
 

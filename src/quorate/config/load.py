@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quorate.config import types as v4
 from quorate.config.components import VERSIONS
 from quorate.config.documents import read_documents
-from quorate.config.problems import Problem, Problems
+from quorate.config.problems import Problem, Problems, describe
 from quorate.config.schema import decode
-from quorate.foreign.documents import MOST_BYTES, Mapping, plain
+from quorate.foreign.documents import MOST_BYTES, Mapping
 from quorate.foreign.local_files import read_at_most
 
 _V4: dict[str, type[Any]] = {
@@ -29,9 +30,9 @@ _IGNORED = frozenset({"apiVersion", "kind"})
 
 
 class Loaded(Struct, frozen=True):
-    """The content of a file, in the shape of v1beta4 and without defaults. `components`: KubeletConfiguration and
-    KubeProxyConfiguration as given. `documents`: the trees, by kind, for line numbers. `problems`: errors of form, which
-    `config.resolve` reports together with broken rules. `old_api`: some document is v1beta3."""
+    """The content of a file, in the shape of v1beta4 and without defaults. `documents`: the trees, by kind: for line numbers,
+    and of KubeletConfiguration and KubeProxyConfiguration, whose fields depend on the Kubernetes version. `problems`: errors of
+    form, which `config.resolve` reports together with broken rules. `old_api`: some document is v1beta3."""
 
     source: str
     init: v4.InitConfiguration | None = None
@@ -39,7 +40,6 @@ class Loaded(Struct, frozen=True):
     join: v4.JoinConfiguration | None = None
     reset: v4.ResetConfiguration | None = None
     upgrade: v4.UpgradeConfiguration | None = None
-    components: dict[str, dict[str, Any]] = {}
     documents: dict[str, Mapping] = {}
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -60,7 +60,9 @@ def loads(content: bytes, source: str) -> Loaded:
         _sort_in(document, found, problems)
     if not documents and not problems.found:
         problems.add("", "the file is empty")
-    decoded = {kind: _decode(kind, version, document, problems) for kind, (version, document) in found.items()}
+    decoded = {
+        kind: _decode(kind, version, document, problems) for kind, (version, document) in found.items() if kind not in VERSIONS
+    }
     if not found:
         problems.raise_if_any()
     return _loaded(problems, found, decoded)
@@ -75,7 +77,35 @@ def _sort_in(document: Mapping, found: dict[str, tuple[str, Mapping]], problems:
     elif not _is_known(version, kind):
         problems.add("kind", f"{version} {kind} is not a kind that can be used here; {_hint(version, kind)}", document.line)
     else:
-        found[kind] = (version, document)
+        found[kind] = (version, _without_metadata(document, kind, problems))
+
+
+def _without_metadata(document: Mapping, kind: str, problems: Problems) -> Mapping:
+    """Returns the document without `metadata`, which generators of manifests give to every document: no kind here has it."""
+    metadata = document.get("metadata")
+    if metadata is None:
+        return document
+    problems.add_unknown("metadata", f"{kind} has no such field", metadata.line)
+    return Mapping(tuple(row for row in document.rows if row[0] != "metadata"), document.line)
+
+
+def is_metadata(problem: Problem) -> bool:
+    """Returns whether the problem is the `metadata` of a document, which changes nothing: a warning where the file is used."""
+    return problem.code == "unknown-field" and problem.path == "metadata"
+
+
+def is_unknown_field(problem: Problem) -> bool:
+    """Returns whether the problem is a field that we do not know: a warning in what a newer tool stored in the cluster."""
+    return problem.code == "unknown-field"
+
+
+def noting(loaded: Loaded, tolerated: Callable[[Problem], bool]) -> Loaded:
+    """Returns the content with tolerated problems as notes."""
+    return structs.replace(
+        loaded,
+        problems=tuple(one for one in loaded.problems if not tolerated(one)),
+        notes=(*loaded.notes, *(f"{describe(loaded.source, one)}: ignored" for one in loaded.problems if tolerated(one))),
+    )
 
 
 def _is_known(version: str, kind: str) -> bool:
@@ -91,8 +121,6 @@ def _hint(version: str, kind: str) -> str:
 
 
 def _decode(kind: str, version: str, document: Mapping, problems: Problems) -> Any:
-    if kind in VERSIONS:
-        return plain(document)
     if version == v4.V1BETA4:
         return decode(document, _V4[kind], problems, "", _IGNORED)
     from quorate.config import v1beta3
@@ -112,7 +140,6 @@ def _loaded(problems: Problems, found: dict[str, tuple[str, Mapping]], decoded: 
         new.get("JoinConfiguration"),
         new.get("ResetConfiguration"),
         new.get("UpgradeConfiguration"),
-        {kind: decoded[kind] for kind in VERSIONS if kind in decoded},
         {kind: document for kind, (_, document) in found.items()},
         tuple(problems.found),
         notes=("v1beta3 is deprecated: 'quorate config migrate' writes v1beta4",) if old else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from quorate.errors import ConfigError
 
@@ -13,11 +14,13 @@ _MOST_SHOWN = 50
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem. `path`: as kubeadm writes it, such as networking.serviceSubnet or bootstrapTokens[0].token. `line`: from 1,
-    or 0 when the value did not come from the file. `text`: never holds a secret."""
+    or 0 when the value did not come from the file. `text`: never holds a secret. `code`: unknown-field for a field that no
+    version of the kind has, invalid for all else."""
 
     path: str
     text: str
     line: int = 0
+    code: Literal["invalid", "unknown-field"] = "invalid"
 
 
 @dataclass(slots=True)
@@ -29,6 +32,10 @@ class Problems:
 
     def add(self, path: str, text: str, line: int = 0) -> None:
         self.found.append(Problem(path, text, line))
+
+    def add_unknown(self, path: str, text: str, line: int) -> None:
+        """Adds a field that there is not; whoever reads another's document may take it for a warning."""
+        self.found.append(Problem(path, text, line, "unknown-field"))
 
     def raise_if_any(self) -> None:
         """Raises `InvalidConfig` when there are problems."""
@@ -57,7 +64,7 @@ class InvalidConfig(ConfigError):
         return [*lines, f"… and {more} more"] if more > 0 else lines
 
     def as_dict(self) -> dict[str, object]:
-        rows = [{"path": one.path, "line": one.line, "text": one.text} for one in self.problems]
+        rows = [{"path": one.path, "line": one.line, "text": one.text, "code": one.code} for one in self.problems]
         return {**super().as_dict(), "problems": rows}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from quorate.config.schema import encode
+from quorate.foreign.scalars import plain_scalar
 
 
 class _Flat(yaml.SafeDumper):
@@ -21,14 +22,14 @@ class _Flat(yaml.SafeDumper):
 def _text(dumper: _Flat, value: str) -> yaml.ScalarNode:
     """Quotes a string as Go's library does: double quotes where YAML would read another type, a block for several lines."""
     resolved = dumper.resolve(yaml.ScalarNode, value, (True, False))  # type: ignore[no-untyped-call]
-    looks_like_text = resolved == _STRING and not _BASE_60.fullmatch(value) and value not in _OLD_BOOLEANS
+    # Readers by either set of rules must find text: PyYAML's (YAML 1.1), and those of Kubernetes.
+    looks_like_text = resolved == _STRING and plain_scalar(value) is value and not _BASE_60.fullmatch(value)
     style = "|" if "\n" in value else None if looks_like_text else '"'
     return dumper.represent_scalar(_STRING, value, style=style)
 
 
 _STRING = "tag:yaml.org,2002:str"
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
-_OLD_BOOLEANS = frozenset(["y", "Y", "n", "N"])
 _Flat.add_representer(str, _text)
 
 

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from quorate.config import rules, validate
 from quorate.config import types as v4
-from quorate.config.components import KUBELET, kubelet_overrides
+from quorate.config.component_values import Values, given_values
+from quorate.config.components import KUBELET, VERSIONS, kubelet_overrides
 from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
 from quorate.config.load import Loaded
 from quorate.config.problems import Problem, Problems
+from quorate.config.versions import is_supported, parse_version
 from quorate.errors import ConfigError
-from quorate.foreign.documents import Mapping, Node, Sequence
+from quorate.foreign.documents import Mapping, Node, Sequence, plain
+from quorate.foreign.values import mapping_of
 
 T = TypeVar("T")
 
 
 class InitSetup(Struct, frozen=True):
-    """The complete configuration of `init`. `components`: KubeletConfiguration and KubeProxyConfiguration as given. `notes`:
-    for the user, none of them an error."""
+    """The complete configuration of `init`. `components`: what KubeletConfiguration and KubeProxyConfiguration in the file
+    set. `notes`: for the user, none of them an error."""
 
     init: v4.InitConfiguration
     cluster: v4.ClusterConfiguration
-    components: dict[str, dict[str, Any]] = {}
+    components: dict[str, Values] = {}
     notes: tuple[str, ...] = ()
 
 
@@ -46,10 +49,23 @@ def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
     notes = [*loaded.notes]
     found += _checked(loaded, "InitConfiguration", lambda problems: validate.check_init(init, problems))
     found += _checked(loaded, "ClusterConfiguration", lambda problems: notes.extend(validate.check_cluster(cluster, problems)))
+    components = _components(loaded, cluster.kubernetes_version, found)
     _refuse(loaded, found)
-    if KUBELET in loaded.components:
-        notes += kubelet_overrides(cluster, loaded.components[KUBELET])
-    return InitSetup(init, cluster, loaded.components, tuple(notes))
+    if KUBELET in components:
+        notes += kubelet_overrides(cluster, mapping_of(plain(loaded.documents[KUBELET])))
+    return InitSetup(init, cluster, components, tuple(notes))
+
+
+def _components(loaded: Loaded, version: str, found: list[Problem]) -> dict[str, Values]:
+    """Returns the component configurations of a file, read by the types of that version; problems are added to `found`. Of a
+    version that cannot be read there are none: that it is wrong is reported already."""
+    if not is_supported(version):
+        return {}
+    problems = Problems(loaded.source)
+    minor = parse_version(version).minor
+    given = {kind: given_values(loaded.documents[kind], kind, minor, problems) for kind in VERSIONS if kind in loaded.documents}
+    found += problems.found
+    return given
 
 
 def with_port(endpoint: str, port: int) -> str:
@@ -93,7 +109,9 @@ def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
         resolve_reset(loaded, facts)
     if loaded.upgrade is not None:
         resolve_upgrade(loaded)
-    _refuse(loaded, [])
+    found: list[Problem] = []
+    _components(loaded, facts.kubernetes_version, found)
+    _refuse(loaded, found)
     if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
         raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
     return tuple(dict.fromkeys(notes))

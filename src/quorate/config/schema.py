@@ -55,7 +55,7 @@ def decode(node: Node, kind: type[T], problems: Problems, path: str = "", ignore
         if key in known:
             values[known[key].name] = _value(value, known[key].type, problems, where)
         elif key not in ignored:
-            problems.add(where, f"there is no such field{_like(key, list(known))}", value.line)
+            problems.add_unknown(where, f"there is no such field{_like(key, list(known))}", value.line)
     return kind(**values)
 
 
@@ -112,6 +112,9 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
         # bool is an int for Python, not for a file.
         if type(node.value) is hint:
             return node.value
+        # 6443.0 and 1e3 are whole numbers in the JSON that kubeadm makes of its YAML.
+        if hint is int and isinstance(node.value, float) and node.value.is_integer():
+            return int(node.value)
     problems.add(path, f"this must be {_WORDS.get(hint, 'something else')}", node.line)
     return hint()
 

@@ -48,6 +48,14 @@ def is_label(text: str) -> bool:
     return _LABEL.fullmatch(text) is not None
 
 
+def is_supported(text: str) -> bool:
+    """Returns whether a text is a version whose files quorate can write."""
+    try:
+        return OLDEST <= parse_version(text).minor <= NEWEST
+    except ConfigError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Tags:
     """The image tags of one kubeadm minor version, next to the control plane's own."""

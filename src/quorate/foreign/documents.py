@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 
 from quorate.errors import ConfigError
+from quorate.foreign.scalars import Scalar, plain_scalar
 
 MOST_BYTES = 1 << 20
 _MOST_BYTES_WITHOUT_C = 1 << 17
@@ -24,13 +25,11 @@ _MOST_BYTES_WITHOUT_C = 1 << 17
 
 _FAST: Any = getattr(yaml, "CSafeLoader", None)
 _Loader: Any = _FAST or yaml.SafeLoader
-_RESOLVER = yaml.resolver.Resolver()
-_CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _MERGE = "tag:yaml.org,2002:merge"
-_MOST_SCALAR = 256
-"""No number, boolean or null is longer: a longer scalar is text, and is not matched against any rule."""
+_TAGGED: dict[str, type] = {
+    f"tag:yaml.org,2002:{name}": kind for name, kind in (("null", type(None)), ("bool", bool), ("int", int), ("float", float))
+}
 
-Scalar: TypeAlias = str | int | float | bool | None
 Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 
 
@@ -91,16 +90,16 @@ class Mapping:
 
 Node: TypeAlias = Leaf | Sequence | Mapping
 Fault: TypeAlias = Callable[[str, str, int], None]
-"""Called with a key that cannot be used, what is wrong, and the line. If it returns, the entry is left out; with `merging`, the
-last of equal keys wins."""
+"""Called with a key that cannot be used, what is wrong, and the line. If it returns, the entry is left out; with
+`last_wins`, the last of equal keys wins."""
 
 
-def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL, *, merging: bool = False) -> list[Node]:
-    """Returns the documents of a YAML or JSON text, with their lines. `merging`: read as Kubernetes reads everything but
-    kubeadm's configuration, see `read_documents`. Raises `BadDocument`."""
+def read_nodes(content: bytes, where: str, fault: Fault, limits: Limits = USUAL, *, last_wins: bool = False) -> list[Node]:
+    """Returns the documents of a YAML or JSON text, with their lines. Merge keys (`<<`) are followed. `last_wins`: equal keys
+    are no fault, as Kubernetes reads everything but kubeadm's configuration. Raises `BadDocument`."""
     text = _text(content, where, limits)
     try:
-        return list(_Reading(where, limits, fault, merging).documents(text))
+        return list(_Reading(where, limits, fault, last_wins).documents(text))
     except yaml.YAMLError as error:
         raise BadDocument(f"{where} is neither YAML nor JSON: {_first_line(error)}", advice="correct the file") from None
     except RecursionError:
@@ -115,7 +114,7 @@ def read_documents(content: bytes, where: str, limits: Limits = USUAL) -> list[V
         if not key:
             raise BadDocument(f"{where}, line {line}: {text}")
 
-    return [value for node in read_nodes(content, where, fault, limits, merging=True) if (value := plain(node)) is not None]
+    return [value for node in read_nodes(content, where, fault, limits, last_wins=True) if (value := plain(node)) is not None]
 
 
 def read_mapping(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Value]:
@@ -217,7 +216,7 @@ class _Reading:
     where: str
     limits: Limits
     fault: Fault
-    merging: bool
+    last_wins: bool
     values: int = 0
     letters: int = 0
     aliases: int = 0
@@ -291,66 +290,62 @@ class _Reading:
 
     def _mapping(self, events: Iterator[yaml.Event], line: int, depth: int) -> tuple[Mapping, int]:
         rows: dict[str, Node] = {}
-        merged: list[Node] = []
         height = 0
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             at = _line(event)
             key, _ = self._node(event, events, depth + 1)
             value, below = self._node(next(events), events, depth + 1)
             height = max(height, below + 1)
-            if isinstance(key, Leaf) and isinstance(event, yaml.ScalarEvent) and _tag(event) == _MERGE and self.merging:
-                merged.append(value)
-            elif not isinstance(key, Leaf) or (isinstance(event, yaml.ScalarEvent) and _tag(event) == _MERGE):
-                self.fault("", "only plain keys can be used here", at)
+            if _is_merge(event):
+                merged = self._merged_rows(value, at)
+                self._count(len(merged), depth)
+                for name, inner in merged:
+                    self._set(rows, name, inner, at)
+            elif isinstance(key, Leaf):
+                self._set(rows, key.text, value, at)
             else:
-                if key.text in rows:
-                    self.fault(key.text, "this key appears twice", at)
-                if key.text not in rows or self.merging:
-                    rows[key.text] = value
-        for name, value in [row for one in merged for row in _merged_rows(one)]:
-            rows.setdefault(name, value)
-        self._count(len(rows) if merged else 0, depth)
+                self.fault("", "only plain keys can be used here", at)
         return Mapping(tuple(rows.items()), line), height
 
+    def _set(self, rows: dict[str, Node], key: str, value: Node, line: int) -> None:
+        if key in rows:
+            self.fault(key, "this key appears twice", line)
+        if key not in rows or self.last_wins:
+            rows[key] = value
 
-def _merged_rows(node: Node) -> tuple[tuple[str, Node], ...]:
-    """Returns the rows that a merge key adds: of a mapping, or of a list of mappings, where the first wins."""
-    if isinstance(node, Mapping):
-        return node.rows
-    if isinstance(node, Sequence):
-        return tuple(row for item in node.items if isinstance(item, Mapping) for row in item.rows)
-    return ()
+    def _merged_rows(self, node: Node, line: int) -> list[tuple[str, Node]]:
+        """Returns the rows that a merge key adds: of a mapping, or of a list of mappings, of which the first wins, and so is
+        set last."""
+        parts = reversed(node.items) if isinstance(node, Sequence) else [node]
+        rows: list[tuple[str, Node]] = []
+        for part in parts:
+            if isinstance(part, Mapping):
+                rows += part.rows
+            else:
+                self.fault("", "a merge key (<<) takes a mapping, or a list of mappings", line)
+        return rows
 
 
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark is not None else 0
 
 
-def _tag(event: yaml.ScalarEvent) -> str:
-    if event.tag is not None and event.tag != "!":
-        return str(event.tag)
-    if event.tag == "!" or len(event.value) > _MOST_SCALAR:
-        return "tag:yaml.org,2002:str"
-    return str(_RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit))  # type: ignore[no-untyped-call]
+def _is_merge(event: yaml.Event) -> bool:
+    return isinstance(event, yaml.ScalarEvent) and (
+        event.tag == _MERGE or (event.tag is None and event.implicit[0] and event.value == "<<")
+    )
 
 
 def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    """Returns the value by its YAML 1.1 tag, as in Kubernetes: yes, no, on and off are booleans; dates stay text."""
-    kind = _tag(event).rpartition(":")[2]
-    node = yaml.ScalarNode(_tag(event), event.value)
-    try:
-        if kind == "null":
-            return None
-        if kind == "bool":
-            return bool(_CONSTRUCTOR.construct_yaml_bool(node))
-        if kind == "int":
-            return int(_CONSTRUCTOR.construct_yaml_int(node))
-        if kind == "float":
-            return float(_CONSTRUCTOR.construct_yaml_float(node))
-    except (ValueError, KeyError, IndexError, AttributeError, OverflowError):
-        # A tag that does not fit its text: !!int '', !!bool x.
-        return str(event.value)
-    return str(event.value)
+    """Returns the value of a scalar: quoted ones are text, a tag of YAML is taken where it fits."""
+    if event.tag is None or event.tag == "!":
+        return plain_scalar(event.value) if event.implicit[0] and event.tag is None else str(event.value)
+    wanted = _TAGGED.get(event.tag)
+    value = plain_scalar(event.value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    # A tag that does not fit its text (!!int '', !!bool x), or none of these: text.
+    return value if wanted is not None and type(value) is wanted else str(event.value)
 
 
 def _first_line(error: yaml.YAMLError) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
+from quorate.config.render import to_yaml
 from quorate.errors import ConfigError
 from quorate.foreign.documents import BadDocument, Value, read_mapping
 from quorate.foreign.values import mapping_of, rows_of, text_of
@@ -133,7 +132,7 @@ def with_authority(parsed: Parsed, ca_pem: bytes) -> Parsed:
 
 
 def dump(data: Mapping[str, Any]) -> bytes:
-    return yaml.safe_dump(data, sort_keys=True, default_flow_style=False, width=10**6).encode()
+    return to_yaml(data).encode()
 
 
 def _load(content: bytes, where: str) -> dict[str, Value]:

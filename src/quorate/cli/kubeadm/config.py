@@ -10,7 +10,7 @@ import click
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.config.load import load
+from quorate.config.load import is_metadata, load, noting
 from quorate.errors import ConfigError
 from quorate.foreign.text import visible
 from quorate.report import Notice
@@ -72,7 +72,7 @@ def migrate(**parameters: Any) -> None:
     from quorate.files import write_atomic
 
     given = Given.of(parameters)
-    loaded = load(_need(given, "old-config"))
+    loaded = noting(load(_need(given, "old-config")), is_metadata)
     text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given), setup.usual_runtime))
     target = given.text("new-config")
     if target:

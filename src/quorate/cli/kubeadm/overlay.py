@@ -18,6 +18,7 @@ T = TypeVar("T")
 _BESIDE_A_FILE = frozenset(
     {
         "abandon-etcd-member",
+        "allow-missing-template-keys",
         "config",
         "cri-socket",
         "dry-run",
@@ -27,9 +28,12 @@ _BESIDE_A_FILE = frozenset(
         "keep-on-failure",
         "kubeconfig",
         "kubeconfig-dir",
+        "log-file",
         "node-name",
         "print-join-command",
+        "print-manifest",
         "rootfs",
+        "show-managed-fields",
         "upload-certs",
         "verbosity",
     }

@@ -14,7 +14,7 @@ from quorate.cli.kubeadm import overlay
 from quorate.cli.kubeadm.flags import Given
 from quorate.config import types as v4
 from quorate.config.defaults import Facts
-from quorate.config.load import Loaded, load
+from quorate.config.load import Loaded, is_metadata, load, noting
 from quorate.config.versions import DEFAULT, is_label
 from quorate.errors import ConfigError
 from quorate.host import facts as host
@@ -40,7 +40,7 @@ def read_config(given: Given) -> Loaded:
     """Returns the configuration in the file of --config, or an empty one. Raises `ConfigError`."""
     overlay.check_mix(given)
     path = given.text("config")
-    return load(Path(path)) if path else Loaded("the command line")
+    return noting(load(Path(path)), is_metadata) if path else Loaded("the command line")
 
 
 def with_init_flags(loaded: Loaded, given: Given) -> Loaded:

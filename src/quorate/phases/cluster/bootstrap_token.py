@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-import yaml
-
+from quorate.config.render import to_yaml
 from quorate.config.types import BootstrapToken
 from quorate.kube import rbac, tokens
 from quorate.kube.resources import new
@@ -62,4 +61,4 @@ def cluster_info(context: Context, kubeconfig: str) -> str:
         "current-context": "",
         "users": None,
     }
-    return yaml.safe_dump(value, sort_keys=True, default_flow_style=False, width=10**6).replace("''", '""')
+    return to_yaml(value)

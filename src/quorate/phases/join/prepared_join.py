@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace as with_changes
 
 from quorate.config import types as v4
-from quorate.config.load import loads
+from quorate.config.load import is_unknown_field, loads, noting
 from quorate.config.resolve import resolve_init
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.foreign.documents import read_mapping
@@ -18,6 +18,7 @@ from quorate.kube.errors import NotFound
 from quorate.phases.base.context import Context
 from quorate.phases.join.found_cluster import FoundCluster
 from quorate.phases.join.request import JoinAccount, JoinRequest
+from quorate.report import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ def _with_cluster(request: JoinRequest, text: str, kubelet: dict[str, Any]) -> C
     # The rules for this node are those of an InitConfiguration with the same values.
     endpoint = request.config.control_plane.local_api_endpoint if request.config.control_plane else v4.APIEndpoint()
     init = v4.InitConfiguration(node_registration=request.config.node_registration, local_api_endpoint=endpoint)
-    loaded = with_changes(loads(text.encode(), "ConfigMap kube-system/kubeadm-config"), init=init)
-    setup = resolve_init(loaded, request.facts)
+    stored = loads(text.encode(), "ConfigMap kube-system/kubeadm-config")
+    known = noting(stored, is_unknown_field)
+    for note in known.notes[len(stored.notes) :]:
+        request.context.report(Notice(note, "warning"))
+    setup = resolve_init(with_changes(known, init=init), request.facts)
     return replace(
         request.context,
         cluster=setup.cluster,
