@@ -31,6 +31,8 @@ def test_three_control_planes_and_a_worker_come_and_go(lab: KubeLab) -> None:
     )
     check_started_once(lab)
     check_tokens(first)
+    shown = first.quorate("certs", "check-expiration")
+    assert "front-proxy-ca" in shown.stdout and shown.stderr == "", "the cluster's own configuration is read"
     leave(first, lab.node("cp3"))
     assert members(first) == {"cp1": "voter", "cp2": "voter"}
     # Gone means gone: the node can come again, under its name.

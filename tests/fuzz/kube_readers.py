@@ -86,17 +86,17 @@ def cluster_config(content: bytes) -> None:
 
     from quorate.config import types as v4
     from quorate.config.defaults import Facts
-    from quorate.config.load import loads
     from quorate.config.resolve import resolve_init
     from quorate.foreign.documents import read_mapping
     from quorate.kube.client import KubeClient
-    from quorate.phases.join import prepared_join as joining
+    from quorate.phases.cluster.stored_config import cluster_configuration, stored_text
+    from quorate.report import silent
 
     api = cast("KubeClient", _Api(content))
     facts = Facts("cp1", "192.0.2.1", "unix:///run/containerd/containerd.sock", "v1.34.4", "abcdef.0123456789abcdef")
-    loaded = loads(joining._text(api, "kubeadm-config", "ClusterConfiguration").encode(), "ConfigMap")
+    loaded = cluster_configuration(api, silent)
     resolve_init(replace(loaded, init=v4.InitConfiguration()), facts)
-    read_mapping(joining._text(api, "kubelet-config", "kubelet").encode(), "kubelet of the ConfigMap")
+    read_mapping(stored_text(api, "kubelet-config", "kubelet").encode(), "kubelet of the ConfigMap")
 
 
 def token_secret(content: bytes) -> None:

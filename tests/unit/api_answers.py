@@ -19,9 +19,9 @@ Answers: TypeAlias = list[Answer]
 
 
 @contextmanager
-def serving(answers: Answers, identity: Context | None = None) -> Iterator[int]:
+def serving(answers: Answers, identity: Context | None = None, body: object = None) -> Iterator[int]:
     """A server that gives these answers (status and headers), the last one again and again; yields its port. `identity`: with
-    the API server's certificate of this node, by TLS."""
+    the API server's certificate of this node, by TLS. `body`: of each answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -29,7 +29,7 @@ def serving(answers: Answers, identity: Context | None = None) -> Iterator[int]:
             self.send_response_only(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            content = json.dumps({"kind": "Status"}).encode()
+            content = json.dumps(body or {"kind": "Status"}).encode()
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -13,12 +13,16 @@ from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.errors import ConfigError
+from quorate.report import Notice, PhaseReport, silent
 
 if TYPE_CHECKING:
+    from quorate.config.load import Loaded
     from quorate.phases.base.context import Context
     from quorate.phases.node.renewal import Expiry
 
 _FLAGS = ("cert-dir", "config", "kubeconfig")
+_PATIENCE = 5 * 10**9
+"""Nanoseconds for an API server that may well be down: renewing its certificates is a way to mend it."""
 _RENEWABLE = (
     "admin.conf",
     "apiserver",
@@ -46,16 +50,64 @@ def group() -> None:
     """
 
 
-def _context(given: Given) -> Context:
-    """Returns the context of the file, or of an empty one: only paths, periods and algorithms matter here."""
-    report = render.to_stderr(given) if given.text("form") in ("json", "yaml") else render.printer(given)
-    folder = given.values.pop("cert_dir", "")
-    made = setup.init_setup(given, report)
-    if folder:
-        from msgspec.structs import replace
+def _report(given: Given) -> PhaseReport:
+    return render.to_stderr(given) if given.text("form") in ("json", "yaml") else render.printer(given)
 
-        made = replace(made, cluster=replace(made.cluster, certificates_dir=str(folder)))
+
+def _context(given: Given, loaded: Loaded | None = None) -> Context:
+    """Returns the context of a configuration, by default of the file or of an empty one: only paths, periods and algorithms
+    matter here."""
+    from msgspec.structs import replace
+
+    report = _report(given)
+    # Without a configuration there is nothing to warn of: which version is assumed does not matter here.
+    told = report if loaded or given.text("config") else silent
+    made = setup.resolved(loaded or setup.read_config(_without_folder(given)), _without_folder(given), told)
+    folder = given.text("cert-dir")
+    if folder:
+        made = replace(made, cluster=replace(made.cluster, certificates_dir=folder))
     return setup.init_context(made, given, setup.tree_for(given, report), report)
+
+
+def _without_folder(given: Given) -> Given:
+    """Returns the flags without --cert-dir, which goes with --config here, and over whatever is configured."""
+    return Given({name: value for name, value in given.values.items() if name != "cert_dir"})
+
+
+def _context_of_node(given: Given) -> tuple[Context, Loaded | None]:
+    """Returns the context by the file or, where none is named, by the configuration that the cluster keeps, as kubeadm does;
+    and that configuration: None when there is neither, which is reported."""
+    if given.text("config"):
+        loaded = setup.read_config(_without_folder(given))
+        return _context(given, loaded), loaded
+    stored = _stored(given)
+    return _context(given, stored), stored
+
+
+def _stored(given: Given) -> Loaded | None:
+    """Returns the cluster's configuration. Where no API server gives it, that is reported: it may be down because of what is to
+    be renewed. One that cannot be understood is an error, because it may name other paths."""
+    from dataclasses import replace
+
+    from msgspec.structs import replace as replace_struct
+
+    from quorate.config.duration import Duration
+    from quorate.errors import PreflightFailed
+    from quorate.kube.errors import KubeError
+    from quorate.phases.base.api_access import connected
+    from quorate.phases.cluster.stored_config import cluster_configuration
+
+    report = _report(given)
+    # What it warns of is said again with the configuration that is used.
+    context = setup.init_context(setup.init_setup(_without_folder(given), silent), given, setup.tree_for(given, report), report)
+    quick = replace(context, timeouts=replace_struct(context.timeouts, kubernetes_api_call=Duration(_PATIENCE)))
+    try:
+        with connected(quick, given.text("kubeconfig") or f"{context.config_folder}/admin.conf") as client:
+            client.rpc_seconds = _PATIENCE / 10**9
+            return cluster_configuration(client, report)
+    except (KubeError, PreflightFailed) as error:
+        report(Notice(f"the configuration of the cluster could not be read: {error.what}", "warning"))
+        return None
 
 
 @group.command("check-expiration")
@@ -71,7 +123,7 @@ def check_expiration(**parameters: Any) -> None:
     from quorate.phases.node.renewal import expiries
 
     given = Given.of(parameters)
-    context = _context(given)
+    context, _ = _context_of_node(given)
     leaves, authorities = expiries(context)
 
     def table() -> None:
@@ -141,8 +193,8 @@ def _renewal(name: str) -> click.Command:
         from quorate.phases.node import renewal
 
         given = Given.of(parameters)
-        context = _context(given)
-        terms = renewal.as_configured if given.text("config") else renewal.as_it_was
+        context, configuration = _context_of_node(given)
+        terms = renewal.as_configured if configuration else renewal.as_it_was
         if name == "all":
             renewed = renewal.renew_all(context, terms)
         else:

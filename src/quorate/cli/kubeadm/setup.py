@@ -46,7 +46,7 @@ def read_config(given: Given) -> Loaded:
 def with_init_flags(loaded: Loaded, given: Given) -> Loaded:
     """Returns the configuration of init with the flags applied. Without a file they are applied to an empty one."""
     init, cluster = loaded.init, loaded.cluster
-    if not given.text("config"):
+    if not given.text("config") and cluster is None:
         init, cluster = v4.InitConfiguration(), v4.ClusterConfiguration()
     return replace(
         loaded,
@@ -109,9 +109,14 @@ def _socket(loaded: Loaded) -> str:
 
 def init_setup(given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:
     """Returns the setup of init, completed and checked. Raises `ConfigError` with everything that is wrong."""
+    return resolved(read_config(given), given, report, runtime)
+
+
+def resolved(loaded: Loaded, given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:
+    """Returns the setup of init as `init_setup`, of a configuration that was read already."""
     from quorate.config.resolve import resolve_init
 
-    loaded = with_init_flags(read_config(given), given)
+    loaded = with_init_flags(loaded, given)
     setup = resolve_init(loaded, facts_for(loaded, root_of(given), report, runtime))
     for note in setup.notes:
         report(Notice(note, "warning"))

@@ -8,17 +8,14 @@ from typing import Any
 from msgspec.structs import replace as with_changes
 
 from quorate.config import types as v4
-from quorate.config.load import is_unknown_field, loads, noting
+from quorate.config.load import Loaded
 from quorate.config.resolve import resolve_init
-from quorate.errors import ConfigError, PreflightFailed
 from quorate.foreign.documents import read_mapping
-from quorate.foreign.values import mapping_of
 from quorate.kube.client import KubeClient
-from quorate.kube.errors import NotFound
 from quorate.phases.base.context import Context
+from quorate.phases.cluster.stored_config import cluster_configuration, stored_text
 from quorate.phases.join.found_cluster import FoundCluster
 from quorate.phases.join.request import JoinAccount, JoinRequest
-from quorate.report import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +42,20 @@ class PreparedJoin:
 def prepare(cluster: FoundCluster, client: KubeClient, account: JoinAccount) -> PreparedJoin:
     """Reads the configuration that the cluster stores. Raises `PreflightFailed`, `ConfigError` or a `KubeError`."""
     kubelet = read_mapping(
-        _text(client, "kubelet-config", "kubelet").encode(), "kubelet of ConfigMap kube-system/kubelet-config"
+        stored_text(client, "kubelet-config", "kubelet").encode(), "kubelet of ConfigMap kube-system/kubelet-config"
     )
-    text = _text(client, "kubeadm-config", "ClusterConfiguration")
-    return PreparedJoin(cluster, _with_cluster(cluster.request, text, kubelet), kubelet, account)
+    stored = cluster_configuration(client, cluster.request.context.report)
+    return PreparedJoin(cluster, _with_cluster(cluster.request, stored, kubelet), kubelet, account)
 
 
-def _with_cluster(request: JoinRequest, text: str, kubelet: dict[str, Any]) -> Context:
+def _with_cluster(request: JoinRequest, stored: Loaded, kubelet: dict[str, Any]) -> Context:
     # The rules for this node are those of an InitConfiguration with the same values.
     endpoint = request.config.control_plane.local_api_endpoint if request.config.control_plane else v4.APIEndpoint()
     init = v4.InitConfiguration(node_registration=request.config.node_registration, local_api_endpoint=endpoint)
-    stored = loads(text.encode(), "ConfigMap kube-system/kubeadm-config")
-    known = noting(stored, is_unknown_field)
-    for note in known.notes[len(stored.notes) :]:
-        request.context.report(Notice(note, "warning"))
-    setup = resolve_init(with_changes(known, init=init), request.facts)
+    setup = resolve_init(with_changes(stored, init=init), request.facts)
     return replace(
         request.context,
         cluster=setup.cluster,
         components={"KubeletConfiguration": kubelet},
         endpoint=setup.init.local_api_endpoint,
     )
-
-
-def _text(client: KubeClient, name: str, key: str) -> str:
-    try:
-        found = client.get("ConfigMap", name, "kube-system")
-    except NotFound:
-        raise PreflightFailed(
-            f"the cluster has no ConfigMap kube-system/{name}: it was not made by kubeadm or quorate",
-            state="nothing was changed",
-        ) from None
-    text = mapping_of(found.get("data")).get(key)
-    if not isinstance(text, str):
-        raise ConfigError(f"ConfigMap kube-system/{name} has no {key}", state="nothing was changed")
-    return text

@@ -73,10 +73,14 @@ def read_pair(context: Context, entry: Entry) -> Pair:
     certificate, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if certificate is None or key is None:
         lacking = certificate_path if certificate is None else key_path
+        # A new CA would not do where its certificate is in use: nobody trusts it, and the member or node is cut off.
+        advice = (
+            f"create it: quorate init phase certs {entry.name}"
+            if certificate is None and key is None
+            else f"copy {lacking} from the host that keeps it, or have certificates signed there: quorate certs generate-csr"
+        )
         raise PreflightFailed(
-            f"{lacking} is missing: it is needed to sign certificates",
-            state="nothing was changed",
-            advice=f"copy it there, or create it: quorate init phase certs {entry.name}",
+            f"{lacking} is missing: it is needed to sign certificates", state="nothing was changed", advice=advice
         )
     pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
     if pair.key.public_key() != pair.certificate.public_key():

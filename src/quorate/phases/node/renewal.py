@@ -15,6 +15,7 @@ from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_k
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.store import parse_certificate
 from quorate.pki.table import Entry, entries
+from quorate.report import Notice
 
 _OF_ETCD = ("etcd-server", "etcd-peer")
 _READERS = {
@@ -101,6 +102,17 @@ def as_it_was(context: Context, old: Certificate) -> tuple[KeyKind, timedelta]:
     return kind_of(old) or certs.key_kind(context), max(certs.leaf_validity(context), old.not_valid_after_utc - context.now)
 
 
+def _changed(old: Certificate, new: Certificate) -> str:
+    """Returns what a renewed certificate has less of, or otherwise, than before; empty for nothing. It is what the
+    configuration asks for, and still nobody expects it of a renewal."""
+    words = []
+    if kind_of(old) != kind_of(new):
+        words.append("another kind of key")
+    if new.not_valid_after_utc < old.not_valid_after_utc:
+        words.append(f"an earlier end (it was {old.not_valid_after_utc:%b %d, %Y})")
+    return " and ".join(words)
+
+
 def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
     """Renews every certificate that exists; returns their names. One that is missing, or whose CA's key is not here, is
     reported and skipped. Raises `Refused` when none was renewed."""
@@ -143,6 +155,9 @@ def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
     else:
         _write_conf(context, name, pair)
     context.say("renew", f"{name} is renewed until {pair.certificate.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
+    changed = _changed(old, pair.certificate)
+    if changed:
+        context.report(Notice(f"{name} has {changed}, as the configuration says", "warning"))
 
 
 def _write_conf(context: Context, name: str, pair: Pair) -> None:
