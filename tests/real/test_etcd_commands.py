@@ -220,13 +220,18 @@ def test_a_stall_is_named_as_what_it_is(machine: Machine, target: Cluster, tmp_p
     machine.end()
     shutil.rmtree(machine.folder / "data", ignore_errors=True)
 
-    machine.start("m9", rows, state="new")
-    with machine.home.access() as access:
-        channel = access.channel(Endpoint("127.0.0.1", machine.client_port, "on"))
-        until(lambda: _answers(channel))
+    def start_with_old_data(name: str, _rows: object) -> None:
+        machine.start(name, rows, state="new")
+        with machine.home.access() as access:
+            channel = access.channel(Endpoint("127.0.0.1", machine.client_port, "on"))
+            until(lambda: _answers(channel))
+
     with pytest.raises(DeadlineExceeded, match="belongs to cluster") as other:
-        target.add("m9", machine.peer_url)
+        target.add("m9", machine.peer_url, start=start_with_old_data)
     assert "belongs to another cluster" in other.value.advice
+    with pytest.raises(PreflightFailed, match="belongs to cluster") as early:
+        target.add("m9", machine.peer_url)
+    assert "move its data directory away" in early.value.advice
     assert target.status().learners == ()
 
 

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.real
 
 @pytest.mark.parametrize("verb", [["etcd", "add"], ["etcd", "member", "add", "--learner"]], ids=["add", "member-add"])
 def test_what_cannot_work_is_not_registered(machine: Machine, cli: RunCli, verb: list[str]) -> None:
-    client = machine.home.load().members[0].client_url
+    first = machine.home.load().members[0]
+    client, peer = first.client_url, first.peer_url
     for name, url, finding in (
         ("d=e", machine.peer_url, "cannot be a member name"),
         ("d\n", machine.peer_url, "cannot be a member name"),
@@ -22,6 +23,8 @@ def test_what_cannot_work_is_not_registered(machine: Machine, cli: RunCli, verb:
         ("m9", client, "is a client URL of m1"),
         ("m9", machine.peer_url.replace("https", "http"), "the members' peer URLs are https"),
         ("m9", f"https://0.0.0.0:{machine.peer_port}", "no other member can reach it"),
+        ("m9", peer.replace("127.0.0.1", "[::ffff:127.0.0.1]"), "is the peer URL of m1"),
+        ("m9", peer.replace("127.0.0.1", "localhost"), "another of its addresses"),
     ):
         done = cli(*verb, name, f"--peer-urls={url}", *flags_of(machine.home))
         assert done.returncode == 2 and finding in done.stderr, (name, url, done.stderr)

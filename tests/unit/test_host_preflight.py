@@ -152,6 +152,12 @@ def test_ports_of_ipv6_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(checks.check_ports(case)) == []
 
 
+def test_one_port_cannot_be_both(tmp_path: Path) -> None:
+    """Each alone is free, so only the comparison shows it; etcd would end once it is registered."""
+    both = replace(spec(tmp_path), peer_url="https://H:1", client_url="http://h:1")
+    assert "both its peer URL and its client URL" in next(checks.check_ports(Case(both, view(1), resumed=True))).text
+
+
 @needs_ipv6
 @pytest.mark.parametrize("holder", ["::", "::1", "127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("wanted", ["::", "0.0.0.0"])

@@ -101,6 +101,16 @@ LOCAL = of(at(1, "https://127.0.0.1:2380"))
         (view(3), ["https://[::]:2380"], ["peer-url-unspecified"]),
         (view(3), ["https://[0:0::0]:2380", NEW], ["peer-url-unspecified"]),
         (view(3), ["https://[::ffff:0.0.0.0]:2380"], ["peer-url-unspecified"]),
+        (view(3), ["https://10.0.0.9:0"], ["peer-url-port"]),
+        (view(3), ["https://10.0.0.999:2380"], ["peer-url-address"]),
+        (view(3), ["https://10.0.9:2380"], ["peer-url-address"]),
+        (view(3), ["https://010.0.0.9:2380"], ["peer-url-address"]),
+        (view(3), ["https://2130706433:2380"], ["peer-url-address"]),
+        (view(3), ["https://node-9.example.org:2380"], []),
+        (view(3), ["https://9.node-9:2380"], []),
+        (view(3), ["https://224.0.0.9:2380"], ["peer-url-address"]),
+        (view(3), ["https://255.255.255.255:2380"], ["peer-url-address"]),
+        (view(3), ["https://[ff02::1]:2380"], ["peer-url-address"]),
         (V6, ["http://[fe80::1]:2380"], ["peer-url-link-local"]),
         (V6, ["http://[fe80::1%25eth0]:2380"], []),
         (view(3), ["https://169.254.1.1:2380"], []),
@@ -110,6 +120,9 @@ LOCAL = of(at(1, "https://127.0.0.1:2380"))
         (V6, ["http://[fd00:0:0::1]:2379"], ["peer-url-is-client-url"]),
         (view(3), ["https://10.0.0.1:2380", "https://10.0.0.2:2380"], ["peer-url-of-two"]),
         (view(3), ["https://10.0.0.1:2380", NEW], ["peer-url-taken"]),
+        (view(3), ["https://[::ffff:10.0.0.1]:2380"], ["peer-url-taken"]),
+        (of(at(1, "https://node-a.example.org:2380")), ["https://NODE-A.example.org.:2380/"], ["peer-url-taken"]),
+        (view(3), ["http://10.0.0.1:2380"], ["peer-url-taken", "peer-url-scheme"]),
         (view(3), ["http://10.0.0.9:2380"], ["peer-url-scheme"]),
         (V6, ["https://[fd00::2]:2380"], ["peer-url-scheme"]),
         (of(at(1, "http://10.0.0.1:1"), at(2, "https://10.0.0.2:1")), ["http://10.0.0.3:1"], []),
@@ -219,5 +232,6 @@ def test_zone_ids_survive(zone: str) -> None:
 def test_a_name_is_not_an_address() -> None:
     assert not same_url("http://localhost:1", "http://127.0.0.1:1")
     assert same_url("http://LOCALHOST:1", "http://localhost:1")
+    assert same_url("http://node-a.:1", "http://node-a:1") and not same_url("http://node-a.b:1", "http://node-a:1")
     assert host_and_port("http://H:1") == host_and_port("https://h:1/") == "h:1"
     assert urls_of(at(1, "http://H:1/", "junk")) == {"http://h:1", "junk"}

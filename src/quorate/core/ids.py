@@ -127,7 +127,8 @@ def _canonical_address(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return text
+        # With and without the dot of the root it is one name: node-a.example.org.
+        return text.rstrip(".") or text
     # Go, and so etcd, treats ::ffff:10.0.0.1 as 10.0.0.1.
     return str((address.ipv4_mapped if address.version == 6 else None) or address)
 

@@ -19,6 +19,7 @@ from quorate.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SCHEMES = frozenset({"http", "https"})
+_BROADCAST = "255.255.255.255"
 
 _Check: TypeAlias = Callable[[ClusterView, str, Sequence[str]], Iterator[Finding]]
 
@@ -86,18 +87,37 @@ def check_owner(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Itera
     elif owners and owners[0].started and owners[0].name != name:
         text = f"{', '.join(peer_urls)} is the peer URL of {said[0]}, not of {name}"
         yield Finding("peer-url-taken", "error", text, f"give the peer URL that {name} will have")
+    wanted = {host_and_port(url) for url in peer_urls}
+    for member in others:
+        # By the other scheme: two servers never share a port.
+        shared = [url for url in member.peer_urls if host_and_port(url) in wanted]
+        if shared and member.name != name:
+            text = f"{shared[0]} is the peer URL of {member.name or 'an unstarted member'} ({member.id:x})"
+            yield Finding("peer-url-taken", "error", text, f"give the peer URL that {name} will have")
 
 
 def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
+    """Reports addresses at which nothing can be reached. etcd registers each of them."""
     for url in peer_urls:
+        host = address_of(url)
+        if host_and_port(url).rpartition(":")[2] == "0":
+            text = f"{url} has the port 0: etcd would listen at a port that no other member knows"
+            yield Finding("peer-url-port", "error", text, "give the port (by default 2380)")
         try:
-            address = ipaddress.ip_address(address_of(url))
+            address = ipaddress.ip_address(host)
         except ValueError:
+            # No domain name ends in a number. Go takes such a host for a name, which nobody can resolve.
+            if host.rstrip(".").rpartition(".")[2].isdecimal():
+                text = f"{url}: {host} is no IPv4 address, and no name ends in a number"
+                yield Finding("peer-url-address", "error", text, "correct the address")
             continue
-        mapped = address.ipv4_mapped if address.version == 6 else None
-        if (mapped or address).is_unspecified:
+        real = (address.ipv4_mapped if address.version == 6 else None) or address
+        if real.is_unspecified:
             text = f"{url} is an address to listen on: no other member can reach it"
             yield Finding("peer-url-unspecified", "error", text, "give an address or a name of this machine")
+        elif real.is_multicast or str(real) == _BROADCAST:
+            text = f"{url} is an address of many machines at once: no member can be reached there"
+            yield Finding("peer-url-address", "error", text, "give the address of one machine")
         # An IPv4 link-local address needs no zone. In IPv6 every interface has the same link-local network.
         elif address.version == 6 and address.is_link_local and not address.scope_id:
             text = f"{url} is a link-local address without its interface"

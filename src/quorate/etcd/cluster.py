@@ -178,8 +178,10 @@ class Cluster:
         from quorate.core.view_findings import findings
         from quorate.etcd.coordination.pending_joins import learners_there
         from quorate.etcd.observation.member_list_check import Comparison
+        from quorate.etcd.observation.peer_url_check import answering_already
 
         found = findings(view, name, peer_urls)
+        found += answering_already(self.access, view, peer_urls)
         found += Comparison(self.access, self.status, self.clock, self.timeout).disagreements(view)
         if view.leader is not None:
             found += learners_there(self._leader_channel(view), view, peer_urls[0], timeout=self.timeout)

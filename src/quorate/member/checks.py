@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from quorate.core.finding import Finding, errors_first
-from quorate.core.ids import host_of
+from quorate.core.ids import host_and_port, host_of
 from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError
@@ -105,6 +105,9 @@ def check_disk(case: Case) -> Iterator[Finding]:
 
 
 def check_ports(case: Case) -> Iterator[Finding]:
+    if host_and_port(case.spec.peer_url) == host_and_port(case.spec.client_url):
+        text = f"{case.spec.client_url} is to be both its peer URL and its client URL"
+        yield Finding("port", "error", text, "give two ports: by default 2380 for peers, 2379 for clients")
     for url in (case.spec.peer_url, case.spec.client_url):
         parts = parts_of(listen_url(url))
         if not case.resumed and not ports.is_free(parts.port or 0, parts.host):
