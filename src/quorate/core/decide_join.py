@@ -50,7 +50,8 @@ class Joiner:
     `listed_itself_at`: since when (seconds of the caller's clock) its own peer port lists it with client URLs, which it can
     only know from applied data; None while it does not. `proof` and `verified`: the results of `ProveAlignment` and
     `VerifyVoter`. `links_pending`: some of its links to voters are not up yet, and it is too early to call them missing.
-    `awaited`: another party must start its etcd, and nothing shows yet that it runs. `may_start`: "later" during the pause
+    `awaited`: what is waited for, in words, while another party must start its etcd and nothing shows yet that it runs; empty
+    otherwise. `may_start`: "later" during the pause
     after its process ended, "never" when the process has ended too often.
     """
 
@@ -63,7 +64,7 @@ class Joiner:
     can_restart: bool = True
     memory: JoinMemory = NOTHING
     links_pending: bool = False
-    awaited: bool = False
+    awaited: str = ""
     may_start: Literal["now", "later", "never"] = "now"
     proof: Proof | None = None
     verified: bool = False
@@ -340,7 +341,7 @@ def wait_for_the_rest(case: _Case) -> Decision | None:
 
 def _wait_for_its_answer(joiner: Joiner) -> Wait:
     if joiner.awaited:
-        return Wait("start", joiner.name, "waiting for its etcd to be started on its machine")
+        return Wait("start", joiner.name, joiner.awaited)
     if joiner.listed_itself_at is None:
         return Wait("catch-up", joiner.name, "receiving the data")
     hint = "" if joiner.can_restart else " (7 s on etcd 3.6 and newer; --restart CMD avoids them)"

@@ -87,9 +87,7 @@ def add(
         return
     with cluster_opened() as opened:
         cluster = joining.applied(opened)
-        joiner = _joiner(
-            cluster, name, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
-        )
+        joiner = _joiner(cluster, name, peer_url, host, joining)
         if dry_run:
             _say_add(joiner, form)
             return
@@ -144,9 +142,7 @@ class _Joiner:
         return look(self.cluster, self.here)
 
 
-def _joiner(
-    cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, start: Start, restart: Start | None
-) -> _Joiner:
+def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, joining: JoinOptions) -> _Joiner:
     from quorate.core.ids import normalise_url
 
     if peer_url is None:
@@ -154,6 +150,8 @@ def _joiner(
     check_host(host)
     url = normalise_url(peer_url)
     here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
+    start = starter(joining, cluster.clock.cancel, cluster.report)
+    restart = restarter(joining, cluster.clock.cancel, cluster.report)
     return _Joiner(cluster, name, url, start, restart, here, not host.no_inbound_probe)
 
 
@@ -233,9 +231,7 @@ def replace(
         return
     with cluster_opened() as opened:
         cluster = joining.applied(opened)
-        joiner = _joiner(
-            cluster, new, peer_url, host, starter(joining, cluster.clock.cancel), restarter(joining, cluster.clock.cancel)
-        )
+        joiner = _joiner(cluster, new, peer_url, host, joining)
         if dry_run:
             _say_add(joiner, form, cluster.to_be_replaced(old, joiner.peer_url))
             return

@@ -23,7 +23,9 @@ _OPTIONS = (
         "--start",
         "start_command",
         metavar="CMD",
-        help="Command, run without a shell after the registration; it gets ETCD_* and must return within --timeout.",
+        help="Command that starts its etcd, run after the registration, without a shell. It gets ETCD_NAME, "
+        "ETCD_INITIAL_CLUSTER, ETCD_INITIAL_ADVERTISE_PEER_URLS and ETCD_INITIAL_CLUSTER_STATE, which its etcd must not set by "
+        "flags as well, and must return within --timeout.",
     ),
     click.option(
         "--restart",

@@ -50,7 +50,8 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
         with cluster_opened() as opened:
             cluster = joining.applied(opened)
             consent = joining.accept_reduced_tolerance
-            taken = cluster.converge(wanted, start=starter(joining, cluster.clock.cancel), accept_reduced_tolerance=consent)
+            start = starter(joining, cluster.clock.cancel, cluster.report)
+            taken = cluster.converge(wanted, start=start, accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
         return
     from quorate.core.decide_converge import ConvergeGoal, steps

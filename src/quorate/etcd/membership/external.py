@@ -10,7 +10,9 @@ from quorate.errors import Refused
 from quorate.etcd.membership.runtime import Process
 from quorate.foreign.text import assignment, visible
 
-Start = Callable[[str, Sequence[tuple[str, str]]], None]
+Start = Callable[[str, Sequence[tuple[str, str]]], str | None]
+"""Passes on the name and the initial cluster, and starts the process or lets another party do so. Returns what to look at when
+nothing listens soon after; None when another party starts it at a time of its own."""
 
 
 @dataclass(slots=True)
@@ -28,16 +30,17 @@ class ExternalProcess:
     can_wipe: bool = False
 
     can_restart: bool = field(init=False)
+    _hint: str = ""
 
     def __post_init__(self) -> None:
         self.can_restart = self.restart_hook is not None
 
     def process(self) -> Process:
-        return Process("running" if self.started else "absent")
+        return Process("running" if self.started else "absent", self._hint)
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self.started:
-            self.start_hook(self.name, initial_cluster)
+            self._hint = self.start_hook(self.name, initial_cluster) or ""
             self.started = True
 
     def restart(self) -> None:

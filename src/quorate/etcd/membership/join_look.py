@@ -19,13 +19,16 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinState, Progress, 
 from quorate.etcd.membership.link_evidence import LinkEvidence
 from quorate.etcd.membership.runtime import Process
 from quorate.etcd.observation import replication
-from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, lagging
+from quorate.etcd.observation.diagnose import Stall, StalledLearner, diagnose, lagging, reach
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 _PEER_SECONDS = 0.25
 """Timeout of a peer port: one that serves answers at once. It is asked in every round while the learner is silent, so it must
 not delay the rounds."""
 _MOST_PEER_SECONDS = 3.0
+_HEARD_SECONDS, _DIAL_SECONDS = 5.0, 1.0
+"""An etcd listens for its peers within a second of its start. When nothing does so long after its start command has returned,
+that is said, and looked at again each second."""
 _PATIENCE = LookTimeouts(members=1.5, status=0.5, learner=0.03)
 
 
@@ -113,11 +116,25 @@ class JoinLook:
             can_restart=track.runtime.can_restart and self.policy.restart_learner,
             memory=track.memory,
             links_pending=bool(track.links_missed_at) and not self._evidence.is_settled(track),
-            awaited=not (track.runtime.can_wipe or track.peer_answers or self._has_started(track, view)),
+            awaited=self._awaited(track, process, view),
             may_start=track.starts.may_start(self.clock.now()),
             proof=track.proof,
             verified=track.verified,
         )
+
+    def _awaited(self, track: JoinState, process: Process, view: ClusterView) -> str:
+        """Returns what is waited for until another party's etcd is seen; empty when it was, or when this host runs it."""
+        if track.runtime.can_wipe or track.peer_answers or self._has_started(track, view):
+            return ""
+        if not process.note:
+            return "waiting for you to start its etcd on its machine"
+        now = self.clock.now()
+        if now - track.marks.get("started", now) < _HEARD_SECONDS:
+            return f"its start command has returned; waiting for its etcd to listen at {track.spec.peer_url}"
+        if now - track.dialled_at >= _DIAL_SECONDS:
+            problem = reach(track.spec.peer_url, None)
+            track.dialled_at, track.dialled = self.clock.now(), problem.why if problem else ""
+        return f"{track.dialled} ({process.note})" if track.dialled else "its etcd listens, and does not answer yet"
 
     def _has_started(self, track: JoinState, view: ClusterView) -> bool:
         member = self.member(track, view)
@@ -183,6 +200,9 @@ class JoinLook:
     def _diagnose_learner(self, track: JoinState, member: Member, view: ClusterView) -> Stall | None:
         if view.answer(member.id) is None:
             suspect = StalledLearner(track.spec.peer_url, track.spec.peer_tls, view.cluster_id, member.id)
-            return diagnose(suspect, replication.leader_metrics(self.access, view))
+            stall, hint = diagnose(suspect, replication.leader_metrics(self.access, view)), track.runtime.process().note
+            if not hint or stall.name != "not-started":
+                return stall
+            return replace(stall, advice=f"{hint}; then run the same command again")
         where = endpoint_of(self.access, member) or track.spec.client
         return lagging(self.access.scrape(where, timeout=1.0) if where else None)

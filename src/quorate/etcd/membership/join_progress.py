@@ -86,10 +86,15 @@ class JoinProgressReporter:
             case Wait(phase=phase, member=name, why=why):
                 return self._progress(phase, name, why, view)
             case Do(action=action):
-                phase, text = _WORDS[type(action)]
+                phase, text = self._words(action)
                 return self._progress(phase, getattr(action, "name", ""), text, view)
             case _:
                 return None
+
+    def _words(self, action: Action) -> tuple[Phase, str]:
+        if isinstance(action, StartMember) and not self.tracks[action.name].runtime.can_wipe:
+            return "start", "it is registered: its etcd can start now"
+        return _WORDS[type(action)]
 
     def _progress(self, phase: Phase, name: str, text: str, view: ClusterView) -> Event:
         track = self.tracks.get(name)

@@ -70,7 +70,8 @@ class Progress:
 @dataclass(slots=True)
 class JoinState:
     """The state of one joiner in this run. `memory`: what later runs must also know. `peer_answers`: its peer port was seen to
-    serve. `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: for each link to a
+    serve. `dialled_at`, `dialled`: when its peer port was dialled last to see whether anything listens, and why nothing did.
+    `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: for each link to a
     voter that is not up, since when it is missed."""
 
     spec: JoinSpec
@@ -80,6 +81,8 @@ class JoinState:
     memory: JoinMemory
     listed_itself_at: float | None = None
     peer_answers: bool = False
+    dialled_at: float = -math.inf
+    dialled: str = ""
     received: int | None = None
     rate: RateMeter = field(default_factory=RateMeter)
     feeding: ReplicationActivity = field(default_factory=ReplicationActivity)

@@ -15,7 +15,8 @@ NOTHING = JoinMemory()
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The state of the etcd process, and if it ended, what is known about the reason."""
+    """The state of the etcd process. `note`: if it ended, what is known about the reason; while another party's etcd runs or is
+    to be started, what to look at when nothing is seen of it."""
 
     state: ProcessState
     note: str = ""
