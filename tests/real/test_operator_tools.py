@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -76,10 +77,17 @@ def test_the_plan_command_shows_first_and_changes_only_when_told(
     want.write_text(cli("etcd", "members", *flags, "-o", "yaml").stdout)
     assert "nothing to do" in cli("etcd", "plan", "--want", str(want), *flags).stdout
     want.write_text(want.read_text() + f"- {{name: m9, peerURL: '{machine.peer_url}'}}\n")
+    piped = run_with_input(want.read_text(), "etcd", "plan", "--want", "-", *flags)
+    assert "join m9" in piped.stdout and "--apply carries the plan out" in piped.stdout
     shown = cli("etcd", "plan", "--want", str(want), *flags, "-o", "json")
     (step,) = json.loads(shown.stdout)["steps"]
     assert (step["action"], step["name"], step["margin"]) == ("join", "m9", 0) and shown.returncode == 0
     assert len(json.loads(cli("etcd", "members", *flags, "-o", "json").stdout)["members"]) == 1
+
+
+def run_with_input(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quorate", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +100,10 @@ def test_the_plan_command_shows_first_and_changes_only_when_told(
         ("members: [{peerURL: 'https://h:1'}]", "no name"),
         ("members: [{name: a, peerURL: nonsense}]", "not a URL"),
         ("members: [{name: a, peerURL: 'https://h:1'}, {name: a, peerURL: 'https://h:2'}]", "twice"),
+        ("members: [{name: a, peerURL: 'https://h:1', votr: false}]", "unknown key 'votr'"),
+        ("members: [{name: a, peerURLS: ['https://h:1']}]", "did you mean peerURL"),
+        ("member: []", "did you mean members?"),
+        ("members: [{name: a, peerURL: 'https://h:1', peerURLs: ['https://h:1']}]", "give one of them"),
         ("a: [", "neither YAML nor JSON"),
         ("\x00", "neither YAML nor JSON"),
     ],

@@ -57,6 +57,15 @@ def test_the_steps(there: ClusterView, goal: ConvergeGoal, expected: list[str]) 
     assert list(steps(there, goal, silent(there)))[-1] == Done()
 
 
+def test_another_name_for_a_listed_member_is_refused() -> None:
+    """It was taken for done: the member at that URL is there, and keeps its name."""
+    renamed = ConvergeGoal((*want(1, 2).wanted, Wanted("other", url(3))))
+    choice = decide_converge(view(3), renamed)
+    assert isinstance(choice, Refuse) and "is named m3, not other" in choice.why and choice.advice
+    unstarted = view(2, member(3, learner=True, started=False))
+    assert words(unstarted, renamed) == ["+other"], "who has not started has no name yet"
+
+
 def test_one_look_of_silence_is_no_death() -> None:
     """The new one goes first, as for a live voter."""
     assert [type(one) for one in steps(dead(view(3), 3), want(1, 2, 4))][:1] == [JoinNext]

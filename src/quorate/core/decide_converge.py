@@ -86,7 +86,12 @@ def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int]
     missing = [row for row in goal.wanted if not _is_voter_already(row, view)]
     # A wanted learner that is listed already holds the seat that the others wait for.
     missing.sort(key=lambda row: view.by_peer_urls((row.peer_url,)) is None)
-    return _remove_dead(unwanted, dead) or _clash(unwanted, missing) or _take_turns(view, unwanted, missing, goal)
+    return (
+        _renamed(view, goal)
+        or _remove_dead(unwanted, dead)
+        or _clash(unwanted, missing)
+        or _take_turns(view, unwanted, missing, goal)
+    )
 
 
 def _is_wanted(member: Member, goal: ConvergeGoal) -> bool:
@@ -111,6 +116,19 @@ def _remove_dead(unwanted: list[Member], dead: Collection[int]) -> RemoveNext | 
             return RemoveNext(member, "a learner that is not wanted")
         if member.id in dead:
             return RemoveNext(member, "it is dead and is not wanted")
+    return None
+
+
+def _renamed(view: ClusterView, goal: ConvergeGoal) -> Refuse | None:
+    """Refuses another name for a member that is listed: only its own --name changes that, and the plan would say that nothing
+    is to be done."""
+    for row in goal.wanted:
+        member = view.by_peer_urls((row.peer_url,))
+        if member is not None and member.started and member.name != row.name:
+            return Refuse(
+                f"the member at {row.peer_url} is named {member.name}, not {row.name}",
+                f"name it {member.name}; or give the peer URL that {row.name} will have",
+            )
     return None
 
 

@@ -136,24 +136,16 @@ class Cluster:
         """Joins a member as `add` does, with a `runtime` that starts, restarts and undoes its process. `checks`: findings of
         the caller, judged together with ours before the first change. `remember` stores what a later run must know.
         `before_first_start` is called before its etcd is started without data. `view`: what the caller has just seen."""
-        from quorate.core.new_member import check_owner
-        from quorate.core.view_findings import judge
         from quorate.etcd.coordination.learner_seat import forget_record
         from quorate.etcd.membership.turn import Turn
 
         view = view or self.status()
         known = view.by_peer_urls((spec.peer_url,))
-        owner = list(check_owner(view, spec.name, [spec.peer_url]))
+        self.check_join(view, spec.name, spec.peer_url, checks)
         if known is not None and not known.is_learner:
-            judge(owner, self.report)
             result = self._join(spec, runtime, view.cluster_id).run()[0]
             forget_record(self.access, self.endpoints, spec.peer_url, self.clock)
             return result
-        if known is None:
-            judge([*checks, *self.preflight(view, spec.name, [spec.peer_url])], self.report)
-            self.check_add(view, spec.name, [spec.peer_url])
-        else:
-            judge([*checks, *owner], self.report)
 
         def join_of(taken_up: JoinSpec, store: Remember, keep: Callable[[], None]) -> Join:
             join = self._join(taken_up, runtime, view.cluster_id)
@@ -164,11 +156,26 @@ class Cluster:
         turn = Turn(self.access, self.endpoints, self.clock, self.report, look, stall, self.timeout)
         return turn.run(spec, view.cluster_id, remember, join_of)
 
-    def check_add(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> None:
-        """Raises `UnsafeStep` when the first step of a join would not be allowed; changes nothing.
+    def join_findings(self, view: ClusterView, name: str, peer_url: str, checks: Sequence[Finding] = ()) -> list[Finding]:
+        """Returns what a join is judged by before its first change, `checks` of the caller included; changes nothing."""
+        from quorate.core.new_member import check_owner
 
-        Waits until an election can be over, unless the policy is `voter_join`.
-        """
+        known = view.by_peer_urls((peer_url,))
+        if known is None:
+            return [*checks, *self.preflight(view, name, [peer_url])]
+        return [*(checks if known.is_learner else ()), *check_owner(view, name, [peer_url])]
+
+    def check_join(self, view: ClusterView, name: str, peer_url: str, checks: Sequence[Finding] = ()) -> None:
+        """Raises what a join would raise before its first change: `PreflightFailed`, or `UnsafeStep` when its first step would
+        not be allowed; changes nothing. Waits until an election can be over, unless the policy is `voter_join`."""
+        from quorate.core.view_findings import judge
+
+        judge(self.join_findings(view, name, peer_url, checks), self.report)
+        if view.by_peer_urls((peer_url,)) is None:
+            self.check_add(view, name, [peer_url])
+
+    def check_add(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> None:
+        """Raises `UnsafeStep` when the first step of a join would not be allowed; changes nothing."""
         from quorate.etcd.membership.first_step import check_add
 
         check_add(self.status, view, AddLearner(name, tuple(peer_urls)), self.clock, at_once=self.policy.voter_join)
@@ -203,9 +210,11 @@ class Cluster:
         action = AddLearner(name, urls)
         return Registration(self.access, self.clock, self.endpoints, self.note, self.timeout, action).run()
 
-    def leftovers(self) -> list[PendingJoin]:
-        """Returns the joins that wait, that are at work, and that were cut off."""
-        return self._pending().find(self.status())
+    def leftovers(self, which: str | None = None) -> list[PendingJoin]:
+        """Returns the joins that wait, that are at work, and that were cut off; or those whose run, member name or peer URL is
+        `which`. Raises `ConfigError` when there is no such join."""
+        pending, view = self._pending(), self.status()
+        return pending.find(view) if which is None else pending.named(which, view)
 
     def held_lock(self) -> HeldLock | None:
         """Returns the holder of the lock for removals; None when it is free."""
@@ -226,6 +235,11 @@ class Cluster:
         """Makes `add(name, …)` the owner of the learner `which`: a later `add` finishes its join, or rolls it back."""
         view = self.status()
         return self._pending().adopt(pick(view, which), name, view)
+
+    def check_adopt(self, which: str, name: str) -> Member:
+        """Raises what `adopt` would raise now, changing nothing; otherwise returns the learner."""
+        view = self.status()
+        return self._pending().check_adopt(pick(view, which), name, view)
 
     def _pending(self) -> PendingJoins:
         from quorate.etcd.coordination.pending_joins import PendingJoins
@@ -324,7 +338,7 @@ class Cluster:
         from quorate.core.view_findings import judge
 
         def check() -> None:
-            judge(self.preflight(self.status(), name, [normalise_url(peer_url)]), self.report)
+            judge(self.join_findings(self.status(), name, normalise_url(peer_url)), self.report)
 
         return self.swap(old, peer_url, lambda: self.add(name, peer_url, start=start), check)
 
@@ -332,9 +346,9 @@ class Cluster:
         """Joins the member at `peer_url` with `join` in the place of `old`; see `Replacement`."""
         return self._replacement(peer_url).run(old, join, check)
 
-    def to_be_replaced(self, old: str, peer_url: str) -> Member | None:
-        """Returns the member that `old` names; None if an earlier run of this replacement removed it. Raises `ConfigError`."""
-        return self._replacement(peer_url).target(old)
+    def check_swap(self, old: str, peer_url: str, check: Callable[[], object]) -> tuple[Member | None, bool]:
+        """Raises what `swap` would raise before its first change; see `Replacement.check`."""
+        return self._replacement(peer_url).check(old, check)
 
     def _replacement(self, peer_url: str) -> Replacement:
         from quorate.etcd.coordination.replacements import Replacements

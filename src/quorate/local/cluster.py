@@ -48,7 +48,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
     the errors of the join; see `quorate.etcd.membership.join`.
     """
     if wanted is not None:
-        _check_size(wanted)
+        check_size(wanted)
     home.create(etcd)
     with home.locked("local up"):
         asked_for = growth.asked_for(home.layout)
@@ -82,12 +82,13 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
     """Adds one member. When `name` is None, an unfinished join goes first; else a free name is chosen."""
     with home.locked("local join"):
         saved = home.load()
-        _refuse_taken(saved, name)
+        if name is not None:
+            check_new(saved, name)
         _finish_leaving(home, saved)
         started = start_members(home)
         view = wait_for_quorum(home)
-        names = [check_name(name)] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
-        _check_size(len(view.voters) + 1)
+        names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
+        check_size(len(view.voters) + 1)
         _advise(home, len(view.voters) + 1)
         return _grown(home, names, etcd, started, view)
 
@@ -274,7 +275,8 @@ def start(home: Home, name: str) -> bool:
         return wait_until_up(home, name)
 
 
-def _check_size(wanted: int) -> None:
+def check_size(wanted: int) -> None:
+    """Raises `ConfigError` for a number of members that a local cluster cannot have."""
     if wanted < 1:
         raise ConfigError(f"{wanted} members: a cluster has at least one")
     if wanted > _MOST_MEMBERS:
@@ -285,7 +287,9 @@ def _check_size(wanted: int) -> None:
         )
 
 
-def _refuse_taken(saved: State, name: str | None) -> None:
+def check_new(saved: State, name: str) -> None:
+    """Raises `ConfigError` for a name that no new member may have, or that a member has."""
+    check_name(name)
     taken = next((member for member in saved.members if member.name == name and member.phase != "joining"), None)
     if taken is not None:
         raise ConfigError(f"{name} is a member already", state="nothing was changed", advice="choose another name")

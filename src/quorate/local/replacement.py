@@ -16,12 +16,21 @@ from quorate.local.home import Home
 
 def began(home: Home, old: str, new: str | None) -> int:
     """Records the replacement of the live member `old`. Returns how many voters the cluster could lose before it began: as an
-    earlier run of this replacement recorded, or as now if that is less. Raises `Refused` when `new` is a voter already and the
+    earlier run of this replacement recorded, or as now if that is less. Raises as `check`."""
+    margin, recorded = check(home, old, new)
+    if not recorded:
+        told = {"old": old, "new": new, "margin": margin}
+        write_atomic(home.layout.replacement, json.dumps(told).encode(), mode=0o600)
+    return margin
+
+
+def check(home: Home, old: str, new: str | None) -> tuple[int, bool]:
+    """Returns that margin, and whether an earlier run recorded one. Raises `Refused` when `new` is a voter already and the
     removal of `old` would lower the margin."""
     view = home.look()
     margin, recorded = margin_of(view), _recorded(home, old, new)
     if recorded is not None:
-        return min(recorded, margin)
+        return min(recorded, margin), True
     target = next((row for row in view.voters if row.name == old), None)
     if target is not None and new is not None and any(row.name == new for row in view.voters):
         before, after = removal_margins(view, target.id, dead=False)
@@ -32,9 +41,7 @@ def began(home: Home, old: str, new: str | None) -> int:
                 state="nothing was changed",
                 advice=f"choose another name for the new member; or 'quorate local leave {old} {home.layout.option}'",
             )
-    told = {"old": old, "new": new, "margin": margin}
-    write_atomic(home.layout.replacement, json.dumps(told).encode(), mode=0o600)
-    return margin
+    return margin, False
 
 
 def _recorded(home: Home, old: str, new: str | None) -> int | None:

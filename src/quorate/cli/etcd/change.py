@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
@@ -17,7 +18,7 @@ from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_optio
 from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
-from quorate.errors import ConfigError, PreflightFailed
+from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.core.finding import Finding
@@ -89,7 +90,7 @@ def add(
         cluster = joining.applied(opened)
         joiner = _joiner(cluster, name, peer_url, host, joining)
         if dry_run:
-            _say_add(joiner, form)
+            _say_add(joiner, form, _PLAIN_ADD)
             return
         with joining.probed(cluster) as gap:
             result = joiner.join()
@@ -131,7 +132,7 @@ class _Joiner:
         from quorate.core.view_findings import judge
 
         view, found = self.look()
-        judge([*found, *self.cluster.preflight(view, self.name, [self.peer_url])], self.cluster.report)
+        judge(self.cluster.join_findings(view, self.name, self.peer_url, found), self.cluster.report)
 
     def look(self) -> tuple[ClusterView, list[Finding]]:
         """Returns the cluster and the findings of this host's checks."""
@@ -170,9 +171,16 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
             return
     from quorate.cli.common.cluster_output import named_json
 
-    text = f"{found.name} is already a voter" if not found.is_learner else f"would promote {found.name} once it is aligned"
+    name = found.name or f"{found.id:x}"
+    text = f"{name} is already a voter" if not found.is_learner else f"would promote {name} once it is aligned"
     promote_next = [named_json(found)] if found.is_learner else []
-    emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, lambda: echo(text))
+
+    def table() -> None:
+        echo(text)
+        if dry_run:
+            echo(NOTHING_DONE)
+
+    emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, table)
 
 
 @click.command()
@@ -198,7 +206,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
         if dry_run:
-            _show_view(cluster, form, _Done("RemovePlan", "remove", gone, f"would remove {label}"))
+            _show_view(cluster, form, _Done("RemovePlan", "remove", gone, f"would remove {label}", NOTHING_DONE))
         else:
             _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
@@ -233,7 +241,8 @@ def replace(
         cluster = joining.applied(opened)
         joiner = _joiner(cluster, new, peer_url, host, joining)
         if dry_run:
-            _say_add(joiner, form, cluster.to_be_replaced(old, joiner.peer_url))
+            gone, first = cluster.check_swap(old, joiner.peer_url, lambda: _show_errors(joiner, form))
+            _say_add(joiner, form, _Swap(gone, first))
             return
         with joining.probed(cluster) as gap:
             result = cluster.swap(old, joiner.peer_url, joiner.join, joiner.judge)
@@ -251,34 +260,70 @@ def move_leader(member: str, form: str) -> None:
         _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))
 
 
-def _say_add(joiner: _Joiner, form: str, replaced: Member | None = None) -> None:
-    """Prints the plan and the findings of a join: checks its first step, and this host if it will run the member. Exits with
-    code 2 when there are errors."""
-    from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
-    from quorate.core.finding import errors_of
+@dataclass(frozen=True, slots=True)
+class _Swap:
+    """The member that a join replaces, None for none, and whether it is removed before the join."""
 
-    view, found = joiner.look()
+    old: Member | None = None
+    first: bool = False
+
+
+_PLAIN_ADD = _Swap()
+
+
+def _say_add(joiner: _Joiner, form: str, swap: _Swap) -> None:
+    """Prints the plan of a join with its findings; raises what the join itself would raise before its first change."""
+    view, found = _show_errors(joiner, form)
+    if not swap.first and view.by_peer_urls((joiner.peer_url,)) is None:
+        joiner.cluster.check_add(view, joiner.name, [joiner.peer_url])
+    _show_plan(joiner, form, view, found, swap)
+
+
+def _show_errors(joiner: _Joiner, form: str) -> tuple[ClusterView, list[Finding]]:
+    """Returns the cluster and what the join is judged by. Raises `PreflightFailed` as the join would; a program gets the plan
+    with its findings as well."""
+    from quorate.core.finding import errors_of
+    from quorate.core.view_findings import judge
+
+    view, here = joiner.look()
+    found = joiner.cluster.join_findings(view, joiner.name, joiner.peer_url, here)
+    if errors_of(found):
+        if form != "table":
+            _show_plan(joiner, form, view, found, _PLAIN_ADD)
+        judge(found, joiner.cluster.report)
+    return view, found
+
+
+def _show_plan(joiner: _Joiner, form: str, view: ClusterView, found: list[Finding], swap: _Swap) -> None:
+    from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
+
     name, url = joiner.name, joiner.peer_url
-    found += joiner.cluster.preflight(view, name, [url])
-    joiner.cluster.check_add(view, name, [url])
-    going = f"{replaced.name or 'an unstarted member'} ({replaced.id:x})" if replaced else ""
 
     def table() -> None:
-        echo(f"would add {name} at {url} as a learner, promote it once aligned, and verify it")
-        if replaced:
-            echo(f"would remove {going}: after the join if it is alive, before the join if it is dead or a learner")
+        echo(_plan_words(view, name, url))
+        if swap.old is not None:
+            order = "before the join, because it is dead or a learner" if swap.first else "after the join, because it is alive"
+            echo(f"would remove {swap.old.name or 'an unstarted member'} ({swap.old.id:x}) {order}")
         print_margin(view)
         for finding in found:
             echo(f"{finding.level} {finding.name}: {finding.text}")
+        echo(NOTHING_DONE)
 
     plan = {
         "add": {"name": name, "peerURL": url},
-        "remove": named_json(replaced) if replaced else None,
+        "remove": named_json(swap.old) if swap.old else None,
         "findings": [one.as_dict() for one in found],
     }
     emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
-    if errors_of(found):
-        raise click.exceptions.Exit(PreflightFailed.exit_code)
+
+
+def _plan_words(view: ClusterView, name: str, url: str) -> str:
+    known = view.by_peer_urls((url,))
+    if known is None:
+        return f"would add {name} at {url} as a learner, promote it once aligned, and verify it"
+    if known.is_learner:
+        return f"would continue with the learner {known.id:x} at {url}: start {name}, promote it once aligned, and verify it"
+    return f"{name} ({known.id:x}) is a voter already: would verify that it serves"
 
 
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | None = None) -> None:
@@ -299,12 +344,14 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A change of one member, done or planned: `kind` and `key` are for JSON, `text` is for people."""
+    """A change of one member, done or planned: `kind` and `key` are for JSON, `text` and the line at the end, `last`, are for
+    people."""
 
     kind: str
     key: str
     member: Member
     text: str
+    last: str = ""
 
 
 def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
@@ -316,6 +363,8 @@ def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
         echo(done.text)
         if view is not None:
             print_margin(view)
+        if done.last:
+            echo(done.last)
 
     emit(form, done.kind, {done.key: named_json(done.member), **(cluster_json(view) if view else {})}, table)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.etcd.connection import cluster_opened, connection_options
 from quorate.cli.etcd.join_options import JoinOptions, join_options
@@ -16,8 +20,13 @@ from quorate.errors import ConfigError, Refused
 if TYPE_CHECKING:
     from quorate.core.decide_converge import Choice, NextStep, Wanted
     from quorate.core.membership import ClusterView
+    from quorate.etcd.cluster import Cluster
 
 _MOST_BYTES = 1 << 20
+_STDIN = Path("-")
+_KEYS = ("apiVersion", "kind", "members")
+_MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isLeader", "clientURLs")
+"""The keys of `etcd members -o yaml`, and peerURL; only the name and the URL say what is wanted."""
 
 
 @click.command()
@@ -26,7 +35,8 @@ _MOST_BYTES = 1 << 20
     "want",
     required=True,
     type=click.Path(path_type=Path),
-    help="YAML or JSON: members, each with a name and a peerURL. The output of 'etcd members -o yaml' works.",
+    help="YAML or JSON, - for standard input: members, each with a name and a peerURL. The output of 'etcd members -o yaml' "
+    "works.",
 )
 @click.option("--apply", "apply_it", is_flag=True, help="Carry out the plan, one safe step at a time.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan, as without --apply.")
@@ -44,33 +54,70 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
       quorate etcd members -o yaml > want.yaml      # edit it, then
       quorate etcd plan --want want.yaml
       quorate etcd plan --want want.yaml --apply --start './start-member.sh'
+      ./wanted-members.sh | quorate etcd plan --want -
     """
-    wanted = read_wanted(want)
-    if apply_it and not dry_run:
-        with cluster_opened() as opened:
-            cluster = joining.applied(opened)
-            consent = joining.accept_reduced_tolerance
-            start = starter(joining, cluster.clock.cancel, cluster.report)
-            taken = cluster.converge(wanted, start=start, accept_reduced_tolerance=consent)
-            _show_taken(cluster.status(), taken, form)
-        return
     from quorate.core.decide_converge import ConvergeGoal, steps
 
+    wanted, consent = read_wanted(want), joining.accept_reduced_tolerance
     with cluster_opened() as opened:
         cluster = joining.applied(opened)
-        view, goal = cluster.status(), ConvergeGoal(tuple(wanted), joining.accept_reduced_tolerance)
-        found = list(steps(view, goal, cluster.proved_dead(view, goal)))
-    _show_plan(view, found, form)
+        start = starter(joining, cluster.clock.cancel, cluster.report)
+        if apply_it and not dry_run:
+            taken = cluster.converge(wanted, start=start, accept_reduced_tolerance=consent)
+            _show_taken(cluster.status(), taken, form)
+            return
+        view, goal = cluster.status(), ConvergeGoal(tuple(wanted), consent)
+        dead = cluster.proved_dead(view, goal)
+        found = list(steps(view, goal, dead))
+        _show_plan(view, found, form)
+        _judge_joins(view, found)
+        _judge_first(cluster, view, found[0], dead, consent=consent)
+    if form == "table":
+        echo(f"{NOTHING_DONE}; --apply carries the plan out")
+
+
+def _judge_joins(view: ClusterView, choices: list[Choice]) -> None:
+    """Raises `PreflightFailed` for new members that no join would add, each in the cluster that it would find."""
+    from quorate.core.decide_converge import JoinNext, RemoveNext, after
+    from quorate.core.new_member import new_member_findings
+    from quorate.core.view_findings import judge
+    from quorate.report import silent
+
+    for choice in choices:
+        if not isinstance(choice, JoinNext | RemoveNext):
+            return
+        if isinstance(choice, JoinNext):
+            judge(new_member_findings(view, choice.member.name, [choice.member.peer_url]), silent)
+        view = after(view, choice)
+
+
+def _judge_first(cluster: Cluster, view: ClusterView, choice: Choice, dead: Collection[int], *, consent: bool) -> None:
+    """Raises what the first step would raise before it changes anything."""
+    from quorate.core.decide_converge import JoinNext, RemoveNext
+
+    match choice:
+        case JoinNext(member=row):
+            cluster.check_join(view, row.name, row.peer_url)
+        case RemoveNext(member=member) if member.id not in dead:
+            cluster.check_remove(f"{member.id:x}", accept_reduced_tolerance=consent)
+        case _:
+            pass
 
 
 def read_wanted(path: Path) -> list[Wanted]:
-    """Returns the members of a file. Raises `ConfigError` that names what is wrong with the file."""
+    """Returns the members of a file; `-` is standard input. Raises `ConfigError` that names what is wrong with it."""
     from quorate.core.decide_converge import Wanted
     from quorate.core.ids import normalise_url
     from quorate.foreign.documents import read_mapping
     from quorate.foreign.local_files import read_at_most
 
-    rows = read_mapping(read_at_most(path, _MOST_BYTES), str(path)).get("members")
+    if path == _STDIN:
+        content, path = sys.stdin.buffer.read(_MOST_BYTES + 1), Path("standard input")
+    else:
+        content = read_at_most(path, _MOST_BYTES)
+    document = read_mapping(content, str(path))
+    _refuse_unknown(document, _KEYS, str(path))
+    rows = document.get("members")
     if not isinstance(rows, list):
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
     wanted = [Wanted(*_name_and_url(row, f"{path}: members[{number}]")) for number, row in enumerate(rows)]
@@ -85,6 +132,9 @@ def read_wanted(path: Path) -> list[Wanted]:
 def _name_and_url(row: Any, where: str) -> tuple[str, str]:
     if not isinstance(row, dict):
         raise ConfigError(f"{where} is not a member: it needs a name and a peerURL")
+    _refuse_unknown(row, _MEMBER_KEYS, where)
+    if "peerURL" in row and "peerURLs" in row:
+        raise ConfigError(f"{where} has a peerURL and peerURLs: give one of them")
     name, url, urls = row.get("name"), row.get("peerURL"), row.get("peerURLs")
     if url is None and isinstance(urls, list) and len(urls) == 1:
         url = urls[0]
@@ -93,6 +143,14 @@ def _name_and_url(row: Any, where: str) -> tuple[str, str]:
     if not isinstance(url, str):
         raise ConfigError(f"{where} ({name}) needs exactly one peerURL")
     return name, url
+
+
+def _refuse_unknown(mapping: Mapping[str, object], known: Sequence[str], where: str) -> None:
+    """Raises `ConfigError` for a key that nothing reads: a misspelled one would be taken to have worked."""
+    for key in mapping:
+        if key not in known:
+            near = get_close_matches(str(key), known, 1)
+            raise ConfigError(f"{where} has the unknown key {key!r}{f'; did you mean {near[0]}?' if near else ''}")
 
 
 def _words(step: NextStep) -> str:

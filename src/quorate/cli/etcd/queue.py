@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.etcd.connection import cluster_opened, connection_options
 from quorate.foreign.text import to_paste
@@ -37,7 +38,7 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
     """
     with cluster_opened() as cluster:
         if which is None or dry_run:
-            found = [row for row in cluster.leftovers() if which in (None, row.run, row.name, row.peer_url)]
+            found = [] if which == _REMOVALS else cluster.leftovers(which)
             lock = cluster.held_lock() if which in (None, _REMOVALS) else None
         elif which == _REMOVALS:
             found, lock = [], cluster.unlock_removals()
@@ -54,15 +55,20 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             echo("the lock for removals is free")
         if not found and which != _REMOVALS:
             echo("no join is waiting, running or interrupted")
-        if not found:
-            return
-        print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
-        if freed:
-            echo("freed: the places of these joins in the queue, and their records")
-            _say_what_stays(found)
+        if found:
+            _show_joins(found, freed=freed)
+        if dry_run:
+            echo(NOTHING_DONE)
 
     held = lock.as_dict() if lock else None
     emit(form, "PendingJoins", {"freed": freed, "joins": [one.as_dict() for one in found], "removalLock": held}, table)
+
+
+def _show_joins(found: list[PendingJoin], *, freed: bool) -> None:
+    print_table(("MEMBER", "PEER URL", "STATE", "LISTED AS", "FROM", "RUN"), [_row(one) for one in found])
+    if freed:
+        echo("freed: the places of these joins in the queue, and their records")
+        _say_what_stays(found)
 
 
 def _say_what_stays(freed: list[PendingJoin]) -> None:
@@ -99,13 +105,15 @@ def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
       quorate etcd adopt 8e9e05c52164694d node-d
     """
     with cluster_opened() as cluster:
-        found = cluster.member(member) if dry_run else cluster.adopt(member, name)
+        found = (cluster.check_adopt if dry_run else cluster.adopt)(member, name)
     url = found.peer_urls[0]
     then = to_paste("quorate", "etcd", "add", name, "--peer-urls", url)
     done = "would adopt" if dry_run else "adopted"
-    emit(
-        form,
-        "AdoptResult",
-        {"adopted": not dry_run, "id": f"{found.id:x}", "name": name, "peerURL": url, "next": then},
-        lambda: echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}"),
-    )
+
+    def table() -> None:
+        echo(f"{done} the learner {found.id:x} as {name}; finish its join with: {then}")
+        if dry_run:
+            echo(NOTHING_DONE)
+
+    result = {"adopted": not dry_run, "id": f"{found.id:x}", "name": name, "peerURL": url, "next": then}
+    emit(form, "AdoptResult", result, table)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit
 from quorate.cli.local.group import opened
 
@@ -53,19 +54,45 @@ def _say(home: Home, change: Change, form: str) -> None:
     match change:
         case Add(name=name):
             new, going = name, None
+            _check_new(home, name, len(view.voters))
             text = f"would add {name} as a learner, promote it once aligned, and verify it"
         case Replace(old=old, new=new):
-            going = home.load().member(old).name
-            text = f"would add {new} as a learner, promote it, move leadership away from {old}, and remove {old}"
+            going = _check_replace(home, old, new, len(view.voters))
+            text = f"would add {new} as a learner, promote it, {_removal(old, going)}"
 
     def table() -> None:
         echo(text)
         print_margin(view)
+        echo(NOTHING_DONE)
 
     gone = view.by_name(going) if going else None
     removal = {"id": f"{gone.id:x}", "name": gone.name} if gone else None
     plan: dict[str, object] = {"add": {"name": new, "peerURL": None}, "remove": removal, "findings": []}
     emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
+
+
+def _removal(old: str, going: str | None) -> str:
+    return f"move leadership away from {old}, and remove {old}" if going else f"and remove nothing: {old} is gone already"
+
+
+def _check_new(home: Home, name: str, voters: int) -> None:
+    from quorate.local import cluster
+
+    cluster.check_new(home.load(), name)
+    cluster.check_size(voters + 1)
+
+
+def _check_replace(home: Home, old: str, new: str, voters: int) -> str | None:
+    """Raises what the replacement would raise before its first change. Returns `old`; None when an earlier run removed it."""
+    from quorate.local import replacement
+
+    members = {member.name: member for member in home.load().members}
+    alive = old in members and home.daemon(old).identity() is not None
+    if alive:
+        replacement.check(home, old, new)
+    if new not in members or members[new].phase != "member":
+        _check_new(home, new, voters if alive or old not in members else voters - 1)
+    return old if old in members else None
 
 
 def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:

@@ -139,11 +139,8 @@ def drop_old_proofs(channel: Channel, view: ClusterView, *, timeout: float) -> i
     return sum(kv.delete(channel, key, timeout=timeout) for key in old)
 
 
-def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
-    """Records that the learner `member` belongs to the join `request`, so that the join may also roll it back.
-
-    Raises `Refused` for a voter, and while the run that registered the learner is still running.
-    """
+def refuse_running(channel: Channel, member: Member, *, timeout: float) -> None:
+    """Raises `Refused` for a voter, and while the run that registered the learner is still running."""
     if not member.is_learner:
         raise Refused(
             f"{member.name or format(member.id, 'x')} is a voter: there is nothing to adopt", state="nothing was changed"
@@ -156,6 +153,12 @@ def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: fl
                 state="nothing was changed",
                 advice="wait for it, or stop it; its place is free ten seconds later",
             )
+
+
+def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
+    """Records that the learner `member` belongs to the join `request`, so that the join may also roll it back. Raises as
+    `refuse_running`."""
+    refuse_running(channel, member, timeout=timeout)
     memory = JoinMemory(member_id=member.id, ours=True, listed=True)
     kv.put(channel, join_key(request.peer_url), describe(request, memory), timeout=timeout)
 
@@ -180,16 +183,33 @@ class PendingJoins:
         self._ask(lambda channel, seconds: free_lock(channel, timeout=seconds))
         return held
 
-    def free(self, which: str, view: ClusterView) -> list[PendingJoin]:
+    def named(self, which: str, view: ClusterView) -> list[PendingJoin]:
+        """Returns the joins whose run, member name or peer URL is `which`. Raises `ConfigError` when there is none."""
         found = [row for row in self.find(view) if which in (row.run, row.name, row.peer_url)]
         if not found:
             raise ConfigError(f"no join named {which!r} has a place or a record", state="nothing was changed")
+        return found
+
+    def free(self, which: str, view: ClusterView) -> list[PendingJoin]:
+        found = self.named(which, view)
         for row in found:
             self._ask(partial(_free, row))
         self._ask(lambda channel, seconds: drop_old_proofs(channel, view, timeout=seconds))
         return found
 
+    def check_adopt(self, member: Member, name: str, view: ClusterView) -> Member:
+        """Raises what `adopt` would raise now, changing nothing; otherwise returns the learner."""
+        self._check_name(member, name, view)
+        self._ask(lambda channel, seconds: refuse_running(channel, member, timeout=seconds))
+        return member
+
     def adopt(self, member: Member, name: str, view: ClusterView) -> Member:
+        self._check_name(member, name, view)
+        request = SeatRequest(secrets.token_hex(8), name, normalised(member.peer_urls[0]), view.cluster_id)
+        self._ask(lambda channel, seconds: adopt(channel, member, request, timeout=seconds))
+        return member
+
+    def _check_name(self, member: Member, name: str, view: ClusterView) -> None:
         if member.name and member.name != name:
             raise ConfigError(f"that learner already runs with the name {member.name}", state="nothing was changed")
         namesake = next((row for row in view.members if row.name == name and row.id != member.id), None)
@@ -199,9 +219,6 @@ class PendingJoins:
                 state="nothing was changed",
                 advice="choose another name",
             )
-        request = SeatRequest(secrets.token_hex(8), name, normalised(member.peer_urls[0]), view.cluster_id)
-        self._ask(lambda channel, seconds: adopt(channel, member, request, timeout=seconds))
-        return member
 
     def _ask(self, what: Callable[[Channel, float], T]) -> T:
         return ask_anyone(self.access, self.seeds, what, self.clock, seconds=2 * self.timeout)

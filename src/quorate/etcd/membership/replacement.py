@@ -54,6 +54,19 @@ class Replacement:
         self.records.ended()
         return result
 
+    def check(self, old: str, check: Callable[[], object]) -> tuple[Member | None, bool]:
+        """Raises what `run` would raise before its first change. Returns the member that `old` names, None if an earlier run
+        removed it, and whether it would be removed before the join."""
+        target = self.target(old)
+        if target is None:
+            return None, False
+        check()
+        absence = None if target.is_learner else self._absence_if_silent(target)
+        if not target.is_learner and absence is None:
+            return target, False
+        self.removal_of_dead(target, absence=absence).check()
+        return target, True
+
     def target(self, old: str) -> Member | None:
         """Returns the member that `old` names; None if an earlier run of this replacement removed it. Raises `ConfigError`."""
         view, url = self.look(), self.records.peer_url
