@@ -49,6 +49,7 @@ EXITS = {
 }
 LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
 CONNECTIONS = {
+    "etcd/observation/endpoint_check.py": "an endpoint that gave no answer is dialled once more, to tell what is there",
     "etcd/client/channel.py": "gRPC to a member",
     "etcd/observation/diagnose.py": "whether a port answers, and its certificate: nothing is read",
     "foreign/http.py": "the one HTTP client: one deadline, raw bytes counted",

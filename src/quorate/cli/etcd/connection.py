@@ -222,14 +222,16 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     """Yields the connection that the flags and variables of the running command describe. Raises `ConfigError`."""
     from quorate.etcd.client.connections import Access
     from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
+    from quorate.etcd.connect import explaining
 
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
         raise ConfigError("ETCDCTL_API must be 3: etcd 3.6 removed the old API")
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
-    with Access(tls, _login(given), cancel) as access:
-        yield Connection(parse_endpoints([given["endpoints"]]), access, given["command_timeout"])
+    endpoints = parse_endpoints([given["endpoints"]])
+    with Access(tls, _login(given), cancel) as access, explaining(access, endpoints):
+        yield Connection(endpoints, access, given["command_timeout"])
 
 
 def _login(given: dict[str, Any]) -> Login | None:

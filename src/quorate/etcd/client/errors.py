@@ -236,6 +236,7 @@ _NEVER_SENT = (
     "name resolver",
     "DNS resolution failed",
     "No address",
+    "errors resolving",
 )
 _TLS = ("handshake", "SSL_ERROR", "CERTIFICATE", "TSI_")
 
@@ -256,11 +257,13 @@ def classify(failure: Failure) -> EtcdError:
     kind = _kind(failure)
     text = failure.text
     if kind in (NoAnswer, AnswerLost):
-        text = "no answer in time" if failure.status == "DEADLINE_EXCEEDED" else f"the connection broke: {text}"
+        text = "no answer in time" if failure.status == "DEADLINE_EXCEEDED" else _broken_reason(text)
     elif kind is TlsRefused:
         text = f"TLS handshake failed: {_tls_reason(text)}"
     elif kind is Unreachable:
         text = f"cannot connect: {_connect_reason(text)}"
+    elif kind is EtcdError and "Received http2 header" in text:
+        text = "what answers there speaks HTTP/2, and is not etcd"
     return kind(text, endpoint=failure.endpoint, method=failure.method)
 
 
@@ -291,13 +294,34 @@ def _tls_reason(text: str) -> str:
             return reason
     if "Unwrap failed" in text or "TSI_DATA_CORRUPTED" in text:
         return "the server closed the connection: it requires a client certificate that it trusts (--cert, --key)"
-    return text
+    named = text.partition("OPENSSL_internal:")[2].partition(":")[0].split(" ", 1)[0]
+    return named.lower().replace("_", " ") if named.isascii() and named else "the handshake did not end"
+
+
+_SYSTEM = (
+    "Connection refused",
+    "No route to host",
+    "Network is unreachable",
+    "Connection timed out",
+    "Connection reset by peer",
+    "Broken pipe",
+)
+_HANGS = "the port is open, but etcd does not answer: it may be starting, hang, have no quorum, or not speak TLS there"
+_CONNECTING: tuple[tuple[str, str], ...] = (
+    ("Handshake read failed", _HANGS),
+    ("timed out before receiving SETTINGS", _HANGS),
+    ("Failed parsing HTTP/2", "what listens there is not etcd"),
+    ("Socket closed", "the server closes each connection: it may speak TLS (https://)"),
+    *((mark, "the host name has no address") for mark in ("errors resolving", "name resolver", "DNS resolution", "No address")),
+)
+"""What gRPC's texts mean. They name its own parts and an address that the error names already."""
 
 
 def _connect_reason(text: str) -> str:
-    if "Handshake read failed" in text:
-        return "the port is open, but etcd does not answer: it may be starting, hang, have no quorum, or not speak TLS there"
-    for mark in ("Connection refused", "No route to host", "Network is unreachable", "Connection timed out"):
-        if mark in text:
-            return mark.lower()
-    return text.rsplit("last error: ", maxsplit=1)[-1]
+    meant = next((reason for mark, reason in _CONNECTING if mark in text), "")
+    return meant or next((mark.lower() for mark in _SYSTEM if mark in text), "no connection could be made")
+
+
+def _broken_reason(text: str) -> str:
+    known = next((mark.lower() for mark in _SYSTEM if mark in text), "")
+    return f"the connection broke: {known}" if known else "the connection broke"
