@@ -10,9 +10,9 @@ import pytest
 from conftest import RunCli
 
 import quorate
+from quorate.cli.common.durations import DURATION, WAIT, Seconds
 from quorate.cli.common.output import size
 from quorate.cli.common.progress import PlainProgress, describe
-from quorate.cli.etcd.connection import Duration
 from quorate.cli.main import main
 from quorate.report import Event, Notice
 
@@ -100,15 +100,43 @@ def test_completion(shell: str, cli: RunCli) -> None:
     assert "_QUORATE_COMPLETE" in cli("completion", shell).stdout
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("5s", 5.0), ("500ms", 0.5), ("1m30s", 90.0), ("1.5h", 5400.0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5s", 5.0), ("500ms", 0.5), ("1m30s", 90.0), ("1.5h", 5400.0), ("60", 60.0), ("0.5", 0.5), ("0", 0.0)],
+)
 def test_durations(text: str, seconds: float) -> None:
-    assert Duration().convert(text, None, None) == pytest.approx(seconds)
+    assert DURATION.convert(text, None, None) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5x", "-5s"])
+@pytest.mark.parametrize("text", ["", ".", "s", "5 s", "5x", "-5s", "-5", "1e3", "nan", "inf", "1m30", "٣", "200h", "9" * 5000])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        Duration().convert(text, None, None)
+        DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0.0001s"])
+def test_a_limit_of_nothing_is_none(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="out of range"):
+        WAIT.convert(text, None, None)
+
+
+def test_every_option_takes_durations_by_one_rule() -> None:
+    """Two rules in one command: --timeout took 60 and not 60s, --command-timeout the reverse."""
+    seen: set[str] = set()
+
+    def look(command: click.Command) -> None:
+        for one in getattr(command, "commands", {}).values():
+            look(one)
+        for param in command.params:
+            if any(word in str(param.name) for word in ("timeout", "absence", "interval")):
+                seen.add(str(param.name))
+                assert isinstance(param.type, Seconds), (command.name, param.name)
+
+    for name in main.list_commands(click.Context(main)):
+        found = main.get_command(click.Context(main), name)
+        assert found is not None
+        look(found)
+    assert {"timeout", "absence", "interval", "command_timeout", "keepalive_timeout"} <= seen
 
 
 @pytest.mark.parametrize(

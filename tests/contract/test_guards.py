@@ -58,7 +58,6 @@ CONNECTIONS = {
     "host/ports.py": "whether a port is free",
 }
 EXPRESSIONS = {
-    "cli/etcd/connection.py": "a duration of a flag, cut to a length before",
     "cli/common/go_flags.py": "our own arguments",
     "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",

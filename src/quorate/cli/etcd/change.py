@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.common.dry_run import NOTHING_DONE
+from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
-from quorate.cli.etcd.connection import Duration, Seconds, cluster_opened, connection_options, given_by_hand
+from quorate.cli.etcd.connection import cluster_opened, connection_options, given_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
 from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
@@ -33,7 +34,7 @@ Command = Callable[..., Any]
 
 
 _timeout = click.option(
-    "--timeout", type=Seconds(), default=60.0, show_default=True, help="Give up after so many seconds without progress."
+    "--timeout", type=WAIT, default="60s", show_default=True, help="Give up after so long without progress."
 )
 
 
@@ -188,7 +189,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @click.option(
     "--absence",
-    type=Duration(),
+    type=DURATION,
     default="10s",
     show_default=True,
     help="A voter counts as dead after so long without a sign of life, to us and to the leader.",

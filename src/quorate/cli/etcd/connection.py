@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from quorate.cli.common.durations import DURATION, WAIT
 from quorate.errors import ConfigError
 from quorate.secret import Secret
 
@@ -27,41 +27,6 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 _KEY = "quorate.connection"
 _MOST_PASSWORD = 1 << 16
-_MOST_LETTERS, _MOST_SECONDS = 100, 7 * 24 * 3600.0
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Duration(click.ParamType[float]):
-    """A duration in Go's notation, as in etcdctl: 5s, 500ms, 1m30s. The value is in seconds, at most a week."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)", text) if len(text) <= _MOST_LETTERS else []
-        if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{text[:_MOST_LETTERS]!r} is not a duration such as 5s, 500ms or 1m30s", param, ctx)
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        if seconds > _MOST_SECONDS:
-            self.fail(f"{text} is longer than {_MOST_SECONDS / 3600:g}h", param, ctx)
-        return seconds
-
-
-class Seconds(click.ParamType[float]):
-    """A number of seconds to wait: more than 0, at most a week. nan is rejected: that wait would never end."""
-
-    name = "seconds"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = float(str(value)[:_MOST_LETTERS])
-        except ValueError:
-            self.fail(f"{str(value)[:_MOST_LETTERS]!r} is not a number of seconds", param, ctx)
-        if not 0.0 < seconds <= _MOST_SECONDS:
-            self.fail(f"{seconds:g} is out of range: it must be more than 0 s and at most {_MOST_SECONDS:g} s", param, ctx)
-        return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +48,13 @@ _FLAGS = (
     _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt."),
     _Flag(("--password",), "Not accepted: a password in argv is visible to every user."),
     _Flag(("--password-file",), "File that contains the password."),
-    _Flag(("--command-timeout",), "Timeout of each request.", Duration(), "5s"),
-    _Flag(("--dial-timeout",), "Accepted; connecting counts towards --command-timeout.", Duration(), "2s"),
+    _Flag(("--command-timeout",), "Timeout of each request.", WAIT, "5s"),
+    _Flag(("--dial-timeout",), "Accepted; connecting counts towards --command-timeout.", DURATION, "2s"),
     _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False),
     _Flag(("--insecure-transport",), kind=bool, default=True, ignored=True),
     _Flag(("--insecure-discovery",), kind=bool, default=True, ignored=True),
-    _Flag(("--keepalive-time",), kind=Duration(), default="2s", ignored=True),
-    _Flag(("--keepalive-timeout",), kind=Duration(), default="6s", ignored=True),
+    _Flag(("--keepalive-time",), kind=DURATION, default="2s", ignored=True),
+    _Flag(("--keepalive-timeout",), kind=DURATION, default="6s", ignored=True),
     _Flag(("--max-recv-bytes",), kind=int, default=0, ignored=True),
     _Flag(("--max-request-bytes",), kind=int, default=0, ignored=True),
     _Flag(("--debug",), kind=bool, default=False, ignored=True),

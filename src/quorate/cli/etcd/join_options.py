@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.option_groups import packed
-from quorate.cli.etcd.connection import Duration, Seconds
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,16 +34,14 @@ _OPTIONS = (
         help="Command that restarts its etcd, run once if its publish was lost; this saves 7 s on etcd 3.6 and newer.",
     ),
     click.option("--env-file", type=click.Path(path_type=Path), help="File for the ETCD_* variables, instead of stderr."),
-    click.option(
-        "--timeout", type=Seconds(), default=60.0, show_default=True, help="Give up after so many seconds without progress."
-    ),
+    click.option("--timeout", type=WAIT, default="60s", show_default=True, help="Give up after so long without progress."),
     click.option("--keep-on-failure", is_flag=True, help="Roll nothing back when the join fails, so that it can be examined."),
     click.option("--no-learner-restart", is_flag=True, help="Wait 7 s after a lost publish instead of restarting the learner."),
     click.option("--probe-writes", is_flag=True, help="Write during the change and report the longest time without a write."),
     click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards."),
     click.option(
         "--absence",
-        type=Duration(),
+        type=DURATION,
         default="10s",
         show_default=True,
         help="With replace: a voter counts as dead after so long without a sign of life, to us and to the leader.",

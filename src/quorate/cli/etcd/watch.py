@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common.cluster_output import cluster_json, health_words, role
+from quorate.cli.common.durations import WAIT
 from quorate.cli.common.output import echo, emit_event, enveloped, stdout_is_terminal
 from quorate.cli.common.progress import drawn
-from quorate.cli.etcd.connection import Duration, cluster_opened, connection_options
+from quorate.cli.etcd.connection import cluster_opened, connection_options
 from quorate.core.membership import ClusterView, in_order, lag_of, margin_of
 from quorate.core.meters import LagMeter
 from quorate.errors import Interrupted
@@ -67,7 +68,7 @@ def sparkline(values: deque[int] | tuple[int, ...]) -> str:
 
 
 @click.command()
-@click.option("--interval", type=Duration(), default="1s", show_default=True, help="Time between looks.")
+@click.option("--interval", type=WAIT, default="1s", show_default=True, help="Time between looks.")
 @click.option("--count", type=click.IntRange(min=1), help="End after this many looks.  [default: until Ctrl-C]")
 @click.option("-o", "--output", "form", type=click.Choice(("table", "json")), default="table", help="json: one look per line.")
 @connection_options

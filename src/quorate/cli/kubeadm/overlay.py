@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from quorate.cli.common import durations
 from quorate.cli.kubeadm.flags import Given
 from quorate.config import types as v4
 from quorate.config.duration import Duration
@@ -88,7 +89,7 @@ def duration(given: Given, flag: str) -> Duration | None:
     if not text:
         return None
     try:
-        return Duration.parse(text)
+        return durations.parse(text)
     except ValueError as error:
         raise ConfigError(f"--{flag}: {error}") from None
 
