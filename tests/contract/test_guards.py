@@ -40,11 +40,12 @@ DELETES = {
     "local/cluster.py": "the folder of a local cluster, only when it is empty",
 }
 EXITS = {
-    "cli/kubeadm/render.py": "asks whether there is a terminal, and flushes",
     "cli/etcd/connection.py": "asks for a password on a terminal",
     "cli/kubeadm/reset.py": "asks whether the reset is meant, in our own words",
     "cli/common/output.py": "the exit for all text; the last words of a process that is to end go to 2 directly",
-    "cli/etcd/watch.py": "a table of rich, whose cells are drawn by the exit's own rule",
+    "cli/etcd/watch.py": "the display of rich that redraws the lines of watch_screen.py",
+    "cli/etcd/watch_screen.py": "lines of rich, drawn by the exit's own rule",
+    "cli/common/terminal.py": "asks what a terminal shows; makes rich's console, for lines drawn by the exit's own rule",
     "cli/common/progress.py": "lines of rich, drawn by the exit's own rule",
 }
 LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}

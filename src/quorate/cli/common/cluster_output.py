@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from quorate.cli.common.output import echo, emit, print_table, size, styled
 from quorate.core.ids import format_id
@@ -14,6 +15,9 @@ from quorate.foreign.values import rows_of, text_of
 if TYPE_CHECKING:
     from quorate.etcd.observation.detail import Detail
     from quorate.etcd.observation.write_probe import WriteGap
+
+
+STALE = "this member list is one member's own copy and may be stale"
 
 
 def cluster_json(view: ClusterView, detail: Detail | None = None) -> dict[str, object]:
@@ -103,21 +107,36 @@ def _lag(entries: int, member: Member, detail: Detail | None) -> str:
     return f"{entries} ({'over 1 s' if seconds is None else f'{seconds:.1f} s'})"
 
 
-def print_margin(view: ClusterView) -> None:
-    """Prints how many voters answer, the quorum, and how many more may fail."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How many voters answer (`counts`), how many more may fail (`text`), and what that rests on (`assumed`, or nothing).
+    `tight`: none may; `bad`: there is no quorum."""
+
+    counts: str
+    text: str
+    level: Literal["good", "tight", "bad"]
+    assumed: str = ""
+
+
+def verdict_of(view: ClusterView) -> Verdict:
+    """Returns how many voters answer, the quorum, and how many more may fail."""
     voters, left = len(view.voters), margin_of(view)
     lowest = lowest_margin_of(view)
     answering, following = view.answering_voters, view.reachable_voters
     led = "" if answering == following else f" and {following} follow a leader"
     counts = f"{answering} of {voters} voter{'s' if voters != 1 else ''} answer{led}, quorum is {quorum(voters)}"
     if left < 0 and answering >= quorum(voters):
-        verdict: str = styled("no leader: an election takes one or two seconds; run the command again", fg="red")
-    elif left < 0:
-        verdict = styled(f"no quorum: {-left} more must answer before the cluster accepts writes", fg="red")
-    else:
-        assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
-        verdict = f"{left} more may fail{assumed}"
-    echo(f"{counts}: ", verdict)
+        return Verdict(counts, "no leader: an election takes one or two seconds; run the command again", "bad")
+    if left < 0:
+        return Verdict(counts, f"no quorum: {-left} more must answer before the cluster accepts writes", "bad")
+    assumed = f" (links between followers are assumed to work; at least {max(lowest, 0)})" if 0 <= lowest < left else ""
+    return Verdict(counts, f"{left} more may fail", "good" if left else "tight", assumed)
+
+
+def print_margin(view: ClusterView) -> None:
+    """Prints how many voters answer, the quorum, and how many more may fail."""
+    found = verdict_of(view)
+    echo(f"{found.counts}: ", styled(found.text, fg="red") if found.level == "bad" else f"{found.text}{found.assumed}")
 
 
 def gap_json(gap: WriteGap | None) -> dict[str, object]:
@@ -134,7 +153,7 @@ def print_gap(gap: WriteGap | None) -> None:
 def print_staleness(view: ClusterView) -> None:
     """Warns on stderr about a member list that was not read through the quorum."""
     if not view.linearizable:
-        echo("this member list is one member's own copy and may be stale", err=True)
+        echo(STALE, err=True)
 
 
 def show_members(view: ClusterView, form: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from quorate.cli.common import terminal
 from quorate.foreign.text import visible
 
 _MOST_IN_CELL, _MOST_IN_LINE = 300, 10_000
@@ -39,11 +40,10 @@ def styled(text: str, *, fg: str | None = None, bold: bool | None = None, dim: b
 
 
 def echo(*parts: str, err: bool = False) -> None:
-    """Prints one line. Every part that is not `Styled` may be untrusted: its control characters are escaped, so that they
-    cannot end the line or move the cursor."""
-    click.echo(
-        "".join(part if isinstance(part, Styled) else visible(part, most=_MOST_IN_LINE, keep="\t") for part in parts), err=err
-    )
+    """Prints one line, in colour where the terminal shows colours. Every part that is not `Styled` may be untrusted: its
+    control characters are escaped, so that they cannot end the line or move the cursor."""
+    line = "".join(part if isinstance(part, Styled) else visible(part, most=_MOST_IN_LINE, keep="\t") for part in parts)
+    click.echo(line, err=err, color=terminal.colours(err=err))
 
 
 def document(text: str | bytes, *, err: bool = False) -> None:
@@ -106,6 +106,15 @@ def emit_event(event: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
+def emit_document(event: Mapping[str, object]) -> None:
+    """Prints one event of a run as one document of a YAML stream."""
+    import yaml
+
+    Printed.shape = "events"
+    document(yaml.safe_dump(event, sort_keys=False, explicit_start=True))
+    sys.stdout.flush()
+
+
 def begin_events() -> None:
     """Declares that the command prints events, so that an error before the first one is an event too."""
     Printed.shape = "events"
@@ -116,6 +125,10 @@ def last_words(error: Mapping[str, object]) -> str:
     for readers of lines. Empty where the program has its document, whose values report the failure: a second one would break
     its parser."""
     match Printed.shape:
+        case "events" if Printed.form == "yaml":
+            import yaml
+
+            return yaml.safe_dump({"event": "error", "error": error}, sort_keys=False, explicit_start=True)
         case "events":
             return json.dumps({"event": "error", "error": error}) + "\n"
         case "nothing" if Printed.form == "yaml":
@@ -137,12 +150,24 @@ def say_while_stopping(text: str, error: Mapping[str, object] | None = None) -> 
 
 
 def print_table(headers: Row, rows: Sequence[Row]) -> None:
-    """Prints columns padded to their widest cell; the headers are bold on a terminal only."""
+    """Prints columns padded to their widest cell, two blanks apart. On a terminal the headers are bold, and a table that is
+    wider than the terminal is wrapped inside its cells; in a pipe each row is one line."""
     shown = [[visible(cell, most=_MOST_IN_CELL) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headers, *shown, strict=True)]
+    if terminal.draws() and not _fits(shown, widths):
+        from quorate.cli.common.wrapped import print_wrapped
+
+        print_wrapped(headers, shown, terminal.width())
+        return
     echo(styled(_line(headers, widths), bold=True))
     for row in shown:
         echo(_line(row, widths))
+
+
+def _fits(rows: Sequence[Row], widths: Sequence[int]) -> bool:
+    """Returns whether the table is as wide as `widths` says (a character that is not ASCII may take two columns), and no wider
+    than the terminal."""
+    return sum(widths) + 2 * (len(widths) - 1) <= terminal.width() and all(cell.isascii() for row in rows for cell in row)
 
 
 def _line(cells: Row, widths: Sequence[int]) -> str:
@@ -155,11 +180,3 @@ def size(count: int) -> str:
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.0f} {units[0]}" if value >= 10 or units[0] == "B" else f"{value:.1f} {units[0]}"
-
-
-def stderr_is_terminal() -> bool:
-    return sys.stderr.isatty()
-
-
-def stdout_is_terminal() -> bool:
-    return sys.stdout.isatty()

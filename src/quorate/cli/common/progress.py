@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from quorate.cli.common.output import echo, size, stderr_is_terminal, styled
+from quorate.cli.common import terminal
+from quorate.cli.common.output import echo, size, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 @contextmanager
 def progress() -> Iterator[Report]:
     """Yields a report that draws on stderr during the block."""
-    if stderr_is_terminal():
-        with _live() as report:
-            yield report
+    if terminal.draws(err=True):
+        with ExitStack() as opened:
+            yield _LiveProgress(opened)
     else:
         yield PlainProgress()
 
@@ -101,34 +102,42 @@ def drawn(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-@contextmanager
-def _live() -> Iterator[Report]:
-    from rich.console import Console
-    from rich.live import Live
-
-    with Live(console=Console(stderr=True), refresh_per_second=8, transient=False) as live:
-        yield _LiveProgress(live)
-
-
 @dataclass(slots=True)
 class _LiveProgress:
-    live: Live
+    """Redraws a table of the members. The display begins with the first event: a command that has no progress to show would
+    leave escape codes and an empty line behind. Reports come from several threads."""
+
+    opened: ExitStack
     began: float = field(default_factory=time.monotonic)
+    _live: Live | None = None
     _rows: dict[str, tuple[Event, float]] = field(default_factory=dict[str, tuple[Event, float]])
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, message: Message) -> None:
-        if isinstance(message, Notice):
-            self.live.console.print(drawn(f"{message.level}: ", style=_color(message)) + drawn(message.text))
-            return
-        self._rows[message.member] = (message, time.monotonic() - self.began)
-        self.live.update(self._table())
+        with self._one_at_a_time:
+            if isinstance(message, Event):
+                self._rows[message.member] = (message, time.monotonic() - self.began)
+                self._display().update(self._table())
+            elif self._live is None:
+                echo(*_notice(message), err=True)
+            else:
+                self._live.console.print(drawn(f"{message.level}: ", style=_color(message)) + drawn(message.text))
+
+    def _display(self) -> Live:
+        if self._live is None:
+            from rich.live import Live
+
+            # What goes to stdout is the result. Into a pipe it must not be drawn above the display, on stderr.
+            live = Live(console=terminal.console(err=True), refresh_per_second=8, redirect_stdout=terminal.draws())
+            self._live = self.opened.enter_context(live)
+        return self._live
 
     def _table(self) -> Table:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False)
         for header in ("MEMBER", "PHASE", "AFTER", "STATUS"):
-            table.add_column(header, no_wrap=header != "STATUS")
+            table.add_column(header, no_wrap=header != "STATUS", overflow="fold")
         for name, (event, at) in self._rows.items():
             table.add_row(*map(drawn, (name, event.phase, f"{at:.1f} s", describe(event))))
         return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -44,6 +44,26 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
         cancel.request(signal.Signals(number).name)
         say_while_stopping("stopping: rolling back what can be rolled back (a second signal exits at once)")
 
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def ending(cancel: Cancel) -> Iterator[None]:
+    """Turns the signals into a request to stop a command that only reads, during the block. Nothing is rolled back, so there is
+    nothing to say; a second signal ends it where it is, by way of whatever restores the terminal."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if cancel.requested:
+            raise KeyboardInterrupt
+        cancel.request(signal.Signals(number).name)
+
+    with _handled_by(handle):
+        yield
+
+
+@contextmanager
+def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,9 +106,8 @@ def _refuse_unsafe(name: str, value: object) -> None:
 
 
 @contextmanager
-def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
-    """Yields the cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop.
-    `silent` omits the notice about waiting, for a command that redraws all the time."""
+def cluster_opened() -> Iterator[Cluster]:
+    """Yields the cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
     from quorate.cli.common.progress import progress, saying_that_it_waits
     from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
@@ -118,7 +117,7 @@ def cluster_opened(*, silent: bool = False) -> Iterator[Cluster]:
     with (
         cancelling(cancel),
         progress() as told,
-        nullcontext(told) if silent else saying_that_it_waits(told) as report,
+        saying_that_it_waits(told) as report,
         connected(cancel) as connection,
     ):
         book = LazyJournal()

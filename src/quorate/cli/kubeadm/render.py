@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from quorate.cli.common import terminal
 from quorate.cli.common.output import API_VERSION, begin_events, document, echo, emit_event, styled
 from quorate.cli.common.progress import describe
 from quorate.cli.kubeadm.flags import Given
@@ -73,8 +73,7 @@ class Text:
                 pass
 
     def _print(self, *line: str, err: bool) -> None:
-        on_terminal = (sys.stderr if err else sys.stdout).isatty()
-        elapsed = styled(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if on_terminal else ""
+        elapsed = styled(f"{time.monotonic() - self.began:6.1f} s ", dim=True) if terminal.draws(err=err) else ""
         echo(elapsed, *line, err=err)
 
 
