@@ -104,6 +104,20 @@ def reserve(count: int, owner: Path) -> list[int]:
     return ports
 
 
+def owners() -> set[Path]:
+    """Returns the files that exist and own a reservation of this user. Changes nothing."""
+    folder = state_folder() / "ports"
+    named = [read_trusted(entry, _MOST_BYTES, what="the reservation") for entry in _entries(folder)]
+    return {path for owner in named if owner and (path := Path(os.fsdecode(owner))).exists()}
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if entry.name.isdecimal()]
+    except OSError:
+        return []
+
+
 def _reservations() -> Path:
     return private_folder(state_folder() / "ports")
 

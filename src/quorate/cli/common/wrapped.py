@@ -1,4 +1,5 @@
-"""A table that is wider than its terminal: cells wrap inside their columns, or each row becomes a paragraph."""
+"""A table that is wider than its terminal: cells wrap inside their columns, or each row becomes a paragraph with a blank line
+after it."""
 
 from __future__ import annotations
 
@@ -63,9 +64,8 @@ def _paragraphs(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for row in rows:
-        if table.row_count:
-            table.add_row()
         for header, cell in zip(headers, row, strict=True):
             if cell:
                 table.add_row(Text(header), Text(cell))
+        table.add_row()
     return table

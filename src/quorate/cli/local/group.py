@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.common.progress import progress
-from quorate.cli.common.signals import cancelling
+from quorate.cli.common.signals import cancelling, ending
 from quorate.deadline import Cancel, SystemClock
+from quorate.errors import Interrupted, QuorateError
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
     from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
+    from quorate.local.layout import Layout
 
 Command = Callable[..., Any]
 
@@ -45,11 +47,27 @@ def etcd_option(command: Command) -> Command:
 def opened(folder: Path | None) -> Iterator[Home]:
     """Yields the local cluster, with progress on stderr and signals as requests to stop."""
     from quorate.local.home import Home
-    from quorate.local.layout import Layout, default_folder
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        yield Home(Layout(Path(os.path.abspath(folder or default_folder()))), SystemClock(cancel), report)
+        yield Home(layout_of(folder), SystemClock(cancel), report)
+
+
+@contextmanager
+def read_only(folder: Path | None) -> Iterator[Home]:
+    """Yields the local cluster for a command that changes nothing: no progress, and signals end it silently."""
+    from quorate.local.home import Home
+
+    cancel = Cancel()
+    with ending(cancel):
+        yield Home(layout_of(folder), SystemClock(cancel))
+
+
+def layout_of(folder: Path | None) -> Layout:
+    """Returns the files of the cluster in `folder`, or in the default directory."""
+    from quorate.local.layout import Layout, default_folder
+
+    return Layout(Path(os.path.abspath(folder or default_folder())))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -121,14 +139,21 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 @dir_option
 @output_option()
 def status(folder: Path | None, form: str) -> None:
-    """Print each member's state and how many may fail now. The state is process, role, health and lag."""
+    """Print each member's state and how many may fail now. The state is process, role, health and lag.
+
+    Exits with code 1 when there is no quorum.
+    """
     from quorate.cli.common.cluster_output import cluster_json, print_status
+    from quorate.core.membership import margin_of
     from quorate.local.runtime import describe
 
     with opened(folder) as home:
         processes = {member.name: describe(home.daemon(member.name)) for member in home.load().members}
         view = _look(home, processes)
     emit(form, "LocalStatus", {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
+    if margin_of(view) < 0:
+        # As 'etcd status': a script that checks the exit code must not take a cluster that accepts no writes for healthy.
+        raise click.exceptions.Exit(QuorateError.exit_code)
 
 
 def _look(home: Home, processes: dict[str, str]) -> ClusterView:
@@ -236,18 +261,53 @@ def env(folder: Path | None) -> None:
 
 
 @group.command()
-@click.argument("name")
-@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines.")
+@click.argument("name", required=False)
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines of a member.")
+@click.option("-f", "--follow", "is_followed", is_flag=True, help="Print new lines as well, until Ctrl-C.")
 @dir_option
-def logs(name: str, lines: int, folder: Path | None) -> None:
-    """Print the last lines of a member's log."""
-    from quorate.host.daemon import tail
+@click.pass_context
+def logs(ctx: click.Context, name: str | None, lines: int, is_followed: bool, folder: Path | None) -> None:
+    """Print the last lines of the log of NAME, or of every member.
 
-    with opened(folder) as home:
-        home.load().member(name)
-        paths = home.layout.member(name)
-    for line in [*tail(paths.output), *tail(paths.log)][-lines:]:
-        echo(line)
+    \b
+    Examples:
+      quorate local logs m1
+      quorate local logs --follow
+    """
+    from quorate.cli.local.logs import follow, print_last
+
+    try:
+        with read_only(folder) as home:
+            (follow if is_followed else print_last)(home, name, lines)
+    except (Interrupted, KeyboardInterrupt):
+        # Ctrl-C is how following ends: there is nothing to say about it.
+        ctx.exit(Interrupted.exit_code)
+
+
+@group.command("list")
+@output_option()
+def list_clusters(form: str) -> None:
+    """List your clusters on this machine: their directories, and how many of their members run.
+
+    \b
+    Example:
+      quorate local list
+    """
+    from quorate.local.known import known_clusters
+
+    found = known_clusters()
+
+    def table() -> None:
+        rows = [(str(one.root), one.problem or ",".join(one.processes), str(one.running)) for one in found]
+        if not rows:
+            echo("there is no local cluster; start one with: quorate local up")
+            return
+        print_table(("DIR", "MEMBERS", "RUNNING"), rows)
+
+    emit(form, "LocalClusterList", {"clusters": [one.as_dict() for one in found]}, table)
+
+
+group.add_command(list_clusters, "ls")
 
 
 @group.command()

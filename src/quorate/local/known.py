@@ -1,0 +1,45 @@
+"""The local clusters of this user. Their reservations of ports name their directories; there is no other register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.errors import QuorateError
+from quorate.host import ports
+from quorate.local.home import Home
+from quorate.local.layout import Layout
+from quorate.local.runtime import describe
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCluster:
+    """A cluster's directory and the process of each member, by name; or the `problem` of reading them."""
+
+    root: Path
+    processes: dict[str, str]
+    problem: str = ""
+
+    @property
+    def running(self) -> int:
+        return sum(state.startswith("running") for state in self.processes.values())
+
+    def as_dict(self) -> dict[str, object]:
+        """Returns the cluster as `-o json` shows it."""
+        shown: dict[str, object] = {"dir": str(self.root), "processes": self.processes}
+        return {**shown, "problem": self.problem} if self.problem else shown
+
+
+def known_clusters() -> list[KnownCluster]:
+    """Returns the clusters of this user, running or not, by their directories."""
+    return [known for root in sorted({owner.parent for owner in ports.owners()}) if (known := _look(root)) is not None]
+
+
+def _look(root: Path) -> KnownCluster | None:
+    home = Home(Layout(root))
+    if not home.layout.state.exists():
+        return None
+    try:
+        return KnownCluster(root, {member.name: describe(home.daemon(member.name)) for member in home.load().members})
+    except QuorateError as error:
+        return KnownCluster(root, {}, error.what)

@@ -1,0 +1,67 @@
+"""What shows a local cluster: its place in the list, its status without a quorum, its logs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import RunCli
+from schemas import checked
+from screens import terminal
+
+from quorate.local import cluster
+from quorate.local.home import Home
+
+pytestmark = pytest.mark.real
+
+
+def test_clusters_are_listed_until_they_are_deleted(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 2, etcd36)
+    root = str(home.layout.root)
+
+    def row() -> list[dict[str, object]]:
+        done = cli("local", "list", "-o", "json")
+        assert checked(done.stdout) == ["LocalClusterList"] and done.returncode == 0
+        return [one for one in json.loads(done.stdout)["clusters"] if one["dir"] == root]
+
+    cluster.kill(home, "m2")
+    (shown,) = row()
+    processes = shown["processes"]
+    assert isinstance(processes, dict) and processes["m1"].startswith("running") and processes["m2"] == "stopped"
+    (line,) = [line for line in cli("local", "ls").stdout.splitlines() if line.startswith(f"{root} ")]
+    assert line.split()[1:] == ["m1,m2", "1"]
+    saved = home.layout.state.read_bytes()
+    home.layout.state.write_text("{}")
+    (shown,) = row()
+    assert "problem" in shown
+    home.layout.state.write_bytes(saved)
+    cluster.down(home, purge=True)
+    assert row() == []
+
+
+def test_a_status_without_a_quorum_is_a_failure(home: Home, etcd36: str, cli: RunCli) -> None:
+    """As `etcd status`: a monitor reads the exit code."""
+    cluster.up(home, 2, etcd36)
+    folder = f"--dir={home.layout.root}"
+    assert cli("local", "status", folder).returncode == 0
+    cluster.kill(home, "m2")
+    done = cli("local", "status", folder)
+    assert done.returncode == 1 and "no quorum" in done.stdout
+    assert cli("local", "status", folder, "-o", "json").returncode == 1
+
+
+def test_logs_of_all_members_are_followed(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 2, etcd36)
+    folder = f"--dir={home.layout.root}"
+    last = cli("local", "logs", "-n", "2", folder).stdout.splitlines()
+    assert [line.split()[0] for line in last] == ["m1", "m1", "m2", "m2"]
+    assert last[0].removeprefix("m1  ") in (home.layout.member("m1").log).read_text()
+    assert cli("local", "logs", "m9", folder).returncode == 3
+    with terminal("local", "logs", "--follow", "-n", "1", folder, columns=300, rows=60) as screen:
+        screen.until(lambda: any(line.startswith("m2  ") for line in screen.lines))
+        with home.layout.member("m2").log.open("a") as log:
+            log.write("a line of this test\n")
+        screen.until(lambda: any("m2  a line of this test" in line for line in screen.lines))
+        screen.press_ctrl_c()
+        assert screen.end() == 130
+    assert b"rolling back" not in screen.raw
