@@ -6,27 +6,22 @@ DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 SCHEDULES ?= 500
 MINUTES ?= 5
+NAMED := $(filter-out file,$(origin PYTHON))
+MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
 .PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube proto stories reference component-fields clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
-	@touch $@
+venv:  ## Make .venv with quorate in it, or repair it (PYTHON=python3.12 names another Python)
+	@$(MAKE_VENV)
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@
+dev:  ## Make .venv with the tools for tests (one minute)
+	@$(MAKE_VENV) dev
 
-venv: $(VENV)/.installed  ## Make .venv with quorate in it
-
-dev: $(VENV)/.installed-dev  ## Make .venv with the tools for tests
-
-engines:  ## Build etcd 3.5, 3.6, 3.7, etcdctl, etcdutl; fetch 3.4 where Debian has it
+engines:  ## Build etcd 3.5, 3.6, 3.7, etcdctl, etcdutl; fetch 3.4 where Debian has it (2 minutes the first time)
 	$(PYTHON) engines/build.py etcd-3.6 etcdctl etcdutl etcd-3.5 etcd-3.7 etcd-3.4
 
 engines-demo:
@@ -38,13 +33,13 @@ engines-kube:  ## Build the Kubernetes components and kubeadm (about 8 minutes)
 engines-oracles:  ## Build further releases of kubeadm to compare with (about 2 minutes each)
 	$(PYTHON) engines/build.py kubeadm-1.29 kubeadm-1.31 kubeadm-1.37
 
-demo: engines-demo $(VENV)/.installed  ## Three-member etcd on this machine, joined through learners
-	@bench/demo.sh '$(BIN)/quorate' '.engines/bin' '$(DEMO_DIR)'
+demo: venv engines-demo  ## Three-member etcd on this machine, joined through learners (1 minute the first time)
+	@bench/demo.sh '$(CURDIR)/$(BIN)' '$(CURDIR)/.engines/bin' '$(DEMO_DIR)'
 
 demo-down:  ## Stop the demo's cluster and delete its data
 	$(BIN)/quorate local down --purge --dir '$(DEMO_DIR)'
 
-lint: dev  ## ruff, mypy --strict, import directions
+lint: dev  ## ruff, mypy --strict, import directions (1 minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -54,22 +49,22 @@ format: dev  ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: engines lint  ## Unit, model, contract and real-etcd tests
+test: lint engines  ## Unit, model, contract, hostile and real-etcd tests (15 minutes on two cores)
 	$(BIN)/pytest -n $(PYTEST_JOBS)
 
-e2e: engines engines-kube dev  ## Real control planes on nodes made of namespaces: needs root, and the packages of e2e-packages
+e2e: dev engines engines-kube  ## Real control planes on nodes made of namespaces: needs root, and the packages of e2e-packages (15 minutes)
 	$(BIN)/pytest -m e2e tests/e2e
 
-e2e-long: engines engines-kube dev  ## As e2e: init, join and reset killed in every phase, every fault in every phase
+e2e-long: dev engines engines-kube  ## As e2e: init, join and reset killed in every phase, every fault in every phase
 	$(BIN)/pytest -m e2e_long tests/e2e
 
 e2e-packages:  ## Install what nodes are made of, from Debian, where that is possible
 	@engines/node-packages.sh
 
-chaos: engines dev  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links
+chaos: dev engines  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links
 	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
 
-coverage: engines dev  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors
+coverage: dev engines  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest -n $(PYTEST_JOBS) -o timeout=900 tests/unit tests/model tests/contract tests/hostile tests/real \
 		--deselect tests/hostile/test_documents.py::test_a_text_costs_little_and_ends_in_values_or_a_typed_error
@@ -86,13 +81,13 @@ mutants: dev  ## Take each safeguard of the engine away alone, and see a test fa
 fuzz: dev  ## Changed inputs for every reader of what others wrote: MINUTES=N in all, SEED=N repeats one
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --minutes $(MINUTES) --seed '$(SEED)'
 
-bench-files: engines-kube dev  ## Certificates and config validate against kubeadm and the bare interpreter
+bench-files: dev engines-kube  ## Certificates and config validate against kubeadm and the bare interpreter
 	$(BIN)/python bench/files.py
 
-bench-kube: engines engines-kube dev  ## init and joins beside the real kubeadm's, on real nodes
+bench-kube: dev engines engines-kube  ## init and joins beside the real kubeadm's, on real nodes
 	$(BIN)/python bench/kube.py
 
-bench: engines dev  ## Our join against the tightest loop of the same run
+bench: dev engines  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py
 	$(BIN)/python bench/before.py
 

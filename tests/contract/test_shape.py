@@ -225,6 +225,11 @@ def test_make_demo(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("quorum is safe") == 3
         assert done.stdout.count("|      false |") == 3
+        pasted = re.findall(r"^  ((?:export|eval|quorate|etcdctl) .*)$", done.stdout, re.MULTILINE)
+        assert len(pasted) == 5
+        shell = ["bash", "-e", "-c", "\n".join(pasted)]
+        told = subprocess.run(shell, cwd="/", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False)
+        assert told.returncode == 0 and "1 more may fail" in told.stdout, told
     finally:
         subprocess.run(["make", "demo-down", folder], cwd=ROOT, capture_output=True, check=True, env=environment)
     assert not (tmp_path / "demo").exists()

