@@ -51,6 +51,24 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+def test_what_troubleshooting_quotes_is_what_is_printed() -> None:
+    """The first words in a row are those of a message: one that changes takes its row along."""
+    rows = re.findall(r"^\| `([^`]+)`", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    folders = (ROOT / "src" / "quorate", ROOT / "engines")
+    printed = "".join(path.read_text() for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".sh"))
+    assert len(rows) > 20
+    of_the_shell = {"command not found"}
+    numbers = {"0 more may fail": "more may fail"}
+    assert [row for row in rows if numbers.get(row, row) not in printed and row not in of_the_shell] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    pages = [page for page in pages if not page.startswith("decisions/0") and page != "README.md"]
+    assert [page for page in pages if f"({page}" not in index] == []
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text()
