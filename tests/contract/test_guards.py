@@ -20,6 +20,7 @@ PROGRAMS = {
     "host/programs.py": "runs every other program: for a limited time, with a short list of variables",
 }
 WRITES = {
+    "cli/common/help_format.py": "write_text of click's formatter, which keeps a help in memory",
     "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
     "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
     "files.py": "write_atomic: what every other file is written with",
@@ -60,6 +61,7 @@ CONNECTIONS = {
 }
 EXPRESSIONS = {
     "cli/common/go_flags.py": "our own arguments",
+    "cli/common/help_format.py": "our own help texts",
     "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
     "config/component_values.py": "a time, matched whole; one run of digits",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Literal, NoReturn
@@ -13,6 +14,8 @@ import click
 
 from quorate import __version__
 from quorate.cli.common import unforeseen
+from quorate.cli.common.commands import Context, Group, group
+from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.go_flags import plain_flags
 from quorate.cli.common.output import (
     API_VERSION,
@@ -40,15 +43,9 @@ _GROUPS = {
     "local": ("quorate.cli.local.group", "Run a real etcd cluster on this machine; new members join as learners."),
     "etcd": ("quorate.cli.etcd.group", "Inspect any etcd cluster and change its members safely."),
 }
-EXAMPLES = """\b
-Examples:
-  quorate local up --members 3          a three-member etcd on this machine
-  quorate local status                  the members, the leader, and how many may fail
-  quorate etcd member list              as etcdctl prints it
-"""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that knows the name and one-line help of each subcommand, and imports its module only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -60,25 +57,57 @@ class LazyGroup(click.Group):
             return command
         return super().get_command(ctx, cmd_name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def rows(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
         del ctx  # listing the commands through it would import every module
         rows = [(name, text) for name, (_, text) in _GROUPS.items()]
         rows += [(name, command.get_short_help_str()) for name, command in self.commands.items()]
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(rows))
+        return sorted(rows)
 
 
-@click.group(cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})
+@group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    variables={"XDG_STATE_HOME": "Base of the directory for journals and tracebacks.  [default: ~/.local/state]"},
+)
 @click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an unexpected error.")
 def main() -> None:
     """Grow etcd clusters and Kubernetes control planes without ever putting the quorum at risk.
 
     A new member joins as a learner. It gets the data, and gets its vote only once it is fully aligned.
+
+    \b
+    Examples:
+      quorate local up --members 3          # a three-member etcd on this machine
+      quorate local status                  # the members, the leader, and how many may fail
+      quorate etcd member list              # as etcdctl prints it
+      quorate help etcd add                 # the help of a command
     """
 
 
-@main.command("version")
+@main.command("help", ends=PRINTS)
+@click.argument("words", nargs=-1, metavar="[COMMAND]...")
+@click.pass_context
+def print_help(ctx: click.Context, /, words: tuple[str, ...]) -> None:
+    """Print the help of a command.
+
+    \b
+    Examples:
+      quorate help
+      quorate help etcd add
+    """
+    shown = ctx.find_root()
+    left = list(words)
+    while left:
+        if not isinstance(shown.command, click.Group):
+            raise click.UsageError(f"{shown.command_path} has no commands: leave out {' '.join(left)}", shown)
+        name, command, left = shown.command.resolve_command(shown, left)
+        assert command is not None
+        shown = Context(command, shown, name)
+    document(shown.get_help() + "\n")
+
+
+@main.command("version", ends=PRINTS)
 @click.option("-o", "--output", "form", type=click.Choice(["short", "json", "yaml"]), help="Output format.")
 def print_version(form: str | None) -> None:
     """Print the version.
@@ -98,13 +127,14 @@ def print_version(form: str | None) -> None:
             echo(f"quorate version: {__version__}")
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@main.command(ends=(4,), context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def upgrade() -> None:
     """Upgrade a control plane: not implemented yet.
 
     \b
-    Example:
-      kubeadm upgrade plan      (on nodes made by either tool)
+    Examples:
+      kubeadm upgrade plan      # on nodes made by either tool
+      quorate upgrade plan      # says so
     """
     raise Refused(
         "quorate does not upgrade control planes yet",
@@ -113,7 +143,7 @@ def upgrade() -> None:
     )
 
 
-@main.command()
+@main.command(ends=PRINTS)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
@@ -145,7 +175,7 @@ def run_with(arguments: list[str]) -> int:
         document(error.ctx.get_help() + "\n" if error.ctx else "", err=True)
         return ConfigError.exit_code
     except click.ClickException as error:
-        return _fail(UsageProblem(error.format_message()), arguments)
+        return _fail(_usage_problem(error), arguments)
     except click.Abort:
         return _fail(Interrupted("interrupted"), arguments)
     except BrokenPipeError:
@@ -155,6 +185,11 @@ def run_with(arguments: list[str]) -> int:
         return _fail(foreseen(error), arguments)
     # Outside standalone mode click returns the code of `ctx.exit`.
     return result if isinstance(result, int) else 0
+
+
+def _usage_problem(error: click.ClickException) -> UsageProblem:
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    return UsageProblem(error.format_message(), advice=f"{ctx.command_path} --help" if ctx else "")
 
 
 def _fail(failure: QuorateError, arguments: list[str]) -> int:
@@ -181,7 +216,7 @@ def _wanted_form(arguments: list[str]) -> Literal["text", "json", "yaml"]:
 
 
 def _print_for_people(error: QuorateError) -> None:
-    if isinstance(error, UsageProblem | Interrupted) and not error.state:
+    if isinstance(error, Interrupted) and not error.state:
         echo(error.what, err=True)
         return
     first, *more = error.lines() or [""]

@@ -16,6 +16,7 @@ from msgspec.structs import FieldInfo, fields
 
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
+from quorate.core.suggestions import close, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
 
 
@@ -60,10 +61,8 @@ def decode(node: Node, kind: type[T], problems: Problems, path: str = "", ignore
 
 
 def _like(key: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    question = did_you_mean(close(key, known)[:1])
+    return f"; {question}" if question else ""
 
 
 def _value(node: Node, hint: Any, problems: Problems, path: str) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
 from quorate.core.catch_up import lag_entries
 from quorate.core.ids import format_id, same_url
 from quorate.core.links import NO_LINKS, Links
 from quorate.core.quorum import margin, margin_on_links, quorum
+from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import ConfigError, NoSuchMember
 
 NO_LEADER = "etcdserver: no leader"
@@ -335,7 +335,7 @@ def pick(view: ClusterView, which: str) -> Member:
     if found:
         why, advice = "names several members", "name it by its hex id"
     else:
-        close = get_close_matches(which, [member.name for member in view.members if member.name], 1)
-        why, advice = "is not a member of this cluster", f"did you mean {close[0]}?" if close else "name one of these"
+        named = close(which, [member.name for member in view.members if member.name])[:1]
+        why, advice = "is not a member of this cluster", did_you_mean(named) or "name one of these"
     kind = ConfigError if found else NoSuchMember
     raise kind(f"{which!r} {why}: {rows}", state="nothing was changed", advice=advice)

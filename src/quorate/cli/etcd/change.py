@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.option_groups import given_flags
@@ -64,7 +65,7 @@ def _new_member(command: Command) -> Command:
     return command
 
 
-@click.command()
+@command()
 @click.argument("name")
 @_new_member
 @_common
@@ -80,7 +81,8 @@ def add(
     \b
     Examples:
       quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --env-file /etc/etcd/join.env --start 'systemctl start etcd'
-      quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --runtime systemd --cert-file … --peer-cert-file …
+      quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --runtime systemd
+      quorate etcd add node-d --peer-urls http://127.0.0.1:2480 --runtime process --data-dir ./d --client-urls http://127.0.0.1:2479
       quorate etcd add m4 --dir ./try        # on a local cluster
     """
     if folder is not None:
@@ -157,12 +159,17 @@ def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions
     return _Joiner(cluster, name, url, start, restart, here, not host.no_inbound_probe)
 
 
-@click.command()
+@command()
 @click.argument("member")
 @_timeout
 @_common
 def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
-    """Promote the learner MEMBER (name, hex id or peer URL). Waits until it is fully aligned."""
+    """Promote the learner MEMBER (name, hex id or peer URL). Waits until it is fully aligned.
+
+    \b
+    Example:
+      quorate etcd promote node-d
+    """
     with cluster_opened() as opened:
         cluster = with_patience(opened, timeout)
         found = cluster.member(member)
@@ -184,7 +191,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, table)
 
 
-@click.command()
+@command()
 @click.argument("member")
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @click.option(
@@ -200,6 +207,11 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
     """Remove MEMBER (name, hex id or peer URL). Refused when that could cost the quorum.
 
     Leadership is moved away first. The removed member's data stays on its host: delete it before the member joins again.
+
+    \b
+    Examples:
+      quorate etcd remove node-b --dry-run
+      quorate etcd remove 8e9e05c52164694d
     """
     with cluster_opened() as opened:
         cluster = changed(with_patience(opened, timeout), absence_seconds=checked_absence(absence))
@@ -212,7 +224,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
             _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
 
-@click.command()
+@command()
 @click.argument("old")
 @click.argument("new")
 @_new_member
@@ -250,12 +262,17 @@ def replace(
         _show_join(cluster, result, form, gap())
 
 
-@click.command("move-leader")
+@command("move-leader")
 @click.argument("member")
 @connection_options
 @output_option()
 def move_leader(member: str, form: str) -> None:
-    """Move leadership to the voter MEMBER."""
+    """Move leadership to the voter MEMBER.
+
+    \b
+    Example:
+      quorate etcd move-leader node-c
+    """
     with cluster_opened() as cluster:
         leader = cluster.move_leader(member)
         _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
 from quorate.cli.etcd.change import add, move_leader, promote, remove, replace
 from quorate.cli.etcd.connection import cluster_opened, connected, connection_options
@@ -17,29 +19,58 @@ from quorate.cli.etcd.watch import watch
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_ELSEWHERE = {
+    name: f"Use {program}."
+    for name, program in {
+        "alarm": "etcdctl alarm",
+        "check": "etcdctl check",
+        "defrag": "etcdctl defrag",
+        "del": "etcdctl del",
+        "endpoint": "quorate etcd status or etcdctl endpoint",
+        "get": "etcdctl get",
+        "put": "etcdctl put",
+        "snapshot": "etcdctl snapshot save or etcdutl snapshot",
+    }.items()
+}
 
 
-@click.group(context_settings=_SETTINGS)
+@commands.group(
+    "etcd",
+    variables={
+        "ETCDCTL_PASSWORD": "Password of the user that --user or ETCDCTL_USER names.",
+        "XDG_STATE_HOME": "Base of the directory of the journal.  [default: ~/.local/state]",
+    },
+    elsewhere=_ELSEWHERE,
+)
 @connection_options
 def group() -> None:
     """Inspect any etcd cluster and change its members safely.
 
     The connection flags and ETCDCTL_* variables are those of etcdctl.
+
+    \b
+    Examples:
+      quorate etcd status --endpoints https://10.0.0.1:2379 --cacert ca.crt --cert client.crt --key client.key
+      quorate etcd add node-d --peer-urls https://10.0.0.4:2380
     """
 
 
-@group.command()
+@group.command(ends=READS)
 @connection_options
 @output_option("table", "simple", "json", "yaml")
 def members(form: str) -> None:
-    """Print the member list, read through the quorum. Ids are hex strings in every format."""
+    """Print the member list, read through the quorum. Ids are hex strings in every format.
+
+    \b
+    Example:
+      quorate etcd members -o yaml > want.yaml
+    """
     from quorate.cli.common.cluster_output import show_members
 
     show_members(_observed(), form)
 
 
-@group.command()
+@group.command(ends=READS)
 @connection_options
 @click.option("--hash", "with_hash", is_flag=True, help="Also compare the data of the voters; this scans their whole stores.")
 @output_option()
@@ -83,7 +114,7 @@ def _observed() -> ClusterView:
         return observe(connection.access, connection.endpoints, SystemClock(), patience=patience)
 
 
-@group.command()
+@group.command(ends=(0, 1, 3, 5, 130))
 @connection_options
 @click.option("--write", is_flag=True, help="Also write a small key through every voter, and delete it.")
 @output_option()
@@ -91,6 +122,11 @@ def health(write: bool, form: str) -> None:
     """Check that every member works. Reads through the quorum on voters, locally on learners.
 
     Exits with code 1 when a member does not.
+
+    \b
+    Examples:
+      quorate etcd health
+      quorate etcd health --write -o json
     """
     from quorate.cli.common.output import print_table
     from quorate.errors import QuorateError

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common.commands import group
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
 from quorate.cli.etcd.connection import Connection, cluster_opened, connected, connection_options
 from quorate.errors import ConfigError
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
     from quorate.etcd.client.wire_pb2 import MembersResponse
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _FORMATS = ("simple", "table", "json", "fields", "protobuf")
 _write_out = click.option(
     "-w",
@@ -28,13 +29,19 @@ _write_out = click.option(
 _hex = click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
 
 
-@click.group(context_settings=_SETTINGS)
+@group("member")
 @connection_options
 def member() -> None:
-    """List and change members with etcdctl's spelling, flags, defaults and output."""
+    """List and change members with etcdctl's spelling, flags, defaults and output.
+
+    \b
+    Examples:
+      quorate etcd member list -w table
+      quorate etcd member add node-d --peer-urls=https://10.0.0.4:2380 --learner
+    """
 
 
-@member.command("list")
+@member.command("list", ends=READS)
 @connection_options
 @_write_out
 @_hex

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.etcd.connection import cluster_opened, connection_options
@@ -29,7 +30,7 @@ _MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isL
 """The keys of `etcd members -o yaml`, and peerURL; only the name and the URL say what is wanted."""
 
 
-@click.command()
+@command()
 @click.option(
     "--want",
     "want",

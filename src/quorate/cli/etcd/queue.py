@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.etcd.connection import cluster_opened, connection_options
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _REMOVALS = "removals"
 
 
-@click.command()
+@command()
 @click.argument("which", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be freed; change nothing.")
 @connection_options
@@ -89,7 +90,7 @@ def _listed(one: PendingJoin) -> str:
     return f"{'learner' if one.member.is_learner else 'voter'} {one.member.id:x}"
 
 
-@click.command()
+@command()
 @click.argument("member")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Show what would be adopted; change nothing.")

@@ -11,7 +11,9 @@ import click
 
 from quorate.cli.common import terminal
 from quorate.cli.common.cluster_output import cluster_json
+from quorate.cli.common.commands import command
 from quorate.cli.common.durations import WAIT
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit_document, emit_event, enveloped, output_option
 from quorate.cli.common.signals import ending
 from quorate.cli.etcd import watch_history
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
 
 
-@click.command()
+@command(ends=READS)
 @click.option("--interval", type=WAIT, default="1s", show_default=True, help="Time between looks.")
 @click.option("--count", type=click.IntRange(min=1), help="End after this many looks.  [default: until Ctrl-C]")
 @output_option()

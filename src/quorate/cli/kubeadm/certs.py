@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
@@ -38,7 +40,7 @@ _RENEWABLE = (
 )
 
 
-@click.group("certs")
+@commands.group("certs")
 def group() -> None:
     """Show, renew and request the certificates of a control plane.
 
@@ -110,7 +112,7 @@ def _stored(given: Given) -> Loaded | None:
         return None
 
 
-@group.command("check-expiration")
+@group.command("check-expiration", ends=READS)
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 def check_expiration(**parameters: Any) -> None:
@@ -207,14 +209,14 @@ def _renewal(name: str) -> click.Command:
 
     what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
-    return click.command(name, help=text)(with_flags((*_FLAGS, "dry-run"))(callback))
+    return commands.command(name, help=text)(with_flags((*_FLAGS, "dry-run"))(callback))
 
 
 for _name in ("all", *_RENEWABLE):
     renew.add_command(_renewal(_name))
 
 
-@group.command("certificate-key")
+@group.command("certificate-key", ends=PRINTS)
 def certificate_key() -> None:
     """Print a new key for encrypting the certificates that are stored in the cluster.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
@@ -18,7 +18,7 @@ from quorate.report import Notice
 _COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
 
 
-@click.group("config")
+@commands.group("config", ends=READS)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check and convert kubeadm configuration files.

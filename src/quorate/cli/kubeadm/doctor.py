@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from quorate.cli.common.commands import command
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 
 
-@click.command("doctor")
+@command("doctor", ends=READS)
 @with_flags(("cert-dir", "cri-socket", "kubeconfig"))
 @output_option()
 @click.pass_context

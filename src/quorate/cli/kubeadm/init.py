@@ -12,7 +12,7 @@ from quorate.cli.common.output import output_option
 from quorate.cli.common.signals import cancelling
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.kubeadm.phase_commands import phase_group
+from quorate.cli.kubeadm.phase_commands import PROXIES, phase_group, phased_group
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.base.runner import check_skipped, run_one, timed
 from quorate.phases.init.tree import TREE
@@ -50,7 +50,7 @@ _FLAGS = (
 )
 
 
-@click.group("init", invoke_without_command=True)
+@phased_group("init", TREE, variables=PROXIES, invoke_without_command=True)
 @with_flags(_FLAGS)
 @output_option("text", "json")
 @click.pass_context
@@ -82,6 +82,7 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock, runtime: set
     from quorate.phases.init.state import InitRun
 
     made = setup.init_setup(given, report, runtime)
+    setup.warn_of_unknown_checks(made.init.node_registration.ignore_preflight_errors, report)
     context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)
     return InitRun(
         context,

@@ -11,7 +11,7 @@ from quorate.cli.common.output import output_option
 from quorate.cli.common.signals import cancelling
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.kubeadm.phase_commands import phase_group
+from quorate.cli.kubeadm.phase_commands import PROXIES, PhasedGroup, phase_group, phased_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.join.tree import TREE
@@ -45,7 +45,7 @@ _FLAGS = (
 _ENDPOINT = "endpoint"
 
 
-class JoinGroup(click.Group):
+class JoinGroup(PhasedGroup):
     """A group for `join HOST:PORT …` and `join phase …`: a first word that is no command is the endpoint. Flags may follow."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -54,7 +54,14 @@ class JoinGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group("join", cls=JoinGroup, invoke_without_command=True, subcommand_metavar="[HOST:PORT] | phase NAME")
+@phased_group(
+    "join",
+    TREE,
+    cls=JoinGroup,
+    variables=PROXIES,
+    invoke_without_command=True,
+    subcommand_metavar="[HOST:PORT] | phase NAME",
+)
 @with_flags(_FLAGS)
 @output_option("text", "json")
 @click.pass_context
@@ -64,7 +71,8 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     \b
     Examples:
       quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH
-      quorate join … --control-plane --certificate-key KEY
+      quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH --control-plane
+      quorate join --config join.yaml
     """
     if ctx.invoked_subcommand is None:
         _join(Given.of(parameters), "")
@@ -119,6 +127,7 @@ def make_request(given: Given, endpoint: str, report: PhaseReport, clock: System
     resolved, notes = resolve_join(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
+    setup.warn_of_unknown_checks(resolved.node_registration.ignore_preflight_errors, report)
     return JoinRequest(
         setup.join_context(resolved, facts, given, report, clock),
         resolved,

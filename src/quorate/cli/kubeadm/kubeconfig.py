@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import click
 from msgspec.structs import replace
 
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.errors import ConfigError
 
 
-@click.group("kubeconfig")
+@commands.group("kubeconfig", ends=READS)
 def group() -> None:
     """Make kubeconfig files for users.
 

@@ -12,7 +12,7 @@ from quorate.cli.common.output import output_option
 from quorate.cli.common.signals import asking, cancelling
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.cli.kubeadm.phase_commands import phase_group
+from quorate.cli.kubeadm.phase_commands import phase_group, phased_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.base.runner import run_all, run_one, timed
@@ -35,7 +35,7 @@ _FLAGS = (
 )
 
 
-@click.group("reset", invoke_without_command=True)
+@phased_group("reset", TREE, invoke_without_command=True)
 @with_flags(_FLAGS)
 @output_option("text", "json")
 @click.pass_context
@@ -89,6 +89,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
     if reset is not None:
         loaded = replace(loaded, reset=overlay.overlay_reset(reset, given))
     resolved = resolve_reset(loaded, setup.facts_for(loaded, setup.root_of(given), report))
+    setup.warn_of_unknown_checks(resolved.ignore_preflight_errors, report)
     return ResetRun(
         resolved,
         setup.tree_for(given, report),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -105,6 +105,14 @@ def _socket(loaded: Loaded) -> str:
     given = [one.node_registration.cri_socket for one in (loaded.init, loaded.join) if one]
     given += [loaded.reset.cri_socket] if loaded.reset else []
     return next(filter(None, given), "")
+
+
+def warn_of_unknown_checks(names: Iterable[str], report: Report) -> None:
+    """Warns of names in --ignore-preflight-errors that no check has."""
+    from quorate.preflight.names import doubts
+
+    for doubt in doubts(names):
+        report(Notice(doubt, "warning"))
 
 
 def init_setup(given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:

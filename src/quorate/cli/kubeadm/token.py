@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.kubeadm import overlay, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _FLAGS = ("dry-run", "kubeconfig")
 
 
-@click.group("token")
+@commands.group("token")
 @with_flags(_FLAGS)
 def group(**_parameters: Any) -> None:
     """Manage the bootstrap tokens that nodes join with.
@@ -35,7 +37,7 @@ def group(**_parameters: Any) -> None:
     """
 
 
-@group.command()
+@group.command(ends=PRINTS)
 @with_flags(_FLAGS)
 def generate(**_parameters: Any) -> None:
     """Print a random token; nothing is stored.
@@ -115,7 +117,7 @@ def _token(given: Given, text: str) -> Token:
     return Token(parsed.id, parsed.secret, expires, given.text("description"), usages, groups)
 
 
-@group.command("list")
+@group.command("list", ends=READS)
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 @click.pass_context

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common import commands
+from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
@@ -70,11 +72,17 @@ def layout_of(folder: Path | None) -> Layout:
     return Layout(Path(os.path.abspath(folder or default_folder())))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@commands.group("local", variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"})
 def group() -> None:
     """Run a real etcd cluster on this machine; new members join as learners.
 
     Members are processes that outlive the command. Each cluster has its own directory, so several can run.
+
+    \b
+    Examples:
+      quorate local up --members 3
+      quorate local status
+      quorate local down --purge
     """
 
 
@@ -106,7 +114,13 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
 @dir_option
 @output_option()
 def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> None:
-    """Add one more member, as a learner first."""
+    """Add one more member, as a learner first.
+
+    \b
+    Examples:
+      quorate local join
+      quorate local join m4 --dir ./try
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -120,7 +134,13 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 @dir_option
 @output_option()
 def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: bool) -> None:
-    """Remove the member NAME and delete its data. Refused when that could cost the quorum."""
+    """Remove the member NAME and delete its data. Refused when that could cost the quorum.
+
+    \b
+    Examples:
+      quorate local leave m3
+      quorate local leave m2 --accept-reduced-tolerance
+    """
     from quorate.cli.common.cluster_output import cluster_json, print_margin
     from quorate.local import cluster
 
@@ -135,13 +155,18 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
     emit(form, "LeaveResult", {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 
 
-@group.command()
+@group.command(ends=READS)
 @dir_option
 @output_option()
 def status(folder: Path | None, form: str) -> None:
     """Print each member's state and how many may fail now. The state is process, role, health and lag.
 
     Exits with code 1 when there is no quorum.
+
+    \b
+    Examples:
+      quorate local status
+      quorate local status -o json
     """
     from quorate.cli.common.cluster_output import cluster_json, print_status
     from quorate.core.membership import margin_of
@@ -168,11 +193,16 @@ def _look(home: Home, processes: dict[str, str]) -> ClusterView:
         raise
 
 
-@group.command()
+@group.command(ends=READS)
 @dir_option
 @output_option("table", "simple", "json", "yaml")
 def members(folder: Path | None, form: str) -> None:
-    """Print the member list, read through the quorum."""
+    """Print the member list, read through the quorum.
+
+    \b
+    Example:
+      quorate local members -o simple
+    """
     from quorate.cli.common.cluster_output import show_members
 
     with opened(folder) as home:
@@ -183,7 +213,12 @@ def members(folder: Path | None, form: str) -> None:
 @click.argument("name")
 @dir_option
 def stop(name: str, folder: Path | None) -> None:
-    """Stop the process of NAME gracefully; NAME stays a member."""
+    """Stop the process of NAME gracefully; NAME stays a member.
+
+    \b
+    Example:
+      quorate local stop m2
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -195,7 +230,12 @@ def stop(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @dir_option
 def start(name: str, folder: Path | None) -> None:
-    """Start a stopped member with its data. Its member id stays the same."""
+    """Start a stopped member with its data. Its member id stays the same.
+
+    \b
+    Example:
+      quorate local start m2
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -207,7 +247,12 @@ def start(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @dir_option
 def kill(name: str, folder: Path | None) -> None:
-    """Crash NAME with SIGKILL."""
+    """Crash NAME with SIGKILL.
+
+    \b
+    Example:
+      quorate local kill m2
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -219,7 +264,12 @@ def kill(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @dir_option
 def pause(name: str, folder: Path | None) -> None:
-    """Hang NAME with SIGSTOP. The process keeps its connections and answers nothing."""
+    """Hang NAME with SIGSTOP. The process keeps its connections and answers nothing.
+
+    \b
+    Example:
+      quorate local pause m2
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -231,7 +281,12 @@ def pause(name: str, folder: Path | None) -> None:
 @click.argument("name")
 @dir_option
 def resume(name: str, folder: Path | None) -> None:
-    """Resume a paused member."""
+    """Resume a paused member.
+
+    \b
+    Example:
+      quorate local resume m2
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:
@@ -239,7 +294,7 @@ def resume(name: str, folder: Path | None) -> None:
     echo(f"{name} is resumed")
 
 
-@group.command()
+@group.command(ends=READS)
 @dir_option
 def env(folder: Path | None) -> None:
     """Print exports for etcdctl.
@@ -260,7 +315,7 @@ def env(folder: Path | None) -> None:
         document(f"export {name}={to_paste(value)}\n")
 
 
-@group.command()
+@group.command(ends=READS)
 @click.argument("name", required=False)
 @click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines of a member.")
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Print new lines as well, until Ctrl-C.")
@@ -284,7 +339,7 @@ def logs(ctx: click.Context, name: str | None, lines: int, is_followed: bool, fo
         ctx.exit(Interrupted.exit_code)
 
 
-@group.command("list")
+@group.command("list", ends=READS)
 @output_option()
 def list_clusters(form: str) -> None:
     """List your clusters on this machine: their directories, and how many of their members run.
@@ -314,7 +369,13 @@ group.add_command(list_clusters, "ls")
 @click.option("--purge", is_flag=True, help="Also delete the data, certificates and logs.")
 @dir_option
 def down(folder: Path | None, purge: bool) -> None:
-    """Stop every member; their data stays unless --purge is given."""
+    """Stop every member; their data stays unless --purge is given.
+
+    \b
+    Examples:
+      quorate local down
+      quorate local down --purge
+    """
     from quorate.local import cluster
 
     with opened(folder) as home:

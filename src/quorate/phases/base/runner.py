@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
+from quorate.core.suggestions import close, did_you_mean
 from quorate.deadline import Clock
 from quorate.errors import ConfigError
 from quorate.report import PhaseDone, PhaseReport
@@ -52,7 +53,8 @@ def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
     known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
     wrong = [name for name in skipped if name not in known]
     if wrong:
-        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=f"phases are: {', '.join(sorted(known))}")
+        question = did_you_mean([near for name in wrong for near in close(name, known)[:1]])
+        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=question or f"phases are: {', '.join(sorted(known))}")
 
 
 Around: TypeAlias = Callable[[str], AbstractContextManager[None]]

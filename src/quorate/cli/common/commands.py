@@ -1,0 +1,139 @@
+"""The classes of all commands and groups. What every command has is here, once: suggestions for mistyped words, sections of the
+help that follow from what the command is, and options for logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
+from quorate.cli.common.help_format import Formatter
+from quorate.core.suggestions import close, did_you_mean
+
+Callback = TypeVar("Callback", bound=Callable[..., Any])
+_MOST_SHORT_HELP = 1000
+
+
+class Context(click.Context):
+    formatter_class = Formatter
+
+
+class _Choice(click.Choice[str]):
+    """A choice that names the closest value when another one was given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(super().convert(value, param, ctx))
+        except click.BadParameter as error:
+            self.fail(_asking(error.message, close(str(value), map(str, self.choices))), param, ctx)
+
+
+def _asking(problem: str, found: Iterable[str]) -> str:
+    question = did_you_mean([f"'{one}'" for one in found])
+    return f"{problem} {question.capitalize()}" if question else problem
+
+
+def _prepared(param: click.Parameter) -> click.Parameter:
+    """Gives a parameter what every one has: its variable in the help, and suggestions where it has choices."""
+    if isinstance(param, click.Option):
+        param.show_envvar = param.envvar is not None
+    if type(param.type) is click.Choice:
+        param.type = _Choice(param.type.choices, case_sensitive=param.type.case_sensitive)
+    return param
+
+
+class Command(click.Command):
+    """A command. `ends`: the exit codes that it can end with, else those of its group. `variables`: what it reads from the
+    environment without a flag for it, in addition to those of its groups."""
+
+    context_class = Context
+
+    def __init__(self, *args: Any, ends: Ends | None = None, variables: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ends = ends
+        self.variables = variables or {}
+        self.params = [_prepared(param) for param in self.params]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        variables = _variables_of(ctx)
+        if variables:
+            with formatter.section("Environment"):
+                formatter.write_dl(sorted(variables.items()))
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), MEANING[code]) for code in ends_of(ctx)])
+
+
+def _way(ctx: click.Context | None) -> list[Command]:
+    """Returns the running command and the groups above it, the command first."""
+    found: list[Command] = []
+    while ctx is not None:
+        if isinstance(ctx.command, Command):
+            found.append(ctx.command)
+        ctx = ctx.parent
+    return found
+
+
+def ends_of(ctx: click.Context | None) -> Ends:
+    """Returns the exit codes that a command can end with: its own, or those of the nearest group that names some."""
+    return next((one.ends for one in _way(ctx) if one.ends is not None), CHANGES)
+
+
+def _variables_of(ctx: click.Context) -> dict[str, str]:
+    return {name: text for one in reversed(_way(ctx)) for name, text in one.variables.items()}
+
+
+class Group(Command, click.Group):
+    """A group of such commands. `elsewhere`: what other programs do, by the word that their users would type here."""
+
+    command_class = Command
+    group_class = type
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.elsewhere = elsewhere or {}
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise click.UsageError(self._no_such(ctx, name), ctx)
+        return super().resolve_command(ctx, args)
+
+    def _no_such(self, ctx: click.Context, name: str) -> str:
+        problem = f"No such command {name!r}."
+        if name in self.elsewhere:
+            return f"{problem} {self.elsewhere[name]}"
+        return _asking(problem, close(name, self.list_commands(ctx)) or self._below(ctx, name))
+
+    def _below(self, ctx: click.Context, name: str) -> list[str]:
+        """Returns the commands of the groups of this one that are called like `name`: 'status' may be 'etcd status'."""
+        known: dict[str, list[str]] = {}
+        for group_name in self.list_commands(ctx):
+            group = self.get_command(ctx, group_name)
+            for below in group.list_commands(ctx) if isinstance(group, click.Group) else ():
+                known.setdefault(below, []).append(f"{group_name} {below}")
+        return [way for found in close(name, known) for way in known[found]]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = self.rows(ctx)
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+    def rows(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
+        """Returns each command that is shown, with the first sentence of its help."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        return [(name, one.get_short_help_str(_MOST_SHORT_HELP)) for name, one in found if one is not None and not one.hidden]
+
+
+def command(name: str | None = None, **settings: Any) -> Callable[[Callback], Command]:
+    """Returns a decorator as `click.command`, for a command that a group gets later."""
+    return click.command(name, cls=Command, **settings)
+
+
+def group(name: str | None = None, **settings: Any) -> Callable[[Callback], Group]:
+    """Returns a decorator as `click.group`, for a group at the top of the tree or one that another group gets later."""
+    kind = settings.pop("cls", Group)
+    return click.group(name, cls=kind, **settings)

@@ -1,0 +1,16 @@
+"""What a mistyped word was probably meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+def close(word: str, known: Iterable[str]) -> list[str]:
+    """Returns the known words that are close to `word`, the closest first."""
+    return get_close_matches(word, list(known))
+
+
+def did_you_mean(found: Sequence[str]) -> str:
+    """Returns the question, with what was found; empty when nothing was."""
+    return f"did you mean {' or '.join(found)}?" if found else ""
