@@ -6,6 +6,7 @@ effect that has begun is never cut off in the middle.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from quorate.errors import Interrupted, QuorateError
 
+_LOGGER = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
@@ -164,10 +166,12 @@ def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, 
 
     Calls it at least once, and once more when time is up: this machine may have been suspended meanwhile.
     """
+    began = clock.now()
     while True:
         is_last = deadline.expired
         answer = ask()
         if answer is not None or is_last:
+            _LOGGER.debug("waited %.3f s until %s: %s", clock.now() - began, deadline.goal, "no" if answer is None else "yes")
             return answer
         clock.sleep(min(every, max(deadline.remaining, 0.001)))
 

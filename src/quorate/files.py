@@ -6,11 +6,13 @@ import errno
 import os
 import pwd
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import deletion
+from quorate.foreign.local_files import distrust
 from quorate.foreign.trust import distrust_way
 
 
@@ -54,6 +56,27 @@ def _sync(folder: int) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def open_log(path: Path) -> int:
+    """Opens a file of the user for lines at its end; a new one has mode 0600. Returns its descriptor. Raises `HostError` for a
+    file that another user could change or read through another name: what is appended must not land elsewhere."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o600)
+    except OSError as error:
+        why = "it is a symlink, and is not followed" if error.errno == errno.ELOOP else error.strerror
+        raise HostError(f"cannot open the log {path}: {why}", state="nothing was changed") from error
+    status = os.fstat(fd)
+    doubt = distrust(status, fd)
+    if not stat.S_ISREG(status.st_mode):
+        doubt = "it is not a regular file"
+    elif status.st_nlink > 1:
+        doubt = "it has several names"
+    if doubt:
+        os.close(fd)
+        raise HostError(f"the log {path} is not used: {doubt}", state="nothing was changed", advice="choose a file of your own")
+    return fd
 
 
 def make_one(folder: int, name: str, mode: int) -> None:

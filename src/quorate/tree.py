@@ -7,6 +7,7 @@ prefixed, and no path of ours leads out of it.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -22,6 +23,7 @@ from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
 from quorate.report import PhaseReport, ResourceWritten, silent
 
+_LOGGER = logging.getLogger(__name__)
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
 
 
@@ -128,6 +130,7 @@ class RealTree:
         del secret
         with self._told(path, "write"), holder(self.root, path, make=_FOLDER_MODE) as place:
             write_into(place.folder, place.name, content, mode=mode)
+        _LOGGER.info("wrote %s", path, extra={"fields": {"path": path, "mode": f"{mode:04o}"}})
         self.report(ResourceWritten("file", path))
 
     def folder(self, path: str, *, mode: int) -> None:

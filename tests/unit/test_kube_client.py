@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,3 +81,15 @@ def test_a_certificate_of_somebody_else_ends_the_wait_at_once(tmp_path: Path) ->
         with pytest.raises(Untrusted, match="is not trusted"):
             client.request("GET", "/version")
         assert client.clock.now() == 0.0
+
+
+def test_each_request_is_logged_and_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    answers: Answers = [(503, {}), (200, {})]
+    caplog.set_level(logging.DEBUG, logger="quorate")
+    with serving(answers) as port, client_of(f"http://127.0.0.1:{port}") as client:
+        client.request("GET", "/api/v1/secrets", {"fieldSelector": "geheim-77"})
+    calls = [one.__dict__["fields"] for one in caplog.records if hasattr(one, "fields")]
+    path = "/api/v1/secrets"
+    assert [(call["method"], call["path"], call["status"]) for call in calls] == [("GET", path, 503), ("GET", path, 200)]
+    assert any("is tried again" in one.getMessage() for one in caplog.records)
+    assert "geheim-77" not in caplog.text

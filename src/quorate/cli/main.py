@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Literal, NoReturn
 import click
 
 from quorate import __version__
-from quorate.cli.common import unforeseen
+from quorate.cli.common import logs, unforeseen
 from quorate.cli.common.commands import Context, Group, group
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.go_flags import plain_flags
@@ -67,7 +68,6 @@ class LazyGroup(Group):
 @group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    variables={"XDG_STATE_HOME": "Base of the directory for journals and tracebacks.  [default: ~/.local/state]"},
 )
 @click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an unexpected error.")
@@ -169,6 +169,12 @@ def run() -> NoReturn:
 def run_with(arguments: list[str]) -> int:
     """Runs one command line. Prints its error, if any, and returns the exit code."""
     Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
+    with logs.session():
+        return _ended(arguments)
+
+
+def _ended(arguments: list[str]) -> int:
+    """Runs the command line, and returns its exit code."""
     try:
         result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -194,6 +200,7 @@ def _usage_problem(error: click.ClickException) -> UsageProblem:
 
 def _fail(failure: QuorateError, arguments: list[str]) -> int:
     """Prints what failed; returns the exit code, which no stream that takes no write may change."""
+    logging.getLogger(__name__).error("%s", failure.what, extra={"fields": failure.as_dict()})
     if isinstance(failure, Unforeseen):
         kept = unforeseen.keep(failure, shown="--debug" in arguments)
         failure.advice = f"{failure.advice}; {kept}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from quorate.deadline import Clock, Deadline, poll, wait_until
 from quorate.errors import HostError
 from quorate.host import proc
 
+_LOGGER = logging.getLogger(__name__)
 _STOP_SECONDS = 15.0
 """On SIGTERM, etcd transfers its leadership and closes its database; a slow disk needs seconds for that."""
 _KILL_SECONDS = 10.0
@@ -184,6 +186,7 @@ def spawn(command: Sequence[str], *, output: Path, folder: Path, environment: Ma
         raise HostError(f"cannot start {command[0]}: {error.strerror}") from error
     finally:
         os.close(fd)
+    _LOGGER.info("started %s as process %d", command[0], child.pid, extra={"fields": {"program": command[0], "pid": child.pid}})
     # We never wait for the child: init reaps it after we exit. A return code keeps Popen from warning.
     child.returncode = 0
     identity = identify(child.pid) or Identity(child.pid, 0, boot_id())

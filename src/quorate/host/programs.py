@@ -6,6 +6,7 @@ for them: after the limit, or when a stop is requested, we kill the program and 
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import subprocess
@@ -19,6 +20,7 @@ from quorate.deadline import Cancel
 from quorate.errors import HostError
 from quorate.host.environment import for_programs
 
+_LOGGER = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 
@@ -38,7 +40,8 @@ def run_visibly(command: Sequence[str], environment: Mapping[str, str], *, secon
         child = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=2)
     except (OSError, ValueError) as error:
         raise HostError(f"cannot run {command[0]}: {getattr(error, 'strerror', '') or error}") from error
-    return _ended(child, seconds, cancel, command[0])
+    # The words of the user's own command may hold a secret.
+    return _logged(command[:1], _ended(child, seconds, cancel, command[0]))
 
 
 def run(
@@ -53,8 +56,14 @@ def run(
             child = subprocess.Popen(command, env=chosen, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         except (OSError, ValueError) as error:
             raise HostError(f"cannot run {command[0]}: {getattr(error, 'strerror', '') or error}") from error
-        code = _ended(child, seconds, cancel, command[0])
+        code = _logged(command, _ended(child, seconds, cancel, command[0]))
         return Finished(code, _text(out), _text(err))
+
+
+def _logged(command: Sequence[str], code: int) -> int:
+    words = list(map(str, command))
+    _LOGGER.info("ran %s: exit code %d", " ".join(words), code, extra={"fields": {"program": words, "exitCode": code}})
+    return code
 
 
 def _ended(child: subprocess.Popen[bytes], seconds: float, cancel: Cancel | None, name: str) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, 
 from quorate.kube.resources import Object
 from quorate.secret import Secret
 
+_LOGGER = logging.getLogger(__name__)
 FIELD_MANAGER = "quorate"
 _POLL_SECONDS = 0.5
 _JSON = "application/json"
@@ -131,6 +134,7 @@ class KubeClient:
                 deadline = known if isinstance(error, Unauthorized) else answered
                 if deadline.expired:
                     raise
+                _LOGGER.debug("%s %s is tried again: %s", verb, path, error.what)
                 self.clock.sleep(_POLL_SECONDS)
 
     def _once(self, verb: str, path: str, query: dict[str, str], body: Object | None, kind: str) -> Object:
@@ -139,6 +143,7 @@ class KubeClient:
         if self._http is None:
             raise RuntimeError("the client is not connected")
         target = self._prefix + (f"{path}?{urlencode(query)}" if query else path)
+        began, status = time.monotonic(), 0
         try:
             answer = self._http.ask(
                 Request(verb, target, content, headers), seconds=self.rpc_seconds, most_bytes=API_ANSWER.size
@@ -150,6 +155,12 @@ class KubeClient:
                 f"the API server at {self.server.url} does not answer: {error.what}",
                 advice="check with 'crictl ps' that it runs; read the logs of its container and of the kubelet",
             ) from None
+        else:
+            status = answer.status
+        finally:
+            seconds = round(time.monotonic() - began, 6)
+            fields = {"method": verb, "path": path, "status": status, "seconds": seconds}
+            _LOGGER.debug("%(method)s %(path)s: %(status)d after %(seconds).4f s", fields, extra={"fields": fields})
         self.skew = _skew(answer)
         return _parse(answer, f"{verb} {path}")
 

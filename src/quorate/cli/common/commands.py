@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from quorate.cli.common import logs
 from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
 from quorate.cli.common.help_format import Formatter
 from quorate.core.suggestions import close, did_you_mean
@@ -56,8 +57,30 @@ class Command(click.Command):
         self.variables = variables or {}
         self.params = [_prepared(param) for param in self.params]
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *logs.OPTIONS]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.invoked_subcommand is None:
+            # A group calls this before its command has read the options that follow its name.
+            logs.begin(ctx.command_path)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [one for one in self.get_params(ctx) if not isinstance(one, logs.LogOption)]
+        self._write_options("Options", own, ctx, formatter)
+
+    @staticmethod
+    def _write_options(
+        title: str, params: Sequence[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        rows = [one.get_help_record(ctx) for one in params if isinstance(one, click.Option)]
+        with formatter.section(title):
+            formatter.write_dl([row for row in rows if row is not None])
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
+        self._write_options("Logs", logs.OPTIONS, ctx, formatter)
         variables = _variables_of(ctx)
         if variables:
             with formatter.section("Environment"):
@@ -85,7 +108,7 @@ def _variables_of(ctx: click.Context) -> dict[str, str]:
     return {name: text for one in reversed(_way(ctx)) for name, text in one.variables.items()}
 
 
-class Group(Command, click.Group):
+class Group(click.Group, Command):
     """A group of such commands. `elsewhere`: what other programs do, by the word that their users would type here."""
 
     command_class = Command

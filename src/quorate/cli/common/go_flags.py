@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 SWITCHES = ("debug", "hex", "insecure-discovery", "insecure-skip-tls-verify", "insecure-transport")
 OFF_UNLESS_GIVEN = (
@@ -30,10 +30,34 @@ The names are repeated here because start-up must not import all flags."""
 _SPELLED_OUT = re.compile(rf"--({'|'.join((*SWITCHES, *OFF_UNLESS_GIVEN))})=(true|false|1|0|t|f)", re.IGNORECASE)
 
 
+_VERBOSE = re.compile(r"(?:-v|--v|--verbose)(?:=?([0-9]{1,9}))?|-(v{2,9})")
+
+
 def plain_flags(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words."""
+    """Returns the arguments as click reads them: switches as `--name` or `--no-name`, `-w=table` as two words, and every
+    spelling of a verbosity as `--verbose=2`."""
+    arguments = list(_with_verbosity(arguments))
     plain = [_plain(argument) for argument in arguments]
     return [part for argument in plain if argument is not None for part in _short_value(argument)]
+
+
+def _with_verbosity(arguments: Sequence[str]) -> Iterator[str]:
+    """Yields the arguments, with `-v`, `-vv`, `-v 2`, `-v=2` and `--v=2` as `--verbose=LEVEL`. kubeadm wants a level, other
+    programs none: a number that follows is one, a command that follows is not."""
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        match = _VERBOSE.fullmatch(argument)
+        if argument == "--":
+            yield from (argument, *left)
+            return
+        if match is None:
+            yield argument
+            continue
+        level = str(len(match[2])) if match[2] else match[1]
+        if level is None:
+            level = left.pop(0) if left and left[0].isascii() and left[0].isdigit() else "1"
+        yield f"--verbose={level}"
 
 
 def _short_value(argument: str) -> list[str]:

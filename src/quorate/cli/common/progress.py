@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from quorate.cli.common import terminal
+from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo, size, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
+_LOGGER = logging.getLogger(__name__)
 _SILENT_SECONDS = 2.0
 _WAITING = "still at work: members that do not answer, an election and the lock for removals are waited for"
 
@@ -25,12 +28,33 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Yields a report that draws on stderr during the block."""
-    if terminal.draws(err=True):
-        with ExitStack() as opened:
-            yield _LiveProgress(opened)
-    else:
-        yield PlainProgress()
+    """Yields a report that draws on stderr during the block, as plain lines where a log is between them. With --quiet it shows
+    warnings only."""
+    with ExitStack() as opened:
+        is_live = terminal.draws(err=True) and not Logs.verbosity
+        shown: Report = _LiveProgress(opened) if is_live else PlainProgress()
+
+        def report(message: Message) -> None:
+            log_message(message)
+            if is_shown(message):
+                shown(message)
+
+        yield report
+
+
+def is_shown(message: Message) -> bool:
+    """Returns whether a message is for stderr: with --quiet only warnings are."""
+    return not Logs.quiet or (isinstance(message, Notice) and message.level == "warning")
+
+
+def log_message(message: Message) -> None:
+    """Logs what is shown as progress. A log on stderr leaves it out: it would be there twice."""
+    match message:
+        case Notice(text=text, level=level):
+            _LOGGER.log(logging.WARNING if level == "warning" else logging.INFO, "%s", text)
+        case Event(phase=phase, member=member):
+            fields = {key: value for key, value in asdict(message).items() if value is not None}
+            _LOGGER.info("%s %s: %s", member, phase, describe(message), extra={"fields": fields})
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def group() -> None:
 
 
 def _report(given: Given) -> PhaseReport:
-    return render.to_stderr(given) if given.text("form") in ("json", "yaml") else render.printer(given)
+    return render.to_stderr() if given.text("form") in ("json", "yaml") else render.printer(given)
 
 
 def _context(given: Given, loaded: Loaded | None = None) -> Context:

@@ -51,7 +51,7 @@ def validate(**parameters: Any) -> None:
 
     given = Given.of(parameters)
     loaded = load(_need(given, "config"))
-    report = render.to_stderr(given)
+    report = render.to_stderr()
     facts = setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime)
     notes = resolve_any(loaded, facts)
     for note in notes:
@@ -73,7 +73,7 @@ def migrate(**parameters: Any) -> None:
 
     given = Given.of(parameters)
     loaded = noting(load(_need(given, "old-config")), is_metadata)
-    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given), setup.usual_runtime))
+    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(), setup.usual_runtime))
     target = given.text("new-config")
     if target:
         # The file may contain bootstrap tokens and a certificate key.
@@ -194,7 +194,7 @@ def list_images(**parameters: Any) -> None:
 def _images(given: Given) -> list[str]:
     from quorate.manifests.images import all_images
 
-    made = setup.init_setup(given, render.to_stderr(given))
+    made = setup.init_setup(given, render.to_stderr())
     return all_images(made.cluster)
 
 
@@ -211,7 +211,7 @@ def pull_images(**parameters: Any) -> None:
 
     given = Given.of(parameters)
     loaded = setup.with_init_flags(setup.read_config(given), given)
-    facts = setup.facts_for(loaded, setup.root_of(given), render.to_stderr(given))
+    facts = setup.facts_for(loaded, setup.root_of(given), render.to_stderr())
     with Runtime.connect(facts.cri_socket) as runtime:
         for image in _images(given):
             runtime.ensure_image(image, policy="IfNotPresent")

@@ -31,7 +31,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     from quorate.phases import doctor
 
     given = Given.of(parameters)
-    report = render.to_stderr(given)
+    report = render.to_stderr()
     made = setup.init_setup(given, report, setup.the_runtime)
     context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)

@@ -103,14 +103,12 @@ def parameter(name: str) -> str:
 
 
 def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
-    """Returns a decorator that adds kubeadm's flags of these names, and --rootfs and -v, which all these commands have."""
+    """Returns a decorator that adds kubeadm's flags of these names, and --rootfs, which all these commands have."""
 
     def add(command: Command) -> Command:
         for name in reversed(list(names)):
             command = _option(FLAGS[name])(command)
-        for option in (_ROOTFS, _VERBOSE):
-            command = option(command)
-        return command
+        return _ROOTFS(command)
 
     return add
 
@@ -118,7 +116,6 @@ def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
 _ROOTFS = click.option(
     "--rootfs", metavar="DIR", help="Read and write below this directory as if it were /, except for the configuration file."
 )
-_VERBOSE = click.option("-v", "--v", "verbosity", type=int, default=0, help="Verbosity: 1 names every file that is written.")
 
 
 def _option(flag: Flag) -> Callable[[Command], Command]:
@@ -163,10 +160,6 @@ class Given:
 
     def on(self, flag: str) -> bool:
         return bool(self.values.get(parameter(flag), False))
-
-    @property
-    def verbosity(self) -> int:
-        return int(self.values.get("verbosity", 0))
 
     def names(self) -> set[str]:
         """Returns the names of the flags as they are spelled on the command line."""

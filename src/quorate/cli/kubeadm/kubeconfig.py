@@ -43,7 +43,7 @@ def user(**parameters: Any) -> None:
         raise ConfigError("--client-name is needed", advice="pass --client-name NAME, the user that the API server will see")
     period = overlay.duration(given, "validity-period")
     file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
-    report = render.to_stderr(given)
+    report = render.to_stderr()
     made = setup.init_setup(file, report)
     context = setup.init_context(made, file, setup.tree_for(file, report), report)
     if period is not None:

@@ -36,7 +36,6 @@ _BESIDE_A_FILE = frozenset(
         "rootfs",
         "show-managed-fields",
         "upload-certs",
-        "verbosity",
     }
 )
 _JOIN_BESIDE_A_FILE = frozenset({"control-plane"})

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from quorate.cli.common import terminal
+from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import API_VERSION, begin_events, document, echo, emit_event, styled
-from quorate.cli.common.progress import describe
+from quorate.cli.common.progress import describe, is_shown, log_message
 from quorate.cli.kubeadm.flags import Given
 from quorate.foreign.text import visible
 from quorate.report import Event, Notice, PhaseDone, PhaseLine, ResourceWritten, RunMessage
@@ -50,25 +51,24 @@ class Ledger:
 @dataclass(slots=True)
 class Text:
     """Prints phase lines to stdout as kubeadm does, and notes and the progress of etcd to stderr. On a terminal each line
-    begins with the seconds since the start; at the end of the line they would be copied with keys and tokens. `verbosity`: 1
-    names every file that is written."""
+    begins with the seconds since the start; at the end of the line they would be copied with keys and tokens. With --quiet
+    only warnings go to stderr."""
 
     lines_to_stderr: bool = False
-    verbosity: int = 0
     ledger: Ledger = field(default_factory=Ledger)
     began: float = field(default_factory=time.monotonic)
 
     def __call__(self, told: RunMessage) -> None:
         self.ledger.note(told)
         match told:
-            case PhaseLine(phase=phase, text=text, more=more):
+            case PhaseLine(phase=phase, text=text, more=more) if not (self.lines_to_stderr and Logs.quiet):
                 self._print(f"[{phase}] {text}", err=self.lines_to_stderr)
                 for line in more:
                     echo(line, err=self.lines_to_stderr)
             case Notice() | Event():
-                self._print(*note_line(told), err=True)
-            case ResourceWritten(kind="file", name=path) if self.verbosity > 0:
-                self._print(f"wrote {path}", err=True)
+                log_message(told)
+                if is_shown(told):
+                    self._print(*note_line(told), err=True)
             case _:
                 pass
 
@@ -96,6 +96,8 @@ class Lines:
 
     def __call__(self, told: RunMessage) -> None:
         self.ledger.note(told)
+        if isinstance(told, Notice | Event):
+            log_message(told)
         emit_event(as_event(told))
 
 
@@ -105,14 +107,14 @@ Printer: TypeAlias = Text | Lines
 def printer(given: Given) -> Printer:
     """Returns the printer for `-o text` or `-o json`."""
     if given.text("form") != "json":
-        return Text(verbosity=given.verbosity)
+        return Text()
     begin_events()
     return Lines()
 
 
-def to_stderr(given: Given) -> Text:
+def to_stderr() -> Text:
     """Returns a printer to stderr only, for commands whose stdout is one document."""
-    return Text(lines_to_stderr=True, verbosity=given.verbosity)
+    return Text(lines_to_stderr=True)
 
 
 def as_event(told: RunMessage) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, RpcOnLearner, Unreachable
 
+_LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 _TRY_SECONDS = 2.0
 _AGAIN_SECONDS = 0.1
@@ -37,6 +39,7 @@ def ask_anyone(
                 if error.disposition == "final" and not isinstance(error, Unreachable):
                     raise
                 failure = error
+            _LOGGER.debug("asks another member: %s", failure.what)
             if deadline.expired:
                 raise failure
         clock.sleep(_AGAIN_SECONDS)

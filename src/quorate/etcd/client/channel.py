@@ -7,7 +7,9 @@ answer differently. The callers choose the member: `client/anyone`, `observation
 from __future__ import annotations
 
 import json
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -23,6 +25,7 @@ from quorate.etcd.client.rpc import Method, Req
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 
+_LOGGER = logging.getLogger(__name__)
 Res = TypeVar("Res")
 _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
@@ -146,10 +149,18 @@ class Channel:
 
     @contextmanager
     def _classified(self, method: Method[Req, Res]) -> Iterator[None]:
+        """Raises failures of the block as our errors, and logs how the call ended: neither what was sent nor what came back."""
+        began, code = time.monotonic(), "CANCELLED"
         try:
             yield
+            code = "OK"
         except grpc.RpcError as error:
+            code = cast("grpc.Call", error).code().name
             raise self._failure(method, error) from None
+        finally:
+            seconds = round(time.monotonic() - began, 6)
+            fields = {"method": method.name, "endpoint": str(self.endpoint), "seconds": seconds, "code": code}
+            _LOGGER.debug("%(method)s at %(endpoint)s: %(code)s after %(seconds).4f s", fields, extra={"fields": fields})
 
     def _failure(self, method: Method[Req, Res], error: grpc.RpcError) -> EtcdError:
         # Every error a call raises is a `grpc.Call` as well; the stubs do not say so.

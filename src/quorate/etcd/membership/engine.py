@@ -7,6 +7,7 @@ so a lost answer, a crash of this tool and another tool's change between two rou
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from quorate.core.actions import DecisionOf, Do, Done, Refuse, StepT, Wait
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline, SystemClock
 
+_LOGGER = logging.getLogger(__name__)
 NOT_SEEN_SECONDS = 0.1
 """Seconds between two looks at a cluster that does not answer."""
 
@@ -72,9 +74,12 @@ def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: flo
         view = run.look()
         if isinstance(view, NotSeen):
             why = view.why
+            _LOGGER.debug("the cluster was not seen: %s", why)
             clock.sleep(NOT_SEEN_SECONDS)
             continue
-        match run.decide(view):
+        decision = run.decide(view)
+        _log(decision)
+        match decision:
             case Done() | Refuse() as end:
                 return end
             case Wait(why=why):
@@ -84,7 +89,22 @@ def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: flo
                     case Done() as end:
                         return end
                     case PutOff(why=why):
+                        _LOGGER.info("put off: %s", why)
                         clock.sleep(every)
                     case None:
                         pass
     return OutOfTime(why)
+
+
+def _log(decision: DecisionOf[StepT]) -> None:
+    """Logs a decision. Waits are many: they are for those who want everything."""
+    match decision:
+        case Do(action=step):
+            fields = {"decision": "do", "step": repr(step)}
+            _LOGGER.info("decided: %s %s", type(step).__name__, getattr(step, "name", ""), extra={"fields": fields})
+        case Wait(why=why):
+            _LOGGER.debug("decided to wait: %s", why, extra={"fields": {"decision": "wait", "why": why}})
+        case Refuse(why=why):
+            _LOGGER.info("decided to refuse: %s", why, extra={"fields": {"decision": "refuse", "why": why}})
+        case Done():
+            _LOGGER.info("decided: done", extra={"fields": {"decision": "done"}})

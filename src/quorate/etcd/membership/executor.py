@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ from quorate.etcd.client.errors import (
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.look import endpoint_of
 
+_LOGGER = logging.getLogger(__name__)
 RPC_SECONDS = 10.0
 """Timeout of one change. etcd bounds a membership change only by the client's deadline; 10 s is longer than its own request
 timeout of 7 s, so what can be answered is answered. A shorter one protects nothing: a leader that hung serves expired
@@ -142,8 +144,10 @@ class MembershipExecutor:
         Raises `UnsafeStep` when an invariant forbids the change; nothing was sent then.
         """
         invariants.check(Step(view, action, limits, self.clock.now()))
+        what = describe(action)
+        _LOGGER.info("intent: %s", what["do"], extra={"fields": what})
         try:
-            self.note("intent", {**describe(action), "within": self._seconds_of_call()})
+            self.note("intent", {**what, "within": self._seconds_of_call()})
             last = self._last_look(action, limits, confirm)
         except BaseException:
             # Nothing was sent. Without this outcome the journal would say for ever that a change may be on its way; where the
@@ -156,8 +160,10 @@ class MembershipExecutor:
 
     def _note_outcome(self, action: MembershipChange, result: str, detail: dict[str, object]) -> None:
         """Journals the outcome. A full journal is ignored: it cannot change what has happened."""
+        fields = {**describe(action), "result": result, **detail}
+        _LOGGER.info("outcome: %s %s", fields["do"], result, extra={"fields": fields})
         with suppress(QuorateError):
-            self.note("outcome", {**describe(action), "result": result, **detail})
+            self.note("outcome", fields)
 
     def _seconds_of_call(self) -> list[int]:
         """Returns the unix seconds in which a healthy leader creates the member of this call: etcd makes its id from them. A

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from quorate.deadline import Clock
 from quorate.errors import ConfigError
 from quorate.report import PhaseDone, PhaseReport
 
+_LOGGER = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
@@ -86,6 +88,7 @@ def _run(  # noqa: PLR0917
         applies = steps.when.get(path)
         if names & skip or (applies is not None and not applies(run)):
             continue
+        _LOGGER.info("phase %s", path, extra={"fields": {"phase": path}})
         with around(phase.name):
             if path in steps.do:
                 steps.do[path](run)
