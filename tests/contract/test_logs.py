@@ -63,7 +63,8 @@ def test_a_request_is_logged_with_its_endpoint_its_code_and_its_time(cli: RunCli
 
 def test_levels(cli: RunCli) -> None:
     """1 is what is decided and done, 2 also every request; nothing without -v."""
-    assert len(cli("etcd", "status", NOWHERE).stderr.splitlines()) == 2
+    said = [line.split(":")[0].strip() for line in cli("etcd", "status", NOWHERE).stderr.splitlines()]
+    assert said == ["error", "now", "next"]
     assert "debug" not in cli("etcd", "status", NOWHERE, "-v").stderr
     assert "debug   quorate.etcd.client.channel" in cli("etcd", "status", NOWHERE, "-v=2").stderr
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit
-from quorate.cli.local.group import opened
+from quorate.cli.local.opening import opened
 
 if TYPE_CHECKING:
     from quorate.etcd.observation.write_probe import WriteGap

