@@ -135,7 +135,7 @@ def init_files(draw: st.DrawFn, version: str, api: str) -> tuple[str, Values]:
     registration = draw(
         maybe(
             criSocket=st.just("unix:///run/other.sock"),
-            kubeletExtraArgs=_args(["node-ip", "v", "cert-dir", "pod-infra-container-image"], old),
+            kubeletExtraArgs=_args(["node-ip", "v", "cert-dir", "max-pods"], old),
             imagePullPolicy=st.sampled_from(["Always", "Never", "IfNotPresent"]),
             taints=st.just([]),
         )

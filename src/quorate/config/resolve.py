@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from quorate.config import rules, validate
 from quorate.config import types as v4
+from quorate.config.component_checks import check_components, kubelet_flags
 from quorate.config.component_values import Values, given_values
 from quorate.config.components import KUBELET, VERSIONS, kubelet_overrides
 from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
+from quorate.config.etcd_image import etcd_version
+from quorate.config.findings import Finding
 from quorate.config.load import Loaded
-from quorate.config.problems import Problem, Problems
+from quorate.config.problems import Problem, Problems, describe
 from quorate.config.versions import is_supported, parse_version
 from quorate.errors import ConfigError
 from quorate.foreign.documents import Mapping, Node, Sequence, plain
@@ -35,6 +38,38 @@ class InitSetup(Struct, frozen=True):
 
 def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
     """Returns the configuration of an init. Raises `InvalidConfig`, or `ConfigError` when the file has neither kind."""
+    setup, found = _init(loaded, facts)
+    _refuse(loaded, found)
+    return setup
+
+
+def resolve_to_start(loaded: Loaded, facts: Facts) -> InitSetup:
+    """Returns the configuration as `resolve_init`, for a node whose components are going to be started: what they would refuse
+    is a problem, too."""
+    setup, found = _init(loaded, facts)
+    return _to_start(loaded, setup, found, setup.init)
+
+
+def _to_start(loaded: Loaded, setup: InitSetup, found: list[Problem], node: v4.InitConfiguration) -> InitSetup:
+    """Returns the setup with notes of what its components could stumble over. `node`: what is known of the node that they are
+    started on."""
+    notes: list[str] = []
+    if is_supported(setup.cluster.kubernetes_version):
+        findings = check_components(node, setup.cluster, setup.components, etcd_version(setup.cluster))
+        problems, notes = _placed(loaded, findings)
+        found = [*found, *problems]
+    _refuse(loaded, found)
+    return replace(setup, notes=(*setup.notes, *notes))
+
+
+def _placed(loaded: Loaded, findings: list[Finding]) -> tuple[list[Problem], list[str]]:
+    """Returns the findings as problems and as notes, with their lines in the file."""
+    placed = [(one, Problem(one.path, one.text, line_of(loaded.documents.get(one.kind), one.path))) for one in findings]
+    problems = [problem for one, problem in placed if not one.is_note]
+    return problems, [describe(loaded.source, problem) for one, problem in placed if one.is_note]
+
+
+def _init(loaded: Loaded, facts: Facts) -> tuple[InitSetup, list[Problem]]:
     if loaded.init is None and loaded.cluster is None:
         raise ConfigError(
             f"{loaded.source} has neither an InitConfiguration nor a ClusterConfiguration",
@@ -50,10 +85,9 @@ def resolve_init(loaded: Loaded, facts: Facts) -> InitSetup:
     found += _checked(loaded, "InitConfiguration", lambda problems: validate.check_init(init, problems))
     found += _checked(loaded, "ClusterConfiguration", lambda problems: notes.extend(validate.check_cluster(cluster, problems)))
     components = _components(loaded, cluster.kubernetes_version, found)
-    _refuse(loaded, found)
     if KUBELET in components:
         notes += kubelet_overrides(cluster, mapping_of(plain(loaded.documents[KUBELET])))
-    return InitSetup(init, cluster, components, tuple(notes))
+    return InitSetup(init, cluster, components, tuple(notes)), found
 
 
 def _components(loaded: Loaded, version: str, found: list[Problem]) -> dict[str, Values]:
@@ -79,8 +113,15 @@ def with_port(endpoint: str, port: int) -> str:
 def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:
     """Returns the configuration of a join, and notes. Raises `InvalidConfig`."""
     join = default_join(_given(loaded, loaded.join, "JoinConfiguration", "join-defaults"), facts)
-    _refuse(loaded, _checked(loaded, "JoinConfiguration", lambda problems: validate.check_join(join, problems)))
-    return join, loaded.notes
+    found = _checked(loaded, "JoinConfiguration", lambda problems: validate.check_join(join, problems))
+    notes = [*loaded.notes]
+    if is_supported(facts.kubernetes_version):
+        minor = parse_version(facts.kubernetes_version).minor
+        problems, doubts = _placed(loaded, kubelet_flags(join.node_registration, "JoinConfiguration", minor))
+        # The version of this node's kubelet is known once it is installed: until then all of it is a doubt.
+        notes += [*(describe(loaded.source, one) for one in problems), *doubts]
+    _refuse(loaded, found)
+    return join, tuple(notes)
 
 
 def resolve_reset(loaded: Loaded, facts: Facts) -> v4.ResetConfiguration:
@@ -102,7 +143,10 @@ def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
     kind."""
     notes: list[str] = []
     if loaded.init is not None or loaded.cluster is not None:
-        notes += resolve_init(loaded, facts).notes
+        setup, problems = _init(loaded, facts)
+        # The file can be for another host than this one, so this host's address says nothing.
+        known = replace(setup.init.local_api_endpoint, advertise_address=_given_address(loaded))
+        notes += _to_start(loaded, setup, problems, replace(setup.init, local_api_endpoint=known)).notes
     if loaded.join is not None:
         notes += resolve_join(loaded, facts)[1]
     if loaded.reset is not None:
@@ -115,6 +159,11 @@ def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
     if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
         raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
     return tuple(dict.fromkeys(notes))
+
+
+def _given_address(loaded: Loaded) -> str:
+    given = loaded.init.local_api_endpoint.advertise_address if loaded.init else ""
+    return given if rules.is_address(given) and rules.advertised(given) is None else ""
 
 
 def _given(loaded: Loaded, value: T | None, kind: str, example: str) -> T:

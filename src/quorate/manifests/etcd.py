@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quorate.config.duration import Duration
+from quorate.config.etcd_image import etcd_version
 from quorate.config.types import ClusterConfiguration, LocalEtcd
 from quorate.config.versions import parse_version
 from quorate.foreign.urls import parts_of
@@ -104,7 +105,7 @@ def _versioned(config: ClusterConfiguration) -> dict[str, str]:
     """Returns two flags that are no longer experimental in etcd 3.6. For a tag that is no version, etcd's version is guessed
     from the version of Kubernetes."""
     unknown = (3, 6, 0) if parse_version(config.kubernetes_version).minor >= _ETCD_36_SINCE else (3, 5, 0)
-    if (images.etcd_version(config) or unknown) >= (3, 6, 0):
+    if (etcd_version(config) or unknown) >= (3, 6, 0):
         return {"feature-gates": "InitialCorruptCheck=true", "watch-progress-notify-interval": "5s"}
     return {"experimental-initial-corrupt-check": "true", "experimental-watch-progress-notify-interval": "5s"}
 

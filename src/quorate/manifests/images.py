@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from quorate.config.defaults import IMAGE_REPOSITORY
+from quorate.config.etcd_image import etcd_tag
 from quorate.config.types import ClusterConfiguration, LocalEtcd
 from quorate.config.versions import Tags, parse_version, tags_for
 
@@ -19,17 +18,6 @@ def component(config: ClusterConfiguration, name: str) -> str:
 def etcd(config: ClusterConfiguration) -> str:
     local = config.etcd.local or LocalEtcd()
     return f"{local.image_repository or config.image_repository}/etcd:{etcd_tag(config)}"
-
-
-def etcd_tag(config: ClusterConfiguration) -> str:
-    local = config.etcd.local or LocalEtcd()
-    return local.image_tag or tags_for(parse_version(config.kubernetes_version).minor).etcd
-
-
-def etcd_version(config: ClusterConfiguration) -> tuple[int, int, int] | None:
-    """Returns the version in the image's tag; None when the tag is no version."""
-    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+]|$)", etcd_tag(config))
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def coredns(config: ClusterConfiguration) -> str:

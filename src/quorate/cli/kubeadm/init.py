@@ -81,7 +81,7 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock, runtime: set
     """Returns the run from the file and the flags, completed and checked. Raises `ConfigError`."""
     from quorate.phases.init.state import InitRun
 
-    made = setup.init_setup(given, report, runtime)
+    made = setup.setup_to_start(given, report, runtime)
     setup.warn_of_unknown_checks(made.init.node_registration.ignore_preflight_errors, report)
     context = setup.init_context(made, given, setup.tree_for(given, report), report, clock)
     return InitRun(

@@ -115,6 +115,13 @@ def warn_of_unknown_checks(names: Iterable[str], report: Report) -> None:
         report(Notice(doubt, "warning"))
 
 
+def setup_to_start(given: Given, report: Report, runtime: RuntimeChoice) -> InitSetup:
+    """Returns the setup as `init_setup`, of components that are going to be started."""
+    from quorate.config.resolve import resolve_to_start
+
+    return _resolved(read_config(given), given, report, runtime, resolve_to_start)
+
+
 def init_setup(given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:
     """Returns the setup of init, completed and checked. Raises `ConfigError` with everything that is wrong."""
     return resolved(read_config(given), given, report, runtime)
@@ -124,8 +131,14 @@ def resolved(loaded: Loaded, given: Given, report: Report, runtime: RuntimeChoic
     """Returns the setup of init as `init_setup`, of a configuration that was read already."""
     from quorate.config.resolve import resolve_init
 
+    return _resolved(loaded, given, report, runtime, resolve_init)
+
+
+def _resolved(
+    loaded: Loaded, given: Given, report: Report, runtime: RuntimeChoice, resolve: Callable[[Loaded, Facts], InitSetup]
+) -> InitSetup:
     loaded = with_init_flags(loaded, given)
-    setup = resolve_init(loaded, facts_for(loaded, root_of(given), report, runtime))
+    setup = resolve(loaded, facts_for(loaded, root_of(given), report, runtime))
     for note in setup.notes:
         report(Notice(note, "warning"))
     return setup

@@ -9,13 +9,14 @@ from msgspec.structs import replace as with_changes
 
 from quorate.config import types as v4
 from quorate.config.load import Loaded
-from quorate.config.resolve import resolve_init
+from quorate.config.resolve import resolve_to_start
 from quorate.foreign.documents import read_mapping
 from quorate.kube.client import KubeClient
 from quorate.phases.base.context import Context
 from quorate.phases.cluster.stored_config import cluster_configuration, stored_text
 from quorate.phases.join.found_cluster import FoundCluster
 from quorate.phases.join.request import JoinAccount, JoinRequest
+from quorate.report import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,11 @@ def _with_cluster(request: JoinRequest, stored: Loaded, kubelet: dict[str, Any])
     # The rules for this node are those of an InitConfiguration with the same values.
     endpoint = request.config.control_plane.local_api_endpoint if request.config.control_plane else v4.APIEndpoint()
     init = v4.InitConfiguration(node_registration=request.config.node_registration, local_api_endpoint=endpoint)
-    setup = resolve_init(with_changes(stored, init=init), request.facts)
+    setup = resolve_to_start(with_changes(stored, init=init), request.facts)
+    for note in setup.notes:
+        # Those of reading it are reported already.
+        if note not in stored.notes:
+            request.context.report(Notice(note, "warning"))
     return replace(
         request.context,
         cluster=setup.cluster,

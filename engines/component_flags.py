@@ -1,0 +1,152 @@
+"""Writes src/quorate/config/component_flags.json: the flags that each component has, and the last version of those that went.
+
+`make component-flags` runs it when a Kubernetes minor is added. The names are read from the sources in the Go module cache, and
+from `--help` of the programs that are built here: some names are put together at run time. A name counts as there while its
+text is in the sources of the component, so that a flag whose declaration moved is not taken for one that went. Of the versions
+that are built here, the program itself says which of the names it takes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from component_fields import PATCHES
+
+HERE = Path(__file__).parent
+BUILT = HERE.parent / ".engines" / "bin"
+OUT = HERE.parent / "src" / "quorate" / "config" / "component_flags.json"
+_SHARED = ("apiserver/pkg/server/options", "component-base")
+TREES = {
+    "kube-apiserver": (
+        "kubernetes/cmd/kube-apiserver/app",
+        "kubernetes/pkg/kubeapiserver/options",
+        "kubernetes/pkg/controlplane",
+        "kubernetes/plugin/pkg/admission",
+        "apiserver/pkg/util",
+        *_SHARED,
+    ),
+    "kube-controller-manager": ("kubernetes/cmd/kube-controller-manager/app", "controller-manager", "cloud-provider", *_SHARED),
+    "kube-scheduler": ("kubernetes/cmd/kube-scheduler/app", *_SHARED),
+    "kubelet": ("kubernetes/cmd/kubelet/app", "kubernetes/pkg/credentialprovider", "component-base"),
+}
+"""Where the sources of a component declare its flags, by module and folder."""
+BUILT_MINOR = 34
+SERIES = (4, 5, 6, 7)
+ETCDS = {5: "v3.5.35", 6: "v3.6.16", 7: "v3.7.3"}
+ETCD_TREES = ("etcdmain", "embed")
+_LEFT_OUT = "deprecated_insecure_serving.go"
+"""Declares flags that no component has had since 1.24."""
+_KIND = r"(?:Bool|String|StringSlice|StringArray|StringToString|U?[iI]nt(?:32|64)?|Float(?:32|64)|Duration|IP|IPNet|IntSlice)"
+_DECLARED = re.compile(
+    r"\.(?:"
+    + _KIND
+    + r"?VarP?F?|"
+    + _KIND
+    + r'P?)\(\s*(?:[^,"]*?(?:\([^()]*\)[^,"]*?)*,\s*)?(?:"([a-z][\w.-]*)"|((?:\w+\.)?\w+))\s*,'
+)
+_CONSTANT = re.compile(r'\b(\w+)\s*(?:string\s*)?=\s*"([a-z][a-z0-9.-]*)"')
+_TEXT = re.compile(r'"([a-z][\w.-]*)"')
+_REFUSALS = ("unknown flag", "flag provided but not defined")
+_HELP = re.compile(r"^\s+(?:-\w, )?--([a-z][\w.-]*)", re.MULTILINE)
+
+
+def downloaded(module: str) -> Path:
+    """Returns the folder of a module in the cache, downloaded if it is not there."""
+    done = subprocess.run(["go", "mod", "download", "-json", module], check=True, stdout=subprocess.PIPE)
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def sources(folder: Path) -> list[str]:
+    """Returns the texts of the Go files below a folder, without tests."""
+    return [
+        file.read_text()
+        for file in sorted(folder.rglob("*.go"))
+        if not file.name.endswith("_test.go") and "testing" not in file.parts and file.name != _LEFT_OUT
+    ]
+
+
+def of_kubernetes(component: str, minor: int) -> list[str]:
+    """Returns the sources of a component's flags in a minor."""
+    found = []
+    for tree in TREES[component]:
+        module, _, below = tree.partition("/")
+        version = f"v{1 if module == 'kubernetes' else 0}.{minor}.{PATCHES[minor]}"
+        found += sources(downloaded(f"k8s.io/{module}@{version}") / below)
+    return found
+
+
+def of_etcd(minor: int) -> list[str]:
+    """Returns the sources of etcd's flags in a minor."""
+    folder = downloaded(f"go.etcd.io/etcd/server/v3@{ETCDS[minor]}")
+    return [text for tree in ETCD_TREES for text in sources(folder / tree)]
+
+
+def declared(texts: list[str]) -> set[str]:
+    """Returns the names that these sources declare as flags, with constants looked up."""
+    constants = {name: text for one in texts for name, text in _CONSTANT.findall(one)}
+    found = {literal or constants.get(name.rpartition(".")[2], "") for one in texts for literal, name in _DECLARED.findall(one)}
+    return found - {""}
+
+
+def from_help(program: str) -> set[str]:
+    """Returns the flags that a built program lists."""
+    done = subprocess.run([BUILT / program, "--help"], check=False, capture_output=True, text=True)
+    return set(_HELP.findall(done.stdout + done.stderr))
+
+
+def takes(program: str, flag: str) -> bool:
+    """Returns whether a built program knows a flag. It starts nothing: the version is asked for, too."""
+    done = subprocess.run([BUILT / program, f"--{flag}=x", "--version"], check=False, capture_output=True, text=True)
+    return not any(text in done.stdout + done.stderr for text in _REFUSALS)
+
+
+def of_component(component: str) -> dict[str, Any]:
+    """Returns all flags of a component, and of those that went the last minor that has them."""
+    texts = {minor: of_kubernetes(component, minor) for minor in PATCHES}
+    literal = {minor: {name for text in found for name in _TEXT.findall(text)} for minor, found in texts.items()}
+    names = {minor: declared(found) for minor, found in texts.items()}
+    last = {
+        flag: max((minor for minor in texts if flag in literal[minor]), default=max(texts))
+        for flag in set[str]().union(from_help(component), *names.values())
+    }
+    newer = set[str]().union(*(found for minor, found in names.items() if minor > BUILT_MINOR)) - names[BUILT_MINOR]
+    known = {flag for flag, minor in last.items() if minor < BUILT_MINOR or flag in newer or takes(component, flag)}
+    return written({flag: last[flag] for flag in known}, max(texts))
+
+
+def of_etcds() -> dict[str, Any]:
+    """Returns the same of etcd, as its four series say themselves."""
+    flags = set[str]().union(
+        *(declared(of_etcd(minor)) for minor in ETCDS), *(from_help(f"etcd-3.{minor}") for minor in SERIES)
+    )
+    taken = {flag: [minor for minor in SERIES if takes(f"etcd-3.{minor}", flag)] for flag in flags}
+    return written({flag: max(minors) for flag, minors in taken.items() if minors}, max(SERIES))
+
+
+def written(last: dict[str, int], newest: int) -> dict[str, Any]:
+    """Returns what the file has of a component: its flags by name with the last minor that has them, null for the newest."""
+    return {flag: None if minor == newest else minor for flag, minor in sorted(last.items())}
+
+
+def main() -> None:
+    found = {}
+    for component in TREES:
+        print(f"component-flags {component}", flush=True)
+        found[component] = of_component(component)
+    print("component-flags etcd", flush=True)
+    found["etcd"] = of_etcds()
+    rows = [
+        f"  {json.dumps(name)}: {{\n"
+        + ",\n".join(f"    {json.dumps(flag)}: {json.dumps(minor)}" for flag, minor in flags.items())
+        + "\n  }"
+        for name, flags in found.items()
+    ]
+    OUT.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

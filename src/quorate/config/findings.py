@@ -1,0 +1,15 @@
+"""What a check across several documents found, with the document that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem, or a note, in the document of `kind`. `path`: as in `Problem`."""
+
+    kind: str
+    path: str
+    text: str
+    is_note: bool = False
