@@ -31,6 +31,7 @@ from quorate.cli.common.output import (
     styled,
 )
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
+from quorate.foreign.text import to_paste
 
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "Show, renew and request the certificates of a control plane."),
@@ -65,8 +66,16 @@ class LazyGroup(Group):
         return sorted(rows)
 
 
+def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
+    """Returns the answer to a command of etcdctl, or of kubeadm's past, at the top of the tree."""
+    from quorate.cli.common.foreign_commands import below_etcd, once_in_kubeadm
+
+    return once_in_kubeadm(words) or below_etcd(words)
+
+
 @group(
     cls=LazyGroup,
+    foreign=_foreign,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
@@ -128,7 +137,8 @@ def print_version(form: str | None) -> None:
 
 
 @main.command(ends=(4,), context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def upgrade() -> None:
+@click.pass_context
+def upgrade(ctx: click.Context, /) -> None:
     """Upgrade a control plane: not implemented yet.
 
     \b
@@ -136,10 +146,13 @@ def upgrade() -> None:
       kubeadm upgrade plan      # on nodes made by either tool
       quorate upgrade plan      # says so
     """
+    from quorate.cli.common.foreign_commands import without_secrets
+
+    command = to_paste("kubeadm", "upgrade", *without_secrets(ctx.args or ["plan"]))
     raise Refused(
         "quorate does not upgrade control planes yet",
         state="nothing was changed",
-        advice="run kubeadm upgrade plan: kubeadm also upgrades nodes that quorate made",
+        advice=f"{command}    # also for nodes that quorate made",
     )
 
 

@@ -12,9 +12,13 @@ from quorate.cli.common import logs
 from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
 from quorate.cli.common.help_format import Formatter
 from quorate.core.suggestions import close, did_you_mean
+from quorate.errors import QuorateError
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
+Foreign = Callable[[click.Context, Sequence[str]], QuorateError | None]
 _MOST_SHORT_HELP = 1000
+_TWINS = {"-w": "-o", "--write-out": "--output", "-o": "-w", "--output": "--write-out"}
+"""Options for the format of the output: etcdctl's letter where the output is etcdctl's, and kubeadm's elsewhere."""
 
 
 class Context(click.Context):
@@ -56,6 +60,22 @@ class Command(click.Command):
         self.ends = ends
         self.variables = variables or {}
         self.params = [_prepared(param) for param in self.params]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise self._with_twin(error) from None
+
+    def _with_twin(self, error: click.NoSuchOption) -> click.UsageError:
+        """Returns the error that names the other spelling of an option for the format, or where to give it."""
+        twin = _TWINS.get(error.option_name)
+        if twin is None:
+            return error
+        if isinstance(self, click.Group):
+            return click.UsageError(f"{error.message} Give it after the name of a command.", error.ctx)
+        known = any(twin in param.opts for param in self.params)
+        return click.UsageError(_asking(error.message, [twin] if known else []), error.ctx)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *logs.OPTIONS]
@@ -109,25 +129,26 @@ def _variables_of(ctx: click.Context) -> dict[str, str]:
 
 
 class Group(click.Group, Command):
-    """A group of such commands. `elsewhere`: what other programs do, by the word that their users would type here."""
+    """A group of such commands. `foreign`: returns the error for words that are another program's command, else None."""
 
     command_class = Command
     group_class = type
 
-    def __init__(self, *args: Any, elsewhere: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, foreign: Foreign | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.elsewhere = elsewhere or {}
+        self.foreign = foreign
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            problem = self.foreign(ctx, args) if self.foreign is not None else None
+            if problem is not None:
+                raise problem
             raise click.UsageError(self._no_such(ctx, name), ctx)
         return super().resolve_command(ctx, args)
 
     def _no_such(self, ctx: click.Context, name: str) -> str:
         problem = f"No such command {name!r}."
-        if name in self.elsewhere:
-            return f"{problem} {self.elsewhere[name]}"
         return _asking(problem, close(name, self.list_commands(ctx)) or self._below(ctx, name))
 
     def _below(self, ctx: click.Context, name: str) -> list[str]:

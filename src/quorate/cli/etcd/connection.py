@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ import click
 from click.core import ParameterSource
 
 from quorate.cli.common.durations import DURATION, WAIT
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, UsageProblem
+from quorate.foreign.text import to_paste
 from quorate.secret import Secret
 
 if TYPE_CHECKING:
@@ -90,6 +91,36 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
         given[str(param.name)] = value
     if source is ParameterSource.COMMANDLINE:
         _refuse_unsafe(str(param.name), value)
+
+
+def given_to_etcdctl(ctx: click.Context) -> tuple[list[str], str]:
+    """Returns the flags that were given up to the command of this context, as etcdctl spells them, and shell text that sets its
+    password: etcdctl reads none from a file."""
+    given, flags, names = ctx.meta.get(_KEY, {}), list[str](), set[str]()
+    above: click.Context | None = ctx
+    while above is not None:
+        names |= {one for one in given if above.get_parameter_source(one) is ParameterSource.COMMANDLINE}
+        above = above.parent
+    for flag in _FLAGS:
+        name = flag.spelling[-1].removeprefix("--")
+        key = name.replace("-", "_")
+        if key in names and key not in ("password", "password_file"):
+            value = given[key]
+            shown = str(value).lower() if isinstance(value, bool) else f"{value:g}s" if isinstance(value, float) else str(value)
+            flags.append(f"--{name}={shown}")
+    file = given.get("password_file")
+    return flags, f'ETCDCTL_PASSWORD="$(cat {to_paste(str(file))})" ' if file else ""
+
+
+def left_to_etcdctl(*above: str) -> Callable[[click.Context, Sequence[str]], UsageProblem | None]:
+    """Returns what answers a command of etcdctl that a group does not have; `above`: the words before it."""
+
+    def answer(ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
+        from quorate.cli.common.foreign_commands import instead_of
+
+        return instead_of([*above, *words], *given_to_etcdctl(ctx))
+
+    return answer
 
 
 def _refuse_unsafe(name: str, value: object) -> None:

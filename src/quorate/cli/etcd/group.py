@@ -10,7 +10,7 @@ from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
 from quorate.cli.etcd.change import add, move_leader, promote, remove, replace
-from quorate.cli.etcd.connection import cluster_opened, connected, connection_options
+from quorate.cli.etcd.connection import cluster_opened, connected, connection_options, left_to_etcdctl
 from quorate.cli.etcd.member import member
 from quorate.cli.etcd.plan import plan
 from quorate.cli.etcd.queue import adopt, unlock
@@ -19,20 +19,6 @@ from quorate.cli.etcd.watch import watch
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
 
-_ELSEWHERE = {
-    name: f"Use {program}."
-    for name, program in {
-        "alarm": "etcdctl alarm",
-        "check": "etcdctl check",
-        "defrag": "etcdctl defrag",
-        "del": "etcdctl del",
-        "endpoint": "quorate etcd status or etcdctl endpoint",
-        "get": "etcdctl get",
-        "put": "etcdctl put",
-        "snapshot": "etcdctl snapshot save or etcdutl snapshot",
-    }.items()
-}
-
 
 @commands.group(
     "etcd",
@@ -40,7 +26,7 @@ _ELSEWHERE = {
         "ETCDCTL_PASSWORD": "Password of the user that --user or ETCDCTL_USER names.",
         "XDG_STATE_HOME": "Base of the directory of the journal.  [default: ~/.local/state]",
     },
-    elsewhere=_ELSEWHERE,
+    foreign=left_to_etcdctl(),
 )
 @connection_options
 def group() -> None:

@@ -9,7 +9,7 @@ import click
 from quorate.cli.common.commands import group
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
-from quorate.cli.etcd.connection import Connection, cluster_opened, connected, connection_options
+from quorate.cli.etcd.connection import Connection, cluster_opened, connected, connection_options, left_to_etcdctl
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _write_out = click.option(
 _hex = click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
 
 
-@group("member")
+@group("member", foreign=left_to_etcdctl("member"))
 @connection_options
 def member() -> None:
     """List and change members with etcdctl's spelling, flags, defaults and output.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,21 @@ def etcd_option(command: Command) -> Command:
     )(command)
 
 
-@commands.group("local", variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"})
+def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
+    """Returns the answer to a command of etcdctl: `env` is what it needs for a local cluster."""
+    from quorate.cli.common.foreign_commands import instead_of, without_option
+
+    ours: dict[tuple[str, ...], str] = dict.fromkeys((("endpoint", "health"), ("endpoint", "status")), "quorate local status")
+    theirs, folder = without_option(words, "--dir")
+    variables = to_paste("quorate", "local", "env", *(["--dir", folder] if folder else []))
+    return instead_of(theirs, before=f'eval "$({variables})"; ', ours=ours)
+
+
+@commands.group(
+    "local",
+    variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"},
+    foreign=_foreign,
+)
 def group() -> None:
     """Run a real etcd cluster on this machine; new members join as learners.
 
