@@ -39,7 +39,7 @@ def leave(patch: pytest.MonkeyPatch, etcd: Etcd, *others: Etcd) -> None:
     patch.setattr(etcd_leave, "_cluster", reached)
     tree = RealTree(Path("/"))
     run = ResetRun(reset=None, tree=tree, clock=SystemClock(), report=lambda _: None, ask=lambda _: False)  # type: ignore[arg-type]
-    local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, str(etcd.data))
+    local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, (etcd.client_url,), str(etcd.data))
     etcd_leave._leave(run, local)
 
 

@@ -15,7 +15,7 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
-from quorate.cli.etcd.connection import cluster_opened, connection_options, given_by_hand
+from quorate.cli.etcd.connection import cluster_to_change, connection_options, given_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
 from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
@@ -89,7 +89,7 @@ def add(
         _refuse_options_of_a_remote_cluster()
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
-    with cluster_opened() as opened:
+    with cluster_to_change() as opened:
         cluster = joining.applied(opened)
         joiner = _joiner(cluster, name, peer_url, host, joining)
         if dry_run:
@@ -170,7 +170,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     Example:
       quorate etcd promote node-d
     """
-    with cluster_opened() as opened:
+    with cluster_to_change() as opened:
         cluster = with_patience(opened, timeout)
         found = cluster.member(member)
         result = None if dry_run else cluster.promote(member)
@@ -213,7 +213,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
       quorate etcd remove node-b --dry-run
       quorate etcd remove 8e9e05c52164694d
     """
-    with cluster_opened() as opened:
+    with cluster_to_change() as opened:
         cluster = changed(with_patience(opened, timeout), absence_seconds=checked_absence(absence))
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
@@ -250,7 +250,7 @@ def replace(
         _refuse_options_of_a_remote_cluster()
         local_change(folder, Replace(old, new), form, dry_run=dry_run)
         return
-    with cluster_opened() as opened:
+    with cluster_to_change() as opened:
         cluster = joining.applied(opened)
         joiner = _joiner(cluster, new, peer_url, host, joining)
         if dry_run:
@@ -273,7 +273,7 @@ def move_leader(member: str, form: str) -> None:
     Example:
       quorate etcd move-leader node-c
     """
-    with cluster_opened() as cluster:
+    with cluster_to_change() as cluster:
         leader = cluster.move_leader(member)
         _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ import click
 from click.core import ParameterSource
 
 from quorate.cli.common.durations import DURATION, WAIT
-from quorate.errors import ConfigError, UsageProblem
+from quorate.cli.common.logs import Logs
+from quorate.cli.common.output import echo
+from quorate.errors import ConfigError, QuorateError, UsageProblem
 from quorate.foreign.text import to_paste
 from quorate.secret import Secret
 
@@ -24,44 +27,51 @@ if TYPE_CHECKING:
     from quorate.etcd.client.endpoint import Endpoint, Login
     from quorate.etcd.cluster import Cluster
     from quorate.journal import Journal
+    from quorate.phases.node.own_etcd import OwnEtcd
 
 Command = Callable[..., Any]
 _KEY = "quorate.connection"
+_NAMED, _OWN = "quorate.connection.named", "quorate.connection.own"
 _MOST_PASSWORD = 1 << 16
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """One of etcdctl's persistent flags. An `ignored` flag is accepted and has no effect here."""
+    """One of etcdctl's persistent flags. An `ignored` flag is accepted and has no effect here. `names`: it says which cluster
+    is meant, or who asks: with one of these, or its variable, nothing is taken from this node."""
 
     spelling: tuple[str, ...]
     help: str = ""
     kind: click.ParamType[Any] | type | None = None
     default: object = None
     ignored: bool = False
+    names: bool = False
 
 
 _FLAGS = (
-    _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379"),
-    _Flag(("--cacert",), "CA that signed the servers' certificates."),
-    _Flag(("--cert",), "Client certificate."),
-    _Flag(("--key",), "Key of the client certificate."),
-    _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt."),
-    _Flag(("--password",), "Not accepted: a password in argv is visible to every user."),
-    _Flag(("--password-file",), "File that contains the password."),
+    _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379", names=True),
+    _Flag(("--cacert",), "CA that signed the servers' certificates.", names=True),
+    _Flag(("--cert",), "Client certificate.", names=True),
+    _Flag(("--key",), "Key of the client certificate.", names=True),
+    _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt.", names=True),
+    _Flag(("--password",), "Not accepted: a password in argv is visible to every user.", names=True),
+    _Flag(("--password-file",), "File that contains the password.", names=True),
     _Flag(("--command-timeout",), "Timeout of each request.", WAIT, "5s"),
     _Flag(("--dial-timeout",), "Accepted; connecting counts towards --command-timeout.", DURATION, "2s"),
-    _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False),
-    _Flag(("--insecure-transport",), kind=bool, default=True, ignored=True),
-    _Flag(("--insecure-discovery",), kind=bool, default=True, ignored=True),
+    _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False, names=True),
+    _Flag(("--insecure-transport",), kind=bool, default=True, ignored=True, names=True),
+    _Flag(("--insecure-discovery",), kind=bool, default=True, ignored=True, names=True),
     _Flag(("--keepalive-time",), kind=DURATION, default="2s", ignored=True),
     _Flag(("--keepalive-timeout",), kind=DURATION, default="6s", ignored=True),
     _Flag(("--max-recv-bytes",), kind=int, default=0, ignored=True),
     _Flag(("--max-request-bytes",), kind=int, default=0, ignored=True),
     _Flag(("--debug",), kind=bool, default=False, ignored=True),
-    _Flag(("-d", "--discovery-srv"), "Not supported: name the members with --endpoints."),
-    _Flag(("--discovery-srv-name",), ignored=True),
+    _Flag(("-d", "--discovery-srv"), "Not supported: name the members with --endpoints.", names=True),
+    _Flag(("--discovery-srv-name",), ignored=True, names=True),
 )
+
+_NAMING = {flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS if flag.names}
 
 
 def connection_options(command: Command) -> Command:
@@ -80,7 +90,14 @@ def connection_options(command: Command) -> Command:
             callback=_remember,
         )
         command = option(command)
-    return command
+    return click.option(
+        "--rootfs",
+        default="",
+        metavar="DIR",
+        help="Directory of a control-plane node's files, whose own etcd is asked.  [default: /]",
+        expose_value=False,
+        callback=_remember,
+    )(command)
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -89,6 +106,8 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
     source = ctx.get_parameter_source(str(param.name))
     if source is not ParameterSource.DEFAULT or param.name not in given:
         given[str(param.name)] = value
+    if source is not ParameterSource.DEFAULT and param.name in _NAMING:
+        ctx.meta.setdefault(_NAMED, []).append(param.opts[-1])
     if source is ParameterSource.COMMANDLINE:
         _refuse_unsafe(str(param.name), value)
 
@@ -108,8 +127,21 @@ def given_to_etcdctl(ctx: click.Context) -> tuple[list[str], str]:
             value = given[key]
             shown = str(value).lower() if isinstance(value, bool) else f"{value:g}s" if isinstance(value, float) else str(value)
             flags.append(f"--{name}={shown}")
+    if not ctx.meta.get(_NAMED):
+        flags += _own_flags(given.get("rootfs", ""))
     file = given.get("password_file")
     return flags, f'ETCDCTL_PASSWORD="$(cat {to_paste(str(file))})" ' if file else ""
+
+
+def _own_flags(rootfs: str) -> list[str]:
+    """Returns etcdctl's flags for this node's own etcd; none where it has none, or where that cannot be told."""
+    from quorate.cli.etcd import own_node
+
+    with suppress(QuorateError):
+        if (own := own_node.find(rootfs)) is not None:
+            files = (("cacert", own.files.ca), ("cert", own.files.cert), ("key", own.files.key))
+            return [f"--endpoints={own.url}", *(f"--{name}={path}" for name, path in files)]
+    return []
 
 
 def left_to_etcdctl(*above: str) -> Callable[[click.Context, Sequence[str]], UsageProblem | None]:
@@ -165,6 +197,23 @@ def cluster_opened() -> Iterator[Cluster]:
             book.close()
 
 
+@contextmanager
+def cluster_to_change() -> Iterator[Cluster]:
+    """Yields the cluster as `cluster_opened`. It is named first where it is this node's own: nobody typed which one it is."""
+    with cluster_opened() as cluster:
+        if _own() is not None:
+            view = cluster.status()
+            names = ", ".join(member.name or f"(unstarted) {member.id:x}" for member in view.members)
+            _say(f"the cluster to change is {view.cluster_id:x}, with the members {names}")
+        yield cluster
+
+
+def _say(text: str) -> None:
+    _LOGGER.info("%s", text)
+    if not Logs.quiet:
+        echo(text, err=True)
+
+
 @dataclass(slots=True)
 class LazyJournal:
     """The journal of membership changes, opened at the first change: a user who only reads needs no state folder."""
@@ -214,7 +263,8 @@ def given_value(name: str) -> str | None:
 
 @contextmanager
 def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
-    """Yields the connection that the flags and variables of the running command describe. Raises `ConfigError`."""
+    """Yields the connection that the flags and variables of the running command describe. Where none of them says which cluster
+    is meant, this is a control-plane node's own etcd, and on any other host etcdctl's default. Raises `ConfigError`."""
     from quorate.etcd.client.connections import Access
     from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
     from quorate.etcd.connect import explaining
@@ -222,11 +272,30 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
         raise ConfigError("ETCDCTL_API must be 3: etcd 3.6 removed the old API")
+    _own()
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     endpoints = parse_endpoints([given["endpoints"]])
     with Access(tls, _login(given), cancel) as access, explaining(access, endpoints):
         yield Connection(endpoints, access, given["command_timeout"])
+
+
+def _own() -> OwnEtcd | None:
+    """Returns this node's own etcd where the running command uses it, because nothing says which cluster is meant. The first
+    call decides, says so, and enters it as what was given. Raises `ConfigError`."""
+    meta = click.get_current_context().meta
+    if _OWN not in meta:
+        from quorate.cli.etcd import own_node
+
+        given, named = meta[_KEY], meta.get(_NAMED, [])
+        if named and given["rootfs"]:
+            raise ConfigError(f"--rootfs means the etcd of a node, and {named[0]} or its variable another: leave one out")
+        meta[_OWN] = own = None if named else own_node.find(given["rootfs"])
+        if own is not None:
+            given.update(endpoints=own.url, cacert=str(own.files.ca), cert=str(own.files.cert), key=str(own.files.key))
+            _say(f"using this node's etcd: {own.url}, certificates in {own.folder}")
+    found: OwnEtcd | None = meta[_OWN]
+    return found
 
 
 def _login(given: dict[str, Any]) -> Login | None:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 def group() -> None:
     """Inspect any etcd cluster and change its members safely.
 
-    The connection flags and ETCDCTL_* variables are those of etcdctl.
+    The connection flags and ETCDCTL_* variables are those of etcdctl. On a control-plane node they can be left out: the node's
+    own etcd is asked then, with the certificates in /etc/kubernetes/pki/etcd.
 
     \b
     Examples:

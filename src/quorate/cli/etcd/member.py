@@ -9,7 +9,7 @@ import click
 from quorate.cli.common.commands import group
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
-from quorate.cli.etcd.connection import Connection, cluster_opened, connected, connection_options, left_to_etcdctl
+from quorate.cli.etcd.connection import Connection, cluster_to_change, connected, connection_options, left_to_etcdctl
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
       quorate etcd member add node-d --peer-urls=https://10.0.0.4:2380 --learner
     """
     _only(write_out, "simple", "json", "fields", "protobuf")
-    with cluster_opened() as cluster:
+    with cluster_to_change() as cluster:
         added, view = cluster.register(name, peer_urls.split(","))
     if not learner:
         advice = f"quorate etcd member promote {added.id:x}"
@@ -122,7 +122,7 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
     """
     from quorate.core.ids import parse_id
 
-    with cluster_opened() as cluster:
+    with cluster_to_change() as cluster:
         found = cluster.member(f"{parse_id(member_id):x}")
         if cluster.promote(f"{found.id:x}") is None:
             echo("the member is already a voter: nothing was changed", err=True)
@@ -145,7 +145,7 @@ def remove(member_id: str, write_out: str, as_hex: bool, accept_reduced_toleranc
     """
     from quorate.core.ids import parse_id
 
-    with cluster_opened() as cluster:
+    with cluster_to_change() as cluster:
         gone = cluster.remove(f"{parse_id(member_id):x}", accept_reduced_tolerance=accept_reduced_tolerance)
         cluster_id = cluster.access.routes.cluster_id
     _done(f"Member {gone.id:16x} removed from cluster {cluster_id:16x}", write_out, as_hex=as_hex)

@@ -13,7 +13,7 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
-from quorate.cli.etcd.connection import cluster_opened, connection_options
+from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, connection_options
 from quorate.cli.etcd.join_options import JoinOptions, join_options
 from quorate.cli.etcd.start_hook import starter
 from quorate.errors import ConfigError, Refused
@@ -60,10 +60,11 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
     from quorate.core.decide_converge import ConvergeGoal, steps
 
     wanted, consent = read_wanted(want), joining.accept_reduced_tolerance
-    with cluster_opened() as opened:
+    changes = apply_it and not dry_run
+    with cluster_to_change() if changes else cluster_opened() as opened:
         cluster = joining.applied(opened)
         start = starter(joining, cluster.clock.cancel, cluster.report)
-        if apply_it and not dry_run:
+        if changes:
             taken = cluster.converge(wanted, start=start, accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
             return

@@ -9,7 +9,7 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
-from quorate.cli.etcd.connection import cluster_opened, connection_options
+from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, connection_options
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
       quorate etcd unlock node-d
       quorate etcd unlock removals
     """
-    with cluster_opened() as cluster:
+    with cluster_opened() if which is None or dry_run else cluster_to_change() as cluster:
         if which is None or dry_run:
             found = [] if which == _REMOVALS else cluster.leftovers(which)
             lock = cluster.held_lock() if which in (None, _REMOVALS) else None
@@ -105,7 +105,7 @@ def adopt(member: str, name: str, form: str, dry_run: bool) -> None:
     Example:
       quorate etcd adopt 8e9e05c52164694d node-d
     """
-    with cluster_opened() as cluster:
+    with cluster_to_change() as cluster:
         found = (cluster.check_adopt if dry_run else cluster.adopt)(member, name)
     url = found.peer_urls[0]
     then = to_paste("quorate", "etcd", "add", name, "--peer-urls", url)

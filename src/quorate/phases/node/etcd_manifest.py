@@ -23,12 +23,13 @@ _VARIABLE = "ETCD_"
 @dataclass(frozen=True, slots=True)
 class LocalEtcd:
     """The local etcd as its manifest describes it. `rows`: of --initial-cluster, by name. `client_urls`: where it can be
-    reached from this node."""
+    reached from this node; `listens`: those of them at which it listens, the others are only advertised."""
 
     name: str
     peer_urls: tuple[str, ...]
     client_urls: tuple[str, ...]
     rows: dict[str, str]
+    listens: tuple[str, ...]
     data_dir: str
     """The path on the node; empty when the manifest does not show it."""
 
@@ -53,7 +54,8 @@ def parse(content: bytes, where: str) -> LocalEtcd:
         raise _not_understood(where, f"it does not set --{missing[0]}")
     rows = dict(row.split("=", 1) for row in settings.get("initial-cluster", "").split(",") if "=" in row)
     advertised = [settings.get("advertise-client-urls", ""), _annotated(pod)]
-    clients = tuple(dict.fromkeys([*_reachable(settings.get("listen-client-urls", "")), *_urls(advertised)]))
+    listens = tuple(_reachable(settings.get("listen-client-urls", "")))
+    clients = tuple(dict.fromkeys([*listens, *_urls(advertised)]))
     peers = tuple(_urls([settings["initial-advertise-peer-urls"]]))
     if not clients or not peers:
         raise _not_understood(where, f"it shows no {'client' if peers else 'peer'} URL")
@@ -62,6 +64,7 @@ def parse(content: bytes, where: str) -> LocalEtcd:
         peers,
         clients,
         rows,
+        listens,
         _on_host(settings["data-dir"], container, spec),
     )
 
