@@ -113,6 +113,24 @@ def test_switches_in_gos_spelling(cli: RunCli, config: str, root: Path) -> None:
         assert (root / "etc/kubernetes/pki/ca.crt").exists() == written
 
 
+def test_a_configuration_on_standard_input() -> None:
+    """It is named in messages; what is too large is refused, as a file is."""
+
+    def validated(text: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "quorate", "config", "validate", "--config", "-"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=100)
+        return done.returncode, done.stdout + done.stderr
+
+    good = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.34.4\n"
+    assert validated(good) == (0, "ok\n")
+    code, said = validated(good + "clusterNam: x\n")
+    assert (code, said.splitlines()[0]) == (
+        3,
+        "error: standard input:4: clusterNam: there is no such field; did you mean clusterName?",
+    )
+    assert "standard input has more than" in validated("#" * (1 << 20 | 1))[1]
+
+
 def test_validate_says_everything_with_exit_3(cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(MINIMAL.replace("cp1", "Bad_Name") + "networking: {serviceSubnet: x}\nnonsense: 1\n")

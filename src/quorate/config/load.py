@@ -14,7 +14,7 @@ from quorate.config.documents import read_documents
 from quorate.config.problems import Problem, Problems, describe
 from quorate.config.schema import decode
 from quorate.foreign.documents import MOST_BYTES, Mapping
-from quorate.foreign.local_files import read_at_most
+from quorate.foreign.local_files import read_at_most, shown
 
 _V4: dict[str, type[Any]] = {
     "InitConfiguration": v4.InitConfiguration,
@@ -47,8 +47,8 @@ class Loaded(Struct, frozen=True):
 
 
 def load(path: Path) -> Loaded:
-    """Reads a file. Raises `ConfigError` when it is not YAML or holds no known kind."""
-    return loads(read_at_most(path, MOST_BYTES), str(path))
+    """Reads a file, or standard input for `-`. Raises `ConfigError` when it is not YAML or holds no known kind."""
+    return loads(read_at_most(path, MOST_BYTES), shown(path))
 
 
 def loads(content: bytes, source: str) -> Loaded:

@@ -11,26 +11,38 @@ import grp
 import os
 import pwd
 import stat
+import sys
 import time
 from io import FileIO
 from pathlib import Path
 
 from quorate.errors import ConfigError, HostError
 
+STDIN = Path("-")
 _PIPE_SECONDS, _PIPE_POLL_SECONDS = 10.0, 0.02
 
 
 def read_at_most(path: Path, most_bytes: int) -> bytes:
-    """Returns the content of a file that the user named. Raises `ConfigError` when it is unreadable or too large."""
+    """Returns the content of a file that the user named; - is standard input. Raises `ConfigError` when it is unreadable or too
+    large."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb", buffering=0) as file:
-            content = _all_of(file, most_bytes + 1)
+        content = sys.stdin.buffer.read(most_bytes + 1) if path == STDIN else _content(path, most_bytes + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {shown(path)}: {error.strerror}") from error
     if len(content) > most_bytes:
-        raise ConfigError(f"{path} has more than {most_bytes} bytes")
+        raise ConfigError(f"{shown(path)} has more than {most_bytes} bytes")
     return content
+
+
+def shown(path: Path) -> str:
+    """Returns the name of a file that the user named, for messages."""
+    return "standard input" if path == STDIN else str(path)
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        return _all_of(file, most_bytes)
 
 
 def _all_of(file: FileIO, most_bytes: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
 
 _MOST_BYTES = 1 << 20
-_STDIN = Path("-")
 _KEYS = ("apiVersion", "kind", "members")
 _MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isLeader", "clientURLs")
 """The keys of `etcd members -o yaml`, and peerURL; only the name and the URL say what is wanted."""
@@ -111,12 +109,9 @@ def read_wanted(path: Path) -> list[Wanted]:
     from quorate.core.decide_converge import Wanted
     from quorate.core.ids import normalise_url
     from quorate.foreign.documents import read_mapping
-    from quorate.foreign.local_files import read_at_most
+    from quorate.foreign.local_files import read_at_most, shown
 
-    if path == _STDIN:
-        content, path = sys.stdin.buffer.read(_MOST_BYTES + 1), Path("standard input")
-    else:
-        content = read_at_most(path, _MOST_BYTES)
+    content, path = read_at_most(path, _MOST_BYTES), Path(shown(path))
     document = read_mapping(content, str(path))
     _refuse_unknown(document, _KEYS, str(path))
     rows = document.get("members")

@@ -49,7 +49,7 @@ _TABLE = (
     Flag("certificate-key", "Key that encrypts the certificates stored in the cluster.", secret=True),
     Flag("cleanup-tmp-dir", "Also empty /etc/kubernetes/tmp.", "bool"),
     Flag("client-name", "Name of the user: the CN of its certificate."),
-    Flag("config", "kubeadm configuration file."),
+    Flag("config", "kubeadm configuration file; - reads standard input."),
     Flag("control-plane", "Make this node an additional control-plane node.", "bool"),
     Flag("control-plane-endpoint", "Stable name or address of the whole control plane, HOST[:PORT]."),
     Flag("cri-socket", "Socket of the container runtime.", default="the one on this host"),
