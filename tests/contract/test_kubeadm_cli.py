@@ -113,6 +113,37 @@ def test_switches_in_gos_spelling(cli: RunCli, config: str, root: Path) -> None:
         assert (root / "etc/kubernetes/pki/ca.crt").exists() == written
 
 
+def test_where_token_finds_its_kubeconfig(tmp_path: Path) -> None:
+    """--kubeconfig, KUBECONFIG, that of kubectl, admin.conf; relative paths from the working directory."""
+    no_cluster = "kind: Config\nclusters: []\n"
+    for name in ("flag", "variable", "home/.kube/config"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(no_cluster)
+
+    def error(*flags: str, **environment: str) -> str:
+        command = [sys.executable, "-m", "quorate", "token", "list", *flags]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment},
+            timeout=100,
+        )
+        assert done.returncode != 0
+        return done.stderr
+
+    home = str(tmp_path / "home")
+    assert f"error: {tmp_path}/flag: its current context" in error("--kubeconfig", "flag", KUBECONFIG="variable", HOME=home)
+    said = error(KUBECONFIG="./variable", HOME=home)
+    assert said.startswith(f"using the kubeconfig {tmp_path}/variable\nerror: {tmp_path}/variable: its current context")
+    assert f"error: {home}/.kube/config: its current context" in error(HOME=home)
+    assert "KUBECONFIG lists 2 files, and quorate merges none" in error(KUBECONFIG="flag:variable")
+    os.chown(f"{home}/.kube/config", 4321, -1)
+    assert "/etc/kubernetes/admin.conf is missing" in error(HOME=home)
+
+
 def test_a_configuration_on_standard_input() -> None:
     """It is named in messages; what is too large is refused, as a file is."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from quorate.config.render import to_yaml
 from quorate.errors import ConfigError
 from quorate.foreign.documents import BadDocument, Value, read_mapping
+from quorate.foreign.text import visible
 from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.pki.certificates import Pair, PrivateKey, key_pem
 from quorate.secret import Secret
@@ -89,7 +90,11 @@ def parse(content: bytes, where: str) -> Parsed:
     cluster = _named(data, "clusters", context.get("cluster", ""), "cluster")
     user = _named(data, "users", context.get("user"), "user")
     if not cluster:
-        raise ConfigError(f"{where}: its current context names no cluster of the file")
+        named = [visible(text_of(row.get("name"))) for row in rows_of(data.get("contexts"))]
+        raise ConfigError(
+            f"{where}: its current context names no cluster of the file",
+            advice=f"set current-context to one of {', '.join(named)}" if named else "",
+        )
     return Parsed(
         text_of(context.get("cluster")),
         text_of(cluster.get("server")),
@@ -97,13 +102,13 @@ def parse(content: bytes, where: str) -> Parsed:
         _decode(cluster.get("certificate-authority-data"), where),
         _decode(user.get("client-certificate-data"), where),
         Secret(_decode(user.get("client-key-data"), where)),
-        Secret(_token(user.get("token"), where)),
+        Secret(token_of(user.get("token"), where)),
         data,
     )
 
 
-def _token(value: object, where: str) -> str:
-    """Returns the token without the line break that YAML's | appends. Raises `ConfigError`, which does not repeat the token."""
+def token_of(value: object, where: str) -> str:
+    """Returns a user's token without the line break that YAML's | appends. Raises `ConfigError`, which does not repeat it."""
     token = text_of(value).strip()
     if not token.isascii() or not token.isprintable():
         raise ConfigError(f"{where}: the user's token has characters that are not allowed in a token")

@@ -104,7 +104,7 @@ def _stored(given: Given) -> Loaded | None:
     context = setup.init_context(setup.init_setup(_without_folder(given), silent), given, setup.tree_for(given, report), report)
     quick = replace(context, timeouts=replace_struct(context.timeouts, kubernetes_api_call=Duration(_PATIENCE)))
     try:
-        with connected(quick, given.text("kubeconfig") or f"{context.config_folder}/admin.conf") as client:
+        with connected(quick, setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf")) as client:
             client.rpc_seconds = _PATIENCE / 10**9
             return cluster_configuration(client, report)
     except (KubeError, PreflightFailed) as error:

@@ -35,7 +35,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     made = setup.init_setup(given, report, setup.the_runtime)
     context = setup.init_context(made, given, setup.tree_for(given, report), report)
     context = doctor.of_this_node(context)
-    found = doctor.examine(context, given.text("kubeconfig") or doctor.admin_of(context))
+    found = doctor.examine(context, setup.kubeconfig_of(given, doctor.admin_of(context)))
     wrong = bool(errors_of(found))
     data = {"healthy": not wrong, "findings": [one.as_dict() for one in found]}
 

@@ -87,7 +87,7 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock, runtime: set
     return InitRun(
         context,
         made.init,
-        kubeconfig=given.text("kubeconfig") or f"{context.config_folder}/admin.conf",
+        kubeconfig=setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf"),
         upload_certs=given.on("upload-certs"),
         certificate_key=Secret(made.init.certificate_key or secrets.token_hex(32)),
         print_manifest=given.on("print-manifest"),

@@ -3,6 +3,7 @@ are allowed."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, TypeVar
 
@@ -198,9 +199,15 @@ def _discovery(old: v4.Discovery, given: Given, endpoint: str) -> v4.Discovery:
             ca_cert_hashes=pins,
             unsafe_skip_ca_verification=unsafe or None,
         )
-    file = v4.FileDiscovery(given.text("discovery-file")) if given.text("discovery-file") else None
+    file = v4.FileDiscovery(_file_or_url(given)) if given.text("discovery-file") else None
     own = given.text("tls-bootstrap-token") or given.text("token")
     return _set(old, bootstrap_token=bootstrap, file=file, tls_bootstrap_token=own)
+
+
+def _file_or_url(given: Given) -> str:
+    """Returns --discovery-file; a relative path is meant from the working directory, unless it is below another root."""
+    named = given.text("discovery-file")
+    return named if "://" in named or given.text("rootfs") else os.path.abspath(named)
 
 
 def overlay_reset(reset: v4.ResetConfiguration, given: Given) -> v4.ResetConfiguration:

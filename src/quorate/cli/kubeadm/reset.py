@@ -97,7 +97,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
         report,
         _ask,
         kubelet=Kubelet.of(setup.root_of(given)),
-        kubeconfig=given.text("kubeconfig") or "/etc/kubernetes/admin.conf",
+        kubeconfig=setup.kubeconfig_of(given, "/etc/kubernetes/admin.conf"),
         abandon=given.on("abandon-etcd-member"),
         dry_run=given.on("dry-run"),
     )

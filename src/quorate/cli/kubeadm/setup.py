@@ -36,6 +36,13 @@ def root_of(given: Given) -> Path:
     return root
 
 
+def kubeconfig_of(given: Given, default: str) -> str:
+    """Returns the path of --kubeconfig, or the default. A relative one is meant from the working directory, unless it is below
+    another root."""
+    named = given.text("kubeconfig")
+    return os.path.abspath(named) if named and root_of(given) == Path("/") else named or default
+
+
 def read_config(given: Given) -> Loaded:
     """Returns the configuration in the file of --config, or an empty one. Raises `ConfigError`."""
     overlay.check_mix(given)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +14,11 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
-from quorate.cli.kubeadm import overlay, setup
+from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.deadline import SystemClock
+from quorate.errors import ConfigError
+from quorate.report import Notice
 from quorate.secret import random_token
 from quorate.tree import RealTree
 
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from quorate.kube.tokens import Token
 
 _FLAGS = ("dry-run", "kubeconfig")
+_ADMIN = "/etc/kubernetes/admin.conf"
 
 
 @commands.group("token")
@@ -67,7 +72,31 @@ def _api(given: Given) -> Iterator[KubeClient]:
 
 
 def _kubeconfig(given: Given) -> str:
-    return given.text("kubeconfig") or "/etc/kubernetes/admin.conf"
+    """Returns the kubeconfig as kubeadm finds it: --kubeconfig, KUBECONFIG, that of kubectl, admin.conf; and says so where it
+    is not the node's own."""
+    if given.text("kubeconfig") or setup.root_of(given) != Path("/"):
+        return setup.kubeconfig_of(given, _ADMIN)
+    listed = [path for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    if len(listed) > 1:
+        raise ConfigError(
+            f"KUBECONFIG lists {len(listed)} files, and quorate merges none",
+            state="nothing was changed",
+            advice="name one with --kubeconfig",
+        )
+    found = os.path.abspath(listed[0]) if listed else _of_kubectl() or _ADMIN
+    if found != _ADMIN:
+        render.to_stderr()(Notice(f"using the kubeconfig {found}"))
+    return found
+
+
+def _of_kubectl() -> str:
+    """Returns the file that kubectl uses by default; empty where there is none, or it is another user's: with sudo the home can
+    be somebody else's, who would choose the cluster."""
+    path = Path.home() / ".kube" / "config"
+    try:
+        return str(path) if path.stat().st_uid == os.geteuid() else ""
+    except OSError:
+        return ""
 
 
 @group.command()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from quorate.errors import PreflightFailed
-from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.phases.base.context import Context
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig import Parsed
-from quorate.secret import Secret
+from quorate.pki.kubeconfig_files import complete, refuse_what_is_not_done
 from quorate.tree import Tree
 
 
@@ -23,7 +21,8 @@ def server_of(parsed: Parsed, url: str = "") -> Server:
 
 
 def read(tree: Tree, path: str) -> Parsed:
-    """Reads a kubeconfig. Raises `PreflightFailed` when the file is missing, `ConfigError` when it is not a kubeconfig."""
+    """Reads a kubeconfig, with the files that it names. Raises `PreflightFailed` when the file is missing, `ConfigError` when
+    it is not a kubeconfig, or is one that cannot be used here."""
     content = tree.read(path)
     if content is None:
         raise PreflightFailed(
@@ -31,17 +30,9 @@ def read(tree: Tree, path: str) -> Parsed:
             state="nothing was changed",
             advice="name another with --kubeconfig, or create it: quorate init phase kubeconfig admin",
         )
-    return _with_files(tree, kubeconfig.parse(content, path))
-
-
-def _with_files(tree: Tree, parsed: Parsed) -> Parsed:
-    """Reads the files that a kubelet.conf points to: the certificate that the kubelet renews, and its key."""
-    rows = rows_of(parsed.data.get("users"))
-    user = next((mapping_of(row.get("user")) for row in rows if row.get("name") == parsed.user), {})
-    certificate, key = text_of(user.get("client-certificate")), text_of(user.get("client-key"))
-    if not certificate or not key:
-        return parsed
-    return replace(parsed, certificate_pem=tree.read(certificate) or b"", key_pem=Secret(tree.read(key) or b""))
+    parsed = kubeconfig.parse(content, path)
+    refuse_what_is_not_done(parsed, path)
+    return complete(parsed, path, tree.read)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from quorate.kube.errors import Denied, KubeError, NotFound, Unreachable, Untrus
 from quorate.kube.tokens import Token, is_signed
 from quorate.phases.base.heartbeat import Heartbeat
 from quorate.pki import kubeconfig
+from quorate.pki.kubeconfig_files import complete, refuse_what_is_not_done
 from quorate.pki.sealing import pinned, pins_of
 from quorate.report import PhaseReport
 from quorate.secret import Secret
@@ -198,8 +199,11 @@ def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Foun
     if content is None:
         raise ConfigError(f"{named} does not exist")
     parsed = kubeconfig.parse(content, named)
+    refuse_what_is_not_done(parsed, named)
+    # What another host has sent names no files of this one.
+    parsed = parsed if fetched else complete(parsed, where, tree.read)
     if not parsed.ca_pem or not parsed.server.startswith("https://"):
-        raise ConfigError(f"{named} lacks the cluster's CA (certificate-authority-data) or its https address")
+        raise ConfigError(f"{named} lacks the cluster's CA or its https address")
     login = token if token.reveal() else parsed.token
     if not login.reveal() and not parsed.certificate_pem:
         raise ConfigError(f"{named} has no credentials: give --tls-bootstrap-token")

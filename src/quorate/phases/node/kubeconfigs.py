@@ -13,6 +13,7 @@ from quorate.phases.node import certs
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import KeyKind, LeafSpec, certificate_pem, make_leaf
 from quorate.pki.kubeconfig import Identity
+from quorate.pki.kubeconfig_files import complete
 from quorate.pki.store import flaws, parse_certificate
 from quorate.pki.table import MASTERS, Entry, admin_group, entries
 from quorate.report import Notice
@@ -148,7 +149,7 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
     content = context.tree.read(path)
     if content is None:
         return False
-    parsed = kubeconfig.parse(content, path)
+    parsed = complete(kubeconfig.parse(content, path), path, context.tree.read)
     if parsed.ca_pem.strip() != ca.strip():
         raise _refused(f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
     if parsed.certificate_pem:

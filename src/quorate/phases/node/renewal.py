@@ -13,6 +13,7 @@ from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_key, renew_leaf
 from quorate.pki.kubeconfig import Identity
+from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
 from quorate.pki.store import parse_certificate
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
@@ -27,13 +28,14 @@ _READERS = {
 }
 """Who reads a certificate at its start; empty for those that are read at each use."""
 
+_IN_A_FILE = "its certificate is in a file that it names, which somebody else renews"
 _CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admin.conf")
 
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """One row of the report. `expires` is None where the certificate is missing; `external`: its CA's key is not here, so it
-    is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
+    """One row of the report. `expires` is None where the certificate is missing; `external`: its CA's key is not here, or
+    it is in a file that a kubeconfig names, so it is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
 
     name: str
     expires: datetime | None
@@ -61,6 +63,7 @@ def expiries(context: Context) -> tuple[list[Expiry], list[Expiry]]:
 def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry:
     ca = table[table[name].signer] if name in table else table["ca"]
     external = not certs.has_key(context, ca) and context.tree.read(certs.files(context, ca)[0]) is not None
+    external = external or _is_in_a_file(context, name)
     certificate = _certificate(context, name, table)
     return Expiry(name, certificate.not_valid_after_utc if certificate else None, ca.name, external)
 
@@ -82,9 +85,16 @@ def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certif
     content = context.tree.read(path)
     if content is None:
         return None
-    pem = kubeconfig.parse(content, path).certificate_pem
-    # A kubeconfig that names a certificate file, or has a token, embeds nothing to renew.
+    pem = complete(kubeconfig.parse(content, path), path, context.tree.read).certificate_pem
+    # A kubeconfig with a token has no certificate.
     return parse_certificate(pem, path) if pem else None
+
+
+def _is_in_a_file(context: Context, name: str) -> bool:
+    """Returns whether a kubeconfig names a file with its certificate, which whoever writes that file renews."""
+    path = f"{context.config_folder}/{name}"
+    content = context.tree.read(path) if name in _CONFS else None
+    return content is not None and not embeds_its_certificate(kubeconfig.parse(content, path))
 
 
 Terms: TypeAlias = Callable[[Context, Certificate], tuple[KeyKind, timedelta]]
@@ -121,7 +131,7 @@ def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
         elif expiry.external:
-            context.say("renew", f"{expiry.name}: its CA's key is not on this host; left alone")
+            context.say("renew", f"{expiry.name}: {_why_external(context, expiry.name)}; left alone")
         else:
             renew(context, expiry.name, terms)
             renewed.append(expiry.name)
@@ -132,6 +142,10 @@ def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
             advice="run this where the CA's key is, or have certificates signed there: quorate certs generate-csr",
         )
     return renewed
+
+
+def _why_external(context: Context, name: str) -> str:
+    return _IN_A_FILE if _is_in_a_file(context, name) else "its CA's key is not on this host"
 
 
 def users_of(names: Iterable[str]) -> list[str]:
@@ -147,6 +161,8 @@ def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
     old = _certificate(context, name, table)
     if old is None:
         raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
+    if _is_in_a_file(context, name):
+        raise PreflightFailed(f"{name}: {_IN_A_FILE}", state="nothing was changed", advice="renew it where it is made")
     ca = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
     kind, validity = terms(context, old)
     pair = renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))

@@ -1,0 +1,166 @@
+"""kubeconfigs as people have them: with files of their own, relative paths, several contexts, and what is not done here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubeadm_cases import everything
+
+from quorate.errors import ConfigError, PreflightFailed, Refused
+from quorate.phases.base import api_access
+from quorate.phases.base.context import Context
+from quorate.phases.node import kubeconfigs, renewal
+from quorate.pki import kubeconfig
+from quorate.pki.kubeconfig_files import complete
+
+ADMIN = "/etc/kubernetes/admin.conf"
+
+
+def of(
+    *, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None, current: str = "x", **more: object
+) -> bytes:
+    data = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", **(cluster or {})}}],
+        "users": [{"name": "u", "user": user or {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": current,
+        **more,
+    }
+    return yaml.safe_dump(data).encode()
+
+
+def completed(content: bytes, files: dict[str, bytes], where: str = "/home/a/.kube/config") -> kubeconfig.Parsed:
+    return complete(kubeconfig.parse(content, where), where, files.get)
+
+
+def test_files_are_meant_from_the_folder_of_the_kubeconfig() -> None:
+    named = of(
+        cluster={"certificate-authority": "pki/ca.crt"},
+        user={"client-certificate": "../a.crt", "client-key": "/keys/a.key", "tokenFile": "token"},
+    )
+    files = {
+        "/home/a/.kube/pki/ca.crt": b"CA",
+        "/home/a/a.crt": b"CERT",
+        "/keys/a.key": b"KEY",
+        "/home/a/.kube/token": b"t0ken\n",
+    }
+    found = completed(named, files)
+    assert (found.ca_pem, found.certificate_pem, found.key_pem.reveal(), found.token.reveal()) == (
+        b"CA",
+        b"CERT",
+        b"KEY",
+        "t0ken",
+    )
+
+
+def test_what_is_embedded_counts_before_a_file() -> None:
+    user = {"client-certificate-data": "Q0VSVA==", "client-certificate": "/none", "token": "t", "tokenFile": "/none"}
+    found = completed(of(cluster={"certificate-authority-data": "Q0E=", "certificate-authority": "/none"}, user=user), {})
+    assert (found.ca_pem, found.certificate_pem, found.token.reveal()) == (b"CA", b"CERT", "t")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user", "field"),
+    [
+        ({"certificate-authority": "ca.crt"}, {}, "certificate-authority /home/a/.kube/ca.crt"),
+        ({}, {"client-certificate": "/a.crt"}, "client-certificate /a.crt"),
+        ({}, {"client-key": "/a.key"}, "client-key /a.key"),
+        ({}, {"tokenFile": "/t"}, "tokenFile /t"),
+    ],
+)
+def test_a_file_that_is_missing_is_not_nothing(cluster: dict[str, Any], user: dict[str, Any], field: str) -> None:
+    with pytest.raises(ConfigError, match=f"its {field} does not exist"):
+        completed(of(cluster=cluster, user=user), {})
+
+
+def test_a_token_file_that_holds_no_token_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as error:
+        completed(of(user={"tokenFile": "/t"}), {"/t": b"root:x:0:0\nbin:x:1:1\n"})
+    assert "root" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "user"),
+    [
+        ({"insecure-skip-tls-verify": True}, {}),
+        ({"proxy-url": "http://127.0.0.1:3128"}, {}),
+        ({"tls-server-name": "other"}, {}),
+        ({}, {"exec": {"command": "aws"}}),
+        ({}, {"auth-provider": {"name": "gcp"}}),
+        ({}, {"username": "admin", "password": "geheim"}),
+        ({}, {"as": "somebody"}),
+    ],
+)
+def test_what_is_not_done_here_is_said(cluster: dict[str, Any], user: dict[str, Any], context: Context) -> None:
+    """Left out, it would connect otherwise than its author wants."""
+    context.tree.write(ADMIN, of(cluster=cluster, user=user), mode=0o600)
+    with pytest.raises(ConfigError, match=f"{ADMIN}: its {next(iter({**cluster, **user}))} ") as error:
+        api_access.read(context.tree, ADMIN)
+    assert "geheim" not in str(error.value)
+    context.tree.write(ADMIN, of(cluster=dict.fromkeys(cluster, ""), user=dict.fromkeys(user, "")), mode=0o600)
+    api_access.read(context.tree, ADMIN)
+
+
+def test_several_contexts() -> None:
+    contexts = [{"name": name, "context": {"cluster": cluster, "user": "u"}} for name, cluster in (("a", "none"), ("b", "c"))]
+    assert kubeconfig.parse(of(contexts=contexts, current="b"), "f").cluster == "c"
+    for current in ("a", "z", ""):
+        with pytest.raises(ConfigError, match="names no cluster of the file") as error:
+            kubeconfig.parse(of(contexts=contexts, current=current), "f")
+        assert error.value.advice == "set current-context to one of a, b"
+
+
+def with_files(context: Context) -> bytes:
+    """admin.conf with its certificate, key and CA in files beside it, as some installers write it."""
+    parsed = kubeconfig.parse(context.tree.read(ADMIN) or b"", ADMIN)
+    context.tree.write("/etc/kubernetes/admin.crt", parsed.certificate_pem, mode=0o644)
+    context.tree.write("/etc/kubernetes/admin.key", parsed.key_pem.reveal(), mode=0o600)
+    data = yaml.safe_load(context.tree.read(ADMIN) or b"")
+    data["users"][0]["user"] = {"client-certificate": "admin.crt", "client-key": "admin.key"}
+    data["clusters"][0]["cluster"] = {"server": parsed.server, "certificate-authority": "pki/ca.crt"}
+    content = yaml.safe_dump(data).encode()
+    context.tree.write(ADMIN, content, mode=0o600)
+    return content
+
+
+def test_an_existing_kubeconfig_with_files_is_of_this_cluster(context: Context) -> None:
+    everything(context)
+    content = with_files(context)
+    kubeconfigs.ensure_all(context)
+    assert context.tree.read(ADMIN) == content
+    context.tree.remove("/etc/kubernetes/admin.crt")
+    with pytest.raises(ConfigError, match=r"its client-certificate /etc/kubernetes/admin\.crt does not exist"):
+        kubeconfigs.ensure_all(context)
+
+
+def test_a_certificate_in_a_file_has_an_end_and_is_renewed_by_who_wrote_it(context: Context) -> None:
+    everything(context)
+    content = with_files(context)
+    row = next(one for one in renewal.expiries(context)[0] if one.name == "admin.conf")
+    assert row.expires is not None and row.external
+    with pytest.raises(PreflightFailed, match=r"admin\.conf: its certificate is in a file that it names"):
+        renewal.renew(context, "admin.conf")
+    assert "admin.conf" not in renewal.renew_all(context)
+    assert context.tree.read(ADMIN) == content
+
+
+def test_a_kubeconfig_that_cannot_be_read_is_neither_there_nor_missing(context: Context) -> None:
+    everything(context)
+    context.tree.write(ADMIN, b"kind: Config\nusers: [", mode=0o600)
+    for act in (lambda: renewal.expiries(context), lambda: renewal.renew_all(context), lambda: kubeconfigs.ensure_all(context)):
+        with pytest.raises((ConfigError, Refused), match=r"admin\.conf is not a kubeconfig file"):
+            act()
+
+
+def test_the_api_server_is_reached_with_files(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    with_files(context)
+    found = api_access.read(context.tree, ADMIN)
+    assert found.ca_pem and found.certificate_pem and found.key_pem.reveal()
+    assert api_access.server_of(found).url == found.server
+    assert str(tmp_path) not in found.server
