@@ -16,7 +16,7 @@ from quorate.config.schema import decode
 from quorate.foreign.documents import MOST_BYTES, Mapping
 from quorate.foreign.local_files import read_at_most, shown
 
-_V4: dict[str, type[Any]] = {
+V4_KINDS: dict[str, type[Any]] = {
     "InitConfiguration": v4.InitConfiguration,
     "ClusterConfiguration": v4.ClusterConfiguration,
     "JoinConfiguration": v4.JoinConfiguration,
@@ -111,18 +111,18 @@ def noting(loaded: Loaded, tolerated: Callable[[Problem], bool]) -> Loaded:
 def _is_known(version: str, kind: str) -> bool:
     if kind in VERSIONS:
         return version == VERSIONS[kind]
-    return (version == v4.V1BETA4 and kind in _V4) or (version == v4.V1BETA3 and kind in _V3)
+    return (version == v4.V1BETA4 and kind in V4_KINDS) or (version == v4.V1BETA3 and kind in _V3)
 
 
 def _hint(version: str, kind: str) -> str:
-    if kind in _V4 and version.startswith(v4.GROUP):
+    if kind in V4_KINDS and version.startswith(v4.GROUP):
         return f"use {v4.V1BETA4}, or migrate it with a kubeadm that still reads {version}"
-    return f"kinds are {', '.join(_V4)} of {v4.V1BETA4}, and {' and '.join(VERSIONS)}"
+    return f"kinds are {', '.join(V4_KINDS)} of {v4.V1BETA4}, and {' and '.join(VERSIONS)}"
 
 
 def _decode(kind: str, version: str, document: Mapping, problems: Problems) -> Any:
     if version == v4.V1BETA4:
-        return decode(document, _V4[kind], problems, "", _IGNORED)
+        return decode(document, V4_KINDS[kind], problems, "", _IGNORED)
     from quorate.config import v1beta3
 
     return decode(document, v1beta3.KINDS[kind], problems, "", _IGNORED)

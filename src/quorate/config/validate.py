@@ -13,10 +13,10 @@ from quorate.errors import ConfigError
 from quorate.foreign.urls import parts_of
 
 ALGORITHMS = ("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")
-_POLICIES = ("Always", "IfNotPresent", "Never")
-_USAGES = ("signing", "authentication")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_UNMOUNT_FLAGS = ("MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW")
+POLICIES = ("Always", "IfNotPresent", "Never")
+USAGES = ("signing", "authentication")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+UNMOUNT_FLAGS = ("MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW")
 _MOST_SERVICE_BITS = 20
 _LEAST_SERVICE_ADDRESSES, _LEAST_POD_ADDRESSES = 10, 14
 
@@ -55,7 +55,7 @@ def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None
     if token.ttl is not None and token.ttl < 0:
         problems.add(f"{path}.ttl", "this cannot be negative")
     for number, usage in enumerate(token.usages):
-        _one_of(usage, _USAGES, f"{path}.usages[{number}]", problems)
+        _one_of(usage, USAGES, f"{path}.usages[{number}]", problems)
     if token.groups and "authentication" not in token.usages:
         problems.add(f"{path}.groups", "groups need the usage authentication")
     for number, group in enumerate(token.groups):
@@ -68,13 +68,13 @@ def check_registration(given: v4.NodeRegistration, path: str, problems: Problems
     else:
         _apply(rules.subdomain, given.name, f"{path}.name", problems)
     _apply(rules.socket, given.cri_socket, f"{path}.criSocket", problems)
-    _one_of(given.image_pull_policy, _POLICIES, f"{path}.imagePullPolicy", problems)
+    _one_of(given.image_pull_policy, POLICIES, f"{path}.imagePullPolicy", problems)
     _check_args(given.kubelet_extra_args, f"{path}.kubeletExtraArgs", problems)
     _check_ignored(given.ignore_preflight_errors, f"{path}.ignorePreflightErrors", problems)
     for number, taint in enumerate(given.taints or ()):
         if not taint.key:
             problems.add(f"{path}.taints[{number}].key", "a taint needs a key")
-        _one_of(taint.effect, _EFFECTS, f"{path}.taints[{number}].effect", problems)
+        _one_of(taint.effect, EFFECTS, f"{path}.taints[{number}].effect", problems)
 
 
 def _check_ignored(names: tuple[str, ...], path: str, problems: Problems) -> None:
@@ -279,7 +279,7 @@ def check_reset(config: v4.ResetConfiguration, problems: Problems) -> None:
     _apply(rules.absolute, config.certificates_dir, "certificatesDir", problems)
     _check_ignored(config.ignore_preflight_errors, "ignorePreflightErrors", problems)
     for number, flag in enumerate(config.unmount_flags):
-        _one_of(flag, _UNMOUNT_FLAGS, f"unmountFlags[{number}]", problems)
+        _one_of(flag, UNMOUNT_FLAGS, f"unmountFlags[{number}]", problems)
     _check_timeouts(config.timeouts, problems)
 
 
@@ -292,7 +292,7 @@ def check_upgrade(config: v4.UpgradeConfiguration, problems: Problems) -> None:
         if version and not is_label(version):
             _check_known_version(version, f"{name}.kubernetesVersion", problems)
     for name, policy in (("apply", config.apply.image_pull_policy), ("node", config.node.image_pull_policy)):
-        _one_of(policy, _POLICIES, f"{name}.imagePullPolicy", problems)
+        _one_of(policy, POLICIES, f"{name}.imagePullPolicy", problems)
     for name, ignored in (
         ("apply", config.apply.ignore_preflight_errors),
         ("node", config.node.ignore_preflight_errors),

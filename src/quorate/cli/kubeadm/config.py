@@ -9,6 +9,7 @@ from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
+from quorate.cli.kubeadm.explain import explain_command, schema_command
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.config.load import is_metadata, load, noting
 from quorate.errors import ConfigError
@@ -21,7 +22,7 @@ _COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
 @commands.group("config", ends=READS)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
-    """Print, check and convert kubeadm configuration files.
+    """Print, check, explain and convert kubeadm configuration files.
 
     \b
     Examples:
@@ -29,6 +30,10 @@ def group(**_parameters: Any) -> None:
       quorate config validate --config kubeadm-config.yaml
       quorate config migrate --old-config old.yaml --new-config new.yaml
     """
+
+
+group.add_command(explain_command)
+group.add_command(schema_command)
 
 
 def _need(given: Given, flag: str) -> Path:
