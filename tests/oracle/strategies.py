@@ -37,7 +37,7 @@ def _volumes() -> st.SearchStrategy[Any]:
         },
         optional={"readOnly": st.booleans(), "pathType": st.sampled_from(["File", "DirectoryOrCreate", ""])},
     )
-    return st.lists(volume, max_size=2, unique_by=lambda one: one["name"])
+    return st.lists(volume, max_size=3)
 
 
 def _envs(minor: int) -> st.SearchStrategy[Any]:

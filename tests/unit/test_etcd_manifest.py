@@ -70,6 +70,8 @@ def apart(flag: str) -> tuple[str, str]:
         pod("etcd", "--name=another", *FLAGS),
         pod("etcd", *FLAGS[1:], env="[{name: ETCD_NAME, value: cp2}, {name: GOMAXPROCS, value: '2'}]"),
         pod("etcd", *FLAGS, env="[{name: ETCD_NAME, value: weaker}]"),
+        pod("etcd", "--name=$(WHO)", *FLAGS[1:], env="[{name: NUMBER, value: '2'}, {name: WHO, value: cp$(NUMBER)}]"),
+        pod("etcd", *FLAGS, "--log-level=$(LEVEL)", env="[{name: LEVEL, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]"),
     ],
     ids=[
         "kubeadm's",
@@ -83,6 +85,8 @@ def apart(flag: str) -> tuple[str, str]:
         "twice",
         "env",
         "env and flag",
+        "references",
+        "a reference that does not matter",
     ],
 )
 def test_every_spelling_is_the_same_member(content: bytes) -> None:
@@ -122,6 +126,15 @@ def test_several_peer_urls_are_all_its_own() -> None:
         (b"kind: Pod", "0 containers"),
         (pod("sh", "-c", "etcd --name=cp2"), "runs 'sh'"),
         (pod("etcd", "--config-file=/etc/etcd.yaml"), "in a file"),
+        (pod("etcd", "--name=$(WHO)", *FLAGS[1:]), "--name holds '$(WHO)', which the kubelet fills in"),
+        (
+            pod("etcd", *FLAGS[1:], env="[{name: ETCD_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]"),
+            "--name holds '$(ETCD_NAME)'",
+        ),
+        (
+            pod("etcd", *FLAGS, "--advertise-client-urls=https://$(IP):2379", env="[{name: IP, valueFrom: {fieldRef: {}}}]"),
+            "--advertise-client-urls holds",
+        ),
         (pod("etcd", "--name=cp2"), "--data-dir"),
         (pod("etcd", "--data-dir=/var/lib/etcd"), "--initial-advertise-peer-urls"),
         (
@@ -131,7 +144,19 @@ def test_several_peer_urls_are_all_its_own() -> None:
             "2 containers",
         ),
     ],
-    ids=["no YAML", "no mapping", "nothing", "a shell", "a file", "no data", "no peer URL", "two containers"],
+    ids=[
+        "no YAML",
+        "no mapping",
+        "nothing",
+        "a shell",
+        "a file",
+        "no such variable",
+        "a variable of the kubelet",
+        "an address of the kubelet",
+        "no data",
+        "no peer URL",
+        "two containers",
+    ],
 )
 def test_what_cannot_be_understood_is_never_no_etcd(content: bytes, why: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be understood") as refused:

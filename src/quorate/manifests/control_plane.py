@@ -235,9 +235,10 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _with_extra(mounts: Iterable[Mount], extra: Sequence[HostPathMount]) -> list[Mount]:
+    """Returns the mounts by name, each once: the last of a name counts. The kubelet refuses a pod with a volume twice."""
     given = [Mount(one.name, one.host_path, one.path_type, one.read_only, one.mount_path) for one in extra]
-    replaced = {mount.name for mount in given}
-    return sorted([*(mount for mount in mounts if mount.name not in replaced), *given], key=lambda mount: mount.name)
+    named = {mount.name: mount for mount in [*mounts, *given]}
+    return [named[name] for name in sorted(named)]
 
 
 def _env(node: ControlPlaneNode, extra: Sequence[EnvVar]) -> list[EnvVar]:

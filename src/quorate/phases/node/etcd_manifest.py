@@ -7,6 +7,7 @@ still listed.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,17 @@ from quorate.manifests.etcd import URLS_ANNOTATION, url
 
 _PROGRAM = "etcd"
 _VARIABLE = "ETCD_"
+_USED = (
+    "name",
+    "data-dir",
+    "initial-advertise-peer-urls",
+    "initial-cluster",
+    "advertise-client-urls",
+    "listen-client-urls",
+    "config-file",
+)
+_REFERENCE = re.compile(r"\$\$|\$\(([^()$]*)\)")
+_UNKNOWN = re.compile(r"\$\([^()$]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +103,36 @@ def _settings(container: Mapping[str, object], where: str) -> dict[str, str]:
     program, *words = [*texts_of(container.get("command")), *texts_of(container.get("args"))] or [""]
     if program.rpartition("/")[2] != _PROGRAM:
         raise _not_understood(where, f"it runs {program[:80]!r}, not etcd itself")
+    environment = _environment(container)
     variables = {
-        text_of(row.get("name")).removeprefix(_VARIABLE).lower().replace("_", "-"): text_of(row.get("value"))
-        for row in rows_of(container.get("env"))
-        if text_of(row.get("name")).startswith(_VARIABLE)
+        name.removeprefix(_VARIABLE).lower().replace("_", "-"): value
+        for name, value in environment.items()
+        if name.startswith(_VARIABLE)
     }
-    settings = variables | _flags(words)
+    settings = variables | _flags([_expanded(word, environment) for word in words])
+    for name in _USED:
+        if _UNKNOWN.search(settings.get(name, "")):
+            raise _not_understood(
+                where, f"--{name} holds {settings[name][:80]!r}, which the kubelet fills in when the pod starts"
+            )
     if "config-file" in settings:
         raise _not_understood(where, "its settings are in a file (--config-file), where etcd ignores all flags")
     return settings
+
+
+def _environment(container: Mapping[str, object]) -> dict[str, str]:
+    """Returns the variables of the container. One that the kubelet fills in stands for itself: $(NAME)."""
+    found: dict[str, str] = {}
+    for row in rows_of(container.get("env")):
+        name = text_of(row.get("name"))
+        found[name] = f"$({name})" if "valueFrom" in row else _expanded(text_of(row.get("value")), found)
+    return found
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Returns a text as the kubelet expands it: $(NAME) is a variable that comes before, $$ is a dollar sign; an unknown name
+    stays."""
+    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else variables.get(found[1], found[0]), text)
 
 
 def _flags(words: list[str]) -> dict[str, str]:
