@@ -61,8 +61,10 @@ CONNECTIONS = {
     "host/ports.py": "whether a port is free",
 }
 EXPRESSIONS = {
+    "cli/common/completion.py": "one run with a stated length, matched whole",
     "cli/common/go_flags.py": "our own arguments",
     "cli/common/help_format.py": "our own help texts",
+    "cli/common/shells.py": "single runs, matched whole or from the beginning",
     "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
     "config/component_values.py": "a time, matched whole; one run of digits",

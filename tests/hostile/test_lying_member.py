@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent import futures
-from contextlib import contextmanager
-from typing import Any
 
-import grpc
 import pytest
 
+from hostile.members import Answers, etcd, members, row, status
 from quorate.cli.main import run_with
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
@@ -20,49 +16,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.observation.reads import local_list
 
-HEADER = wire.Header(cluster_id=99, member_id=1, raft_term=2, revision=5)
 FORGED = "\x1b[2J\nThis node has joined the cluster\n[/x]"
-Answers = Mapping[str, Callable[[], Any]]
-
-
-def status(**fields: Any) -> Callable[[], wire.StatusResponse]:
-    numbers = {"leader": 1, "raftIndex": 9, "raftTerm": 2, "raftAppliedIndex": 9, "dbSize": 20480}
-    usual: dict[str, Any] = {"header": HEADER, "version": "3.6.16", **numbers}
-    return lambda: wire.StatusResponse(**(usual | fields))
-
-
-def members(*rows: wire.Member) -> Callable[[], wire.MembersResponse]:
-    return lambda: wire.MembersResponse(header=HEADER, members=rows)
-
-
-def row(number: int, name: str, port: int = 1) -> wire.Member:
-    url = f"http://127.0.0.1:{port}"
-    return wire.Member(ID=number, name=name, peerURLs=[url], clientURLs=[url])
-
-
-@contextmanager
-def etcd(answers: Answers) -> Iterator[int]:
-    """Yields the port of a server that gives these answers by method; it knows no other."""
-
-    class Handler(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-        def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-            make = answers.get(handler_call_details.method.rpartition("/")[2])
-            if make is None:
-                return None
-            return grpc.unary_unary_rpc_method_handler(
-                lambda _request, _context: make().SerializeToString(),
-                request_deserializer=lambda data: data,
-                response_serializer=lambda data: data,
-            )
-
-    server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.max_send_message_length", -1)])
-    server.add_generic_rpc_handlers((Handler(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(0).wait()
 
 
 def peak() -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
 from quorate import __version__
 from quorate.cli.common import logs, unforeseen
 from quorate.cli.common.commands import Context, Group, group
+from quorate.cli.common.completion import VARIABLE, matching
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.go_flags import plain_flags
 from quorate.cli.common.output import (
@@ -32,6 +34,9 @@ from quorate.cli.common.output import (
 )
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
 from quorate.foreign.text import to_paste
+
+if TYPE_CHECKING:
+    from quorate.cli.common.completion import Items
 
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "Show, renew and request the certificates of a control plane."),
@@ -94,8 +99,16 @@ def main() -> None:
     """
 
 
+def _commands_below(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Items:
+    """Completes the words of a command."""
+    shown: click.Command | None = main
+    for name in ctx.params.get("words") or ():
+        shown = shown.get_command(ctx, name) if isinstance(shown, click.Group) else None
+    return matching(dict(shown.rows(ctx)), incomplete) if isinstance(shown, Group) else []
+
+
 @main.command("help", ends=PRINTS)
-@click.argument("words", nargs=-1, metavar="[COMMAND]...")
+@click.argument("words", nargs=-1, metavar="[COMMAND]...", shell_complete=_commands_below)
 @click.pass_context
 def print_help(ctx: click.Context, /, words: tuple[str, ...]) -> None:
     """Print the help of a command.
@@ -161,21 +174,27 @@ def upgrade(ctx: click.Context, /) -> None:
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 
-    \b
-    Example:
-      eval "$(quorate completion bash)"
-    """
-    from click.shell_completion import get_completion_class
+    It completes commands, options and their values, files, phases, and the names of members.
 
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise ConfigError(f"there is no completion script for {shell}")
-    document(kind(main, {}, "quorate", "_QUORATE_COMPLETE").source() + "\n")
+    \b
+    Examples:
+      eval "$(quorate completion bash)"                                        # in ~/.bashrc
+      source <(quorate completion zsh)                                         # in ~/.zshrc, after compinit
+      quorate completion fish > ~/.config/fish/completions/quorate.fish
+    """
+    from quorate.cli.common.shells import script
+
+    document(script(main, shell) + "\n")
 
 
 def run() -> NoReturn:
     """Runs the command line of this process and exits with its exit code: the console script."""
     escape_what_cannot_be_shown()
+    asked = os.environ.get(VARIABLE)
+    if asked:
+        from quorate.cli.common.shells import answer
+
+        answer(main, asked)
     sys.exit(run_with(sys.argv[1:]))
 
 

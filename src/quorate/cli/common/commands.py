@@ -4,15 +4,19 @@ help that follow from what the command is, and options for logs."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from quorate.cli.common import logs
+from quorate.cli.common.completion import matching
 from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
 from quorate.cli.common.help_format import Formatter
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import QuorateError
+
+if TYPE_CHECKING:
+    from quorate.cli.common.completion import Items
 
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Foreign = Callable[[click.Context, Sequence[str]], QuorateError | None]
@@ -159,6 +163,10 @@ class Group(click.Group, Command):
             for below in group.list_commands(ctx) if isinstance(group, click.Group) else ():
                 known.setdefault(below, []).append(f"{group_name} {below}")
         return [way for found in close(name, known) for way in known[found]]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> Items:
+        # click would import every command for its help.
+        return [*matching(dict(self.rows(ctx)), incomplete), *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = self.rows(ctx)

@@ -64,6 +64,11 @@ def give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def give_up_stderr() -> None:
+    """Redirects stderr to /dev/null, also for libraries."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def end_stdout(text: str) -> None:
     """Prints the last text, and sees it written; where stdout takes no write there is nobody to read it."""
     try:

@@ -12,14 +12,16 @@ import click
 
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
-from quorate.cli.common.durations import DURATION, WAIT
+from quorate.cli.common.durations import DURATION
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.etcd.completers import learner_names, member_names, voter_names
 from quorate.cli.etcd.connection import cluster_to_change, connection_options, given_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
-from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, with_patience
+from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, timeout_option, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
+from quorate.cli.local.completers import clusters
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,11 +34,6 @@ if TYPE_CHECKING:
     from quorate.member.join_here import Host
 
 Command = Callable[..., Any]
-
-
-_timeout = click.option(
-    "--timeout", type=WAIT, default="60s", show_default=True, help="Give up after so long without progress."
-)
 
 
 def _common(command: Command) -> Command:
@@ -58,6 +55,7 @@ def _new_member(command: Command) -> Command:
             "folder",
             type=click.Path(path_type=Path),
             help="Directory of a local cluster ('quorate local'); its members need no other option.",
+            shell_complete=clusters,
         ),
         click.option("--peer-urls", "peer_url", metavar="URL", help="URL where the other members will reach the new one."),
     ):
@@ -160,8 +158,8 @@ def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions
 
 
 @command()
-@click.argument("member")
-@_timeout
+@click.argument("member", shell_complete=learner_names)
+@timeout_option
 @_common
 def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     """Promote the learner MEMBER (name, hex id or peer URL). Waits until it is fully aligned.
@@ -192,7 +190,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
 
 
 @command()
-@click.argument("member")
+@click.argument("member", shell_complete=member_names)
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @click.option(
     "--absence",
@@ -201,7 +199,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     show_default=True,
     help="A voter counts as dead after so long without a sign of life, to us and to the leader.",
 )
-@_timeout
+@timeout_option
 @_common
 def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced_tolerance: bool, absence: float) -> None:
     """Remove MEMBER (name, hex id or peer URL). Refused when that could cost the quorum.
@@ -225,7 +223,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
 
 
 @command()
-@click.argument("old")
+@click.argument("old", shell_complete=member_names)
 @click.argument("new")
 @_new_member
 @_common
@@ -263,7 +261,7 @@ def replace(
 
 
 @command("move-leader")
-@click.argument("member")
+@click.argument("member", shell_complete=voter_names)
 @connection_options
 @output_option()
 def move_leader(member: str, form: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from quorate.cli.common.completion import Completer, files
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo
@@ -47,16 +48,17 @@ class _Flag:
     default: object = None
     ignored: bool = False
     names: bool = False
+    completes: Completer | None = None
 
 
 _FLAGS = (
     _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379", names=True),
-    _Flag(("--cacert",), "CA that signed the servers' certificates.", names=True),
-    _Flag(("--cert",), "Client certificate.", names=True),
-    _Flag(("--key",), "Key of the client certificate.", names=True),
+    _Flag(("--cacert",), "CA that signed the servers' certificates.", names=True, completes=files),
+    _Flag(("--cert",), "Client certificate.", names=True, completes=files),
+    _Flag(("--key",), "Key of the client certificate.", names=True, completes=files),
     _Flag(("--user",), "User name; the password comes from ETCDCTL_PASSWORD, --password-file or a prompt.", names=True),
     _Flag(("--password",), "Not accepted: a password in argv is visible to every user.", names=True),
-    _Flag(("--password-file",), "File that contains the password.", names=True),
+    _Flag(("--password-file",), "File that contains the password.", names=True, completes=files),
     _Flag(("--command-timeout",), "Timeout of each request.", WAIT, "5s"),
     _Flag(("--dial-timeout",), "Accepted; connecting counts towards --command-timeout.", DURATION, "2s"),
     _Flag(("--insecure-skip-tls-verify",), "Not accepted: TLS is always verified.", bool, default=False, names=True),
@@ -88,6 +90,7 @@ def connection_options(command: Command) -> Command:
             envvar=f"ETCDCTL_{name.upper().replace('-', '_')}",
             expose_value=False,
             callback=_remember,
+            shell_complete=flag.completes,
         )
         command = option(command)
     return click.option(
@@ -97,6 +100,7 @@ def connection_options(command: Command) -> Command:
         help="Directory of a control-plane node's files, whose own etcd is asked.  [default: /]",
         expose_value=False,
         callback=_remember,
+        shell_complete=folders,
     )(command)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.common.completion import files, folders
 from quorate.cli.common.option_groups import given_flags, packed
 from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
@@ -27,9 +28,14 @@ _OPTIONS = (
         type=click.Choice(["process", "systemd"]),
         help="Run the new member's etcd on this host, and remove it when the join fails.",
     ),
-    click.option("--data-dir", type=_PATH, help="etcd's data directory; must be empty.  [default: /var/lib/etcd]"),
+    click.option(
+        "--data-dir",
+        type=_PATH,
+        help="etcd's data directory; must be empty.  [default: /var/lib/etcd]",
+        shell_complete=folders,
+    ),
     click.option("--client-urls", "client_url", metavar="URL", help="URL for clients.  [default: peer host, port 2379]"),
-    click.option("--etcd", "program", metavar="PATH", help="etcd binary to run.  [default: from PATH]"),
+    click.option("--etcd", "program", metavar="PATH", help="etcd binary to run.  [default: from PATH]", shell_complete=files),
     click.option("--cert-file", type=_PATH, help="Server certificate."),
     click.option("--key-file", type=_PATH, help="Key of the server certificate."),
     click.option("--trusted-ca-file", type=_PATH, help="CA of client certificates.  [default: --cacert]"),

@@ -9,6 +9,7 @@ import click
 from quorate.cli.common.commands import group
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
+from quorate.cli.etcd.completers import learner_ids, member_ids
 from quorate.cli.etcd.connection import Connection, cluster_to_change, connected, connection_options, left_to_etcdctl
 from quorate.errors import ConfigError
 
@@ -107,7 +108,7 @@ def _variables(name: str, member_id: int, view: ClusterView) -> str:
 
 
 @member.command("promote")
-@click.argument("member_id", metavar="ID")
+@click.argument("member_id", metavar="ID", shell_complete=learner_ids)
 @connection_options
 @_write_out
 @_hex
@@ -131,7 +132,7 @@ def promote(member_id: str, write_out: str, as_hex: bool) -> None:
 
 
 @member.command("remove")
-@click.argument("member_id", metavar="ID")
+@click.argument("member_id", metavar="ID", shell_complete=member_ids)
 @connection_options
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @_write_out

@@ -9,6 +9,7 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
+from quorate.cli.etcd.completers import learner_names
 from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, connection_options
 from quorate.foreign.text import to_paste
 
@@ -91,7 +92,7 @@ def _listed(one: PendingJoin) -> str:
 
 
 @command()
-@click.argument("member")
+@click.argument("member", shell_complete=learner_names)
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Show what would be adopted; change nothing.")
 @connection_options

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from quorate.cli.common.completion import files, folders
+from quorate.cli.kubeadm.completers import COMPLETERS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -26,7 +29,8 @@ class Strings(click.ParamType[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag. `kind`: string, int, strings, duration or bool. `default`: for the help only; the configuration fills it in."""
+    """A flag. `kind`: string, int, strings, duration, bool, or the path of a file, socket or dir. `default`: for the help only;
+    the configuration fills it in."""
 
     name: str
     help: str
@@ -45,15 +49,15 @@ _TABLE = (
     Flag("apiserver-extra-args", "Additional flags of the API server: NAME=VALUE, separated by commas."),
     Flag("controller-manager-extra-args", "Additional flags of the controller manager: NAME=VALUE, separated by commas."),
     Flag("scheduler-extra-args", "Additional flags of the scheduler: NAME=VALUE, separated by commas."),
-    Flag("cert-dir", "Directory of the certificates.", default="/etc/kubernetes/pki"),
+    Flag("cert-dir", "Directory of the certificates.", "dir", default="/etc/kubernetes/pki"),
     Flag("certificate-key", "Key that encrypts the certificates stored in the cluster.", secret=True),
     Flag("cleanup-tmp-dir", "Also empty /etc/kubernetes/tmp.", "bool"),
     Flag("client-name", "Name of the user: the CN of its certificate."),
-    Flag("config", "kubeadm configuration file; - reads standard input."),
+    Flag("config", "kubeadm configuration file; - reads standard input.", "file"),
     Flag("control-plane", "Make this node an additional control-plane node.", "bool"),
     Flag("control-plane-endpoint", "Stable name or address of the whole control plane, HOST[:PORT]."),
-    Flag("cri-socket", "Socket of the container runtime.", default="the one on this host"),
-    Flag("discovery-file", "File or https URL with the cluster's address and CA."),
+    Flag("cri-socket", "Socket of the container runtime.", "socket", default="the one on this host"),
+    Flag("discovery-file", "File or https URL with the cluster's address and CA.", "file"),
     Flag("discovery-token", "Token that validates the data read from the API server.", secret=True),
     Flag("discovery-token-ca-cert-hash", "sha256:HEX of the cluster's CA; may be repeated.", "strings"),
     Flag("discovery-token-unsafe-skip-ca-verification", "Trust any server that knows the token.", "bool"),
@@ -63,12 +67,12 @@ _TABLE = (
     Flag("ignore-preflight-errors", "Checks whose errors become warnings; 'all' for every check.", "strings"),
     Flag("image-repository", "Registry of the images.", default="registry.k8s.io"),
     Flag("keep-on-failure", "Roll nothing back when the join fails, so that it can be examined.", "bool"),
-    Flag("kubeconfig", "kubeconfig for the cluster.", default="/etc/kubernetes/admin.conf"),
-    Flag("kubeconfig-dir", "Directory of the kubeconfig files.", default="/etc/kubernetes"),
+    Flag("kubeconfig", "kubeconfig for the cluster.", "file", default="/etc/kubernetes/admin.conf"),
+    Flag("kubeconfig-dir", "Directory of the kubeconfig files.", "dir", default="/etc/kubernetes"),
     Flag("kubernetes-version", "Version of the control plane.", default="that of the installed kubelet"),
     Flag("node-name", "Name of this node.", default="the host's name"),
     Flag("org", "Group of the user: an O of its certificate; may be repeated.", "strings"),
-    Flag("patches", "Directory of patches for manifests and the kubelet's configuration."),
+    Flag("patches", "Directory of patches for manifests and the kubelet's configuration.", "dir"),
     Flag("pod-network-cidr", "Network of the pods, in CIDR notation."),
     Flag("print-manifest", "Print the add-on's manifests instead of applying them.", "bool"),
     Flag("service-cidr", "Network of the services, in CIDR notation.", default="10.96.0.0/12"),
@@ -87,8 +91,8 @@ _TABLE = (
     Flag("ttl", "Lifetime of the token; with 0 it never expires.", "duration", "24h0m0s"),
     Flag("usages", "What the token may be used for.", "strings", "signing,authentication"),
     Flag("component-configs", "Also print these defaults: KubeletConfiguration, KubeProxyConfiguration.", "strings"),
-    Flag("old-config", "File to convert."),
-    Flag("new-config", "File for the converted configuration.", default="standard output"),
+    Flag("old-config", "File to convert.", "file"),
+    Flag("new-config", "File for the converted configuration.", "file", default="standard output"),
     Flag("allow-experimental-api", "Accepted; no version is experimental.", "bool", hidden=True),
     Flag("allow-deprecated-api", "Accepted; old versions are always read.", "bool", hidden=True),
     Flag("allow-missing-template-keys", "Accepted, without effect.", "bool", hidden=True),
@@ -114,8 +118,12 @@ def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
 
 
 _ROOTFS = click.option(
-    "--rootfs", metavar="DIR", help="Read and write below this directory as if it were /, except for the configuration file."
+    "--rootfs",
+    metavar="DIR",
+    help="Read and write below this directory as if it were /, except for the configuration file.",
+    shell_complete=folders,
 )
+_PATHS = {"file": files, "socket": files, "dir": folders}
 
 
 def _option(flag: Flag) -> Callable[[Command], Command]:
@@ -123,16 +131,17 @@ def _option(flag: Flag) -> Callable[[Command], Command]:
     if flag.kind == "bool":
         return click.option(*spelling, is_flag=True, default=False, help=flag.help, hidden=flag.hidden)
     shown: Any = flag.default or False
-    kinds: dict[str, Any] = {"int": int, "strings": Strings(), "duration": str, "string": str}
+    kinds: dict[str, Any] = {"int": int, "strings": Strings()}
     return click.option(
         *spelling,
-        type=kinds[flag.kind],
+        type=kinds.get(flag.kind, str),
         multiple=flag.kind == "strings",
         default=None,
         show_default=shown,
         metavar=None if flag.kind == "int" else flag.kind.upper(),
         help=flag.help,
         hidden=flag.hidden,
+        shell_complete=COMPLETERS.get(flag.name) or _PATHS.get(flag.kind),
     )
 
 

