@@ -23,13 +23,14 @@ from quorate.cli.common.go_flags import plain_flags
 from quorate.cli.common.output import (
     API_VERSION,
     Printed,
+    StdoutClosed,
     document,
     echo,
     end_stdout,
     enveloped,
     escape_what_cannot_be_shown,
-    give_up_stdout,
     last_words,
+    open_what_is_closed,
     styled,
 )
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
@@ -78,12 +79,20 @@ def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     return once_in_kubeadm(words) or below_etcd(words)
 
 
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        echo(f"quorate {__version__}")
+        ctx.exit()
+
+
 @group(
     cls=LazyGroup,
     foreign=_foreign,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(__version__, prog_name="quorate", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version and exit."
+)
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an unexpected error.")
 def main() -> None:
     """Grow etcd clusters and Kubernetes control planes without ever putting the quorum at risk.
@@ -189,6 +198,7 @@ def completion(shell: str) -> None:
 
 def run() -> NoReturn:
     """Runs the command line of this process and exits with its exit code: the console script."""
+    open_what_is_closed()
     escape_what_cannot_be_shown()
     asked = os.environ.get(VARIABLE)
     if asked:
@@ -201,14 +211,17 @@ def run() -> NoReturn:
 def run_with(arguments: list[str]) -> int:
     """Runs one command line. Prints its error, if any, and returns the exit code."""
     Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
+    Printed.to_the_end, Printed.lost = False, None
     with logs.session():
         return _ended(arguments)
 
 
 def _ended(arguments: list[str]) -> int:
     """Runs the command line, and returns its exit code."""
+    result: object = 0
     try:
-        result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
+        with suppress(StdoutClosed):
+            result = main.main(plain_flags(arguments), prog_name="quorate", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         document(error.ctx.get_help() + "\n" if error.ctx else "", err=True)
         return ConfigError.exit_code
@@ -216,11 +229,10 @@ def _ended(arguments: list[str]) -> int:
         return _fail(_usage_problem(error), arguments)
     except click.Abort:
         return _fail(Interrupted("interrupted"), arguments)
-    except BrokenPipeError:
-        give_up_stdout()
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         return _fail(foreseen(error), arguments)
+    if Printed.lost is not None:
+        return _fail(Printed.lost, arguments)
     # Outside standalone mode click returns the code of `ctx.exit`.
     return result if isinstance(result, int) else 0
 

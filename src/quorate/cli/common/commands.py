@@ -12,6 +12,7 @@ from quorate.cli.common import logs
 from quorate.cli.common.completion import matching
 from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
 from quorate.cli.common.help_format import Formatter
+from quorate.cli.common.output import document
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import QuorateError
 
@@ -53,6 +54,13 @@ def _prepared(param: click.Parameter) -> click.Parameter:
     return param
 
 
+def _show_help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Prints the help by the one way out: click's own would make a traceback of a full disk."""
+    if value and not ctx.resilient_parsing:
+        document(ctx.get_help() + "\n")
+        ctx.exit()
+
+
 class Command(click.Command):
     """A command. `ends`: the exit codes that it can end with, else those of its group. `variables`: what it reads from the
     environment without a flag for it, in addition to those of its groups."""
@@ -83,6 +91,12 @@ class Command(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *logs.OPTIONS]
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
 
     def invoke(self, ctx: click.Context) -> Any:
         if ctx.invoked_subcommand is None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from quorate.cli.common import terminal
+from quorate.errors import HostError
 from quorate.foreign.text import visible
 
 _MOST_IN_CELL, _MOST_IN_LINE = 300, 10_000
@@ -43,13 +44,49 @@ def echo(*parts: str, err: bool = False) -> None:
     """Prints one line, in colour where the terminal shows colours. Every part that is not `Styled` may be untrusted: its
     control characters are escaped, so that they cannot end the line or move the cursor."""
     line = "".join(part if isinstance(part, Styled) else visible(part, most=_MOST_IN_LINE, keep="\t") for part in parts)
-    click.echo(line, err=err, color=terminal.colours(err=err))
+    _write(f"{line}\n", err=err, color=terminal.colours(err=err))
 
 
 def document(text: str | bytes, *, err: bool = False) -> None:
     """Prints a text of ours unchanged: JSON, YAML, a file, a script. The caller has quoted untrusted values by the rules of
     that format."""
-    click.echo(text, nl=False, err=err)
+    _write(text, err=err)
+
+
+class StdoutClosed(Exception):  # noqa: N818
+    """The reader of stdout has closed it: nobody wants more. No OSError, of which click would make an exit code of 1."""
+
+
+def _write(text: str | bytes, *, err: bool, color: bool | None = None) -> None:
+    """Writes to stdout or stderr. Where stderr takes no write, nobody is there to be told. Where stdout takes none, the command
+    ends, unless it changes something (`Printed.to_the_end`). Raises `StdoutClosed` or `HostError`."""
+    try:
+        click.echo(text, nl=False, err=err, color=color)
+    except OSError as error:
+        if err:
+            return
+        give_up_stdout()
+        is_closed = isinstance(error, BrokenPipeError)
+        if not is_closed:
+            Printed.lost = HostError(
+                f"stdout takes no write: {error.strerror}",
+                state="only output is lost",
+                advice="make room where stdout leads to",
+            )
+        if Printed.to_the_end:
+            return
+        raise StdoutClosed if is_closed or Printed.lost is None else Printed.lost from None
+
+
+def open_what_is_closed() -> None:
+    """Opens /dev/null for stdin, stdout and stderr where the caller has closed them. The next file that is opened would get the
+    free number, and what is printed would be written into it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -70,12 +107,9 @@ def give_up_stderr() -> None:
 
 
 def end_stdout(text: str) -> None:
-    """Prints the last text, and sees it written; where stdout takes no write there is nobody to read it."""
-    try:
+    """Prints the last text; where stdout takes no write there is nobody to read it."""
+    with suppress(StdoutClosed, HostError):
         document(text)
-        sys.stdout.flush()
-    except OSError:
-        give_up_stdout()
 
 
 class Printed:
@@ -84,6 +118,9 @@ class Printed:
 
     shape: Literal["nothing", "document", "events"] = "nothing"
     form: Literal["text", "json", "yaml"] = "text"
+    to_the_end: bool = False
+    """Set while a command changes something and prints as it does: the change goes on without its output, which is `lost`."""
+    lost: HostError | None = None
 
 
 def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from quorate.cli.common.completion import Completer, files
+from quorate.cli.common.completion import Completer, files, folders
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from quorate.cli.common import terminal
 from quorate.cli.common.logs import Logs
-from quorate.cli.common.output import API_VERSION, begin_events, document, echo, emit_event, styled
+from quorate.cli.common.output import API_VERSION, Printed, begin_events, document, echo, emit_event, styled
 from quorate.cli.common.progress import describe, is_shown, log_message
 from quorate.cli.kubeadm.flags import Given
 from quorate.foreign.text import visible
@@ -105,7 +105,8 @@ Printer: TypeAlias = Text | Lines
 
 
 def printer(given: Given) -> Printer:
-    """Returns the printer for `-o text` or `-o json`."""
+    """Returns the printer for `-o text` or `-o json` of a command that changes something while it prints."""
+    Printed.to_the_end = True
     if given.text("form") != "json":
         return Text()
     begin_events()

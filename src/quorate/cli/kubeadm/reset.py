@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quorate.cli.common.output import output_option
+from quorate.cli.common.output import echo, output_option
 from quorate.cli.common.signals import asking, cancelling
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
@@ -72,8 +72,15 @@ def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "
 
 
 def _ask(question: str) -> bool:
-    with asking():
-        return click.confirm(question, default=False, err=True)
+    try:
+        with asking():
+            return click.confirm(question, default=False, err=True)
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        # Nobody is there to answer, as in a script: that is no interruption, and a no. The question has no line break.
+        echo(err=True)
+        return False
 
 
 def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetRun:

@@ -28,6 +28,9 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> Endpoint:
         """Parses `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
+        if not text.isprintable():
+            # Letters that the locale cannot read are lone surrogates, at which gRPC would raise.
+            raise ConfigError(f"endpoint {text!r} has a character that no host name has, or that the locale cannot read")
         try:
             parts = urlsplit(text if "://" in text else f"//{text}")
             port = parts.port
