@@ -54,7 +54,7 @@ class InvalidConfig(ConfigError):
         super().__init__(
             "\n       ".join(self.lines()),
             state="nothing was changed",
-            advice="correct the file, then run the same command again",
+            advice="correct what is named, then run the same command again",
         )
 
     def lines(self) -> list[str]:

@@ -257,7 +257,9 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         for number, pin in enumerate(token.ca_cert_hashes):
             if not _is_pin(pin):
                 problems.add(f"{path}.caCertHashes[{number}]", f"{pin!r} is not of the form sha256:HEX")
-        _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
+        if given.tls_bootstrap_token != token.token:
+            # --token gives both: one problem is not two.
+            _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
     if file is not None and not (file.kube_config_path.startswith("/") or parts_of(file.kube_config_path).scheme == "https"):
         problems.add("discovery.file.kubeConfigPath", "this must be an absolute path or an https URL")
 

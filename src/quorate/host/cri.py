@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -12,6 +13,7 @@ import grpc
 from quorate.deadline import Cancel, Deadline, SystemClock
 from quorate.errors import HostError, QuorateError
 from quorate.host import cri_pb2 as wire
+from quorate.host import facts
 
 _RPC_SECONDS, _SLICE_SECONDS = 10.0, 0.1
 _PULL_SECONDS = 600.0
@@ -221,14 +223,19 @@ class Runtime:
         self._call(f"{_IMAGES}/PullImage", request, wire.PullImageResponse.FromString, timeout=_PULL_SECONDS)
 
 
+def _advice(why: str) -> str:
+    if "user" in why:
+        return "run this as root"
+    return "install and start a container runtime, or pass the socket of another one with --cri-socket"
+
+
 def _translate(error: grpc.RpcError, socket: str, path: str) -> QuorateError:
     # Every error a call raises is a `grpc.Call` as well; the stubs do not say so.
     answer = cast("grpc.Call", error)
     status, details = answer.code(), answer.details() or "no details"
     call = path.rpartition("/")[2]
     if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        return CriError(
-            f"the container runtime at {socket} does not answer ({call}: {details})",
-            advice="start it, or pass the socket of another one with --cri-socket",
-        )
+        late = "not in time" if status is grpc.StatusCode.DEADLINE_EXCEEDED else details
+        why = facts.why_silent(Path(socket.removeprefix("unix://"))) or f"{call}: {late}"
+        return CriError(f"the container runtime at {socket} does not answer: {why}", advice=_advice(why))
     return CriError(f"the container runtime refused {call}: {details}")

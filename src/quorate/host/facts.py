@@ -61,6 +61,15 @@ def _listens(path: Path) -> bool:
     return True
 
 
+def why_silent(path: Path) -> str:
+    """Returns why nothing answers at a socket; empty when something listens there."""
+    if not path.exists():
+        return "there is no such socket"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return "this user may not connect to it"
+    return "" if _listens(path) else "nothing listens there"
+
+
 def kubelet_version() -> str:
     """Returns the version of the installed kubelet, such as v1.34.4; empty when it is unknown."""
     import shutil

@@ -14,6 +14,9 @@ from quorate.host.programs import Finished
 _NOT_RUNNING = (3, 4)
 """Exit codes of `systemctl is-active`: it is inactive or failed, it is unknown. 1 is a systemd that cannot be asked."""
 
+_NOT_BOOTED = "has not been booted with systemd"
+"""What systemctl says where something else is process 1, as in most containers. It is not translated."""
+
 _SECONDS = 30.0
 _STOP_SECONDS = 120.0
 """systemd itself kills a service after 90 s (DefaultTimeoutStopSec); a shorter limit would leave the unit half stopped."""
@@ -105,9 +108,12 @@ class Systemd:
         if shutil.which(self.command[0]) is None:
             raise HostError("this machine has no systemctl", advice="choose another --runtime")
         try:
-            return programs.run([*self.command, "--no-ask-password", *arguments], seconds=seconds, cancel=self.cancel)
+            done = programs.run([*self.command, "--no-ask-password", *arguments], seconds=seconds, cancel=self.cancel)
         except HostError as error:
             raise HostError(f"'systemctl {' '.join(arguments)}': {error.what}") from None
+        if _NOT_BOOTED in done.err:
+            raise HostError("systemd does not run on this machine", advice="choose another --runtime")
+        return done
 
 
 def _number(text: str) -> int:

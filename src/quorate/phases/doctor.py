@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -38,6 +39,12 @@ def examine(context: Context, admin: str) -> list[Finding]:
     return errors_first(found)
 
 
+def check_user(_context: Context, _admin: str) -> Iterator[Finding]:
+    if os.geteuid() != 0:
+        text = "this is not run as root: what only root may read counts as missing"
+        yield Finding("user", "warning", text, "run it as root: sudo quorate doctor")
+
+
 def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
     if context.tree.is_file(run_marker.PATH):
         text = "an init or join of this node was cut off"
@@ -58,10 +65,11 @@ def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
 
 
 def check_kubelet(context: Context, _admin: str) -> Iterator[Finding]:
-    said = kubelet.health(HEALTHZ_PORT)
-    if said:
+    said, installed = kubelet.health(HEALTHZ_PORT), facts.kubelet_version()
+    if said and not installed:
+        yield Finding("kubelet", "error", "no kubelet is installed", "install one, or run this on a node of a cluster")
+    elif said:
         yield Finding("kubelet", "error", f"the kubelet is not healthy: {said}", "journalctl -u kubelet")
-    installed = facts.kubelet_version()
     if installed and not installed.startswith(f"v1.{context.minor}."):
         text = f"the kubelet is {installed}, but the control plane is {context.cluster.kubernetes_version}"
         yield Finding("kubelet", "warning", text, "upgrade the older one: 'kubeadm upgrade'")
@@ -137,6 +145,7 @@ def _members(view: ClusterView) -> Iterator[Finding]:
 
 
 _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
+    check_user,
     check_unfinished,
     check_certificates,
     check_kubelet,

@@ -213,11 +213,10 @@ def pull_images(**parameters: Any) -> None:
       quorate config images pull --kubernetes-version v1.34.4
     """
     from quorate.host.cri import Runtime
+    from quorate.manifests.images import all_images
 
-    given = Given.of(parameters)
-    loaded = setup.with_init_flags(setup.read_config(given), given)
-    facts = setup.facts_for(loaded, setup.root_of(given), render.to_stderr())
-    with Runtime.connect(facts.cri_socket) as runtime:
-        for image in _images(given):
+    made = setup.init_setup(Given.of(parameters), render.to_stderr(), setup.the_runtime)
+    with Runtime.connect(made.init.node_registration.cri_socket) as runtime:
+        for image in all_images(made.cluster):
             runtime.ensure_image(image, policy="IfNotPresent")
             echo(f"[config/images] Pulled {image}")

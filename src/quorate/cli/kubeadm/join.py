@@ -14,6 +14,7 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import PROXIES, PhasedGroup, phase_group, phased_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
+from quorate.errors import UsageProblem
 from quorate.phases.join.tree import TREE
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def make_request(given: Given, endpoint: str, report: PhaseReport, clock: System
     from quorate.phases.join.request import JoinRequest
     from quorate.report import Notice
 
+    _refuse_nothing(given, endpoint)
     loaded = setup.read_config(given)
     join = loaded.join or (None if given.text("config") else v4.JoinConfiguration())
     if join is not None:
@@ -133,6 +135,18 @@ def make_request(given: Given, endpoint: str, report: PhaseReport, clock: System
         resolved,
         facts,
         keep_on_failure=given.on("keep-on-failure"),
+    )
+
+
+def _refuse_nothing(given: Given, endpoint: str) -> None:
+    """Raises `UsageProblem` when nothing says which cluster is to be joined."""
+    if endpoint or _has_admin(given) or given.names() & {"config", "token", "discovery-file", "discovery-token"}:
+        return
+    raise UsageProblem(
+        "no cluster to join is named: give HOST:PORT with --token and --discovery-token-ca-cert-hash, or --discovery-file, "
+        "or --config",
+        state="nothing was changed",
+        advice="'quorate token create --print-join-command' on a control-plane node prints the whole command",
     )
 
 

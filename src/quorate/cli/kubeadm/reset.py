@@ -17,6 +17,7 @@ from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
 from quorate.phases.base.runner import run_all, run_one, timed
 from quorate.phases.reset.tree import TREE
+from quorate.report import silent
 
 if TYPE_CHECKING:
     from quorate.phases.reset.state import ResetRun
@@ -95,7 +96,8 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
     reset = loaded.reset or (None if given.text("config") else v4.ResetConfiguration())
     if reset is not None:
         loaded = replace(loaded, reset=overlay.overlay_reset(reset, given))
-    resolved = resolve_reset(loaded, setup.facts_for(loaded, setup.root_of(given), report))
+    # What is reported of the facts is that no version is known, and a reset needs none.
+    resolved = resolve_reset(loaded, setup.facts_for(loaded, setup.root_of(given), silent))
     setup.warn_of_unknown_checks(resolved.ignore_preflight_errors, report)
     return ResetRun(
         resolved,
