@@ -88,3 +88,30 @@ def test_no_systemd_is_named(tmp_path: Path) -> None:
     systemctl.chmod(0o755)
     with pytest.raises(HostError, match="systemd does not run on this machine"):
         Systemd((str(systemctl),)).show("etcd")
+
+
+@pytest.mark.parametrize("form", [(), ("-o", "json")])
+def test_a_dry_run_of_init_shows_no_token_and_no_success(form: tuple[str, ...], cli: RunCli, tmp_path: Path) -> None:
+    """docs/compat.md: keys and tokens are never shown."""
+    token, key = "abcdef.0123456789abcdef", "a1" * 32
+    flags = ("--token", token, "--certificate-key", key, "--upload-certs", "--rootfs", str(tmp_path))
+    cluster = (
+        "--kubernetes-version",
+        "v1.34.4",
+        "--control-plane-endpoint",
+        "lb:6443",
+        "--apiserver-advertise-address",
+        "10.0.0.1",
+    )
+    done = cli("init", "--dry-run", "--ignore-preflight-errors=all", *flags, *cluster, *form)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert token not in said and token.partition(".")[2] not in said and key not in said
+    assert "successfully" not in said and "quorate join" not in said
+    assert "dry run: nothing was changed" in (done.stdout.splitlines()[-1] if form else done.stderr.splitlines()[-1])
+
+
+def test_a_dry_run_of_reset_says_would(cli: RunCli, tmp_path: Path) -> None:
+    done = cli("reset", "--dry-run", "--rootfs", str(tmp_path))
+    assert done.returncode == 0 and "Deleting" not in done.stdout and "Would delete files" in done.stdout
+    assert "Not touched" not in done.stdout and done.stderr.endswith("dry run: nothing was changed\n")

@@ -91,8 +91,8 @@ def make_run(given: Given, report: PhaseReport, clock: SystemClock, runtime: set
         upload_certs=given.on("upload-certs"),
         certificate_key=Secret(made.init.certificate_key or secrets.token_hex(32)),
         print_manifest=given.on("print-manifest"),
-        skip_token_print=given.on("skip-token-print"),
-        skip_certificate_key_print=given.on("skip-certificate-key-print"),
+        skip_token_print=given.on("skip-token-print") or context.dry_run,
+        skip_certificate_key_print=given.on("skip-certificate-key-print") or context.dry_run,
     )
 
 

@@ -158,7 +158,7 @@ def finish(request: JoinRequest, account: JoinAccount, report: render.Printer) -
     """Prints what was made, or would be made in a dry run, and what to do next."""
     closing = ""
     context = request.context
-    if account.finished:
+    if account.finished and not context.dry_run:
         from quorate.phases.join.run import closing_words
 
         closing = closing_words(request, account)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from quorate.cli.common import terminal
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import API_VERSION, Printed, begin_events, document, echo, emit_event, styled
 from quorate.cli.common.progress import describe, is_shown, log_message
@@ -141,7 +142,7 @@ def _camel(name: str) -> str:
 def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str) -> None:
     """Ends a successful run: prints its result as the last event, or its summary and what to do next as text."""
     if isinstance(report, Lines):
-        emit_event(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing))
+        emit_event(result(report.ledger, findings, tree, dry_run=dry_run, closing=closing or (NOTHING_DONE if dry_run else "")))
         return
     show_changes(tree)
     if not dry_run and len(report.ledger.rows) > 1:
@@ -150,6 +151,9 @@ def finish(report: Printer, findings: Iterable[Finding], tree: Tree, *, dry_run:
     for line in closing.split("\n") if closing else ():
         # Some lines are commands to paste: none may be truncated.
         document(visible(line, most=len(line), keep="\t") + "\n")
+    if dry_run:
+        # On stderr: with --print-manifest stdout is YAML.
+        echo(NOTHING_DONE, err=True)
 
 
 def result(ledger: Ledger, findings: Iterable[Finding], tree: Tree, *, dry_run: bool, closing: str = "") -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "
     with cancelling(cancel):
         run = make_run(given, report, SystemClock(cancel))
         steps(run)
-    render.finish(report, (), run.tree, dry_run=run.dry_run, closing=closing)
+    render.finish(report, (), run.tree, dry_run=run.dry_run, closing="" if run.dry_run else closing)
 
 
 def _ask(question: str) -> bool:

@@ -119,6 +119,9 @@ def kube_proxy(run: InitRun) -> None:
 
 
 def show(run: InitRun) -> None:
+    if run.context.dry_run:
+        # A join command that can never work, below words of success.
+        return
     token = run.init.bootstrap_tokens[0].token if run.init.bootstrap_tokens and not run.skip_token_print else "TOKEN"
     key = run.certificate_key.reveal() if run.upload_certs and not run.skip_certificate_key_print else ""
     run.shown.append(join_command.closing_words(run.context, run.kubeconfig, token, key))

@@ -35,10 +35,11 @@ def clean_up(run: ResetRun) -> None:
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
             _try(partial(delete_data, run.tree, run.left), left)
-    run.say(PHASE, f"Deleting contents of directories: [{' '.join(folders)}]")
+    verb = "Would delete" if run.dry_run else "Deleting"
+    run.say(PHASE, f"{verb} contents of directories: [{' '.join(folders)}]")
     for folder in folders:
         _try(partial(_empty, run, folder), left)
-    run.say(PHASE, f"Deleting files: [{' '.join(files)}]")
+    run.say(PHASE, f"{verb} files: [{' '.join(files)}]")
     for path in [*files, run_marker.PATH, LEFT]:
         _try(partial(run.tree.remove, path), left)
     if left:
