@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from conftest import RunCli
 
 import quorate
@@ -37,6 +39,12 @@ def test_every_command_explains_itself(path: tuple[str, ...], cli: RunCli) -> No
 
 def test_version(cli: RunCli) -> None:
     assert cli("--version").stdout == f"quorate {quorate.__version__}\n"
+
+
+def test_a_version_says_what_a_bug_report_needs(cli: RunCli) -> None:
+    shown = json.loads(cli("version", "-o", "json").stdout)["clientVersion"]
+    assert shown["version"] == quorate.__version__ and shown["python"] == platform.python_version() and "/" in shown["platform"]
+    assert yaml.safe_load(cli("version", "-o", "yaml").stdout)["clientVersion"] == shown
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,15 @@ def test_leave_that_breaks_the_quorum_is_refused_whatever_is_said(home: Home, et
     assert len(home.look().members) == 3
 
 
+def test_leave_beside_a_dead_member_is_done_and_says_so(home: Home, etcd36: str) -> None:
+    """It was done, and then ended in an error after 30 s because the dead one did not answer."""
+    cluster.up(home, 5, etcd36)
+    cluster.kill(home, "m5")
+    view = cluster.leave(home, "m4", accept_reduced_tolerance=True)
+    assert view is not None and {one.name for one in view.voters} == {"m1", "m2", "m3", "m5"}
+    assert not home.layout.member("m4").folder.exists()
+
+
 def test_leave_of_a_dead_member_is_allowed(home: Home, etcd36: str) -> None:
     cluster.up(home, 3, etcd36)
     cluster.stop(home, "m3")

@@ -147,11 +147,16 @@ def print_version(form: str | None) -> None:
     Example:
       quorate version -o short
     """
+    import platform
+
+    python, host = platform.python_version(), os.uname()
+    fields = {"version": __version__, "python": python, "platform": f"{host.sysname.lower()}/{host.machine}"}
     match form:
         case "json":
-            document(json.dumps(enveloped("Version", {"clientVersion": {"version": __version__}})) + "\n")
+            document(json.dumps(enveloped("Version", {"clientVersion": fields})) + "\n")
         case "yaml":
-            document(f"apiVersion: {API_VERSION}\nkind: Version\nclientVersion:\n  version: {__version__}\n")
+            rows = "".join(f"  {name}: {value}\n" for name, value in fields.items())
+            document(f"apiVersion: {API_VERSION}\nkind: Version\nclientVersion:\n{rows}")
         case "short":
             echo(__version__)
         case _:
