@@ -6,7 +6,6 @@ The names below are the public library. Each is imported when it is first used, 
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from quorate.report import Event, Notice
 
 __version__ = "0.2.0"
-
-# Without a handler Python would print warnings of ours to stderr: a library leaves that to its user.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
     "Absence": "quorate.core.absence",

@@ -6,7 +6,6 @@ effect that has begun is never cut off in the middle.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from quorate.errors import Interrupted, QuorateError
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 Answer = TypeVar("Answer")
 
 

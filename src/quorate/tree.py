@@ -7,7 +7,6 @@ prefixed, and no path of ours leads out of it.
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -21,9 +20,10 @@ from quorate.files import make_one, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
+from quorate.loggers import logger
 from quorate.report import PhaseReport, ResourceWritten, silent
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 Kind: TypeAlias = Literal["create", "change", "keep", "remove"]
 
 

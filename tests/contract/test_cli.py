@@ -133,17 +133,18 @@ def test_every_option_takes_durations_by_one_rule() -> None:
     seen: set[str] = set()
 
     def look(command: click.Command) -> None:
-        for one in getattr(command, "commands", {}).values():
-            look(one)
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                assert found is not None
+                look(found)
         for param in command.params:
             if any(word in str(param.name) for word in ("timeout", "absence", "interval")):
                 seen.add(str(param.name))
                 assert isinstance(param.type, Seconds), (command.name, param.name)
 
-    for name in main.list_commands(click.Context(main)):
-        found = main.get_command(click.Context(main), name)
-        assert found is not None
-        look(found)
+    look(main)
     assert {"timeout", "absence", "interval", "command_timeout", "keepalive_timeout"} <= seen
 
 

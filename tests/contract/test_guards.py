@@ -20,7 +20,7 @@ PROGRAMS = {
     "host/programs.py": "runs every other program: for a limited time, with a short list of variables",
 }
 WRITES = {
-    "cli/common/logs.py": "lines at the end of the file of --log-file, which `open_log` has opened",
+    "cli/common/log_handlers.py": "lines at the end of the file of --log-file, which `open_log` has opened",
     "cli/common/help_format.py": "write_text of click's formatter, which keeps a help in memory",
     "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
     "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",

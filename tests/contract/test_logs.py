@@ -22,6 +22,7 @@ from quorate.errors import HostError
 from quorate.files import open_log
 from quorate.host import programs
 
+SOURCE = ROOT / "src" / "quorate"
 NOWHERE = "--endpoints=127.0.0.1:1"
 
 
@@ -184,9 +185,14 @@ def test_every_file_that_is_written_is_logged(cli: RunCli, tmp_path: Path) -> No
 
 def test_the_library_logs_nothing_by_itself() -> None:
     """A warning of ours without a handler would be printed by Python: the library adds a handler that does nothing."""
-    script = "import logging, quorate\nlogging.getLogger('quorate.etcd').warning('mind the gap')"
+    script = "from quorate.loggers import logger\nlogger('quorate.etcd').warning('mind the gap')"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_every_logger_comes_from_where_the_handler_is_added() -> None:
+    found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if "getLogger" in path.read_text()}
+    assert found == {"loggers.py", "cli/common/log_handlers.py"}
 
 
 def test_one_command_line_leaves_no_handler_for_the_next(cli: RunCli, tmp_path: Path) -> None:
@@ -198,8 +204,9 @@ def test_one_command_line_leaves_no_handler_for_the_next(cli: RunCli, tmp_path: 
 
 
 def test_the_reference_names_every_logger() -> None:
-    source = ROOT / "src" / "quorate"
-    modules = [path.relative_to(source) for path in source.rglob("*.py") if "getLogger(__name__)" in path.read_text()]
+    modules = [
+        path.relative_to(SOURCE) for path in SOURCE.rglob("*.py") if re.search(r"\blogger\(__name__\)", path.read_text())
+    ]
     names = {".".join(("quorate", *path.with_suffix("").parts)) for path in modules if path.name != "__init__.py"}
     named = re.findall(r"^\| `(quorate\.[a-z_.]+)`", (ROOT / "docs/reference/logging.md").read_text(), re.MULTILINE)
     assert sorted(named) == sorted(name for name in names if not name.startswith("quorate.cli."))

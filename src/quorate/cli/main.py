@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-import logging
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NoReturn
@@ -15,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import click
 
 from quorate import __version__
-from quorate.cli.common import logs, unforeseen
+from quorate.cli.common import logs
 from quorate.cli.common.commands import Context, Group, group
 from quorate.cli.common.completion import VARIABLE, matching
 from quorate.cli.common.exit_codes import PRINTS
@@ -24,6 +20,7 @@ from quorate.cli.common.output import (
     API_VERSION,
     Printed,
     StdoutClosed,
+    as_json,
     document,
     echo,
     end_stdout,
@@ -37,39 +34,22 @@ from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unfo
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quorate.cli.common.completion import Items
 
 _GROUPS = {
-    "certs": ("quorate.cli.kubeadm.certs", "Show, renew and request the certificates of a control plane."),
-    "config": ("quorate.cli.kubeadm.config", "Print, check and convert kubeadm configuration files; list images."),
-    "doctor": ("quorate.cli.kubeadm.doctor", "Check this node and its cluster; report problems and their fixes."),
-    "init": ("quorate.cli.kubeadm.init", "Make this host the first node of a control plane."),
-    "join": ("quorate.cli.kubeadm.join", "Join this host to a cluster, as a worker or a control-plane node."),
-    "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "Make kubeconfig files for users."),
-    "reset": ("quorate.cli.kubeadm.reset", "Roll back what init or join made on this host."),
-    "token": ("quorate.cli.kubeadm.token", "Manage the bootstrap tokens that nodes join with."),
-    "local": ("quorate.cli.local.group", "Run a real etcd cluster on this machine; new members join as learners."),
-    "etcd": ("quorate.cli.etcd.group", "Inspect any etcd cluster and change its members safely."),
+    "certs": ("quorate.cli.kubeadm.certs", "group", "Show, renew and request the certificates of a control plane."),
+    "config": ("quorate.cli.kubeadm.config", "group", "Print, check and convert kubeadm configuration files; list images."),
+    "doctor": ("quorate.cli.kubeadm.doctor", "group", "Check this node and its cluster; report problems and their fixes."),
+    "init": ("quorate.cli.kubeadm.init", "group", "Make this host the first node of a control plane."),
+    "join": ("quorate.cli.kubeadm.join", "group", "Join this host to a cluster, as a worker or a control-plane node."),
+    "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "group", "Make kubeconfig files for users."),
+    "reset": ("quorate.cli.kubeadm.reset", "group", "Roll back what init or join made on this host."),
+    "token": ("quorate.cli.kubeadm.token", "group", "Manage the bootstrap tokens that nodes join with."),
+    "local": ("quorate.cli.local.group", "group", "Run a real etcd cluster on this machine; new members join as learners."),
+    "etcd": ("quorate.cli.etcd.group", "group", "Inspect any etcd cluster and change its members safely."),
 }
-
-
-class LazyGroup(Group):
-    """A group that knows the name and one-line help of each subcommand, and imports its module only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_GROUPS])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _GROUPS:
-            command: click.Command = importlib.import_module(_GROUPS[cmd_name][0]).group
-            return command
-        return super().get_command(ctx, cmd_name)
-
-    def rows(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
-        del ctx  # listing the commands through it would import every module
-        rows = [(name, text) for name, (_, text) in _GROUPS.items()]
-        rows += [(name, command.get_short_help_str()) for name, command in self.commands.items()]
-        return sorted(rows)
 
 
 def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
@@ -86,7 +66,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 
 @group(
-    cls=LazyGroup,
+    later=_GROUPS,
     foreign=_foreign,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -153,7 +133,7 @@ def print_version(form: str | None) -> None:
     fields = {"version": __version__, "python": python, "platform": f"{host.sysname.lower()}/{host.machine}"}
     match form:
         case "json":
-            document(json.dumps(enveloped("Version", {"clientVersion": fields})) + "\n")
+            document(as_json(enveloped("Version", {"clientVersion": fields})) + "\n")
         case "yaml":
             rows = "".join(f"  {name}: {value}\n" for name, value in fields.items())
             document(f"apiVersion: {API_VERSION}\nkind: Version\nclientVersion:\n{rows}")
@@ -249,15 +229,19 @@ def _usage_problem(error: click.ClickException) -> UsageProblem:
 
 def _fail(failure: QuorateError, arguments: list[str]) -> int:
     """Prints what failed; returns the exit code, which no stream that takes no write may change."""
-    logging.getLogger(__name__).error("%s", failure.what, extra={"fields": failure.as_dict()})
+    from quorate.loggers import logger
+
+    logger(__name__).error("%s", failure.what, extra={"fields": failure.as_dict()})
     if isinstance(failure, Unforeseen):
+        from quorate.cli.common import unforeseen
+
         kept = unforeseen.keep(failure, shown="--debug" in arguments)
         failure.advice = f"{failure.advice}; {kept}"
     with suppress(OSError):
         if Printed.form == "text":
             _print_for_people(failure)
         else:
-            echo(json.dumps({"error": failure.as_dict()}), err=True)
+            echo(as_json({"error": failure.as_dict()}), err=True)
     end_stdout(last_words(failure.as_dict()) if Printed.form != "text" else "")
     return failure.exit_code
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 def close(word: str, known: Iterable[str]) -> list[str]:
     """Returns the known words that are close to `word`, the closest first."""
+    from difflib import get_close_matches
+
     return get_close_matches(word, list(known))
 
 

@@ -6,9 +6,6 @@ and draw "This node has joined the cluster". In a command to be pasted, it can r
 
 from __future__ import annotations
 
-import shlex
-import unicodedata
-
 MOST_LETTERS = 2000
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -43,6 +40,8 @@ def to_paste(*words: str) -> str:
 
 def _word(word: str) -> str:
     if word.isprintable():
+        import shlex
+
         return shlex.quote(word)
     escaped = "".join(_quoted(one) if one.isprintable() else _letter(one) for one in word)
     return f"$'{escaped}'"
@@ -55,6 +54,8 @@ def _quoted(letter: str) -> str:
 def assignment(name: str, value: str) -> str:
     """Returns `NAME="value"` as sh and systemd's EnvironmentFile both read it back. Raises ValueError for a control character,
     such as a line break or NUL: one of them cannot hold it."""
+    import unicodedata
+
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
         raise ValueError(f"the value of {name} has a control character")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")

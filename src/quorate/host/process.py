@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -15,8 +14,9 @@ from pathlib import Path
 from quorate.deadline import Clock, Deadline, poll, wait_until
 from quorate.errors import HostError
 from quorate.host import proc
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 _STOP_SECONDS = 15.0
 """On SIGTERM, etcd transfers its leadership and closes its database; a slow disk needs seconds for that."""
 _KILL_SECONDS = 10.0

@@ -6,7 +6,6 @@ for them: after the limit, or when a stop is requested, we kill the program and 
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import subprocess
@@ -19,8 +18,9 @@ from typing import IO
 from quorate.deadline import Cancel
 from quorate.errors import HostError
 from quorate.host.environment import for_programs
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 _SLICE_SECONDS = 0.1
 _MOST_BYTES = 1 << 20
 

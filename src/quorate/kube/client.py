@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import ssl
 import time
 from collections.abc import Iterator
@@ -21,9 +20,10 @@ from quorate.foreign.values import rows_of, text_of
 from quorate.kube import resources
 from quorate.kube.errors import KubeError, NotFound, Unauthorized, Unreachable, Untrusted, from_status
 from quorate.kube.resources import Object
+from quorate.loggers import logger
 from quorate.secret import Secret
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 FIELD_MANAGER = "quorate"
 _POLL_SECONDS = 0.5
 _JSON = "application/json"

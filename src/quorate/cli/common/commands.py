@@ -3,15 +3,15 @@ help that follow from what the command is, and options for logs."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from quorate.cli.common import logs
 from quorate.cli.common.completion import matching
 from quorate.cli.common.exit_codes import CHANGES, MEANING, Ends
-from quorate.cli.common.help_format import Formatter
 from quorate.cli.common.output import document
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import QuorateError
@@ -27,7 +27,10 @@ _TWINS = {"-w": "-o", "--write-out": "--output", "-o": "-w", "--output": "--writ
 
 
 class Context(click.Context):
-    formatter_class = Formatter
+    def make_formatter(self) -> click.HelpFormatter:
+        from quorate.cli.common.help_format import Formatter
+
+        return Formatter(width=self.terminal_width, max_width=self.max_content_width)
 
 
 class _Choice(click.Choice[str]):
@@ -146,15 +149,37 @@ def _variables_of(ctx: click.Context) -> dict[str, str]:
     return {name: text for one in reversed(_way(ctx)) for name, text in one.variables.items()}
 
 
+Later: TypeAlias = tuple[str, str, str]
+"""A command that is imported when it is called: its module, its name there, and its short help, which lists show without it."""
+
+
 class Group(click.Group, Command):
-    """A group of such commands. `foreign`: returns the error for words that are another program's command, else None."""
+    """A group of such commands. `foreign`: returns the error for words that are another program's command, else None. `later`:
+    commands that are imported when they are called; what the others of the group need then costs one of them nothing."""
 
     command_class = Command
     group_class = type
 
-    def __init__(self, *args: Any, foreign: Foreign | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        foreign: Foreign | None = None,
+        later: Mapping[str, Later] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.foreign = foreign
+        self.later = later or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.later:
+            module, name, _ = self.later[cmd_name]
+            made: click.Command = getattr(importlib.import_module(module), name)
+            return made
+        return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
@@ -190,8 +215,10 @@ class Group(click.Group, Command):
 
     def rows(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
         """Returns each command that is shown, with the first sentence of its help."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
-        return [(name, one.get_short_help_str(_MOST_SHORT_HELP)) for name, one in found if one is not None and not one.hidden]
+        now = [name for name in self.list_commands(ctx) if name not in self.later]
+        found = [(name, self.get_command(ctx, name)) for name in now]
+        rows = [(name, one.get_short_help_str(_MOST_SHORT_HELP)) for name, one in found if one is not None and not one.hidden]
+        return sorted([*rows, *((name, text) for name, (_, _, text) in self.later.items())])
 
 
 def command(name: str | None = None, **settings: Any) -> Callable[[Callback], Command]:

@@ -27,10 +27,8 @@ OFF_UNLESS_GIVEN = (
 """Switches of kubeadm that are off by default: with "=false" they are dropped.
 The names are repeated here because start-up must not import all flags."""
 
-_SPELLED_OUT = re.compile(rf"--({'|'.join((*SWITCHES, *OFF_UNLESS_GIVEN))})=(true|false|1|0|t|f)", re.IGNORECASE)
-
-
-_VERBOSE = re.compile(r"(?:-v|--v|--verbose)(?:=?([0-9]{1,9}))?|-(v{2,9})")
+_TRUE, _FALSE = ("true", "1", "t"), ("false", "0", "f")
+_VERBOSE = r"(?:-v|--v|--verbose)(?:=?([0-9]{1,9}))?|-(v{2,9})"
 
 
 def plain_flags(arguments: Sequence[str]) -> list[str]:
@@ -47,7 +45,8 @@ def _with_verbosity(arguments: Sequence[str]) -> Iterator[str]:
     left = list(arguments)
     while left:
         argument = left.pop(0)
-        match = _VERBOSE.fullmatch(argument)
+        # Compiling a pattern costs more than all other arguments together.
+        match = re.fullmatch(_VERBOSE, argument) if argument.startswith(("-v", "--v")) else None
         if argument == "--":
             yield from (argument, *left)
             return
@@ -62,14 +61,16 @@ def _with_verbosity(arguments: Sequence[str]) -> Iterator[str]:
 
 def _short_value(argument: str) -> list[str]:
     """Splits `-w=table` into two words: Go accepts "=" after a one-letter flag."""
-    match = re.fullmatch(r"(-[a-z])=(.+)", argument, re.DOTALL)
-    return [match[1], match[2]] if match else [argument]
+    flag, _, value = argument.partition("=")
+    is_short = len(flag) == 2 and flag[0] == "-" and "a" <= flag[1] <= "z"
+    return [flag, value] if is_short and value else [argument]
 
 
 def _plain(argument: str) -> str | None:
-    match = _SPELLED_OUT.fullmatch(argument)
-    if match is None:
+    flag, _, value = argument.partition("=")
+    name = flag.removeprefix("--").lower()
+    if not flag.startswith("--") or name not in (*SWITCHES, *OFF_UNLESS_GIVEN) or value.lower() not in (*_TRUE, *_FALSE):
         return argument
-    if match[2].lower() in ("true", "1", "t"):
-        return f"--{match[1]}"
-    return None if match[1].lower() in OFF_UNLESS_GIVEN else f"--no-{match[1]}"
+    if value.lower() in _TRUE:
+        return flag
+    return None if name in OFF_UNLESS_GIVEN else f"--no-{flag.removeprefix('--')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -128,11 +127,18 @@ def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
     return {"apiVersion": API_VERSION, "kind": kind, **data}
 
 
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """Returns a value as JSON. Whoever prints none does not load what writes it."""
+    import json
+
+    return json.dumps(value, indent=indent)
+
+
 def emit(form: str, kind: str, data: Mapping[str, object], table: Callable[[], None]) -> None:
     """Prints `data` of `kind` in the chosen machine format, or calls `table` to print it for people."""
     if form == "json":
         Printed.shape = "document"
-        document(json.dumps(enveloped(kind, data), indent=2) + "\n")
+        document(as_json(enveloped(kind, data), indent=2) + "\n")
     elif form == "yaml":
         import yaml
 
@@ -144,7 +150,7 @@ def emit(form: str, kind: str, data: Mapping[str, object], table: Callable[[], N
 def emit_event(event: Mapping[str, object]) -> None:
     """Prints one event of a run as one line of JSON."""
     Printed.shape = "events"
-    document(json.dumps(event) + "\n")
+    document(as_json(event) + "\n")
     sys.stdout.flush()
 
 
@@ -172,13 +178,13 @@ def last_words(error: Mapping[str, object]) -> str:
 
             return yaml.safe_dump({"event": "error", "error": error}, sort_keys=False, explicit_start=True)
         case "events":
-            return json.dumps({"event": "error", "error": error}) + "\n"
+            return as_json({"event": "error", "error": error}) + "\n"
         case "nothing" if Printed.form == "yaml":
             import yaml
 
             return yaml.safe_dump(enveloped("Error", {"error": error}), sort_keys=False)
         case "nothing":
-            return json.dumps(enveloped("Error", {"error": error})) + "\n"
+            return as_json(enveloped("Error", {"error": error})) + "\n"
         case _:
             return ""
 

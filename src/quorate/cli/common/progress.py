@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from quorate.cli.common.output import echo, size, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
-_LOGGER = logging.getLogger(__name__)
 _SILENT_SECONDS = 2.0
 _WAITING = "still at work: members that do not answer, an election and the lock for removals are waited for"
 
@@ -49,12 +47,15 @@ def is_shown(message: Message) -> bool:
 
 def log_message(message: Message) -> None:
     """Logs what is shown as progress. A log on stderr leaves it out: it would be there twice."""
+    from quorate.loggers import logger
+
+    log = logger(__name__)
     match message:
         case Notice(text=text, level=level):
-            _LOGGER.log(logging.WARNING if level == "warning" else logging.INFO, "%s", text)
+            (log.warning if level == "warning" else log.info)("%s", text)
         case Event(phase=phase, member=member):
             fields = {key: value for key, value in asdict(message).items() if value is not None}
-            _LOGGER.info("%s %s: %s", member, phase, describe(message), extra={"fields": fields})
+            log.info("%s %s: %s", member, phase, describe(message), extra={"fields": fields})
 
 
 @contextmanager

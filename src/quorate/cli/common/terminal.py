@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import locale
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,6 +23,8 @@ def colours(*, err: bool = False) -> bool:
 def can_show(text: str, *, err: bool = False) -> bool:
     """Returns whether the encodings of the stream and of the locale have every character of `text`. Under LC_ALL=POSIX Python
     writes UTF-8 nevertheless, to a terminal that was told to expect ASCII."""
+    import locale
+
     try:
         for encoding in (_stream(err=err).encoding, locale.getencoding()):
             text.encode(encoding or "ascii")
@@ -35,6 +35,8 @@ def can_show(text: str, *, err: bool = False) -> bool:
 
 def width() -> int:
     """Returns the columns of the terminal, or those that COLUMNS names."""
+    import shutil
+
     return shutil.get_terminal_size().columns
 
 

@@ -9,15 +9,28 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
-from quorate.cli.etcd.change import add, move_leader, promote, remove, replace
 from quorate.cli.etcd.connection import cluster_opened, connected, connection_options, left_to_etcdctl
-from quorate.cli.etcd.member import member
-from quorate.cli.etcd.plan import plan
-from quorate.cli.etcd.queue import adopt, unlock
-from quorate.cli.etcd.watch import watch
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
+
+_IN = "quorate.cli.etcd."
+_LATER = {
+    "add": (f"{_IN}change", "add", "Add the member NAME, as a learner first."),
+    "adopt": (
+        f"{_IN}queue",
+        "adopt",
+        "Take over as NAME the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left.",
+    ),
+    "member": (f"{_IN}member", "member", "List and change members with etcdctl's spelling, flags, defaults and output."),
+    "move-leader": (f"{_IN}change", "move_leader", "Move leadership to the voter MEMBER."),
+    "plan": (f"{_IN}plan", "plan", "Show the safe steps to the members of a file."),
+    "promote": (f"{_IN}change", "promote", "Promote the learner MEMBER (name, hex id or peer URL)."),
+    "remove": (f"{_IN}change", "remove", "Remove MEMBER (name, hex id or peer URL)."),
+    "replace": (f"{_IN}change", "replace", "Replace OLD with NEW."),
+    "unlock": (f"{_IN}queue", "unlock", "Show pending joins and the lock for removals, or free those of WHICH."),
+    "watch": (f"{_IN}watch", "watch", "Watch the cluster until Ctrl-C."),
+}
 
 
 @commands.group(
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
         "XDG_STATE_HOME": "Base of the directory of the journal.  [default: ~/.local/state]",
     },
     foreign=left_to_etcdctl(),
+    later=_LATER,
 )
 @connection_options
 def group() -> None:
@@ -131,7 +145,3 @@ def health(write: bool, form: str) -> None:
     emit(form, "HealthReport", {"members": [one.as_dict() for one in found]}, table)
     if not all(one.healthy for one in found):
         raise click.exceptions.Exit(QuorateError.exit_code)
-
-
-for _command in (add, promote, remove, replace, move_leader, plan, watch, unlock, adopt, member):
-    group.add_command(_command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,8 +10,9 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, RpcOnLearner, Unreachable
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 T = TypeVar("T")
 _TRY_SECONDS = 2.0
 _AGAIN_SECONDS = 0.1

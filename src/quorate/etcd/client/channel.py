@@ -6,8 +6,6 @@ answer differently. The callers choose the member: `client/anyone`, `observation
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,12 +18,13 @@ from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
 from quorate.etcd.client.rpc import Method, Req
+from quorate.loggers import logger
 
 # grpc's core writes its own diagnosis to stderr; ours is in the exception.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 Res = TypeVar("Res")
 _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
@@ -35,17 +34,15 @@ _MOST_BYTES, _MOST_RANGE_BYTES = 4 << 20, 64 << 20
 """Limits of one message, for a member may have a name of 200 MB. A snapshot comes in messages of 32 KiB; only a Range is as
 large as the stored data."""
 
-_LIMITS = {
-    "methodConfig": [
-        {"name": [{}], "maxResponseMessageBytes": _MOST_BYTES},
-        {"name": [{"service": "etcdserverpb.KV", "method": "Range"}], "maxResponseMessageBytes": _MOST_RANGE_BYTES},
-    ]
-}
+_LIMITS = f"""{{"methodConfig": [
+    {{"name": [{{}}], "maxResponseMessageBytes": {_MOST_BYTES}}},
+    {{"name": [{{"service": "etcdserverpb.KV", "method": "Range"}}], "maxResponseMessageBytes": {_MOST_RANGE_BYTES}}}
+]}}"""
 _SLICE_SECONDS, _SLICES_OF_GRACE = 0.1, 5
 _OPTIONS = (
     # grpc takes the smaller of this and the method's own limit.
     ("grpc.max_receive_message_length", -1),
-    ("grpc.service_config", json.dumps(_LIMITS)),
+    ("grpc.service_config", _LIMITS),
     # Otherwise a DNS record of an untrusted server could replace these limits.
     ("grpc.service_config_disable_resolution", 1),
     # By default grpc waits 1 s and more between connection attempts: a joiner would be seen that much later.

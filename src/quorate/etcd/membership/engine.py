@@ -7,15 +7,15 @@ so a lost answer, a crash of this tool and another tool's change between two rou
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Protocol
 
 from quorate.core.actions import DecisionOf, Do, Done, Refuse, StepT, Wait
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline, SystemClock
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 NOT_SEEN_SECONDS = 0.1
 """Seconds between two looks at a cluster that does not answer."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,8 +35,9 @@ from quorate.etcd.client.errors import (
 )
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.look import endpoint_of
+from quorate.loggers import logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 RPC_SECONDS = 10.0
 """Timeout of one change. etcd bounds a membership change only by the client's deadline; 10 s is longer than its own request
 timeout of 7 s, so what can be answered is answered. A shorter one protects nothing: a leader that hung serves expired

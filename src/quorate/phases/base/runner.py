@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -11,9 +10,10 @@ from typing import Generic, TypeAlias, TypeVar
 from quorate.core.suggestions import close, did_you_mean
 from quorate.deadline import Clock
 from quorate.errors import ConfigError
+from quorate.loggers import logger
 from quorate.report import PhaseDone, PhaseReport
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logger(__name__)
 R = TypeVar("R")
 
 
