@@ -86,8 +86,9 @@ def member_page(content: bytes) -> None:
 def member_list(content: bytes) -> None:
     """The answer on the wire, its checks for a new member, what the new process is told of it, and how it is printed."""
     from quorate.cli.etcd.etcdctl_format import format_member_list
+    from quorate.etcd.client.member_list import ask_members
     from quorate.etcd.membership.external import environment_file, variables
-    from quorate.etcd.observation.reads import _to_list, ask_members
+    from quorate.etcd.observation.reads import _to_list
 
     answer = ask_members(cast("Channel", _Wire(content)), timeout=1.0, linearizable=True)
     for form in ("simple", "table", "json", "fields", "protobuf"):

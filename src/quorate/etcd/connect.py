@@ -6,15 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import ConfigError
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, Login, TlsFiles, load_tls, parse_endpoints
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.cluster import Cluster
 from quorate.report import Report, silent
 from quorate.secret import Secret
+
+if TYPE_CHECKING:
+    from quorate.etcd.cluster import Cluster
 
 
 @contextmanager
@@ -34,6 +37,8 @@ def connect(
 
     Raises `ConfigError` for files that do not match or endpoints that are invalid; nothing is contacted yet.
     """
+    from quorate.etcd.cluster import Cluster
+
     if isinstance(endpoints, str):
         # A str is a sequence of str, so a type checker accepts it: each letter would be an endpoint.
         raise ConfigError(f"endpoints is text, and must be a list: [{endpoints!r}]")

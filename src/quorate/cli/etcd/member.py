@@ -176,7 +176,7 @@ def _echo_list(write_out: str, *, as_hex: bool) -> None:
 
 def _answer(connection: Connection, *, linearizable: bool) -> MembersResponse:
     from quorate.deadline import SystemClock
-    from quorate.etcd.observation.look import first_member_answer
+    from quorate.etcd.client.member_list import first_member_answer
 
     return first_member_answer(
         connection.access, connection.endpoints, SystemClock(), timeout=connection.timeout, linearizable=linearizable

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quorate.deadline import Cancel
 from quorate.errors import ConfigError
-from quorate.etcd.client import metrics, peer_port
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.errors import EtcdError, Unreachable
-from quorate.etcd.client.metrics import Metrics
-from quorate.etcd.client.peer_port import PeerMembers
 from quorate.etcd.client.routes import Routes
+
+if TYPE_CHECKING:
+    from quorate.etcd.client.metrics import Metrics
+    from quorate.etcd.client.peer_port import PeerMembers
 
 T = TypeVar("T")
 _MOST_AT_ONCE = 32
@@ -81,10 +82,14 @@ class Access:
 
     def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:
         """Returns the member's metrics, or None when they cannot be read."""
+        from quorate.etcd.client import metrics
+
         return metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
         """Returns the member list that a peer port serves, or None."""
+        from quorate.etcd.client import peer_port
+
         return peer_port.members(peer_url, tls, timeout=timeout, cancel=self.cancel)
 
     def close(self) -> None:

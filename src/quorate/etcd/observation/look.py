@@ -12,14 +12,11 @@ from quorate.core.membership import ClusterView, Member, NoResponse, StatusResul
 from quorate.core.versions import Version
 from quorate.deadline import Clock, Deadline
 from quorate.errors import ConfigError, Refused
-from quorate.etcd.client import wire_pb2 as wire
-from quorate.etcd.client.anyone import ask_anyone
-from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, NoAnswer, Unavailable, Unreachable
 from quorate.etcd.client.routes import Routes
-from quorate.etcd.observation.reads import MemberList, ask_members, local_list, quorum_list
+from quorate.etcd.observation.reads import MemberList, local_list, quorum_list
 from quorate.etcd.observation.statuses import Statuses
 
 _AGAIN_SECONDS = 0.05
@@ -46,17 +43,6 @@ class LookTimeouts:
 
 
 NO_ENDPOINTS: Mapping[str, Endpoint] = {}
-
-
-def first_member_answer(
-    access: Access, seeds: Sequence[Endpoint], clock: Clock, *, timeout: float, linearizable: bool
-) -> wire.MembersResponse:
-    """Returns the member list as a wire message, from the first seed that gives one; for output that mirrors etcd's own."""
-
-    def ask(channel: Channel, seconds: float) -> wire.MembersResponse:
-        return ask_members(channel, timeout=seconds, linearizable=linearizable)
-
-    return ask_anyone(access, seeds, ask, clock, seconds=timeout)
 
 
 def observe(

@@ -11,7 +11,8 @@ from quorate.core.versions import Version
 from quorate.etcd.client import kv, rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
-from quorate.etcd.client.errors import EtcdError, PermissionDenied
+from quorate.etcd.client.errors import PermissionDenied
+from quorate.etcd.client.member_list import ask_members
 
 How: TypeAlias = Literal["flag", "range", "local"]
 """How a list was read. "flag": with `linearizable`, which etcd honours since 3.5; "range": after a linearizable Range on the
@@ -19,7 +20,6 @@ same member; "local": one member's own copy, which is stale while that member is
 
 READ_KEY = b"/quorate/look"
 _FLAG_SINCE = Version(3, 5, 0)
-_MOST_MEMBERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,6 @@ class MemberList:
     @property
     def linearizable(self) -> bool:
         return self.how != "local"
-
-
-def ask_members(channel: Channel, *, timeout: float, linearizable: bool) -> wire.MembersResponse:
-    """Returns the list as a wire message. A 3.4 server silently ignores the flag and answers locally, even when it is cut off.
-
-    Raises `EtcdError` for a list that no etcd gives: more members than there can be (links are computed for each pair), a
-    member twice, or one without an id.
-    """
-    answer = channel.call(rpc.MEMBER_LIST, wire.MemberListRequest(linearizable=linearizable), timeout)
-    ids = [row.ID for row in answer.members]
-    if len(ids) > _MOST_MEMBERS or len(set(ids)) < len(ids) or 0 in ids:
-        text = f"its list of {len(ids)} members is invalid: some are there twice or without an id, or there are too many"
-        raise EtcdError(text, endpoint=str(channel.endpoint), method=rpc.MEMBER_LIST.name)
-    return answer
 
 
 def local_list(channel: Channel, *, timeout: float) -> MemberList:
