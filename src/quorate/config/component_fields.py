@@ -6,20 +6,21 @@ or a map with []: registerWithTaints[].key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from quorate.config.versions import NEWEST, OLDEST
 from quorate.foreign.documents import read_object
 
+_TABLE = Path(__file__).with_name("component_fields.json")
 _ALWAYS_WRITTEN = frozenset(["object", "duration", "nanoseconds or duration", "quantity", "time"])
 """Structs in Go, which `omitempty` does not leave out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field in the minors `since` to `until`. `type`: as in Go, without the * of a pointer; object is a mapping with fields
     of its own. `optional`: a pointer, so that an explicit zero differs from none. `omitted`: left out when it is empty."""
 
@@ -32,7 +33,7 @@ class Field:
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[str, tuple[Field, ...]]]:
-    found: Any = read_object((files("quorate.config") / "component_fields.json").read_bytes(), "component_fields.json")
+    found: Any = read_object(_TABLE.read_bytes(), _TABLE.name)
     return {kind: {path: tuple(map(_field, rows)) for path, rows in paths.items()} for kind, paths in found.items()}
 
 

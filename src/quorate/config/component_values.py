@@ -7,16 +7,17 @@ no field that holds its zero, so that kubeadm's default is taken.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from quorate.config.component_fields import Field, children, fields_of, minors_of
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
 from quorate.config.quantity import canonical
+from quorate.core.suggestions import close
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence
 from quorate.foreign.scalars import Scalar
 
@@ -100,8 +101,7 @@ def given_values(document: Mapping, kind: str, minor: int, problems: Problems) -
     return _Reading(kind, minor, problems).of_object(Mapping(rows, document.line), "", "")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """One pass over a document. `where`: the path in the file (taints[0].key); `path`: the same in the table (taints[].key)."""
 
     kind: str
@@ -132,7 +132,7 @@ class _Reading:
             when = f"since 1.{since}" if since > self.minor else f"until 1.{until}"
             return f"{self.kind} has no such field in Kubernetes 1.{self.minor}: it is there {when}"
         known = children(self.kind, self.minor, path)
-        near = difflib.get_close_matches(name.lower(), [one.lower() for one in known], n=1)
+        near = close(name.lower(), [one.lower() for one in known])
         like = next((one for one in known if near and one.lower() == near[0]), "")
         return f"{self.kind} has no such field in Kubernetes 1.{self.minor}" + (f"; did you mean {like}?" if like else "")
 

@@ -5,7 +5,7 @@ Source: kubeadm's feature list of each release, facts gathered from its changelo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from quorate.config.problems import Problems
 
@@ -13,8 +13,7 @@ LEARNER = "EtcdLearnerMode"
 _FOREVER = 999
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """A feature gate. `since` and `gone`: the first minor version that knows the name, and the first that does not. `on` and
     `locked`: the first minor version where the gate is on by default, and where it cannot be switched off."""
 

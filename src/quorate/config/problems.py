@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
 
 from quorate.errors import ConfigError
 
 _MOST_SHOWN = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One problem. `path`: as kubeadm writes it, such as networking.serviceSubnet or bootstrapTokens[0].token. `line`: from 1,
     or 0 when the value did not come from the file. `text`: never holds a secret. `code`: unknown-field for a field that no
     version of the kind has, invalid for all else."""
@@ -23,12 +23,11 @@ class Problem:
     code: Literal["invalid", "unknown-field"] = "invalid"
 
 
-@dataclass(slots=True)
-class Problems:
+class Problems(Struct):
     """The problems that were found so far in a file."""
 
     source: str
-    found: list[Problem] = field(default_factory=list[Problem])
+    found: list[Problem] = []
 
     def add(self, path: str, text: str, line: int = 0) -> None:
         self.found.append(Problem(path, text, line))

@@ -6,7 +6,8 @@ Tags per kubeadm release, checked against `kubeadm config images list` of the ve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from quorate.errors import ConfigError
 
@@ -18,8 +19,7 @@ DEFAULT = "v1.34.4"
 """Used when no version is given and no kubelet is installed."""
 
 
-@dataclass(frozen=True, slots=True)
-class KubernetesVersion:
+class KubernetesVersion(Struct, frozen=True):
     """A version. `text`: as images are tagged, such as v1.34.4, with the suffix after the patch."""
 
     text: str
@@ -56,8 +56,7 @@ def is_supported(text: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Tags:
+class Tags(Struct, frozen=True):
     """The image tags of one kubeadm minor version, next to the control plane's own."""
 
     coredns: str

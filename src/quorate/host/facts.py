@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,6 +48,8 @@ def _listens(path: Path) -> bool:
     if len(os.fsencode(path)) > _LONGEST_SOCKET:
         # The kernel takes no longer name, below a --rootfs: what can be said is that the file is there.
         return path.is_socket()
+    import socket
+
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_DIAL_SECONDS)
         try:
