@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import ConfigError
 from quorate.etcd.client.connections import Access
-from quorate.etcd.client.endpoint import Endpoint, Login, TlsFiles, load_tls, parse_endpoints
-from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.endpoint import Login, TlsFiles, load_tls, parse_endpoints
+from quorate.etcd.observation.explaining import explaining
 from quorate.report import Report, silent
 from quorate.secret import Secret
 
@@ -49,16 +49,3 @@ def connect(
     clock = SystemClock(cancel)
     with Access(tls, login, clock.cancel) as access, explaining(access, targets):
         yield Cluster(access, targets, clock, report, timeout=timeout)
-
-
-@contextmanager
-def explaining(access: Access, endpoints: Sequence[Endpoint]) -> Iterator[None]:
-    """Raises the errors of a run that no endpoint answered with the cause at each endpoint."""
-    try:
-        yield
-    except EtcdError as error:
-        if access.routes.cluster_id:
-            raise
-        from quorate.etcd.observation.endpoint_check import explained
-
-        raise explained(error, endpoints, access.tls) from None

@@ -271,7 +271,7 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     is meant, this is a control-plane node's own etcd, and on any other host etcdctl's default. Raises `ConfigError`."""
     from quorate.etcd.client.connections import Access
     from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
-    from quorate.etcd.connect import explaining
+    from quorate.etcd.observation.explaining import explaining
 
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
