@@ -51,3 +51,6 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
 	"$own" -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
 	touch "$folder/.installed" "$stamp"
 fi
+# An editable installation compiles nothing, and where PYTHONDONTWRITEBYTECODE is set, as in many containers, nor does any run: each
+# would compile all that it imports. A folder that cannot be written costs that time, and is no reason to end.
+"$own" -m compileall -q src >/dev/null 2>&1 || :

@@ -105,6 +105,16 @@ def test_a_whole_environment_is_left_alone(clone: Path) -> None:
     assert (clone / ".venv" / "planted").exists() and (clone / ".venv" / ".installed-dev").exists()
 
 
+def test_the_package_is_compiled_where_no_run_may_do_it(clone: Path) -> None:
+    """An editable installation compiles nothing: every start would compile all that it imports, a fifth of its time."""
+    kept = clone / "src" / "quorate" / "__pycache__"
+    for _ in range(2):
+        assert make_venv(clone, PYTHONDONTWRITEBYTECODE="1").returncode == 0
+        (found,) = kept.iterdir()
+        assert found.name.startswith("__init__.") and found.suffix == ".pyc"
+        found.unlink()
+
+
 def test_a_python_that_is_too_old_is_named_before_anything_is_made(clone: Path) -> None:
     old = clone / "python3.10"
     old.write_text('#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\necho is Python 3.10.13\n')
