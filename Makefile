@@ -10,7 +10,7 @@ NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube proto stories reference component-fields component-flags clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ fuzz: dev  ## Changed inputs for every reader of what others wrote: MINUTES=N in
 bench-files: dev engines-kube  ## Certificates and config validate against kubeadm and the bare interpreter
 	$(BIN)/python bench/files.py
 
+bench-startup: dev engines engines-kube  ## Short commands beside etcdctl, kubeadm and a bare interpreter, whole processes
+	$(BIN)/python bench/startup.py
+
 bench-kube: dev engines engines-kube  ## init and joins beside the real kubeadm's, on real nodes
 	$(BIN)/python bench/kube.py
 
@@ -96,6 +99,9 @@ bench: dev engines  ## Our join against the tightest loop of the same run
 
 stories: dev  ## Write what the engine decides now into tests/unit/testdata/join
 	PYTHONPATH=tests $(BIN)/python -m unit.stories
+
+startup: dev engines  ## Record which modules the frequent commands load, as the test of start-up compares them
+	PYTHONPATH=tests $(BIN)/python -m startup_modules
 
 reference: dev  ## Write docs/reference from the classes of errors and the schemas
 	PYTHONPATH=tests $(BIN)/python -m reference_pages

@@ -19,7 +19,7 @@ from quorate.report import Notice
 _COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
 
 
-@commands.group("config", ends=READS)
+@commands.group("config", ends=READS, short_help="Print, check and convert kubeadm configuration files; list images.")
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.

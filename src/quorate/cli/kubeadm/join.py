@@ -60,6 +60,7 @@ class JoinGroup(PhasedGroup):
     TREE,
     cls=JoinGroup,
     variables=PROXIES,
+    short_help="Join this host to a cluster, as a worker or a control-plane node.",
     invoke_without_command=True,
     subcommand_metavar="[HOST:PORT] | phase NAME",
 )
