@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +32,7 @@ def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
 
 def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
     """Writes as `write_atomic` does, to a name in an open folder. Raises OSError."""
-    aside = f".{name}.{secrets.token_hex(4)}"
+    aside = f".{name}.{os.urandom(4).hex()}"
     try:
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
         with os.fdopen(fd, "wb") as file:

@@ -42,7 +42,11 @@ if TYPE_CHECKING:
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _GROUPS = {
     "certs": ("quorate.cli.kubeadm.certs", "group", "Show, renew and request the certificates of a control plane."),
-    "config": ("quorate.cli.kubeadm.config", "group", "Print, check and convert kubeadm configuration files; list images."),
+    "config": (
+        "quorate.cli.kubeadm.config",
+        "group",
+        "Print, check, explain and convert kubeadm configuration files; list images.",
+    ),
     "doctor": ("quorate.cli.kubeadm.doctor", "group", "Check this node and its cluster; report problems and their fixes."),
     "init": ("quorate.cli.kubeadm.init", "group", "Make this host the first node of a control plane."),
     "join": ("quorate.cli.kubeadm.join", "group", "Join this host to a cluster, as a worker or a control-plane node."),

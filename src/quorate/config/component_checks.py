@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from quorate.config import component_flags, rules
 from quorate.config import types as v4
@@ -37,8 +38,7 @@ _ADDRESS_FIELDS = (
 _FAMILY = {4: "IPv4", 6: "IPv6"}
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """The extra arguments of one component. `minor`: of Kubernetes or of etcd; None when it is not known."""
 
     component: str

@@ -7,16 +7,17 @@ differ. Paths are those of `component_fields.json`: registerWithTaints[].key.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from quorate.foreign.documents import read_object
 
+_TABLE = Path(__file__).with_name("component_descriptions.json")
+
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, dict[str, str]]:
-    name = "component_descriptions.json"
-    found: Any = read_object((files("quorate.config") / name).read_bytes(), name)
+    found: Any = read_object(_TABLE.read_bytes(), _TABLE.name)
     return {kind: {path: str(text) for path, text in paths.items()} for kind, paths in found.items()}
 
 

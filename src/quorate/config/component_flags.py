@@ -6,12 +6,13 @@ The table is `component_flags.json`, which engines/component_flags.py writes fro
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from quorate.core.suggestions import close, did_you_mean
 from quorate.foreign.documents import read_object
 
+_TABLE = Path(__file__).with_name("component_flags.json")
 ETCD = "etcd"
 _ETCD_SERIES = range(4, 8)
 
@@ -19,7 +20,7 @@ _ETCD_SERIES = range(4, 8)
 @lru_cache(maxsize=1)
 def table() -> dict[str, dict[str, int | None]]:
     """Returns the flags of each component, with the last minor that has them; None when the newest has."""
-    found: Any = read_object((files("quorate.config") / "component_flags.json").read_bytes(), "component_flags.json")
+    found: Any = read_object(_TABLE.read_bytes(), _TABLE.name)
     return dict(found)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
+
+from msgspec import Struct
 
 from quorate.config import rules
 from quorate.config import types as v4
@@ -20,8 +21,7 @@ _HERE = "127.0.0.1"
 _KUBELET_ARGS = "nodeRegistration.kubeletExtraArgs"
 
 
-@dataclass(frozen=True, slots=True)
-class _Listener:
+class _Listener(Struct, frozen=True):
     """A port that is listened at. `path`: where the file sets it; empty where nothing does."""
 
     owner: str

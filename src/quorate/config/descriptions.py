@@ -7,12 +7,13 @@ for each class that has the field.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 from quorate.config.validate import ALGORITHMS, EFFECTS, POLICIES, UNMOUNT_FLAGS, USAGES
 from quorate.foreign.documents import read_object
 
+_TABLE = Path(__file__).with_name("descriptions.json")
 CHOICES: Final = {
     "BootstrapToken.usages": USAGES,
     "ClusterConfiguration.encryption_algorithm": ALGORITHMS,
@@ -28,7 +29,7 @@ CHOICES: Final = {
 @lru_cache(maxsize=1)
 def texts() -> dict[str, dict[str, str]]:
     """Returns the texts of kinds and of fields."""
-    found: Any = read_object((files("quorate.config") / "descriptions.json").read_bytes(), "descriptions.json")
+    found: Any = read_object(_TABLE.read_bytes(), _TABLE.name)
     return dict(found)
 
 

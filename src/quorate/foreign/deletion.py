@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class _Deleting:
             # A pod may nest folders deeper than our stack and our limit of open files: this one is moved up and deleted there.
             if any(place.is_relative_to(where) for place in self.mounts):
                 raise OSError(errno.EXDEV, "something is mounted below it")
-            self.raised.append(f".quorate-deleting-{secrets.token_hex(8)}")
+            self.raised.append(f".quorate-deleting-{os.urandom(8).hex()}")
             os.rename(name, self.raised[-1], src_dir_fd=folder, dst_dir_fd=self.top)
             return
         inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,6 @@ Command = Callable[..., Any]
 _KEY = "quorate.connection"
 _NAMED, _OWN = "quorate.connection.named", "quorate.connection.own"
 _MOST_PASSWORD = 1 << 16
-_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,9 @@ def cluster_to_change() -> Iterator[Cluster]:
 
 
 def _say(text: str) -> None:
-    _LOGGER.info("%s", text)
+    from quorate.loggers import logger
+
+    logger(__name__).info("%s", text)
     if not Logs.quiet:
         echo(text, err=True)
 
@@ -289,17 +289,21 @@ def _own() -> OwnEtcd | None:
     call decides, says so, and enters it as what was given. Raises `ConfigError`."""
     meta = click.get_current_context().meta
     if _OWN not in meta:
-        from quorate.cli.etcd import own_node
-
         given, named = meta[_KEY], meta.get(_NAMED, [])
         if named and given["rootfs"]:
             raise ConfigError(f"--rootfs means the etcd of a node, and {named[0]} or its variable another: leave one out")
-        meta[_OWN] = own = None if named else own_node.find(given["rootfs"])
+        meta[_OWN] = own = None if named else _own_of_node(given["rootfs"])
         if own is not None:
             given.update(endpoints=own.url, cacert=str(own.files.ca), cert=str(own.files.cert), key=str(own.files.key))
             _say(f"using this node's etcd: {own.url}, certificates in {own.folder}")
     found: OwnEtcd | None = meta[_OWN]
     return found
+
+
+def _own_of_node(rootfs: str) -> OwnEtcd | None:
+    from quorate.cli.etcd import own_node
+
+    return own_node.find(rootfs)
 
 
 def _login(given: dict[str, Any]) -> Login | None:

@@ -9,7 +9,6 @@ from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
-from quorate.cli.kubeadm.explain import explain_command, schema_command
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.config.load import is_metadata, load, noting
 from quorate.errors import ConfigError
@@ -19,7 +18,14 @@ from quorate.report import Notice
 _COMPONENTS = ("KubeletConfiguration", "KubeProxyConfiguration")
 
 
-@commands.group("config", ends=READS, short_help="Print, check and convert kubeadm configuration files; list images.")
+_LATER = {
+    "explain": ("quorate.cli.kubeadm.explain", "explain_command", "Say what a kind, or a field of it, means."),
+    "schema": ("quorate.cli.kubeadm.explain", "schema_command", "Print the JSON Schema of KIND, or of all, for editors."),
+}
+_SHORT = "Print, check, explain and convert kubeadm configuration files; list images."
+
+
+@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.
@@ -30,10 +36,6 @@ def group(**_parameters: Any) -> None:
       quorate config validate --config kubeadm-config.yaml
       quorate config migrate --old-config old.yaml --new-config new.yaml
     """
-
-
-group.add_command(explain_command)
-group.add_command(schema_command)
 
 
 def _need(given: Given, flag: str) -> Path:

@@ -8,31 +8,76 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common import commands
+from quorate.cli.common.completion import matching, one_of
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
+from quorate.cli.kubeadm.completers import COMPLETERS
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
+    from quorate.cli.common.completion import Items
     from quorate.config.explain import Explained
     from quorate.config.shapes import Shape
 
+
+def _parts(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Items:
+    """Completes a kind, then its fields, part by part."""
+    from quorate.config.explain import fields_below, known_kind
+    from quorate.config.shapes import kinds, shape_of, versions_of
+
+    kind, dot, path = incomplete.partition(".")
+    if not dot:
+        return matching(dict.fromkeys(kinds(), ""), incomplete)
+    try:
+        kind = known_kind(kind)
+        shape = shape_of(kind, ctx.params.get("api") or versions_of(kind)[0], _minor(ctx.params.get("kubernetes")))
+        *above, _ = path.split(".")
+        for part in above:
+            shape = fields_below(shape)[part]
+    except (ConfigError, KeyError):
+        return []
+    before = ".".join([incomplete.partition(".")[0], *above])
+    return matching({f"{before}.{name}": one.about for name, one in fields_below(shape).items()}, incomplete)
+
+
+def _kinds(_ctx: click.Context) -> tuple[str, ...]:
+    from quorate.config.shapes import kinds
+
+    return kinds()
+
+
+def _versions(_ctx: click.Context) -> list[str]:
+    from quorate.config.shapes import kinds, versions_of
+
+    return sorted({version for kind in kinds() for version in versions_of(kind)})
+
+
 _VERSION = click.option(
-    "--kubernetes-version", "kubernetes", metavar="VERSION", help="Version whose fields are meant.  [default: v1.34.4]"
+    "--kubernetes-version",
+    "kubernetes",
+    metavar="VERSION",
+    shell_complete=COMPLETERS["kubernetes-version"],
+    help="Version whose fields are meant.  [default: v1.34.4]",
 )
 _API = click.option(
-    "--api-version", "api", metavar="GROUP/VERSION", default="", help="API version of KIND.  [default: the newest]"
+    "--api-version",
+    "api",
+    metavar="GROUP/VERSION",
+    default="",
+    shell_complete=one_of(_versions),
+    help="API version of KIND.  [default: the newest]",
 )
 
 
 @commands.command("explain", ends=PRINTS)
-@click.argument("part", metavar="[KIND[.PATH]]", required=False)
+@click.argument("part", metavar="[KIND[.PATH]]", required=False, shell_complete=_parts)
 @_API
 @_VERSION
 @click.option("-r", "--recursive", "is_deep", is_flag=True, help="Print all fields below, without their meaning.")
 @output_option("text", "json", "yaml")
 def explain_command(part: str | None, api: str, kubernetes: str | None, form: str, is_deep: bool) -> None:
-    """Say what a kind, or a field of it, means: its type, default, values and versions. Without KIND, lists the kinds.
+    """Say what a kind, or a field of it, means. Shows types, defaults, values and versions; without KIND, lists the kinds.
 
     \b
     Examples:
@@ -51,11 +96,11 @@ def explain_command(part: str | None, api: str, kubernetes: str | None, form: st
 
 
 @commands.command("schema", ends=PRINTS)
-@click.argument("kind", metavar="[KIND]", required=False)
+@click.argument("kind", metavar="[KIND]", required=False, shell_complete=one_of(_kinds))
 @_API
 @_VERSION
 def schema_command(kind: str | None, api: str, kubernetes: str | None) -> None:
-    """Print the JSON Schema of KIND, or of all kinds together, for editors.
+    """Print the JSON Schema of KIND, or of all, for editors.
 
     \b
     Examples:
