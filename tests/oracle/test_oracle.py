@@ -16,6 +16,7 @@ import yaml
 from conftest import ROOT, engine
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from user_files import GOOD, WRONG, good_with_notes
 
 from oracle.strategies import Values, component_of, init_files
 from oracle.trees import differences, snapshot
@@ -277,3 +278,20 @@ def test_patches_do_what_kubeadms_do(strategic: list[object], others: list[tuple
         if code == 0:
             path = "etc/kubernetes/manifests/etcd.yaml"
             assert (ours / path).read_text() == (theirs / path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        *((text, True) for text in GOOD.values()),
+        *((text, True) for text, _ in good_with_notes().values()),
+        *((text, False) for text, _ in WRONG.values()),
+    ],
+    ids=[*GOOD, *good_with_notes(), *WRONG],
+)
+def test_verdicts_on_what_people_publish(text: str, is_good: bool) -> None:
+    with roots() as (theirs, ours):
+        write_both(text, theirs, ours)
+        real = run_kubeadm(kubeadm("1.34"), theirs, "config", "validate")
+        code, said = run_quorate(ours, "config", "validate")
+    assert (real.returncode == 0) == (code == 0) == is_good, f"{real.stderr}\n{said}"
