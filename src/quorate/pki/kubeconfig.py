@@ -86,14 +86,14 @@ def parse(content: bytes, where: str) -> Parsed:
     """Parses a kubeconfig. Raises `ConfigError` when it is none, or has no usable current context; never repeats the content.
     Without a current context the cluster without a name counts: cluster-info is written that way."""
     data = _load(content, where)
-    context = _named(data, "contexts", data.get("current-context"), "context")
-    cluster = _named(data, "clusters", context.get("cluster", ""), "cluster")
-    user = _named(data, "users", context.get("user"), "user")
+    context = named(data, "contexts", data.get("current-context"), "context")
+    cluster = named(data, "clusters", context.get("cluster", ""), "cluster")
+    user = named(data, "users", context.get("user"), "user")
     if not cluster:
-        named = [visible(text_of(row.get("name"))) for row in rows_of(data.get("contexts"))]
+        contexts = [visible(text_of(row.get("name"))) for row in rows_of(data.get("contexts"))]
         raise ConfigError(
             f"{where}: its current context names no cluster of the file",
-            advice=f"set current-context to one of {', '.join(named)}" if named else "",
+            advice=f"set current-context to one of {', '.join(contexts)}" if contexts else "",
         )
     return Parsed(
         text_of(context.get("cluster")),
@@ -151,7 +151,7 @@ def _load(content: bytes, where: str) -> dict[str, Value]:
     return data
 
 
-def _named(data: Mapping[str, object], key: str, name: object, inner: str) -> Mapping[str, object]:
+def named(data: Mapping[str, object], key: str, name: object, inner: str) -> Mapping[str, object]:
     """Returns the content of the row with that name; empty when there is none."""
     return next((mapping_of(row.get(inner)) for row in rows_of(data.get(key)) if row.get("name", "") == name), {})
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from quorate.errors import ConfigError
-from quorate.foreign.values import mapping_of, rows_of, text_of
-from quorate.pki.kubeconfig import Parsed, token_of
+from quorate.foreign.values import text_of
+from quorate.pki.kubeconfig import Parsed, named, token_of
 from quorate.secret import Secret
 
 ReadFile: TypeAlias = Callable[[str], bytes | None]
@@ -78,12 +78,8 @@ def refuse_what_is_not_done(parsed: Parsed, where: str) -> None:
 
 
 def _cluster(parsed: Parsed) -> Mapping[str, object]:
-    return _row(parsed.data.get("clusters"), parsed.cluster, "cluster")
+    return named(parsed.data, "clusters", parsed.cluster, "cluster")
 
 
 def _user(parsed: Parsed) -> Mapping[str, object]:
-    return _row(parsed.data.get("users"), parsed.user, "user")
-
-
-def _row(rows: object, name: str, inner: str) -> Mapping[str, object]:
-    return next((mapping_of(row.get(inner)) for row in rows_of(rows) if row.get("name", "") == name), {})
+    return named(parsed.data, "users", parsed.user, "user")
