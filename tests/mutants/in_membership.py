@@ -36,10 +36,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "intent behind the last look",
         EXECUTOR,
-        '            self.note("intent", {**describe(action), "within": self._seconds_of_call()})\n'
+        '            self.note("intent", {**what, "within": self._seconds_of_call()})\n'
         "            last = self._last_look(action, limits, confirm)\n",
         "            last = self._last_look(action, limits, confirm)\n"
-        '            self.note("intent", {**describe(action), "within": self._seconds_of_call()})\n',
+        '            self.note("intent", {**what, "within": self._seconds_of_call()})\n',
         _executor("test_the_executor_writes_its_intent_before_the_last_look"),
         "the record was written through a leader that hung, and the learner died meanwhile (H1)",
     ),

@@ -103,8 +103,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "join is not checked first",
         "etcd/membership/replacement.py",
-        "        check()\n",
-        "",
+        "cannot join.\n        check()\n",
+        "cannot join.\n",
         "replacement.py::test_a_replacement_checks_the_join_before_its_first_change",
         "the old one would be gone for nothing",
     ),
