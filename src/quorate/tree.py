@@ -43,7 +43,8 @@ class Tree(Protocol):
     """The file-system operations that phases need."""
 
     def read(self, path: str) -> bytes | None:
-        """Returns the content, or None when there is no such file. Raises `HostError` when it cannot be read."""
+        """Returns the content, or None when there is no such file. Raises `HostError` when it cannot be read, and when it is
+        not known whether it is there: a link on the way leads nowhere, or what should be a folder is none."""
         ...
 
     def tail(self, path: str, most_bytes: int) -> bytes | None:
@@ -98,7 +99,7 @@ class RealTree:
             try:
                 with target(self.root, path) as place:
                     return place.path
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return self.root.joinpath(*path.strip("/").split("/"))
 
     @contextmanager
@@ -123,7 +124,7 @@ class RealTree:
             try:
                 with target(self.root, path) as place:
                     return _content(place, most_bytes)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return None
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
@@ -143,7 +144,7 @@ class RealTree:
             try:
                 with target(self.root, path) as place:
                     return _names(place)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return []
 
     def mode(self, path: str) -> int | None:
@@ -162,7 +163,7 @@ class RealTree:
             try:
                 with holder(self.root, path) as place:
                     return place.status()
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return None
 
     def remove(self, path: str) -> None:

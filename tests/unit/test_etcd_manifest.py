@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,24 @@ def test_what_cannot_be_understood_is_never_no_etcd(content: bytes, why: str, tm
     (folder / "etcd.yaml").write_bytes(content)
     with pytest.raises(Refused):
         local_etcd(RealTree(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["etcd.yml", "my-etcd.json", "a"])
+def test_an_etcd_under_another_name_is_not_no_etcd(name: str, tmp_path: Path) -> None:
+    """The kubelet reads every file of the folder that is not hidden."""
+    folder = tmp_path / "etc/kubernetes/manifests"
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(pod("/usr/local/bin/etcd", *FLAGS))
+    with pytest.raises(Refused, match=f"/etc/kubernetes/manifests/{re.escape(name)} runs an etcd"):
+        local_etcd(RealTree(tmp_path))
+    (folder / "etcd.yaml").write_bytes(pod("etcd", *FLAGS))
+    assert local_etcd(RealTree(tmp_path)) == RIGHT
+
+
+def test_other_files_beside_it_run_none(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/kubernetes/manifests"
+    (folder / "folder").mkdir(parents=True)
+    (folder / ".etcd.yaml").write_bytes(pod("etcd", *FLAGS))
+    (folder / "broken.yaml").write_bytes(b"a: [")
+    (folder / "proxy.yaml").write_bytes(pod("etcd-proxy", *FLAGS))
+    assert local_etcd(RealTree(tmp_path)) is None

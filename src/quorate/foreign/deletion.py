@@ -108,7 +108,7 @@ def remove(path: str, *, root: Path = _ROOT) -> None:
     try:
         with holder(root, path) as place:
             _remove(place)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
     except OSError as error:
         raise HostError(f"cannot delete {path}: {error.strerror}") from error

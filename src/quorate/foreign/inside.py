@@ -56,32 +56,54 @@ class LeadsOut(HostError):
     next_step = "remove the link, or pass the path that it leads to"
 
 
+class LeadsNowhere(HostError):
+    """A link in the path leads to something that is missing. That is not "there is no such file": what the link should lead to
+    may be on a disk that is not mounted, and hold an etcd member or the cluster's CA."""
+
+    code = "link"
+    next_step = "mount or make what the link leads to, or remove the link"
+
+
 @contextmanager
 def holder(root: Path, path: str, *, make: int | None = None) -> Iterator[Place]:
     """Yields the last name of `path` in its folder, for the block; links before it are followed. `make`: creates missing
-    folders on the way with this mode. Raises `LeadsOut`, FileNotFoundError and other OSErrors."""
+    folders on the way with this mode, but none that a link leads to. Raises `LeadsOut`, `LeadsNowhere`, FileNotFoundError and
+    other OSErrors."""
     parts = _parts(path)
     if make is not None:
         root.mkdir(mode=make, parents=True, exist_ok=True)
     with _walk(root) as walk:
         walk.enter(parts[:-1], make)
-        yield Place(walk.here, parts[-1] if parts else "")
+        yield Place(walk.here, parts[-1].name if parts else "")
 
 
 @contextmanager
 def target(root: Path, path: str) -> Iterator[Place]:
-    """Yields as `holder`, but follows a link at the last name too. A link into a missing folder raises FileNotFoundError."""
+    """Yields as `holder`, but follows a link at the last name too."""
     parts = _parts(path)
     with _walk(root) as walk:
         name = walk.to(parts)
         yield Place(walk.here, name)
 
 
-def _parts(path: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A name to enter. `link`: the link whose target it is of, and where that leads; empty for a name of the path itself."""
+
+    name: str
+    link: str = ""
+
+    def refuse_if_of_a_link(self) -> None:
+        """Raises `LeadsNowhere` when the name, which is missing, is of a link's target."""
+        if self.link:
+            raise LeadsNowhere(f"the link {self.link}, where nothing is", state="nothing was changed behind it")
+
+
+def _parts(path: str) -> list[_Step]:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if not path.startswith("/") or ".." in parts or "\0" in path:
         raise HostError(f"{path[:200]!r} is not an absolute path without ..")
-    return parts
+    return [_Step(part) for part in parts]
 
 
 @contextmanager
@@ -105,14 +127,15 @@ class _Walk:
     def here(self) -> int:
         return self.open_folders[-1]
 
-    def enter(self, parts: list[str], make: int | None = None) -> None:
+    def enter(self, parts: list[_Step], make: int | None = None) -> None:
         todo = deque(parts)
         while todo:
-            part = todo.popleft()
+            step = todo.popleft()
+            part = step.name
             if part == "..":
                 self._up()
                 continue
-            fd = self._open(part, make)
+            fd = self._open(step, make)
             if stat.S_ISLNK(os.fstat(fd).st_mode):
                 todo.extendleft(reversed(self._follow(fd, part)))
             elif stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -121,32 +144,35 @@ class _Walk:
                 os.close(fd)
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), part)
 
-    def to(self, parts: list[str]) -> str:
+    def to(self, parts: list[_Step]) -> str:
         """Enters the folder that the last name leads to; returns the name there, or "" for the folder itself."""
         while parts:
             *before, last = parts
             self.enter(before)
-            if last == "..":
+            if last.name == "..":
                 self._up()
                 return ""
             try:
-                fd = os.open(last, _STEP, dir_fd=self.here)
+                fd = os.open(last.name, _STEP, dir_fd=self.here)
             except FileNotFoundError:
-                return last
+                last.refuse_if_of_a_link()
+                return last.name
             if not stat.S_ISLNK(os.fstat(fd).st_mode):
                 os.close(fd)
-                return last
-            parts = self._follow(fd, last)
+                return last.name
+            parts = self._follow(fd, last.name)
         return ""
 
     def _up(self) -> None:
         if len(self.open_folders) > 1:
             os.close(self.open_folders.pop())
 
-    def _open(self, part: str, make: int | None) -> int:
+    def _open(self, step: _Step, make: int | None) -> int:
+        part = step.name
         try:
             return os.open(part, _STEP, dir_fd=self.here)
         except FileNotFoundError:
+            step.refuse_if_of_a_link()
             if make is None:
                 raise
         with suppress(FileExistsError):
@@ -159,7 +185,7 @@ class _Walk:
                 os.close(made)
         return os.open(part, _STEP, dir_fd=self.here)
 
-    def _follow(self, fd: int, part: str) -> list[str]:
+    def _follow(self, fd: int, part: str) -> list[_Step]:
         """Returns the parts of a link's target; an absolute one begins at the root of the walk. Closes the link."""
         try:
             said, owner = os.readlink("", dir_fd=fd), os.fstat(fd)
@@ -178,7 +204,7 @@ class _Walk:
         if said.startswith("/"):
             while len(self.open_folders) > 1:
                 self._up()
-        return [one for one in said.split("/") if one not in ("", ".")]
+        return [_Step(one, f"{where} leads to {said}") for one in said.split("/") if one not in ("", ".")]
 
     def close(self) -> None:
         for fd in self.open_folders:

@@ -81,6 +81,16 @@ def parse(content: bytes, where: str) -> LocalEtcd:
     )
 
 
+def runs_etcd(content: bytes) -> bool:
+    """Returns whether some manifest runs etcd; one that is no manifest runs nothing."""
+    try:
+        spec = mapping_of(read_mapping(content, "a manifest").get("spec"))
+    except BadDocument:
+        return False
+    commands = ([*texts_of(row.get("command")), *texts_of(row.get("args"))] for row in rows_of(spec.get("containers")))
+    return any(words and words[0].rpartition("/")[2] == _PROGRAM for words in commands)
+
+
 def _not_understood(where: str, why: str) -> Refused:
     return Refused(
         f"the manifest {where} cannot be understood: {why}",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+
+from quorate.errors import Refused
 from quorate.phases.base.context import CONFIG_FOLDER
-from quorate.phases.node.etcd_manifest import LocalEtcd, parse
+from quorate.phases.node.etcd_manifest import LocalEtcd, parse, runs_etcd
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
@@ -36,8 +39,24 @@ def delete_data(tree: Tree, etcd: LocalEtcd) -> None:
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:
-    """Reads the manifest. Returns None where there is no manifest; raises `Refused` for one that cannot be understood."""
-    return _parsed(tree, manifest_path("etcd"))
+    """Reads the manifest. Returns None where there is none; raises `Refused` for one that cannot be understood, and where etcd
+    is run by a manifest of another name: the kubelet reads every file of the folder."""
+    found = _parsed(tree, manifest_path("etcd"))
+    if found is None:
+        _refuse_another_name(tree)
+    return found
+
+
+def _refuse_another_name(tree: Tree) -> None:
+    folder = posixpath.dirname(manifest_path("etcd"))
+    for name in tree.names(folder):
+        path = f"{folder}/{name}"
+        if not name.startswith(".") and tree.is_file(path) and runs_etcd(tree.read(path) or b""):
+            raise Refused(
+                f"{path} runs an etcd, and only {manifest_path('etcd')} is read as this node's",
+                state="nothing was changed: it may be a member that the cluster counts on",
+                advice="rename it to etcd.yaml; or, when it is no member of this cluster, move it away",
+            )
 
 
 def _parsed(tree: Tree, path: str) -> LocalEtcd | None:
