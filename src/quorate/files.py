@@ -11,6 +11,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import deletion
+from quorate.foreign.inside import holder
 from quorate.foreign.local_files import distrust
 from quorate.foreign.trust import distrust_way
 
@@ -59,10 +60,12 @@ def _sync(folder: int) -> None:
 
 def open_log(path: Path) -> int:
     """Opens a file of the user for lines at its end; a new one has mode 0600. Returns its descriptor. Raises `HostError` for a
-    file that another user could change or read through another name: what is appended must not land elsewhere."""
+    file that another user could change or read through another name, and for a link of another user on the way: what is
+    appended must not land elsewhere."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        fd = os.open(path, flags, 0o600)
+        with holder(Path("/"), os.path.abspath(path)) as place:
+            fd = os.open(place.name or ".", flags, 0o600, dir_fd=place.folder)
     except OSError as error:
         why = "it is a symlink, and is not followed" if error.errno == errno.ELOOP else error.strerror
         raise HostError(f"cannot open the log {path}: {why}", state="nothing was changed") from error

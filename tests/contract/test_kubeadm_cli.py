@@ -142,6 +142,9 @@ def test_where_token_finds_its_kubeconfig(tmp_path: Path) -> None:
     assert "KUBECONFIG lists 2 files, and quorate merges none" in error(KUBECONFIG="flag:variable")
     os.chown(f"{home}/.kube/config", 4321, -1)
     assert "/etc/kubernetes/admin.conf is missing" in error(HOME=home)
+    os.chown(f"{home}/.kube/config", 0, -1)
+    os.chown(home, 4321, -1)
+    assert "/etc/kubernetes/admin.conf is missing" in error(HOME=home), "its owner could replace what is in it"
 
 
 def test_a_configuration_on_standard_input() -> None:

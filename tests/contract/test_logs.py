@@ -130,6 +130,17 @@ def test_a_log_of_somebody_else_is_not_written(tmp_path: Path) -> None:
     assert other.read_text() == "theirs\n"
 
 
+def test_a_log_does_not_follow_a_link_of_another_user_on_its_way(tmp_path: Path) -> None:
+    """What is appended would land where that user wants it."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "ours").symlink_to("place")
+    os.close(open_log(tmp_path / "ours" / "log"))
+    (tmp_path / "theirs").symlink_to("place")
+    os.chown(tmp_path / "theirs", 4321, -1, follow_symlinks=False)
+    with pytest.raises(HostError, match=r"the link .*/theirs is not followed"):
+        open_log(tmp_path / "theirs" / "log")
+
+
 def test_what_is_there_stays(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("before\n")

@@ -134,6 +134,23 @@ def test_address_families() -> None:
     assert len(notes(by_flag)) == 1, "only that it is one node's address"
 
 
+V6 = "localAPIEndpoint: {advertiseAddress: 'fd09::1'}"
+
+
+@pytest.mark.parametrize(
+    ("init", "cluster"),
+    [
+        ("localAPIEndpoint: {advertiseAddress: '::ffff:10.9.9.9'}", ""),
+        (V6, args("apiServer", arg("service-cluster-ip-range", "fd00:1::/112"))),
+        (V6, args("apiServer", arg("endpoint-reconciler-type", "none"))),
+    ],
+    ids=["IPv4 written as IPv6", "services by a flag", "no endpoint of the API server"],
+)
+def test_families_as_the_api_server_sees_them(init: str, cluster: str) -> None:
+    """Each of these was refused, and the real kube-apiserver takes them."""
+    assert notes(file(init, cluster)) == []
+
+
 def test_this_hosts_address_counts_where_the_node_is_started_and_not_where_a_file_is_checked() -> None:
     given = loads(file(cluster="networking: {serviceSubnet: 'fd00::/112'}"), "f")
     assert list(resolve_any(given, FACTS)) == []
@@ -230,6 +247,18 @@ def test_ports_by_flags_and_configurations(content: bytes, path: str) -> None:
     assert [one.partition(": ")[0] for one in problems(content)] == [path]
 
 
+BOTH = f"""\
+{args("controllerManager", arg("bind-address", "HOST"), arg("secure-port", 10259))}
+{args("scheduler", arg("bind-address", "0.0.0.0"))}
+"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::", "10.9.9.9"])
+def test_all_addresses_of_a_family(host: str) -> None:
+    with pytest.raises(InvalidConfig, match="port 10259 is that of kube-controller-manager and of kube-scheduler"):
+        resolve_any(loads(file(cluster=BOTH.replace("HOST", host)), "f"), FACTS)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -238,6 +267,9 @@ def test_ports_by_flags_and_configurations(content: bytes, path: str) -> None:
         file("localAPIEndpoint: {bindPort: 10249}", "proxy: {disabled: true}"),
         file(cluster=args("etcd", arg("listen-metrics-urls", "http://127.0.0.2:10257"))),
         file(cluster=args("apiServer", arg("secure-port", "none"))),
+        file("localAPIEndpoint: {bindPort: 10256}\nskipPhases: [addon/kube-proxy]"),
+        file("localAPIEndpoint: {bindPort: 10249}\nskipPhases: [addon]"),
+        file(cluster=BOTH.replace("HOST", "::1")),
     ],
 )
 def test_ports_that_do_not_meet(content: bytes) -> None:

@@ -21,6 +21,7 @@ from quorate.config.render import document, to_yaml
 from quorate.config.resolve import resolve_any, resolve_init
 from quorate.errors import ConfigError, QuorateError
 
+TOKEN = "abcdef.0123456789abcdef"
 VERDICTS = [row.split("\t") for row in (GOLDEN / "verdicts" / "verdicts.tsv").read_text().splitlines()[1:]]
 STRICTER = {"empty", "external-no-endpoints", "negative-timeout"}
 MORE_LENIENT = {"learner-gate-after-ga"}
@@ -297,3 +298,37 @@ def test_a_node_name_that_is_wrong_otherwise_stays_refused() -> None:
     text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration: {name: CP_1}\n"
     with pytest.raises(InvalidConfig, match="'cp_1' is not a DNS name"):
         resolve_init(loads(text.encode(), "c.yaml"), FACTS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "networking: {serviceSubnet: 10.96.0.0/255.240.0.0}",
+        "networking: {serviceSubnet: 10.96.0.0/0.15.255.255}",
+        "networking: {serviceSubnet: 'fd00::%eth0/112'}",
+        "networking: {podSubnet: '10.244.0.0/16,fd01::%1/48'}",
+        "networking: {podSubnet: 10.244.0.0}",
+        "controlPlaneEndpoint: '[fd00::1%eth0]:6443'",
+        "apiServer: {certSANs: ['fe80::1%eth0']}",
+    ],
+)
+def test_what_python_reads_and_go_does_not(body: str) -> None:
+    """It was written as it stood, and kube-apiserver ended with "not a valid cidr"."""
+    assert refused(cluster(body))
+
+
+def test_the_size_of_a_nodes_network_is_that_of_the_flag_that_counts() -> None:
+    """kubeadm does not read the flag without a family, and refuses a network that the controller manager can divide."""
+    small = (
+        "networking: {podSubnet: 10.0.0.0/26}\ncontrollerManager: {extraArgs: [{name: node-cidr-mask-size, value: 'SIZE'}]}\n"
+    )
+    resolve_any(loads(cluster(small.replace("SIZE", "28")).encode(), "c.yaml"), FACTS)
+    assert "is smaller than the /24" in refused(cluster(small.replace("SIZE", "24")))
+
+
+def test_a_discovery_file_need_not_be_where_a_configuration_is_checked() -> None:
+    text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n"
+    resolve_any(
+        loads(f"{text}discovery: {{file: {{kubeConfigPath: /nowhere/c.conf}}, tlsBootstrapToken: {TOKEN}}}".encode(), "c"),
+        FACTS,
+    )

@@ -140,10 +140,13 @@ def _is_of_one(host: str) -> bool:
 
 
 def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> Iterator[Finding]:
-    services, pods = _networks(cluster.networking.service_subnet), _networks(cluster.networking.pod_subnet)
-    by_flag = [arg.value for arg in cluster.api_server.extra_args if component_flags.written(arg.name) == "advertise-address"]
-    address = by_flag[-1] if by_flag else init.local_api_endpoint.advertise_address
-    if services and rules.is_address(address) and (family := ipaddress.ip_address(address).version) != services[0].version:
+    flags = {component_flags.written(arg.name): arg.value for arg in cluster.api_server.extra_args}
+    services = _networks(flags.get("service-cluster-ip-range", cluster.networking.service_subnet))
+    pods = _networks(cluster.networking.pod_subnet)
+    address = flags.get("advertise-address", init.local_api_endpoint.advertise_address)
+    # Without an endpoint in the Service "kubernetes" the families need not match.
+    has_endpoint = flags.get("endpoint-reconciler-type") != "none"
+    if services and has_endpoint and rules.is_address(address) and (family := _family(address)) != services[0].version:
         # "service IP family must match public address family": kube-apiserver ends with it.
         yield Finding(
             _INIT,
@@ -159,6 +162,12 @@ def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> I
             f"there is no subnet of {_FAMILY[network.version]}, as there is for services: those will have no pods",
             is_note=True,
         )
+
+
+def _family(address: str) -> int:
+    """Returns 4 or 6 as Go tells them apart: an IPv4 address in the clothes of IPv6 is IPv4."""
+    found = ipaddress.ip_address(address)
+    return 4 if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped else found.version
 
 
 def _networks(text: str) -> list[rules.Network]:

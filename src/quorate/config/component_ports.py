@@ -16,7 +16,7 @@ from quorate.config.findings import Finding
 from quorate.foreign.urls import parts_of
 
 _INIT, _CLUSTER = "InitConfiguration", "ClusterConfiguration"
-_WILDCARDS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
+_ALL, _ALL_OF_IPV4 = frozenset({"", "::"}), "0.0.0.0"  # noqa: S104
 _HERE = "127.0.0.1"
 _KUBELET_ARGS = "nodeRegistration.kubeletExtraArgs"
 
@@ -41,7 +41,7 @@ def clashes(
         *_secured("kube-scheduler", 10259, "scheduler", cluster.scheduler.extra_args),
         *_etcd(init, cluster),
         *_kubelet(init.node_registration.kubelet_extra_args, configurations.get(KUBELET, {})),
-        *([] if cluster.proxy.disabled else _proxy(configurations.get(PROXY, {}))),
+        *(_proxy(configurations.get(PROXY, {})) if _has_proxy(init, cluster) else ()),
     ]
     found: list[Finding] = []
     for one, other in combinations(listeners, 2):
@@ -52,8 +52,15 @@ def clashes(
     return list(dict.fromkeys(found))
 
 
+def _has_proxy(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> bool:
+    return not cluster.proxy.disabled and not {"addon", "addon/kube-proxy"} & set(init.skip_phases)
+
+
 def _meet(one: str, other: str) -> bool:
-    return one == other or bool({one, other} & _WILDCARDS)
+    """Returns whether both listen at one address. Go listens on both families for :: and for no address at all."""
+    if one == other or {one, other} & _ALL:
+        return True
+    return any(host == _ALL_OF_IPV4 and ":" not in beside for host, beside in ((one, other), (other, one)))
 
 
 def _last(args: Sequence[v4.Arg], name: str) -> tuple[int, str] | None:

@@ -28,7 +28,9 @@ def subdomain(text: str) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Returns whether a text is an IP address."""
+    """Returns whether a text is an IP address as Go reads it: without a zone, which components refuse."""
+    if "%" in text:
+        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -92,7 +94,11 @@ def networks(text: str) -> list[Network]:
 
 
 def _network(text: str) -> Network:
+    address, _, length = text.partition("/")
     try:
+        # Python also takes masks (/255.240.0.0), their inverse and zones; kube-apiserver ends with them.
+        if not length.isdecimal() or not is_address(address):
+            raise ValueError(text)
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is not a subnet such as 10.96.0.0/12") from None

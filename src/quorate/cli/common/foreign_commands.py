@@ -93,8 +93,10 @@ def without_secrets(words: Sequence[str]) -> list[str]:
     left = iter(words)
     for word in left:
         kept += _kept(word, left)
-    if tuple(words[:2]) == ("user", "add"):
-        kept[2:] = [word if word.startswith("-") else word.partition(":")[0] for word in kept[2:]]
+    if "user" in kept:
+        # NAME:PASSWORD of `user add`, wherever the flags stand. No other word of its commands holds a colon.
+        begins = kept.index("user") + 1
+        kept[begins:] = [word if word.startswith("-") else word.partition(":")[0] for word in kept[begins:]]
     return kept
 
 

@@ -18,6 +18,7 @@ from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError
+from quorate.foreign.trust import distrust_way
 from quorate.report import Notice
 from quorate.secret import random_token
 from quorate.tree import RealTree
@@ -93,10 +94,7 @@ def _of_kubectl() -> str:
     """Returns the file that kubectl uses by default; empty where there is none, or it is another user's: with sudo the home can
     be somebody else's, who would choose the cluster."""
     path = Path.home() / ".kube" / "config"
-    try:
-        return str(path) if path.stat().st_uid == os.geteuid() else ""
-    except OSError:
-        return ""
+    return str(path) if path.is_file() and not distrust_way(path) else ""
 
 
 @group.command()
