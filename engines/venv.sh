@@ -48,6 +48,7 @@ fi
 # An extra adds to what is there, so what is older than the project's file is installed again.
 if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
 	rm -f "$folder"/.installed*
+	say "installing quorate${extra:+ and its tools} into $folder (up to a minute)"
 	"$own" -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}"
 	touch "$folder/.installed" "$stamp"
 fi

@@ -143,7 +143,12 @@ def user_folder(variable: str, *below_home: str) -> Path:
 
 def state_folder() -> Path:
     """Returns our folder of journals and reservations; creates it where it is missing. Raises `HostError`."""
-    return private_folder(user_folder("XDG_STATE_HOME", ".local", "state") / "quorate")
+    return private_folder(state_place())
+
+
+def state_place() -> Path:
+    """Returns where that folder is, or would be. Raises `HostError`."""
+    return user_folder("XDG_STATE_HOME", ".local", "state") / "quorate"
 
 
 def remove_tree(folder: Path) -> None:

@@ -205,6 +205,7 @@ def test_on_the_command_line(cli: RunCli, tmp_path: Path) -> None:
     assert listed.returncode == 0 and all(kind in listed.stdout for kind in kinds())
     shown = cli("config", "explain", "ClusterConfiguration.networking")
     assert "dnsDomain      string  Domain of the services' names. Default: cluster.local." in shown.stdout.splitlines()
+    assert "init writes: systemd." in cli("config", "explain", "KubeletConfiguration.cgroupDriver").stdout.splitlines()
     data = json.loads(cli("config", "explain", "JoinConfiguration.discovery", "-o", "json").stdout)
     assert [row["name"] for row in data["fields"]] == ["bootstrapToken", "file", "tlsBootstrapToken"]
     deep = cli("config", "explain", "ClusterConfiguration.etcd", "--recursive").stdout.splitlines()

@@ -332,3 +332,13 @@ def test_a_discovery_file_need_not_be_where_a_configuration_is_checked() -> None
         loads(f"{text}discovery: {{file: {{kubeConfigPath: /nowhere/c.conf}}, tlsBootstrapToken: {TOKEN}}}".encode(), "c"),
         FACTS,
     )
+
+
+def test_problems_are_in_the_order_of_the_file_and_each_once() -> None:
+    text = cluster(
+        "certificateValidityPeriod: 1 year\nnetworking:\n  serviceSubnet: x\nclusterNam: x\nencryptionAlgorithm: RSA-1\n"
+    )
+    with pytest.raises(InvalidConfig) as error:
+        resolve_any(loads(text.encode(), "c.yaml"), FACTS)
+    lines = [one.line for one in error.value.problems]
+    assert lines == sorted(lines) and len(lines) == len(set(lines)) == 4

@@ -24,6 +24,7 @@ from quorate.foreign.documents import Mapping, Node, Sequence, plain
 from quorate.foreign.values import mapping_of
 
 T = TypeVar("T")
+_AFTER_ALL = 1 << 30
 
 
 class InitSetup(Struct, frozen=True):
@@ -181,7 +182,10 @@ def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> 
 
 
 def _refuse(loaded: Loaded, found: list[Problem]) -> None:
-    Problems(loaded.source, [*loaded.problems, *found]).raise_if_any()
+    """Raises all problems in the order of the file. A rule that a value of the wrong form breaks is no problem of its own."""
+    wrong = {one.path for one in loaded.problems}
+    every = [*loaded.problems, *(one for one in found if one.path not in wrong)]
+    Problems(loaded.source, sorted(every, key=lambda one: one.line or _AFTER_ALL)).raise_if_any()
 
 
 def line_of(document: Mapping | None, path: str) -> int:

@@ -60,7 +60,7 @@ class LeadsNowhere(HostError):
     """A link in the path leads to something that is missing. That is not "there is no such file": what the link should lead to
     may be on a disk that is not mounted, and hold an etcd member or the cluster's CA."""
 
-    code = "link"
+    code = "dead-link"
     next_step = "mount or make what the link leads to, or remove the link"
 
 

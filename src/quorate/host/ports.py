@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.files import private_folder, remove_file, state_folder, write_atomic
+from quorate.files import private_folder, remove_file, state_folder, state_place, write_atomic
 from quorate.foreign.local_files import read_trusted
 from quorate.foreign.resolve import SocketAddress, resolve
 
@@ -106,7 +106,7 @@ def reserve(count: int, owner: Path) -> list[int]:
 
 def owners() -> set[Path]:
     """Returns the files that exist and own a reservation of this user. Changes nothing."""
-    folder = state_folder() / "ports"
+    folder = state_place() / "ports"
     named = [read_trusted(entry, _MOST_BYTES, what="the reservation") for entry in _entries(folder)]
     return {path for owner in named if owner and (path := Path(os.fsdecode(owner))).exists()}
 

@@ -60,7 +60,7 @@ Check = Callable[[NodeCase], Iterator[Finding]]
 
 def check_privileges(case: NodeCase) -> Iterator[Finding]:
     if case.facts.uid != 0:
-        yield _error("IsPrivilegedUser", "this must be run as root")
+        yield _error("IsPrivilegedUser", "this must be run as root: use sudo")
 
 
 def check_size(case: NodeCase) -> Iterator[Finding]:

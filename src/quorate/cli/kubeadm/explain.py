@@ -12,6 +12,7 @@ from quorate.cli.common.completion import matching, one_of
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.kubeadm.completers import COMPLETERS
+from quorate.config.types import V1BETA3, V1BETA4
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
 
@@ -151,29 +152,32 @@ def _show(found: Explained) -> None:
     ):
         if text:
             echo(f"{title:<9}{text}")
-    for line in (found.shape.about, *_facts(found.shape)):
+    for line in (found.shape.about, *_facts(found, found.shape)):
         if line:
             echo("")
             echo(line)
     if found.rows:
         echo("")
-        print_table(("FIELD", "TYPE", "MEANING"), [(name, one.shown_type, _meaning(one)) for name, one in found.rows.items()])
+        print_table(
+            ("FIELD", "TYPE", "MEANING"), [(name, one.shown_type, _meaning(found, one)) for name, one in found.rows.items()]
+        )
         name = f"{found.kind}{f'.{found.path}' if found.path else ''}"
         echo("")
         echo(f"More on a field: quorate config explain {to_paste(name)}.FIELD")
 
 
-def _meaning(shape: Shape) -> str:
-    return " ".join([shape.about, *_facts(shape)])
+def _meaning(found: Explained, shape: Shape) -> str:
+    return " ".join([shape.about, *_facts(found, shape)])
 
 
-def _facts(shape: Shape) -> list[str]:
-    """Returns what there is to say of a field apart from its meaning."""
+def _facts(found: Explained, shape: Shape) -> list[str]:
+    """Returns what there is to say of a field apart from its meaning. A component has defaults of its own, which its texts name;
+    init writes another value of some fields."""
     facts = [f"One of {', '.join(shape.choices)}."] if shape.choices else []
     if shape.default is not None and shape.type != "object":
-        facts.append(
-            f"Default: {json.dumps(shape.default) if isinstance(shape.default, bool | list | dict) else shape.default}."
-        )
+        label = "Default" if found.version in (V1BETA3, V1BETA4) else "init writes"
+        value = json.dumps(shape.default) if isinstance(shape.default, bool | list | dict) else shape.default
+        facts.append(f"{label}: {value}.")
     when = [f"{word} 1.{minor}" for word, minor in (("since", shape.since), ("until", shape.until)) if minor]
     if when:
         facts.append(f"In Kubernetes {' '.join(when)}.")
