@@ -171,8 +171,8 @@ def _meaning(found: Explained, shape: Shape) -> str:
 
 
 def _facts(found: Explained, shape: Shape) -> list[str]:
-    """Returns what there is to say of a field apart from its meaning. A component has defaults of its own, which its texts name;
-    init writes another value of some fields."""
+    """Returns what there is to say of a field apart from its meaning. A component has defaults of its own, which its texts
+    name; init writes another value of some fields."""
     facts = [f"One of {', '.join(shape.choices)}."] if shape.choices else []
     if shape.default is not None and shape.type != "object":
         label = "Default" if found.version in (V1BETA3, V1BETA4) else "init writes"
