@@ -196,7 +196,10 @@ def _content(place: Place, most_bytes: int) -> bytes:
 
 
 def _names(place: Place) -> list[str]:
-    fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
+    except NotADirectoryError:
+        return []
     try:
         return sorted(os.listdir(fd))
     finally:

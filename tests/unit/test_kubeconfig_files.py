@@ -14,7 +14,7 @@ from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
 from quorate.phases.node import kubeconfigs, renewal
 from quorate.pki import kubeconfig
-from quorate.pki.kubeconfig_files import complete
+from quorate.pki.kubeconfig_files import complete, missing_files
 
 ADMIN = "/etc/kubernetes/admin.conf"
 
@@ -164,3 +164,12 @@ def test_the_api_server_is_reached_with_files(context: Context, tmp_path: Path) 
     assert found.ca_pem and found.certificate_pem and found.key_pem.reveal()
     assert api_access.server_of(found).url == found.server
     assert str(tmp_path) not in found.server
+
+
+def test_the_files_that_are_still_to_come() -> None:
+    """The kubelet names the file of its certificate before it has one."""
+    parsed = kubeconfig.parse(of(user={"client-certificate": "pki/a.pem", "client-key": "/k/a.pem"}), ADMIN)
+    there = {"/etc/kubernetes/pki/a.pem"}
+    assert missing_files(parsed, ADMIN, there.__contains__) == ["/k/a.pem"]
+    assert missing_files(parsed, ADMIN, (there | {"/k/a.pem"}).__contains__) == []
+    assert missing_files(kubeconfig.parse(of(user={"token": "t"}), ADMIN), ADMIN, there.__contains__) == []

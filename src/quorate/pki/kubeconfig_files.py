@@ -36,6 +36,21 @@ def embeds_its_certificate(parsed: Parsed) -> bool:
     return bool(parsed.certificate_pem) or not text_of(_user(parsed).get("client-certificate"))
 
 
+def missing_files(parsed: Parsed, where: str, is_there: Callable[[str], bool]) -> list[str]:
+    """Returns the files that the kubeconfig names and that are missing. `where`: its path."""
+    fields = (
+        (_cluster(parsed), ("certificate-authority",)),
+        (_user(parsed), ("client-certificate", "client-key", "tokenFile")),
+    )
+    named = [text_of(row.get(field)) for row, names in fields for field in names]
+    return [path for one in named if one and not is_there(path := _from(where, one))]
+
+
+def _from(where: str, path: str) -> str:
+    """Returns a path that the kubeconfig at `where` names."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(where), path))
+
+
 def complete(parsed: Parsed, where: str, read: ReadFile) -> Parsed:
     """Returns the kubeconfig with what is in the files that it names. What is embedded counts before a file. `where`: its path.
     Raises `ConfigError` for a file that is missing: what it would have said is not known then."""
@@ -45,7 +60,7 @@ def complete(parsed: Parsed, where: str, read: ReadFile) -> Parsed:
         path = text_of(row.get(field))
         if not path:
             return b""
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(where), path))
+        path = _from(where, path)
         found = read(path)
         if found is None:
             raise ConfigError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from quorate.config import gates
 from quorate.deadline import Deadline, poll
-from quorate.errors import PreflightFailed
+from quorate.errors import ConfigError, PreflightFailed
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
 from quorate.phases.base.heartbeat import Heartbeat
@@ -14,6 +16,7 @@ from quorate.phases.node import kubeconfigs, kubelet_files
 from quorate.phases.start import kubelet_start, staged_start, wait_healthy
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig import Identity
+from quorate.pki.kubeconfig_files import missing_files
 from quorate.secret import Secret
 
 PHASE = "kubelet-start"
@@ -38,10 +41,11 @@ def start(join: PreparedJoin) -> None:
 
 
 def _has_certificate(context: Context) -> bool:
-    """Returns whether kubelet.conf has a certificate. The kubelet writes the file when it begins to request one, so the file
-    alone proves nothing."""
+    """Returns whether kubelet.conf has a certificate. The kubelet writes the file when it begins to request one, and names the
+    files that will hold it: neither proves anything before those are there."""
     path = kubeconfigs.path_of(context, _FINAL)
-    if not context.tree.is_file(path):
+    content = context.tree.read(path)
+    if content is None or missing_files(kubeconfig.parse(content, path), path, context.tree.is_file):
         return False
     parsed = api_access.read(context.tree, path)
     return bool(parsed.certificate_pem and parsed.key_pem.reveal())
@@ -94,8 +98,10 @@ def finish(join: PreparedJoin) -> None:
     heartbeat = Heartbeat(context.clock, context.report, "the kubelet's certificate", seconds)
 
     def signed() -> bool | None:
-        if _has_certificate(context):
-            return True
+        # The kubelet writes kubelet.conf in place: half of it is no kubeconfig, and the next look sees the rest.
+        with suppress(ConfigError):
+            if _has_certificate(context):
+                return True
         # Where no other controller manager runs, this node's own has to sign the request.
         staged_start.start_if_let_in(context)
         heartbeat.beat()
