@@ -6,7 +6,8 @@ import errno
 import os
 import pwd
 import stat
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quorate.errors import HostError
@@ -33,19 +34,64 @@ def write_atomic(path: Path, content: bytes, *, mode: int) -> None:
 
 def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
     """Writes as `write_atomic` does, to a name in an open folder. Raises OSError."""
+    with staged(folder, name, content, mode=mode) as put:
+        put()
+
+
+@contextmanager
+def staged(
+    folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None = None
+) -> Iterator[Callable[[], None]]:
+    """Writes content next to its place in an open folder, for the block, and yields the function that renames it there. `like`:
+    the file at that place, whose owner, group, access list and label the new one gets. Raises OSError."""
     aside = f".{name}.{os.urandom(4).hex()}"
     try:
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(aside, flags, mode & 0o600, dir_fd=folder)
         with os.fdopen(fd, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if like is not None:
+                _give(fd, like)
+            os.fchmod(fd, mode)
+            if like is not None:
+                _copy_attributes(f"/proc/self/fd/{folder}/{name}", fd)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-        _sync(folder)
-    except OSError:
+            os.fsync(fd)
+
+        def put() -> None:
+            os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _sync(folder)
+
+        yield put
+    finally:
         with suppress(FileNotFoundError):
             os.unlink(aside, dir_fd=folder)
+
+
+def _give(fd: int, like: os.stat_result) -> None:
+    made = os.fstat(fd)
+    if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+        os.fchown(fd, like.st_uid, like.st_gid)
+
+
+_ATTRIBUTES = ("system.posix_acl_access", "security.selinux")
+
+
+def _copy_attributes(source: str, fd: int) -> None:
+    """Copies what else decides who may read a file. Others, such as a hash of its content, would be wrong for the new one."""
+    for name in _ATTRIBUTES:
+        wanted = _attribute(source, name)
+        if wanted is not None and wanted != _attribute(fd, name):
+            os.setxattr(fd, name, wanted)
+
+
+def _attribute(where: str | int, name: str) -> bytes | None:
+    try:
+        # A link that somebody puts there in between would give the access list of any file.
+        return os.getxattr(where, name, follow_symlinks=isinstance(where, int))
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            return None
         raise
 
 

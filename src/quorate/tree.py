@@ -9,17 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import make_one, write_into
+from quorate.files import make_one, staged, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
-from quorate.foreign.local_files import read_at_most
+from quorate.foreign.local_files import distrust, read_at_most
 from quorate.loggers import logger
 from quorate.report import PhaseReport, ResourceWritten, silent
 
@@ -39,6 +39,15 @@ class Change:
     secret: bool
 
 
+@dataclass(frozen=True, slots=True)
+class NewContent:
+    """New content of a file. `mode`: that of the file where there is none yet."""
+
+    path: str
+    content: bytes
+    mode: int
+
+
 class Tree(Protocol):
     """The file-system operations that phases need."""
 
@@ -53,6 +62,11 @@ class Tree(Protocol):
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         """Writes the whole file at once, with this mode from its first byte; makes missing parents with mode 0755."""
+        ...
+
+    def exchange(self, *files: NewContent) -> None:
+        """Replaces files that belong together, in this order, once all are written next to their places. Each keeps owner,
+        group and mode, and a trusted link to it stays. Raises `HostError`, also for a link or an owner that is not trusted."""
         ...
 
     def folder(self, path: str, *, mode: int) -> None:
@@ -134,6 +148,22 @@ class RealTree:
         _LOGGER.info("wrote %s", path, extra={"fields": {"path": path, "mode": f"{mode:04o}"}})
         self.report(ResourceWritten("file", path))
 
+    def exchange(self, *files: NewContent) -> None:
+        with ExitStack() as stack:
+            ready: list[tuple[NewContent, Callable[[], None]]] = []
+            for file in files:
+                with self._told(file.path, "write"):
+                    place = stack.enter_context(target(self.root, file.path))
+                    there = _replaceable(place)
+                    mode = stat.S_IMODE(there.st_mode) if there else file.mode
+                    put = stack.enter_context(staged(place.folder, place.name, file.content, mode=mode, like=there))
+                    ready.append((file, put))
+            for file, put in ready:
+                with self._told(file.path, "write"):
+                    put()
+                _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
+                self.report(ResourceWritten("file", file.path))
+
     def folder(self, path: str, *, mode: int) -> None:
         with self._told(path, "create the directory"), holder(self.root, path, make=_FOLDER_MODE) as place:
             if place.status() is None:
@@ -195,6 +225,24 @@ def _content(place: Place, most_bytes: int) -> bytes:
         return file.read(abs(most_bytes))
 
 
+def _replaceable(place: Place) -> os.stat_result | None:
+    """Returns the status of the file; None where there is none. Raises `HostError` for one that another user put there: what is
+    written would be theirs."""
+    there = place.status()
+    if there is None:
+        return None
+    if not stat.S_ISREG(there.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    folder = os.fstat(place.folder)
+    doubt = distrust(folder, place.folder) if there.st_uid not in (0, os.geteuid(), folder.st_uid) else ""
+    if doubt:
+        raise HostError(
+            f"{place.path} is not replaced: user {there.st_uid} owns it, and of its folder, {doubt}",
+            advice="give the file to who has to read it, in a folder to which no other user can write",
+        )
+    return there
+
+
 def _names(place: Place) -> list[str]:
     try:
         fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
@@ -224,6 +272,12 @@ class DryTree:
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         self.written[path] = (content, mode, secret)
+
+    def exchange(self, *files: NewContent) -> None:
+        for file in files:
+            there = self.at(file.path)
+            mode = stat.S_IMODE(there.stat().st_mode) if there.exists() else file.mode
+            self.write(file.path, file.content, mode=mode, secret=True)
 
     def folder(self, path: str, *, mode: int) -> None:
         """Does nothing: a folder alone is not worth a line of a dry run."""

@@ -21,6 +21,7 @@ from quorate.pki.certificates import (
 from quorate.pki.store import CERTIFICATE_MODE, KEY_MODE, ca_flaws, flaws, parse_certificate, parse_key
 from quorate.pki.table import SA_KEY, SA_PUB, Entry, entries
 from quorate.report import Notice
+from quorate.tree import NewContent
 
 PHASE = "certs"
 _FOLDER_MODE = 0o755
@@ -173,6 +174,15 @@ def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
     context.tree.folder(key_path.rpartition("/")[0], mode=_FOLDER_MODE)
     context.tree.write(key_path, pair.key_pem().reveal(), mode=KEY_MODE, secret=True)
     context.tree.write(certificate_path, pair.certificate_pem(), mode=CERTIFICATE_MODE)
+
+
+def replace_pair(context: Context, entry: Entry, pair: Pair) -> None:
+    """Replaces both files of a pair, the key first; each keeps its owner, mode and link, as who reads it needs them."""
+    certificate_path, key_path = files(context, entry)
+    context.tree.exchange(
+        NewContent(key_path, pair.key_pem().reveal(), KEY_MODE),
+        NewContent(certificate_path, pair.certificate_pem(), CERTIFICATE_MODE),
+    )
 
 
 def leaf_validity(context: Context) -> timedelta:

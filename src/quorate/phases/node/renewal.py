@@ -17,6 +17,7 @@ from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
 from quorate.pki.store import parse_certificate
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
+from quorate.tree import NewContent
 
 _OF_ETCD = ("etcd-server", "etcd-peer")
 _READERS = {
@@ -167,7 +168,7 @@ def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
     kind, validity = terms(context, old)
     pair = renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))
     if name in table:
-        certs.write_pair(context, table[name], pair)
+        certs.replace_pair(context, table[name], pair)
     else:
         _write_conf(context, name, pair)
     context.say("renew", f"{name} is renewed until {pair.certificate.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
@@ -185,4 +186,4 @@ def _write_conf(context: Context, name: str, pair: Pair) -> None:
     parsed = kubeconfig.parse(content, path)
     trusting = kubeconfig.with_authority(parsed, context.tree.read(context.pki("ca.crt")) or b"")
     fresh = kubeconfig.with_identity(trusting, Identity(parsed.user, pair))
-    context.tree.write(path, fresh, mode=kubeconfig.MODE, secret=True)
+    context.tree.exchange(NewContent(path, fresh, kubeconfig.MODE))

@@ -1,0 +1,112 @@
+"""A renewed file stays what it is for who reads it: its owner, group, mode, access list and link. Both of a pair, or none."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import everything
+
+from quorate.errors import HostError
+from quorate.phases.base.context import Context
+from quorate.phases.node import renewal
+from quorate.pki.store import read_pair
+from quorate.tree import DryTree, NewContent
+
+ETCD = 12345
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+def like(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
+
+
+@pytest.fixture
+def folder(context: Context, tmp_path: Path) -> Path:
+    everything(context)
+    return tmp_path / "etc/kubernetes"
+
+
+@as_root
+def test_owner_group_and_mode_stay(context: Context, folder: Path) -> None:
+    """An etcd, or a component, that runs as a user of its own could not read its key after the next start."""
+    given = {"pki/etcd/server.key": 0o600, "controller-manager.conf": 0o400, "pki/apiserver.key": 0o640}
+    before = {}
+    for name, mode in given.items():
+        os.chown(folder / name, ETCD, ETCD + 1)
+        (folder / name).chmod(mode)
+        before[name] = (folder / name).read_bytes()
+    (folder / "pki/etcd/server.crt").chmod(0o600)
+    renewal.renew_all(context)
+    assert {name: like(folder / name) for name in given} == {name: (ETCD, ETCD + 1, mode) for name, mode in given.items()}
+    assert like(folder / "pki/etcd/server.crt")[2] == 0o600
+    assert all((folder / name).read_bytes() != content for name, content in before.items())
+
+
+def test_a_link_stays_and_its_file_is_renewed(context: Context, folder: Path) -> None:
+    kept = folder / "kept"
+    kept.mkdir()
+    for name in ("front-proxy-client.key", "front-proxy-client.crt"):
+        (folder / "pki" / name).rename(kept / name)
+        (folder / "pki" / name).symlink_to(f"../kept/{name}" if name.endswith("crt") else f"/etc/kubernetes/kept/{name}")
+    old = read_pair(kept / "front-proxy-client")
+    renewal.renew(context, "front-proxy-client")
+    assert all((folder / "pki" / f"front-proxy-client.{end}").is_symlink() for end in ("key", "crt"))
+    assert read_pair(kept / "front-proxy-client").certificate.serial_number != old.certificate.serial_number
+    assert sorted(one.name for one in kept.iterdir()) == ["front-proxy-client.crt", "front-proxy-client.key"]
+
+
+@as_root
+@pytest.mark.parametrize("end", ["key", "crt"])
+def test_a_link_of_another_user_is_refused_and_both_files_stay(context: Context, folder: Path, end: str) -> None:
+    link = folder / f"pki/front-proxy-client.{end}"
+    link.rename(folder / "kept")
+    link.symlink_to("../kept")
+    os.chown(link, ETCD, ETCD, follow_symlinks=False)
+    before = {path: path.read_bytes() for path in (folder / "pki").glob("front-proxy-client.*") if not path.is_symlink()}
+    with pytest.raises(HostError, match=rf"front-proxy-client\.{end} is not followed: user {ETCD} owns it"):
+        renewal.renew(context, "front-proxy-client")
+    assert {path: path.read_bytes() for path in before} == before and link.is_symlink()
+    assert not [path for path in (folder / "pki").iterdir() if path.name.startswith(".")]
+
+
+@as_root
+def test_a_file_that_another_user_could_put_there_gets_no_new_key(context: Context, folder: Path) -> None:
+    before = (folder / "pki/apiserver.crt").read_bytes()
+    (folder / "pki").chmod(0o777)
+    os.chown(folder / "pki/apiserver.key", ETCD, ETCD)
+    with pytest.raises(HostError, match=rf"apiserver\.key is not replaced: user {ETCD} owns it.*others may write"):
+        renewal.renew(context, "apiserver")
+    assert (folder / "pki/apiserver.crt").read_bytes() == before
+    os.chown(folder / "pki", ETCD, ETCD)
+    renewal.renew(context, "apiserver")
+    assert like(folder / "pki/apiserver.key") == (ETCD, ETCD, 0o600), "its folder is theirs as well"
+
+
+def test_an_access_list_stays(context: Context, folder: Path) -> None:
+    entries = ((1, 6, -1), (2, 4, ETCD), (4, 0, -1), (16, 4, -1), (32, 0, -1))
+    wanted = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *row) for row in entries)
+    key = folder / "pki/etcd/peer.key"
+    os.setxattr(key, "system.posix_acl_access", wanted)
+    renewal.renew(context, "etcd-peer")
+    assert os.getxattr(key, "system.posix_acl_access") == wanted
+
+
+def test_when_the_second_cannot_be_written_the_first_stays(context: Context, folder: Path) -> None:
+    (folder / "b").mkdir()
+    before = (folder / "admin.conf").read_bytes()
+    with pytest.raises(HostError, match="cannot write /etc/kubernetes/b: it is not a regular file"):
+        context.tree.exchange(*(NewContent(f"/etc/kubernetes/{name}", b"x", 0o600) for name in ("admin.conf", "b")))
+    assert (folder / "admin.conf").read_bytes() == before
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_dry_run_shows_the_mode_that_stays(context: Context, folder: Path) -> None:
+    (folder / "pki/apiserver.key").chmod(0o640)
+    dry = DryTree(context.tree)
+    dry.exchange(NewContent("/etc/kubernetes/pki/apiserver.key", b"x", 0o600), NewContent("/etc/kubernetes/new", b"x", 0o600))
+    assert [oct(one.mode) for one in dry.changes()] == ["0o640", "0o600"] and not (folder / "new").exists()
