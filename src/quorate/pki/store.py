@@ -115,6 +115,9 @@ def flaws(
         found.append(f"{path} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: is the clock right?")
     if not _is_signed_by(certificate, ca):
         found.append(f"{path} is not signed by the CA {ca.subject.rfc4514_string()} given for it")
+    excluded = excluded_names(certificate, ca)
+    if excluded:
+        found.append(f"{path} is for {', '.join(excluded)}, which the name constraints of its CA exclude")
     there = _names_in(certificate)
     missing = [name for name in names if not {str(one.value) for one in alternative_names([name])} <= there]
     if missing:
@@ -132,10 +135,42 @@ def ca_flaws(certificate: x509.Certificate, path: str, *, now: datetime) -> list
         is_ca = False
     if not is_ca:
         found.append(f"{path} is not a CA's certificate")
+    try:
+        signs = certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        signs = True
+    if not signs:
+        found.append(f"{path} may not sign certificates: its key usage lacks keyCertSign")
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         found.append(f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
     return found
+
+
+def excluded_names(certificate: x509.Certificate, ca: x509.Certificate) -> list[str]:
+    """Returns the DNS names and addresses of a certificate for which its CA may not sign (RFC 5280, 4.2.1.10)."""
+    try:
+        limits = ca.extensions.get_extension_for_class(x509.NameConstraints).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    permitted, excluded = limits.permitted_subtrees or [], limits.excluded_subtrees or []
+    found: list[str] = []
+    for name in (one for one in names if isinstance(one, x509.DNSName | x509.IPAddress)):
+        # A constraint limits the names of its own kind only.
+        same = [one for one in permitted if isinstance(one, type(name))]
+        if any(_is_within(name, one) for one in excluded) or (same and not any(_is_within(name, one) for one in same)):
+            found.append(str(name.value))
+    return found
+
+
+def _is_within(name: x509.GeneralName, tree: x509.GeneralName) -> bool:
+    if isinstance(name, x509.DNSName) and isinstance(tree, x509.DNSName):
+        within, whole = name.value.lower(), tree.value.lower()
+        return not whole or within == whole or within.endswith(f".{whole.removeprefix('.')}")
+    if isinstance(name, x509.IPAddress) and isinstance(tree, x509.IPAddress):
+        return name.value in tree.value  # type: ignore[operator]
+    return False
 
 
 def _may_be(certificate: x509.Certificate, usage: Usage) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from quorate.errors import PreflightFailed
@@ -53,8 +53,12 @@ def ensure(context: Context, wanted: Sequence[Entry]) -> None:
     for entry in missing:
         if not entry.is_ca:
             _check_signer(context, entry, missing)
+    made: dict[str, Pair] = {}
     for entry in sorted(missing, key=lambda entry: not entry.is_ca):
-        _make(context, entry)
+        made[entry.name] = _made(context, entry, made)
+    for entry in missing:
+        # Nothing is written before each of them is known to verify.
+        write_pair(context, entry, made[entry.name])
 
 
 def key_kind(context: Context) -> KeyKind:
@@ -68,8 +72,8 @@ def files(context: Context, entry: Entry) -> tuple[str, str]:
 
 
 def read_pair(context: Context, entry: Entry) -> Pair:
-    """Returns a CA with its key. Raises `PreflightFailed` when one is missing or they do not match, `ConfigError` when one is
-    broken."""
+    """Returns a CA with its key, to sign with. Raises `PreflightFailed` when one is missing, they do not match, or nobody would
+    trust what it signs; `ConfigError` when one is broken."""
     certificate_path, key_path = files(context, entry)
     certificate, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if certificate is None or key is None:
@@ -80,13 +84,34 @@ def read_pair(context: Context, entry: Entry) -> Pair:
             if certificate is None and key is None
             else f"copy {lacking} from the host that keeps it, or have certificates signed there: quorate certs generate-csr"
         )
-        raise PreflightFailed(
-            f"{lacking} is missing: it is needed to sign certificates", state="nothing was changed", advice=advice
-        )
+        raise _cannot_sign(f"{lacking} is missing: it is needed to sign certificates", advice)
     pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
     if pair.key.public_key() != pair.certificate.public_key():
-        raise _refused(f"{key_path} does not belong to {certificate_path}")
+        what = f"{key_path} does not belong to {certificate_path}"
+        raise _cannot_sign(what, f"put the key of {certificate_path} there: the host that made this CA has it")
+    found = ca_flaws(pair.certificate, certificate_path, now=context.now)
+    if found:
+        raise _cannot_sign("; ".join(found), "renew or replace the CA (or correct this host's clock), then run this again")
     return pair
+
+
+def signed(context: Context, path: str, ca: Pair, make: Callable[[Pair], Pair]) -> Pair:
+    """Returns the pair that `make` makes with a CA, for the file at `path`: here every CA of a cluster signs. A certificate
+    that does not verify takes a component down at its next start. Raises `PreflightFailed` for one."""
+    pair = make(ca)
+    found = flaws(pair.certificate, path, ca=ca.certificate, names=(), now=context.now)
+    if found:
+        raise _cannot_sign(
+            "; ".join(found), "correct the configuration (its names, periods) or replace the CA, then run this again"
+        )
+    end = ca.certificate.not_valid_after_utc
+    if pair.certificate.not_valid_after_utc > end:
+        context.report(Notice(f"{path} is of use only until its CA ends, {end:%b %d, %Y %H:%M UTC}: renew the CA", "warning"))
+    return pair
+
+
+def _cannot_sign(what: str, advice: str) -> PreflightFailed:
+    return PreflightFailed(what, state="nothing was changed", advice=advice)
 
 
 def signer_of(context: Context, entry: Entry) -> Entry:
@@ -150,16 +175,17 @@ def _check_signer(context: Context, entry: Entry, missing: Sequence[Entry]) -> N
         read_pair(context, signer)
 
 
-def _make(context: Context, entry: Entry) -> None:
+def _made(context: Context, entry: Entry, made: Mapping[str, Pair]) -> Pair:
+    """Returns a new pair. `made`: those that are not written yet."""
     context.say(PHASE, f'Generating "{entry.base}" certificate and key')
     key = context.keys.take(key_kind(context))
     if entry.is_ca:
-        pair = make_ca(entry.common_name, now=context.now, validity=_ca_validity(context), key=key)
-    else:
-        spec = LeafSpec(entry.common_name, entry.usages, entry.names, entry.organizations, leaf_validity(context))
-        pair = make_leaf(spec, read_pair(context, signer_of(context, entry)), now=context.now, key=key)
-        _say_names(context, entry)
-    write_pair(context, entry, pair)
+        return make_ca(entry.common_name, now=context.now, validity=_ca_validity(context), key=key)
+    ca = made.get(entry.signer) or read_pair(context, signer_of(context, entry))
+    spec = LeafSpec(entry.common_name, entry.usages, entry.names, entry.organizations, leaf_validity(context))
+    pair = signed(context, files(context, entry)[0], ca, lambda ca: make_leaf(spec, ca, now=context.now, key=key))
+    _say_names(context, entry)
+    return pair
 
 
 def _say_names(context: Context, entry: Entry) -> None:
@@ -176,10 +202,10 @@ def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
     context.tree.write(certificate_path, pair.certificate_pem(), mode=CERTIFICATE_MODE)
 
 
-def replace_pair(context: Context, entry: Entry, pair: Pair) -> None:
-    """Replaces both files of a pair, the key first; each keeps its owner, mode and link, as who reads it needs them."""
+def contents(context: Context, entry: Entry, pair: Pair) -> tuple[NewContent, NewContent]:
+    """Returns what replaces both files of a pair, the key first."""
     certificate_path, key_path = files(context, entry)
-    context.tree.exchange(
+    return (
         NewContent(key_path, pair.key_pem().reveal(), KEY_MODE),
         NewContent(certificate_path, pair.certificate_pem(), CERTIFICATE_MODE),
     )

@@ -81,9 +81,9 @@ def ensure(context: Context, wanted: Sequence[File]) -> None:
     ca = ca_pem(context)
     missing = [file for file in wanted if not _check_existing(context, file, ca)]
     context.keys.prepare(key_kind(context), len(missing))
-    for file in missing:
+    made = [(file, make(context, file, ca)) for file in missing]
+    for file, content in made:
         context.say(PHASE, f'Writing "{file.name}.conf" kubeconfig file')
-        content = make(context, file, ca)
         context.tree.write(path_of(context, file.name), content, mode=kubeconfig.MODE, secret=True)
 
 
@@ -95,7 +95,9 @@ def make(context: Context, file: File, ca: bytes) -> bytes:
     """Returns a kubeconfig with a new client certificate."""
     spec = LeafSpec(file.user, ("client",), (), file.organizations, certs.leaf_validity(context), kind=key_kind(context))
     key = context.keys.take(key_kind(context))
-    pair = make_leaf(spec, certs.read_pair(context, _ca(context)), now=context.now, key=key)
+    signer = certs.read_pair(context, _ca(context))
+    path = path_of(context, file.name)
+    pair = certs.signed(context, path, signer, lambda ca: make_leaf(spec, ca, now=context.now, key=key))
     return kubeconfig.render(
         Identity(file.user, pair),
         server=server_of(context, file),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from quorate.errors import PreflightFailed, Refused
+from quorate.errors import PreflightFailed, QuorateError, Refused, foreseen
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
@@ -127,22 +127,22 @@ def _changed(old: Certificate, new: Certificate) -> str:
 def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
     """Renews every certificate that exists; returns their names. One that is missing, or whose CA's key is not here, is
     reported and skipped. Raises `Refused` when none was renewed."""
-    renewed: list[str] = []
+    chosen: list[str] = []
     for expiry in expiries(context)[0]:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
         elif expiry.external:
             context.say("renew", f"{expiry.name}: {_why_external(context, expiry.name)}; left alone")
         else:
-            renew(context, expiry.name, terms)
-            renewed.append(expiry.name)
-    if not renewed:
+            chosen.append(expiry.name)
+    if not chosen:
         raise Refused(
             "nothing was renewed: each certificate is missing, or its CA's key is not on this host",
             state="nothing was changed",
             advice="run this where the CA's key is, or have certificates signed there: quorate certs generate-csr",
         )
-    return renewed
+    _renew_each(context, chosen, terms)
+    return chosen
 
 
 def _why_external(context: Context, name: str) -> str:
@@ -157,33 +157,74 @@ def users_of(names: Iterable[str]) -> list[str]:
 
 def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
     """Writes a new key, and a certificate with the content of the old one. Raises `PreflightFailed` when there is no old one,
-    or the CA's key is not here."""
+    the CA's key is not here, or what the CA signs would not verify."""
+    _renew_each(context, [name], terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A renewed certificate that is not written yet."""
+
+    name: str
+    old: Certificate
+    new: Certificate
+    files: tuple[NewContent, ...]
+
+
+def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
+    """Signs all of them, and then writes: what can be wrong with a CA is found before the first is replaced. An error after
+    that says which were."""
+    fresh = [_fresh(context, name, terms) for name in names]
+    done: list[str] = []
+    try:
+        for one in fresh:
+            context.tree.exchange(*one.files)
+            done.append(one.name)
+            _say_renewed(context, one)
+    except (QuorateError, KeyboardInterrupt) as error:
+        known = foreseen(error)
+        known.state = _halfway(done, names)
+        raise known from error
+
+
+def _halfway(done: Sequence[str], names: Sequence[str]) -> str:
+    if not done:
+        return "nothing was changed"
+    users = users_of(done)
+    restart = f"; restart {', '.join(users)}, which may still use the old ones" if users else ""
+    left = [name for name in names if name not in done]
+    return f"renewed: {', '.join(done)}{restart}; not renewed: {', '.join(left) or 'none'}"
+
+
+def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
     old = _certificate(context, name, table)
     if old is None:
         raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
     if _is_in_a_file(context, name):
         raise PreflightFailed(f"{name}: {_IN_A_FILE}", state="nothing was changed", advice="renew it where it is made")
-    ca = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
+    signer = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
     kind, validity = terms(context, old)
-    pair = renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))
-    if name in table:
-        certs.replace_pair(context, table[name], pair)
-    else:
-        _write_conf(context, name, pair)
-    context.say("renew", f"{name} is renewed until {pair.certificate.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
-    changed = _changed(old, pair.certificate)
+    path = certs.files(context, table[name])[0] if name in table else f"{context.config_folder}/{name}"
+    pair = certs.signed(
+        context, path, signer, lambda ca: renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))
+    )
+    written = certs.contents(context, table[name], pair) if name in table else (_conf(context, path, pair),)
+    return _Fresh(name, old, pair.certificate, written)
+
+
+def _say_renewed(context: Context, one: _Fresh) -> None:
+    context.say("renew", f"{one.name} is renewed until {one.new.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
+    changed = _changed(one.old, one.new)
     if changed:
-        context.report(Notice(f"{name} has {changed}, as the configuration says", "warning"))
+        context.report(Notice(f"{one.name} has {changed}, as the configuration says", "warning"))
 
 
-def _write_conf(context: Context, name: str, pair: Pair) -> None:
-    """Replaces the certificate, its key, and the CA that the file trusts: with another CA in its place a file that kept the old
-    one let nobody in (kubeadm#2027). Everything else in the file stays."""
-    path = f"{context.config_folder}/{name}"
+def _conf(context: Context, path: str, pair: Pair) -> NewContent:
+    """Returns the file with another certificate, its key, and the CA that the file trusts: with another CA in its place a file
+    that kept the old one let nobody in (kubeadm#2027). Everything else in the file stays."""
     content = context.tree.read(path)
     assert content is not None
     parsed = kubeconfig.parse(content, path)
     trusting = kubeconfig.with_authority(parsed, context.tree.read(context.pki("ca.crt")) or b"")
-    fresh = kubeconfig.with_identity(trusting, Identity(parsed.user, pair))
-    context.tree.exchange(NewContent(path, fresh, kubeconfig.MODE))
+    return NewContent(path, kubeconfig.with_identity(trusting, Identity(parsed.user, pair)), kubeconfig.MODE)

@@ -1,0 +1,143 @@
+"""Who signs is looked at before anything is written: nobody trusts what a CA signs that has ended, or may not sign it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+from kubeadm_cases import everything
+
+from quorate.errors import HostError, PreflightFailed
+from quorate.phases.base.context import Context
+from quorate.phases.node import certs, kubeconfigs, renewal
+from quorate.pki.certificates import Pair, make_key
+from quorate.pki.store import excluded_names, write_pair
+from quorate.report import Notice, RunMessage
+
+NOW = datetime.now(UTC)
+OUTSIDE = x509.NameConstraints([x509.DNSName("example.org")], None)
+NO_ADDRESSES = x509.NameConstraints(None, [x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))])
+
+
+def authority(
+    *, days: tuple[float, float] = (-1, 900), is_ca: bool = True, signs: bool = True, limits: x509.NameConstraints | None = None
+) -> Pair:
+    """Returns a CA that somebody made with other tools."""
+    key = make_key("ECDSA-P256")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+    start, end = (NOW + timedelta(days=day) for day in days)
+    usages = [True, False, False, False, False, signs, True, False, False]
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, end)
+    builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    builder = builder.add_extension(x509.KeyUsage(*usages), critical=True)
+    if limits:
+        builder = builder.add_extension(limits, critical=True)
+    return Pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+WRONG = {
+    "expired": (authority(days=(-9, -1)), "ca.crt is valid from"),
+    "not yet": (authority(days=(1, 9)), "ca.crt is valid from"),
+    "no CA": (authority(is_ca=False), "ca.crt is not a CA's certificate"),
+    "usage": (authority(signs=False), "ca.crt may not sign certificates: its key usage lacks keyCertSign"),
+    "names": (authority(limits=OUTSIDE), "apiserver.crt is for .*kubernetes.default.*, which the name constraints of its CA"),
+    "addresses": (authority(limits=NO_ADDRESSES), r"apiserver\.crt is for 10\.96\.0\.1, .*name constraints"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_ca_whose_certificates_nobody_trusts_does_not_sign(context: Context, tmp_path: Path, wrong: str) -> None:
+    everything(context)
+    ca, said = WRONG[wrong]
+    folder = tmp_path / "etc/kubernetes"
+    write_pair(folder / "pki/ca", ca)
+    before = contents(tmp_path)
+    for act in (lambda: renewal.renew(context, "apiserver"), lambda: renewal.renew_all(context)):
+        with pytest.raises(PreflightFailed, match=said) as error:
+            act()
+        assert error.value.state == "nothing was changed" and "CA" in error.value.advice
+    assert contents(tmp_path) == before
+    for name in ("pki/apiserver.crt", "pki/apiserver.key", "scheduler.conf"):
+        (folder / name).unlink()
+    before = contents(tmp_path)
+    with pytest.raises(PreflightFailed, match=said):
+        certs.ensure_named(context, "apiserver")
+    if "constraints" not in said:
+        with pytest.raises(PreflightFailed, match=said):
+            kubeconfigs.ensure_named("scheduler")(context)
+    assert contents(tmp_path) == before
+
+
+def test_nothing_is_made_where_one_of_them_would_not_verify(context: Context, tmp_path: Path) -> None:
+    (tmp_path / "etc/kubernetes/pki").mkdir(parents=True)
+    write_pair(tmp_path / "etc/kubernetes/pki/ca", authority(limits=OUTSIDE))
+    before = contents(tmp_path)
+    with pytest.raises(PreflightFailed, match="name constraints"):
+        certs.ensure_all(context)
+    assert contents(tmp_path) == before
+
+
+def test_constraints_that_allow_the_names_are_no_fault(context: Context, tmp_path: Path) -> None:
+    certs.ensure_all(context)
+    leaf = x509.load_pem_x509_certificate((tmp_path / "etc/kubernetes/pki/etcd/server.crt").read_bytes())
+
+    def kept_out(limits: x509.NameConstraints) -> list[str]:
+        return excluded_names(leaf, authority(limits=limits).certificate)
+
+    every = [x509.IPAddress(ipaddress.ip_network(net)) for net in ("10.0.0.0/8", "127.0.0.0/8", "::/0")]
+    assert kept_out(x509.NameConstraints([x509.DNSName(""), *every], None)) == []
+    assert kept_out(x509.NameConstraints([x509.DNSName("LOCALHOST"), x509.DNSName("cp1"), *every[1:]], None)) == ["10.77.0.11"]
+    assert kept_out(x509.NameConstraints([x509.RFC822Name("example.org")], [x509.DNSName("p1")])) == []
+
+
+def test_an_end_after_the_cas_is_said(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    ending = authority(days=(-1, 30))
+    write_pair(tmp_path / "etc/kubernetes/pki/ca", ending)
+    said: list[RunMessage] = []
+    renewal.renew(replace(context, report=said.append), "apiserver")
+    warned = [one.text for one in said if isinstance(one, Notice)]
+    assert len(warned) == 1
+    assert (
+        f"pki/apiserver.crt is of use only until its CA ends, {ending.certificate.not_valid_after_utc:%b %d, %Y}" in warned[0]
+    )
+    made = x509.load_pem_x509_certificate((tmp_path / "etc/kubernetes/pki/apiserver.crt").read_bytes())
+    assert made.not_valid_after_utc > ending.certificate.not_valid_after_utc
+
+
+def test_a_foreign_key_of_one_ca_changes_nothing(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    pki = tmp_path / "etc/kubernetes/pki"
+    (pki / "front-proxy-ca.key").write_bytes((pki / "ca.key").read_bytes())
+    before = contents(tmp_path)
+    with pytest.raises(PreflightFailed, match=r"front-proxy-ca\.key does not belong to .*front-proxy-ca\.crt") as error:
+        renewal.renew_all(context)
+    assert error.value.state == "nothing was changed" and "renew it" not in error.value.advice
+    assert contents(tmp_path) == before
+
+
+def test_an_error_halfway_says_what_was_renewed(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    key = tmp_path / "etc/kubernetes/pki/etcd/healthcheck-client.key"
+    key.unlink()
+    key.mkdir()
+    with pytest.raises(HostError, match=r"healthcheck-client\.key: it is not a regular file") as error:
+        renewal.renew_all(context)
+    assert error.value.state == (
+        "renewed: admin.conf, apiserver, apiserver-etcd-client, apiserver-kubelet-client, controller-manager.conf; restart "
+        "kube-apiserver, kube-controller-manager, which may still use the old ones; not renewed: etcd-healthcheck-client, "
+        "etcd-peer, etcd-server, front-proxy-client, scheduler.conf, super-admin.conf"
+    )
+    with pytest.raises(HostError) as error:
+        renewal.renew(context, "etcd-healthcheck-client")
+    assert error.value.state == "nothing was changed"
