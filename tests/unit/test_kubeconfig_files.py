@@ -12,7 +12,7 @@ from kubeadm_cases import everything
 from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
-from quorate.phases.node import kubeconfigs, renewal
+from quorate.phases.node import certs, kubeconfigs, renewal
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig_files import complete, missing_files
 
@@ -147,6 +147,32 @@ def test_a_certificate_in_a_file_has_an_end_and_is_renewed_by_who_wrote_it(conte
         renewal.renew(context, "admin.conf")
     assert "admin.conf" not in renewal.renew_all(context)
     assert context.tree.read(ADMIN) == content
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_replaced"),
+    [
+        ({}, True),
+        ({"certificate-authority": ""}, True),
+        ({"certificate-authority": "pki/ca.crt"}, True),
+        ({"certificate-authority": "pki/ca.crt", "certificate-authority-data": ""}, False),
+    ],
+)
+def test_the_ca_that_counts_is_the_one_that_a_renewal_replaces(
+    context: Context, fields: dict[str, str], is_replaced: bool
+) -> None:
+    """kubectl takes what is embedded before a file: a file with both kept the old CA, and let nobody in."""
+    everything(context)
+    old = kubeconfig.parse(context.tree.read(ADMIN) or b"", ADMIN).ca_pem
+    data = yaml.safe_load(context.tree.read(ADMIN) or b"")
+    data["clusters"][0]["cluster"] |= fields
+    context.tree.write(ADMIN, yaml.safe_dump(data).encode(), mode=0o600)
+    for end in ("crt", "key"):
+        context.tree.remove(context.pki(f"ca.{end}"))
+    certs.ensure_named(context, "ca")
+    renewal.renew(context, "admin.conf")
+    there = kubeconfig.parse(context.tree.read(ADMIN) or b"", ADMIN)
+    assert there.ca_pem == (context.tree.read(context.pki("ca.crt")) if is_replaced else b"") and there.ca_pem != old
 
 
 def test_a_kubeconfig_that_cannot_be_read_is_neither_there_nor_missing(context: Context) -> None:

@@ -125,15 +125,19 @@ def with_identity(parsed: Parsed, identity: Identity) -> bytes:
 
 
 def with_authority(parsed: Parsed, ca_pem: bytes) -> Parsed:
-    """Returns the same file whose current cluster trusts this CA. One that names a file of CAs keeps it: what is in that file
-    counts, and is replaced there."""
+    """Returns the same file whose current cluster trusts this CA. One that takes its CAs from a file keeps it: what is in that
+    file counts, and is replaced there. Embedded data counts before a file."""
     clusters = [
-        {**row, "cluster": {**mapping_of(row.get("cluster")), "certificate-authority-data": base64.b64encode(ca_pem).decode()}}
-        if row.get("name") == parsed.cluster and "certificate-authority" not in mapping_of(row.get("cluster"))
+        {**row, "cluster": {**mapping_of(row.get("cluster")), "certificate-authority-data": encode(ca_pem)}}
+        if row.get("name") == parsed.cluster and not _takes_a_file(mapping_of(row.get("cluster")))
         else row
         for row in rows_of(parsed.data.get("clusters"))
     ]
     return replace(parsed, data={**parsed.data, "clusters": clusters})
+
+
+def _takes_a_file(cluster: Mapping[str, object]) -> bool:
+    return bool(text_of(cluster.get("certificate-authority"))) and not text_of(cluster.get("certificate-authority-data"))
 
 
 def dump(data: Mapping[str, Any]) -> bytes:
