@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import yaml
 from kubeadm_cases import everything
 
 from quorate.errors import ConfigError, PreflightFailed, Refused
+from quorate.kube import tls
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs, renewal
 from quorate.pki import kubeconfig
+from quorate.pki.certificates import make_ca
 from quorate.pki.kubeconfig_files import complete, missing_files
 
 ADMIN = "/etc/kubernetes/admin.conf"
@@ -147,6 +150,38 @@ def test_a_certificate_in_a_file_has_an_end_and_is_renewed_by_who_wrote_it(conte
         renewal.renew(context, "admin.conf")
     assert "admin.conf" not in renewal.renew_all(context)
     assert context.tree.read(ADMIN) == content
+
+
+def other_ca() -> bytes:
+    return make_ca("kubernetes", now=datetime.now(UTC), kind="ECDSA-P256").certificate_pem()
+
+
+@pytest.mark.parametrize("before", [b"# of our company, S\xc3\xbcd\nCertificate:\n    Data:\n", b""])
+def test_what_is_renewed_under_a_bundle_is_of_this_cluster(context: Context, before: bytes) -> None:
+    """Every init and join after the renewal was refused: the file that it had written belonged to another CA."""
+    everything(context)
+    own = context.tree.read(context.pki("ca.crt")) or b""
+    context.tree.write(context.pki("ca.crt"), before + own + other_ca(), mode=0o644)
+    renewal.renew_all(context)
+    assert kubeconfig.parse(context.tree.read(ADMIN) or b"", ADMIN).ca_pem == own
+    assert len(tls.context(context.tree.read(context.pki("ca.crt")) or b"").get_ca_certs()) == 2
+    kubeconfigs.ensure_all(context)
+
+
+@pytest.mark.parametrize("form", ["first", "last", "with text", "without it"])
+def test_a_kubeconfig_of_a_bundle_is_of_this_cluster(context: Context, form: str) -> None:
+    everything(context)
+    own = kubeconfig.parse(context.tree.read(ADMIN) or b"", ADMIN).ca_pem
+    bundle = {"first": own + other_ca(), "last": other_ca() + own, "with text": b"text\r\n" + own.replace(b"\n", b"\r\n")}
+    data = yaml.safe_load(context.tree.read(ADMIN) or b"")
+    held = bundle.get(form, other_ca() + b"text")
+    data["clusters"][0]["cluster"]["certificate-authority-data"] = kubeconfig.encode(held)
+    context.tree.write(ADMIN, yaml.safe_dump(data).encode(), mode=0o600)
+    if form in bundle:
+        kubeconfigs.ensure_all(context)
+    else:
+        with pytest.raises(PreflightFailed, match=r"admin\.conf belongs to another CA than .*ca\.crt"):
+            kubeconfigs.ensure_all(context)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] 
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        made.load_verify_locations(cadata=ca_pem.decode("ascii"))
+        # Text outside of the certificates may be in any encoding.
+        made.load_verify_locations(cadata=ca_pem.decode("ascii", "ignore"))
         if certificate_pem and key_pem is not None:
             _load(made, certificate_pem, key_pem)
     except (ssl.SSLError, OSError, ValueError, TypeError) as error:

@@ -66,6 +66,14 @@ def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
     return found
 
 
+def holds(pem: bytes, certificate: x509.Certificate) -> bool:
+    """Returns whether a bundle holds a certificate, whatever text or other certificates are next to it."""
+    try:
+        return certificate in x509.load_pem_x509_certificates(pem)
+    except READ_ERRORS:
+        return False
+
+
 def _read_key(path: Path) -> PrivateKey:
     return parse_key(_bytes(path, "key"), str(path))
 

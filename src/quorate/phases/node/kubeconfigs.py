@@ -14,7 +14,7 @@ from quorate.pki import kubeconfig
 from quorate.pki.certificates import KeyKind, LeafSpec, certificate_pem, make_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.kubeconfig_files import complete
-from quorate.pki.store import flaws, parse_certificate
+from quorate.pki.store import flaws, holds, parse_certificate
 from quorate.pki.table import MASTERS, Entry, admin_group, entries
 from quorate.report import Notice
 
@@ -152,10 +152,10 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
     if content is None:
         return False
     parsed = complete(kubeconfig.parse(content, path), path, context.tree.read)
-    if parsed.ca_pem.strip() != ca.strip():
+    issuer = parse_certificate(ca, "the cluster's CA")
+    if not holds(parsed.ca_pem, issuer):
         raise _refused(f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
     if parsed.certificate_pem:
-        issuer = parse_certificate(ca, "the cluster's CA")
         found = flaws(parse_certificate(parsed.certificate_pem, path), path, ca=issuer, names=(), now=context.now)
         if found:
             raise _refused("; ".join(found))

@@ -226,5 +226,5 @@ def _conf(context: Context, path: str, pair: Pair) -> NewContent:
     content = context.tree.read(path)
     assert content is not None
     parsed = kubeconfig.parse(content, path)
-    trusting = kubeconfig.with_authority(parsed, context.tree.read(context.pki("ca.crt")) or b"")
+    trusting = kubeconfig.with_authority(parsed, kubeconfigs.ca_pem(context))
     return NewContent(path, kubeconfig.with_identity(trusting, Identity(parsed.user, pair)), kubeconfig.MODE)
