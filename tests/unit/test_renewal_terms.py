@@ -132,6 +132,78 @@ def test_one_that_cannot_be_understood_stops_the_renewal(node: Node, text: str, 
     assert "ConfigMap kube-system/kubeadm-config" in capsys.readouterr().err
 
 
+def stored(text: str, version: str = "v1.34.4", api: str = "v1beta4") -> dict[str, object]:
+    head = HEAD.format(kind="ClusterConfiguration").replace("v1beta4", api) + f"kubernetesVersion: {version}\n"
+    return {"kind": "ConfigMap", "data": {"ClusterConfiguration": head + text}}
+
+
+GONE = "featureGates: {ControlPlaneKubeletLocalMode: true}\n"
+FOLDER = "certificatesDir: /etc/kubernetes/pki\n"
+
+
+@pytest.mark.parametrize(
+    ("stored", "warned", "is_chosen"),
+    [
+        (stored(GONE + CHOSEN, "v1.36.1"), "ControlPlaneKubeletLocalMode", True),
+        (stored(CHOSEN, "v1.26.0"), "1.26", True),
+        (stored(CHOSEN, "v1.38.2"), "1.38", True),
+        (stored(CHOSEN, "stable"), "stable", True),
+        (stored("networking: {serviceSubnet: 10.0.0.0/8}\n" + CHOSEN), "serviceSubnet", True),
+        (stored(FOLDER + CHOSEN, api="v1beta2"), "v1beta2", False),
+        (stored(FOLDER + "controlPlaneEndpoint: [1]\n", api="v1beta5"), "v1beta5", False),
+        (stored("certificateValidityPeriod: -1h\n"), "certificateValidityPeriod", False),
+        (stored("encryptionAlgorithm: RSA-1024\n" + FOLDER), "encryptionAlgorithm", False),
+    ],
+)
+def test_what_does_not_concern_certificates_stops_no_renewal(
+    node: Node, stored: dict[str, object], warned: str, is_chosen: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rules are those of a new configuration: a cluster lives on with what it was made from."""
+    old = "encryptionAlgorithm: RSA-3072\ncertificateValidityPeriod: 17520h\n"
+    assert renewed_beside(node, old, stored) == 0
+    made = node.certificate()
+    said = capsys.readouterr().err
+    assert warned in said and "(what concerns certificates is used)" in said
+    if is_chosen:
+        assert isinstance(made.public_key(), ec.EllipticCurvePublicKey) and years_left(made) > 2.9
+    else:
+        assert isinstance(made.public_key(), rsa.RSAPublicKey) and 1.9 < years_left(made) < 2.1
+        assert "renewed certificates keep their kind of key" in said
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        stored("", api="v1beta5"),
+        stored(GONE + "certificatesDir: [/etc/kubernetes/pki]\n", "v1.36.1"),
+        stored(GONE + "certificatesDir: pki\n", "v1.36.1"),
+        stored(FOLDER + "certificatesDir: /etc/kubernetes/keys\n"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_stops_the_renewal(
+    node: Node, stored: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert renewed_beside(node, "", stored) == 3
+    assert "ConfigMap kube-system/kubeadm-config" in capsys.readouterr().err
+
+
+def test_an_etcd_elsewhere_and_a_folder_are_known_from_a_document_that_breaks_rules(
+    node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node.write("")
+    node.make()
+    external = "etcd: {external: {endpoints: ['https://10.0.0.9:2379']}}\nclusterName: [x]\n"
+    with serving([(200, {})], node.context, stored(external + GONE + FOLDER.replace("pki", "keys"), "v1.36.1")) as port:
+        node.write("", port)
+        (node.root / "etc/kubernetes/admin.conf").unlink()
+        assert node.run("init", "phase", "kubeconfig", "admin", "--config", str(node.root / "c.yaml")) == 0
+        (node.root / "etc/kubernetes/pki").rename(node.root / "etc/kubernetes/keys")
+        capsys.readouterr()
+        assert node.run("certs", "check-expiration") == 0
+    said = capsys.readouterr().out
+    assert "etcd" not in said and "!MISSING!" not in said and "apiserver-kubelet-client" in said
+
+
 def test_a_file_that_is_named_counts_alone(node: Node) -> None:
     node.write(CHOSEN)
     node.make()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,9 @@ def _report(given: Given) -> PhaseReport:
     return render.to_stderr() if given.text("form") in ("json", "yaml") else render.printer(given)
 
 
-def _context(given: Given, loaded: Loaded | None = None) -> Context:
+def _context(given: Given, loaded: Loaded | None = None, over: Mapping[str, Any] | None = None) -> Context:
     """Returns the context of a configuration, by default of the file or of an empty one: only paths, periods and algorithms
-    matter here."""
+    matter here. `over`: fields of the cluster's configuration that go over it."""
     from msgspec.structs import replace
 
     report = _report(given)
@@ -66,8 +67,8 @@ def _context(given: Given, loaded: Loaded | None = None) -> Context:
     told = report if loaded or given.text("config") else silent
     made = setup.resolved(loaded or setup.read_config(_without_folder(given)), _without_folder(given), told)
     folder = given.text("cert-dir")
-    if folder:
-        made = replace(made, cluster=replace(made.cluster, certificates_dir=folder))
+    fields = {**(over or {}), **({"certificates_dir": folder} if folder else {})}
+    made = replace(made, cluster=replace(made.cluster, **fields))
     return setup.init_context(made, given, setup.tree_for(given, report), report)
 
 
@@ -76,19 +77,35 @@ def _without_folder(given: Given) -> Given:
     return Given({name: value for name, value in given.values.items() if name != "cert_dir"})
 
 
-def _context_of_node(given: Given) -> tuple[Context, Loaded | None]:
+def _context_of_node(given: Given) -> tuple[Context, bool]:
     """Returns the context by the file or, where none is named, by the configuration that the cluster keeps, as kubeadm does;
-    and that configuration: None when there is neither, which is reported."""
+    and whether it says what new certificates are like. Where there is neither, that is reported."""
     if given.text("config"):
-        loaded = setup.read_config(_without_folder(given))
-        return _context(given, loaded), loaded
+        return _context(given, setup.read_config(_without_folder(given))), True
     stored = _stored(given)
-    return _context(given, stored), stored
+    return _by_stored(given, stored) if stored is not None else (_context(given), False)
 
 
-def _stored(given: Given) -> Loaded | None:
+def _by_stored(given: Given, stored: str) -> tuple[Context, bool]:
+    """Returns the context by the cluster's configuration. One that breaks a rule, or that another version wrote, still has
+    certificates that end: it counts as far as it concerns them."""
+    from quorate.phases.cluster.stored_config import certificate_terms, understood
+
+    report = _report(given)
+    try:
+        return _context(given, understood(stored, report)), True
+    except ConfigError as error:
+        terms = certificate_terms(stored)
+        for line in error.lines():
+            report(Notice(f"{line} (what concerns certificates is used)", "warning"))
+        if not terms.are_complete:
+            report(Notice("renewed certificates keep their kind of key, and end no earlier than before", "warning"))
+        return _context(given, over=terms.fields), terms.are_complete
+
+
+def _stored(given: Given) -> str | None:
     """Returns the cluster's configuration. Where no API server gives it, that is reported: it may be down because of what is to
-    be renewed. One that cannot be understood is an error, because it may name other paths."""
+    be renewed."""
     from dataclasses import replace
 
     from msgspec.structs import replace as replace_struct
@@ -97,7 +114,7 @@ def _stored(given: Given) -> Loaded | None:
     from quorate.errors import PreflightFailed
     from quorate.kube.errors import KubeError
     from quorate.phases.base.api_access import connected
-    from quorate.phases.cluster.stored_config import cluster_configuration
+    from quorate.phases.cluster.stored_config import cluster_text
 
     report = _report(given)
     # What it warns of is said again with the configuration that is used.
@@ -106,7 +123,7 @@ def _stored(given: Given) -> Loaded | None:
     try:
         with connected(quick, setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf")) as client:
             client.rpc_seconds = _PATIENCE / 10**9
-            return cluster_configuration(client, report)
+            return cluster_text(client)
     except (KubeError, PreflightFailed) as error:
         report(Notice(f"the configuration of the cluster could not be read: {error.what}", "warning"))
         return None
@@ -195,8 +212,8 @@ def _renewal(name: str) -> click.Command:
         from quorate.phases.node import renewal
 
         given = Given.of(parameters)
-        context, configuration = _context_of_node(given)
-        terms = renewal.as_configured if configuration else renewal.as_it_was
+        context, says_terms = _context_of_node(given)
+        terms = renewal.as_configured if says_terms else renewal.as_it_was
         if name == "all":
             renewed = renewal.renew_all(context, terms)
         else:
