@@ -10,7 +10,7 @@ import pytest
 import yaml
 from kubeadm_cases import everything
 
-from quorate.errors import ConfigError, PreflightFailed, Refused
+from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.kube import tls
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
@@ -213,8 +213,10 @@ def test_the_ca_that_counts_is_the_one_that_a_renewal_replaces(
 def test_a_kubeconfig_that_cannot_be_read_is_neither_there_nor_missing(context: Context) -> None:
     everything(context)
     context.tree.write(ADMIN, b"kind: Config\nusers: [", mode=0o600)
-    for act in (lambda: renewal.expiries(context), lambda: renewal.renew_all(context), lambda: kubeconfigs.ensure_all(context)):
-        with pytest.raises((ConfigError, Refused), match=r"admin\.conf is not a kubeconfig file"):
+    row = next(one for one in renewal.expiries(context)[0] if one.name == "admin.conf")
+    assert row.expires is None and "admin.conf is not a kubeconfig file" in row.unreadable
+    for act in (lambda: renewal.renew_all(context), lambda: kubeconfigs.ensure_all(context)):
+        with pytest.raises((ConfigError, HostError), match=r"admin\.conf is not a kubeconfig file"):
             act()
 
 

@@ -133,13 +133,13 @@ def _stored(given: Given) -> str | None:
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 def check_expiration(**parameters: Any) -> None:
-    """Show when each certificate expires.
+    """Show when each certificate expires. Exit code 1 where one cannot be read.
 
     \b
     Example:
       quorate certs check-expiration -o json
     """
-    from quorate.phases.node.renewal import expiries
+    from quorate.phases.node.renewal import expiries, refuse_unreadable
 
     given = Given.of(parameters)
     context, _ = _context_of_node(given)
@@ -153,12 +153,15 @@ def check_expiration(**parameters: Any) -> None:
         print_table(own, [_row(one, context.now, with_authority=False) for one in authorities])
 
     emit(given.text("form"), "CertificateExpirationInfo", _as_data(leaves, authorities, context.now), table)
+    refuse_unreadable((*leaves, *authorities))
 
 
 def _row(one: Expiry, now: datetime, *, with_authority: bool) -> tuple[str, ...]:
+    authority = [one.authority] if with_authority else []
+    if one.unreadable:
+        return (one.name, "cannot be read", "", *authority, "")
     if one.expires is None:
         return (f"!MISSING! {one.name}", "", "", *([""] if with_authority else []), "")
-    authority = [one.authority] if with_authority else []
     external = "yes" if one.external else "no"
     return (one.name, f"{one.expires:%b %d, %Y %H:%M UTC}", _residual(one, now), *authority, external)
 
@@ -180,11 +183,12 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
         return [
             {
                 "name": one.name,
-                "missing": one.expires is None,
+                "missing": one.expires is None and not one.unreadable,
                 "expirationDate": f"{one.expires:%Y-%m-%dT%H:%M:%SZ}" if one.expires else None,
                 "residualTime": int(left.total_seconds()) if (left := one.left(now)) is not None else None,
                 "caName": one.authority,
                 "externallyManaged": one.external,
+                **({"error": one.unreadable} if one.unreadable else {}),
             }
             for one in found
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from quorate.errors import PreflightFailed, QuorateError, Refused, foreseen
+from quorate.errors import ConfigError, HostError, PreflightFailed, QuorateError, Refused, foreseen
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
@@ -35,13 +35,16 @@ _CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admi
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """One row of the report. `expires` is None where the certificate is missing; `external`: its CA's key is not here, or
-    it is in a file that a kubeconfig names, so it is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
+    """One row of the report. `expires` is None where the certificate is missing, or cannot be read; `unreadable`: why not,
+    else empty, and `fix` what to do then; `external`: its CA's key is not here, or it is in a file that a kubeconfig names, so
+    it is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
 
     name: str
     expires: datetime | None
     authority: str = ""
     external: bool = False
+    unreadable: str = ""
+    fix: str = ""
 
     def left(self, now: datetime) -> timedelta | None:
         return self.expires - now if self.expires else None
@@ -63,18 +66,46 @@ def expiries(context: Context) -> tuple[list[Expiry], list[Expiry]]:
 
 def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry:
     ca = table[table[name].signer] if name in table else table["ca"]
-    external = not certs.has_key(context, ca) and context.tree.read(certs.files(context, ca)[0]) is not None
-    external = external or _is_in_a_file(context, name)
-    certificate = _certificate(context, name, table)
+    try:
+        external = not certs.has_key(context, ca) and context.tree.read(certs.files(context, ca)[0]) is not None
+        external = external or _is_in_a_file(context, name)
+        certificate = _certificate(context, name, table)
+    except (ConfigError, HostError) as error:
+        # One that is broken says nothing of the others.
+        return Expiry(name, None, ca.name, unreadable=error.what, fix=error.advice or _fix(error, name, ca.name))
     return Expiry(name, certificate.not_valid_after_utc if certificate else None, ca.name, external)
 
 
 def _ca_expiry(context: Context, entry: Entry) -> Expiry:
     path = certs.files(context, entry)[0]
-    pem = context.tree.read(path)
-    if pem is None:
-        return Expiry(entry.name, None)
-    return Expiry(entry.name, parse_certificate(pem, path).not_valid_after_utc, "", not certs.has_key(context, entry))
+    try:
+        pem = context.tree.read(path)
+        if pem is None:
+            return Expiry(entry.name, None)
+        return Expiry(entry.name, parse_certificate(pem, path).not_valid_after_utc, "", not certs.has_key(context, entry))
+    except (ConfigError, HostError) as error:
+        return Expiry(entry.name, None, unreadable=error.what, fix=error.advice or _fix(error, entry.name, ""))
+
+
+def refuse_unreadable(rows: Iterable[Expiry]) -> None:
+    """Raises `HostError` for certificates that cannot be read, with the command that makes each of them anew."""
+    broken = [one for one in rows if one.unreadable]
+    if broken:
+        raise HostError(
+            "; ".join(dict.fromkeys(one.unreadable for one in broken)),
+            state="nothing was changed",
+            advice="; ".join(dict.fromkeys(one.fix for one in broken)),
+        )
+
+
+def _fix(error: QuorateError, name: str, authority: str) -> str:
+    if isinstance(error, HostError):
+        return "run this as root, or fix what is named"
+    if not authority:
+        return f"restore {name} from where it is kept: nobody trusts a new CA"
+    kind = "kubeconfig" if name in _CONFS else "certs"
+    command = f"quorate init phase {kind} {name.removesuffix('.conf')} --config FILE"
+    return f"move what is there of {name} away, and make it anew by the cluster's configuration: {command}"
 
 
 def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certificate | None:
@@ -126,9 +157,11 @@ def _changed(old: Certificate, new: Certificate) -> str:
 
 def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
     """Renews every certificate that exists; returns their names. One that is missing, or whose CA's key is not here, is
-    reported and skipped. Raises `Refused` when none was renewed."""
+    reported and skipped. Raises `Refused` when none was renewed, `HostError` for one that cannot be read."""
     chosen: list[str] = []
-    for expiry in expiries(context)[0]:
+    rows = expiries(context)[0]
+    refuse_unreadable(rows)
+    for expiry in rows:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
         elif expiry.external:

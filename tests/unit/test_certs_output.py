@@ -1,0 +1,74 @@
+"""What `certs` prints: broken certificates next to whole ones, renewals that are only planned, requests that were written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import context_of, everything, setup_of
+
+from quorate.cli.main import run_with
+from quorate.phases import doctor
+from quorate.phases.base.context import Context
+
+CONFIG = """apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+localAPIEndpoint: {advertiseAddress: 10.77.0.11}
+nodeRegistration: {name: cp1}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.34.4
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Context:
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    root = tmp_path / "root"
+    root.mkdir()
+    context = context_of(setup_of(), root)
+    everything(context)
+    return context
+
+
+def run(node: Context, tmp_path: Path, *words: str) -> int:
+    return run_with([*words, "--config", str(tmp_path / "c.yaml"), "--rootfs", str(node.tree.at("/"))])
+
+
+def test_one_that_cannot_be_read_hides_no_other(node: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "root/etc/kubernetes"
+    for name in ("pki/apiserver.crt", "scheduler.conf", "pki/front-proxy-ca.crt"):
+        (folder / name).write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert run(node, tmp_path, "certs", "check-expiration") == 1
+    said = capsys.readouterr()
+    shown = {line.split()[0]: line for line in said.out.splitlines() if line}
+    assert "cannot be read" in shown["apiserver"] and "364d" in shown["etcd-server"] and "!MISSING!" not in said.out
+    assert "apiserver.crt is not a PEM certificate" in said.err and "scheduler.conf is not a kubeconfig file" in said.err
+    assert "quorate init phase certs apiserver --config" in said.err
+    assert "quorate init phase kubeconfig scheduler --config" in said.err
+    assert "restore front-proxy-ca from where it is kept" in said.err
+    assert run(node, tmp_path, "certs", "check-expiration", "-o", "json") == 1
+    said = capsys.readouterr()
+    data = json.loads(said.out)
+    rows = {row["name"]: row for row in (*data["certificates"], *data["certificateAuthorities"])}
+    assert "is not a PEM certificate" in rows["apiserver"]["error"] and rows["apiserver"]["missing"] is False
+    assert rows["etcd-server"]["residualTime"] > 0 and "error" not in rows["etcd-server"]
+    assert "is not a PEM certificate" in rows["front-proxy-ca"]["error"]
+    assert json.loads(said.err.splitlines()[-1])["error"]["exitCode"] == 1
+    assert {one.text for one in doctor.check_certificates(node, "")} == {
+        row["error"] for row in rows.values() if "error" in row
+    }
+
+
+def test_a_renewal_of_all_stops_at_one_that_cannot_be_read(
+    node: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "root/etc/kubernetes/pki"
+    (folder / "etcd/peer.crt").write_bytes(b"")
+    before = (folder / "apiserver.crt").read_bytes()
+    assert run(node, tmp_path, "certs", "renew", "all") == 1
+    said = capsys.readouterr().err
+    assert "nothing was changed" in said and "quorate init phase certs etcd-peer" in said
+    assert (folder / "apiserver.crt").read_bytes() == before
