@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from kubeadm_cases import context_of, everything, setup_of
 
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.main import run_with
 from quorate.phases import doctor
 from quorate.phases.base.context import Context
@@ -72,3 +74,19 @@ def test_a_renewal_of_all_stops_at_one_that_cannot_be_read(
     said = capsys.readouterr().err
     assert "nothing was changed" in said and "quorate init phase certs etcd-peer" in said
     assert (folder / "apiserver.crt").read_bytes() == before
+
+
+def test_a_planned_renewal_reads_like_a_plan(node: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert run(node, tmp_path, "certs", "renew", "all", "--dry-run") == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 11 and all(
+        re.search(r"would be renewed: it ends \w+ \d+, \d+ [\d:]+ UTC, the new one would end \w+ \d+, \d+ [\d:]+ UTC$", line)
+        for line in lines
+    )
+    assert said.err.splitlines()[-1] == NOTHING_DONE
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert run(node, tmp_path, "certs", "renew", "apiserver") == 0
+    said = capsys.readouterr()
+    assert "apiserver is renewed until " in said.out and NOTHING_DONE not in said.err and "Restart kube-apiserver" in said.out

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.common import commands
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
@@ -223,9 +224,10 @@ def _renewal(name: str) -> click.Command:
         else:
             renewal.renew(context, name, terms)
             renewed = [name]
-        render.show_changes(context.tree)
         users = renewal.users_of(renewed)
-        if users and not context.dry_run:
+        if context.dry_run:
+            echo(NOTHING_DONE, err=True)
+        elif users:
             echo(f"Restart {', '.join(users)}, so that {'it uses' if len(users) == 1 else 'they use'} the new certificates.")
 
     what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"

@@ -247,10 +247,13 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
 
 
 def _say_renewed(context: Context, one: _Fresh) -> None:
-    context.say("renew", f"{one.name} is renewed until {one.new.not_valid_after_utc:%b %d, %Y %H:%M UTC}")
+    old, new = (f"{end.not_valid_after_utc:%b %d, %Y %H:%M UTC}" for end in (one.old, one.new))
+    planned = f"{one.name} would be renewed: it ends {old}, the new one would end {new}"
+    context.say("renew", planned if context.dry_run else f"{one.name} is renewed until {new}")
     changed = _changed(one.old, one.new)
     if changed:
-        context.report(Notice(f"{one.name} has {changed}, as the configuration says", "warning"))
+        has = "would have" if context.dry_run else "has"
+        context.report(Notice(f"{one.name} {has} {changed}, as the configuration says", "warning"))
 
 
 def _conf(context: Context, path: str, pair: Pair) -> NewContent:
