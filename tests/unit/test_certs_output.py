@@ -90,3 +90,31 @@ def test_a_planned_renewal_reads_like_a_plan(node: Context, tmp_path: Path, caps
     assert run(node, tmp_path, "certs", "renew", "apiserver") == 0
     said = capsys.readouterr()
     assert "apiserver is renewed until " in said.out and NOTHING_DONE not in said.err and "Restart kube-apiserver" in said.out
+
+
+def test_requests_that_were_written_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    where = ("--cert-dir", str(tmp_path / "pki"), "--kubeconfig-dir", str(tmp_path / "conf"))
+    command = ["certs", "generate-csr", "--config", str(tmp_path / "c.yaml"), *where]
+    assert run_with(command) == 0
+    said = capsys.readouterr().out.replace("[generate-csr] ", "")
+    found = {"pki": set[str](), "conf": set[str]()}
+    for line in said.splitlines():
+        if not line.startswith(" "):
+            folder = Path(line.rpartition(" ")[2])
+            assert folder.parent == tmp_path
+        else:
+            found[folder.name].update(line.strip().split(", "))
+    for name, listed in found.items():
+        written = {str(path.relative_to(tmp_path / name)) for path in (tmp_path / name).rglob("*") if path.is_file()}
+        assert listed == written and len(listed) > 9
+
+
+def test_no_request_is_written_where_one_of_them_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/scheduler.conf").write_text("")
+    where = ("--cert-dir", str(tmp_path / "pki"), "--kubeconfig-dir", str(tmp_path / "conf"))
+    assert run_with(["certs", "generate-csr", "--config", str(tmp_path / "c.yaml"), *where]) == 2
+    said = capsys.readouterr()
+    assert "conf/scheduler.conf already exists" in said.err and not said.out and not (tmp_path / "pki").exists()
