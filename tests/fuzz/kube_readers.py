@@ -89,11 +89,14 @@ def cluster_config(content: bytes) -> None:
     from quorate.config.resolve import resolve_init
     from quorate.foreign.documents import read_mapping
     from quorate.kube.client import KubeClient
-    from quorate.phases.cluster.stored_config import cluster_configuration, stored_text
+    from quorate.phases.cluster.stored_config import certificate_terms, cluster_configuration, cluster_text, stored_text
     from quorate.report import silent
 
     api = cast("KubeClient", _Api(content))
     facts = Facts("cp1", "192.0.2.1", "unix:///run/containerd/containerd.sock", "v1.34.4", "abcdef.0123456789abcdef")
+    with suppress(QuorateError):
+        # `certs` takes what it needs from one that breaks rules.
+        certificate_terms(cluster_text(api))
     loaded = cluster_configuration(api, silent)
     resolve_init(replace(loaded, init=v4.InitConfiguration()), facts)
     read_mapping(stored_text(api, "kubelet-config", "kubelet").encode(), "kubelet of the ConfigMap")
