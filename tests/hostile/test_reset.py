@@ -19,7 +19,7 @@ from quorate.phases.reset import cleanup as cleanup_node
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice, RunMessage
-from quorate.tree import RealTree
+from quorate.tree import DryTree, RealTree
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 KUBELET, PKI = "var/lib/kubelet", "etc/kubernetes/pki"
@@ -116,10 +116,13 @@ def test_a_volume_that_is_busy_stays_with_its_data_and_ends_the_reset_in_an_erro
 def test_what_is_mounted_and_no_pods_is_refused_before_anything_is_changed(node: Node, path: str) -> None:
     node.mount(path)
     kept = node.write(f"{KUBELET}/config.yaml")
-    with pytest.raises(Refused, match="something is mounted") as refused:
-        cleanup_node.clean_up(node.reset())
-    assert refused.value.exit_code == 4
-    assert kept.exists()
+    planned = node.reset()
+    planned.tree, planned.dry_run = DryTree(planned.tree), True
+    for run in (planned, node.reset()):
+        with pytest.raises(Refused, match="something is mounted") as refused:
+            cleanup_node.clean_up(run)
+        assert refused.value.exit_code == 4
+        assert kept.exists()
 
 
 @as_root

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.etcd.client.endpoint import TlsFiles
-from quorate.tree import RealTree, Tree
+from quorate.tree import DryTree, Tree
 
 
 def real_path(tree: Tree, path: str) -> Path:
-    """Returns the path of a node's file on this machine. Raises `HostError` for a tree that is only in memory."""
-    if not isinstance(tree, RealTree):
+    """Returns the path of a node's file on this machine. Raises `HostError` for one that a dry run has only in memory."""
+    if isinstance(tree, DryTree) and any(one == path or one.startswith(f"{path}/") for one in tree.written):
         raise HostError("this step cannot be shown in a dry run")
     return tree.at(path)
 

@@ -26,11 +26,11 @@ def clean_up(run: ResetRun) -> None:
     folders = mounts.folders(run)
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
+    if run.left is None:
+        mounts.refuse(run, None)
     if run.dry_run:
         run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
     else:
-        if run.left is None:
-            mounts.refuse(run, None)
         _end_kubelet(run)
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
@@ -66,7 +66,7 @@ def _empty(run: ResetRun, folder: str) -> None:
     for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
         run.tree.remove(f"{folder.rstrip('/')}/{name}")
     if run.tree.names(folder):
-        run.report(Notice(f"{folder} holds other files than certificates: they were kept", "warning"))
+        run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))
 
 
 def _end_kubelet(run: ResetRun) -> None:

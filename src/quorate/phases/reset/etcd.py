@@ -29,7 +29,8 @@ PHASE = "reset"
 
 
 def remove_member(run: ResetRun) -> None:
-    """Removes the member from the list, waits until it is absent, ends its pod and deletes its data, in this order.
+    """Removes the member from the list, waits until it is absent, ends its pod and deletes its data, in this order. A dry run
+    makes the same checks, up to the first change.
 
     Raises `Refused` with nothing deleted when the member cannot be removed: a listed member that has lost its data costs the
     cluster a vote.
@@ -38,9 +39,6 @@ def remove_member(run: ResetRun) -> None:
     etcd = left or local_etcd(run.tree)
     if etcd is None:
         run.say(PHASE, "There is no etcd manifest on this node: there is no member to remove")
-        return
-    if run.dry_run:
-        run.say(PHASE, f"Would remove the etcd member {etcd.name} ({etcd.peer_urls[0]}), then its data in {etcd.data_dir}")
         return
     if not etcd.data_dir:
         raise Refused(
@@ -54,8 +52,9 @@ def remove_member(run: ResetRun) -> None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
     else:
         _leave_or_abandon(run, etcd)
-    _end_pod(run)
-    run.say(PHASE, f"Deleting contents of stateful directories: [{etcd.data_dir}]")
+    if not run.dry_run:
+        _end_pod(run)
+    run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd)
     run.left = etcd
 
@@ -72,7 +71,8 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
                 "delete the data with the member still listed: --abandon-etcd-member",
             ) from error
         run.report(Notice(f"the member may still be listed; it is abandoned (--abandon-etcd-member): {error.what}", "warning"))
-    note_left(run.tree, etcd)
+    if not run.dry_run:
+        note_left(run.tree, etcd)
 
 
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -92,8 +92,13 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
         if len(view.members) == 1:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
             return
-        run.say(PHASE, f"Removing etcd member {member.name or etcd.name} ({member.id:x})")
+        label = f"etcd member {member.name or etcd.name} ({member.id:x})"
         # Resetting this node is the consent to remove its member. A removal that would break the quorum is still refused.
+        if run.dry_run:
+            cluster.check_remove(f"{member.id:x}", accept_reduced_tolerance=True)
+            run.say(PHASE, f"Would remove {label}")
+            return
+        run.say(PHASE, f"Removing {label}")
         cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
         run.say(PHASE, "Removed; the member is seen to be absent")
     _advise(run, etcd)
