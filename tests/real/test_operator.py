@@ -14,7 +14,7 @@ from outcomes import outcomes
 
 from quorate.errors import ConfigError, HostError, Interrupted, Refused
 from quorate.etcd.cluster import Cluster
-from quorate.local import cluster
+from quorate.local import cluster, growth
 from quorate.local.home import Home
 from quorate.report import Event, Message, Recorder
 
@@ -59,7 +59,7 @@ KILLED_BEHIND_THE_PROMOTION = """
 import os, sys
 from pathlib import Path
 from quorate import journal
-from quorate.local import cluster
+from quorate.local import cluster, growth
 from quorate.local.home import Home
 from quorate.local.layout import Layout
 
@@ -122,8 +122,33 @@ def test_up_without_a_number_keeps_the_size(home: Home, etcd36: str, cli: RunCli
     cluster.kill(home, "m2")
     with pytest.raises(Refused, match="more than the 3 asked for") as refused:
         cluster.up(home, 3)
-    assert "--members 4" in refused.value.advice
-    assert home.daemon("m2").identity() is not None, "what was dead is started before anything is refused"
+    assert "--members 4" in refused.value.advice and "nothing was changed" in refused.value.state
+    assert home.daemon("m2").identity() is None, "nothing was started"
+    assert cluster.up(home).restarted == ("m2",), "the size that was refused is not tried again"
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_a_size_that_was_refused_is_not_recorded(home: Home, etcd36: str, down: bool) -> None:
+    """Every later `up` without a number was refused with it, and a size of an older record."""
+    cluster.up(home, 3, etcd36)
+    if down:
+        cluster.down(home)
+    with pytest.raises(Refused, match="more than the 2 asked for"):
+        cluster.up(home, 2)
+    assert not home.layout.wanted.exists()
+    growth.begin(home.layout, 2)
+    assert len(cluster.up(home).view.voters) == 3
+    assert not home.layout.wanted.exists()
+
+
+def test_a_size_that_is_refused_late_says_what_was_started(home: Home, etcd36: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.up(home, 3, etcd36)
+    cluster.kill(home, "m2")
+    monkeypatch.setattr(cluster, "voters_before", lambda _home: [])
+    with pytest.raises(Refused, match="more than the 2 asked for") as refused:
+        cluster.up(home, 2)
+    assert refused.value.state == "no member was added or removed; started: m2"
+    assert not home.layout.wanted.exists()
 
 
 def test_a_start_that_fails_is_not_called_a_success(home: Home, etcd36: str) -> None:

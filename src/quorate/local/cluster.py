@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
-from quorate.core.membership import ClusterView, Member, in_order, size_advice
+from quorate.core.membership import ClusterView, Member, size_advice
 from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
@@ -23,12 +23,12 @@ from quorate.local import growth, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
+from quorate.local.size import check_size, having_started, refuse_shrinking, voters_before, voters_of
 from quorate.local.start import load_or_create, start_members, start_one, wait_for_leader, wait_for_quorum, wait_until_up
 from quorate.local.state import LocalMember, State
 from quorate.report import Event, Notice
 
 _DEFAULT_MEMBERS = 3
-_MOST_MEMBERS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,18 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
     home.create(etcd)
     with home.locked("local up"):
         asked_for = growth.asked_for(home.layout)
+        if wanted is not None:
+            refuse_shrinking(home, voters_before(home), wanted)
         growth.begin(home.layout, wanted or asked_for or (0 if home.was_there else _DEFAULT_MEMBERS))
         _finish_leaving(home, load_or_create(home, etcd))
         started = start_members(home)
         view = wait_for_quorum(home)
-        size = wanted if wanted is not None else asked_for or _present_size(home, view)
-        _refuse_shrinking(home, view, size)
+        # A record of fewer than there are is reached: members may have been added since it was made.
+        size = wanted or (max(asked_for, len(view.voters)) if asked_for else _present_size(home, view))
+        if len(view.voters) > size:
+            growth.restore(home.layout, asked_for)
+        with having_started(started):
+            refuse_shrinking(home, voters_of(view), size)
         _advise(home, size)
         grown = _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
         growth.reached(home.layout)
@@ -84,11 +90,13 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
         saved = home.load()
         if name is not None:
             check_new(saved, name)
+        check_size(len(voters_before(home)) + 1)
         _finish_leaving(home, saved)
         started = start_members(home)
         view = wait_for_quorum(home)
         names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
-        check_size(len(view.voters) + 1)
+        with having_started(started):
+            check_size(len(view.voters) + 1)
         _advise(home, len(view.voters) + 1)
         return _grown(home, names, etcd, started, view)
 
@@ -275,34 +283,12 @@ def start(home: Home, name: str) -> bool:
         return wait_until_up(home, name)
 
 
-def check_size(wanted: int) -> None:
-    """Raises `ConfigError` for a number of members that a local cluster cannot have."""
-    if wanted < 1:
-        raise ConfigError(f"{wanted} members: a cluster has at least one")
-    if wanted > _MOST_MEMBERS:
-        raise ConfigError(
-            f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
-            state="nothing was changed",
-            advice="remove a member first: quorate local leave NAME",
-        )
-
-
 def check_new(saved: State, name: str) -> None:
     """Raises `ConfigError` for a name that no new member may have, or that a member has."""
     check_name(name)
     taken = next((member for member in saved.members if member.name == name and member.phase != "joining"), None)
     if taken is not None:
         raise ConfigError(f"{name} is a member already", state="nothing was changed", advice="choose another name")
-
-
-def _refuse_shrinking(home: Home, view: ClusterView, wanted: int) -> None:
-    have = [member.name for member in in_order(view) if not member.is_learner]
-    if len(have) > wanted:
-        raise Refused(
-            f"the cluster has {len(have)} members ({', '.join(have)}), more than the {wanted} asked for",
-            state="nothing was changed: members are removed by name only, one at a time",
-            advice=f"quorate local up --members {len(have)}, or quorate local leave {have[-1]} {home.layout.option}",
-        )
 
 
 def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:

@@ -30,6 +30,14 @@ def asked_for(layout: Layout) -> int:
     return members if 0 < members < _MOST else 0
 
 
+def restore(layout: Layout, members: int) -> None:
+    """Records what was recorded before a size that was refused: that one must not be tried again by a later `up`."""
+    if members > 0:
+        begin(layout, members)
+    else:
+        reached(layout)
+
+
 def reached(layout: Layout) -> None:
     """Deletes the record."""
     remove_file(layout.wanted)

@@ -1,0 +1,68 @@
+"""How many members a local cluster may have: judged before the first change, and again by the list that was read then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from quorate.core.membership import ClusterView, in_order, size_advice
+from quorate.errors import ConfigError, Refused
+from quorate.etcd.client.errors import EtcdError
+from quorate.local import state
+from quorate.local.home import Home
+
+_MOST_MEMBERS = 7
+
+
+def check_size(wanted: int) -> None:
+    """Raises `ConfigError` for a number of members that a local cluster cannot have."""
+    if wanted < 1:
+        raise ConfigError(f"{wanted} members: a cluster has at least one")
+    if wanted > _MOST_MEMBERS:
+        raise ConfigError(
+            f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
+            state="nothing was changed",
+            advice="remove a member first: quorate local leave NAME",
+        )
+
+
+def refuse_shrinking(home: Home, names: Sequence[str], wanted: int) -> None:
+    """Raises `Refused` when there are more voters than `wanted`."""
+    if len(names) > wanted:
+        raise Refused(
+            f"the cluster has {len(names)} members ({', '.join(names)}), more than the {wanted} asked for",
+            state="nothing was changed: members are removed by name only, one at a time",
+            advice=f"quorate local up --members {len(names)}, or quorate local leave {names[-1]} {home.layout.option}",
+        )
+
+
+def voters_of(view: ClusterView) -> list[str]:
+    """Returns the names of the voters, in the order of the list."""
+    return [member.name for member in in_order(view) if not member.is_learner]
+
+
+def voters_before(home: Home) -> list[str]:
+    """Returns the names of the voters before anything is started: as etcd lists them, or as the saved state has them while no
+    quorum answers."""
+    saved = state.load(home.layout.state)
+    if saved is None or not saved.members:
+        return []
+    try:
+        view = home.look()
+    except (EtcdError, ConfigError):
+        # A missing client certificate is created again at the start.
+        view = None
+    if view is not None and view.linearizable:
+        return voters_of(view)
+    return [row.name for row in saved.members if row.phase in ("first", "member")]
+
+
+@contextmanager
+def having_started(names: Sequence[str]) -> Iterator[None]:
+    """Lets a refusal in the block name what was started before it: it is no "nothing was changed" then."""
+    try:
+        yield
+    except (ConfigError, Refused) as error:
+        if names:
+            error.state = f"no member was added or removed; started: {', '.join(names)}"
+        raise
