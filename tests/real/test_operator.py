@@ -12,6 +12,7 @@ import pytest
 from conftest import RunCli
 from outcomes import outcomes
 
+from quorate.cli.local.opening import opened
 from quorate.errors import ConfigError, HostError, Interrupted, Refused
 from quorate.etcd.cluster import Cluster
 from quorate.local import cluster, growth
@@ -263,3 +264,26 @@ def test_an_up_after_a_member_was_removed_by_etcd_remove_adds_nobody(home: Home,
     assert "quorate local leave m3" in " ".join(message.text for message in told.messages)
     cluster.leave(home, "m3", accept_reduced_tolerance=True)
     assert [row.name for row in home.load().members] == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_ctrl_c_says_which_members_run(home: Home, etcd36: str, verb: str) -> None:
+    """It said "interrupted by SIGINT" and nothing of the members."""
+    cluster.up(home, 3, etcd36)
+    if verb == "up":
+        cluster.down(home)
+
+    def interrupted() -> None:
+        with opened(home.layout.root) as here:
+            here.report = lambda message: stop(here, message)
+            (cluster.up if verb == "up" else cluster.down)(here)
+
+    def stop(here: Home, message: Message) -> None:
+        if isinstance(message, Event) and message.member == "m2":
+            here.clock.cancel.request("SIGINT")
+
+    with pytest.raises(Interrupted) as ended:
+        interrupted()
+    # Members are all started before any is waited for, and stopped one after the other.
+    assert f"m1 {'running' if verb == 'up' else 'stopped'}" in ended.value.state and "m3 running" in ended.value.state
+    assert ended.value.next_step == "run the same command again"

@@ -14,6 +14,7 @@ from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
 from quorate.cli.local.completers import clusters
 from quorate.deadline import Cancel, SystemClock
+from quorate.errors import Interrupted, QuorateError
 
 if TYPE_CHECKING:
     from quorate.local.home import Home
@@ -40,7 +41,22 @@ def opened(folder: Path | None) -> Iterator[Home]:
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        yield Home(layout_of(folder), SystemClock(cancel), report)
+        home = Home(layout_of(folder), SystemClock(cancel), report)
+        try:
+            yield home
+        except Interrupted as error:
+            error.state = error.state or _processes_of(home)
+            raise
+
+
+def _processes_of(home: Home) -> str:
+    """Returns which members run and which are stopped, for the error of a command that was interrupted."""
+    from quorate.local.runtime import describe
+
+    try:
+        return ", ".join(f"{row.name} {describe(home.daemon(row.name))}" for row in home.load().members)
+    except QuorateError as error:
+        return error.what
 
 
 @contextmanager
