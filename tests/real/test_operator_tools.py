@@ -134,8 +134,16 @@ def test_what_a_killed_join_left_is_shown_freed_and_adopted(machine: Machine, ta
     assert target.leftovers() == []
 
 
-def test_a_join_at_work_is_shown_and_not_adopted(machine: Machine, target: Cluster) -> None:
+def test_a_killed_join_is_not_called_running_while_its_place_lives(machine: Machine, target: Cluster, cli: RunCli) -> None:
+    killed_while_starting(machine, "m9")
+    assert [row.place for row in target.leftovers()] == [1], "the lease outlives the run"
+    shown = cli("etcd", "unlock", *flags_of(machine.home)).stdout
+    assert "interrupted" in shown and "running" not in shown
+
+
+def test_a_join_at_work_is_shown_and_not_adopted(machine: Machine, target: Cluster, cli: RunCli) -> None:
     def look(name: str, rows: object) -> None:
+        assert "running" in cli("etcd", "unlock", *flags_of(machine.home)).stdout
         (left,) = target.leftovers()
         assert left.place == 1 and left.seconds is not None and left.seconds > 0
         with pytest.raises(Refused, match="is still running"):

@@ -237,3 +237,16 @@ def test_a_node_below_another_root_has_no_service_of_ours(tmp_path: Path, monkey
 def test_why_a_container_ended(lines: list[str], said: str) -> None:
     content = "".join(f"2026-11-24T20:08:49.995694053Z stderr F {line}\n" for line in lines)
     assert of_container(content.encode()) == said
+
+
+def test_a_process_has_ended_only_where_that_is_certain() -> None:
+    """`etcd unlock` judges the runs of others by it: what is unknown stays "running"."""
+    child = subprocess.Popen(["sleep", "60"])
+    identity = process.identify(child.pid)
+    assert identity is not None
+    assert not process.has_ended(identity)
+    assert process.has_ended(replace(identity, started=identity.started - 1)), "another process has this pid now"
+    child.kill()
+    child.wait()
+    assert process.has_ended(identity)
+    assert not process.has_ended(replace(identity, boot_id="of another host")), "its pids are not ours"

@@ -59,6 +59,11 @@ def mount_namespace(pid: int) -> str | None:
     return _seen(lambda: str(Path(f"/proc/{pid}/ns/mnt").readlink()))
 
 
+def pid_namespace() -> str | None:
+    """Returns the id of the namespace in which our pids count, such as `pid:[4026531836]`."""
+    return _seen(lambda: str(Path("/proc/self/ns/pid").readlink()))
+
+
 def executable(pid: int) -> str | None:
     """Returns the file that a process executes, as `file_id`. A deleted file keeps its id."""
     return _seen(lambda: file_id(Path(f"/proc/{pid}/exe")))

@@ -89,6 +89,21 @@ def is_running(identity: Identity) -> bool:
     )
 
 
+def has_ended(identity: Identity) -> bool:
+    """Returns True only where it is certain that exactly this process has ended: in this boot, by a pid of this namespace.
+    Another user's process may be hidden in /proc (hidepid), but not from kill(2)."""
+    if identity.boot_id != boot_id():
+        return False
+    try:
+        os.kill(identity.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    fields = proc.stat_fields(identity.pid)
+    return fields is not None and (int(fields[19]) != identity.started or _start_time(identity.pid) is None)
+
+
 def is_stopped(identity: Identity) -> bool:
     """Returns whether the process exists but is paused by SIGSTOP."""
     fields = proc.stat_fields(identity.pid)

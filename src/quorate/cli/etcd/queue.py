@@ -15,6 +15,7 @@ from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.etcd.coordination.pending_joins import PendingJoin
+    from quorate.etcd.coordination.this_run import Origin
 
 _REMOVALS = "removals"
 
@@ -52,7 +53,8 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
         if lock is not None:
             lives = "never expires" if lock.seconds is None else f"expires in {lock.seconds} s unless it is renewed"
             done = "freed the lock for removals" if freed else "the lock for removals"
-            echo(f"{done}: {lock.change}, held by {lock.host} (pid {lock.pid}){'' if freed else f', {lives}'}")
+            ended = ", whose process has ended" if _has_ended(lock.origin) else ""
+            echo(f"{done}: {lock.change}, held by {lock.host} (pid {lock.pid}){ended}{'' if freed else f', {lives}'}")
         if lock is None and which == _REMOVALS:
             echo("the lock for removals is free")
         if not found and which != _REMOVALS:
@@ -81,8 +83,24 @@ def _say_what_stays(freed: list[PendingJoin]) -> None:
 
 
 def _row(one: PendingJoin) -> tuple[str, ...]:
-    state = "interrupted" if one.place is None else "running" if one.place == 1 else f"waiting, number {one.place}"
-    return (one.name, one.peer_url, state, _listed(one), f"{one.host} (pid {one.pid})", one.run)
+    return (one.name, one.peer_url, _state(one), _listed(one), f"{one.host} (pid {one.pid})", one.run)
+
+
+def _state(one: PendingJoin) -> str:
+    """Returns what the run does. A place outlives a run that was killed, by ten seconds: it is not called running meanwhile
+    where this host knows better."""
+    if one.place is None or _has_ended(one.origin):
+        return "interrupted"
+    return "running" if one.place == 1 else f"waiting, number {one.place}"
+
+
+def _has_ended(origin: Origin) -> bool:
+    """Returns True only where it is certain: for a process of this host, of this boot and of our pid namespace."""
+    from quorate.host import proc, process
+
+    if not origin.boot_id or origin.pid <= 0 or origin.namespace != proc.pid_namespace():
+        return False
+    return process.has_ended(process.Identity(origin.pid, origin.started, origin.boot_id))
 
 
 def _listed(one: PendingJoin) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +11,7 @@ from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_u
 from quorate.core.membership import Member
 from quorate.errors import Refused
 from quorate.etcd.client.kv import KeyValue
+from quorate.etcd.coordination import this_run
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, is_newer, text_of
 
@@ -40,8 +39,7 @@ def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
         "name": request.name,
         "peerURL": request.peer_url,
         "clusterId": format_id(request.cluster_id),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
+        **this_run.fields(),
         **as_fields(memory),
     }
     return json.dumps(fields).encode()

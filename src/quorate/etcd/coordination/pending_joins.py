@@ -26,6 +26,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of, who
+from quorate.etcd.coordination.this_run import Origin, origin_of
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
 from quorate.foreign.values import integer_of, text_of
 
@@ -35,7 +36,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class PendingJoin:
     """One join as its keys show it. `place` is its rank in the queue: 1 has the seat; None when its run has ended. `seconds`
-    is the lifetime of the place without a renewal. `member` is the member listed at the peer URL."""
+    is the lifetime of the place without a renewal. `member` is the member listed at the peer URL.
+    `origin`: the process of the run."""
 
     run: str
     name: str
@@ -46,6 +48,7 @@ class PendingJoin:
     seconds: int | None
     member: Member | None
     keys: tuple[bytes, ...]
+    origin: Origin
 
     def as_dict(self) -> dict[str, object]:
         """Returns the join as `-o json` shows it."""
@@ -76,12 +79,14 @@ def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[Pending
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """The lock for removals while it is held; `seconds`: its lifetime without a renewal, None without a lease."""
+    """The lock for removals while it is held; `seconds`: its lifetime without a renewal, None without a lease;
+    `origin`: the process that holds it."""
 
     change: str
     host: str
     pid: int
     seconds: int | None
+    origin: Origin
 
     def as_dict(self) -> dict[str, object]:
         """Returns the lock as `-o json` shows it."""
@@ -95,7 +100,8 @@ def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
         return None
     fields = fields_of(row)
     seconds = lease.time_to_live(channel, row.lease, timeout=timeout) if row.lease else None
-    return HeldLock(text_of(fields.get("change")), text_of(fields.get("host")), integer_of(fields.get("pid")), seconds)
+    origin = origin_of(fields)
+    return HeldLock(text_of(fields.get("change")), origin.host, origin.pid, seconds, origin)
 
 
 def free_lock(channel: Channel, *, timeout: float) -> None:
@@ -123,6 +129,7 @@ def _leftover(
         seconds_left(held.lease) if held else None,
         view.by_peer_urls((url,)),
         tuple(row.key for row in rows),
+        origin_of(fields),
     )
 
 

@@ -7,8 +7,6 @@ queue of joins is: etcd's checks and our invariants hold without it. A holder th
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from quorate.etcd.client.errors import (
     PermissionDenied,
     Unavailable,
 )
+from quorate.etcd.coordination import this_run
 from quorate.etcd.keys import CHANGE
 from quorate.report import Notice, Report
 
@@ -150,4 +149,4 @@ def _try(channel: Channel, what: str, seconds: float) -> tuple[int, bytes]:
 
 
 def _describe(what: str) -> bytes:
-    return json.dumps({"change": what, "host": socket.gethostname(), "pid": os.getpid()}).encode()
+    return json.dumps({"change": what, **this_run.fields()}).encode()
