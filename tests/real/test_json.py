@@ -43,6 +43,7 @@ def test_every_document_of_a_cluster_follows_its_schema(home: Home, etcd36: str,
     assert kinds("etcd", "add", "m3", folder) == ["JoinResult"]
     assert kinds("local", "up", folder) == ["LocalUpResult"]
     assert kinds("local", "leave", "m3", folder, "--accept-reduced-tolerance") == ["LeaveResult"]
+    assert kinds("local", "join", folder) == ["JoinResult"]
     assert kinds("etcd", "remove", "m1", "--accept-reduced-tolerance", *flags) == ["RemoveResult"]
     assert kinds("etcd", "remove", "m9", *flags) == ["Error"]
     assert kinds("etcd", "members", "--endpoints=127.0.0.1:1", "--command-timeout=1s") == ["Error"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,8 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
 
     with opened(folder) as home:
         grown = cluster.up(home, members, etcd)
-    _show_grown(home, grown, form)
+    summary = {"dir": str(home.layout.root), "restarted": list(grown.restarted)}
+    _show_grown(grown, form, "LocalUpResult", summary)
 
 
 @group.command()
@@ -102,7 +103,7 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 
     with opened(folder) as home:
         grown = cluster.join(home, name, etcd)
-    _show_grown(home, grown, form)
+    _show_grown(grown, form, "JoinResult", {})
 
 
 @group.command()
@@ -362,7 +363,7 @@ def down(folder: Path | None, purge: bool) -> None:
         echo(f"deleted: {home.layout.root}")
 
 
-def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
+def _show_grown(grown: GrowResult, form: str, kind: str, more: Mapping[str, object]) -> None:
     from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
 
     def table() -> None:
@@ -372,12 +373,7 @@ def _show_grown(home: Home, grown: GrowResult, form: str) -> None:
             echo(f"{result.name} was a serving voter {result.timings['serving']:.2f} s after it was added{note}")
         print_margin(grown.view)
 
-    summary = {
-        "dir": str(home.layout.root),
-        "joined": [one.as_dict() for one in grown.joined],
-        "restarted": list(grown.restarted),
-    }
-    emit(form, "LocalUpResult", {**summary, **cluster_json(grown.view)}, table)
+    emit(form, kind, {**more, "joined": [one.as_dict() for one in grown.joined], **cluster_json(grown.view)}, table)
 
 
 def _dir_argument(folder: Path | None) -> str:
