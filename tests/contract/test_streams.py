@@ -80,6 +80,19 @@ def test_closed_descriptors(closed: str, tmp_path: Path) -> None:
     assert "there is no local cluster" not in log.read_text()
 
 
+@pytest.mark.parametrize("words", ["local list -o json", "local list -o yaml", "completion bash", "config print init-defaults"])
+def test_a_document_that_a_closed_stdout_loses_is_no_success(words: str, tmp_path: Path) -> None:
+    done = shell(f"{QUORATE} {words} 1>&-", tmp_path)
+    assert done.returncode == 1 and "stdout is closed" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_change_goes_on_where_stdout_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    words = f"init phase certs all --rootfs {tmp_path}/node --kubernetes-version v1.34.4 -o json"
+    done = shell(f"{QUORATE} {words} --apiserver-advertise-address 10.0.0.1 1>&-", tmp_path)
+    assert done.returncode == 1 and (tmp_path / "node/etc/kubernetes/pki/sa.key").is_file()
+
+
 @pytest.mark.parametrize("typed", ["", "n\n", "\n"])
 def test_a_reset_that_nobody_confirms_says_how(typed: str, tmp_path: Path) -> None:
     """Without a terminal it was "interrupted"."""

@@ -48,7 +48,10 @@ def echo(*parts: str, err: bool = False) -> None:
 
 def document(text: str | bytes, *, err: bool = False) -> None:
     """Prints a text of ours unchanged: JSON, YAML, a file, a script. The caller has quoted untrusted values by the rules of
-    that format."""
+    that format. Raises `StdoutClosed` or `HostError` as the write does."""
+    if Printed.is_closed and not err:
+        _lose(HostError("stdout is closed", state="only output is lost", advice="direct stdout into a file, or to /dev/null"))
+        return
     _write(text, err=err)
 
 
@@ -65,16 +68,23 @@ def _write(text: str | bytes, *, err: bool, color: bool | None = None) -> None:
         if err:
             return
         give_up_stdout()
-        is_closed = isinstance(error, BrokenPipeError)
-        if not is_closed:
-            Printed.lost = HostError(
-                f"stdout takes no write: {error.strerror}",
-                state="only output is lost",
-                advice="make room where stdout leads to",
+        if not isinstance(error, BrokenPipeError):
+            _lose(
+                HostError(
+                    f"stdout takes no write: {error.strerror}",
+                    state="only output is lost",
+                    advice="make room where stdout leads to",
+                )
             )
-        if Printed.to_the_end:
-            return
-        raise StdoutClosed if is_closed or Printed.lost is None else Printed.lost from None
+        elif not Printed.to_the_end:
+            raise StdoutClosed from None
+
+
+def _lose(output: HostError) -> None:
+    """Notes that output is lost. Raises it, unless the command changes something: that goes on."""
+    Printed.lost = output
+    if not Printed.to_the_end:
+        raise output from None
 
 
 def open_what_is_closed() -> None:
@@ -85,6 +95,7 @@ def open_what_is_closed() -> None:
             opened = os.open(os.devnull, os.O_RDWR)
             if opened != number:
                 os.dup2(opened, number)
+            Printed.is_closed = Printed.is_closed or number == 1
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
@@ -120,6 +131,8 @@ class Printed:
     to_the_end: bool = False
     """Set while a command changes something and prints as it does: the change goes on without its output, which is `lost`."""
     lost: HostError | None = None
+    is_closed: bool = False
+    """The caller has closed stdout: a document for a program cannot be delivered. Text for people is not missed."""
 
 
 def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
