@@ -261,7 +261,10 @@ def loaders(modules: Modules) -> Iterator[Use]:
             yield use
 
 
-_SOCKETS = frozenset({"socket.create_connection", "socket.socket", "grpc.insecure_channel", "grpc.secure_channel"})
+_CHANNELS = ("grpc.insecure_channel", "grpc.secure_channel")
+_SOCKETS = frozenset(
+    {"socket.create_connection", "socket.socket", *_CHANNELS, *(f"quorate.quiet_grpc.{name}" for name in _CHANNELS)}
+)
 
 
 def connections(modules: Modules) -> Iterator[Use]:
@@ -329,6 +332,7 @@ def test_no_place_is_allowed_what_it_does_not_do(kind: str) -> None:
         ("loaders", "from json import loads as read"),
         ("loaders", "import pickle"),
         ("connections", "import http.client"),
+        ("connections", "from quorate.quiet_grpc import grpc\ngrpc.insecure_channel('h:1')"),
         ("connections", "from urllib import request"),
         ("connections", "import socket\nsocket.create_connection(('h', 1))"),
         ("expressions", "import re\nre.search('(a+)+', text)"),

@@ -241,3 +241,13 @@ def test_what_is_no_python_is_shipped_too() -> None:
     package = ROOT / "src" / "quorate"
     others = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert others == {path for pattern in given for path in package.glob(pattern)}
+
+
+@pytest.mark.parametrize("first", ["quorate.host.cri", "quorate.etcd.client.channel"])
+def test_grpcs_own_diagnosis_stays_off_stderr(first: str) -> None:
+    """`doctor` printed a line of its core: another module had imported it before the variable was set."""
+    code = f"import os; os.environ.pop('GRPC_VERBOSITY', None); import {first}; print(os.environ['GRPC_VERBOSITY'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "NONE\n"
+    importers = [path.name for path in SOURCES if re.search(r"^\s*(import|from) grpc\b", path.read_text(), re.MULTILINE)]
+    assert importers == ["quiet_grpc.py"]

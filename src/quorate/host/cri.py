@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import grpc
-
 from quorate.deadline import Cancel, Deadline, SystemClock
 from quorate.errors import HostError, QuorateError
 from quorate.host import cri_pb2 as wire
 from quorate.host import facts
+from quorate.quiet_grpc import grpc
 
 _RPC_SECONDS, _SLICE_SECONDS = 10.0, 0.1
 _PULL_SECONDS = 600.0

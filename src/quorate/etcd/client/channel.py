@@ -6,7 +6,6 @@ answer differently. The callers choose the member: `client/anyone`, `observation
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,10 +18,7 @@ from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
 from quorate.etcd.client.rpc import Method, Req
 from quorate.loggers import logger
-
-# grpc's core writes its own diagnosis to stderr; ours is in the exception.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-import grpc
+from quorate.quiet_grpc import grpc
 
 _LOGGER = logger(__name__)
 Res = TypeVar("Res")
