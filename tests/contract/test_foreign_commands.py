@@ -50,6 +50,7 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("endpoint status", "etcdctl endpoint status; or our own view: quorate etcd status"),
         ("member list -w table", "quorate etcd member list -w table"),
         ("member update 1", "etcdctl member update 1"),
+        ("member rm m1", "quorate etcd member remove m1"),
         ("local snapshot save x.db", """eval "$(quorate local env)"; etcdctl snapshot save x.db"""),
         ("local get k --dir 'a b'", """eval "$(quorate local env --dir 'a b')"; etcdctl get k"""),
         (

@@ -16,6 +16,7 @@ from quorate.cli.common.commands import Command, Context, Group, ends_of
 from quorate.cli.common.exit_codes import MEANING
 from quorate.cli.common.go_flags import plain_flags
 from quorate.cli.main import main, run_with
+from quorate.phases.base.runner import check_skipped
 from quorate.phases.init.tree import TREE as INIT
 from quorate.phases.join.tree import TREE as JOIN
 from quorate.phases.reset.tree import TREE as RESET
@@ -129,6 +130,14 @@ def test_the_help_of_a_run_lists_its_phases(name: str, tree: tuple[object, ...])
         ("etcd members -w json", "'-o'"),
         ("etcd status --write-out json", "'--output'"),
         ("etcd -w json members", "Give it after the name of a command"),
+        ("--endpoints 127.0.0.1:1 etcd status", "Give it after 'etcd'."),
+        ("--members 3 local up", "Give it after 'local up'."),
+        ("completion", "Choose from: bash, zsh, fish"),
+        ("config validate kubeadm.yaml", "Give a file with --config FILE."),
+        ("config migrate kubeadm.yaml", "Give a file with --old-config FILE."),
+        ("reset -y", "Did you mean '--force'?"),
+        ("etcd member rm m1", "Did you mean 'remove'?"),
+        ("reset phase cleanup", "Did you mean 'cleanup-node'?"),
         ("init phase crts", "'certs'"),
         ("local up --membrs 3", "'--members'"),
         ("init --dry-rnu", "'--dry-run'"),
@@ -149,6 +158,18 @@ def test_a_mistyped_phase_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) 
     line = "init --skip-phases=cert,addon/corends --apiserver-advertise-address 10.0.0.1 --kubernetes-version v1.34.4 --dry-run"
     assert run_with(line.split()) == 3
     assert "did you mean certs or addon/coredns?" in capsys.readouterr().err
+
+
+def test_an_older_name_of_a_phase_is_offered_to_nobody() -> None:
+    """`--skip-phases=cleanup` was answered with cleanupnode, which no help has."""
+    for typed, wanted in (
+        ("cleanup", "did you mean cleanup-node?"),
+        ("x", "phases are: preflight, remove-etcd-member, cleanup-node"),
+    ):
+        with pytest.raises(errors.ConfigError) as refused:
+            check_skipped(RESET, [typed])
+        assert refused.value.advice == wanted
+    check_skipped(RESET, ["cleanupnode"])
 
 
 @pytest.mark.parametrize("words", [["help"], ["help", "etcd", "add"], ["help", "init", "phase", "certs", "ca"]])

@@ -235,7 +235,8 @@ def _ended(arguments: list[str]) -> int:
 
 def _usage_problem(error: click.ClickException) -> UsageProblem:
     ctx = error.ctx if isinstance(error, click.UsageError) else None
-    return UsageProblem(error.format_message(), advice=f"{ctx.command_path} --help" if ctx else "")
+    # click lists the values of an argument in a column of its own.
+    return UsageProblem(error.format_message().replace("\n\t", " "), advice=f"{ctx.command_path} --help" if ctx else "")
 
 
 def _fail(failure: QuorateError, arguments: list[str]) -> int:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Callback = TypeVar("Callback", bound=Callable[..., Any])
 Foreign = Callable[[click.Context, Sequence[str]], QuorateError | None]
 _MOST_SHORT_HELP = 1000
-_TWINS = {"-w": "-o", "--write-out": "--output", "-o": "-w", "--output": "--write-out"}
-"""Options for the format of the output: etcdctl's letter where the output is etcdctl's, and kubeadm's elsewhere."""
 
 
 class Context(click.Context):
@@ -77,20 +75,23 @@ class Command(click.Command):
         self.params = [_prepared(param) for param in self.params]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise self._with_twin(error) from None
+            from quorate.cli.common import hints
 
-    def _with_twin(self, error: click.NoSuchOption) -> click.UsageError:
-        """Returns the error that names the other spelling of an option for the format, or where to give it."""
-        twin = _TWINS.get(error.option_name)
-        if twin is None:
-            return error
-        if isinstance(self, click.Group):
-            return click.UsageError(f"{error.message} Give it after the name of a command.", error.ctx)
-        known = any(twin in param.opts for param in self.params)
-        return click.UsageError(_asking(error.message, [twin] if known else []), error.ctx)
+            where, meant = hints.of_option(self, error, words)
+            if not where and not meant:
+                raise
+            raise click.UsageError(_asking(f"{error.message}{where}", meant), error.ctx) from None
+        except click.UsageError as error:
+            from quorate.cli.common import hints
+
+            hint = hints.of_words_left(self, error)
+            if not hint:
+                raise
+            raise click.UsageError(f"{error.message}{hint}", error.ctx) from None
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *logs.OPTIONS]
@@ -191,15 +192,18 @@ class Group(click.Group, Command):
         return super().resolve_command(ctx, args)
 
     def _no_such(self, ctx: click.Context, name: str) -> str:
-        problem = f"No such command {name!r}."
-        return _asking(problem, close(name, self.list_commands(ctx)) or self._below(ctx, name))
+        from quorate.cli.common import hints
+
+        problem, shown = f"No such command {name!r}.", [one for one, _ in self.rows(ctx)]
+        same = hints.of_name(name)
+        return _asking(problem, [same] if same in shown else close(name, shown) or self._below(ctx, name))
 
     def _below(self, ctx: click.Context, name: str) -> list[str]:
         """Returns the commands of the groups of this one that are called like `name`: 'status' may be 'etcd status'."""
         known: dict[str, list[str]] = {}
         for group_name in self.list_commands(ctx):
             group = self.get_command(ctx, group_name)
-            for below in group.list_commands(ctx) if isinstance(group, click.Group) else ():
+            for below, _ in group.rows(ctx) if isinstance(group, Group) else ():
                 known.setdefault(below, []).append(f"{group_name} {below}")
         return [way for found in close(name, known) for way in known[found]]
 

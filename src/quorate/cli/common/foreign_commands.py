@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from quorate.cli.common.go_flags import SWITCHES
+from quorate.cli.common.hints import of_name
 from quorate.errors import UsageProblem
 from quorate.foreign.text import to_paste
 
@@ -82,7 +83,7 @@ def _program_of(words: tuple[str, ...]) -> str | None:
 def below_etcd(words: Sequence[str]) -> UsageProblem | None:
     """Returns the answer at the top of the tree, where etcdctl's `member` is a command of `quorate etcd`."""
     if words and words[0] == "member" and tuple(words[1:2]) != ("update",):
-        command = to_paste("quorate", "etcd", *without_secrets(words))
+        command = to_paste("quorate", "etcd", "member", *map(of_name, words[1:2]), *without_secrets(words[2:]))
         return UsageProblem("the command 'member' is in the group 'etcd'", state="nothing was changed", advice=command)
     return instead_of(words)
 

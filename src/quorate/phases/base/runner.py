@@ -55,8 +55,10 @@ def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
     known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
     wrong = [name for name in skipped if name not in known]
     if wrong:
-        question = did_you_mean([near for name in wrong for near in close(name, known)[:1]])
-        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=question or f"phases are: {', '.join(sorted(known))}")
+        # Older names and hidden phases are accepted, and offered to nobody: the help does not have them.
+        shown = [path for path, phase in paths(tree) if not phase.hidden]
+        question = did_you_mean([near for name in wrong for near in close(name, shown)[:1]])
+        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=question or f"phases are: {', '.join(shown)}")
 
 
 Around: TypeAlias = Callable[[str], AbstractContextManager[None]]

@@ -1,0 +1,64 @@
+"""What a wrong command line was probably meant to be, where the words are not close to the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+TWINS = {
+    "-w": "-o",
+    "--write-out": "--output",
+    "-o": "-w",
+    "--output": "--write-out",
+    "-y": "--force",
+    "--yes": "--force",
+}
+"""Options that other programs, or other commands of ours, have for the same: etcdctl's letter for the format where the output
+is etcdctl's, and kubeadm's elsewhere."""
+
+_FORMATS = ("-w", "--write-out", "-o", "--output")
+_SAME = {"rm": "remove", "del": "remove", "delete": "remove", "ls": "list"}
+"""Commands by the names that other programs have for them."""
+
+_FILES = ("--config", "--old-config")
+
+
+def of_option(command: click.Command, error: click.NoSuchOption, words: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the sentence that says where to give the option, and the options that were probably meant."""
+    twin = TWINS.get(error.option_name, "")
+    if any(twin in param.opts for param in command.params):
+        return "", [twin]
+    owner = _owner(command, error, words)
+    if owner:
+        return f" Give it after '{owner}'.", []
+    if isinstance(command, click.Group) and error.option_name in _FORMATS:
+        return " Give it after the name of a command.", []
+    return "", []
+
+
+def _owner(command: click.Command, error: click.NoSuchOption, words: Sequence[str]) -> str:
+    """Returns the commands among `words` down to the first that has the option; empty when none has it."""
+    ctx, way = error.ctx or click.Context(command), list[str]()
+    for word in words:
+        found = command.get_command(ctx, word) if isinstance(command, click.Group) else None
+        if found is None:
+            continue
+        command = found
+        way.append(word)
+        if any(error.option_name in (*param.opts, *param.secondary_opts) for param in command.get_params(ctx)):
+            return " ".join(way)
+    return ""
+
+
+def of_name(name: str) -> str:
+    """Returns our name of a command that other programs call `name`; otherwise `name` itself."""
+    return _SAME.get(name, name)
+
+
+def of_words_left(command: click.Command, error: click.UsageError) -> str:
+    """Returns the sentence for words that a command does not take: files are given with an option, as in kubeadm."""
+    if not error.message.startswith("Got unexpected extra argument") or isinstance(command, click.Group):
+        return ""
+    flag = next((flag for flag in _FILES if any(flag in param.opts for param in command.params)), "")
+    return f". Give a file with {flag} FILE." if flag else ""
