@@ -42,6 +42,7 @@ from quorate.host.etcd_binary import read_version
 from quorate.local import certificates, cluster
 from quorate.local.home import Home
 from quorate.secret import Secret
+from real.machines import flags_of
 
 pytestmark = pytest.mark.real
 SOON = 5.0
@@ -356,3 +357,11 @@ def test_member_list_takes_flags_on_the_group_and_variables(home: Home, etcd36: 
     assert old.returncode == 3 and "ETCDCTL_API" in old.stderr
     written = cli("etcd", "member", "list", f"--endpoints={target}", *flags, ETCDCTL_WRITE_OUT="json")
     assert json.loads(written.stdout)["members"][0]["name"] == "m1"
+
+
+def test_a_peer_port_is_named_as_one(single: Home, cli: RunCli) -> None:
+    """It was "no answer in time: it may have no leader; next: run 'quorate etcd status'", which the user had just run."""
+    peer = single.load().members[0].peer_url
+    done = cli("etcd", "status", *flags_of(single), "--endpoints", peer, "--command-timeout=2s")
+    assert done.returncode == 1 and "is the peer port of an etcd member" in done.stderr
+    assert "give the client URL of a member" in done.stderr and "quorate etcd status" not in done.stderr

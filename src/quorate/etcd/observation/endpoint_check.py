@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.errors import EtcdError, NoAnswer, TlsRefused, Unreachable
 from quorate.foreign.resolve import SocketAddress, resolve
@@ -76,8 +77,8 @@ def _speech_problem(endpoint: Endpoint, address: SocketAddress, tls: Tls | None)
     if _speaks_tls(address):
         missing = "" if tls is not None else ", with --cacert, --cert and --key"
         wrong = Cause("the server speaks TLS there", f"use https://{endpoint}{missing}", tls=True)
-        return _with_tls(endpoint, address, tls) if secure else wrong
-    found = _without_tls(address)
+        return _unless_peer_port(_with_tls(endpoint, address, tls), f"https://{endpoint}", tls) if secure else wrong
+    found = _unless_peer_port(_without_tls(address), f"http://{endpoint}", None)
     return (
         Cause("the server does not speak TLS there", f"use http://{endpoint}", tls=True) if secure and found is _LATE else found
     )
@@ -89,8 +90,20 @@ _HANGS = Cause(
 )
 _LATE = Cause(
     "etcd is reached, and gives no answer in time: it may have no leader, or be busy",
-    "run 'quorate etcd status'; look at its log",
+    "look at its log; run the same command again in a moment",
 )
+_NOT_ETCD = Cause("what listens there is not etcd", "give the client URL of a member (by default port 2379)")
+_PEER_PORT = Cause(
+    "what listens there is the peer port of an etcd member, where it serves the other members only",
+    "give the client URL of a member (by default port 2379)",
+)
+
+
+def _unless_peer_port(found: Cause, url: str, tls: Tls | None) -> Cause:
+    """Returns the cause for a peer port where one answers: it speaks HTTP too, and no call of ours ends there."""
+    if found not in (_LATE, _NOT_ETCD):
+        return found
+    return _PEER_PORT if peer_port.members(url, tls, timeout=_SECONDS) is not None else found
 
 
 def _speaks_tls(address: SocketAddress) -> bool:
@@ -127,7 +140,7 @@ def _without_tls(address: SocketAddress) -> Cause:
         return _HANGS
     if len(answer) == 9 and answer[3] == _SETTINGS:
         return _LATE
-    return Cause("what listens there is not etcd", "give the client URL of a member (by default port 2379)")
+    return _NOT_ETCD
 
 
 def _with_tls(endpoint: Endpoint, address: SocketAddress, tls: Tls | None) -> Cause:
