@@ -18,7 +18,7 @@ class Event:
 
     `lag_entries`: raft entries behind the leader's commit index. `lag_seconds`: how long the member has been behind it.
     `received_bytes`: size of its database so far, of the `total_bytes` of the leader's. `bytes_per_second`: its growth;
-    about `eta_seconds` are left.
+    about `eta_seconds` are left. `seconds_left`: until the join gives up, while it waits for an etcd to start.
     """
 
     phase: Phase
@@ -30,6 +30,7 @@ class Event:
     total_bytes: int | None = None
     bytes_per_second: int | None = None
     eta_seconds: float | None = None
+    seconds_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,14 @@ def test_plain_progress_does_not_repeat_itself(capsys: pytest.CaptureFixture[str
     assert len(printed) == 2 and "3 entries behind" in printed[0] and printed[1] == "warning: mind the gap"
 
 
+def test_plain_progress_does_not_count_down_the_last_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pipe got one line for each of the last ten seconds."""
+    report = PlainProgress()
+    for left in (20, *range(10, 0, -1)):
+        report(Event("start", "m2", "waiting for its etcd to start", seconds_left=left))
+    assert [line.partition("start; ")[2] for line in capsys.readouterr().err.splitlines()] == ["20 s left"]
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

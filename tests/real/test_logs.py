@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import RunCli
 
+from quorate.local import cluster
 from quorate.local.home import Home
+from real.machines import flags_of
 
 pytestmark = pytest.mark.real
 
@@ -38,3 +41,29 @@ def test_the_log_of_a_join_tells_it_in_order(home: Home, etcd36: str, cli: RunCl
     assert started == [etcd36, etcd36]
     assert "waited" in by["deadline"][0]["message"]
     assert any(line["fields"].get("phase") == "promote" for line in by["cli.common.progress"])
+
+
+def test_a_refused_removal_and_a_moved_leader_are_decisions_too(home: Home, etcd36: str, cli: RunCli, tmp_path: Path) -> None:
+    """At level info the log had no line of them: they are judged before the first round of the engine."""
+    cluster.up(home, 3, etcd36)
+    log = tmp_path / "log"
+    logged = (*flags_of(home), f"--log-file={log}", "--log-format=json", "-q")
+    follower = next(row.name for row in home.look().voters if row != home.look().leader)
+    assert cli("etcd", "remove", "m3", *logged).returncode == 4
+    assert cli("etcd", "move-leader", follower, *logged).returncode == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    decided = [line for line in lines if line["logger"] == "quorate.etcd.membership.engine" and line["level"] == "info"]
+    assert [line["fields"]["decision"] for line in decided] == ["refuse", "do"]
+    assert decided[0]["message"].startswith("decided to refuse: the cluster could lose")
+    assert "MoveLeader" in decided[1]["message"]
+
+
+def test_an_add_that_took_too_long_names_the_option(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 1, etcd36)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{held.getsockname()[1]}"
+        done = cli("etcd", "add", "m9", f"--peer-urls={url}", "--timeout=1s", *flags_of(home))
+    assert done.returncode == 1 and "with a longer --timeout" in done.stderr
+    # What each of the last ten seconds left was a line of its own.
+    assert done.stderr.count(" s left") <= 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
-from quorate.core.actions import AddLearner, MoveLeader
+from quorate.core.actions import AddLearner, Do, MoveLeader
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step, Succession
 from quorate.core.join_memory import JoinMemory
@@ -28,7 +28,7 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.membership.engine import do_nothing
+from quorate.etcd.membership.engine import do_nothing, log_decision, logging_refusals
 from quorate.etcd.membership.external import ExternalProcess, Start
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
@@ -363,12 +363,17 @@ class Cluster:
     def move_leader(self, which: str) -> Member:
         """Transfers leadership to the voter `which`; returns the voter once it leads."""
         view = self.status()
-        target, leader, channel = pick(view, which), view.leader, self._leader_channel(view)
-        if target.is_learner or view.answer(target.id) is None:
-            why = "it is a learner" if target.is_learner else "it does not answer"
-            raise Refused(f"{target.name} cannot lead: {why}", state="nothing was changed")
+        target, leader = pick(view, which), view.leader
+        step = MoveLeader(target.id)
+        with logging_refusals():
+            channel = self._leader_channel(view)
+            if target.is_learner or view.answer(target.id) is None:
+                why = "it is a learner" if target.is_learner else "it does not answer"
+                raise Refused(f"{target.name} cannot lead: {why}", state="nothing was changed")
+            if leader is None or leader.id != target.id:
+                invariants.check(Step(view, step, Limits(view.cluster_id), self.clock.now()))
         if leader is None or leader.id != target.id:
-            invariants.check(Step(view, MoveLeader(target.id), Limits(view.cluster_id), self.clock.now()))
+            log_decision(Do(step))
             maintenance.move_leader(channel, target.id, timeout=self.timeout)
         self._wait(lambda seen: seen.leader is not None and seen.leader.id == target.id, f"{target.name} leads")
         return target

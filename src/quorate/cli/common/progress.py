@@ -15,7 +15,7 @@ from quorate.cli.common.output import echo, size, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
-_SILENT_SECONDS = 2.0
+_SILENT_SECONDS, _SECOND = 2.0, 1.0
 _WAITING = "still at work: members that do not answer, an election and the lock for removals are waited for"
 
 if TYPE_CHECKING:
@@ -90,12 +90,14 @@ def describe(event: Event) -> str:
             parts.append(f"{size(event.bytes_per_second)}/s")
         if event.eta_seconds:
             parts.append(f"about {event.eta_seconds:.0f} s left")
-    return ", ".join(dict.fromkeys(parts))
+    shown = ", ".join(dict.fromkeys(parts))
+    return shown if event.seconds_left is None else f"{shown}; {event.seconds_left} s left"
 
 
 @dataclass(slots=True)
 class PlainProgress:
-    """Prints one line per event. A member's line is not repeated within a second when only its numbers changed."""
+    """Prints one line per event. A member's line is not repeated within a second when only its numbers changed, and
+    within ten when these count down."""
 
     began: float = field(default_factory=time.monotonic)
     _last: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
@@ -106,7 +108,7 @@ class PlainProgress:
             return
         now, told = time.monotonic(), f"{message.phase} {message.text}"
         before, at = self._last.get(message.member, ("", 0.0))
-        if told == before and now - at < 1.0:
+        if told == before and now - at < (_SECOND if message.seconds_left is None else 10 * _SECOND):
             return
         self._last[message.member] = (told, now)
         echo(f"{now - self.began:6.1f} s  {message.member:<4} {message.phase:<9} {describe(message)}", err=True)

@@ -207,7 +207,22 @@ def cluster_to_change() -> Iterator[Cluster]:
             view = cluster.status()
             names = ", ".join(member.name or f"(unstarted) {member.id:x}" for member in view.members)
             _say(f"the cluster to change is {view.cluster_id:x}, with the members {names}")
-        yield cluster
+        with _naming_timeout():
+            yield cluster
+
+
+@contextmanager
+def _naming_timeout() -> Iterator[None]:
+    """Names --timeout in the error of a change that took too long, where the command has that option."""
+    from quorate.deadline import DeadlineExceeded
+
+    try:
+        yield
+    except DeadlineExceeded as error:
+        known = any("--timeout" in param.opts for param in click.get_current_context().command.params)
+        if known and "--timeout" not in error.advice:
+            error.advice = "; or ".join(filter(None, (error.advice, "allow more time with a longer --timeout")))
+        raise
 
 
 def _say(text: str) -> None:

@@ -7,12 +7,15 @@ so a lost answer, a crash of this tool and another tool's change between two rou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from quorate.core.actions import DecisionOf, Do, Done, Refuse, StepT, Wait
 from quorate.core.membership import ClusterView
 from quorate.deadline import Deadline, SystemClock
+from quorate.errors import Refused
 from quorate.loggers import logger
 
 _LOGGER = logger(__name__)
@@ -78,7 +81,7 @@ def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: flo
             clock.sleep(NOT_SEEN_SECONDS)
             continue
         decision = run.decide(view)
-        _log(decision)
+        log_decision(decision)
         match decision:
             case Done() | Refuse() as end:
                 return end
@@ -96,7 +99,17 @@ def drive(run: Run[StepT], clock: SystemClock, deadline: Deadline, *, every: flo
     return OutOfTime(why)
 
 
-def _log(decision: DecisionOf[StepT]) -> None:
+@contextmanager
+def logging_refusals() -> Iterator[None]:
+    """Logs a refusal in the block, as the loop logs its own: for what is judged before the first round."""
+    try:
+        yield
+    except Refused as refused:
+        log_decision(Refuse(refused.what, refused.advice))
+        raise
+
+
+def log_decision(decision: DecisionOf[StepT]) -> None:
     """Logs a decision. Waits are many: they are for those who want everything."""
     match decision:
         case Do(action=step):

@@ -59,12 +59,12 @@ class JoinProgressReporter:
         """Reports a decision. `left`: seconds until the join gives up, shown while it waits for an etcd to start."""
         event = self._event(decision, view)
         if event is not None and isinstance(decision, Wait) and decision.phase == "start":
-            event = replace(event, text=f"{event.text}; {math.ceil(left) if left < 10 else math.ceil(left / 10) * 10} s left")
+            event = replace(event, seconds_left=math.ceil(left) if left < 10 else math.ceil(left / 10) * 10)
         # A refused request is sent again and again; it was reported once.
         again = isinstance(decision, Do) and self._refused is not None and decision.action == self._refused[0]
         if event is None or again:
             return
-        said = f"{event.phase} {event.member} {event.text} {event.lag_entries} {event.received_bytes}"
+        said = f"{event.phase} {event.member} {event.text} {event.lag_entries} {event.received_bytes} {event.seconds_left}"
         if said != self._told:
             self._told = said
             self.report(event)

@@ -18,7 +18,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock, removal_lock
-from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, do_nothing, drive
+from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, do_nothing, drive, logging_refusals
 from quorate.etcd.membership.executor import (
     Applied,
     Confirmed,
@@ -64,11 +64,13 @@ class Removal:
         says whether the member is still listed.
         """
         try:
-            self._judge.refuse_early()
+            with logging_refusals():
+                self._judge.refuse_early()
             with removal_lock(self.access, self.seeds, f"removing {self.goal.name}", self.clock, self.report) as lock:
                 # Judged here, not before: another removal may have been applied while this one waited for the lock.
-                allowed = self._judge.allowed(self._judge.look(), lock.keep)
-                self._judge.refuse_alone(lock, allowed.goal)
+                with logging_refusals():
+                    allowed = self._judge.allowed(self._judge.look(), lock.keep)
+                    self._judge.refuse_alone(lock, allowed.goal)
                 self._reach_goal(lock, allowed)
         except QuorateError as error:
             ended = self._outcome()
@@ -82,7 +84,8 @@ class Removal:
 
     def check(self) -> None:
         """Checks whether the removal would be allowed now, changing nothing; raises what `run` would raise."""
-        self._judge.allowed(self._judge.look(), do_nothing)
+        with logging_refusals():
+            self._judge.allowed(self._judge.look(), do_nothing)
 
     def _reach_goal(self, lock: RemovalLock, allowed: Allowed) -> None:
         deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
