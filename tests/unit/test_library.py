@@ -15,7 +15,10 @@ from conftest import ROOT
 
 import quorate
 from quorate import Cluster, ConfigError, connect
+from quorate.core.invariants import UnsafeStep
+from quorate.deadline import DeadlineExceeded
 from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import NoAnswer, Unreachable
 
 
 def named_by(method: object) -> set[str]:
@@ -70,8 +73,16 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_text_is_no_list_of_endpoints() -> None:
-    with pytest.raises(ConfigError, match="must be a list"), connect("127.0.0.1:2379"):
+    with pytest.raises(ConfigError, match="must be a list") as refused, connect("a:2379, b:2379"):
         pass
+    assert "['a:2379', 'b:2379']" in refused.value.what, "as etcdctl joins them"
+
+
+def test_the_classes_that_the_document_names_for_errors() -> None:
+    """Whoever catches what `quorate` exports catches all that a method raises."""
+    assert issubclass(Unreachable, quorate.EtcdError) and issubclass(NoAnswer, quorate.EtcdError)
+    assert issubclass(UnsafeStep, quorate.Refused) and issubclass(DeadlineExceeded, quorate.QuorateError)
+    assert not issubclass(DeadlineExceeded, quorate.EtcdError | quorate.Refused)
 
 
 def test_a_cluster_after_its_block_says_that_it_is_closed() -> None:

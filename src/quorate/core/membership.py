@@ -181,6 +181,11 @@ class ClusterView:
     def reachable_voters(self) -> int:
         return sum(1 for member in self.voters if self.follows(member.id))
 
+    @property
+    def margin(self) -> int:
+        """How many voters may still fail; below 0 there is no quorum."""
+        return margin_of(self)
+
     def linked(self, one: int, other: int) -> bool:
         """Returns whether two voters count as linked: seen, or assumed because both follow the leader."""
         if self._leads_to(one, other) or self._leads_to(other, one):

@@ -41,7 +41,7 @@ def connect(
 
     if isinstance(endpoints, str):
         # A str is a sequence of str, so a type checker accepts it: each letter would be an endpoint.
-        raise ConfigError(f"endpoints is text, and must be a list: [{endpoints!r}]")
+        raise ConfigError(f"endpoints is text, and must be a list: {[one.strip() for one in endpoints.split(',')]}")
     files = TlsFiles(*(Path(path) if path is not None else None for path in (ca, cert, key)))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     login = Login(user, Secret(password or "")) if user is not None else None
