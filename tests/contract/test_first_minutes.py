@@ -66,7 +66,8 @@ def is_whole(clone: Path) -> bool:
 @pytest.mark.timeout(200)
 def test_a_broken_environment_heals_itself(clone: Path) -> None:
     done = make_venv(clone)
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "") and is_whole(clone)
+    told = "venv: installing quorate into .venv (up to a minute)\n"
+    assert (done.returncode, done.stderr, done.stdout) == (0, told, "") and is_whole(clone)
     venv = clone / ".venv"
 
     def interrupted() -> None:

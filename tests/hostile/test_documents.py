@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.config.render import to_yaml
 from quorate.errors import ConfigError
 from quorate.foreign.documents import (
     API_ANSWER,
@@ -118,7 +119,10 @@ def test_json_is_read_back(value: Value) -> None:
 
 @given(st.dictionaries(st.from_regex(r"\A[a-z]{1,9}\Z"), PLAIN, min_size=1, max_size=4))
 def test_yaml_is_read_back(value: dict[str, Value]) -> None:
-    assert read_mapping(yaml.safe_dump(value).encode(), "x") == yaml.safe_load(yaml.safe_dump(value))
+    """What we write is read as it was, by the rules of Kubernetes and by those of YAML 1.1."""
+    text = to_yaml(value)
+    assert read_mapping(text.encode(), "x") == value
+    assert yaml.safe_load(text) == value
 
 
 @pytest.mark.parametrize(

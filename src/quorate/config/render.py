@@ -25,9 +25,12 @@ def _text(dumper: _Flat, value: str) -> yaml.ScalarNode:
     # Readers by either set of rules must find text: PyYAML's (YAML 1.1), and those of Kubernetes.
     looks_like_text = resolved == _STRING and plain_scalar(value) is value and not _BASE_60.fullmatch(value)
     style = "|" if "\n" in value else None if looks_like_text else '"'
+    # YAML 1.1 takes these for line breaks too: only between double quotes are they escaped.
+    style = '"' if _OTHER_BREAKS.intersection(value) else style
     return dumper.represent_scalar(_STRING, value, style=style)
 
 
+_OTHER_BREAKS = frozenset("\x85\u2028\u2029")
 _STRING = "tag:yaml.org,2002:str"
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _Flat.add_representer(str, _text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
     with opened(folder) as home:
         grown = cluster.up(home, members, etcd)
     summary = {"dir": str(home.layout.root), "restarted": list(grown.restarted)}
-    _show_grown(grown, form, "LocalUpResult", summary)
+    emit(form, "LocalUpResult", {**summary, **_grown(grown)}, lambda: _show_grown(grown))
 
 
 @group.command()
@@ -103,7 +103,7 @@ def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> 
 
     with opened(folder) as home:
         grown = cluster.join(home, name, etcd)
-    _show_grown(grown, form, "JoinResult", {})
+    emit(form, "JoinResult", _grown(grown), lambda: _show_grown(grown))
 
 
 @group.command()
@@ -363,17 +363,20 @@ def down(folder: Path | None, purge: bool) -> None:
         echo(f"deleted: {home.layout.root}")
 
 
-def _show_grown(grown: GrowResult, form: str, kind: str, more: Mapping[str, object]) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, print_margin, print_members
+def _grown(grown: GrowResult) -> dict[str, object]:
+    from quorate.cli.common.cluster_output import cluster_json
 
-    def table() -> None:
-        print_members(grown.view)
-        for result in grown.joined:
-            note = " (restarted once: its publish was lost)" if result.restarted else ""
-            echo(f"{result.name} was a serving voter {result.timings['serving']:.2f} s after it was added{note}")
-        print_margin(grown.view)
+    return {"joined": [one.as_dict() for one in grown.joined], **cluster_json(grown.view)}
 
-    emit(form, kind, {**more, "joined": [one.as_dict() for one in grown.joined], **cluster_json(grown.view)}, table)
+
+def _show_grown(grown: GrowResult) -> None:
+    from quorate.cli.common.cluster_output import print_margin, print_members
+
+    print_members(grown.view)
+    for result in grown.joined:
+        note = " (restarted once: its publish was lost)" if result.restarted else ""
+        echo(f"{result.name} was a serving voter {result.timings['serving']:.2f} s after it was added{note}")
+    print_margin(grown.view)
 
 
 def _dir_argument(folder: Path | None) -> str:
