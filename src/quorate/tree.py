@@ -121,7 +121,9 @@ class RealTree:
         try:
             yield
         except OSError as error:
-            raise HostError(f"cannot {verb} {path}: {error.strerror}") from error
+            # Below another root the node's path alone would name a file of this host, which nobody has touched.
+            where = path if self.root == _HOST else f"{self.root}{path}"
+            raise HostError(f"cannot {verb} {where}: {error.strerror}") from error
 
     def read(self, path: str) -> bytes | None:
         if path.startswith(_STREAMS) and self.root == _HOST:

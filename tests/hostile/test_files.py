@@ -251,3 +251,18 @@ def test_root_takes_no_cluster_of_another_user(tmp_path: Path, capsys: pytest.Ca
     finally:
         victim.kill()
         victim.wait()
+
+
+def test_below_another_root_the_message_names_the_file_that_was_touched(tmp_path: Path) -> None:
+    """`init --rootfs DIR` said that it cannot create /etc/kubernetes/pki, which is the live host's."""
+    (tmp_path / "etc").write_text("in the way")
+    tree = RealTree(tmp_path)
+    with pytest.raises(HostError) as refused:
+        tree.folder("/etc/kubernetes/pki", mode=0o700)
+    assert f"cannot create the directory {tmp_path}/etc/kubernetes/pki: " in refused.value.what
+    with pytest.raises(HostError) as refused:
+        tree.write("/etc/kubernetes/admin.conf", b"", mode=0o600)
+    assert f"cannot write {tmp_path}/etc/kubernetes/admin.conf: " in refused.value.what
+    with pytest.raises(HostError) as refused:
+        deletion.empty("/etc", root=tmp_path)
+    assert f" {tmp_path}/etc:" in refused.value.what

@@ -111,7 +111,11 @@ def remove(path: str, *, root: Path = _ROOT) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise HostError(f"cannot delete {path}: {error.strerror}") from error
+        raise HostError(f"cannot delete {_shown(root, path)}: {error.strerror}") from error
+
+
+def _shown(root: Path, path: str) -> str:
+    return path if root == _ROOT else f"{root}{path}"
 
 
 def _remove(place: Place) -> None:
@@ -140,7 +144,7 @@ def empty(path: str, *, root: Path = _ROOT, keep: Collection[str] = ()) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise HostError(f"cannot delete the contents of {path}: {error.strerror}") from error
+        raise HostError(f"cannot delete the contents of {_shown(root, path)}: {error.strerror}") from error
 
 
 def _empty(place: Place, work: _Deleting, keep: Collection[str]) -> None:
