@@ -25,12 +25,13 @@ def test_every_example_of_the_document_runs(home: Home, etcd36: str) -> None:
         "KEY": pki / "healthcheck-client.key",
     }
     blocks = [part.partition("```")[0] for part in (ROOT / "docs/library.md").read_text().split("```python\n")[1:]]
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks:
             exec(block, dict(names))
     assert "steps taken: 0" in printed.getvalue()
+    assert "may still fail: 1" in printed.getvalue()
     assert "voters: 3" in printed.getvalue() and "healthy: True" in printed.getvalue()
     assert "refused: the cluster could lose 0 more voters instead of 1" in printed.getvalue()
 

@@ -96,7 +96,7 @@ def spoil_manifest(root: Path) -> str:
     file = root / own_etcd.MANIFEST.lstrip("/")
     file.unlink()
     file.mkdir()
-    return f"cannot read {own_etcd.MANIFEST}"
+    return f"cannot read {root}{own_etcd.MANIFEST}"
 
 
 def spoil_owner(root: Path) -> str:
