@@ -252,7 +252,9 @@ def test_two_ups_at_the_same_time_make_one_cluster(home: Home, etcd36: str) -> N
     assert [command.returncode for command in commands] == [0, 0], outputs
     joined = sorted([row["name"] for row in json.loads(out)["joined"]] for out, _ in outputs)
     assert joined == [[], ["m2", "m3"]]
-    assert sum("waiting for 'quorate local up'" in err for _, err in outputs) == 1
+    assert sum("waiting for 'quorate local up'" in err for _, err in outputs) <= 1, (
+        "the second may begin after the first has ended"
+    )
 
 
 def test_a_taken_port_is_named_and_nothing_is_lost(home: Home, etcd36: str) -> None:

@@ -99,7 +99,7 @@ def test_an_access_list_stays(context: Context, folder: Path) -> None:
 def test_when_the_second_cannot_be_written_the_first_stays(context: Context, folder: Path) -> None:
     (folder / "b").mkdir()
     before = (folder / "admin.conf").read_bytes()
-    with pytest.raises(HostError, match="cannot write /etc/kubernetes/b: it is not a regular file"):
+    with pytest.raises(HostError, match=r"cannot write .*/etc/kubernetes/b: it is not a regular file"):
         context.tree.exchange(*(NewContent(f"/etc/kubernetes/{name}", b"x", 0o600) for name in ("admin.conf", "b")))
     assert (folder / "admin.conf").read_bytes() == before
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]

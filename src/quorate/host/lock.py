@@ -48,6 +48,11 @@ def is_ours(path: Path) -> bool:
     return not content or content.startswith(b'{"pid": ')
 
 
+def was_held(path: Path) -> bool:
+    """Returns whether `hold` has held the lock at `path` at some time."""
+    return path.exists() and is_ours(path) and path.stat().st_size > 0
+
+
 def _acquire(fd: int, clock: Clock, seconds: float, tell: Callable[[str], None]) -> None:
     deadline = Deadline(clock, seconds, "waiting for another command")
     told = False

@@ -130,7 +130,9 @@ class Home:
         self._refuse_doubtful()
         if not self.layout.root.exists():
             self.load()
-        self._refuse_strangers()
+        if not lock.was_held(self.layout.lock):
+            # Nothing of ours has worked here: not even a lock is put beside the files of another owner.
+            self._refuse_strangers()
         with lock.hold(
             self.layout.lock,
             command=command,
@@ -138,6 +140,8 @@ class Home:
             seconds=self.lock_seconds,
             tell=lambda text: self.report(Notice(text)),
         ):
+            # A run of ours writes files before the state is there: only now none of them is half done.
+            self._refuse_strangers()
             yield
 
     def create(self, etcd: str | None) -> None:
