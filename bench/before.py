@@ -40,7 +40,7 @@ def grow(etcd: str) -> Measure:
         try:
             up = quorate(source, "local", "up", "--members=3", f"--etcd={etcd}", f"--dir={folder}")
             assert up.returncode == 0, up.stderr
-            return max(map(float, re.findall(r"serves ([0-9.]+) s after it was added", up.stdout)))
+            return max(map(float, re.findall(r"(?:serves|was a serving voter) ([0-9.]+) s after it was added", up.stdout)))
         finally:
             quorate(source, "local", "down", "--purge", f"--dir={folder}")
 

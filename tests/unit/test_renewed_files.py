@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubeadm_cases import everything
 
 from quorate.errors import HostError
+from quorate.files import staged
 from quorate.phases.base.context import Context
-from quorate.phases.node import renewal
+from quorate.phases.node import certs, renewal
 from quorate.pki.store import read_pair
 from quorate.tree import DryTree, NewContent
 
@@ -110,3 +114,57 @@ def test_a_dry_run_shows_the_mode_that_stays(context: Context, folder: Path) -> 
     dry = DryTree(context.tree)
     dry.exchange(NewContent("/etc/kubernetes/pki/apiserver.key", b"x", 0o600), NewContent("/etc/kubernetes/new", b"x", 0o600))
     assert [oct(one.mode) for one in dry.changes()] == ["0o640", "0o600"] and not (folder / "new").exists()
+
+
+def suspended(context: Context, monkeypatch: pytest.MonkeyPatch, number: int, meanwhile: Callable[[], object]) -> None:
+    """Lets `meanwhile` happen before that file is put in its place, as when this process is suspended there."""
+    puts: list[None] = []
+
+    @contextmanager
+    def staging(*args: Any, **more: Any) -> Iterator[Callable[[], None]]:
+        with staged(*args, **more) as put:
+
+            def later() -> None:
+                puts.append(None)
+                if len(puts) == number:
+                    meanwhile()
+                put()
+
+            yield later
+
+    monkeypatch.setattr("quorate.tree.staged", staging)
+
+
+@pytest.mark.parametrize("name", ["apiserver", "etcd-peer"])
+def test_another_renewal_between_the_two_files_of_a_pair_is_noticed(
+    context: Context, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The key of one run was left with the certificate of the other, and both had said "renewed"."""
+    everything(context)
+    suspended(context, monkeypatch, 2, lambda: renewal.renew(context, name))
+    with pytest.raises(HostError, match=f"another program wrote the files of {name} meanwhile") as error:
+        renewal.renew(context, name)
+    assert error.value.state == f"do not restart what reads {name} now; renewed: nothing else"
+    renewal.renew(context, name)
+    certs.ensure_all(context)
+
+
+def test_a_ca_that_is_replaced_before_the_first_file_is_written_stops_the_renewal(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything(context)
+    real = renewal._fresh
+
+    def fresh(*args: Any) -> Any:
+        made = real(*args)
+        for path in (context.pki("ca.crt"), context.pki("ca.key")):
+            context.tree.remove(path)
+        certs.ensure_named(context, "ca")
+        return made
+
+    monkeypatch.setattr(renewal, "_fresh", fresh)
+    before = context.tree.read(context.pki("apiserver.crt"))
+    with pytest.raises(HostError, match=r"ca\.crt was replaced while apiserver was renewed") as error:
+        renewal.renew(context, "apiserver")
+    assert error.value.state == "nothing was changed"
+    assert context.tree.read(context.pki("apiserver.crt")) == before

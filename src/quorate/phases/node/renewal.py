@@ -14,7 +14,7 @@ from quorate.pki import kubeconfig
 from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_key, renew_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
-from quorate.pki.store import parse_certificate
+from quorate.pki.store import holds, parse_certificate
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
 from quorate.tree import NewContent
@@ -196,12 +196,14 @@ def renew(context: Context, name: str, terms: Terms = as_configured) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """A renewed certificate that is not written yet."""
+    """A renewed certificate that is not written yet. `ca_path`, `ca`: the CA that signed it."""
 
     name: str
     old: Certificate
     new: Certificate
     files: tuple[NewContent, ...]
+    ca_path: str
+    ca: Certificate
 
 
 def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
@@ -209,18 +211,41 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
     that says which were."""
     fresh = [_fresh(context, name, terms) for name in names]
     done: list[str] = []
+    written: list[str] = []
     try:
         for one in fresh:
+            _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
+            written.append(one.name)
+            _refuse_another_writer(context, one)
             done.append(one.name)
             _say_renewed(context, one)
     except (QuorateError, KeyboardInterrupt) as error:
         known = foreseen(error)
-        known.state = _halfway(done, names)
+        known.state = _halfway(done, names, written[len(done) :])
         raise known from error
 
 
-def _halfway(done: Sequence[str], names: Sequence[str]) -> str:
+def _refuse_another_ca(context: Context, one: _Fresh) -> None:
+    """Raises `HostError` when the CA was replaced since it signed: this run may have been suspended in between."""
+    if not holds(context.tree.read(one.ca_path) or b"", one.ca):
+        raise HostError(f"{one.ca_path} was replaced while {one.name} was renewed", advice="run the same command again")
+
+
+def _refuse_another_writer(context: Context, one: _Fresh) -> None:
+    """Raises `HostError` unless all that was written is there. No lock keeps kubeadm out, and two runs that write the two files
+    of a pair in turn leave the key of one with the certificate of the other: a component that starts then ends at once."""
+    if any(context.tree.read(file.path) != file.content for file in one.files):
+        raise HostError(
+            f"another program wrote the files of {one.name} meanwhile: its key and its certificate may not belong together",
+            advice="run the same command again, alone",
+        )
+
+
+def _halfway(done: Sequence[str], names: Sequence[str], doubtful: Sequence[str]) -> str:
+    """Returns what was renewed. `doubtful`: what was written, and is not what was written any more."""
+    if doubtful:
+        return f"do not restart what reads {doubtful[0]} now; renewed: {', '.join(done) or 'nothing else'}"
     if not done:
         return "nothing was changed"
     users = users_of(done)
@@ -236,14 +261,16 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
         raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
     if _is_in_a_file(context, name):
         raise PreflightFailed(f"{name}: {_IN_A_FILE}", state="nothing was changed", advice="renew it where it is made")
-    signer = certs.read_pair(context, table[table[name].signer] if name in table else table["ca"])
+    ca = table[table[name].signer] if name in table else table["ca"]
+    signer = certs.read_pair(context, ca)
     kind, validity = terms(context, old)
     path = certs.files(context, table[name])[0] if name in table else f"{context.config_folder}/{name}"
     pair = certs.signed(
-        context, path, signer, lambda ca: renew_leaf(old, ca, now=context.now, validity=validity, key=make_key(kind))
+        context, path, signer, lambda by: renew_leaf(old, by, now=context.now, validity=validity, key=make_key(kind))
     )
     written = certs.contents(context, table[name], pair) if name in table else (_conf(context, path, pair),)
-    return _Fresh(name, old, pair.certificate, written)
+    ca_path = certs.files(context, ca)[0]
+    return _Fresh(name, old, pair.certificate, written, ca_path, signer.certificate)
 
 
 def _say_renewed(context: Context, one: _Fresh) -> None:
