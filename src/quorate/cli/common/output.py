@@ -60,7 +60,7 @@ class StdoutClosed(Exception):  # noqa: N818
 
 
 def _write(text: str | bytes, *, err: bool, color: bool | None = None) -> None:
-    """Writes to stdout or stderr. Where stderr takes no write, nobody is there to be told. Where stdout takes none, the command
+    """Writes to stdout or stderr. Where stderr takes no write, nobody reads it. Where stdout takes none, the command
     ends, unless it changes something (`Printed.to_the_end`). Raises `StdoutClosed` or `HostError`."""
     try:
         click.echo(text, nl=False, err=err, color=color)
@@ -141,7 +141,7 @@ def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:
-    """Returns a value as JSON. Whoever prints none does not load what writes it."""
+    """Returns a value as JSON. A command that prints none does not import json."""
     import json
 
     return json.dumps(value, indent=indent)

@@ -22,7 +22,7 @@ def colours(*, err: bool = False) -> bool:
 
 def can_show(text: str, *, err: bool = False) -> bool:
     """Returns whether the encodings of the stream and of the locale have every character of `text`. Under LC_ALL=POSIX Python
-    writes UTF-8 nevertheless, to a terminal that was told to expect ASCII."""
+    writes UTF-8 nevertheless, to a terminal that expects ASCII."""
     import locale
 
     try:

@@ -136,7 +136,7 @@ def given_to_etcdctl(ctx: click.Context) -> tuple[list[str], str]:
 
 
 def _own_flags(rootfs: str) -> list[str]:
-    """Returns etcdctl's flags for this node's own etcd; none where it has none, or where that cannot be told."""
+    """Returns etcdctl's flags for this node's own etcd; none where it has none, or where that is not known."""
     from quorate.cli.etcd import own_node
 
     with suppress(QuorateError):

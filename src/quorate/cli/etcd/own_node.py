@@ -18,7 +18,7 @@ ROOT = Path("/")
 
 def find(rootfs: str) -> OwnEtcd | None:
     """Returns how the etcd of the node at `rootfs` (empty: this one) is reached; None where it runs none. Raises `ConfigError`
-    when that cannot be told, and for a --rootfs without an etcd: nothing else may be asked instead."""
+    when that is not known, and for a --rootfs without an etcd: nothing else may be asked instead."""
     from quorate.phases.node.own_etcd import MANIFEST, own_etcd
 
     try:
