@@ -258,9 +258,10 @@ def start_absent(case: _Case) -> Decision | None:
 
 
 def _is_starting(case: _Case) -> bool:
-    """Its etcd runs and does not serve its peers yet. A new etcd asks every peer for its version; one that listens and does not
-    serve leaves each question open for seven seconds. Two members that were started in the same instant asked each other, and a
-    join of half a second took seven to nineteen."""
+    """Its etcd runs and has applied nothing yet. A new etcd asks every peer whether a downgrade is under way, and the peer
+    reads that through the leader. One that no leader has reached leaves the question open for etcd's request timeout, seven
+    seconds: two members that were started in the same instant asked each other, and a join of half a second took seven to
+    fourteen. So the next one starts when this one is seen to be fed, which costs 0.05 s (docs/lost-publish.md)."""
     joiner = case.joiner
     return case.learner is not None and joiner.process == "running" and case.answer is None and joiner.listed_itself_at is None
 
