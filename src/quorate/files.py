@@ -38,12 +38,32 @@ def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
         put()
 
 
+def create_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
+    """Writes the whole file at once, where there is none. Raises OSError; FileExistsError, and changes nothing, where something
+    has that name: a rename would replace what another program put there since it was looked for."""
+    with _beside(folder, name, content, mode=mode, like=None) as aside:
+        os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        _sync(folder)
+
+
 @contextmanager
 def staged(
     folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None = None
 ) -> Iterator[Callable[[], None]]:
     """Writes content next to its place in an open folder, for the block, and yields the function that renames it there. `like`:
     the file at that place, whose owner, group, access list and label the new one gets. Raises OSError."""
+    with _beside(folder, name, content, mode=mode, like=like) as aside:
+
+        def put() -> None:
+            os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _sync(folder)
+
+        yield put
+
+
+@contextmanager
+def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
+    """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed."""
     aside = f".{name}.{os.urandom(4).hex()}"
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,12 +77,7 @@ def staged(
             file.write(content)
             file.flush()
             os.fsync(fd)
-
-        def put() -> None:
-            os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-            _sync(folder)
-
-        yield put
+        yield aside
     finally:
         with suppress(FileNotFoundError):
             os.unlink(aside, dir_fd=folder)

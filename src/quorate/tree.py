@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import make_one, staged, write_into
+from quorate.files import create_into, make_one, staged, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import distrust, read_at_most
@@ -62,6 +62,11 @@ class Tree(Protocol):
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         """Writes the whole file at once, with this mode from its first byte; makes missing parents with mode 0755."""
+        ...
+
+    def create(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
+        """As `write`, for a file that was missing when it was looked for. Raises `HostError`, and leaves what is there, where
+        another program has made it since."""
         ...
 
     def exchange(self, *files: NewContent) -> None:
@@ -147,6 +152,21 @@ class RealTree:
         del secret
         with self._told(path, "write"), holder(self.root, path, make=_FOLDER_MODE) as place:
             write_into(place.folder, place.name, content, mode=mode)
+        self._wrote(path, mode)
+
+    def create(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
+        del secret
+        with self._told(path, "write"), holder(self.root, path, make=_FOLDER_MODE) as place:
+            try:
+                create_into(place.folder, place.name, content, mode=mode)
+            except FileExistsError as error:
+                raise HostError(
+                    f"{path} was missing, and another program made it meanwhile: it was left as it is",
+                    advice="let the other program end, then run the same command again",
+                ) from error
+        self._wrote(path, mode)
+
+    def _wrote(self, path: str, mode: int) -> None:
         _LOGGER.info("wrote %s", path, extra={"fields": {"path": path, "mode": f"{mode:04o}"}})
         self.report(ResourceWritten("file", path))
 
@@ -274,6 +294,9 @@ class DryTree:
 
     def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
         self.written[path] = (content, mode, secret)
+
+    def create(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
+        self.write(path, content, mode=mode, secret=secret)
 
     def exchange(self, *files: NewContent) -> None:
         for file in files:

@@ -41,7 +41,7 @@ def run(join: PreparedJoin) -> None:
         if sealed and not context.tree.is_file(path):
             content = unseal(sealed, Secret(key)).reveal()
             secret = path.endswith(".key")
-            context.tree.write(path, content, mode=_KEY_MODE if secret else _MODE, secret=secret)
+            context.tree.create(path, content, mode=_KEY_MODE if secret else _MODE, secret=secret)
     context.say(PHASE, f'Saving the certificates to the folder: "{context.cluster.certificates_dir}"')
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-from quorate.errors import PreflightFailed
+from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.pki.certificates import (
     Certificate,
@@ -59,6 +59,10 @@ def ensure(context: Context, wanted: Sequence[Entry]) -> None:
     for entry in missing:
         # Nothing is written before each of them is known to verify.
         write_pair(context, entry, made[entry.name])
+    for entry in missing:
+        refuse_another_writer(context, entry.base, contents(context, entry, made[entry.name]))
+        if not entry.is_ca:
+            _refuse_another_ca(context, entry, made[entry.name])
 
 
 def key_kind(context: Context) -> KeyKind:
@@ -175,6 +179,17 @@ def _check_signer(context: Context, entry: Entry, missing: Sequence[Entry]) -> N
         read_pair(context, signer)
 
 
+def _refuse_another_ca(context: Context, entry: Entry, pair: Pair) -> None:
+    """Raises `HostError` for what the CA that is there now would not have signed: this run may have been suspended between the
+    look at the CA and the last file."""
+    found = _leaf_flaws(context, entry, pair.certificate)
+    if found:
+        raise HostError(
+            f"{files(context, signer_of(context, entry))[0]} was replaced while {entry.base} was made: {'; '.join(found)}",
+            advice=f"delete {' and '.join(files(context, entry))}, then run the same command again",
+        )
+
+
 def _made(context: Context, entry: Entry, made: Mapping[str, Pair]) -> Pair:
     """Returns a new pair. `made`: those that are not written yet."""
     context.say(PHASE, f'Generating "{entry.base}" certificate and key')
@@ -195,15 +210,25 @@ def _say_names(context: Context, entry: Entry) -> None:
 
 
 def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
-    """Writes the key first: a certificate without its key would look like an external CA's."""
-    certificate_path, key_path = files(context, entry)
-    context.tree.folder(key_path.rpartition("/")[0], mode=_FOLDER_MODE)
-    context.tree.write(key_path, pair.key_pem().reveal(), mode=KEY_MODE, secret=True)
-    context.tree.write(certificate_path, pair.certificate_pem(), mode=CERTIFICATE_MODE)
+    """Writes a missing pair, the key first: a certificate without its key would look like an external CA's."""
+    key, certificate = contents(context, entry, pair)
+    context.tree.folder(key.path.rpartition("/")[0], mode=_FOLDER_MODE)
+    context.tree.create(key.path, key.content, mode=key.mode, secret=True)
+    context.tree.create(certificate.path, certificate.content, mode=certificate.mode)
+
+
+def refuse_another_writer(context: Context, name: str, files: Iterable[NewContent]) -> None:
+    """Raises `HostError` unless all that was written is there. No lock keeps kubeadm out, and two runs that write the two files
+    of a pair in turn leave the key of one with the certificate of the other: a component that starts then ends at once."""
+    if any(context.tree.read(file.path) != file.content for file in files):
+        raise HostError(
+            f"another program wrote the files of {name} meanwhile: its key and its certificate may not belong together",
+            advice="let the other program end, then run the same command again",
+        )
 
 
 def contents(context: Context, entry: Entry, pair: Pair) -> tuple[NewContent, NewContent]:
-    """Returns what replaces both files of a pair, the key first."""
+    """Returns both files of a pair, the key first."""
     certificate_path, key_path = files(context, entry)
     return (
         NewContent(key_path, pair.key_pem().reveal(), KEY_MODE),
@@ -238,8 +263,8 @@ def ensure_sa(context: Context) -> None:
         context.say(PHASE, 'Generating "sa" key and public key')
         key = context.keys.take(key_kind(context))
         context.tree.folder(context.cluster.certificates_dir, mode=_FOLDER_MODE)
-        context.tree.write(private, key_pem(key).reveal(), mode=KEY_MODE, secret=True)
-    context.tree.write(public, public_key_pem(key), mode=KEY_MODE)
+        context.tree.create(private, key_pem(key).reveal(), mode=KEY_MODE, secret=True)
+    context.tree.create(public, public_key_pem(key), mode=KEY_MODE)
 
 
 def _refused(what: str) -> PreflightFailed:

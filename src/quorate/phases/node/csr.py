@@ -31,8 +31,8 @@ def generate(context: Context) -> None:
         spec = LeafSpec(entry.common_name, entry.usages, entry.names, entry.organizations)
         key = make_key(certs.key_kind(context))
         context.tree.folder(key_path.rpartition("/")[0], mode=_FOLDER_MODE)
-        context.tree.write(key_path, key_pem(key).reveal(), mode=_MODE, secret=True)
-        context.tree.write(request_path, make_request(spec, key), mode=_MODE)
+        context.tree.create(key_path, key_pem(key).reveal(), mode=_MODE, secret=True)
+        context.tree.create(request_path, make_request(spec, key), mode=_MODE)
         context.say(_PHASE, f"  {entry.base}.key, {entry.base}.csr")
     context.say(_PHASE, f"Generating kubeconfig files and signing requests in {context.config_folder}")
     for file, (path, request_path) in zip(files, confs, strict=True):
@@ -41,8 +41,8 @@ def generate(context: Context) -> None:
         content = kubeconfig.render_key_only(
             file.user, key, kubeconfigs.server_of(context, file), context.cluster.cluster_name, context.minor
         )
-        context.tree.write(path, content, mode=_MODE, secret=True)
-        context.tree.write(request_path, make_request(spec, key), mode=_MODE)
+        context.tree.create(path, content, mode=_MODE, secret=True)
+        context.tree.create(request_path, make_request(spec, key), mode=_MODE)
         context.say(_PHASE, f"  {file.name}.conf, {file.name}.conf.csr")
 
 

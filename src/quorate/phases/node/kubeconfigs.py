@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quorate.config import gates
 from quorate.config.rules import split_endpoint
-from quorate.errors import PreflightFailed
+from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs
 from quorate.pki import kubeconfig
@@ -84,7 +84,13 @@ def ensure(context: Context, wanted: Sequence[File]) -> None:
     made = [(file, make(context, file, ca)) for file in missing]
     for file, content in made:
         context.say(PHASE, f'Writing "{file.name}.conf" kubeconfig file')
-        context.tree.write(path_of(context, file.name), content, mode=kubeconfig.MODE, secret=True)
+        path = path_of(context, file.name)
+        context.tree.create(path, content, mode=kubeconfig.MODE, secret=True)
+        if ca_pem(context) != ca:
+            raise HostError(
+                f"{certs.files(context, _ca(context))[0]} was replaced while {path} was made: they do not belong together",
+                advice=f"delete {path}, then run the same command again",
+            )
 
 
 def key_kind(context: Context) -> KeyKind:

@@ -217,7 +217,7 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
             _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
             written.append(one.name)
-            _refuse_another_writer(context, one)
+            certs.refuse_another_writer(context, one.name, one.files)
             done.append(one.name)
             _say_renewed(context, one)
     except (QuorateError, KeyboardInterrupt) as error:
@@ -230,16 +230,6 @@ def _refuse_another_ca(context: Context, one: _Fresh) -> None:
     """Raises `HostError` when the CA was replaced since it signed: this run may have been suspended in between."""
     if not holds(context.tree.read(one.ca_path) or b"", one.ca):
         raise HostError(f"{one.ca_path} was replaced while {one.name} was renewed", advice="run the same command again")
-
-
-def _refuse_another_writer(context: Context, one: _Fresh) -> None:
-    """Raises `HostError` unless all that was written is there. No lock keeps kubeadm out, and two runs that write the two files
-    of a pair in turn leave the key of one with the certificate of the other: a component that starts then ends at once."""
-    if any(context.tree.read(file.path) != file.content for file in one.files):
-        raise HostError(
-            f"another program wrote the files of {one.name} meanwhile: its key and its certificate may not belong together",
-            advice="run the same command again, alone",
-        )
 
 
 def _halfway(done: Sequence[str], names: Sequence[str], doubtful: Sequence[str]) -> str:

@@ -1,0 +1,127 @@
+"""What is missing is made, and never put over what another program made since: kubeadm beside us, or this process suspended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import everything
+
+from quorate.errors import HostError, PreflightFailed
+from quorate.files import create_into
+from quorate.phases.base.context import Context
+from quorate.phases.node import certs, csr, kubeconfigs
+from quorate.pki.store import read_pair
+from quorate.pki.table import entries
+
+LEAF = "front-proxy-client"
+
+
+def suspended(monkeypatch: pytest.MonkeyPatch, wanted: str, meanwhile: Callable[[], object]) -> None:
+    """Lets `meanwhile` happen once, right before a file of that name is put in its place, as when this process is suspended
+    there."""
+    waiting = [meanwhile]
+
+    def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
+        if name == wanted and waiting:
+            waiting.pop()()
+        create_into(folder, name, content, mode=mode)
+
+    monkeypatch.setattr("quorate.tree.create_into", creating)
+
+
+def without(context: Context, *names: str) -> None:
+    for name in names:
+        context.tree.remove(context.pki(name))
+
+
+@pytest.mark.parametrize("wanted", ["ca.key", "ca.crt", f"{LEAF}.key", f"{LEAF}.crt", "etcd/peer.crt", "sa.key", "sa.pub"])
+def test_another_run_before_any_file_is_noticed_and_its_files_stay(
+    context: Context, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """The other run makes all that is missing, as kubeadm would; ours was halfway, and may not put its own over it."""
+    suspended(monkeypatch, Path(wanted).name, lambda: certs.ensure_all(context))
+    with pytest.raises((HostError, PreflightFailed)):
+        certs.ensure_all(context)
+    table = [entry for entry in entries(context.cluster, context.node) if context.tree.is_file(certs.files(context, entry)[0])]
+    for entry in table:
+        read_pair(context.tree.at(context.pki(entry.base)))
+
+
+def test_a_file_that_came_meanwhile_is_left_and_named(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything(context)
+    without(context, f"{LEAF}.key", f"{LEAF}.crt")
+    suspended(monkeypatch, f"{LEAF}.key", lambda: certs.ensure_named(context, LEAF))
+    with pytest.raises(HostError, match=rf"{LEAF}\.key was missing, and another program made it meanwhile: it was left"):
+        certs.ensure_named(context, LEAF)
+    certs.ensure_all(context)
+
+
+def test_a_pair_that_is_replaced_after_it_was_made_is_noticed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kubeadm replaces without asking: nothing keeps it from that, so it is looked at again."""
+    everything(context)
+    without(context, f"{LEAF}.key", f"{LEAF}.crt")
+    other = context.tree.read(context.pki("apiserver.key")) or b""
+    suspended(monkeypatch, f"{LEAF}.crt", lambda: context.tree.write(context.pki(f"{LEAF}.key"), other, mode=0o600))
+    with pytest.raises(HostError, match=f"another program wrote the files of {LEAF} meanwhile"):
+        certs.ensure_named(context, LEAF)
+
+
+@pytest.mark.parametrize("wanted", [f"{LEAF}.key", f"{LEAF}.crt"])
+def test_a_ca_that_is_replaced_meanwhile_is_noticed(context: Context, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    everything(context)
+    without(context, f"{LEAF}.key", f"{LEAF}.crt")
+
+    def another_ca() -> None:
+        without(context, "front-proxy-ca.crt", "front-proxy-ca.key")
+        certs.ensure_named(context, "front-proxy-ca")
+
+    suspended(monkeypatch, wanted, another_ca)
+    with pytest.raises(HostError, match=rf"front-proxy-ca\.crt was replaced while {LEAF} was made") as error:
+        certs.ensure_named(context, LEAF)
+    assert f"delete {context.pki(LEAF)}.crt" in error.value.advice
+
+
+def test_a_kubeconfig_that_came_meanwhile_stays_and_another_ca_is_noticed(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certs.ensure_all(context)
+    path = kubeconfigs.path_of(context, "admin")
+    suspended(monkeypatch, "admin.conf", lambda: context.tree.write(path, b"theirs", mode=0o600))
+    with pytest.raises(HostError, match=r"admin\.conf was missing, and another program made it"):
+        kubeconfigs.ensure_named("admin")(context)
+    assert context.tree.read(path) == b"theirs"
+    context.tree.remove(path)
+
+    def another_ca() -> None:
+        without(context, "ca.crt", "ca.key")
+        certs.ensure_named(context, "ca")
+
+    suspended(monkeypatch, "admin.conf", another_ca)
+    with pytest.raises(HostError, match=r"ca\.crt was replaced while .*admin\.conf was made"):
+        kubeconfigs.ensure_named("admin")(context)
+
+
+def test_a_request_that_came_meanwhile_stays(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    certs.ensure_named(context, "ca")
+    path = context.pki("apiserver.csr")
+    suspended(monkeypatch, "apiserver.csr", lambda: context.tree.write(path, b"theirs", mode=0o600))
+    with pytest.raises(HostError, match="another program made it meanwhile"):
+        csr.generate(context)
+    assert context.tree.read(path) == b"theirs"
+
+
+def test_a_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        create_into(folder, "new", b"content", mode=0o640)
+        (tmp_path / "link").symlink_to("nowhere")
+        for name in ("new", "link"):
+            with pytest.raises(FileExistsError):
+                create_into(folder, name, b"other", mode=0o600)
+    finally:
+        os.close(folder)
+    assert (tmp_path / "new").read_bytes() == b"content" and (tmp_path / "new").stat().st_mode & 0o7777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new"] and (tmp_path / "new").stat().st_nlink == 1
