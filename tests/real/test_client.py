@@ -210,6 +210,19 @@ def test_login_renewal_and_permissions(single: Home) -> None:
         auth.disable(root, timeout=SOON)
 
 
+def test_a_user_is_no_error_where_authentication_is_off(single: Home) -> None:
+    """Scripts name the user before authentication is switched on, as with etcdctl; it may be switched on between two calls."""
+    target, tls, secret = single.seeds()[0], certificates.client_tls(single.layout), Secret("s3cret-pass")
+    with Channel(target, tls, Login("root", secret)) as root:
+        kv.put(root, b"a", b"1", timeout=SOON)
+        auth.add_user(root, "root", secret, timeout=SOON)
+        auth.add_role(root, "root", timeout=SOON)
+        auth.grant_role(root, "root", "root", timeout=SOON)
+        auth.enable(root, timeout=SOON)
+        assert kv.get(root, b"a", timeout=SOON) is not None
+        auth.disable(root, timeout=SOON)
+
+
 def test_member_list_with_a_login_on_the_command_line(single: Home, cli: RunCli, tmp_path: Path) -> None:
     secret = Secret("s3cret-pass")
     pki, target = single.layout.pki, single.seeds()[0]

@@ -36,8 +36,17 @@ OURS = {
     ("endpoint", "hashkv"): "quorate etcd status --hash",
     ("alarm", "list"): "quorate etcd status",
     ("version",): "quorate version",
+    ("rm",): "quorate etcd remove",
+    ("ls",): "quorate etcd members",
 }
-"""Commands of ours that show the same."""
+"""Commands of ours that show the same, or that may have been meant."""
+
+_MEANT = {"rm": "to remove a member", "ls": "to see the members"}
+"""What may have been meant by a name that is also used for keys."""
+
+_NAMES_OF_OBJECTS = "all cm configmaps cs deploy events lease leases nodes node no ns pods pod po pv pvc secrets svc"
+_OBJECTS = frozenset(_NAMES_OF_OBJECTS.split(" "))
+"""What people ask kubectl for on a control-plane node; etcd's own keys begin with a slash there."""
 
 _SECRETS = ("pass", "pwd", "secret", "token", "certificate-key")
 """Parts of the names of flags that have a secret as their value."""
@@ -64,11 +73,12 @@ def instead_of(
         return None
     is_member = meant[0] == "member"
     command = to_paste(program, *without_secrets(meant), *(without_secrets(flags) if program == _ETCDCTL else ()))
-    same = ours.get(meant[:2]) or ours.get(meant[:1])
+    same = ours.get(words[:1]) or ours.get(meant[:2]) or ours.get(meant[:1])
+    why = _MEANT.get(words[0], "our own view")
     return UsageProblem(
         f"quorate has no command '{' '.join(words[: 2 if is_member else 1])}': {program} has it",
         state="nothing was changed",
-        advice=f"{before if program == _ETCDCTL else ''}{command}{f'; or our own view: {same}' if same else ''}",
+        advice=f"{before if program == _ETCDCTL else ''}{command}{f'; or {why}: {same}' if same else ''}",
     )
 
 
@@ -82,6 +92,9 @@ def _program_of(words: tuple[str, ...]) -> str | None:
 
 def below_etcd(words: Sequence[str]) -> UsageProblem | None:
     """Returns the answer at the top of the tree, where etcdctl's `member` is a command of `quorate etcd`."""
+    if [*words[:1]] == ["get"] and {*words[1:2]} & _OBJECTS:
+        problem = "quorate has no command 'get': kubectl shows the objects of a cluster"
+        return UsageProblem(problem, state="nothing was changed", advice=to_paste("kubectl", *without_secrets(words)))
     if words and words[0] == "member" and tuple(words[1:2]) != ("update",):
         command = to_paste("quorate", "etcd", "member", *map(of_name, words[1:2]), *without_secrets(words[2:]))
         return UsageProblem("the command 'member' is in the group 'etcd'", state="nothing was changed", advice=command)

@@ -39,7 +39,8 @@ def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     """Returns the answer to a command of etcdctl: `env` is what it needs for a local cluster."""
     from quorate.cli.common.foreign_commands import instead_of, without_option
 
-    ours: dict[tuple[str, ...], str] = dict.fromkeys((("endpoint", "health"), ("endpoint", "status")), "quorate local status")
+    ours = dict.fromkeys([("endpoint", "health"), ("endpoint", "status"), ("ls",)], "quorate local status")
+    ours[("rm",)] = "quorate local leave"
     theirs, folder = without_option(words, "--dir")
     variables = to_paste("quorate", "local", "env", *(["--dir", folder] if folder else []))
     return instead_of(theirs, before=f'eval "$({variables})"; ', ours=ours)

@@ -15,7 +15,16 @@ from quorate.deadline import Cancel
 from quorate.etcd.client import rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
-from quorate.etcd.client.errors import EtcdError, Failure, RpcOnLearner, TokenExpired, classify
+from quorate.etcd.client.errors import (
+    AuthOff,
+    EtcdError,
+    Failure,
+    LoginFailed,
+    PermissionDenied,
+    RpcOnLearner,
+    TokenExpired,
+    classify,
+)
 from quorate.etcd.client.rpc import Method, Req
 from quorate.loggers import logger
 from quorate.quiet_grpc import grpc
@@ -49,6 +58,8 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 )
+_AUTH_IS_OFF = ""
+"""The token of a user where authentication is off."""
 
 
 class Channel:
@@ -74,11 +85,15 @@ class Channel:
     def call(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
         """Makes one unary call, answered within `timeout` seconds; raises a subclass of `EtcdError`.
 
-        A refused token is renewed once. etcd refuses it before it does anything, so no effect is repeated.
+        A refused token is renewed once, and a missing one where authentication was off and is on now. etcd refuses both before
+        it does anything, so no effect is repeated.
         """
         try:
             return self._unary(method, request, timeout, self._metadata(timeout))
-        except TokenExpired:
+        except (TokenExpired, LoginFailed, PermissionDenied) as error:
+            # Without a token etcd takes the name in the client certificate for the user: permission denied.
+            if not isinstance(error, TokenExpired) and self._token != _AUTH_IS_OFF:
+                raise
             self._refused, self._token = self._token, None
             return self._unary(method, request, timeout, self._metadata(timeout))
 
@@ -164,8 +179,12 @@ class Channel:
         if self._login is None:
             return ()
         if self._token is None:
-            self._token = self._new_token(self._login, timeout)
-        return (("token", self._token),)
+            try:
+                self._token = self._new_token(self._login, timeout)
+            except AuthOff:
+                # As etcdctl: a script may name its user before authentication is switched on.
+                self._token = _AUTH_IS_OFF
+        return (("token", self._token),) if self._token else ()
 
     def _new_token(self, login: Login, timeout: float) -> str:
         """Returns a new token. Learners reject Authenticate but accept tokens of other members, so one of those is borrowed."""

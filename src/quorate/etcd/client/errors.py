@@ -167,6 +167,13 @@ class LoginFailed(EtcdError):
     next_step = "check --user and the password"
 
 
+class AuthOff(EtcdError):
+    """The cluster has authentication switched off: there is no user to log in as."""
+
+    code = "auth-off"
+    next_step = "leave out --user"
+
+
 class TokenExpired(EtcdError):
     """The auth token is no longer valid; nothing was done, and a new login fixes it."""
 
@@ -225,6 +232,7 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("revision of auth store is old", TokenExpired),
     ("authentication failed", LoginFailed),
     ("user name is empty", LoginFailed),
+    ("authentication is not enabled", AuthOff),
     ("permission denied", PermissionDenied),
     ("requested lease not found", LeaseNotFound),
     ("required revision has been compacted", Compacted),
