@@ -167,6 +167,16 @@ def test_what_a_pipe_gives_is_read(tmp_path: Path) -> None:
     os.close(read)
 
 
+def test_what_is_empty_and_no_pipe_has_no_writer_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--want /dev/null` took ten seconds."""
+
+    def refuse(_seconds: float) -> None:
+        raise AssertionError("nothing is waited for")
+
+    monkeypatch.setattr(time, "sleep", refuse)
+    assert read_at_most(Path("/dev/null"), 100) == b""
+
+
 def test_the_lock_of_the_ports_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(ports, "_LOCK_SECONDS", 0.5)

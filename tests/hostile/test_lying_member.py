@@ -91,4 +91,4 @@ def test_it_is_said_when_members_are_waited_for(capsys: pytest.CaptureFixture[st
 
     with etcd({"MemberList": late, "Status": status()}) as port:
         run_with(["etcd", "status", f"--endpoints=127.0.0.1:{port}"])
-    assert capsys.readouterr().err.count("still at work: members that do not answer") == 1
+    assert capsys.readouterr().err.count("still waiting: a member does not answer") == 1

@@ -50,6 +50,20 @@ def test_a_status_without_a_quorum_is_a_failure(home: Home, etcd36: str, cli: Ru
     assert cli("local", "status", folder, "-o", "json").returncode == 1
 
 
+def test_what_is_pending_is_not_known_without_a_quorum(home: Home, etcd36: str, cli: RunCli) -> None:
+    """It said "no answer in time", after the longest wait of all commands."""
+    cluster.up(home, 2, etcd36)
+    cluster.kill(home, "m2")
+    pki, seed = home.layout.pki, home.seeds()[0]
+    flags = [f"--endpoints={seed}", f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt"]
+    flags.append(f"--key={pki}/healthcheck-client.key")
+    for words in (["unlock"], ["unlock", "m2"], ["adopt", "m2", "m2"]):
+        done = cli("etcd", *words, *flags)
+        assert done.returncode == 4 and "there is no quorum: 1 of 2 voters answer" in done.stderr
+        assert "still waiting" in done.stderr
+    assert "still waiting" in cli("etcd", "members", *flags).stderr
+
+
 def test_logs_of_all_members_are_followed(home: Home, etcd36: str, cli: RunCli) -> None:
     cluster.up(home, 2, etcd36)
     folder = f"--dir={home.layout.root}"

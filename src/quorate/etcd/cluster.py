@@ -30,6 +30,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.engine import do_nothing, log_decision, logging_refusals
 from quorate.etcd.membership.external import ExternalProcess, Start
+from quorate.etcd.membership.first_step import agreed
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
@@ -75,15 +76,18 @@ class Cluster:
     policy: JoinPolicy = field(default_factory=JoinPolicy)
     absence_seconds: float = ABSENCE_SECONDS
 
+    def look(self) -> ClusterView:
+        """Returns the members and the status of each."""
+        return observe(self.access, self.endpoints, self.clock, patience=LookTimeouts(self.timeout, min(self.timeout, 2.0)))
+
     def status(self) -> ClusterView:
         """Returns the members, the status of each, and the raised alarms."""
-        patience = LookTimeouts(self.timeout, min(self.timeout, 2.0))
-        view = observe(self.access, self.endpoints, self.clock, patience=patience)
+        view = self.look()
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             return view
         try:
-            alarms = maintenance.alarms(self.access.channel(where), timeout=patience.status)
+            alarms = maintenance.alarms(self.access.channel(where), timeout=min(self.timeout, 2.0))
         except EtcdError as error:
             return replace(view, warnings=(*view.warnings, f"alarms are unknown: {error.text}"))
         return replace(view, alarms=alarms)
@@ -213,7 +217,7 @@ class Cluster:
     def leftovers(self, which: str | None = None) -> list[PendingJoin]:
         """Returns the joins that wait, that are at work, and that were cut off; or those whose run, member name or peer URL is
         `which`. Raises `ConfigError` when there is no such join."""
-        pending, view = self._pending(), self.status()
+        view, pending = agreed(self.look()), self._pending()
         return pending.find(view) if which is None else pending.named(which, view)
 
     def held_lock(self) -> HeldLock | None:
@@ -229,16 +233,16 @@ class Cluster:
 
         The member list stays as it is. Raises `ConfigError` when there is no such join.
         """
-        return self._pending().free(which, self.status())
+        return self._pending().free(which, agreed(self.look()))
 
     def adopt(self, which: str, name: str) -> Member:
         """Makes `add(name, …)` the owner of the learner `which`: a later `add` finishes its join, or rolls it back."""
-        view = self.status()
+        view = agreed(self.look())
         return self._pending().adopt(pick(view, which), name, view)
 
     def check_adopt(self, which: str, name: str) -> Member:
         """Raises what `adopt` would raise now, changing nothing; otherwise returns the learner."""
-        view = self.status()
+        view = agreed(self.look())
         return self._pending().check_adopt(pick(view, which), name, view)
 
     def _pending(self) -> PendingJoins:

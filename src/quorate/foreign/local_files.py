@@ -48,12 +48,14 @@ def _content(path: Path, most_bytes: int) -> bytes:
 def _all_of(file: FileIO, most_bytes: int) -> bytes:
     """Returns the content of a file or a pipe, such as `<(command)`. Waits for a pipe's writer for at most 10 s."""
     content, end = bytearray(), time.monotonic() + _PIPE_SECONDS
-    is_pipe = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    # Without a writer, a named pipe is at its end until one opens it. Nothing else is: /dev/null stays empty.
+    mode = os.fstat(file.fileno()).st_mode
+    is_pipe, is_file = stat.S_ISFIFO(mode), stat.S_ISREG(mode)
     while len(content) < most_bytes:
         part = file.read(most_bytes - len(content))
         if part:
             content += part
-        elif not is_pipe or (part == b"" and content) or time.monotonic() > end:
+        elif is_file or (part == b"" and (content or not is_pipe)) or time.monotonic() > end:
             break
         else:
             time.sleep(_PIPE_POLL_SECONDS)

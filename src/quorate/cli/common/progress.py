@@ -15,8 +15,7 @@ from quorate.cli.common.output import echo, size, styled
 from quorate.foreign.text import visible
 from quorate.report import Event, Message, Notice, Report
 
-_SILENT_SECONDS, _SECOND = 2.0, 1.0
-_WAITING = "still at work: members that do not answer, an election and the lock for removals are waited for"
+_SECOND = 1.0
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -56,24 +55,6 @@ def log_message(message: Message) -> None:
         case Event(phase=phase, member=member):
             fields = {key: value for key, value in asdict(message).items() if value is not None}
             log.info("%s %s: %s", member, phase, describe(message), extra={"fields": fields})
-
-
-@contextmanager
-def saying_that_it_waits(report: Report) -> Iterator[Report]:
-    """Yields a report that adds one notice when nothing was reported for two seconds. Waiting for members that hang, or for a
-    lost quorum, takes so long that the command would seem stuck."""
-    timer = threading.Timer(_SILENT_SECONDS, report, args=(Notice(_WAITING),))
-    timer.daemon = True
-    timer.start()
-
-    def told(message: Message) -> None:
-        timer.cancel()
-        report(message)
-
-    try:
-        yield told
-    finally:
-        timer.cancel()
 
 
 def describe(event: Event) -> str:

@@ -171,10 +171,20 @@ def _refuse_unsafe(name: str, value: object) -> None:
 
 
 @contextmanager
+def waited_for() -> Iterator[Connection]:
+    """Yields the connection as `connected`, and says on stderr when it takes long."""
+    from quorate.cli.common.waiting import saying_it_once
+
+    with saying_it_once(), connected() as connection:
+        yield connection
+
+
+@contextmanager
 def cluster_opened() -> Iterator[Cluster]:
     """Yields the cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
-    from quorate.cli.common.progress import progress, saying_that_it_waits
+    from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
+    from quorate.cli.common.waiting import saying_that_it_waits
     from quorate.deadline import Cancel, SystemClock
     from quorate.etcd.cluster import Cluster
 

@@ -9,7 +9,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
-from quorate.cli.etcd.connection import cluster_opened, connected, connection_options, left_to_etcdctl
+from quorate.cli.etcd.connection import cluster_opened, connection_options, left_to_etcdctl, waited_for
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -110,7 +110,7 @@ def _observed() -> ClusterView:
     from quorate.deadline import SystemClock
     from quorate.etcd.observation.look import LookTimeouts, observe
 
-    with connected() as connection:
+    with waited_for() as connection:
         patience = LookTimeouts(connection.timeout, min(connection.timeout, 2.0))
         return observe(connection.access, connection.endpoints, SystemClock(), patience=patience)
 

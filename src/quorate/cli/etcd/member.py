@@ -10,7 +10,14 @@ from quorate.cli.common.commands import group
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
 from quorate.cli.etcd.completers import learner_ids, member_ids
-from quorate.cli.etcd.connection import Connection, cluster_to_change, connected, connection_options, left_to_etcdctl
+from quorate.cli.etcd.connection import (
+    Connection,
+    cluster_to_change,
+    connected,
+    connection_options,
+    left_to_etcdctl,
+    waited_for,
+)
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,7 +69,7 @@ def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
     """
     from quorate.cli.etcd.etcdctl_format import format_member_list
 
-    with connected() as connection:
+    with waited_for() as connection:
         answer = _answer(connection, linearizable=consistency == "l")
     document(format_member_list(answer, write_out, as_hex=as_hex))
 

@@ -43,6 +43,14 @@ def check_add(
         raise refusals[-1]
 
 
+def agreed(view: ClusterView) -> ClusterView:
+    """Returns the view, whose list was read through the quorum. Raises `Refused` for any other: places and records are read
+    through it too, and all that would be said is "no answer in time"."""
+    if not view.linearizable:
+        raise no_quorum(view)
+    return view
+
+
 def no_quorum(view: ClusterView) -> Refused:
     """Returns the refusal of every change: without a quorum no list is agreed on, and none can be changed."""
     return Refused(
