@@ -74,6 +74,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 @group(
     later=_GROUPS,
     foreign=_foreign,
+    hands_down=("debug",),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(

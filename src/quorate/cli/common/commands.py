@@ -4,10 +4,11 @@ help that follow from what the command is, and options for logs."""
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from quorate.cli.common import logs
 from quorate.cli.common.completion import matching
@@ -156,7 +157,10 @@ Later: TypeAlias = tuple[str, str, str]
 
 class Group(click.Group, Command):
     """A group of such commands. `foreign`: returns the error for words that are another program's command, else None. `later`:
-    commands that are imported when they are called; what the others of the group need then costs one of them nothing."""
+    commands that are imported when they are called; what the others of the group need then costs one of them nothing.
+    `hands_down`: its parameters that its commands use too, where they are given before the command. All others are its own, for
+    a run without a command, and are refused before one: `reset --dry-run phase cleanup-node` deleted, and `--rootfs` and
+    `--config` were not read."""
 
     command_class = Command
     group_class = type
@@ -166,11 +170,40 @@ class Group(click.Group, Command):
         *args: Any,
         foreign: Foreign | None = None,
         later: Mapping[str, Later] | None = None,
+        hands_down: Collection[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.foreign = foreign
         self.later = later or {}
+        self.hands_down = hands_down
+
+    def invoke(self, ctx: click.Context) -> Any:
+        words = [*ctx._protected_args, *ctx.args]
+        if words:
+            self._refuse_options_before(ctx, words)
+        return super().invoke(ctx)
+
+    def handed_down_to(self, _name: str) -> Collection[str]:
+        """Returns the parameters that the command of that name uses too."""
+        return self.hands_down
+
+    def _refuse_options_before(self, ctx: click.Context, words: Sequence[str]) -> None:
+        own = [one for one in self.params if one.name not in self.handed_down_to(words[0])]
+        given = [one.opts[0] for one in own if ctx.get_parameter_source(str(one.name)) is ParameterSource.COMMANDLINE]
+        if given:
+            way = " ".join(self._names_in(ctx, words))
+            raise click.UsageError(f"{', '.join(given)} before '{words[0]}' is not read. Give it after '{way}'.", ctx)
+
+    def _names_in(self, ctx: click.Context, words: Sequence[str]) -> list[str]:
+        """Returns the names of commands, one below the other, with which `words` begin."""
+        found, below = [words[0]], self.get_command(ctx, words[0])
+        for word in words[1:]:
+            below = below.get_command(ctx, word) if isinstance(below, click.Group) else None
+            if below is None:
+                break
+            found.append(word)
+        return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self.later])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quorate.phases.node.own_etcd import OwnEtcd
 
 Command = Callable[..., Any]
-_KEY = "quorate.connection"
+_KEY, _RANK = "quorate.connection", "quorate.connection.rank"
 _NAMED, _OWN = "quorate.connection.named", "quorate.connection.own"
 _MOST_PASSWORD = 1 << 16
 
@@ -50,7 +50,7 @@ class _Flag:
 
 
 _FLAGS = (
-    _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default="127.0.0.1:2379", names=True),
+    _Flag(("--endpoints",), "Members to connect to, HOST:PORT[,HOST:PORT].", default=("127.0.0.1:2379",), names=True),
     _Flag(("--cacert",), "CA that signed the servers' certificates.", names=True, completes=files),
     _Flag(("--cert",), "Client certificate.", names=True, completes=files),
     _Flag(("--key",), "Key of the client certificate.", names=True, completes=files),
@@ -71,6 +71,9 @@ _FLAGS = (
     _Flag(("--discovery-srv-name",), ignored=True, names=True),
 )
 
+CONNECTION = frozenset({"rootfs", *(flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS)})
+"""The parameters that say which cluster is meant. A group hands them down: they may stand before the command."""
+
 _NAMING = {flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS if flag.names}
 
 
@@ -83,6 +86,7 @@ def connection_options(command: Command) -> Command:
             *spelling,
             type=flag.kind if flag.kind is not bool else click.BOOL,
             default=flag.default,
+            multiple=isinstance(flag.default, tuple),
             help=flag.help,
             hidden=flag.ignored or flag.help.startswith("Not "),
             envvar=f"ETCDCTL_{name.upper().replace('-', '_')}",
@@ -102,12 +106,23 @@ def connection_options(command: Command) -> Command:
     )(command)
 
 
+_RANKS = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+"""What counts before what, wherever it stands: a variable replaced the endpoints that were given before the command, and a
+member of another cluster was removed."""
+
+
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    """Stores the value for `connected`. A default never replaces a value that was given to the group."""
+    """Stores the value for `connected`: what the command line says counts, then the variable, then the default. Of two flags
+    the later one counts; endpoints are collected, as in etcdctl."""
     given: dict[str, object] = ctx.meta.setdefault(_KEY, {})
-    source = ctx.get_parameter_source(str(param.name))
-    if source is not ParameterSource.DEFAULT or param.name not in given:
-        given[str(param.name)] = value
+    ranks: dict[str, int] = ctx.meta.setdefault(_RANK, {})
+    source, name = ctx.get_parameter_source(str(param.name)), str(param.name)
+    rank = _RANKS.index(source) if source in _RANKS else len(_RANKS)
+    if isinstance(value, tuple):
+        more = [str(given[name])] if ranks.get(name) == rank == 0 else []
+        value = ",".join([*more, *value])
+    if rank <= ranks.get(name, rank):
+        given[name], ranks[name] = value, rank
     if source is not ParameterSource.DEFAULT and param.name in _NAMING:
         ctx.meta.setdefault(_NAMED, []).append(param.opts[-1])
     if source is ParameterSource.COMMANDLINE:

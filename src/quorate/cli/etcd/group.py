@@ -9,7 +9,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
-from quorate.cli.etcd.connection import cluster_opened, connection_options, left_to_etcdctl, waited_for
+from quorate.cli.etcd.connection import CONNECTION, cluster_opened, connection_options, left_to_etcdctl, waited_for
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -41,6 +41,7 @@ _LATER = {
     },
     foreign=left_to_etcdctl(),
     later=_LATER,
+    hands_down=CONNECTION,
 )
 @connection_options
 def group() -> None:

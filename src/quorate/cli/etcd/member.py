@@ -11,6 +11,7 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
 from quorate.cli.etcd.completers import learner_ids, member_ids
 from quorate.cli.etcd.connection import (
+    CONNECTION,
     Connection,
     cluster_to_change,
     connected,
@@ -37,7 +38,7 @@ _write_out = click.option(
 _hex = click.option("--hex/--no-hex", "as_hex", envvar="ETCDCTL_HEX", help="Print ids as hex in json and fields.")
 
 
-@group("member", foreign=left_to_etcdctl("member"))
+@group("member", foreign=left_to_etcdctl("member"), hands_down=CONNECTION)
 @connection_options
 def member() -> None:
     """List and change members with etcdctl's spelling, flags, defaults and output.

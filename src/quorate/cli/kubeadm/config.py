@@ -24,8 +24,11 @@ _LATER = {
 }
 _SHORT = "Print, check, explain and convert kubeadm configuration files; list images."
 
+_KUBECONFIG = ("kubeconfig",)
+"""Accepted anywhere, as in kubeadm, and used by none of these commands."""
 
-@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER)
+
+@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_KUBECONFIG)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.
@@ -89,7 +92,7 @@ def migrate(**parameters: Any) -> None:
         document(text)
 
 
-@group.group("print")
+@group.group("print", hands_down=_KUBECONFIG)
 @with_flags(("kubeconfig",))
 def print_group(**_parameters: Any) -> None:
     """Print default configurations.
@@ -166,7 +169,7 @@ def print_upgrade(**_parameters: Any) -> None:
     document(upgrade_defaults())
 
 
-@group.group()
+@group.group(hands_down=_KUBECONFIG)
 @with_flags(("kubeconfig",))
 def images(**_parameters: Any) -> None:
     """List or pull the images of a control plane.

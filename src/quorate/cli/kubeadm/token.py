@@ -31,7 +31,7 @@ _FLAGS = ("dry-run", "kubeconfig")
 _ADMIN = "/etc/kubernetes/admin.conf"
 
 
-@commands.group("token")
+@commands.group("token", hands_down=("rootfs", "dry_run", "kubeconfig"))
 @with_flags(_FLAGS)
 def group(**_parameters: Any) -> None:
     """Manage the bootstrap tokens that nodes join with.

@@ -1,0 +1,97 @@
+"""An option before the name of a command counts, or is refused. It was dropped without a word: `reset --dry-run phase …`
+deleted, and a variable chose the cluster instead of `--endpoints`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from quorate.cli.common.commands import Group
+from quorate.cli.main import main, run_with
+
+DEAD, OTHER, THIRD = "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"
+
+
+def groups(ctx: click.Context) -> Iterator[tuple[list[str], Group]]:
+    """Yields every group of the command line, with the words that lead to it."""
+    if isinstance(ctx.command, Group):
+        yield ctx.command_path.split()[1:], ctx.command
+        for name in ctx.command.list_commands(ctx):
+            below = ctx.command.get_command(ctx, name)
+            assert below is not None
+            yield from groups(click.Context(below, ctx, info_name=name))
+
+
+def own_options() -> Iterator[tuple[list[str], str, str]]:
+    """Yields each option that only its group uses, as words of a command line, its spelling, and a command of that group."""
+    for way, group in groups(click.Context(main, info_name="quorate")):
+        name = group.list_commands(click.Context(group))[-1]
+        for param in group.params:
+            is_own = isinstance(param, click.Option) and param.name not in (*group.handed_down_to(name), "version")
+            if is_own and isinstance(param, click.Option):
+                value = [] if param.is_flag else ["1" if param.type is click.INT else "json"]
+                yield [*way, param.opts[0], *value, name], param.opts[0], name
+
+
+ROWS = list(own_options())
+
+
+def test_there_are_such_options() -> None:
+    assert {("reset", "--dry-run"), ("init", "--rootfs"), ("join", "--config")} <= {(row[0][0], row[1]) for row in ROWS}
+
+
+@pytest.mark.parametrize(("words", "option", "name"), ROWS, ids=[" ".join(row[0]) for row in ROWS])
+def test_what_the_command_would_not_read_is_refused(
+    words: list[str], option: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(words) == 3
+    assert f"{option} before '{name}' is not read. Give it after '{name}'" in capsys.readouterr().err
+
+
+def test_a_dry_run_before_a_phase_deletes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = tmp_path / "etc/kubernetes/admin.conf"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    assert run_with(["reset", "--dry-run", "phase", "cleanup-node", "--rootfs", str(tmp_path)]) == 3
+    assert kept.read_text() == "kept" and "after 'phase cleanup-node'" in capsys.readouterr().err
+
+
+def test_flags_stand_on_both_sides_of_an_endpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["join", "--token", "x", "192.0.2.1:6443", "--rootfs", str(tmp_path)]) == 3
+    assert "bootstrap token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--endpoints", DEAD, "members"], DEAD),
+        (["members", "--endpoints", DEAD], DEAD),
+        (["member", "--endpoints", DEAD, "list"], DEAD),
+        (["--endpoints", DEAD, "member", "list"], DEAD),
+        (["members"], OTHER),
+        (["members", "--endpoints", DEAD, "--endpoints", THIRD], f"{DEAD}, {THIRD}"),
+        (["--endpoints", DEAD, "members", "--endpoints", THIRD], f"{DEAD}, {THIRD}"),
+    ],
+)
+def test_the_command_line_counts_before_a_variable_wherever_it_stands(
+    words: list[str], asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A member of the variable's cluster was removed, where the flag named another one."""
+    monkeypatch.setenv("ETCDCTL_ENDPOINTS", OTHER)
+    assert run_with(["etcd", *words]) == 1
+    assert f"{asked}: connection refused" in capsys.readouterr().err
+
+
+def test_the_user_and_the_files_of_the_command_line_count_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ETCDCTL_CACERT", "/variable/ca.crt")
+    assert run_with(["etcd", "--endpoints", DEAD, "--cacert", "/flag/ca.crt", "members"]) == 3
+    assert "/flag/ca.crt" in capsys.readouterr().err
+    monkeypatch.setenv("ETCDCTL_USER", "variable")
+    monkeypatch.delenv("ETCDCTL_CACERT")
+    assert run_with(["etcd", "--endpoints", DEAD, "--user", "flag", "members"]) == 3
+    assert "no password for flag" in capsys.readouterr().err
