@@ -67,13 +67,17 @@ def test_what_is_there_and_wrong_is_refused(context: Context, tmp_path: Path) ->
     kubeconfigs.ensure_all(context)
     before = contents(tmp_path)
     late = with_changes(context, now=datetime.now(UTC) + timedelta(days=400))
-    with pytest.raises(PreflightFailed, match="expired"):
+    with pytest.raises(PreflightFailed, match="expired") as ended:
         certs.ensure_all(late)
-    with pytest.raises(PreflightFailed, match="expired"):
+    assert ended.value.advice.startswith("quorate certs renew ")
+    with pytest.raises(PreflightFailed, match="expired") as ended:
         kubeconfigs.ensure_all(late)
+    assert ended.value.advice.startswith("quorate certs renew ")
     renamed = context_of(setup_of(MINIMAL + "apiServer: {certSANs: [more.example.org]}\n"), tmp_path)
-    with pytest.raises(PreflightFailed, match=r"lacks the subject alternative name more\.example\.org"):
+    with pytest.raises(PreflightFailed, match=r"lacks the subject alternative name more\.example\.org") as lacking:
         certs.ensure_all(renamed)
+    # A renewal keeps the names.
+    assert "renew" not in lacking.value.advice and "apiserver.key to another folder" in lacking.value.advice
     assert contents(tmp_path) == before
 
     folder = tmp_path / PKI

@@ -134,27 +134,30 @@ def _check_existing(context: Context, entry: Entry) -> bool:
     if pem is None and key is None:
         return False
     if pem is None:
-        raise _refused(f"{key_path} exists without its certificate {certificate_path}")
+        raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
     certificate = parse_certificate(pem, certificate_path)
-    _check_key(entry, certificate, key, certificate_path, key_path)
+    _check_key(context, entry, certificate, key)
     found = (
         ca_flaws(certificate, certificate_path, now=context.now) if entry.is_ca else _leaf_flaws(context, entry, certificate)
     )
     if found:
-        raise _refused("; ".join(found))
+        if not entry.is_ca and len(found) == 1 and certificate.not_valid_after_utc < context.now:
+            raise _refusal(found[0], f"quorate certs renew {entry.name}")
+        raise _refused(context, entry, "; ".join(found))
     _check_mode(context, key_path)
     what = "certificate authority" if entry.is_ca and key is None else "certificate and key"
     context.say(PHASE, f'Using the existing "{entry.base}" {what}')
     return True
 
 
-def _check_key(entry: Entry, certificate: Certificate, key: bytes | None, certificate_path: str, key_path: str) -> None:
+def _check_key(context: Context, entry: Entry, certificate: Certificate, key: bytes | None) -> None:
+    certificate_path, key_path = files(context, entry)
     if key is None:
         if entry.is_ca:
             return
-        raise _refused(f"{certificate_path} exists without its key {key_path}")
+        raise _refused(context, entry, f"{certificate_path} exists without its key {key_path}")
     if parse_key(key, key_path).public_key() != certificate.public_key():
-        raise _refused(f"{key_path} does not belong to {certificate_path}")
+        raise _refused(context, entry, f"{key_path} does not belong to {certificate_path}")
 
 
 def _check_mode(context: Context, key_path: str) -> None:
@@ -267,10 +270,15 @@ def ensure_sa(context: Context) -> None:
     context.tree.create(public, public_key_pem(key), mode=KEY_MODE)
 
 
-def _refused(what: str) -> PreflightFailed:
-    return PreflightFailed(
-        what,
-        state="the existing files were left as they are, and none was added",
-        advice="delete the wrong file and run the same command again, renew it with 'quorate certs renew', or correct the "
-        "configuration",
-    )
+def _refused(context: Context, entry: Entry, what: str) -> PreflightFailed:
+    """Returns the refusal of a pair that another one has to replace. A renewal would not do: it keeps names and usages."""
+    both = " and ".join(files(context, entry))
+    if entry.is_ca:
+        advice = f"put the CA of this cluster there, {both}: nobody in the cluster would trust a new one"
+    else:
+        advice = f"move {both} to another folder, or correct the configuration; then run the same command again"
+    return _refusal(what, advice)
+
+
+def _refusal(what: str, advice: str) -> PreflightFailed:
+    return PreflightFailed(what, state="the existing files were left as they are, and none was added", advice=advice)

@@ -160,20 +160,25 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
     parsed = complete(kubeconfig.parse(content, path), path, context.tree.read)
     issuer = parse_certificate(ca, "the cluster's CA")
     if not holds(parsed.ca_pem, issuer):
-        raise _refused(f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
+        raise _refused(path, f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
     if parsed.certificate_pem:
-        found = flaws(parse_certificate(parsed.certificate_pem, path), path, ca=issuer, names=(), now=context.now)
+        certificate = parse_certificate(parsed.certificate_pem, path)
+        found = flaws(certificate, path, ca=issuer, names=(), now=context.now)
+        # The kubelet renews its own.
+        has_only_ended = len(found) == 1 and certificate.not_valid_after_utc < context.now and file.name != "kubelet"
+        if has_only_ended:
+            raise _refusal(found[0], f"quorate certs renew {file.name}.conf")
         if found:
-            raise _refused("; ".join(found))
+            raise _refused(path, "; ".join(found))
     if parsed.server != server_of(context, file):
         context.report(Notice(f"{path} points to {parsed.server} instead of {server_of(context, file)}; it is kept", "warning"))
     context.say(PHASE, f'Using existing kubeconfig file: "{path}"')
     return True
 
 
-def _refused(what: str) -> PreflightFailed:
-    return PreflightFailed(
-        what,
-        state="it was left as it is",
-        advice="delete the file and run the same command again, or renew its certificate: quorate certs renew",
-    )
+def _refused(path: str, what: str) -> PreflightFailed:
+    return _refusal(what, f"move {path} to another folder, then run the same command again")
+
+
+def _refusal(what: str, advice: str) -> PreflightFailed:
+    return PreflightFailed(what, state="it was left as it is", advice=advice)
