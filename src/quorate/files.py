@@ -46,6 +46,28 @@ def create_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
         _sync(folder)
 
 
+def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], bytes | None]) -> bool:
+    """Deletes a file of an open folder that holds `content`, and returns True. Returns False, and leaves the file, where it
+    holds anything else. Raises OSError; FileNotFoundError where there is none.
+
+    It is taken to another name first, and looked at there by `read`: whoever writes the file between a look and the deletion
+    would lose it. A name that begins with a dot is none that the kubelet reads.
+    """
+    aside = f".{name}.{os.urandom(4).hex()}"
+    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+    is_expected = False
+    try:
+        is_expected = read(aside) == content
+    finally:
+        if not is_expected:
+            # Another one that came meanwhile is newer, and stays.
+            with suppress(FileExistsError):
+                os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.unlink(aside, dir_fd=folder)
+        _sync(folder)
+    return is_expected
+
+
 @contextmanager
 def staged(
     folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None = None
@@ -223,6 +245,22 @@ def remove_tree(folder: Path) -> None:
 def empty_folder(folder: Path) -> None:
     """Deletes the content of a folder; the folder stays. Raises `HostError`."""
     deletion.empty(os.path.abspath(folder))
+
+
+def remove_file_if(path: Path, content: bytes) -> None:
+    """Deletes a file that holds this content; does nothing when there is none. Raises `HostError`, and leaves it, where it
+    holds anything else."""
+    try:
+        with suppress(FileNotFoundError):
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                is_deleted = remove_if(folder, path.name, content, lambda name: path.with_name(name).read_bytes())
+            finally:
+                os.close(folder)
+            if not is_deleted:
+                raise HostError(f"{path} was written by another program since: it was left as it is")
+    except OSError as error:
+        raise HostError(f"cannot delete {path}: {error.strerror}") from error
 
 
 def remove_file(path: Path) -> None:

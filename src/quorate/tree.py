@@ -10,13 +10,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import create_into, make_one, staged, write_into
+from quorate.files import create_into, make_one, remove_if, staged, write_into
 from quorate.foreign import deletion
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import distrust, read_at_most
@@ -95,8 +95,17 @@ class Tree(Protocol):
         Does nothing when the path is absent. Raises `HostError` with all that is left."""
         ...
 
+    def remove_if(self, path: str, content: bytes) -> None:
+        """Deletes a file that holds this content; does nothing when there is none. Raises `HostError`, and leaves it, where it
+        holds anything else: another program has written it since it was read."""
+        ...
+
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         """Deletes the content of a folder except `keep`; the folder stays. Otherwise as `remove`."""
+        ...
+
+    def move(self, path: str, to: str) -> None:
+        """Gives a file or folder another name on the same file system. Raises `HostError`."""
         ...
 
     def at(self, path: str) -> Path:
@@ -221,6 +230,19 @@ class RealTree:
     def remove(self, path: str) -> None:
         deletion.remove(path, root=self.root)
 
+    def remove_if(self, path: str, content: bytes) -> None:
+        folder = path.rpartition("/")[0]
+        with self._told(path, "delete"), suppress(FileNotFoundError), holder(self.root, path) as place:
+            if not remove_if(place.folder, place.name, content, lambda name: self.read(f"{folder}/{name}")):
+                raise HostError(
+                    f"{path} was changed by another program since it was read: it was left as it is",
+                    advice="look at what works on this node, then run the same command again",
+                )
+
+    def move(self, path: str, to: str) -> None:
+        with self._told(path, "move"), holder(self.root, path) as old, holder(self.root, to) as new:
+            os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
+
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         """Deletes what is in a folder; see `deletion.empty`."""
         deletion.empty(path, root=self.root, keep=keep)
@@ -327,6 +349,13 @@ class DryTree:
             del self.written[name]
         if self.below.mode(path) is not None:
             self.gone.add(path)
+
+    def remove_if(self, path: str, content: bytes) -> None:
+        del content
+        self.remove(path)
+
+    def move(self, path: str, to: str) -> None:
+        """Does nothing: what is moved is deleted later."""
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         for name in self.names(path):

@@ -168,7 +168,7 @@ def test_what_the_pod_mounts_is_the_data_and_not_what_the_flag_says(node: Node, 
     etcd = local_etcd(RealTree(node.root))
     assert etcd is not None
     assert etcd.data_dir == data
-    delete_data(RealTree(node.root), etcd)
+    delete_data(RealTree(node.root), etcd, None)
     assert strangers.exists()
     assert not own.exists()
 

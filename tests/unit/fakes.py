@@ -147,6 +147,12 @@ class FakeChannel:
             raise Unreachable("cannot connect: connection refused")
         return self.server.call(method, request, timeout)
 
+    def call_once(self, method: Method[Any, Any], request: Any, timeout: float) -> Any:
+        return self.call(method, request, timeout)
+
+    def log_in_first(self, timeout: float) -> None:
+        """No login is needed."""
+
 
 class FakeAccess(Access):
     """Leads to the servers at `places`, and to nobody elsewhere. `metrics` is what every member tells."""

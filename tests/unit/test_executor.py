@@ -12,7 +12,7 @@ from quorate.core.catch_up import ROUNDS, SEND_SECONDS, Proof
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.membership import ClusterView
 from quorate.deadline import moment
-from quorate.errors import HostError
+from quorate.errors import HostError, Interrupted
 from quorate.etcd.client import errors
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.executor import (
@@ -174,6 +174,7 @@ REFUSED = [
     errors.PermissionDenied,
     errors.TokenExpired,
     errors.LoginFailed,
+    errors.AuthOff,
     errors.Unreachable,
     errors.TlsRefused,
 ]
@@ -204,6 +205,20 @@ def test_no_error_of_etcd_is_left_out_above() -> None:
 
     known = {kind for kind in below(EtcdError) if kind.__module__ == errors.__name__}
     assert known == {*REFUSED, *UNKNOWN}
+
+
+def test_a_stop_that_was_asked_for_before_the_change_is_heeded(bench: Bench) -> None:
+    """It was acknowledged, and the member was removed all the same: answers that come at once never see a stop."""
+
+    def look(action: MembershipChange) -> Confirmed:
+        bench.clock.cancel.request("a stop")
+        return Confirmed(action, SEEN, channel_to(bench.server), moment(bench.clock), LOOK_SECONDS)
+
+    with pytest.raises(Interrupted):
+        bench.carry_out(confirm=look)
+    assert bench.server.asked == [] and bench.log == ["intent", "outcome rejected"]
+    with bench.clock.cancel.shielded():
+        assert bench.carry_out() == Applied(9), "an undo goes on"
 
 
 def test_an_add_without_an_answer_is_written_with_the_seconds_of_its_call(bench: Bench) -> None:

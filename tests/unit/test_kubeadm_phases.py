@@ -14,6 +14,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 from kubeadm_cases import MINIMAL, context_of, everything, setup_of
+from member_data import write_log
 from msgspec.structs import replace
 from oracle.trees import certificate_fields
 
@@ -21,9 +22,11 @@ from quorate.config.duration import Duration
 from quorate.config.types import Arg
 from quorate.config.versions import parse_version
 from quorate.errors import ConfigError, HostError, PreflightFailed, Refused
+from quorate.host.etcd_identity import DataIdentity
 from quorate.manifests.args import merged
 from quorate.manifests.patches import read_patches
 from quorate.phases.base.context import Context
+from quorate.phases.join import etcd as etcd_join
 from quorate.phases.node import certs, csr, kubeconfigs, kubelet_files, renewal, static_pods
 from quorate.phases.node.user_config import user_kubeconfig
 from quorate.pki import kubeconfig
@@ -402,3 +405,30 @@ def test_patches_that_do_not_fit_name_their_file(name: str, content: bytes) -> N
     pod = {"spec": {"containers": [{"name": "etcd"}]}}
     with pytest.raises(ConfigError, match=f"the patch {re.escape(name)}"):
         read_patches([(name, lambda: content)]).apply("etcd", pod)
+
+
+def test_a_manifest_of_a_joined_member_is_not_replaced(context: Context, tmp_path: Path) -> None:
+    """On a voter, `init phase etcd local` wrote a manifest of a new cluster, and the voter was dead: exit code 0."""
+    path = tmp_path / "etc/kubernetes/manifests/etcd.yaml"
+    static_pods.write_etcd(context)
+    first = path.read_bytes()
+    static_pods.write_etcd(context)
+    assert path.read_bytes() == first, "the same command again resumes"
+    rows = [(name, f"https://192.0.2.{number}:2380") for number, name in enumerate(("n1", "n2"), 1)]
+    static_pods.write_member(context, rows)
+    joined = path.read_bytes()
+    with pytest.raises(Refused, match=r"is of a member of an existing cluster \(n1, n2\)"):
+        static_pods.write_etcd(context)
+    assert path.read_bytes() == joined
+    path.write_bytes(first.replace(b"path: /var/lib/etcd", b"path: /srv/etcd"))
+    with pytest.raises(Refused, match=r"has its data in /srv/etcd, not in /var/lib/etcd"):
+        static_pods.write_etcd(context)
+
+
+def test_data_of_another_member_may_be_a_voters(context: Context, tmp_path: Path) -> None:
+    """The undo had deleted the manifest, and so the join took the data of a voter for its own."""
+    assert not etcd_join._was_begun(context)
+    owner = DataIdentity(0xB2, 0xC)
+    write_log(tmp_path / "var/lib/etcd", owner)
+    assert etcd_join.owner_of_data(context) == owner
+    assert etcd_join._was_begun(context)

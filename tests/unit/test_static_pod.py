@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from quorate.deadline import SystemClock
+from quorate.errors import HostError
 from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, ContainerEnd, Runtime
 from quorate.member.static_pod import StaticPod
@@ -120,3 +121,15 @@ def test_another_pod_is_counted_from_its_own_first_attempt() -> None:
         ended = ContainerEnd(False, 1, "", "", 1, 2, "")
         found = counter.last_end(cast("Runtime", SimpleNamespace(container_end=lambda _id, end=ended: end)), newest)
         assert (found is not None) is (number == 2)
+
+
+def test_another_manifest_stays(pod: StaticPod, containers: Containers) -> None:
+    """A join that was suspended, and whose node was reset and joined again meanwhile, deleted the new member's manifest."""
+    containers.attempt(0, running=True)
+    assert state(pod) == "running"
+    pod.manifest.write_text("of the member that joined since")
+    for step in (pod.stop, pod.wipe):
+        with pytest.raises(HostError, match="was written by another program since"):
+            step()
+    assert pod.manifest.read_text() == "of the member that joined since"
+    assert [path.name for path in pod.manifest.parent.iterdir()] == ["etcd.yaml"]

@@ -18,11 +18,13 @@ _POLL_SECONDS = 0.1
 
 
 @contextmanager
-def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callable[[str], None]) -> Iterator[None]:
+def hold(
+    path: Path, *, command: str, clock: Clock, seconds: float, tell: Callable[[str], None], what: str = "this directory"
+) -> Iterator[None]:
     """Holds the lock at `path` for the block, and waits up to `seconds` for another holder.
 
     The kernel releases the lock when the process ends, however it ends. `tell` is called once, with a line that names the
-    holder. Raises `Refused`, which names the holder, when time runs out.
+    holder. `what`: what the lock is for, in messages. Raises `Refused`, which names the holder, when time runs out.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -31,7 +33,7 @@ def hold(path: Path, *, command: str, clock: Clock, seconds: float, tell: Callab
             f"cannot open the lock {path}: {error.strerror}", advice="choose a directory that you can write to"
         ) from error
     try:
-        _acquire(fd, clock, seconds, tell)
+        _acquire(fd, clock, seconds, tell, what)
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
         yield
@@ -53,19 +55,19 @@ def was_held(path: Path) -> bool:
     return path.exists() and is_ours(path) and path.stat().st_size > 0
 
 
-def _acquire(fd: int, clock: Clock, seconds: float, tell: Callable[[str], None]) -> None:
+def _acquire(fd: int, clock: Clock, seconds: float, tell: Callable[[str], None], what: str) -> None:
     deadline = Deadline(clock, seconds, "waiting for another command")
     told = False
     while not _try_lock(fd):
         holder = _holder(fd)
         if deadline.expired:
             raise Refused(
-                f"{holder} works on this directory",
+                f"{holder} works on {what}",
                 state="nothing was changed",
                 advice="wait for it to end, then run this command again",
             )
         if not told:
-            tell(f"waiting for {holder}, which works on this directory")
+            tell(f"waiting for {holder}, which works on {what}")
             told = True
         clock.sleep(_POLL_SECONDS)
 

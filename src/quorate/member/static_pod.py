@@ -9,7 +9,7 @@ from pathlib import Path
 
 from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
-from quorate.files import empty_folder, remove_file
+from quorate.files import empty_folder, remove_file_if
 from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, CriError, Runtime
 from quorate.host.kubelet import Kubelet
@@ -40,10 +40,13 @@ class StaticPod(OnThisHost):
     can_restart: bool = True
     can_wipe: bool = True
     _since: float | None = None
+    _content: bytes | None = None
+    """The manifest as this run wrote or found it. Only this one is removed: a run that was suspended once removed that of the
+    member that had joined here since."""
     _crashes: CrashCounter = field(default_factory=lambda: CrashCounter(_CRASHES))
 
     def process(self) -> Process:
-        if not self.manifest.exists():
+        if not self._is_there():
             return Process("absent")
         if self._since is None:
             self._since = self.clock.now()
@@ -76,8 +79,10 @@ class StaticPod(OnThisHost):
         return Process("running")
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
-        if not self.manifest.exists():
+        if not self._is_there():
+            self._content = None
             self.write(initial_cluster)
+            self._is_there()
             self._since = self.clock.now()
             self._crashes.begin_at(None)
 
@@ -89,9 +94,22 @@ class StaticPod(OnThisHost):
                     runtime.stop_container(container.id, grace=_GRACE_SECONDS)
                     self._crashes.begin_at(container.attempt + 1)
 
+    def _is_there(self) -> bool:
+        """Returns whether the manifest exists, and keeps its content when it is seen first."""
+        try:
+            content = self.manifest.read_bytes()
+        except FileNotFoundError:
+            return False
+        self._content = content if self._content is None else self._content
+        return True
+
+    def _remove_manifest(self) -> None:
+        if self._is_there() and self._content is not None:
+            remove_file_if(self.manifest, self._content)
+
     def stop(self) -> None:
-        """Removes the manifest and waits until the pod is gone."""
-        remove_file(self.manifest)
+        """Removes the manifest and waits until the pod is gone. Raises `HostError` for one that another program wrote."""
+        self._remove_manifest()
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
                 _CONTAINER,
@@ -105,5 +123,5 @@ class StaticPod(OnThisHost):
 
     def wipe(self) -> None:
         """Empties the data directory, as it was when the join began. Raises `HostError`."""
-        remove_file(self.manifest)
+        self._remove_manifest()
         empty_folder(self.data_dir)

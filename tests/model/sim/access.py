@@ -31,6 +31,12 @@ class SimChannel(Channel):
         answer: Res = self._world.call(self.endpoint.target, method, request, timeout)
         return answer
 
+    def call_once(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
+        return self.call(method, request, timeout)
+
+    def log_in_first(self, timeout: float) -> None:
+        """No login is needed."""
+
     def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
         yield self.call(method, request, timeout)
 

@@ -70,7 +70,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
     given = Given.of(parameters)
     report = render.printer(given)
     cancel = Cancel()
-    with cancelling(cancel):
+    with cancelling(cancel), setup.changing_node(given, "init", report, cancel):
         run = make_run(given, report, SystemClock(cancel), setup.the_runtime)
         check_skipped(TREE, run.init.skip_phases)
         carry_out(run)
@@ -106,7 +106,7 @@ def run_phase(path: str, given: Given, _endpoint: str) -> None:
 
     report = render.printer(given)
     cancel = Cancel()
-    with cancelling(cancel):
+    with cancelling(cancel), setup.changing_node(given, f"init phase {path}", report, cancel):
         runtime = setup.the_runtime if path.partition("/")[0] in _WITH_A_RUNTIME else setup.usual_runtime
         run = make_run(given, report, SystemClock(cancel), runtime)
         run_one(TREE, STEPS, path, run, partial(timed, run.context.clock, report))

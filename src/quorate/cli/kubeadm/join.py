@@ -107,7 +107,7 @@ def _join(given: Given, endpoint: str) -> None:
 
     report = render.printer(given)
     cancel = Cancel()
-    with cancelling(cancel):
+    with cancelling(cancel), setup.changing_node(given, "join", report, cancel):
         request = make_request(given, endpoint, report, SystemClock(cancel))
         mode: Mode = "without-etcd" if "etcd-join" in request.config.skip_phases else "whole"
         request = replace(request, mode=mode)
@@ -177,7 +177,7 @@ def run_phase(path: str, given: Given, endpoint: str) -> None:
 
     report = render.printer(given)
     cancel = Cancel()
-    with cancelling(cancel):
+    with cancelling(cancel), setup.changing_node(given, f"join phase {path}", report, cancel):
         request = make_request(given, endpoint, report, SystemClock(cancel))
         account = carry_out_phase(request, path)
     finish(request, account, report)

@@ -66,7 +66,7 @@ def _all_phases(run: ResetRun) -> None:
 def _carry_out(given: Given, steps: Callable[[ResetRun], None], closing: str = "") -> None:
     report = render.printer(given)
     cancel = Cancel()
-    with cancelling(cancel):
+    with cancelling(cancel), setup.changing_node(given, "reset", report, cancel):
         run = make_run(given, report, SystemClock(cancel))
         steps(run)
     render.finish(report, (), run.tree, dry_run=run.dry_run, closing="" if run.dry_run else closing)

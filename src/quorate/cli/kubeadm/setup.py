@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -23,7 +24,7 @@ from quorate.secret import random_token
 
 if TYPE_CHECKING:
     from quorate.config.resolve import InitSetup
-    from quorate.deadline import SystemClock
+    from quorate.deadline import Cancel, SystemClock
     from quorate.phases.base.context import Context, HostFacts
     from quorate.tree import Tree
 
@@ -34,6 +35,19 @@ def root_of(given: Given) -> Path:
     if not root.is_dir():
         raise ConfigError(f"--rootfs: there is no directory {root}", advice="create it, or correct the path")
     return root
+
+
+@contextmanager
+def changing_node(given: Given, command: str, report: PhaseReport, cancel: Cancel) -> Iterator[None]:
+    """Lets no other command of this tool change the node during the block. A dry run changes nothing, and waits for nobody."""
+    if given.on("dry-run"):
+        yield
+        return
+    from quorate.deadline import SystemClock
+    from quorate.host import node_lock
+
+    with node_lock.changing_node(root_of(given), command, SystemClock(cancel), report):
+        yield
 
 
 def kubeconfig_of(given: Given, default: str) -> str:

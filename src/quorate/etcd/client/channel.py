@@ -97,6 +97,21 @@ class Channel:
             self._refused, self._token = self._token, None
             return self._unary(method, request, timeout, self._metadata(timeout))
 
+    def call_once(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
+        """Makes one unary call as `call`, but never twice. What was true when the caller looked may not be true after a login,
+        during which a learner died and was promoted all the same; a refused token ends the call, and the next one has a new
+        one."""
+        try:
+            return self._unary(method, request, timeout, self._metadata(timeout))
+        except (TokenExpired, LoginFailed, PermissionDenied):
+            if self._login is not None:
+                self._refused, self._token = self._token, None
+            raise
+
+    def log_in_first(self, timeout: float) -> None:
+        """Gets a token where the next call would need one first."""
+        self._metadata(timeout)
+
     def _unary(self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata) -> Res:
         call = self._channel.unary_unary(
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse

@@ -18,6 +18,7 @@ from quorate.errors import QuorateError
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import (
+    AuthOff,
     EtcdError,
     LearnerNotReady,
     LoginFailed,
@@ -70,6 +71,7 @@ REFUSALS: tuple[type[EtcdError], ...] = (
     PermissionDenied,
     TokenExpired,
     LoginFailed,
+    AuthOff,
     Unreachable,
 )
 """Errors after which a change was definitely not made. Any other error, known or not, may hide a change that was made or is on
@@ -182,6 +184,8 @@ class MembershipExecutor:
                     raise
                 return Rejected(error)
             invariants.check(Step(last.view, last.action, limits, self.clock.now()))
+            # A stop that was acknowledged while the journal was written: answers that come at once never see it.
+            self.clock.cancel.check()
             took, within = age(last.at, self.clock), last.within
             if took <= within:
                 return last
@@ -232,7 +236,10 @@ def channel_for(access: Access, action: MembershipChange, view: ClusterView) -> 
             continue
         where = endpoint_of(access, member)
         if where is not None:
-            return access.channel(where)
+            channel = access.channel(where)
+            # A login between the last look and the change would let time pass that nobody measures.
+            channel.log_in_first(RPC_SECONDS)
+            return channel
     raise NotConfirmed("the leader cannot be reached from this machine")
 
 

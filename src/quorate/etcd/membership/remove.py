@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from quorate.core import invariants
 from quorate.core.actions import Action, Decision, Done, MembershipChange, MoveLeader, Refuse, Remove
 from quorate.core.decide_remove import RemoveGoal, decide_remove
-from quorate.core.invariants import Step, UnsafeStep
+from quorate.core.invariants import Step
 from quorate.core.membership import ClusterView
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
 from quorate.deadline import Deadline, SystemClock
@@ -202,8 +202,8 @@ class _Rounds:
         self.progress.asked = self.progress.open = True
         try:
             outcome = self._carried_out(step, view)
-        except UnsafeStep:
-            # Nothing was sent: the member came back, or another voter failed.
+        except QuorateError:
+            # Nothing was sent, see `carry_out`: the member came back, another voter failed, or the journal took no record.
             self.progress.open = earlier
             raise
         if isinstance(outcome, Applied):

@@ -18,7 +18,7 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinResult
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import mapping_of, rows_of, text_of
-from quorate.host.etcd_identity import data_identity
+from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.kube.client import KubeClient
 from quorate.manifests import images
 from quorate.manifests.etcd import URLS_ANNOTATION, client_url, peer_url
@@ -164,8 +164,15 @@ def _join(context: Context, cluster: Cluster) -> JoinResult:
 
 
 def _was_begun(context: Context) -> bool:
-    """Returns whether etcd's manifest exists: a run of ours or of kubeadm's wrote it for this node."""
-    return context.tree.is_file(static_pods.manifest_path("etcd"))
+    """Returns whether an etcd of this node may exist: its manifest, or data that a member has written. The manifest alone does
+    not show it: the undo deletes it, and data that is not this join's may be a voter's."""
+    return context.tree.is_file(static_pods.manifest_path("etcd")) or owner_of_data(context) is not None
+
+
+def owner_of_data(context: Context) -> DataIdentity | None:
+    """Returns the member whose data is in this node's data directory."""
+    local = context.cluster.etcd.local
+    return data_identity(real_path(context.tree, local.data_dir)) if local is not None else None
 
 
 def runtime_of(context: Context) -> StaticPod:
@@ -206,8 +213,7 @@ def vote_of(join: PreparedJoin) -> Literal["none", "voter", "unknown"]:
             view = cluster.status()
     except QuorateError:
         return "unknown"
-    local = context.cluster.etcd.local
-    owner = data_identity(real_path(context.tree, local.data_dir)) if local is not None else None
+    owner = owner_of_data(context)
     named = view.by_peer_urls((peer_url(context.node.address),)) or view.by_name(context.node.name)
     member = (view.by_id(owner.member_id) if owner else None) or named
     if member is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from quorate.errors import foreseen
+from quorate.errors import HostError, foreseen
 from quorate.host.cri import Runtime
+from quorate.host.etcd_identity import DataIdentity
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
+from quorate.phases.join.etcd import owner_of_data
 from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import paths, run_marker, static_pods
 from quorate.phases.node.run_marker import Marker
@@ -22,12 +24,13 @@ def take_back(join: PreparedJoin, mark: Marker) -> str:
     """
     context = join.context
     made = [path for path in paths.may_be_made(context) if path not in mark.before]
+    owner = owner_of_data(context)
     done = [
         _try(context, "the manifests may still exist", lambda: _remove(context, _manifests())),
         _try(context, "the kubelet may still run", context.kubelet.stop),
         _try(context, "pods may still run", lambda: _end_pods(context, mark.began_ns)),
         _try(context, "the node's object may still exist", lambda: _delete_node(join, context, mark)),
-        _try(context, "files may still exist", lambda: _remove(context, [*made, run_marker.PATH])),
+        _try(context, "files may still exist", lambda: _remove_made(context, [*made, run_marker.PATH], owner)),
     ]
     return "what the join made on this node was deleted" + ("" if all(done) else ", but see the warnings")
 
@@ -50,6 +53,13 @@ def _manifests() -> list[str]:
 def _remove(context: Context, paths: Iterable[str]) -> None:
     for path in paths:
         context.tree.remove(path)
+
+
+def _remove_made(context: Context, made: Iterable[str], owner: DataIdentity | None) -> None:
+    """Deletes what the join made. Raises `HostError`, with nothing deleted, where another member has written data meanwhile."""
+    if owner_of_data(context) not in (None, owner):
+        raise HostError("another etcd member has written data on this node since the join failed: nothing of it is deleted")
+    _remove(context, made)
 
 
 def node_object(context: Context) -> str:

@@ -28,6 +28,8 @@ _USED = (
     "listen-client-urls",
     "config-file",
 )
+_IS_ETCD = re.compile(r"etcd([-_.]?v?[0-9][0-9.]*)?")
+_BETWEEN_WORDS = re.compile(r"[\s;&|()'\"`]+")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()$]*)\)")
 _UNKNOWN = re.compile(r"\$\([^()$]*\)")
 
@@ -81,14 +83,31 @@ def parse(content: bytes, where: str) -> LocalEtcd:
     )
 
 
-def runs_etcd(content: bytes) -> bool:
-    """Returns whether some manifest runs etcd; one that is no manifest runs nothing."""
+def may_run_etcd(content: bytes) -> str:
+    """Returns what shows that a file in the kubelet's folder runs etcd, or may; empty where it does not.
+
+    A program is found in any word of a container's command, as in `sh -c "exec etcd …"`; without a command the image's own
+    program runs. Tools of etcd, such as etcdctl, are none.
+    """
     try:
         spec = mapping_of(read_mapping(content, "a manifest").get("spec"))
     except BadDocument:
-        return False
-    commands = ([*texts_of(row.get("command")), *texts_of(row.get("args"))] for row in rows_of(spec.get("containers")))
-    return any(words and words[0].rpartition("/")[2] == _PROGRAM for words in commands)
+        # Half a file, or one too large: the kubelet reads it once it is whole.
+        return "cannot be read, and names etcd" if _PROGRAM.encode() in content else ""
+    containers = [row for kind in ("containers", "initContainers") for row in rows_of(spec.get(kind))]
+    return "runs an etcd" if any(_runs_etcd(row) for row in containers) else ""
+
+
+def _runs_etcd(container: Mapping[str, object]) -> bool:
+    command = texts_of(container.get("command"))
+    if not command:
+        image = text_of(container.get("image")).partition("@")[0].rpartition("/")[2].partition(":")[0]
+        return _IS_ETCD.fullmatch(image) is not None
+    words = _BETWEEN_WORDS.split(" ".join([*command, *texts_of(container.get("args"))]))
+    # A path such as /var/lib/etcd is a program only where it is not the value of a flag.
+    values = {number + 1 for number, word in enumerate(words) if word.startswith("--") and "=" not in word}
+    programs = [word for number, word in enumerate(words) if number not in values and not word.startswith("-")]
+    return any(_IS_ETCD.fullmatch(word.rpartition("/")[2]) for word in programs)
 
 
 def _not_understood(where: str, why: str) -> Refused:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import posixpath
+from pathlib import Path
 
-from quorate.errors import Refused
-from quorate.phases.base.context import CONFIG_FOLDER
-from quorate.phases.node.etcd_manifest import LocalEtcd, parse, runs_etcd
+from quorate.errors import HostError, Refused
+from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.values import text_of
+from quorate.host.etcd_data import has_log
+from quorate.host.etcd_identity import DataIdentity, data_identity
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.base.node_files import real_path
+from quorate.phases.node.etcd_manifest import LocalEtcd, may_run_etcd, parse
 from quorate.phases.node.static_pods import manifest_path
-from quorate.tree import Tree
+from quorate.tree import DryTree, Tree
 
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
 """The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
 
 _SEAL = ".quorate-left"
 """A file in the data of that member. Without it the note is void: another tool has deleted the data since."""
+
+_TAKEN, _MEMBER = ".quorate-taken", "member"
+_USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
 
 
 def note_left(tree: Tree, etcd: LocalEtcd) -> None:
@@ -30,33 +39,95 @@ def has_left(tree: Tree) -> LocalEtcd | None:
     return noted if noted is not None and tree.is_file(f"{noted.data_dir}/{_SEAL}") else None
 
 
-def delete_data(tree: Tree, etcd: LocalEtcd) -> None:
+def delete_data(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
     """Deletes the data, the seal last: until then the same command resumes. Mounts in the data are not touched. Raises
-    `HostError` with what is left."""
+    `HostError` with what is left, and, with nothing deleted, for data of another member than `owner`: a reset that was
+    suspended deleted the data of the voter that had joined here since."""
+    _take_member(tree, etcd.data_dir, owner)
     tree.empty(etcd.data_dir, keep=(_SEAL,))
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
     tree.remove(LEFT)
 
 
+def _take_member(tree: Tree, data_dir: str, owner: DataIdentity | None) -> None:
+    """Deletes etcd's own folder: moves it away, looks at it there, and only then deletes it. A pod that starts between a look
+    and a deletion would lose what it has written. Twice, as a run that was cut off may have left one that was moved."""
+    taken = f"{data_dir}/{_TAKEN}"
+    for _ in range(2):
+        if tree.mode(f"{taken}/{_MEMBER}") is None:
+            if not _can_be_moved(tree, f"{data_dir}/{_MEMBER}"):
+                break
+            tree.folder(taken, mode=0o700)
+            tree.move(f"{data_dir}/{_MEMBER}", f"{taken}/{_MEMBER}")
+        if not _is_of(real_path(tree, taken), owner):
+            if tree.mode(f"{data_dir}/{_MEMBER}") is None:
+                tree.move(f"{taken}/{_MEMBER}", f"{data_dir}/{_MEMBER}")
+            raise _of_another(data_dir)
+        tree.remove(taken)
+    if not _is_of(real_path(tree, data_dir), owner):
+        raise _of_another(data_dir)
+
+
+def _can_be_moved(tree: Tree, path: str) -> bool:
+    """Returns whether it is a folder in the same file system, and no link: its content could not be found by it elsewhere."""
+    where = real_path(tree, posixpath.dirname(path)) / posixpath.basename(path)
+    return not isinstance(tree, DryTree) and where.is_dir() and not where.is_symlink() and not where.is_mount()
+
+
+def _is_of(data_dir: Path, owner: DataIdentity | None) -> bool:
+    return data_identity(data_dir) in (None, owner)
+
+
+def _of_another(data_dir: str) -> HostError:
+    return HostError(
+        f"the data in {data_dir} is of another etcd member than when this run looked: it was left as it is",
+        advice="another program has joined this node since; look at its etcd, then run the same command again",
+    )
+
+
 def local_etcd(tree: Tree) -> LocalEtcd | None:
     """Reads the manifest. Returns None where there is none; raises `Refused` for one that cannot be understood, and where etcd
-    is run by a manifest of another name: the kubelet reads every file of the folder."""
+    may be run by another file that the kubelet reads."""
     found = _parsed(tree, manifest_path("etcd"))
     if found is None:
-        _refuse_another_name(tree)
+        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *_folder_of_kubelet(tree)]):
+            _refuse_another_name(tree, folder)
     return found
 
 
-def _refuse_another_name(tree: Tree) -> None:
-    folder = posixpath.dirname(manifest_path("etcd"))
+def _folder_of_kubelet(tree: Tree) -> list[str]:
+    """Returns the folder that the kubelet's own configuration names. With one that cannot be read no kubelet starts."""
+    try:
+        found = text_of(read_mapping(tree.read(_KUBELET_CONFIG) or b"", _KUBELET_CONFIG).get("staticPodPath"))
+    except BadDocument:
+        return []
+    return [posixpath.normpath(found)] if found.startswith("/") else []
+
+
+def _refuse_another_name(tree: Tree, folder: str) -> None:
     for name in tree.names(folder):
         path = f"{folder}/{name}"
-        if not name.startswith(".") and tree.is_file(path) and runs_etcd(tree.read(path) or b""):
+        if not name.startswith(".") and tree.is_file(path) and (why := may_run_etcd(tree.read(path) or b"")):
             raise Refused(
-                f"{path} runs an etcd, and only {manifest_path('etcd')} is read as this node's",
+                f"{path} {why}, and only {manifest_path('etcd')} is read as this node's",
                 state="nothing was changed: it may be a member that the cluster counts on",
-                advice="rename it to etcd.yaml; or, when it is no member of this cluster, move it away",
+                advice=f"move it to {manifest_path('etcd')}; or, when it is no member of this cluster, move it away",
             )
+
+
+def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
+    """Raises `Refused` where there is no manifest, and etcd's data in its usual folder, and a member's certificate: whoever
+    stops etcd moves the manifest away. An etcd that is no pod has its certificates elsewhere."""
+    if not tree.is_file(f"{certificates}/etcd/peer.key") or not has_log(real_path(tree, _USUAL_DATA)):
+        return
+    owner = data_identity(real_path(tree, _USUAL_DATA))
+    of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner else "of an etcd member"
+    raise Refused(
+        f"there is no {manifest_path('etcd')}, and {_USUAL_DATA} holds data {of}",
+        state="nothing was changed: the cluster may count on that member",
+        advice=f"put its manifest back to {manifest_path('etcd')}; or, when it is no member any more, empty {_USUAL_DATA}; "
+        "then run the same command again",
+    )
 
 
 def _parsed(tree: Tree, path: str) -> LocalEtcd | None:

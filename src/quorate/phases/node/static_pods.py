@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from quorate.config.render import to_yaml
-from quorate.errors import PreflightFailed
+from quorate.errors import PreflightFailed, Refused
 from quorate.manifests.control_plane import PODS, ControlPlaneNode
 from quorate.manifests.etcd import EtcdNode, etcd_pod
 from quorate.manifests.patches import PatchSet, read_patches
 from quorate.manifests.pod import Object
 from quorate.phases.base.context import MANIFESTS_FOLDER, Context
+from quorate.phases.node import etcd_manifest
 
 _FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
 
@@ -24,8 +25,31 @@ def write_etcd(context: Context) -> None:
     if context.cluster.etcd.external is not None:
         context.say("etcd", "External etcd mode: there is no local etcd to write a manifest for")
         return
+    _refuse_another_member(context)
     context.say("etcd", f'Creating static Pod manifest for local etcd in "{MANIFESTS_FOLDER}"')
     write_member(context, ())
+
+
+def _refuse_another_member(context: Context) -> None:
+    """Raises `Refused` where a manifest is there that a new cluster's would replace: of a member that joined others, or whose
+    data is elsewhere. etcd would begin a cluster of its own, and the voter that it was would be dead."""
+    path = manifest_path("etcd")
+    content = context.tree.read(path)
+    if content is None:
+        return
+    there = etcd_manifest.parse(content, path)
+    made = etcd_manifest.parse(patched(context, "etcd", etcd_pod(context.cluster, etcd_node(context))), f"new {path}")
+    why = ""
+    if len(there.rows) > 1:
+        why = f"is of a member of an existing cluster ({', '.join(there.rows)})"
+    elif there.data_dir != made.data_dir:
+        why = f"has its data in {there.data_dir or 'an unknown place'}, not in {made.data_dir}"
+    if why:
+        raise Refused(
+            f"{path} {why}: a manifest of a new cluster would end that member",
+            state="nothing was changed",
+            advice="give the configuration of this node with --config; or, when it is no member any more, run 'quorate reset'",
+        )
 
 
 def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]]) -> None:
@@ -104,11 +128,16 @@ def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") 
     patches = patch_set(context)
     for source in patches.files_for(name):
         context.say("patches", f'Applying {source} to target "{name}"')
-    content = to_yaml(_with_go_zeroes(patches.apply(name, pod)))
+    content = patched(context, name, pod)
     context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
-    context.tree.write(path or manifest_path(name), content.encode(), mode=_MANIFEST_MODE)
+    context.tree.write(path or manifest_path(name), content, mode=_MANIFEST_MODE)
     if not path:
         context.tree.remove(staged_path(name))
+
+
+def patched(context: Context, name: str, pod: Object) -> bytes:
+    """Returns the text of a manifest, with the patches of the configured directory."""
+    return to_yaml(_with_go_zeroes(patch_set(context).apply(name, pod))).encode()
 
 
 def _with_go_zeroes(pod: Object) -> Object:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from functools import partial
 
 from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
 from quorate.phases.node import run_marker
 from quorate.phases.node.local_etcd import LEFT, delete_data
 from quorate.phases.node.paths import CONFS
+from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
 from quorate.pki.table import BASES, SA_KEY, SA_PUB
@@ -23,6 +25,8 @@ _DEFAULT_PKI = f"{CONFIG_FOLDER}/pki"
 def clean_up(run: ResetRun) -> None:
     """Cleans the node. A step that fails does not stop the others. Raises `HostError` at the end with everything that is
     left."""
+    run.look()
+    run.refuse_changed()
     folders = mounts.folders(run)
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
@@ -34,10 +38,11 @@ def clean_up(run: ResetRun) -> None:
         _end_kubelet(run)
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
-            _try(partial(delete_data, run.tree, run.left), left)
+            _try(partial(delete_data, run.tree, run.left, run.owner), left)
     verb = "Would delete" if run.dry_run else "Deleting"
     run.say(PHASE, f"{verb} contents of directories: [{' '.join(folders)}]")
     for folder in folders:
+        run.refuse_changed()
         _try(partial(_empty, run, folder), left)
     run.say(PHASE, f"{verb} files: [{' '.join(files)}]")
     for path in [*files, run_marker.PATH, LEFT]:
@@ -60,7 +65,10 @@ def _try(step: Callable[[], None], left: list[str]) -> None:
 def _empty(run: ResetRun, folder: str) -> None:
     """Empties a folder. In a certificates' folder that the user named, only certificates are deleted: a mistyped --cert-dir
     /home emptied /home."""
-    if folder != run.reset.certificates_dir or folder.rstrip("/") == _DEFAULT_PKI:
+    if folder == MANIFESTS_FOLDER:
+        _empty_manifests(run)
+        return
+    if folder in mounts.OWN or posixpath.normpath(folder) == _DEFAULT_PKI:
         run.tree.empty(folder)
         return
     for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
@@ -69,12 +77,27 @@ def _empty(run: ResetRun, folder: str) -> None:
         run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))
 
 
+def _empty_manifests(run: ResetRun) -> None:
+    """Deletes the manifests. That of etcd only as it was when this run looked: one that came since runs a new member."""
+    if run.manifest is not None:
+        run.tree.remove_if(manifest_path("etcd"), run.manifest)
+        run.manifest = None
+    run.tree.empty(MANIFESTS_FOLDER, keep=(posixpath.basename(manifest_path("etcd")),))
+    run.refuse_changed()
+
+
 def _end_kubelet(run: ResetRun) -> None:
     run.say(PHASE, "Stopping the kubelet service")
     try:
         run.kubelet.stop()
     except HostError as error:
         run.report(Notice(error.what, "warning"))
+    try:
+        run.refuse_changed()
+    except HostError:
+        # This run was suspended, and another program has joined the node meanwhile: its kubelet runs again.
+        _try(run.kubelet.start, [])
+        raise
     _remove_pods(run)
     run.say(PHASE, f'Unmounting mounted directories in "{KUBELET_FOLDER}"')
     mounts.unmount(run)

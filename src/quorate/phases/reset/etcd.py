@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from quorate.core.membership import ClusterView, Member, odd_advice
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.foreign.urls import parts_of
+from quorate.host.addresses import is_of_this_host
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity
 from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.local_etcd import delete_data, has_left, local_etcd, note_left
+from quorate.phases.node.local_etcd import delete_data, has_left, local_etcd, note_left, refuse_data_without_manifest
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
 PHASE = "reset"
+_STATUS_SECONDS = 2.0
 
 
 def remove_member(run: ResetRun) -> None:
@@ -35,9 +39,11 @@ def remove_member(run: ResetRun) -> None:
     Raises `Refused` with nothing deleted when the member cannot be removed: a listed member that has lost its data costs the
     cluster a vote.
     """
+    run.look()
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
     if etcd is None:
+        _refuse_lost_manifest(run)
         run.say(PHASE, "There is no etcd manifest on this node: there is no member to remove")
         return
     if not etcd.data_dir:
@@ -48,6 +54,7 @@ def remove_member(run: ResetRun) -> None:
             "data by hand, then run this with --skip-phases=remove-etcd-member",
         )
     mounts.refuse(run, etcd)
+    run.owner = data_identity(real_path(run.tree, etcd.data_dir))
     if left is not None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
     else:
@@ -55,8 +62,18 @@ def remove_member(run: ResetRun) -> None:
     if not run.dry_run:
         _end_pod(run)
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
-    delete_data(run.tree, etcd)
+    delete_data(run.tree, etcd, run.owner)
     run.left = etcd
+
+
+def _refuse_lost_manifest(run: ResetRun) -> None:
+    try:
+        refuse_data_without_manifest(run.tree, run.reset.certificates_dir)
+    except Refused as refused:
+        if not run.abandon:
+            refused.advice += "; or abandon the member, whose data stays: --abandon-etcd-member"
+            raise
+        run.report(Notice(f"{refused.what}: it is abandoned (--abandon-etcd-member), and its data stays", "warning"))
 
 
 def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -92,6 +109,7 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
         if len(view.members) == 1:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
             return
+        _refuse_elsewhere(etcd, cluster, member)
         label = f"etcd member {member.name or etcd.name} ({member.id:x})"
         # Resetting this node is the consent to remove its member. A removal that would break the quorum is still refused.
         if run.dry_run:
@@ -106,19 +124,51 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
 
 def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
     """Returns the row of the member whose data is here, by the ids in that data: its peer URL may have been corrected since
-    the manifest was written, and a row that is not found lets the data be deleted. Without data, by URL or name."""
-    folder = real_path(run.tree, etcd.data_dir)
-    owner = data_identity(folder)
+    the manifest was written, and a row that is not found lets the data be deleted. Without data, by URL. A name alone chooses
+    no member: a manifest that was copied to all nodes names one of another host."""
+    owner = run.owner
     if owner is None:
-        if has_log(folder):
+        if has_log(real_path(run.tree, etcd.data_dir)):
             raise Refused(f"cannot read which member the data in {etcd.data_dir} belongs to", state="nothing was changed")
-        return view.by_peer_urls(etcd.peer_urls) or view.by_name(etcd.name)
+        member, named = view.by_peer_urls(etcd.peer_urls), view.by_name(etcd.name)
+        if member is None and named is not None:
+            raise Refused(
+                f"no member has the peer URL {etcd.peer_urls[0]}; one named {etcd.name} has {', '.join(named.peer_urls)}",
+                state="nothing was changed: it may be the member of another host",
+                advice=f"when it is this node's, remove it with 'quorate etcd remove {named.id:x}', then run this again",
+            )
+        return member
     if owner.cluster_id != view.cluster_id:
         raise Refused(
             f"the data in {etcd.data_dir} belongs to cluster {owner.cluster_id:x}, but cluster {view.cluster_id:x} answers",
             state="nothing was changed",
         )
     return view.by_id(owner.member_id)
+
+
+def _refuse_elsewhere(etcd: LocalEtcd, cluster: Cluster, member: Member) -> None:
+    """Raises `Refused` for a member that another host runs: the files of this one are a copy of its files, as a clone of its
+    disk, and removing the member would end the original."""
+    hosts = [parts_of(one).host for one in member.peer_urls]
+    if any(is_of_this_host(host) for host in hosts) or _answers_here(etcd, cluster, member):
+        return
+    raise Refused(
+        f"etcd member {member.name} ({member.id:x}) is at {', '.join(hosts)}, which is not an address of this host: the files "
+        "here may be a copy of another host's",
+        state="nothing was changed",
+        advice=f"when it is this node's, remove it with 'quorate etcd remove {member.id:x}', then run this again; when the "
+        f"files are a copy, move {manifest_path('etcd')} and {etcd.data_dir} away",
+    )
+
+
+def _answers_here(etcd: LocalEtcd, cluster: Cluster, member: Member) -> bool:
+    """Returns whether the member answers at an address of this host: behind a translated address its URL is not one."""
+    here = [Endpoint.parse(one) for one in etcd.listens if is_of_this_host(parts_of(one).host)]
+    for endpoint in here:
+        with suppress(EtcdError):
+            if maintenance.status(cluster.access.channel(endpoint), timeout=_STATUS_SECONDS).member_id == member.id:
+                return True
+    return False
 
 
 def _advise(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -161,7 +211,10 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
 
 
 def _end_pod(run: ResetRun) -> None:
-    run.tree.remove(manifest_path("etcd"))
+    if run.manifest is not None:
+        run.tree.remove_if(manifest_path("etcd"), run.manifest)
+    run.manifest = None
+    run.refuse_changed()
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.see_static_pod_gone(

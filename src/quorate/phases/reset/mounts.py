@@ -6,6 +6,7 @@ Mounts are checked before the etcd member is removed: afterwards the reset canno
 from __future__ import annotations
 
 import os
+import posixpath
 import threading
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
 TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
+OWN = (MANIFESTS_FOLDER, KUBELET_FOLDER, TMP_FOLDER)
+"""Folders that are emptied whole, whatever --cert-dir names."""
+
 _UMOUNT_SECONDS, _ANSWER_SECONDS = 30.0, 2.0
 """A network file system whose server is gone never answers; the reset continues and reports what stayed mounted."""
 _FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
@@ -28,7 +32,7 @@ _OF_PODS = ("pods", "plugins")
 def folders(run: ResetRun) -> list[str]:
     """Returns the folders whose contents a reset deletes, in addition to etcd's data."""
     tmp = [TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
-    return [MANIFESTS_FOLDER, run.reset.certificates_dir, KUBELET_FOLDER, *tmp]
+    return list(dict.fromkeys([MANIFESTS_FOLDER, posixpath.normpath(run.reset.certificates_dir), KUBELET_FOLDER, *tmp]))
 
 
 def refuse(run: ResetRun, etcd: LocalEtcd | None) -> None:

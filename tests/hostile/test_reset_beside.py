@@ -1,0 +1,257 @@
+"""A reset beside another program, or on a copy of another host: what came since it looked is never deleted, and a member of
+another host is never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from member_data import write_log
+
+from hostile.test_reset import MANIFEST, Node
+from quorate.core.membership import ClusterView, Member
+from quorate.errors import HostError, Refused
+from quorate.host import addresses
+from quorate.host.etcd_identity import DataIdentity, data_identity
+from quorate.host.kubelet import Kubelet
+from quorate.phases.node import local_etcd
+from quorate.phases.node.local_etcd import delete_data, refuse_data_without_manifest
+from quorate.phases.reset import cleanup, etcd
+from quorate.phases.reset.state import ResetRun
+from quorate.tree import RealTree
+
+DATA, MANIFESTS = "var/lib/etcd", "etc/kubernetes/manifests"
+TEXT = MANIFEST.format(host="/var/lib/etcd", below="")
+OLD, NEW = DataIdentity(0xA1, 0xC), DataIdentity(0xB2, 0xC)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    made = Node(tmp_path / "root")
+    (made.root / "var/lib/kubelet").mkdir(parents=True)
+    return made
+
+
+def join_again(node: Node) -> None:
+    """What kubeadm makes on the node while this run is suspended."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT + "# new\n")
+    node.write("etc/kubernetes/pki/etcd/peer.key")
+    write_log(node.root / DATA, NEW)
+
+
+def assert_new_member_stays(node: Node) -> None:
+    assert (node.root / MANIFESTS / "etcd.yaml").read_text().endswith("# new\n")
+    assert (node.root / "etc/kubernetes/pki/etcd/peer.key").exists()
+    assert data_identity(node.root / DATA) == NEW
+
+
+class Suspending(Kubelet):
+    """A kubelet whose stop takes as long as another program needs to join the node."""
+
+    __slots__ = ("_meanwhile", "_words")
+
+    def __init__(self, meanwhile: Callable[[], None], words: list[str]) -> None:
+        super().__init__()
+        object.__setattr__(self, "_meanwhile", meanwhile)
+        object.__setattr__(self, "_words", words)
+
+    def stop(self) -> None:
+        self._words.append("stop")  # type: ignore[attr-defined]
+        self._meanwhile()  # type: ignore[attr-defined]
+
+    def start(self) -> None:
+        self._words.append("start")  # type: ignore[attr-defined]
+
+
+def reset(node: Node, kubelet: Kubelet | None = None) -> ResetRun:
+    run = node.reset(force=True, ignore_preflight_errors=["all"])
+    run.kubelet = kubelet or Kubelet()
+    return run
+
+
+def test_a_node_that_was_joined_while_its_kubelet_was_stopped_stays(node: Node) -> None:
+    """A reset had said "There is no etcd manifest", and then deleted the new voter: exit code 0."""
+    words: list[str] = []
+    run = reset(node, Suspending(lambda: join_again(node), words))
+    etcd.remove_member(run)
+    with pytest.raises(HostError, match=r"etcd\.yaml was written by another program since this run looked"):
+        cleanup.clean_up(run)
+    assert_new_member_stays(node)
+    assert words == ["stop", "start"], "its kubelet runs again"
+
+
+def test_a_node_that_was_joined_between_the_two_phases_stays(node: Node) -> None:
+    run = reset(node)
+    etcd.remove_member(run)
+    join_again(node)
+    with pytest.raises(HostError, match="since this run looked"):
+        cleanup.clean_up(run)
+    assert_new_member_stays(node)
+
+
+@pytest.mark.parametrize("step", ["unlink", "list"])
+def test_a_manifest_that_comes_while_the_folder_is_emptied_stays(
+    node: Node, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    node.write(f"{MANIFESTS}/kube-scheduler.yaml")
+    run = reset(node)
+    etcd.remove_member(run)
+    real = RealTree.empty
+
+    def emptied(tree: RealTree, path: str, **keep: object) -> None:
+        if path == f"/{MANIFESTS}" and step == "list":
+            join_again(node)
+        real(tree, path, **keep)  # type: ignore[arg-type]
+        if path == f"/{MANIFESTS}" and step == "unlink":
+            join_again(node)
+
+    monkeypatch.setattr(RealTree, "empty", emptied)
+    with pytest.raises(HostError):
+        cleanup.clean_up(run)
+    assert_new_member_stays(node)
+
+
+def test_data_of_a_new_member_is_not_deleted_as_that_of_the_old(node: Node) -> None:
+    """A reset that was suspended after its member had left deleted the data of the voter that had joined here since."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    tree = RealTree(node.root)
+    found = local_etcd.local_etcd(tree)
+    assert found is not None
+    write_log(node.root / DATA, NEW)
+    for _ in range(2):
+        with pytest.raises(HostError, match="is of another etcd member than when this run looked"):
+            delete_data(tree, found, OLD)
+        assert data_identity(node.root / DATA) == NEW
+    delete_data(tree, found, NEW)
+    assert list((node.root / DATA).iterdir()) == []
+
+
+def test_data_that_was_moved_away_when_the_run_was_killed_is_looked_at_again(node: Node) -> None:
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    tree = RealTree(node.root)
+    found = local_etcd.local_etcd(tree)
+    assert found is not None
+    write_log(node.root / DATA, NEW)
+    (node.root / DATA / ".quorate-taken").mkdir()
+    (node.root / DATA / "member").rename(node.root / DATA / ".quorate-taken/member")
+    with pytest.raises(HostError, match="another etcd member"):
+        delete_data(tree, found, OLD)
+    assert data_identity(node.root / DATA) == NEW
+
+
+def test_only_the_manifest_that_was_read_is_deleted(node: Node) -> None:
+    path = node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    tree = RealTree(node.root)
+    with pytest.raises(HostError, match="was changed by another program since it was read"):
+        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", b"another")
+    assert path.read_text() == TEXT and [one.name for one in path.parent.iterdir()] == ["etcd.yaml"]
+    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", TEXT.encode())
+    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", TEXT.encode())
+    assert list(path.parent.iterdir()) == []
+
+
+POD = """
+apiVersion: v1
+kind: Pod
+spec:
+  {kind}:
+  - image: {image}
+    command: {command}
+    args: {args}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POD.format(kind="containers", image="x", command="[sh, -c, 'exec etcd --name=a']", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c]", args="['cd /;/usr/bin/etcd']"),
+        POD.format(kind="containers", image="registry.k8s.io/etcd:3.6.4-0", command="[]", args="[--name=a]"),
+        POD.format(kind="containers", image="host:5000/a/etcd@sha256:0", command="[]", args="[]"),
+        POD.format(kind="containers", image="x", command="[env, FOO=1, etcd, --name=a]", args="[]"),
+        POD.format(kind="containers", image="x", command="[/usr/local/bin/etcd-3.6]", args="[]"),
+        POD.format(kind="initContainers", image="x", command="[etcd]", args="[]"),
+        "containers: [etcd",
+        "# etcd\n" + "a: b\n" * 400_000,
+    ],
+    ids=["shell", "shell args", "image", "image by digest", "env", "version", "sidecar", "half a file", "large"],
+)
+def test_what_may_be_an_etcd_is_not_no_etcd(node: Node, text: str) -> None:
+    """Each was "There is no etcd manifest", and the node was wiped with its voter still listed."""
+    node.write(f"{MANIFESTS}/member.yaml", text)
+    with pytest.raises(Refused, match=r"member\.yaml (runs an etcd|cannot be read, and names etcd)"):
+        etcd.remove_member(reset(node))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POD.format(
+            kind="containers", image="etcd:3", command="[etcdctl, snapshot, save, x]", args="[--data-dir, /var/lib/etcd]"
+        ),
+        POD.format(kind="containers", image="kube-apiserver", command="[kube-apiserver]", args="['--etcd-servers=https://a']"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'etcdutl hashkv --x=/var/lib/etcd']", args="[]"),
+        "not: [a manifest",
+    ],
+)
+def test_what_only_works_with_etcd_is_none(node: Node, text: str) -> None:
+    node.write(f"{MANIFESTS}/other.yaml", text)
+    etcd.remove_member(reset(node))
+
+
+def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node) -> None:
+    node.write("var/lib/kubelet/config.yaml", "staticPodPath: /srv/pods\n")
+    node.write("srv/pods/etcd.yaml", TEXT)
+    with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
+        etcd.remove_member(reset(node))
+
+
+def test_data_whose_manifest_was_moved_away_is_a_member(node: Node) -> None:
+    """To move it is the usual way to stop etcd."""
+    write_log(node.root / DATA, OLD)
+    etcd.remove_member(reset(node))  # an etcd that is no pod, with certificates of its own
+    node.write("etc/kubernetes/pki/etcd/peer.key")
+    with pytest.raises(Refused, match="holds data of member a1 of cluster c") as refused:
+        etcd.remove_member(reset(node))
+    assert "--abandon-etcd-member" in refused.value.advice
+    run = reset(node)
+    run.abandon = True
+    etcd.remove_member(run)
+    assert any("its data stays" in text for text in node.warnings)
+    with pytest.raises(Refused):
+        refuse_data_without_manifest(RealTree(node.root), "/etc/kubernetes/pki")
+
+
+MEMBER = Member(0xA1, "n1", ("https://192.0.2.77:2380",), ("https://192.0.2.77:2379",), is_learner=False)
+
+
+def view_of(*members: Member) -> ClusterView:
+    return ClusterView(0xC, members, {}, 0.0, linearizable=True)
+
+
+def test_a_member_of_another_host_is_not_removed_for_a_copy_of_its_files(node: Node) -> None:
+    """A clone of a disk: the reset removed the live leader on the other host."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT.replace("https://127.0.0.1:2379", "https://192.0.2.77:2379"))
+    found = local_etcd.local_etcd(RealTree(node.root))
+    assert found is not None
+    with pytest.raises(Refused, match="may be a copy of another host's"):
+        etcd._refuse_elsewhere(found, Mock(), MEMBER)
+
+
+def test_a_name_alone_chooses_no_member(node: Node) -> None:
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    found = local_etcd.local_etcd(RealTree(node.root))
+    assert found is not None
+    with pytest.raises(Refused, match="no member has the peer URL"):
+        etcd._member(reset(node), found, view_of(MEMBER))
+    assert etcd._member(reset(node), found, view_of()) is None
+
+
+def test_addresses_of_this_host() -> None:
+    assert (
+        addresses.is_of_this_host("127.0.0.1") and addresses.is_of_this_host("::1") and addresses.is_of_this_host("localhost")
+    )
+    assert not addresses.is_of_this_host("192.0.2.77") and not addresses.is_of_this_host("")
+    assert all(addresses.is_of_this_host(str(one)) for one in addresses.of_interfaces())
