@@ -95,3 +95,40 @@ def test_the_user_and_the_files_of_the_command_line_count_too(
     monkeypatch.delenv("ETCDCTL_CACERT")
     assert run_with(["etcd", "--endpoints", DEAD, "--user", "flag", "members"]) == 3
     assert "no password for flag" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reset", "--force", "--rootfs="],
+        ["init", "phase", "certs", "all", "--rootfs", ""],
+        ["etcd", "members", "--rootfs="],
+        ["etcd", "--rootfs=", "members"],
+        ["etcd", "add", "x", "--dir="],
+        ["local", "down", "--purge", "--dir", " "],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_a_directory_without_a_name_is_not_this_host(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A script with --rootfs "$ROOT", where ROOT is not set, would have reset the host."""
+    assert run_with(words) == 3
+    assert "it names no directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--endpoints", DEAD, "add", "x", "--dir", "/d"], ["add", "x", "--dir=/d", "--user=u"]])
+def test_two_names_of_a_cluster_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["etcd", *words]) == 3
+    assert "name two clusters" in capsys.readouterr().err
+
+
+def test_no_command_without_an_endpoint_is_advised_where_the_own_etcd_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "etc/kubernetes/manifests/etcd.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("a: [")
+    for words in (["--rootfs", str(tmp_path), "defrag"], ["defrag", "--rootfs", str(tmp_path)]):
+        assert run_with(["etcd", *words]) == 3
+        assert "next: etcdctl defrag --endpoints=HOST:PORT" in capsys.readouterr().err
+    assert run_with(["etcd", "defrag", "--endpoints=a:1"]) == 3
+    assert "next: etcdctl defrag --endpoints=a:1\n" in capsys.readouterr().err

@@ -13,10 +13,11 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION
+from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.completers import learner_names, member_names, voter_names
-from quorate.cli.etcd.connection import cluster_to_change, connection_options, given_by_hand
+from quorate.cli.etcd.connection import cluster_to_change, connection_options, given_by_hand, named_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
 from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, timeout_option, with_patience
 from quorate.cli.etcd.start_hook import restarter, starter
@@ -53,7 +54,7 @@ def _new_member(command: Command) -> Command:
         click.option(
             "--dir",
             "folder",
-            type=click.Path(path_type=Path),
+            type=FOLDER,
             help="Directory of a local cluster ('quorate local'); its members need no other option.",
             shell_complete=clusters,
         ),
@@ -105,8 +106,11 @@ def _refuse_options_of_a_remote_cluster() -> None:
     given = [flag for flag in given if flag != "--probe-writes"]
     if given:
         raise ConfigError(f"--dir names a local cluster: leave out {', '.join(given)}", state="nothing was changed")
-    if given_by_hand("endpoints"):
-        raise ConfigError("--dir and --endpoints name two clusters", state="nothing was changed", advice="pass one of them")
+    named = named_by_hand()
+    if named:
+        raise ConfigError(
+            f"--dir and {', '.join(named)} name two clusters", state="nothing was changed", advice="pass one of them"
+        )
 
 
 @dataclass(frozen=True, slots=True)

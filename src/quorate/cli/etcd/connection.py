@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from quorate.cli.common.completion import Completer, files, folders
 from quorate.cli.common.durations import DURATION, WAIT
+from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo
 from quorate.errors import ConfigError, QuorateError, UsageProblem
@@ -97,7 +98,7 @@ def connection_options(command: Command) -> Command:
         command = option(command)
     return click.option(
         "--rootfs",
-        default="",
+        type=FOLDER,
         metavar="DIR",
         help="Directory of a control-plane node's files, whose own etcd is asked.  [default: /]",
         expose_value=False,
@@ -121,6 +122,8 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
     if isinstance(value, tuple):
         more = [str(given[name])] if ranks.get(name) == rank == 0 else []
         value = ",".join([*more, *value])
+    if name == "rootfs":
+        value = str(value or "")
     if rank <= ranks.get(name, rank):
         given[name], ranks[name] = value, rank
     if source is not ParameterSource.DEFAULT and param.name in _NAMING:
@@ -129,9 +132,15 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
         _refuse_unsafe(str(param.name), value)
 
 
-def given_to_etcdctl(ctx: click.Context) -> tuple[list[str], str]:
+def named_by_hand() -> list[str]:
+    """Returns the flags of the command line, before or after the command, that say which cluster is meant, or who asks."""
+    ranks: dict[str, int] = click.get_current_context().meta.get(_RANK, {})
+    return [f"--{name.replace('_', '-')}" for name in sorted({"rootfs", *_NAMING}) if ranks.get(name) == 0]
+
+
+def given_to_etcdctl(ctx: click.Context, rootfs: str, *, named: bool) -> tuple[list[str], str]:
     """Returns the flags that were given up to the command of this context, as etcdctl spells them, and shell text that sets its
-    password: etcdctl reads none from a file."""
+    password: etcdctl reads none from a file. `named`: the words that follow say which cluster is meant."""
     given, flags, names = ctx.meta.get(_KEY, {}), list[str](), set[str]()
     above: click.Context | None = ctx
     while above is not None:
@@ -144,30 +153,36 @@ def given_to_etcdctl(ctx: click.Context) -> tuple[list[str], str]:
             value = given[key]
             shown = str(value).lower() if isinstance(value, bool) else f"{value:g}s" if isinstance(value, float) else str(value)
             flags.append(f"--{name}={shown}")
-    if not ctx.meta.get(_NAMED):
-        flags += _own_flags(given.get("rootfs", ""))
+    if not ctx.meta.get(_NAMED) and not named:
+        flags += _own_flags(rootfs or given.get("rootfs", ""))
     file = given.get("password_file")
     return flags, f'ETCDCTL_PASSWORD="$(cat {to_paste(str(file))})" ' if file else ""
 
 
 def _own_flags(rootfs: str) -> list[str]:
-    """Returns etcdctl's flags for this node's own etcd; none where it has none, or where that is not known."""
+    """Returns etcdctl's flags for this node's own etcd; none where it has none. Where that is not known, the endpoint is left
+    to the user: without one, etcdctl asks whatever listens at its default port."""
     from quorate.cli.etcd import own_node
 
-    with suppress(QuorateError):
-        if (own := own_node.find(rootfs)) is not None:
-            files = (("cacert", own.files.ca), ("cert", own.files.cert), ("key", own.files.key))
-            return [f"--endpoints={own.url}", *(f"--{name}={path}" for name, path in files)]
-    return []
+    try:
+        own = own_node.find(rootfs)
+    except QuorateError:
+        return ["--endpoints=HOST:PORT"]
+    if own is None:
+        return []
+    files = (("cacert", own.files.ca), ("cert", own.files.cert), ("key", own.files.key))
+    return [f"--endpoints={own.url}", *(f"--{name}={path}" for name, path in files)]
 
 
 def left_to_etcdctl(*above: str) -> Callable[[click.Context, Sequence[str]], UsageProblem | None]:
     """Returns what answers a command of etcdctl that a group does not have; `above`: the words before it."""
 
     def answer(ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
-        from quorate.cli.common.foreign_commands import instead_of
+        from quorate.cli.common.foreign_commands import instead_of, without_option
 
-        return instead_of([*above, *words], *given_to_etcdctl(ctx))
+        theirs, rootfs = without_option(words, "--rootfs")
+        named = any(word.lstrip("-").partition("=")[0] in ("endpoints", "cacert", "cert", "key") for word in theirs)
+        return instead_of([*above, *theirs], *given_to_etcdctl(ctx, rootfs, named=named))
 
     return answer
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from quorate.cli.common.completion import files, folders
+from quorate.cli.common.folders import FOLDER
 from quorate.cli.kubeadm.completers import COMPLETERS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -119,6 +120,7 @@ def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
 
 _ROOTFS = click.option(
     "--rootfs",
+    type=FOLDER,
     metavar="DIR",
     help="Read and write below this directory as if it were /, except for the configuration file.",
     shell_complete=folders,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
 from quorate.cli.local.completers import clusters
@@ -27,7 +28,7 @@ def dir_option(command: Command) -> Command:
     return click.option(
         "--dir",
         "folder",
-        type=click.Path(path_type=Path),
+        type=FOLDER,
         envvar="QUORATE_LOCAL_DIR",
         help="Directory of the cluster.  [default: $XDG_DATA_HOME/quorate/local]",
         shell_complete=clusters,
