@@ -107,7 +107,7 @@ def test_the_user_and_the_files_of_the_command_line_count_too(
         ["etcd", "add", "x", "--dir="],
         ["local", "down", "--purge", "--dir", " "],
     ],
-    ids=lambda words: " ".join(words),
+    ids=" ".join,
 )
 def test_a_directory_without_a_name_is_not_this_host(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A script with --rootfs "$ROOT", where ROOT is not set, would have reset the host."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from quorate.core.membership import ClusterView, Member, odd_advice
 from quorate.deadline import DeadlineExceeded
-from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.errors import ConfigError, HostError, QuorateError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
@@ -224,8 +224,9 @@ def _end_pod(run: ResetRun) -> None:
                 advice="'crictl pods' shows the pod; stop the kubelet, then run the same command again",
             )
     except (CriError, DeadlineExceeded) as error:
-        raise Refused(
+        gone = "is abandoned, and may still be listed" if run.abandon else "has left its cluster"
+        raise HostError(
             f"could not confirm that the etcd pod has stopped: {error.what}",
-            state="the member has left its cluster or is abandoned; its data was not deleted",
+            state=f"the member {gone}; its manifest was deleted, its data was not",
             advice=error.advice or "start the container runtime and run the same command again",
         ) from error
