@@ -60,7 +60,7 @@ def _floor(home: Home, *, restart: bool) -> float:
     with home.access() as access:
         leader, own = access.channel(home.seeds()[0]), access.channel(joiner.client)
         began = time.monotonic()
-        member_id = member_rpc.add_learner(leader, [joiner.peer_url], timeout=5)
+        member_id = member_rpc.add_learner(leader, [joiner.peer_url], timeout=5).member_id
         first = home.load().members[0]
         runtime.start([(first.name, first.peer_url), ("m2", joiner.peer_url)])
         seen_at = None

@@ -26,7 +26,7 @@ def test_a_running_join_of_0_1_is_waited_for_and_its_learner_is_left_to_it(machi
     granted = lease.grant(channel, 60, timeout=5)
     kv.put(channel, b"/quorate/seat/89ab", json.dumps(fields).encode(), timeout=5, lease=granted)
     kv.put(channel, b"/quorate/joins/old", json.dumps(fields).encode(), timeout=5)
-    theirs = member_rpc.add_learner(channel, [url], timeout=5)
+    theirs = member_rpc.add_learner(channel, [url], timeout=5).member_id
     told, failed = Recorder(), list[BaseException]()
 
     def join() -> None:

@@ -147,7 +147,7 @@ def test_snapshot_is_whole_private_and_restorable(channel: Channel, tmp_path: Pa
 def test_a_learner_and_what_it_refuses(channel: Channel, single: Home) -> None:
     """A phantom: registered and never started. Its refusals are the leader's; a running learner's own come from a join."""
     urls = ["https://127.0.0.1:1"]
-    phantom = member_rpc.add_learner(channel, urls, timeout=SOON)
+    phantom = member_rpc.add_learner(channel, urls, timeout=SOON).member_id
     listed = {member.id: member for member in local_list(channel, timeout=SOON).members}
     assert listed[phantom].is_learner and not listed[phantom].started
     with pytest.raises(MemberExists):

@@ -90,7 +90,7 @@ def test_a_member_that_never_starts_is_taken_off_the_list_again(machine: Machine
 
 def test_somebody_elses_unstarted_learner_is_neither_taken_nor_removed(machine: Machine, target: Cluster) -> None:
     access = target.access
-    foreign = member_rpc.add_learner(access.channel(machine.home.seeds()[0]), ["https://127.0.0.1:1"], timeout=5)
+    foreign = member_rpc.add_learner(access.channel(machine.home.seeds()[0]), ["https://127.0.0.1:1"], timeout=5).member_id
     target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded, match=f"{foreign:x}"):
         target.add("m9", machine.peer_url, start=machine.start)
@@ -100,7 +100,7 @@ def test_somebody_elses_unstarted_learner_is_neither_taken_nor_removed(machine: 
 def test_promote_refuses_a_learner_that_is_dead_and_leaves_it(machine: Machine, target: Cluster) -> None:
     """etcd would promote it: this is the case that stops clusters."""
     channel = target.access.channel(machine.home.seeds()[0])
-    learner = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
+    learner = member_rpc.add_learner(channel, [machine.peer_url], timeout=5).member_id
     machine.start("m9", [("m1", machine.home.load().members[0].peer_url), ("m9", machine.peer_url)])
     until(lambda: any(member.name == "m9" for member in target.status().members))
     machine.end()
@@ -287,7 +287,7 @@ def test_the_same_command_takes_up_its_own_learner_and_may_take_it_back(machine:
 
 def test_a_learner_of_somebody_else_at_our_url_is_used_but_never_taken_back(machine: Machine, target: Cluster) -> None:
     channel = target.access.channel(machine.home.seeds()[0])
-    foreign = member_rpc.add_learner(channel, [machine.peer_url], timeout=5)
+    foreign = member_rpc.add_learner(channel, [machine.peer_url], timeout=5).member_id
     target = replace(target, policy=JoinPolicy(1.0))
     with pytest.raises(DeadlineExceeded):
         target.add("m9", machine.peer_url)

@@ -71,7 +71,7 @@ class Pair:
         channel = self.access.channel(self.home.load().members[0].client)
         try:
             if operation == "add":
-                self.ids[slot] = member_rpc.add_learner(channel, [self.home.load().members[slot].peer_url], timeout=3)
+                self.ids[slot] = member_rpc.add_learner(channel, [self.home.load().members[slot].peer_url], timeout=3).member_id
             elif operation == "promote":
                 member_rpc.promote(channel, self.ids.get(slot, 12345), timeout=3)
             else:

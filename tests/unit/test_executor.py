@@ -17,6 +17,7 @@ from quorate.etcd.client import errors
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.executor import (
     LOOK_SECONDS,
+    AddedElsewhere,
     Applied,
     Confirm,
     Confirmed,
@@ -219,6 +220,20 @@ def test_a_stop_that_was_asked_for_before_the_change_is_heeded(bench: Bench) -> 
     assert bench.server.asked == [] and bench.log == ["intent", "outcome rejected"]
     with bench.clock.cancel.shielded():
         assert bench.carry_out() == Applied(9), "an undo goes on"
+
+
+@pytest.mark.parametrize("action", [ADD, AddVoter("m9", (url(9),))])
+def test_a_member_that_another_cluster_added_is_removed_there(bench: Bench, action: MembershipChange) -> None:
+    """Another cluster was started at this address while the tool was suspended: it kept a learner that nobody knew of."""
+    bench.server.cluster = 0xE
+    executor = MembershipExecutor(bench.access, bench.clock, bench.note)
+    outcome = executor.carry_out(action, SEEN, Limits(CLUSTER, voter_join=True), bench.confirm())
+    assert isinstance(outcome, Rejected) and isinstance(outcome.error, AddedElsewhere)
+    assert "cluster e answered" in outcome.error.what and "removed again" in outcome.error.what
+    assert bench.server.asked == ["MemberAdd", "MemberRemove"] and bench.server.calls[1][1].ID == 9
+    bench.server.replies["MemberRemove"] = errors.NoAnswer("no answer")
+    outcome = bench.carry_out()
+    assert isinstance(outcome, Rejected) and "quorate etcd remove 9" in outcome.error.what
 
 
 def test_an_add_without_an_answer_is_written_with_the_seconds_of_its_call(bench: Bench) -> None:

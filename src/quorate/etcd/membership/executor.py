@@ -110,6 +110,13 @@ class NotConfirmed(EtcdError):  # noqa: N818
     disposition = "retryable"
 
 
+class AddedElsewhere(EtcdError):  # noqa: N818
+    """Another cluster answered the add; the cluster that was looked at is as it was."""
+
+    code = "another-cluster"
+    next_step = "find out which cluster runs at this endpoint; name one with --endpoints"
+
+
 @dataclass(frozen=True, slots=True)
 class Confirmed:
     """The result of the last look: the action with its newest proof, the view, the channel to send on, the moment `at` of its
@@ -156,7 +163,7 @@ class MembershipExecutor:
             # intent itself could not be written, the memory of this run would.
             self._note_outcome(action, "rejected", {"error": "not sent"})
             raise
-        outcome = _send(last.channel, last.action) if isinstance(last, Confirmed) else last
+        outcome = _send(last) if isinstance(last, Confirmed) else last
         self._note_outcome(action, type(outcome).__name__.lower(), _detail(outcome))
         return outcome
 
@@ -243,24 +250,40 @@ def channel_for(access: Access, action: MembershipChange, view: ClusterView) -> 
     raise NotConfirmed("the leader cannot be reached from this machine")
 
 
-def _send(channel: Channel, action: MembershipChange) -> Outcome:
+def _send(last: Confirmed) -> Outcome:
     try:
-        return Applied(_rpc(channel, action))
+        return Applied(_rpc(last.channel, last.action, last.view.cluster_id))
     except EtcdError as error:
-        return Rejected(error) if isinstance(error, REFUSALS) else Indeterminate(error)
+        return Rejected(error) if isinstance(error, (*REFUSALS, AddedElsewhere)) else Indeterminate(error)
 
 
-def _rpc(channel: Channel, action: MembershipChange) -> int:
+def _rpc(channel: Channel, action: MembershipChange, cluster_id: int) -> int:
     match action:
         case AddLearner(peer_urls=urls):
-            return member_rpc.add_learner(channel, urls, timeout=RPC_SECONDS)
+            return _in_cluster(channel, member_rpc.add_learner(channel, urls, timeout=RPC_SECONDS), cluster_id)
         case AddVoter(peer_urls=urls):
-            return member_rpc.add_voter(channel, urls, timeout=RPC_SECONDS)
+            return _in_cluster(channel, member_rpc.add_voter(channel, urls, timeout=RPC_SECONDS), cluster_id)
         case Promote(member_id=member_id):
             member_rpc.promote(channel, member_id, timeout=RPC_SECONDS)
         case Remove(member_id=member_id):
             member_rpc.remove(channel, member_id, timeout=RPC_SECONDS)
     return member_id
+
+
+def _in_cluster(channel: Channel, added: member_rpc.Added, cluster_id: int) -> int:
+    """Returns the id of the new member. Where another cluster answered, which was started at this address while the tool was
+    suspended, the member is removed from it again: only this call knows its id, and it would hold the learner seat there.
+    Promotions and removals name an id of their own cluster, which no other has."""
+    if added.cluster_id in (0, cluster_id):
+        return added.member_id
+    left = "it was removed again"
+    try:
+        member_rpc.remove(channel, added.member_id, timeout=RPC_SECONDS)
+    except EtcdError as error:
+        left = f"it is still there ({error.what}): remove it with 'quorate etcd remove {added.member_id:x}'"
+    raise AddedElsewhere(
+        f"cluster {added.cluster_id:x} answered instead of {cluster_id:x}, and added the member {added.member_id:x}; {left}"
+    )
 
 
 def describe(action: MembershipChange) -> dict[str, object]:

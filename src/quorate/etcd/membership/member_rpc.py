@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from quorate.etcd.client import rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
 
 
-def add_learner(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:
-    """Registers a learner; returns its member id."""
-    request = wire.MemberAddRequest(peerURLs=peer_urls, isLearner=True)
-    return channel.call_once(rpc.MEMBER_ADD, request, timeout).member.ID
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The new member, and the cluster that has it now."""
+
+    member_id: int
+    cluster_id: int
 
 
-def add_voter(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> int:
-    """Registers a member that has a vote at once; returns its member id."""
-    return channel.call_once(rpc.MEMBER_ADD, wire.MemberAddRequest(peerURLs=peer_urls), timeout).member.ID
+def add_learner(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> Added:
+    """Registers a learner."""
+    return _add(channel, wire.MemberAddRequest(peerURLs=peer_urls, isLearner=True), timeout)
+
+
+def add_voter(channel: Channel, peer_urls: Sequence[str], *, timeout: float) -> Added:
+    """Registers a member that has a vote at once."""
+    return _add(channel, wire.MemberAddRequest(peerURLs=peer_urls), timeout)
+
+
+def _add(channel: Channel, request: wire.MemberAddRequest, timeout: float) -> Added:
+    answer = channel.call_once(rpc.MEMBER_ADD, request, timeout)
+    return Added(answer.member.ID, answer.header.cluster_id)
 
 
 def promote(channel: Channel, member_id: int, *, timeout: float) -> None:
