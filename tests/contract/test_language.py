@@ -14,6 +14,7 @@ NOT_OURS = re.compile(
     re.IGNORECASE,
 )
 TEXTS = [*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+DOCUMENTS = sorted((ROOT / "docs").rglob("*.md"))
 MAPS = [
     "docs/architecture.md",
     "docs/decisions/README.md",
@@ -45,10 +46,22 @@ def test_files_and_rooms_that_a_map_names_exist(name: str) -> None:
     assert [one for one in sorted(named) if not any((base / one).exists() for base in (ROOT, ROOT / "src" / "quorate"))] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text())
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
+def test_links_to_a_heading_lead_to_one(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)", path.read_text())
+    assert [(name, anchor) for name, anchor in links if anchor not in anchors(path.parent / name if name else path)] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def test_what_troubleshooting_quotes_is_what_is_printed() -> None:
