@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import copy
 import inspect
 import os
 import re
 import subprocess
 import sys
 import typing
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +19,15 @@ from conftest import ROOT
 
 import quorate
 from quorate import Cluster, ConfigError, connect
+from quorate.arguments import _IN_PYTHON
 from quorate.core.invariants import UnsafeStep
+from quorate.core.membership import Member, pick
 from quorate.deadline import DeadlineExceeded
+from quorate.errors import NoSuchMember
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import NoAnswer, Unreachable
+
+from . import views
 
 
 def named_by(method: object) -> set[str]:
@@ -92,3 +101,165 @@ def test_a_cluster_after_its_block_says_that_it_is_closed() -> None:
         cluster.status()
     with pytest.raises(ConfigError, match="closed"):
         cluster.access.channel(Endpoint.parse("127.0.0.1:1"))
+
+
+def cluster() -> Cluster:
+    with connect(["127.0.0.1:1"]) as opened:
+        return opened
+
+
+def methods() -> list[tuple[str, str]]:
+    """Each argument of each public method, but for those that a program may write a class for."""
+    found = [(name, getattr(Cluster, name)) for name in vars(Cluster) if not name.startswith("_")]
+    return [
+        (name, argument)
+        for name, method in found
+        if inspect.isfunction(method)
+        for argument, note in inspect.get_annotations(method).items()
+        if argument != "return" and note != "Runtime"
+    ]
+
+
+@pytest.mark.parametrize(("name", "argument"), methods())
+def test_every_argument_of_a_method_has_its_type(name: str, argument: str) -> None:
+    given = {one: _sample(note) for one, note in inspect.get_annotations(getattr(Cluster, name)).items() if one != "return"}
+    with pytest.raises(ConfigError, match=rf"^{argument} must be .*, not Odd$") as refused:
+        getattr(cluster(), name)(**{**given, argument: Odd()})
+    assert refused.value.state == "nothing was changed"
+
+
+class Odd:
+    """A value that no argument takes."""
+
+
+def _sample(note: str) -> object:
+    """A value that an argument takes; nothing is done with it."""
+    match note.partition("[")[0].partition(" ")[0]:
+        case "str":
+            return ""
+        case "bool":
+            return False
+        case "Sequence":
+            return []
+        case "Start" | "Callable" | "Check" | "Remember":
+            return print
+        case name:
+            return object.__new__(getattr(quorate, name)) if name != "Runtime" else Odd()
+
+
+CONNECTIONS: list[tuple[dict[str, object], str]] = [
+    ({"endpoints": [2379]}, "endpoints[0] must be text, not int"),
+    ({"endpoints": None}, "endpoints must be a list of text, not None"),
+    ({"endpoints": "a:1,b:2"}, "endpoints must be a list of text, not text: ['a:1', 'b:2']"),
+    ({"endpoints": "https://u:secret@a:1"}, "endpoints must be a list of text, not text"),
+    ({"timeout": "5s"}, "timeout must be a number, not text"),
+    ({"timeout": True}, "timeout must be a number, not bool"),
+    ({"timeout": 0}, "timeout must be seconds above 0, not 0"),
+    ({"timeout": float("nan")}, "timeout must be seconds above 0, not nan"),
+    ({"report": 5}, "report must be a function, not int"),
+    ({"cancel": 5}, "cancel must be a Cancel or None, not int"),
+    ({"ca": 5}, "ca must be text, a path or None, not int"),
+    ({"user": "root", "password": b"secret"}, "password must be text or None, not bytes"),
+]
+
+
+@pytest.mark.parametrize(("given", "problem"), CONNECTIONS, ids=str)
+def test_every_argument_of_connect_has_its_type(given: dict[str, object], problem: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        connect(**{"endpoints": ["127.0.0.1:1"], **given})  # type: ignore[arg-type]
+    assert refused.value.what == problem
+
+
+def test_values_that_programs_make_have_types_too() -> None:
+    with pytest.raises(ConfigError, match=r"^wanted\[0\] must be a Wanted, not text$"):
+        cluster().converge(["m1"])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match=r"^wanted must be a list of Wanted, not text: "):
+        cluster().converge("m1")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^peer_url: 'notaurl' is not a URL"):
+        quorate.Wanted("m1", "notaurl")
+    with pytest.raises(ConfigError, match=r"^name must be text, not int$"):
+        quorate.Wanted(1, "http://127.0.0.1:2380")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^stall_seconds must be a number, not text$"):
+        quorate.JoinPolicy(stall_seconds="60s")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^timeout must be a number, not text$"):
+        replace(cluster(), timeout="5s")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'force'"):
+        cluster().remove("m1", force=True)  # type: ignore[call-arg]
+
+
+def test_a_pem_text_is_no_path_and_is_not_shown() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMIIBsecret\n-----END PRIVATE KEY-----\n"
+    for name, flag in (("ca", "--cacert"), ("cert", "--cert"), ("key", "--key")):
+        with pytest.raises(ConfigError, match=rf"^{flag} \({name}\) was given the text of a PEM file$") as refused:
+            connect(["127.0.0.1:1"], **{name: pem})  # type: ignore[arg-type]
+        assert "secret" not in str(refused.value.as_dict())
+
+
+def test_a_connection_without_its_block_says_how_to_open_one() -> None:
+    connection = connect(["127.0.0.1:1"])
+    for name in ("status", "remove", "timeout"):
+        with pytest.raises(ConfigError, match=f"^{name} is a part of the cluster") as refused:
+            getattr(connection, name)
+        assert refused.value.advice == f"with connect(...) as cluster: cluster.{name}"
+    assert (
+        not hasattr(connection, "nonsense") and not hasattr(connection, "__copy__") and not hasattr(connection, "_repr_html_")
+    )
+    assert copy.copy(connection) is not connection
+    with connection as one, connection as other:
+        assert isinstance(one, Cluster) and one is not other
+
+
+def test_a_type_checker_finds_the_missing_block(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("from quorate import connect\n\nconnect(['a:1']).status()\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 'has no attribute "status"' in done.stdout
+
+
+def test_a_member_is_found_as_a_value_by_its_id_alone() -> None:
+    first, second = Member(0xA, "m1", ("http://h1:2380",)), Member(0xB, "a", ("http://h2:2380",))
+    view = replace(views.view(0), members=(first, second))
+    assert pick(view, first) is first and pick(view, second) is second and pick(view, "m1") is first
+    with pytest.raises(ConfigError, match="names several members"):
+        pick(view, "a")
+    with pytest.raises(NoSuchMember, match=r"^'c' is not a member"):
+        pick(view, Member(0xC, "m1", ("http://h1:2380",)))
+
+
+def test_advice_below_the_command_line_names_an_option_in_both_spellings() -> None:
+    """As `spelled` writes it: whoever calls the library has no flags."""
+    rooms = [ROOT / "src/quorate/core", ROOT / "src/quorate/etcd"]
+    files = [*(path for room in rooms for path in room.rglob("*.py")), *(ROOT / "src/quorate").glob("*.py")]
+    found = [
+        f"{path.name}:{line}: {text}"
+        for path in files
+        if path.name != "arguments.py"
+        for line, text in texts(ast.parse(path.read_text()))
+        if any(flag in re.findall(r"--[a-z-]+", text) for flag in _IN_PYTHON)
+    ]
+    # In the lists of flags that are looked through.
+    assert [one for one in found if not re.search(r": --[a-z-]+$", one)] == []
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The texts of a module, but for docstrings and what `spelled` is given."""
+    passed = {
+        id(part)
+        for node in ast.walk(tree)
+        for part in (
+            node.args
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "spelled"
+            else [node.value]
+            if isinstance(node, ast.Expr)
+            else []
+        )
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in passed:
+            yield node.lineno, node.value

@@ -10,20 +10,30 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from quorate.arguments import checked, spelled
 from quorate.core.actions import Done, Refuse
-from quorate.core.ids import format_id, same_url
+from quorate.core.ids import format_id, normalise_url, same_url
 from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult, margin_of, removal_margins
 from quorate.core.quorum import quorum
+from quorate.errors import ConfigError
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One member that the cluster shall have."""
+    """One member that the cluster shall have. Raises `ConfigError` for what is no peer URL."""
 
     name: str
     peer_url: str
 
+    def __post_init__(self) -> None:
+        try:
+            normalise_url(self.peer_url)
+        except ConfigError as error:
+            raise ConfigError(f"peer_url: {error.what}", state="nothing was changed") from None
 
+
+@checked
 @dataclass(frozen=True, slots=True)
 class ConvergeGoal:
     """The goal: the voters are exactly `wanted`, and there is no learner. Fewer voters than now may tolerate fewer
@@ -159,7 +169,7 @@ def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted]
         return removal
     return Refuse(
         f"without {removal.member.name} the cluster could lose {left} more voters instead of {before}",
-        "accept the lower tolerance with --accept-reduced-tolerance",
+        f"accept the lower tolerance with {spelled('--accept-reduced-tolerance')}",
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from quorate.arguments import spelled
 from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, StopMember, WipeData
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
 from quorate.core.quorum import quorum
 from quorate.errors import Refused
 
+_CONSENT = spelled("--accept-reduced-tolerance")
 VIEW_SECONDS = 5.0
 """Maximum age, in seconds, of the view that an action is based on (`view_is_current`). A look and a proof take three seconds
 where members are far away. The executor sets a much tighter limit for what is sent."""
@@ -303,10 +305,7 @@ def _advice(name: str, step: Step) -> str:
         if after < 0:
             return first
         # A voter that is silent lowers the tolerance unseen: named here, it is what the operator repairs.
-        return f"{first or 'add a member first'}, or accept the lower tolerance with --accept-reduced-tolerance"
+        return f"{first or 'add a member first'}, or accept the lower tolerance with {_CONSENT}"
     if isinstance(step.action, Promote):
-        return (
-            "open the peer ports between all members, in both directions; "
-            "or accept the lower tolerance with --accept-reduced-tolerance"
-        )
+        return f"open the peer ports between all members, in both directions; or accept the lower tolerance with {_CONSENT}"
     return ""

@@ -330,10 +330,16 @@ def odd_advice(view: ClusterView) -> str:
     return text if count % 2 else f"{text}; an odd number, one member less, tolerates as many failures"
 
 
-def pick(view: ClusterView, which: str) -> Member:
+def name_of(which: str | Member) -> str:
+    """Returns what a member is called by: its id, when it is given as a member."""
+    return format_id(which.id) if isinstance(which, Member) else which
+
+
+def pick(view: ClusterView, which: str | Member) -> Member:
     """Returns the one member meant by `which`; raises `NoSuchMember` or, when there are several,
-    `ConfigError`, with the choices."""
-    found = find_members(view, which)
+    `ConfigError`, with the choices. A `Member` is found by its id only: another member may be named like that."""
+    found = [row for row in view.members if row.id == which.id] if isinstance(which, Member) else find_members(view, which)
+    which = name_of(which)
     if len(found) == 1:
         return found[0]
     rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)

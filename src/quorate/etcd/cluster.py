@@ -3,7 +3,6 @@
 from quorate import Cluster, connect
 
 with connect(["https://10.0.0.1:2379"], ca="ca.crt", cert="client.crt", key="client.key") as cluster:
-    print(cluster.status().leader)
     cluster.remove("node-c")
 """
 
@@ -14,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from quorate.arguments import checked
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import AddLearner, Do, MoveLeader
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step, Succession
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, pick
-from quorate.deadline import Deadline, SystemClock, wait_until
+from quorate.core.membership import ClusterView, Member, name_of, pick
+from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.channel import Channel
@@ -35,7 +35,7 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, l
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
 from quorate.etcd.observation.health import Health, check_health
-from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe, wait_until_seen
 from quorate.etcd.observation.write_probe import WriteProbe
 from quorate.report import Report, silent
 
@@ -61,6 +61,7 @@ def nothing_to_start(_name: str, _rows: Sequence[tuple[str, str]]) -> None:
     """Starts nothing: for members that another party starts."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """An etcd cluster reached through `endpoints`. `timeout`: seconds for one answer. `policy`: how joins and removals are
@@ -235,12 +236,12 @@ class Cluster:
         """
         return self._pending().free(which, agreed(self.look()))
 
-    def adopt(self, which: str, name: str) -> Member:
+    def adopt(self, which: str | Member, name: str) -> Member:
         """Makes `add(name, …)` the owner of the learner `which`: a later `add` finishes its join, or rolls it back."""
         view = agreed(self.look())
         return self._pending().adopt(pick(view, which), name, view)
 
-    def check_adopt(self, which: str, name: str) -> Member:
+    def check_adopt(self, which: str | Member, name: str) -> Member:
         """Raises what `adopt` would raise now, changing nothing; otherwise returns the learner."""
         view = agreed(self.look())
         return self._pending().check_adopt(pick(view, which), name, view)
@@ -261,7 +262,7 @@ class Cluster:
         from quorate.etcd.membership.converge import Convergence
 
         def remove(member: Member) -> None:
-            self.remove(f"{member.id:x}", accept_reduced_tolerance=accept_reduced_tolerance)
+            self.remove(member, accept_reduced_tolerance=accept_reduced_tolerance)
 
         def join(row: Wanted) -> None:
             self.add(row.name, row.peer_url, start=start)
@@ -281,7 +282,7 @@ class Cluster:
 
         return prove_absence(self.access, self.endpoints, member, self.clock, seconds=self.absence_seconds, report=self.report)
 
-    def promote(self, which: str) -> JoinResult | None:
+    def promote(self, which: str | Member) -> JoinResult | None:
         """Makes the learner `which` (name, hex id or peer URL) a voter once it is aligned; returns None when it is one already.
 
         This run does not own the learner: when it does not get aligned in time, nothing is undone.
@@ -311,7 +312,7 @@ class Cluster:
             )
         return self.access.channel(where)
 
-    def remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
+    def remove(self, which: str | Member, *, accept_reduced_tolerance: bool = False) -> Member:
         """Removes the member `which`; leadership is moved away from it first. Returns the member as it was.
 
         Raises `UnsafeStep` with nothing changed when the removal would lower the margin without consent.
@@ -320,7 +321,7 @@ class Cluster:
         self._removal(member, consent=accept_reduced_tolerance).run()
         return member
 
-    def check_remove(self, which: str, *, accept_reduced_tolerance: bool = False) -> Member:
+    def check_remove(self, which: str | Member, *, accept_reduced_tolerance: bool = False) -> Member:
         """Raises what `remove` would raise now, changing nothing; otherwise returns the member."""
         member = self.member(which)
         self._removal(member, consent=accept_reduced_tolerance).check()
@@ -337,7 +338,7 @@ class Cluster:
         policy = RemovePolicy(self.policy.stall_seconds, self.absence_seconds, consent, succession=succession)
         return Removal(self.access, self.clock, self.endpoints, goal, self.report, self.note, policy)
 
-    def replace(self, old: str, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
+    def replace(self, old: str | Member, name: str, peer_url: str, *, start: Start = nothing_to_start) -> JoinResult:
         """Puts `name` in the place of `old`; see `swap`."""
         from quorate.core.view_findings import judge
 
@@ -346,13 +347,13 @@ class Cluster:
 
         return self.swap(old, peer_url, lambda: self.add(name, peer_url, start=start), check)
 
-    def swap(self, old: str, peer_url: str, join: Callable[[], JoinResult], check: Check = do_nothing) -> JoinResult:
+    def swap(self, old: str | Member, peer_url: str, join: Callable[[], JoinResult], check: Check = do_nothing) -> JoinResult:
         """Joins the member at `peer_url` with `join` in the place of `old`; see `Replacement`."""
-        return self._replacement(peer_url).run(old, join, check)
+        return self._replacement(peer_url).run(name_of(old), join, check)
 
-    def check_swap(self, old: str, peer_url: str, check: Callable[[], object]) -> tuple[Member | None, bool]:
+    def check_swap(self, old: str | Member, peer_url: str, check: Callable[[], object]) -> tuple[Member | None, bool]:
         """Raises what `swap` would raise before its first change; see `Replacement.check`."""
-        return self._replacement(peer_url).check(old, check)
+        return self._replacement(peer_url).check(name_of(old), check)
 
     def _replacement(self, peer_url: str) -> Replacement:
         from quorate.etcd.coordination.replacements import Replacements
@@ -364,7 +365,7 @@ class Cluster:
         dead, live = partial(self._removal, consent=False), partial(self._removal, consent=consent)
         return Replacement(records, self.status, self.absence_of, dead, live, consent)
 
-    def move_leader(self, which: str) -> Member:
+    def move_leader(self, which: str | Member) -> Member:
         """Transfers leadership to the voter `which`; returns the voter once it leads."""
         view = self.status()
         target, leader = pick(view, which), view.leader
@@ -379,22 +380,13 @@ class Cluster:
         if leader is None or leader.id != target.id:
             log_decision(Do(step))
             maintenance.move_leader(channel, target.id, timeout=self.timeout)
-        self._wait(lambda seen: seen.leader is not None and seen.leader.id == target.id, f"{target.name} leads")
+
+        def leads(seen: ClusterView) -> bool:
+            return seen.leader is not None and seen.leader.id == target.id
+
+        wait_until_seen(leads, self.status, self.clock, f"{target.name} leads")
         return target
 
-    def member(self, which: str) -> Member:
-        """Returns the member of that name, hex id or peer URL; raises `ConfigError` for none or several."""
+    def member(self, which: str | Member) -> Member:
+        """Returns the member of that name, hex id or peer URL as it is now; raises `ConfigError` for none or several."""
         return pick(self.status(), which)
-
-    def _wait(self, holds: Callable[[ClusterView], bool], goal: str) -> None:
-        deadline = Deadline(self.clock, 10.0, goal)
-
-        def seen() -> bool:
-            try:
-                return holds(self.status())
-            except EtcdError as error:
-                if error.disposition == "final":
-                    raise
-                return False
-
-        wait_until(seen, clock=self.clock, deadline=deadline, every=0.1)

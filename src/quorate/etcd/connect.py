@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
+from quorate.arguments import checking
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import ConfigError
 from quorate.etcd.client.connections import Access
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
 
 
-@contextmanager
+@checking
 def connect(
     endpoints: Sequence[str],
     *,
@@ -32,20 +34,57 @@ def connect(
     report: Report = silent,
     cancel: Cancel | None = None,
     timeout: float = 5.0,
-) -> Iterator[Cluster]:
-    """Yields an etcd cluster for a `with` block. `endpoints` are HOST:PORT or URLs; `timeout` is seconds for one answer.
+) -> AbstractContextManager[Cluster]:
+    """Returns an etcd cluster for a `with` block. `endpoints` are HOST:PORT or URLs; `ca`, `cert` and `key` are paths of PEM
+    files; `timeout` is seconds for one answer.
 
     Raises `ConfigError` for files that do not match or endpoints that are invalid; nothing is contacted yet.
     """
-    from quorate.etcd.cluster import Cluster
-
-    if isinstance(endpoints, str):
-        # A str is a sequence of str, so a type checker accepts it: each letter would be an endpoint.
-        raise ConfigError(f"endpoints is text, and must be a list: {[one.strip() for one in endpoints.split(',')]}")
+    if not timeout > 0:
+        raise ConfigError(f"timeout must be seconds above 0, not {timeout}")
     files = TlsFiles(*(Path(path) if path is not None else None for path in (ca, cert, key)))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     login = Login(user, Secret(password or "")) if user is not None else None
     targets = parse_endpoints(list(endpoints))
-    clock = SystemClock(cancel)
-    with Access(tls, login, clock.cancel) as access, explaining(access, targets):
-        yield Cluster(access, targets, clock, report, timeout=timeout)
+
+    @contextmanager
+    def opened() -> Iterator[Cluster]:
+        from quorate.etcd.cluster import Cluster
+
+        clock = SystemClock(cancel)
+        with Access(tls, login, clock.cancel) as access, explaining(access, targets):
+            yield Cluster(access, targets, clock, report, timeout=timeout)
+
+    return _Connection(opened)
+
+
+class _Connection(AbstractContextManager["Cluster"]):
+    """Each `with` opens the cluster anew."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[Cluster]]) -> None:
+        self._opened = opened
+        self._open: list[AbstractContextManager[Cluster]] = []
+
+    def __enter__(self) -> Cluster:
+        block = self._opened()
+        cluster = block.__enter__()
+        self._open.append(block)
+        return cluster
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._open.pop().__exit__(kind, error, trace)
+
+    if not TYPE_CHECKING:
+        # A type checker shall go on saying that a connection has no such method.
+        def __getattr__(self, name: str) -> object:
+            """Says how to get at the cluster, whose methods and fields a connection does not have."""
+            from quorate.etcd.cluster import Cluster
+
+            if name.startswith("_") or not hasattr(Cluster, name):
+                raise AttributeError(f"a connection has no {name!r}", name=name, obj=self)
+            raise ConfigError(
+                f"{name} is a part of the cluster, which is open in a 'with' block only",
+                advice=f"with connect(...) as cluster: cluster.{name}",
+            )

@@ -117,8 +117,8 @@ def read_wanted(path: Path) -> list[Wanted]:
     rows = document.get("members")
     if not isinstance(rows, list):
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
-    wanted = [Wanted(*_name_and_url(row, f"{path}: members[{number}]")) for number, row in enumerate(rows)]
-    wanted = [Wanted(row.name, normalise_url(row.peer_url)) for row in wanted]
+    pairs = [_name_and_url(row, f"{path}: members[{number}]") for number, row in enumerate(rows)]
+    wanted = [Wanted(name, normalise_url(url)) for name, url in pairs]
     for kind, values in (("name", [row.name for row in wanted]), ("peerURL", [row.peer_url for row in wanted])):
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:

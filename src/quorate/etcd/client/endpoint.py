@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from quorate.arguments import spelled
 from quorate.core.ids import address_of
 from quorate.errors import ConfigError
 from quorate.foreign.local_files import read_at_most
@@ -41,7 +42,7 @@ class Endpoint:
         if parts.username is not None:
             raise ConfigError(
                 "an endpoint must not contain a user or a password",
-                advice="pass the user with --user, and the password in ETCDCTL_PASSWORD or with --password-file",
+                advice=f"pass {spelled('--user')}, and the password in ETCDCTL_PASSWORD or {spelled('--password-file')}",
             )
         if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
@@ -71,7 +72,7 @@ def parse_endpoints(texts: list[str]) -> list[Endpoint]:
     """Returns the endpoints in the given order, without duplicates; raises `ConfigError` for a bad one or for none."""
     endpoints = list(dict.fromkeys(Endpoint.parse(part.strip()) for text in texts for part in text.split(",") if part.strip()))
     if not endpoints:
-        raise ConfigError("no endpoint was given", advice="pass --endpoints HOST:PORT[,HOST:PORT]")
+        raise ConfigError("no endpoint was given", advice=f"pass HOST:PORT[,HOST:PORT] with {spelled('--endpoints')}")
     return endpoints
 
 
@@ -106,8 +107,16 @@ class Tls:
 
 def load_tls(files: TlsFiles) -> Tls:
     """Reads the files, and checks that the key fits the certificate and that the CA is usable; raises `ConfigError`."""
+    for flag, path in (("--cacert", files.ca), ("--cert", files.cert), ("--key", files.key)):
+        if path is not None and "-----BEGIN" in str(path):
+            # Not shown: it may be a private key.
+            raise ConfigError(
+                f"{spelled(flag)} was given the text of a PEM file", advice="write it to a file, and give its path"
+            )
     if (files.cert is None) != (files.key is None):
-        raise ConfigError("a client certificate needs its key and the key its certificate", advice="pass both --cert and --key")
+        raise ConfigError(
+            "a client certificate needs its key and the key its certificate", advice=f"pass both {spelled('--cert', '--key')}"
+        )
     contents = {path: _read(path) for path in (files.ca, files.cert, files.key) if path is not None}
     tls = Tls(
         files,

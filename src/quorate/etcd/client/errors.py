@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from quorate.arguments import spelled
 from quorate.errors import QuorateError
 
 Disposition: TypeAlias = Literal["final", "retryable", "ambiguous"]
@@ -43,7 +44,7 @@ class TlsRefused(Unreachable):
     """The TLS handshake failed; waiting will not help."""
 
     code = "tls"
-    next_step = "check --cacert, --cert and --key"
+    next_step = f"check {spelled('--cacert', '--cert', '--key')}"
     disposition: Disposition = "final"
 
 
@@ -164,14 +165,14 @@ class LoginFailed(EtcdError):
     """The user or the password is wrong."""
 
     code = "login"
-    next_step = "check --user and the password"
+    next_step = f"check the password and {spelled('--user')}"
 
 
 class AuthOff(EtcdError):
     """The cluster has authentication switched off: there is no user to log in as."""
 
     code = "auth-off"
-    next_step = "leave out --user"
+    next_step = f"leave out {spelled('--user')}"
 
 
 class TokenExpired(EtcdError):
@@ -301,7 +302,7 @@ def _tls_reason(text: str) -> str:
         if mark in text:
             return reason
     if "Unwrap failed" in text or "TSI_DATA_CORRUPTED" in text:
-        return "the server closed the connection: it requires a client certificate that it trusts (--cert, --key)"
+        return f"the server closed the connection: it requires a client certificate that it trusts, {spelled('--cert')}"
     named = text.partition("OPENSSL_internal:")[2].partition(":")[0].split(" ", 1)[0]
     return named.lower().replace("_", " ") if named.isascii() and named else "the handshake did not end"
 

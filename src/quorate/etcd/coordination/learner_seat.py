@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from quorate.arguments import spelled
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Member
 from quorate.deadline import Deadline, SystemClock
@@ -193,7 +194,7 @@ class _Place:
                 raise Refused(
                     f"{who(first)} has held the learner seat for {seconds:g} s",
                     state="nothing was changed",
-                    advice=f"wait for it with a longer --timeout; if it no longer runs: {frees}",
+                    advice=f"wait for it with a longer {spelled('--timeout')}; if it no longer runs: {frees}",
                 )
             self.queue.clock.sleep(_POLL_SECONDS)
             self.keep()

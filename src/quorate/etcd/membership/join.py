@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from quorate.arguments import spelled
 from quorate.core.actions import (
     Action,
     AddLearner,
@@ -347,5 +348,6 @@ def _kept(track: JoinState) -> JoinOutcome:
         return VoteUnknown(name, memory.member_id)
     if memory.adding and not memory.member_id:
         return NotUndone(name, "the answer to its add was lost")
-    why = "nothing was rolled back (--keep-on-failure)" if memory.ours else f"{name} existed before this run; it is unchanged"
+    kept = f"nothing was rolled back, because of {spelled('--keep-on-failure')}"
+    why = kept if memory.ours else f"{name} existed before this run; it is unchanged"
     return Kept(name, why, memory.member_id)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from quorate.arguments import checked
 from quorate.core.catch_up import Proof
 from quorate.core.invariants import Limits
 from quorate.core.join_memory import JoinMemory
@@ -29,6 +30,7 @@ def forget(_name: str, _memory: JoinMemory) -> None:
     """Does nothing: for runs that keep no memory beyond their journal."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class JoinPolicy:
     """How joins are done. `stall_seconds`: how long a join may go without any progress. `learner_seats`, `voter_join` and

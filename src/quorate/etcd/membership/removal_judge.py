@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
+from quorate.arguments import spelled
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
 from quorate.core.actions import Remove
@@ -85,7 +86,7 @@ class RemovalJudge:
             "the lock for removals could not be taken: another removal at the same time would not be seen",
             state="nothing was changed",
             advice="fix what keeps the cluster from taking writes ('quorate etcd status'); or, when nobody else changes "
-            "members, accept the risk with --accept-reduced-tolerance",
+            f"members, accept the risk with {spelled('--accept-reduced-tolerance')}",
         )
 
     def allowed(self, view: ClusterView, keep: Callable[[], None]) -> Allowed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quorate.arguments import spelled
 from quorate.core.absence import Absence
 from quorate.core.ids import format_id, same_url
 from quorate.core.invariants import Succession
@@ -96,7 +97,8 @@ class Replacement:
                 f"{new.name or format_id(new.id)} is a voter already, so nothing would take the place of {target.name}: "
                 f"the cluster could lose {after} more voters instead of {before}",
                 state="nothing was changed",
-                advice="give the name and peer URL of a new member, or accept the lower tolerance: --accept-reduced-tolerance",
+                advice="give the name and peer URL of a new member, or accept the lower tolerance with "
+                f"{spelled('--accept-reduced-tolerance')}",
             )
 
     def _absence_if_silent(self, target: Member) -> Absence | None:

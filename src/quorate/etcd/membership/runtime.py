@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from quorate.arguments import checked
 from quorate.core.decide_join import ProcessState
 from quorate.core.join_memory import JoinMemory
 from quorate.etcd.client.endpoint import Endpoint, Tls
@@ -71,6 +72,7 @@ class Runtime(Protocol):
         ...
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class JoinSpec:
     """A future member: its URLs for peers and for clients, and the TLS settings with which its peer port is asked.

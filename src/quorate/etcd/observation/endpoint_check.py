@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.arguments import spelled
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.errors import EtcdError, NoAnswer, TlsRefused, Unreachable
@@ -75,7 +76,7 @@ def _speech_problem(endpoint: Endpoint, address: SocketAddress, tls: Tls | None)
     """Returns why a port that is open gives us no answer: most often one side speaks TLS and the other does not."""
     secure = endpoint.tls == "on" or (endpoint.tls == "auto" and tls is not None)
     if _speaks_tls(address):
-        missing = "" if tls is not None else ", with --cacert, --cert and --key"
+        missing = "" if tls is not None else f", with {spelled('--cacert', '--cert', '--key')}"
         wrong = Cause("the server speaks TLS there", f"use https://{endpoint}{missing}", tls=True)
         return _unless_peer_port(_with_tls(endpoint, address, tls), f"https://{endpoint}", tls) if secure else wrong
     found = _unless_peer_port(_without_tls(address), f"http://{endpoint}", None)
@@ -168,25 +169,30 @@ def _distrusted(error: ssl.SSLCertVerificationError, tls: Tls | None) -> Cause:
     if tls is None or tls.ca is None:
         return Cause(
             "TLS handshake failed: no CA was given, and the system's do not know the server's certificate",
-            "pass the CA of the servers with --cacert (on a control-plane node: /etc/kubernetes/pki/etcd/ca.crt)",
+            f"pass the CA of the servers with {spelled('--cacert')}; on a control-plane node: /etc/kubernetes/pki/etcd/ca.crt",
             tls=True,
         )
     reason = error.verify_message.rstrip(".")
     if "self-signed certificate" in reason or "unable to get" in reason:
         reason = f"the server's certificate is not signed by {tls.files.ca}"
-    return Cause(f"TLS handshake failed: {reason}", "pass the CA that signed the server's certificate with --cacert", tls=True)
+    return Cause(
+        f"TLS handshake failed: {reason}",
+        f"pass the CA that signed the server's certificate with {spelled('--cacert')}",
+        tls=True,
+    )
 
 
 def _refused_us(error: ssl.SSLError | ConnectionError, tls: Tls | None) -> Cause:
     if tls is None or tls.cert is None:
         return Cause(
             "TLS handshake failed: the server requires a client certificate, and none was given",
-            "pass --cert and --key",
+            f"pass {spelled('--cert', '--key')}",
             tls=True,
         )
     reason = str(getattr(error, "reason", "") or "").lower().replace("_", " ") or "it closed the connection"
     return Cause(
         f"TLS handshake failed: the server rejects our client certificate {tls.files.cert}: {reason}",
-        "pass a certificate that the server's CA for clients signed, and that has not expired, with --cert and --key",
+        "pass a certificate that the server's CA for clients signed, and that has not expired, with "
+        f"{spelled('--cert', '--key')}",
         tls=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 from quorate.core.ids import format_id, same_url
 from quorate.core.membership import ClusterView, Member, NoResponse, StatusResult
 from quorate.core.versions import Version
-from quorate.deadline import Clock, Deadline
+from quorate.deadline import Clock, Deadline, SystemClock, wait_until
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
@@ -20,6 +20,7 @@ from quorate.etcd.observation.reads import MemberList, local_list, quorum_list
 from quorate.etcd.observation.statuses import Statuses
 
 _AGAIN_SECONDS = 0.05
+_WAIT_SECONDS = 10.0
 _MOST_PATIENCE = 3.0
 """Seconds. Members half a second away answer a Status within two. Farther away no proof holds, so no look waits longer."""
 _FLAG_SINCE = Version(3, 5, 0)
@@ -301,3 +302,19 @@ def _told(member: Member, unpublished: Mapping[str, Endpoint]) -> list[Endpoint]
 def endpoint_of(access: Access, member: Member) -> Endpoint | None:
     """Returns an endpoint where this member answered, else one that it advertises; None when there is none."""
     return next(iter([*access.routes.of(member.id), *_advertised(member, access.routes)]), None)
+
+
+def wait_until_seen(
+    holds: Callable[[ClusterView], bool], look: Callable[[], ClusterView], clock: SystemClock, goal: str
+) -> None:
+    """Looks until the cluster is as `holds` says; a look that fails for now is no answer. Raises `DeadlineExceeded`."""
+
+    def seen() -> bool:
+        try:
+            return holds(look())
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            return False
+
+    wait_until(seen, clock=clock, deadline=Deadline(clock, _WAIT_SECONDS, goal), every=0.1)
