@@ -14,6 +14,8 @@ from conftest import engine
 from quorate.cli.common.foreign_commands import OURS, instead_of
 from quorate.cli.etcd.group import group
 from quorate.cli.main import main, run_with
+from quorate.local import cluster
+from quorate.local.home import Home
 
 SECRET = "hunter2"
 
@@ -38,20 +40,20 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("etcd get k --debug=false --hex=true", "etcdctl get k --debug=false --hex"),
         ("etcd --password-file 'p w' auth enable", """ETCDCTL_PASSWORD="$(cat 'p w')" etcdctl auth enable"""),
         ("etcd compact 5", "etcdctl compaction 5"),
-        ("etcd ls /a", "etcdctl get --prefix --keys-only /a; or to see the members: quorate etcd members"),
-        ("etcd rm m1", "etcdctl del m1; or to remove a member: quorate etcd remove"),
-        ("local rm m1", """eval "$(quorate local env)"; etcdctl del m1; or to remove a member: quorate local leave"""),
+        ("etcd ls /a", "etcdctl get --prefix --keys-only /a    # or to see the members: quorate etcd members"),
+        ("etcd rm m1", "etcdctl del m1    # or to remove a member: quorate etcd remove"),
+        ("local rm m1", """eval "$(quorate local env)"; etcdctl del m1    # or to remove a member: quorate local leave"""),
         ("get nodes -o wide", "kubectl get nodes -o wide"),
         ("get /registry", "etcdctl get /registry"),
         ("etcd defrag --cluster", "etcdctl defrag --cluster"),
         ("etcd defrag --data-dir=d", "etcdutl defrag --data-dir=d"),
         ("etcd hashkv d/member/snap/db", "etcdutl hashkv d/member/snap/db"),
-        ("etcd endpoint health", "etcdctl endpoint health; or our own view: quorate etcd health"),
+        ("etcd endpoint health", "etcdctl endpoint health    # or our own view: quorate etcd health"),
         ("etcd member update 1 --peer-urls u", "etcdctl member update 1 --peer-urls u"),
         ("etcd member --endpoints=a:1 update 1", "etcdctl member update 1 --endpoints=a:1"),
         ("help etcd snapshot", "etcdctl snapshot"),
         ("snapshot save x.db", "etcdctl snapshot save x.db"),
-        ("endpoint status", "etcdctl endpoint status; or our own view: quorate etcd status"),
+        ("endpoint status", "etcdctl endpoint status    # or our own view: quorate etcd status"),
         ("member list -w table", "quorate etcd member list -w table"),
         ("member update 1", "etcdctl member update 1"),
         ("member rm m1", "quorate etcd member remove m1"),
@@ -59,15 +61,52 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("local get k --dir 'a b'", """eval "$(quorate local env --dir 'a b')"; etcdctl get k"""),
         (
             "local endpoint health",
-            """eval "$(quorate local env)"; etcdctl endpoint health; or our own view: quorate local status""",
+            """eval "$(quorate local env)"; etcdctl endpoint health    # or our own view: quorate local status""",
         ),
         ("upgrade", "kubeadm upgrade plan    # also for nodes that quorate made"),
         ("upgrade apply v1.35.0", "kubeadm upgrade apply v1.35.0    # also for nodes that quorate made"),
         ("alpha certs renew all", "quorate certs renew all"),
+        ("etcd ls", "etcdctl get --prefix --keys-only ''    # or to see the members: quorate etcd members"),
+        ("etcdctl member list", "quorate etcd member list"),
+        ("etcdctl --endpoints a:1 member list", "quorate etcd --endpoints=a:1 member list"),
+        ("etcdctl move-leader 1", "quorate etcd move-leader 1"),
+        ("etcdctl get k", "etcdctl get k"),
+        ("etcdctl", "quorate etcd --help"),
+        ("kubeadm init --skip-phases=certs", "quorate init --skip-phases=certs"),
+        (f"kubeadm join h:1 --token {SECRET}", "quorate join h:1"),
+        ("kubeadm alpha certs renew all", "quorate certs renew all"),
+        ("quorate etcd status", "quorate etcd status"),
+        ("kubectl get pods", "kubectl get pods"),
+        ("kubectl", "kubectl"),
+        ("drain node-a", "kubectl drain node-a"),
+        ("describe pod x", "kubectl describe pod x"),
+        ("apply -f x.yaml", "kubectl apply -f x.yaml"),
+        ("delete node node-a", "kubectl delete node node-a"),
     ],
 )
 def test_the_command_to_run_is_named(line: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(line, capsys) == command
+
+
+@pytest.mark.parametrize(("name", "today"), [("ls", "get --prefix --keys-only"), ("rm", "del"), ("compact", "compaction")])
+def test_a_name_of_the_old_api_gets_that_of_today(name: str, today: str) -> None:
+    problem = instead_of([name, "x"])
+    assert problem is not None and problem.what == f"quorate has no command '{name}': etcdctl calls it '{today}'"
+
+
+@pytest.mark.real
+def test_etcdctl_takes_the_answer_for_a_list_of_all_keys(home: Home, etcd36: str) -> None:
+    """Its `get` refuses to run without a key."""
+    problem = instead_of(["ls"])
+    assert problem is not None
+    (found,) = cluster.up(home, 1, etcd36).view.members
+    pki = home.layout.pki
+    names = {"ENDPOINTS": found.client_urls[0], "CACERT": str(pki / "ca.crt")}
+    names |= {"CERT": str(pki / "healthcheck-client.crt"), "KEY": str(pki / "healthcheck-client.key")}
+    words = shlex.split(problem.advice, comments=True)
+    variables = {f"ETCDCTL_{name}": value for name, value in names.items()}
+    done = subprocess.run([engine("etcdctl"), *words[1:]], env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def test_the_help_of_a_run_lists_its_phases(name: str, tree: tuple[object, ...])
         ("etcd member lst", "'list'"),
         ("etcd lst", "'member list'"),
         ("etcd snapsho", "No such command 'snapsho'"),
+        ("etcd status --endpoint 127.0.0.1:1", "Did you mean '--endpoints'?"),
         ("etcd members -w json", "'-o'"),
         ("etcd status --write-out json", "'--output'"),
         ("etcd -w json members", "Give it after the name of a command"),
@@ -152,6 +153,12 @@ def test_a_mistyped_word_gets_a_suggestion(words: str, meant: str, capsys: pytes
     assert meant in told
     if "cannot" not in meant:
         assert re.search(r"next: quorate.* --help", told)
+
+
+@pytest.mark.parametrize("words", ["etcd drain", "version --client", "--nope", "etcd status --no-debu", "etcd status --nope"])
+def test_nothing_is_suggested_that_is_not_close_or_is_hidden(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(words.split()) == errors.ConfigError.exit_code
+    assert "Did you mean" not in capsys.readouterr().err
 
 
 def test_a_mistyped_phase_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,9 +60,9 @@ _GROUPS = {
 
 def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     """Returns the answer to a command of etcdctl, or of kubeadm's past, at the top of the tree."""
-    from quorate.cli.common.foreign_commands import below_etcd, once_in_kubeadm
+    from quorate.cli.common.foreign_commands import below_etcd, of_program, once_in_kubeadm
 
-    return once_in_kubeadm(words) or below_etcd(words)
+    return of_program(words) or once_in_kubeadm(words) or below_etcd(words)
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+_CLOSE = 0.7
+"""At least this much of two words is the same. With less, `drain` was taken for `print`."""
+
 
 def close(word: str, known: Iterable[str]) -> list[str]:
     """Returns the known words that are close to `word`, the closest first."""
     from difflib import get_close_matches
 
-    return get_close_matches(word, list(known))
+    return get_close_matches(word, list(known), cutoff=_CLOSE)
 
 
 def did_you_mean(found: Sequence[str]) -> str:

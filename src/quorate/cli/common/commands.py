@@ -83,8 +83,6 @@ class Command(click.Command):
             from quorate.cli.common import hints
 
             where, meant = hints.of_option(self, error, words)
-            if not where and not meant:
-                raise
             raise click.UsageError(_asking(f"{error.message}{where}", meant), error.ctx) from None
         except click.UsageError as error:
             from quorate.cli.common import hints

@@ -48,6 +48,12 @@ _NAMES_OF_OBJECTS = "all cm configmaps cs deploy events lease leases nodes node 
 _OBJECTS = frozenset(_NAMES_OF_OBJECTS.split(" "))
 """What people ask kubectl for on a control-plane node; etcd's own keys begin with a slash there."""
 
+_KUBECTL_ALONE = (
+    "annotate apply cluster-info cordon create describe drain edit exec expose label patch rollout scale taint top uncordon"
+)
+_KUBECTL = frozenset(_KUBECTL_ALONE.split(" "))
+"""Commands that only kubectl has."""
+
 _SECRETS = ("pass", "pwd", "secret", "token", "certificate-key")
 """Parts of the names of flags that have a secret as their value."""
 
@@ -68,6 +74,9 @@ def instead_of(
     """
     words = tuple(words)
     meant = (*_OTHER_NAMES.get(words[0], words[:1]), *words[1:]) if words else ()
+    if words[:1] == ("ls",) and all(word.startswith("-") for word in words[1:]):
+        # All keys: `get` wants a key, if only the empty one.
+        meant = (*meant, "")
     program = _program_of(meant)
     if program is None:
         return None
@@ -75,10 +84,12 @@ def instead_of(
     command = to_paste(program, *without_secrets(meant), *(without_secrets(flags) if program == _ETCDCTL else ()))
     same = ours.get(words[:1]) or ours.get(meant[:2]) or ours.get(meant[:1])
     why = _MEANT.get(words[0], "our own view")
+    today = _OTHER_NAMES.get(words[0])
+    theirs = f"{program} calls it '{' '.join(today)}'" if today else f"{program} has it"
     return UsageProblem(
-        f"quorate has no command '{' '.join(words[: 2 if is_member else 1])}': {program} has it",
+        f"quorate has no command '{' '.join(words[: 2 if is_member else 1])}': {theirs}",
         state="nothing was changed",
-        advice=f"{before if program == _ETCDCTL else ''}{command}{f'; or {why}: {same}' if same else ''}",
+        advice=f"{before if program == _ETCDCTL else ''}{command}{f'    # or {why}: {same}' if same else ''}",
     )
 
 
@@ -92,13 +103,33 @@ def _program_of(words: tuple[str, ...]) -> str | None:
 
 def below_etcd(words: Sequence[str]) -> UsageProblem | None:
     """Returns the answer at the top of the tree, where etcdctl's `member` is a command of `quorate etcd`."""
-    if [*words[:1]] == ["get"] and {*words[1:2]} & _OBJECTS:
-        problem = "quorate has no command 'get': kubectl shows the objects of a cluster"
+    if {*words[:1]} & _KUBECTL or ({*words[:1]} & {"get", "delete"} and {*words[1:2]} & _OBJECTS):
+        problem = f"quorate has no command '{words[0]}': kubectl has it, for the objects of a cluster"
         return UsageProblem(problem, state="nothing was changed", advice=to_paste("kubectl", *without_secrets(words)))
     if words and words[0] == "member" and tuple(words[1:2]) != ("update",):
         command = to_paste("quorate", "etcd", "member", *map(of_name, words[1:2]), *without_secrets(words[2:]))
         return UsageProblem("the command 'member' is in the group 'etcd'", state="nothing was changed", advice=command)
     return instead_of(words)
+
+
+def of_program(words: Sequence[str]) -> UsageProblem | None:
+    """Returns the answer to the name of another program in front of a command; None when there is none."""
+    program, *rest = words
+    match program:
+        case "kubectl":
+            command = to_paste(program, *without_secrets(rest))
+            return UsageProblem("kubectl is a program of its own", state="nothing was changed", advice=command)
+        case "etcdctl" | "etcdutl":
+            # Not through `below_etcd`: kubectl's commands are not meant here.
+            found, group = (None if rest[:1] == ["member"] and rest[1:2] != ["update"] else instead_of(rest)), ["etcd"]
+        case "kubeadm" | "quorate":
+            found, group = (once_in_kubeadm(rest) if rest else None), []
+        case _:
+            return None
+    if found is not None:
+        return found
+    command = to_paste("quorate", *group, *(without_secrets(rest) or ["--help"]))
+    return UsageProblem(f"leave out '{program}': quorate has this command itself", state="nothing was changed", advice=command)
 
 
 def without_secrets(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import click
 
+from quorate.core.suggestions import close
+
 TWINS = {
     "-w": "-o",
     "--write-out": "--output",
@@ -34,7 +36,16 @@ def of_option(command: click.Command, error: click.NoSuchOption, words: Sequence
         return f" Give it after '{owner}'.", []
     if isinstance(command, click.Group) and error.option_name in _FORMATS:
         return " Give it after the name of a command.", []
-    return "", []
+    return "", _close(command, error)
+
+
+def _close(command: click.Command, error: click.NoSuchOption) -> list[str]:
+    """Returns the options that are close to the one given, among those that the help shows. click's own suggestions have hidden
+    ones, and count the dashes, which all options share: `--client` was taken for `--quiet`."""
+    ctx = error.ctx or click.Context(command)
+    shown = [one for one in command.get_params(ctx) if isinstance(one, click.Option) and not one.hidden]
+    names = {name.lstrip("-"): name for one in shown for name in (*one.opts, *one.secondary_opts) if name.startswith("--")}
+    return [names[name] for name in close(error.option_name.lstrip("-"), names)]
 
 
 def _owner(command: click.Command, error: click.NoSuchOption, words: Sequence[str]) -> str:
