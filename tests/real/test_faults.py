@@ -315,8 +315,23 @@ def test_a_paused_member_is_named(home: Home, etcd36: str) -> None:
     assert describe(home.daemon("m2")) == "paused"
     with pytest.raises(Refused, match="m2 is paused"):
         cluster.up(home, 3)
+    with pytest.raises(Refused, match="m2 is paused"):
+        cluster.start(home, "m2")
+    cluster.pause(home, "m3")
+    with pytest.raises(Refused, match="m2 and m3 are paused") as refused:
+        cluster.up(home, 3)
+    option = home.layout.option
+    assert refused.value.advice == f"quorate local resume m2 {option} && quorate local resume m3 {option}"
+    cluster.resume(home, "m3")
     cluster.resume(home, "m2")
     assert cluster.up(home, 3).restarted == ()
+
+
+def test_a_member_that_runs_is_not_started_again(home: Home, etcd36: str) -> None:
+    cluster.up(home, 1, etcd36)
+    recorder = Recorder()
+    assert cluster.start(replace(home, report=recorder), "m1")
+    assert [message.text for message in recorder.messages] == ["m1 runs already"]
 
 
 @pytest.fixture

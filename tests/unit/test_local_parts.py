@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, MakeHome
 
 from quorate.core.versions import Version
-from quorate.errors import ConfigError, HostError
+from quorate.errors import ConfigError, HostError, Refused
 from quorate.files import remove_tree
 from quorate.host.environment import for_programs
 from quorate.local import state
 from quorate.local.layout import Layout, check_name
 from quorate.local.runtime import daemon_of, spec_of
+from quorate.local.size import check_size, refuse_shrinking
 from quorate.local.state import LocalMember, State
 from quorate.member.spec import flags as flags_of
 from quorate.member.spec import settings
@@ -133,3 +137,35 @@ def test_a_symlink_is_not_followed_when_deleting(tmp_path: Path) -> None:
         remove_tree(tmp_path / "link")
     assert (tmp_path / "precious").exists()
     remove_tree(tmp_path / "none")
+
+
+def advised(path: Path) -> list[str]:
+    """The texts of a module that hold a command of `quorate local`, as they are written; docstrings and plain help aside."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part is not node
+    }
+    inside |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in inside]
+    return [text for text in map(ast.unparse, texts) if re.search(r"quorate local [a-z]", text)]
+
+
+@pytest.mark.parametrize("room", ["local", "cli/local"])
+def test_a_command_that_is_advised_is_of_this_cluster(room: str) -> None:
+    """Pasted without --dir it would act on the cluster in the default directory."""
+    texts = [text for path in sorted((ROOT / "src/quorate" / room).glob("*.py")) for text in advised(path)]
+    assert len(texts) > 3
+    plain = ("start one with: quorate local up", "'quorate local status'", "'quorate local leave'")
+    left = [text for text in texts if not re.search(r"\.option|\{where\}|--dir|_dir_argument", text)]
+    assert [text for text in left if not any(one in text for one in plain)] == []
+
+
+def test_advice_on_sizes_can_be_pasted(make_home: MakeHome) -> None:
+    home = make_home()
+    where = home.layout.option
+    with pytest.raises(Refused) as refused:
+        refuse_shrinking(home, ["m1", "m2"], 1)
+    assert refused.value.advice == f"quorate local up --members 2 {where}    # or: quorate local leave m2 {where}"
+    with pytest.raises(ConfigError) as wrong:
+        check_size(home, 8)
+    assert wrong.value.advice.startswith(f"quorate local leave NAME {where}    # ")

@@ -39,7 +39,7 @@ def _refuse_lost_ca(layout: Layout) -> None:
             f"the cluster's CA is incomplete: {' and '.join(path.name for path in lost)} missing from {layout.pki}",
             state="nothing was changed; running members keep running",
             advice=f"restore it (a copy of ca.crt is in {layout.members}/*/pki/etcd), or start over: "
-            "quorate local down --purge",
+            f"quorate local down --purge {layout.option}",
         )
 
 

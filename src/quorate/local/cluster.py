@@ -24,7 +24,15 @@ from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.size import check_size, having_started, refuse_shrinking, voters_before, voters_of
-from quorate.local.start import load_or_create, start_members, start_one, wait_for_leader, wait_for_quorum, wait_until_up
+from quorate.local.start import (
+    load_or_create,
+    runs_already,
+    start_members,
+    start_one,
+    wait_for_leader,
+    wait_for_quorum,
+    wait_until_up,
+)
 from quorate.local.state import LocalMember, State
 from quorate.report import Event, Notice
 
@@ -48,7 +56,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
     the errors of the join; see `quorate.etcd.membership.join`.
     """
     if wanted is not None:
-        check_size(wanted)
+        check_size(home, wanted)
     home.create(etcd)
     with home.locked("local up"):
         asked_for = growth.asked_for(home.layout)
@@ -90,13 +98,13 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
         saved = home.load()
         if name is not None:
             check_new(saved, name)
-        check_size(len(voters_before(home)) + 1)
+        check_size(home, len(voters_before(home)) + 1)
         _finish_leaving(home, saved)
         started = start_members(home)
         view = wait_for_quorum(home)
         names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
         with having_started(started):
-            check_size(len(view.voters) + 1)
+            check_size(home, len(view.voters) + 1)
         _advise(home, len(view.voters) + 1)
         return _grown(home, names, etcd, started, view)
 
@@ -159,7 +167,7 @@ def leave(
                 home.save(home.load().with_member(member))
                 if unasked:
                     error.state = error.state or "nothing was changed"
-                    error.advice = error.advice or f"quorate local up {home.layout.option} starts stopped members"
+                    error.advice = error.advice or f"quorate local up {home.layout.option}    # starts stopped members"
             elif not error.outcomes:
                 error.state = error.state or _settle_leaving(home, member)
             raise
@@ -201,7 +209,7 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
             raise Refused(
                 f"cannot read whether {member.name} is a member: there is no quorum",
                 state="nothing was changed",
-                advice=f"quorate local up {home.layout.option} starts stopped members",
+                advice=f"quorate local up {home.layout.option}    # starts stopped members",
             )
         ended = home.daemon(member.name).identity() is None
         policy = replace(policy, ended=ended)
@@ -222,7 +230,8 @@ def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None
         raise Refused(
             f"the data of {member.name} {whose}",
             state="nothing was changed",
-            advice=f"check {paths.data}; 'quorate etcd remove' removes the member and keeps its data",
+            advice=f'eval "$(quorate local env {home.layout.option})" && quorate etcd remove {member.name}'
+            f"    # keeps the data; or check {paths.data}",
         )
     known = owner.member_id if owner else member.memory.member_id
     if known:
@@ -279,7 +288,11 @@ def stop(home: Home, name: str) -> None:
 def start(home: Home, name: str) -> bool:
     """Starts a stopped member on its data; it stays the same member. Returns whether it answers clients by now."""
     with home.locked("local start"):
-        start_one(home, name)
+        home.load().member(name)
+        if runs_already(home, name):
+            home.report(Notice(f"{name} runs already"))
+        else:
+            start_one(home, name)
         return wait_until_up(home, name)
 
 

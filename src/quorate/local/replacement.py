@@ -39,7 +39,7 @@ def check(home: Home, old: str, new: str | None) -> tuple[int, bool]:
                 f"{new} is a voter already, so nothing would take the place of {old} ({format_id(target.id)}): "
                 f"the cluster could lose {after} more voters instead of {before}",
                 state="nothing was changed",
-                advice=f"choose another name for the new member; or 'quorate local leave {old} {home.layout.option}'",
+                advice=f"quorate local leave {old} {home.layout.option}    # or choose another name for the new member",
             )
     return margin, False
 

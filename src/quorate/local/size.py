@@ -14,7 +14,7 @@ from quorate.local.home import Home
 _MOST_MEMBERS = 7
 
 
-def check_size(wanted: int) -> None:
+def check_size(home: Home, wanted: int) -> None:
     """Raises `ConfigError` for a number of members that a local cluster cannot have."""
     if wanted < 1:
         raise ConfigError(f"{wanted} members: a cluster has at least one")
@@ -22,17 +22,18 @@ def check_size(wanted: int) -> None:
         raise ConfigError(
             f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
             state="nothing was changed",
-            advice="remove a member first: quorate local leave NAME",
+            advice=f"quorate local leave NAME {home.layout.option}    # then run the same command again",
         )
 
 
 def refuse_shrinking(home: Home, names: Sequence[str], wanted: int) -> None:
     """Raises `Refused` when there are more voters than `wanted`."""
+    where = home.layout.option
     if len(names) > wanted:
         raise Refused(
             f"the cluster has {len(names)} members ({', '.join(names)}), more than the {wanted} asked for",
             state="nothing was changed: members are removed by name only, one at a time",
-            advice=f"quorate local up --members {len(names)}, or quorate local leave {names[-1]} {home.layout.option}",
+            advice=f"quorate local up --members {len(names)} {where}    # or: quorate local leave {names[-1]} {where}",
         )
 
 

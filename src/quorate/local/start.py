@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from quorate.core import versions
@@ -48,8 +49,7 @@ def start_members(home: Home) -> tuple[str, ...]:
     """
     certificates.ensure_cluster_certificates(home.layout)
     names = [member.name for member in home.load().members if _should_run(home, member)]
-    for name in names:
-        _refuse_paused(home, name)
+    _refuse_paused(home, names)
     down = [name for name in names if home.daemon(name).identity() is None]
     failed: HostError | None = None
     for name in down:
@@ -86,10 +86,12 @@ def start_one(home: Home, name: str) -> None:
 def _advice_without_data(home: Home, member: LocalMember) -> str:
     where = home.layout.option
     if member.phase == "joining":
-        return f"quorate local up {where} starts its join again"
+        return f"quorate local up {where}    # starts its join again"
     if not any(home.layout.member(other.name).has_data for other in home.load().members):
-        return f"no member has any data left: quorate local down --purge {where} clears the directory for a new cluster"
-    return f"quorate local leave {member.name} {where}, then run the same command again"
+        return (
+            f"quorate local down --purge {where}    # no member has any data left: this clears the directory for a new cluster"
+        )
+    return f"quorate local leave {member.name} {where}    # then run the same command again"
 
 
 def wait_until_up(home: Home, name: str) -> bool:
@@ -113,14 +115,20 @@ def wait_until_up(home: Home, name: str) -> bool:
         return poll(answers, home.clock, deadline, every=_POLL_SECONDS) is not None
 
 
-def _refuse_paused(home: Home, name: str) -> None:
-    identity = home.daemon(name).identity()
-    if identity is not None and is_stopped(identity):
+def _refuse_paused(home: Home, names: Sequence[str]) -> None:
+    paused = [name for name in names if (identity := home.daemon(name).identity()) is not None and is_stopped(identity)]
+    if paused:
         raise Refused(
-            f"{name} is paused",
-            state="it keeps its vote but answers nothing",
-            advice=f"quorate local resume {name} {home.layout.option}",
+            f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused",
+            state="a paused member keeps its vote but answers nothing",
+            advice=" && ".join(f"quorate local resume {name} {home.layout.option}" for name in paused),
         )
+
+
+def runs_already(home: Home, name: str) -> bool:
+    """Returns whether the member runs already. Raises `Refused` for one that is paused: its process runs, and does nothing."""
+    _refuse_paused(home, [name])
+    return home.daemon(name).identity() is not None
 
 
 def wait_for_quorum(home: Home) -> ClusterView:
@@ -141,7 +149,8 @@ def wait_for_quorum(home: Home) -> ClusterView:
 
         view = poll(healthy, home.clock, deadline, every=_POLL_SECONDS)
     if view is None:
-        look = f"quorate local status {home.layout.option}, and quorate local logs NAME"
+        where = home.layout.option
+        look = f"quorate local status {where}    # and: quorate local logs {where}"
         raise deadline.error(because=reasons[-1], advice=look)
     _check_cluster_id(home, view)
     return view

@@ -79,7 +79,7 @@ def _check_new(home: Home, name: str, voters: int) -> None:
     from quorate.local import cluster, size
 
     cluster.check_new(home.load(), name)
-    size.check_size(voters + 1)
+    size.check_size(home, voters + 1)
 
 
 def _check_replace(home: Home, old: str, new: str, voters: int) -> str | None:

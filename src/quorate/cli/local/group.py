@@ -219,7 +219,11 @@ def start(name: str, folder: Path | None) -> None:
 
     with opened(folder) as home:
         answers = cluster.start(home, name)
-    echo(f"{name} runs" if answers else f"{name} runs but does not answer yet; check the quorum: quorate local status")
+    echo(
+        f"{name} runs"
+        if answers
+        else f"{name} runs but does not answer yet; check the quorum: quorate local status{_dir_argument(folder)}"
+    )
 
 
 @group.command()
