@@ -152,7 +152,8 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_opened_stops_the_command(cli: RunCli, tmp_path: Path) -> None:
     done = cli("token", "generate", f"--log-file={tmp_path}/none/log")
-    assert done.returncode == 1 and done.stdout == "" and "cannot open the log" in done.stderr
+    assert done.returncode == 3 and done.stdout == "" and "cannot open the log" in done.stderr
+    assert "next: check the path given with --log-file" in done.stderr
 
 
 def test_a_disk_that_is_full_ends_the_log_and_not_the_command(tmp_path: Path) -> None:

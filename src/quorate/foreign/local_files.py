@@ -28,7 +28,8 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
     try:
         content = sys.stdin.buffer.read(most_bytes + 1) if path == STDIN else _content(path, most_bytes + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read {shown(path)}: {error.strerror}") from error
+        advice = "" if path == STDIN else "check the path"
+        raise ConfigError(f"cannot read {shown(path)}: {error.strerror}", advice=advice) from error
     if len(content) > most_bytes:
         raise ConfigError(f"{shown(path)} has more than {most_bytes} bytes")
     return content

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from quorate.cli.common import logs
 from quorate.cli.common.output import document, echo, styled
+from quorate.errors import ConfigError, HostError
 from quorate.foreign.text import visible
 
 _ROOT = logging.getLogger("quorate")
@@ -21,10 +22,16 @@ _MOST_LETTERS = 4000
 
 
 def to_file(name: str, form: logs.Form, command: str) -> None:
-    """Begins the log in a file. Raises `HostError` for one that is not trusted or cannot be opened."""
+    """Begins the log in a file. Raises `ConfigError` for one that is not trusted or cannot be opened."""
     from quorate.files import open_log
 
-    _add(_ToFile(open_log(Path(name).absolute()), name), form, logging.DEBUG)
+    try:
+        fd = open_log(Path(name).absolute())
+    except HostError as error:
+        # The user named the file: the command line is wrong, not the host.
+        advice = error.advice or "check the path given with --log-file"
+        raise ConfigError(error.what, state=error.state, advice=advice) from error
+    _add(_ToFile(fd, name), form, logging.DEBUG)
     logging.getLogger(logs.__name__).info("%s begins", command, extra={"fields": {"command": command, "pid": os.getpid()}})
 
 

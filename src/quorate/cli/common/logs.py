@@ -56,8 +56,8 @@ OPTIONS = (
 
 
 def begin(command: str) -> None:
-    """Gives the loggers of the library the handlers that the options name. Raises `HostError` for a file that is not trusted or
-    cannot be opened."""
+    """Gives the loggers of the library the handlers that the options name. Raises `ConfigError` for a file that is not trusted
+    or cannot be opened."""
     if Logs.open or not (Logs.file or Logs.verbosity):
         return
     from quorate.cli.common import log_handlers
