@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,13 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core.membership import Member
+from quorate.deadline import SystemClock
 from quorate.errors import ConfigError
 from quorate.etcd.client import errors
 from quorate.etcd.client.endpoint import Endpoint, TlsFiles, load_tls, parse_endpoints
 from quorate.etcd.client.errors import EtcdError, Failure, classify
 from quorate.etcd.client.kv import prefix_end
+from quorate.etcd.observation.health import check_health
 from quorate.pki.certificates import LeafSpec, make_ca, make_leaf
 from quorate.pki.store import write_pair
+from unit.fakes import FakeAccess
+from unit.views import view
 
 
 @pytest.mark.parametrize(
@@ -156,3 +162,18 @@ def test_tls_files_that_do_not(pki: Path, ca: str, cert: str, key: str | None, s
     with pytest.raises(ConfigError) as refused:
         load_tls(TlsFiles(pki / ca, pki / cert, pki / key if key else None))
     assert said in refused.value.what + refused.value.advice
+
+
+def test_health_lists_the_members_in_the_order_of_every_other_list() -> None:
+    """By name, m2 before m10; the ids, in whose order etcd lists them, are random."""
+    rows = [Member(number, name, ("http://127.0.0.1:1",)) for number, name in enumerate(("m10", "m2", "m1"), 1)]
+    seen = replace(view(0), members=tuple(rows))
+    with FakeAccess() as access:
+        found = check_health(access, seen, SystemClock(), timeout=1.0, write=False)
+    assert [one.member.name for one in found] == ["m1", "m2", "m10"]
+
+
+def test_a_file_that_is_missing_is_looked_for_by_its_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file") as refused:
+        load_tls(TlsFiles(ca=tmp_path / "none"))
+    assert refused.value.advice == "check the path"

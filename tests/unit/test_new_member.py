@@ -9,12 +9,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from quorate.core.finding import Finding
 from quorate.core.ids import canonical_url, host_and_port, normalise_url, same_url, urls_of
 from quorate.core.membership import ClusterView, Member
 from quorate.core.new_member import check_new_name, new_member_findings
-from quorate.core.view_findings import findings
-from quorate.errors import ConfigError
+from quorate.core.view_findings import findings, judge
+from quorate.errors import ConfigError, PreflightFailed
 from quorate.local.layout import check_name
+from quorate.report import silent
 from unit.views import member, view
 
 NEW = "https://10.0.0.9:2380"
@@ -145,6 +147,22 @@ def test_its_own_row_is_not_held_against_a_member() -> None:
     """A learner that an earlier run registered at its client port is for the undo to remove, not for us to refuse."""
     own = at(4, "https://10.0.0.4:2379", clients=("https://10.0.0.4:2379",))
     assert found(view(3, own), "m4", "https://10.0.0.4:2379") == []
+
+
+def test_an_old_loopback_url_is_updated_by_a_command_of_its_member() -> None:
+    """Two members of one advice gave it twice; etcdctl needs the id and the URL."""
+    seen = of(at(0xA, "https://127.0.0.1:2380"), at(0xB, "https://127.0.0.1:2390"))
+    advice = [one.advice for one in new_member_findings(seen, "m9", [NEW])]
+    assert [one.rpartition(": ")[2] for one in advice] == [
+        "etcdctl member update a --peer-urls=https://HOST:2380",
+        "etcdctl member update b --peer-urls=https://HOST:2390",
+    ]
+
+
+def test_advice_for_two_findings_is_given_once() -> None:
+    with pytest.raises(PreflightFailed) as failed:
+        judge([Finding(name, "error", name, "do this") for name in ("a", "b")], silent)
+    assert (failed.value.what, failed.value.advice) == ("a; b", "do this")
 
 
 def test_every_error_says_what_to_do() -> None:

@@ -16,6 +16,7 @@ from quorate.core.ids import format_id, normalise_url, same_url
 from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult, margin_of, removal_margins
 from quorate.core.quorum import quorum
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 
 
 @checked
@@ -150,7 +151,7 @@ def _clash(unwanted: list[Member], missing: list[Wanted]) -> Refuse | None:
         return None
     return Refuse(
         f"a member named {clash.name} already exists, at another peer URL than {clash.peer_url}",
-        "give the new member another name, or remove the old one first",
+        to_paste("quorate", "etcd", "remove", clash.name) + "    # or give the new member another name",
     )
 
 

@@ -13,6 +13,7 @@ from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, 
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
 from quorate.core.quorum import quorum
 from quorate.errors import Refused
+from quorate.foreign.text import to_paste
 
 _CONSENT = spelled("--accept-reduced-tolerance")
 VIEW_SECONDS = 5.0
@@ -301,11 +302,13 @@ def _advice(name: str, step: Step) -> str:
     if isinstance(step.action, Remove):
         _, after = removal_margins(step.view, step.action.member_id, dead=False)
         silent = [row for row in step.view.voters if row.id != step.action.member_id and not step.view.follows(row.id)]
-        first = f"start or remove {', '.join(_label(step.view, row.id) for row in silent)} first" if silent else ""
-        if after < 0:
-            return first
+        consent = f"accept the lower tolerance with {_CONSENT}"
+        if not silent:
+            return "" if after < 0 else f"add a member first, or {consent}"
         # A voter that is silent lowers the tolerance unseen: named here, it is what the operator repairs.
-        return f"{first or 'add a member first'}, or accept the lower tolerance with {_CONSENT}"
+        names = [_label(step.view, row.id) for row in silent]
+        remove = f"{to_paste('quorate', 'etcd', 'remove', names[0])}    # or start {', '.join(names)}"
+        return remove if after < 0 else f"{remove}; or {consent}"
     if isinstance(step.action, Promote):
         return f"open the peer ports between all members, in both directions; or accept the lower tolerance with {_CONSENT}"
     return ""

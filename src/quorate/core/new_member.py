@@ -163,13 +163,18 @@ def _scheme(url: str) -> str:
 def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
     """Reports loopback peer URLs: 127.0.0.1 cannot be reached from other machines; one such voter stops a cluster of one
     (k0s 7628)."""
-    theirs = [url for member in _others(view, peer_urls) for url in member.peer_urls]
+    rows = [(member, url) for member in _others(view, peer_urls) for url in member.peer_urls]
+    theirs = [url for _, url in rows]
     elsewhere = [url for url in peer_urls if not is_loopback(url)]
     for url in filter(is_loopback, peer_urls):
         if not all(map(is_loopback, theirs)):
             yield Finding("loopback-new", "error", f"{url} names this machine itself; the other members run elsewhere")
-    for url in filter(is_loopback, theirs if elsewhere else ()):
-        advice = "give that member a peer URL that others can reach first (etcdctl member update)"
+    for member, url in [row for row in rows if elsewhere and is_loopback(row[1])]:
+        # The id is what `member update` takes, and one member may have several such URLs.
+        update = (
+            f"etcdctl member update {member.id:x} --peer-urls={_scheme(url)}://HOST:{host_and_port(url).rpartition(':')[2]}"
+        )
+        advice = f"first give that member a peer URL that others can reach: {update}"
         yield Finding("loopback-old", "error", f"a member's peer URL is {url}: the new one could not reach it", advice)
 
 

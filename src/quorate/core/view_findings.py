@@ -89,6 +89,6 @@ def judge(found: Sequence[Finding], report: Report) -> None:
         raise PreflightFailed(
             "; ".join(finding.text for finding in errors),
             state="nothing was changed",
-            advice="; ".join(finding.advice for finding in errors if finding.advice),
+            advice="; ".join(dict.fromkeys(finding.advice for finding in errors if finding.advice)),
             findings=[finding.as_dict() for finding in found],
         )

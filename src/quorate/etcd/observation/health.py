@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from quorate.core.ids import format_id
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView, Member, in_order
 from quorate.deadline import Clock
 from quorate.etcd.client import kv
 from quorate.etcd.client.channel import Channel
@@ -52,7 +52,7 @@ def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: fl
         for member, where in reachable
     ]
     answered = {health.member.id: health for health in (future.result() for future in asked)}
-    return [answered.get(member.id) or Health(member, 0.0, "it advertises no client URL") for member in view.members]
+    return [answered.get(member.id) or Health(member, 0.0, "it advertises no client URL") for member in in_order(view)]
 
 
 def _probe(channel: Channel, *, member: Member, clock: Clock, timeout: float, write: bool) -> Health:
