@@ -106,11 +106,9 @@ def _refuse_options_of_a_remote_cluster() -> None:
     given = [flag for flag in given if flag != "--probe-writes"]
     if given:
         raise ConfigError(f"--dir names a local cluster: leave out {', '.join(given)}", state="nothing was changed")
-    named = named_by_hand()
-    if named:
-        raise ConfigError(
-            f"--dir and {', '.join(named)} name two clusters", state="nothing was changed", advice="pass one of them"
-        )
+    if named := named_by_hand():
+        both = f"--dir and {', '.join(named)} name two clusters"
+        raise ConfigError(both, state="nothing was changed", advice="pass one of them")
 
 
 @dataclass(frozen=True, slots=True)
