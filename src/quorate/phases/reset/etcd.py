@@ -84,7 +84,7 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
             raise Refused(
                 f"the etcd member of this node could not be removed: {error.what}",
                 state="its data was not touched, and this node was left as it is",
-                advice="fix the cause and run the same command again; or, if the cluster is lost anyway, "
+                advice=f"{error.advice or 'fix the cause and run the same command again'}; or, if the cluster is lost anyway, "
                 "delete the data with the member still listed: --abandon-etcd-member",
             ) from error
         run.report(Notice(f"the member may still be listed; it is abandoned (--abandon-etcd-member): {error.what}", "warning"))
