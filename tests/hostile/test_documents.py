@@ -19,6 +19,8 @@ from quorate.foreign.documents import (
     RECORD,
     BadDocument,
     Limits,
+    Mapping,
+    Node,
     Value,
     read_documents,
     read_json,
@@ -159,3 +161,37 @@ def test_what_cannot_be_used_is_told_with_its_line() -> None:
     told: list[tuple[str, str, int]] = []
     read_nodes(b"a: 1\nb: 2\na: 3\n", "x", lambda *fault: told.append(fault))
     assert told == [("a", "this key appears twice", 3)]
+
+
+LINES = """\
+base: &base
+  inner: 1
+networking:
+  # of what
+  podSubnet:
+    10.244.0.0/16
+list:
+- a
+again: *base
+text: |
+  one
+flow: {a: 1,
+  b: [
+    2]}
+"""
+
+
+def test_the_line_of_a_value_in_a_mapping_is_that_of_its_key() -> None:
+    (document,) = read_nodes(LINES.encode(), "f", lambda *_: None)
+    assert isinstance(document, Mapping)
+
+    def line(*path: str) -> int:
+        node: Node | None = document
+        for part in path:
+            assert isinstance(node, Mapping)
+            node = node.get(part)
+        assert node is not None
+        return node.line
+
+    assert [line(key) for key in ("base", "networking", "list", "again", "text", "flow")] == [1, 3, 7, 9, 10, 12]
+    assert (line("networking", "podSubnet"), line("again", "inner"), line("flow", "b")) == (5, 2, 13)

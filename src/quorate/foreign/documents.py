@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
@@ -58,7 +58,7 @@ RECORD = Limits(size=1 << 16, depth=8, values=1_000, aliases=0)
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A scalar. `text`: as it was written."""
+    """A scalar. `text`: as it was written. `line`: as of every node, from 1; in a mapping that of its key."""
 
     value: Scalar
     text: str
@@ -295,6 +295,9 @@ class _Reading:
             at = _line(event)
             key, _ = self._node(event, events, depth + 1)
             value, below = self._node(next(events), events, depth + 1)
+            if value.line != at:
+                # A block begins below its key, and an alias repeats what is elsewhere: people look for the key.
+                value = replace(value, line=at)
             height = max(height, below + 1)
             if _is_merge(event):
                 merged = self._merged_rows(value, at)
