@@ -74,6 +74,7 @@ def test_words(line: str, some: list[str], shell: str, monkeypatch: pytest.Monke
         ("quorate etcd add x --start ./s", "file"),
         ("quorate local up --dir ./w", "dir"),
         ("quorate --log-file ", "file"),
+        ("quorate config validate ", "file"),
     ],
 )
 def test_paths_are_left_to_the_shell(line: str, kind: str, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_the_help_of_a_run_lists_its_phases(name: str, tree: tuple[object, ...])
         ("--endpoints 127.0.0.1:1 etcd status", "Give it after 'etcd'."),
         ("--members 3 local up", "Give it after 'local up'."),
         ("completion", "Choose from: bash, zsh, fish"),
-        ("config validate kubeadm.yaml", "Give a file with --config FILE."),
+        ("config images list kubeadm.yaml", "Give a file with --config FILE."),
         ("config migrate kubeadm.yaml", "Give a file with --old-config FILE."),
         ("reset -y", "Did you mean '--force'?"),
         ("etcd member rm m1", "Did you mean 'remove'?"),

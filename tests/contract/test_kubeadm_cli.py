@@ -147,11 +147,12 @@ def test_where_token_finds_its_kubeconfig(tmp_path: Path) -> None:
     assert "/etc/kubernetes/admin.conf is missing" in error(HOME=home), "its owner could replace what is in it"
 
 
-def test_a_configuration_on_standard_input() -> None:
+@pytest.mark.parametrize("way", [("--config",), ()], ids=["flag", "argument"])
+def test_a_configuration_on_standard_input(way: tuple[str, ...]) -> None:
     """It is named in messages; what is too large is refused, as a file is."""
 
     def validated(text: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "quorate", "config", "validate", "--config", "-"]
+        command = [sys.executable, "-m", "quorate", "config", "validate", *way, "-"]
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=100)
         return done.returncode, done.stdout + done.stderr
 
@@ -165,6 +166,20 @@ def test_a_configuration_on_standard_input() -> None:
     assert "standard input has more than" in validated("#" * (1 << 20 | 1))[1]
 
 
+def test_a_file_is_checked_by_its_name_alone(cli: RunCli, config: str) -> None:
+    done = cli("config", "validate", config)
+    assert (done.returncode, done.stdout) == (0, "ok\n")
+    twice, neither = cli("config", "validate", config, "--config", config), cli("config", "validate")
+    assert (twice.returncode, neither.returncode) == (3, 3)
+    assert "given twice" in twice.stderr and "- reads standard input" in neither.stderr
+
+
+def test_a_file_to_migrate_on_standard_input() -> None:
+    command = [sys.executable, "-m", "quorate", "config", "migrate", "--old-config", "-"]
+    done = subprocess.run(command, input=SEED, capture_output=True, text=True, check=True, timeout=100)
+    assert [one["kind"] for one in yaml.safe_load_all(done.stdout)] == ["InitConfiguration", "ClusterConfiguration"]
+
+
 def test_validate_says_everything_with_exit_3(cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(MINIMAL.replace("cp1", "Bad_Name") + "networking: {serviceSubnet: x}\nnonsense: 1\n")
@@ -176,7 +191,6 @@ def test_validate_says_everything_with_exit_3(cli: RunCli, tmp_path: Path) -> No
         "nodeRegistration.name": 5,
         "networking.serviceSubnet": 11,
     }
-    assert cli("config", "validate").returncode == 3
     assert cli("config", "validate", "--config", str(tmp_path / "none.yaml")).returncode == 3
 
 

@@ -71,5 +71,7 @@ def of_words_left(command: click.Command, error: click.UsageError) -> str:
     """Returns the sentence for words that a command does not take: files are given with an option, as in kubeadm."""
     if not error.message.startswith("Got unexpected extra argument") or isinstance(command, click.Group):
         return ""
+    if any(isinstance(param, click.Argument) for param in command.params):
+        return ""
     flag = next((flag for flag in _FILES if any(flag in param.opts for param in command.params)), "")
     return f". Give a file with {flag} FILE." if flag else ""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
+
 from quorate.cli.common import commands
+from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.config.load import is_metadata, load, noting
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, UsageProblem
 from quorate.foreign.text import visible
 from quorate.report import Notice
 
@@ -36,7 +39,7 @@ def group(**_parameters: Any) -> None:
     \b
     Examples:
       quorate config print init-defaults
-      quorate config validate --config kubeadm-config.yaml
+      quorate config validate kubeadm-config.yaml
       quorate config migrate --old-config old.yaml --new-config new.yaml
     """
 
@@ -48,25 +51,35 @@ def _need(given: Given, flag: str) -> Path:
 
 
 @group.command()
+@click.argument("file", metavar="[FILE]", required=False, shell_complete=files)
 @with_flags(("config", "kubeconfig", "allow-experimental-api", "allow-deprecated-api"))
 @output_option("text", "json")
-def validate(**parameters: Any) -> None:
-    """Check a file. Prints every problem with its line and path, and then exits with code 3.
+def validate(file: str | None, **parameters: Any) -> None:
+    """Check FILE; - reads standard input. Prints every problem with its line and path, and then exits with code 3.
 
     \b
-    Example:
-      quorate config validate --config kubeadm-config.yaml
+    Examples:
+      quorate config validate kubeadm-config.yaml
+      envsubst < kubeadm.yaml.in | quorate config validate -
     """
     from quorate.config.resolve import resolve_any
 
     given = Given.of(parameters)
-    loaded = load(_need(given, "config"))
+    loaded = load(_file_to_check(file, given.text("config")))
     report = render.to_stderr()
     facts = setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime)
     notes = resolve_any(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
     emit(given.text("form"), "ValidationResult", {"valid": True, "notes": notes}, lambda: echo("ok"))
+
+
+def _file_to_check(argument: str | None, flag: str) -> Path:
+    if argument and flag:
+        raise UsageProblem("the file is given twice: as FILE, and with --config", advice="leave out one of them")
+    if not argument and not flag:
+        raise UsageProblem("a file to check is needed", advice="quorate config validate FILE; - reads standard input")
+    return Path(argument or flag)
 
 
 @group.command()

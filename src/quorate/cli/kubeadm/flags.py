@@ -92,7 +92,7 @@ _TABLE = (
     Flag("ttl", "Lifetime of the token; with 0 it never expires.", "duration", "24h0m0s"),
     Flag("usages", "What the token may be used for.", "strings", "signing,authentication"),
     Flag("component-configs", "Also print these defaults: KubeletConfiguration, KubeProxyConfiguration.", "strings"),
-    Flag("old-config", "File to convert.", "file"),
+    Flag("old-config", "File to convert; - reads standard input.", "file"),
     Flag("new-config", "File for the converted configuration.", "file", default="standard output"),
     Flag("allow-experimental-api", "Accepted; no version is experimental.", "bool", hidden=True),
     Flag("allow-deprecated-api", "Accepted; old versions are always read.", "bool", hidden=True),
