@@ -19,7 +19,8 @@ from component_fields import PATCHES
 HERE = Path(__file__).parent
 BUILT = HERE.parent / ".engines" / "bin"
 OUT = HERE.parent / "src" / "quorate" / "config" / "component_flags.json"
-_SHARED = ("apiserver/pkg/server/options", "component-base")
+_SERVER = "apiserver/pkg/server/options"
+_SHARED = (_SERVER, "component-base")
 TREES = {
     "kube-apiserver": (
         "kubernetes/cmd/kube-apiserver/app",
@@ -31,14 +32,24 @@ TREES = {
     ),
     "kube-controller-manager": ("kubernetes/cmd/kube-controller-manager/app", "controller-manager", "cloud-provider", *_SHARED),
     "kube-scheduler": ("kubernetes/cmd/kube-scheduler/app", *_SHARED),
-    "kubelet": ("kubernetes/cmd/kubelet/app", "kubernetes/pkg/credentialprovider", "component-base"),
+    "kubelet": (
+        "kubernetes/cmd/kubelet/app",
+        "kubernetes/pkg/kubelet/config",
+        "kubernetes/pkg/credentialprovider",
+        "component-base",
+    ),
 }
-"""Where the sources of a component declare its flags, by module and folder."""
+"""Where the sources of a component declare its flags, by module and folder. Of `_SERVER`, others than the API server take only
+some: what they had in `OLDER` is told by their own folders."""
 BUILT_MINOR = 34
 SERIES = (4, 5, 6, 7)
 ETCDS = {5: "v3.5.35", 6: "v3.6.16", 7: "v3.7.3"}
 ETCD_TREES = ("etcdmain", "embed")
-_LEFT_OUT = "deprecated_insecure_serving.go"
+OLDER = {20: 15, 21: 14, 22: 17, 23: 17, 24: 17, 25: 16, 26: 15}
+"""Minors of which only the flags are read: people bring their arguments along for years."""
+ALL_PATCHES = {**OLDER, **PATCHES}
+_OTHER_PATCHES = {("controller-manager", 25): 0, ("controller-manager", 26): 8}
+_LEFT_OUT, _LEFT_OUT_SINCE = "deprecated_insecure_serving.go", 24
 """Declares flags that no component has had since 1.24."""
 _KIND = r"(?:Bool|String|StringSlice|StringArray|StringToString|U?[iI]nt(?:32|64)?|Float(?:32|64)|Duration|IP|IPNet|IntSlice)"
 _DECLARED = re.compile(
@@ -60,22 +71,25 @@ def downloaded(module: str) -> Path:
     return Path(json.loads(done.stdout)["Dir"])
 
 
-def sources(folder: Path) -> list[str]:
-    """Returns the texts of the Go files below a folder, without tests."""
+def sources(folder: Path, *left_out: str) -> list[str]:
+    """Returns the texts of the Go files below a folder, without tests and without files of the names `left_out`."""
     return [
         file.read_text()
         for file in sorted(folder.rglob("*.go"))
-        if not file.name.endswith("_test.go") and "testing" not in file.parts and file.name != _LEFT_OUT
+        if not file.name.endswith("_test.go") and "testing" not in file.parts and file.name not in left_out
     ]
 
 
 def of_kubernetes(component: str, minor: int) -> list[str]:
     """Returns the sources of a component's flags in a minor."""
     found = []
-    for tree in TREES[component]:
+    left_out = (_LEFT_OUT,) if minor >= _LEFT_OUT_SINCE else ()
+    own = component == "kube-apiserver" or minor in PATCHES
+    for tree in (one for one in TREES[component] if own or one != _SERVER):
         module, _, below = tree.partition("/")
-        version = f"v{1 if module == 'kubernetes' else 0}.{minor}.{PATCHES[minor]}"
-        found += sources(downloaded(f"k8s.io/{module}@{version}") / below)
+        patch = _OTHER_PATCHES.get((module, minor), ALL_PATCHES[minor])
+        version = f"v{1 if module == 'kubernetes' else 0}.{minor}.{patch}"
+        found += sources(downloaded(f"k8s.io/{module}@{version}") / below, *left_out)
     return found
 
 
@@ -106,7 +120,7 @@ def takes(program: str, flag: str) -> bool:
 
 def of_component(component: str) -> dict[str, Any]:
     """Returns all flags of a component, and of those that went the last minor that has them."""
-    texts = {minor: of_kubernetes(component, minor) for minor in PATCHES}
+    texts = {minor: of_kubernetes(component, minor) for minor in ALL_PATCHES}
     literal = {minor: {name for text in found for name in _TEXT.findall(text)} for minor, found in texts.items()}
     names = {minor: declared(found) for minor, found in texts.items()}
     last = {
@@ -114,8 +128,11 @@ def of_component(component: str) -> dict[str, Any]:
         for flag in set[str]().union(from_help(component), *names.values())
     }
     newer = set[str]().union(*(found for minor, found in names.items() if minor > BUILT_MINOR)) - names[BUILT_MINOR]
-    known = {flag for flag, minor in last.items() if minor < BUILT_MINOR or flag in newer or takes(component, flag)}
-    return written({flag: last[flag] for flag in known}, max(texts))
+    for flag in [one for one, minor in last.items() if minor >= BUILT_MINOR and one not in newer and not takes(component, one)]:
+        # Its name stands in the sources for something else ("port"): the last declaration counts.
+        went = max((minor for minor, found in names.items() if flag in found), default=BUILT_MINOR)
+        last = {name: minor for name, minor in last.items() if name != flag} | ({flag: went} if went < BUILT_MINOR else {})
+    return written(last, max(texts))
 
 
 def of_etcds() -> dict[str, Any]:

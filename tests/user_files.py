@@ -227,8 +227,4 @@ def good_with_notes() -> dict[str, tuple[str, list[str]]]:
             f"{INIT}{CLUSTER}apiServer: {{extraArgs: [{{name: advertise-address, value: 10.7.0.1}}]}}\n",
             ["--advertise-address gives all nodes the value of one"],
         ),
-        "the scheduler's address flag of old": (
-            f"{INIT}{CLUSTER}scheduler: {{extraArgs: [{{name: address, value: 0.0.0.0}}]}}\n",
-            ["kube-scheduler is not known to have a flag --address"],
-        ),
     }

@@ -99,9 +99,7 @@ def test_flags_of_a_kubelet() -> None:
 @pytest.mark.parametrize(
     ("part", "name", "like"),
     [
-        ("apiServer", "insecure-port", ""),
         ("apiServer", "authorisation-mode", "did you mean --authorization-mode?"),
-        ("scheduler", "policy-config-file", ""),
         ("etcd", "quota-backend-byte", "did you mean --quota-backend-bytes?"),
         ("controllerManager", "--bind-address", "an argument is named without dashes in front"),
     ],
@@ -111,6 +109,32 @@ def test_a_flag_that_no_version_has_is_a_doubt(part: str, name: str, like: str) 
     (note,) = notes(file(cluster=args(part, arg(name, "x"))))
     assert like in note
     assert "extraArgs[0].name" in note
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "last"),
+    [
+        ("apiServer", "insecure-port", "1.23"),
+        ("apiServer", "kubelet-https", "1.21"),
+        ("controllerManager", "pod-eviction-timeout", "1.26"),
+        ("controllerManager", "port", "1.23"),
+        ("scheduler", "address", "1.23"),
+        ("scheduler", "policy-config-file", "1.22"),
+        ("kubelet", "network-plugin", "1.23"),
+        ("kubelet", "container-runtime", "1.26"),
+    ],
+)
+def test_a_flag_that_went_long_ago_is_like_none(part: str, name: str, last: str) -> None:
+    cluster = "" if part == "kubelet" else args(part, arg(name, "0"))
+    init = f"nodeRegistration: {{kubeletExtraArgs: [{arg(name, '0')}]}}" if part == "kubelet" else ""
+    (found,) = problems(file(init, cluster))
+    assert found.endswith(f"in Kubernetes 1.34: the last that had it is {last}")
+
+
+def test_no_flag_of_another_component_that_went_is_like_one_that_is_there() -> None:
+    (note,) = notes(file(cluster=args("scheduler", arg("insecure-port", "0"))))
+    assert "is not known to have a flag --insecure-port" in note and "did you mean" not in note
+    assert "did you mean --secure-port?" in notes(file(cluster=args("scheduler", arg("secure-prt", "0"))))[0]
 
 
 def test_known_flags_are_not_doubted() -> None:

@@ -46,8 +46,11 @@ def unknown(component: str, name: str) -> str | None:
         return None
     if name.startswith("-"):
         return f"{name!r}: an argument is named without dashes in front"
-    question = did_you_mean([f"--{one}" for one in close(written(name), known)[:1]])
-    oldest = "etcd 3.4" if component == ETCD else "Kubernetes 1.27"
+    present = [flag for flag, last in known.items() if last is None]
+    # Who had a flag that went is not helped by one that looks like it: --secure-port=0 is not --insecure-port=0.
+    went = any(written(name) in flags for flags in table().values())
+    question = "" if went else did_you_mean([f"--{one}" for one in close(written(name), present)[:1]])
+    oldest = "etcd 3.4" if component == ETCD else "Kubernetes 1.20"
     return f"{component} is not known to have a flag --{name} in any version from {oldest} on" + (
         f"; {question}" if question else ""
     )
