@@ -67,6 +67,7 @@ EXPRESSIONS = {
     "cli/common/shells.py": "single runs, matched whole or from the beginning",
     "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
+    "config/api_changes.py": "paths of our own fields; one run of digits",
     "config/component_values.py": "a time, matched whole; one run of digits",
     "config/duration.py": "quadratic on digits, so its text is cut to a length before",
     "config/quantity.py": "matched whole, over a text that is cut",

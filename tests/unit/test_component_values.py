@@ -40,14 +40,14 @@ def of(kind: str, body: str, version: str = "v1.34.4") -> bytes:
 
 NO_FIELD = "KubeletConfiguration has no such field in Kubernetes 1.34"
 WRONG = {
-    'maxPods: "110"': "maxPods: this must be a whole number",
+    'maxPods: "110"': "maxPods: this must be a whole number: write it without quotes (110)",
     "maxPods: 1.5": "maxPods: this must be a whole number",
     "maxPods: 3000000000": "maxPods: this must be a whole number",
-    "kubeReserved: {cpu: 1, memory: 256Mi}": "kubeReserved.cpu: this must be a string",
+    "kubeReserved: {cpu: 1, memory: 256Mi}": 'kubeReserved.cpu: this must be a string: put it in quotes ("1")',
     'evictionHard: ["memory.available<100Mi"]': "evictionHard: this must be a mapping of names to values",
     "clusterDNS: 10.96.0.10": "clusterDNS: this must be a list",
-    "clusterDNS: [10.96]": "clusterDNS[0]: this must be a string",
-    'failSwapOn: "false"': "failSwapOn: this must be true or false",
+    "clusterDNS: [10.96]": 'clusterDNS[0]: this must be a string: put it in quotes ("10.96")',
+    'failSwapOn: "false"': "failSwapOn: this must be true or false: write it without quotes (false)",
     "failSwapOn: 0": "failSwapOn: this must be true or false",
     "streamingConnectionIdleTimeout: 5min": "streamingConnectionIdleTimeout: this must be a duration such as 4m0s",
     "syncFrequency: 60": "syncFrequency: this must be a duration such as 4m0s",
@@ -97,10 +97,18 @@ def test_a_field_is_there_or_not_by_the_version_of_the_cluster() -> None:
         resolve_init(loads(of(PROXY, body, "v1.28.0"), "f"), FACTS)
 
 
-def test_of_a_version_that_is_none_only_that_is_reported() -> None:
+@pytest.mark.parametrize(
+    ("version", "minor"), [("v1.99.0", 37), ("v1.19.0", 27), ("'1.30'", 30), ("newest", 34), ("stable-1.35", 35)]
+)
+def test_a_version_that_is_none_hides_nothing(version: str, minor: int) -> None:
+    """The rest is checked as of the closest, which is named."""
+    text = of(KUBELET, "maxPod: 1\nhealthzPort: 2379", version)
     with pytest.raises(InvalidConfig) as failed:
-        resolve_any(loads(of(KUBELET, "maxPods: x", "v1.99.0"), "f"), FACTS)
-    assert [one.path for one in failed.value.problems] == ["kubernetesVersion"]
+        resolve_any(loads(text, "f"), FACTS)
+    first, field, clash = failed.value.problems
+    assert first.path == "kubernetesVersion" and first.text.endswith(f". Until then, the rest is checked as of 1.{minor}")
+    assert field.text == f"KubeletConfiguration has no such field in Kubernetes 1.{minor}; did you mean maxPods?"
+    assert "2379" in clash.text
 
 
 def test_values_are_written_as_go_writes_them() -> None:

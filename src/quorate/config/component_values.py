@@ -17,7 +17,7 @@ from quorate.config.component_fields import Field, children, fields_of, minors_o
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
 from quorate.config.quantity import canonical
-from quorate.core.suggestions import close
+from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence
 from quorate.foreign.scalars import Scalar
 
@@ -132,12 +132,13 @@ class _Reading(Struct, frozen=True):
             when = f"since 1.{since}" if since > self.minor else f"until 1.{until}"
             return f"{self.kind} has no such field in Kubernetes 1.{self.minor}: it is there {when}"
         known = children(self.kind, self.minor, path)
-        near = close(name.lower(), [one.lower() for one in known])
-        like = next((one for one in known if near and one.lower() == near[0]), "")
-        return f"{self.kind} has no such field in Kubernetes 1.{self.minor}" + (f"; did you mean {like}?" if like else "")
+        question = did_you_mean(close_names(name, known)[:1])
+        return f"{self.kind} has no such field in Kubernetes 1.{self.minor}" + (f"; {question}" if question else "")
 
     def _refuse(self, node: Node, where: str, wanted: str) -> object:
-        self.problems.add(where, f"this must be {wanted}", node.line)
+        from quorate.config.wrong_types import must_be
+
+        self.problems.add(where, must_be(wanted, node), node.line)
         return _REFUSED
 
     def _of(self, node: Node, kind: str, path: str, where: str) -> Any:

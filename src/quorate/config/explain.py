@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quorate.config.shapes import Shape, kinds, shape_of, versions_of
-from quorate.core.suggestions import close, did_you_mean
+from quorate.core.suggestions import close_names, did_you_mean
 from quorate.errors import ConfigError
 
 _INDEX = re.compile(r"\[\d*\]")
@@ -91,7 +91,7 @@ def _known(word: str, known: tuple[str, ...], what: str) -> str:
     exact = {one.lower(): one for one in known}
     if word.lower() in exact:
         return exact[word.lower()]
-    question = did_you_mean([exact[one] for one in close(word.lower(), exact)[:1]])
+    question = did_you_mean(close_names(word, known)[:1])
     raise ConfigError(f"{word!r} is no {what}" + (f"; {question}" if question else ""), advice=f"use one of {', '.join(known)}")
 
 

@@ -23,9 +23,6 @@ V4_KINDS: dict[str, type[Any]] = {
     "ResetConfiguration": v4.ResetConfiguration,
     "UpgradeConfiguration": v4.UpgradeConfiguration,
 }
-_V3 = ("InitConfiguration", "ClusterConfiguration", "JoinConfiguration")
-"""Kinds that v1beta3 has too."""
-
 _IGNORED = frozenset({"apiVersion", "kind"})
 
 
@@ -111,21 +108,31 @@ def noting(loaded: Loaded, tolerated: Callable[[Problem], bool]) -> Loaded:
 def _is_known(version: str, kind: str) -> bool:
     if kind in VERSIONS:
         return version == VERSIONS[kind]
-    return (version == v4.V1BETA4 and kind in V4_KINDS) or (version == v4.V1BETA3 and kind in _V3)
+    return kind in _kinds_of(version)
+
+
+def _kinds_of(version: str) -> dict[str, type[Any]]:
+    if version != v4.V1BETA3:
+        return V4_KINDS if version == v4.V1BETA4 else {}
+    from quorate.config import v1beta3
+
+    return v1beta3.KINDS
 
 
 def _hint(version: str, kind: str) -> str:
-    if kind in V4_KINDS and version.startswith(v4.GROUP):
-        return f"use {v4.V1BETA4}, or migrate it with a kubeadm that still reads {version}"
-    return f"kinds are {', '.join(V4_KINDS)} of {v4.V1BETA4}, and {' and '.join(VERSIONS)}"
+    from quorate.config.api_changes import kind_advice
+
+    return kind_advice(version, kind, VERSIONS)
 
 
 def _decode(kind: str, version: str, document: Mapping, problems: Problems) -> Any:
-    if version == v4.V1BETA4:
-        return decode(document, V4_KINDS[kind], problems, "", _IGNORED)
-    from quorate.config import v1beta3
+    own = Problems(problems.source)
+    decoded = decode(document, _kinds_of(version)[kind], own, "", _IGNORED)
+    if own.found:
+        from quorate.config.api_changes import with_advice
 
-    return decode(document, v1beta3.KINDS[kind], problems, "", _IGNORED)
+        problems.found += [with_advice(one, kind, version) for one in own.found]
+    return decoded
 
 
 def _loaded(problems: Problems, found: dict[str, tuple[str, Mapping]], decoded: dict[str, Any]) -> Loaded:

@@ -18,7 +18,7 @@ from quorate.config.etcd_image import etcd_version
 from quorate.config.findings import Finding
 from quorate.config.load import Loaded
 from quorate.config.problems import Problem, Problems, describe
-from quorate.config.versions import is_supported, parse_version
+from quorate.config.versions import closest, is_supported, parse_version
 from quorate.errors import ConfigError
 from quorate.foreign.documents import Mapping, Node, Sequence, plain
 from quorate.foreign.values import mapping_of
@@ -48,19 +48,23 @@ def resolve_to_start(loaded: Loaded, facts: Facts) -> InitSetup:
     """Returns the configuration as `resolve_init`, for a node whose components are going to be started: what they would refuse
     is a problem, too."""
     setup, found = _init(loaded, facts)
-    return _to_start(loaded, setup, found, setup.init)
+    setup, more = _to_start(loaded, setup, setup.init)
+    _refuse(loaded, [*found, *more])
+    return setup
 
 
-def _to_start(loaded: Loaded, setup: InitSetup, found: list[Problem], node: v4.InitConfiguration) -> InitSetup:
-    """Returns the setup with notes of what its components could stumble over. `node`: what is known of the node that they are
-    started on."""
-    notes: list[str] = []
-    if is_supported(setup.cluster.kubernetes_version):
-        findings = check_components(node, setup.cluster, setup.components, etcd_version(setup.cluster))
-        problems, notes = _placed(loaded, findings)
-        found = [*found, *problems]
-    _refuse(loaded, found)
-    return replace(setup, notes=(*setup.notes, *notes))
+def _to_start(loaded: Loaded, setup: InitSetup, node: v4.InitConfiguration) -> tuple[InitSetup, list[Problem]]:
+    """Returns the setup with notes of what its components could stumble over, and what they would refuse. `node`: what is known
+    of the node that they are started on."""
+    cluster = _of_known_version(setup.cluster)
+    problems, notes = _placed(loaded, check_components(node, cluster, setup.components, etcd_version(cluster)))
+    return replace(setup, notes=(*setup.notes, *notes)), problems
+
+
+def _of_known_version(cluster: v4.ClusterConfiguration) -> v4.ClusterConfiguration:
+    """Returns the configuration for checks that need a version: a wrong one, which is reported, must not hide the rest."""
+    version = cluster.kubernetes_version
+    return cluster if is_supported(version) else replace(cluster, kubernetes_version=closest(version))
 
 
 def _placed(loaded: Loaded, findings: list[Finding]) -> tuple[list[Problem], list[str]]:
@@ -85,17 +89,14 @@ def _init(loaded: Loaded, facts: Facts) -> tuple[InitSetup, list[Problem]]:
     notes = [*loaded.notes]
     found += _checked(loaded, "InitConfiguration", lambda problems: validate.check_init(init, problems))
     found += _checked(loaded, "ClusterConfiguration", lambda problems: notes.extend(validate.check_cluster(cluster, problems)))
-    components = _components(loaded, cluster.kubernetes_version, found)
+    components = _components(loaded, _of_known_version(cluster).kubernetes_version, found)
     if KUBELET in components:
         notes += kubelet_overrides(cluster, mapping_of(plain(loaded.documents[KUBELET])))
     return InitSetup(init, cluster, components, tuple(notes)), found
 
 
 def _components(loaded: Loaded, version: str, found: list[Problem]) -> dict[str, Values]:
-    """Returns the component configurations of a file, read by the types of that version; problems are added to `found`. Of a
-    version that cannot be read there are none: that it is wrong is reported already."""
-    if not is_supported(version):
-        return {}
+    """Returns the component configurations of a file, read by the types of that version; problems are added to `found`."""
     problems = Problems(loaded.source)
     minor = parse_version(version).minor
     given = {kind: given_values(loaded.documents[kind], kind, minor, problems) for kind in VERSIONS if kind in loaded.documents}
@@ -113,6 +114,12 @@ def with_port(endpoint: str, port: int) -> str:
 
 def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:
     """Returns the configuration of a join, and notes. Raises `InvalidConfig`."""
+    join, notes, found = _join(loaded, facts)
+    _refuse(loaded, found)
+    return join, notes
+
+
+def _join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...], list[Problem]]:
     join = default_join(_given(loaded, loaded.join, "JoinConfiguration", "join-defaults"), facts)
     found = _checked(loaded, "JoinConfiguration", lambda problems: validate.check_join(join, problems))
     notes = [*loaded.notes]
@@ -121,41 +128,55 @@ def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tu
         problems, doubts = _placed(loaded, kubelet_flags(join.node_registration, "JoinConfiguration", minor))
         # The version of this node's kubelet is known once it is installed: until then all of it is a doubt.
         notes += [*(describe(loaded.source, one) for one in problems), *doubts]
-    _refuse(loaded, found)
-    return join, tuple(notes)
+    return join, tuple(notes), found
 
 
 def resolve_reset(loaded: Loaded, facts: Facts) -> v4.ResetConfiguration:
     """Returns the configuration of a reset. Raises `InvalidConfig`."""
-    reset = default_reset(_given(loaded, loaded.reset, "ResetConfiguration", "reset-defaults"), facts)
-    _refuse(loaded, _checked(loaded, "ResetConfiguration", lambda problems: validate.check_reset(reset, problems)))
+    reset, found = _reset(loaded, facts)
+    _refuse(loaded, found)
     return reset
+
+
+def _reset(loaded: Loaded, facts: Facts) -> tuple[v4.ResetConfiguration, list[Problem]]:
+    reset = default_reset(_given(loaded, loaded.reset, "ResetConfiguration", "reset-defaults"), facts)
+    return reset, _checked(loaded, "ResetConfiguration", lambda problems: validate.check_reset(reset, problems))
 
 
 def resolve_upgrade(loaded: Loaded) -> v4.UpgradeConfiguration:
     """Returns the configuration of an upgrade. Raises `InvalidConfig`."""
-    upgrade = default_upgrade(_given(loaded, loaded.upgrade, "UpgradeConfiguration", "upgrade-defaults"))
-    _refuse(loaded, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems)))
+    upgrade, found = _upgrade(loaded)
+    _refuse(loaded, found)
     return upgrade
 
 
+def _upgrade(loaded: Loaded) -> tuple[v4.UpgradeConfiguration, list[Problem]]:
+    upgrade = default_upgrade(_given(loaded, loaded.upgrade, "UpgradeConfiguration", "upgrade-defaults"))
+    return upgrade, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems))
+
+
 def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
-    """Checks every kind that a file has; returns notes. Raises `InvalidConfig`, or `ConfigError` when the file has no known
-    kind."""
+    """Checks every kind that a file has; returns notes. Raises `InvalidConfig` with the problems of all of them, or
+    `ConfigError` when the file has no known kind."""
     notes: list[str] = []
+    found: list[Problem] = []
     if loaded.init is not None or loaded.cluster is not None:
         setup, problems = _init(loaded, facts)
         # The file can be for another host than this one, so this host's address says nothing.
         known = replace(setup.init.local_api_endpoint, advertise_address=_given_address(loaded))
-        notes += _to_start(loaded, setup, problems, replace(setup.init, local_api_endpoint=known)).notes
+        setup, more = _to_start(loaded, setup, replace(setup.init, local_api_endpoint=known))
+        found += [*problems, *more]
+        notes += setup.notes
+    elif is_supported(facts.kubernetes_version):
+        _components(loaded, facts.kubernetes_version, found)
     if loaded.join is not None:
-        notes += resolve_join(loaded, facts)[1]
+        _, doubts, problems = _join(loaded, facts)
+        found += problems
+        notes += doubts
     if loaded.reset is not None:
-        resolve_reset(loaded, facts)
+        found += _reset(loaded, facts)[1]
     if loaded.upgrade is not None:
-        resolve_upgrade(loaded)
-    found: list[Problem] = []
-    _components(loaded, facts.kubernetes_version, found)
+        found += _upgrade(loaded)[1]
     _refuse(loaded, found)
     if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
         raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
@@ -182,8 +203,9 @@ def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> 
 
 
 def _refuse(loaded: Loaded, found: list[Problem]) -> None:
-    """Raises all problems in the order of the file. A rule that a value of the wrong form breaks is no problem of its own."""
-    wrong = {one.path for one in loaded.problems}
+    """Raises all problems in the order of the file. A rule that a value of the wrong form breaks is no problem of its own: the
+    default stands in its place."""
+    wrong = {one.path for one in loaded.problems if not one.is_read}
     every = [*loaded.problems, *(one for one in found if one.path not in wrong)]
     Problems(loaded.source, sorted(every, key=lambda one: one.line or _AFTER_ALL)).raise_if_any()
 

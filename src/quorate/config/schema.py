@@ -1,7 +1,7 @@
 """Reads trees into frozen typed values, reporting every problem, and turns them back into plain values.
 
 Field names are kubeadm's in snake case; a field whose name in the file differs (certSANs) declares it. `always` lists the
-fields that Go writes even when they are empty.
+fields that Go writes even when they are empty, `secret` those whose text no message repeats.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo, fields
 
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
-from quorate.core.suggestions import close, did_you_mean
+from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
 
 
@@ -24,6 +24,7 @@ class Value(Struct, frozen=True):
     """A part of a configuration."""
 
     always: ClassVar[tuple[str, ...]] = ()
+    secret: ClassVar[tuple[str, ...]] = ()
 
 
 T = TypeVar("T", bound=Value)
@@ -54,14 +55,20 @@ def decode(node: Node, kind: type[T], problems: Problems, path: str = "", ignore
     for key, value in node.rows:
         where = f"{path}.{key}" if path else key
         if key in known:
-            values[known[key].name] = _value(value, known[key].type, problems, where)
+            name = known[key].name
+            values[name] = _value(_without_text(value) if name in kind.secret else value, known[key].type, problems, where)
         elif key not in ignored:
             problems.add_unknown(where, f"there is no such field{_like(key, list(known))}", value.line)
     return kind(**values)
 
 
+def _without_text(node: Node) -> Node:
+    """Returns a scalar that no message can repeat: it is a secret."""
+    return Leaf(node.value, "", node.line) if isinstance(node, Leaf) else node
+
+
 def _like(key: str, known: list[str]) -> str:
-    question = did_you_mean(close(key, known)[:1])
+    question = did_you_mean(close_names(key, known)[:1])
     return f"; {question}" if question else ""
 
 
@@ -114,8 +121,15 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
         # 6443.0 and 1e3 are whole numbers in the JSON that kubeadm makes of its YAML.
         if hint is int and isinstance(node.value, float) and node.value.is_integer():
             return int(node.value)
-    problems.add(path, f"this must be {_WORDS.get(hint, 'something else')}", node.line)
-    return hint()
+    from quorate.config.wrong_types import meant, must_be
+
+    found = meant(node, hint)
+    why = must_be(_WORDS.get(hint, "something else"), node)
+    if found is None:
+        problems.add(path, why, node.line)
+        return hint()
+    problems.add_meant(path, why, node.line)
+    return found
 
 
 def _duration(node: Leaf, problems: Problems, path: str) -> Duration:

@@ -44,6 +44,8 @@ class HostPathMount(Value, frozen=True):
 class EnvVar(Value, frozen=True):
     """An EnvVar of core/v1. `value_from` is passed through."""
 
+    secret: ClassVar[tuple[str, ...]] = ("value",)
+
     always: ClassVar[tuple[str, ...]] = ("name",)
     name: str = ""
     value: str = ""
@@ -140,6 +142,7 @@ class ClusterConfiguration(Value, frozen=True):
 
 
 class BootstrapToken(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("token",)
     always: ClassVar[tuple[str, ...]] = ("token",)
     token: str = ""
     description: str = ""
@@ -197,6 +200,7 @@ class Timeouts(Value, frozen=True):
 
 
 class InitConfiguration(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("certificate_key",)
     always: ClassVar[tuple[str, ...]] = (
         "node_registration",
         "local_api_endpoint",
@@ -212,6 +216,7 @@ class InitConfiguration(Value, frozen=True):
 
 
 class BootstrapTokenDiscovery(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("token",)
     always: ClassVar[tuple[str, ...]] = ("token",)
     token: str = ""
     api_server_endpoint: str = ""
@@ -225,12 +230,14 @@ class FileDiscovery(Value, frozen=True):
 
 
 class Discovery(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("tls_bootstrap_token",)
     bootstrap_token: BootstrapTokenDiscovery | None = None
     file: FileDiscovery | None = None
     tls_bootstrap_token: str = ""
 
 
 class JoinControlPlane(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("certificate_key",)
     local_api_endpoint: APIEndpoint = field(default=APIEndpoint(), name="localAPIEndpoint")
     certificate_key: str = ""
 

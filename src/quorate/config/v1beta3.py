@@ -98,6 +98,7 @@ class NodeRegistration(Value, frozen=True):
 
 
 class InitConfiguration(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("certificate_key",)
     always: ClassVar[tuple[str, ...]] = (
         "node_registration",
         "local_api_endpoint",
@@ -111,6 +112,7 @@ class InitConfiguration(Value, frozen=True):
 
 
 class Discovery(Value, frozen=True):
+    secret: ClassVar[tuple[str, ...]] = ("tls_bootstrap_token",)
     bootstrap_token: v4.BootstrapTokenDiscovery | None = None
     file: v4.FileDiscovery | None = None
     tls_bootstrap_token: str = ""

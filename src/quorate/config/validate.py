@@ -8,7 +8,7 @@ from quorate.config import gates, rules
 from quorate.config import types as v4
 from quorate.config.problems import Problems
 from quorate.config.schema import keys
-from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, is_label, parse_version
+from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, closest, is_label, parse_version
 from quorate.errors import ConfigError
 from quorate.foreign.urls import parts_of
 
@@ -133,18 +133,22 @@ def _component_args(config: v4.ClusterConfiguration) -> list[tuple[str, tuple[v4
 
 
 def _check_version(config: v4.ClusterConfiguration, problems: Problems) -> list[str]:
-    if is_label(config.kubernetes_version):
-        problems.add(
-            "kubernetesVersion", f"{config.kubernetes_version!r} is a label that only a server can resolve: name the version"
-        )
+    text = config.kubernetes_version
+    why = _version_label(text) if is_label(text) else _unknown_version(text)
+    if why is not None:
+        minor = parse_version(closest(text)).minor
+        problems.add("kubernetesVersion", f"{why}. Until then, the rest is checked as of 1.{minor}")
+        gates.check(config.feature_gates, minor, problems)
         return []
-    minor = _check_known_version(config.kubernetes_version, "kubernetesVersion", problems)
-    if minor is None:
-        return []
+    minor = parse_version(text).minor
     notes = gates.check(config.feature_gates, minor, problems)
     if minor < OLDEST_TESTED:
         notes.append(f"Kubernetes 1.{minor} is untested: 1.{OLDEST_TESTED} to 1.{NEWEST} are tested")
     return notes
+
+
+def _version_label(text: str) -> str:
+    return f"{text!r} is a label that only a server can resolve: name the version, such as {closest(text)}"
 
 
 def _check_networking(config: v4.ClusterConfiguration, problems: Problems) -> None:
@@ -291,8 +295,8 @@ def check_upgrade(config: v4.UpgradeConfiguration, problems: Problems) -> None:
         ("diff", config.diff.kubernetes_version),
         ("plan", config.plan.kubernetes_version),
     ):
-        if version and not is_label(version):
-            _check_known_version(version, f"{name}.kubernetesVersion", problems)
+        if version and not is_label(version) and (why := _unknown_version(version)) is not None:
+            problems.add(f"{name}.kubernetesVersion", why)
     for name, policy in (("apply", config.apply.image_pull_policy), ("node", config.node.image_pull_policy)):
         _one_of(policy, POLICIES, f"{name}.imagePullPolicy", problems)
     for name, ignored in (
@@ -304,14 +308,12 @@ def check_upgrade(config: v4.UpgradeConfiguration, problems: Problems) -> None:
     _check_timeouts(config.timeouts, problems)
 
 
-def _check_known_version(text: str, path: str, problems: Problems) -> int | None:
-    """Returns the minor version. When it is not supported, adds a problem and returns None."""
+def _unknown_version(text: str) -> str | None:
+    """Returns why a text is no supported version; None when it is one."""
     try:
         minor = parse_version(text).minor
     except ConfigError as error:
-        problems.add(path, error.what)
-        return None
+        return f"{error.what}: {error.advice}" if error.advice else error.what
     if not OLDEST <= minor <= NEWEST:
-        problems.add(path, f"1.{minor} is not supported: 1.{OLDEST} to 1.{NEWEST} are")
-        return None
-    return minor
+        return f"1.{minor} is not supported: 1.{OLDEST} to 1.{NEWEST} are"
+    return None

@@ -13,6 +13,7 @@ from quorate.errors import ConfigError
 
 _MOST_LETTERS = 128
 _SEMANTIC = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_MINOR = re.compile(r"(?<![\d.])1\.(\d{1,4})(?!\d)")
 _LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-\d+(?:\.\d+)?)?")
 OLDEST, OLDEST_TESTED, NEWEST = 27, 29, 37
 DEFAULT = "v1.34.4"
@@ -36,7 +37,8 @@ def parse_version(text: str) -> KubernetesVersion:
     """Returns the version of a text. Raises `ConfigError` for any other text, and for a major version other than 1."""
     match = _SEMANTIC.fullmatch(text) if len(text) <= _MOST_LETTERS else None
     if match is None:
-        hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else "use one like v1.34.4"
+        example = f"use one like {closest(text)}"
+        hint = "labels such as stable-1 need the network: name the version itself" if is_label(text) else example
         raise ConfigError(f"{text[:_MOST_LETTERS]!r} is not a Kubernetes version", advice=hint)
     if match[1] != "1":
         raise ConfigError(f"{text!r}: only Kubernetes 1.x is supported")
@@ -54,6 +56,13 @@ def is_supported(text: str) -> bool:
         return OLDEST <= parse_version(text).minor <= NEWEST
     except ConfigError:
         return False
+
+
+def closest(text: str) -> str:
+    """Returns the supported release that is closest to what a text says: for examples, and for what is checked although the
+    version is wrong."""
+    match = _MINOR.search(text[:_MOST_LETTERS])
+    return RELEASES[min(max(int(match[1]), OLDEST), NEWEST) - OLDEST] if match else DEFAULT
 
 
 class Tags(Struct, frozen=True):
