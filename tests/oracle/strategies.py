@@ -8,6 +8,7 @@ import yaml
 from hypothesis import strategies as st
 
 from quorate.config.component_fields import children, fields_of
+from quorate.config.component_limits import KEYS, LIMITS, Bounds
 from quorate.config.components import VERSIONS
 
 Values = dict[str, Any]
@@ -197,8 +198,17 @@ def _object(kind: str, minor: int, path: str) -> st.SearchStrategy[Values]:
 def _value(kind: str, minor: int, path: str, of: str) -> st.SearchStrategy[Any]:
     if of == "object":
         return _object(kind, minor, path)
+    limit = LIMITS[kind].get(path)
+    if isinstance(limit, Bounds):
+        return st.just(limit.least) if isinstance(limit.least, str) else st.just(int(max(limit.least, 1)))
+    words = next((one.words for one in limit or () if one.since <= minor <= one.until), ())
+    if words:
+        return st.sampled_from(words)
     if of.startswith("map[]"):
-        return st.dictionaries(st.sampled_from(["a", "memory"]), _value(kind, minor, f"{path}[]", of[5:]), max_size=2)
+        names = next(
+            (one.words for one in KEYS.get(kind, {}).get(path, ()) if one.since <= minor <= one.until), ("a", "memory")
+        )
+        return st.dictionaries(st.sampled_from(names), _value(kind, minor, f"{path}[]", of[5:]), max_size=2)
     if of.startswith("[]"):
         return st.lists(_value(kind, minor, f"{path}[]", of[2:]), max_size=2)
     return SCALARS.get(of, st.sampled_from([0, 1, 77, 5.0]))

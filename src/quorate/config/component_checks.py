@@ -35,6 +35,7 @@ _ADDRESS_FIELDS = (
     (PROXY, "healthzBindAddress"),
     (PROXY, "metricsBindAddress"),
 )
+_DRIVERS = ("systemd", "cgroupfs")
 _FAMILY = {4: "IPv4", 6: "IPv6"}
 
 
@@ -62,6 +63,7 @@ def check_components(
         *(finding for one in arguments for finding in _flags(one)),
         *(finding for one in arguments if one.kind == _CLUSTER for finding in _of_one_node(one)),
         *_fields_of_one_node(configurations),
+        *_taken_for_another(configurations),
         *_families(init, cluster),
         *clashes(init, cluster, configurations),
     ]
@@ -121,6 +123,14 @@ def _fields_of_one_node(configurations: Mapping[str, Mapping[str, Any]]) -> Iter
         yield Finding(kind, field, f"{kind} is the same on all nodes, and this is the value of one", is_note=True)
 
 
+def _taken_for_another(configurations: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    driver = configurations.get(KUBELET, {}).get("cgroupDriver") or _DRIVERS[0]
+    if driver not in _DRIVERS:
+        # No version refuses it: pods then fail, with a runtime that uses systemd and does not tell the kubelet so.
+        text = f"{driver!r} is none of {' and '.join(_DRIVERS)}: the kubelet takes any other word for {_DRIVERS[1]}"
+        yield Finding(KUBELET, "cgroupDriver", text, is_note=True)
+
+
 def _names_one_node(text: str) -> bool:
     """Returns whether an address, HOST:PORT or a list of URLs holds an address that only one node can have."""
     return any(_is_of_one(_host(part.strip())) for part in text.split(",") if part.strip())
@@ -154,6 +164,9 @@ def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> I
             f"{address} is an address of {_FAMILY[family]}, and the first service subnet is of {_FAMILY[services[0].version]}: "
             "kube-apiserver refuses that",
         )
+    yield from _overlaps(services, pods)
+    yield from _host_bits("networking.serviceSubnet", cluster.networking.service_subnet)
+    yield from _host_bits("networking.podSubnet", cluster.networking.pod_subnet)
     without = [network for network in services if pods and network.version not in {one.version for one in pods}]
     for network in without:
         yield Finding(
@@ -162,6 +175,19 @@ def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> I
             f"there is no subnet of {_FAMILY[network.version]}, as there is for services: those will have no pods",
             is_note=True,
         )
+
+
+def _overlaps(services: list[rules.Network], pods: list[rules.Network]) -> Iterator[Finding]:
+    for pod in pods:
+        for service in (one for one in services if one.version == pod.version and one.overlaps(pod)):  # type: ignore[arg-type]
+            text = f"{pod} and the services' {service} have addresses in common: those of pods may then be a service's"
+            yield Finding(_CLUSTER, "networking.podSubnet", text, is_note=True)
+
+
+def _host_bits(path: str, text: str) -> Iterator[Finding]:
+    for part, network in zip(text.split(","), _networks(text), strict=False):
+        if ipaddress.ip_address(part.partition("/")[0].strip()) != network.network_address:
+            yield Finding(_CLUSTER, path, f"{part.strip()} is an address in {network}: write {network}", is_note=True)
 
 
 def _family(address: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from quorate.config.component_fields import Field, children, fields_of, minors_of
+from quorate.config.component_limits import refused, refused_key
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
 from quorate.config.quantity import canonical
@@ -151,7 +152,16 @@ class _Reading(Struct, frozen=True):
         if kind.startswith("[]"):
             return self._items(node, kind.removeprefix("[]"), path, where)
         value = _scalar(node, kind)
-        return self._refuse(node, where, _WORDS.get(kind, _number_words(kind))) if value is _REFUSED else value
+        if value is _REFUSED:
+            return self._refuse(node, where, _WORDS.get(kind, _number_words(kind)))
+        field = fields_of(self.kind, self.minor).get(path)
+        if field is None or not _is_unset(value, field):
+            self._limit(refused(self.kind, self.minor, path, value), node, where)
+        return value
+
+    def _limit(self, why: str | None, node: Node, where: str) -> None:
+        if why is not None:
+            self.problems.add(where, why, node.line)
 
     def _items(self, node: Node, kind: str, path: str, where: str) -> Any:
         if not isinstance(node, Sequence):
@@ -165,6 +175,8 @@ class _Reading(Struct, frozen=True):
     def _entries(self, node: Node, kind: str, path: str, where: str) -> Any:
         if not isinstance(node, Mapping):
             return self._refuse(node, where, "a mapping of names to values")
+        for key, value in node.rows:
+            self._limit(refused_key(self.kind, self.minor, path, key), value, f"{where}.{key}")
         return {key: self._of(value, kind, f"{path}[]", f"{where}.{key}") for key, value in node.rows}
 
 
