@@ -174,6 +174,22 @@ def test_a_file_is_checked_by_its_name_alone(cli: RunCli, config: str) -> None:
     assert "given twice" in twice.stderr and "- reads standard input" in neither.stderr
 
 
+@pytest.mark.parametrize("words", ["config validate -", "config migrate --old-config -", "etcd plan --want -"])
+@pytest.mark.parametrize(
+    ("given", "said", "advice"),
+    [
+        (b"", "standard input is empty", "whether the command that wrote it failed"),
+        (b"# nothing\n---\n", "standard input is empty", "whether the command that wrote it failed"),
+        (b"a: b\nc: \xff\n", "standard input, line 2: this is not text in UTF-8", "next: save it as UTF-8"),
+    ],
+)
+def test_input_that_is_no_text_or_none_is_told_with_what_to_do(words: str, given: bytes, said: str, advice: str) -> None:
+    command = [sys.executable, "-m", "quorate", *words.split()]
+    done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=100)
+    assert done.returncode == 3
+    assert said in done.stderr.decode() and advice in done.stderr.decode()
+
+
 def test_a_file_to_migrate_on_standard_input() -> None:
     command = [sys.executable, "-m", "quorate", "config", "migrate", "--old-config", "-"]
     done = subprocess.run(command, input=SEED, capture_output=True, text=True, check=True, timeout=100)

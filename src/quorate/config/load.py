@@ -13,7 +13,7 @@ from quorate.config.components import VERSIONS
 from quorate.config.documents import read_documents
 from quorate.config.problems import Problem, Problems, describe
 from quorate.config.schema import decode
-from quorate.foreign.documents import MOST_BYTES, Mapping
+from quorate.foreign.documents import MOST_BYTES, Mapping, empty
 from quorate.foreign.local_files import read_at_most, shown
 
 V4_KINDS: dict[str, type[Any]] = {
@@ -56,7 +56,7 @@ def loads(content: bytes, source: str) -> Loaded:
     for document in documents:
         _sort_in(document, found, problems)
     if not documents and not problems.found:
-        problems.add("", "the file is empty")
+        raise empty(source)
     decoded = {
         kind: _decode(kind, version, document, problems) for kind, (version, document) in found.items() if kind not in VERSIONS
     }

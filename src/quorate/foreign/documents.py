@@ -37,7 +37,14 @@ class BadDocument(ConfigError):
     """A text is not YAML or JSON, or exceeds a limit."""
 
     code = "document"
-    next_step = "correct the text at the named place"
+    next_step = "correct what the message names"
+
+
+def empty(where: str) -> BadDocument:
+    """Returns the error of a text that holds nothing: mostly that of a command that failed, or of a wrong path."""
+    return BadDocument(
+        f"{where} is empty", advice="see whether the path is right, and whether the command that wrote it failed"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,8 @@ def read_documents(content: bytes, where: str, limits: Limits = USUAL) -> list[V
 def read_mapping(content: bytes, where: str, limits: Limits = USUAL) -> dict[str, Value]:
     """Returns the only document of a text, a mapping. Raises `BadDocument` for any other text."""
     found = read_documents(content, where, limits)
+    if not found:
+        raise empty(where)
     if len(found) != 1 or not isinstance(found[0], dict):
         raise BadDocument(f"{where} is not one mapping")
     return found[0]
@@ -160,11 +169,12 @@ def plain(node: Node) -> Value:
 
 def _text(content: bytes, where: str, limits: Limits) -> str:
     if len(content) > limits.size:
-        raise BadDocument(f"{where} has more than {limits.size} bytes")
+        raise BadDocument(f"{where} has more than {limits.size} bytes", advice="see whether it is the right file")
     try:
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadDocument(f"{where} is not text in UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadDocument(f"{where}, line {line}: this is not text in UTF-8", advice="save it as UTF-8") from None
 
 
 def _finite(text: str) -> float:
