@@ -179,7 +179,7 @@ def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> I
 
 def _overlaps(services: list[rules.Network], pods: list[rules.Network]) -> Iterator[Finding]:
     for pod in pods:
-        for service in (one for one in services if one.version == pod.version and one.overlaps(pod)):  # type: ignore[arg-type]
+        for service in (one for one in services if one.version == pod.version and one.overlaps(pod)):
             text = f"{pod} and the services' {service} have addresses in common: those of pods may then be a service's"
             yield Finding(_CLUSTER, "networking.podSubnet", text, is_note=True)
 

@@ -34,8 +34,10 @@ class Words(Struct, frozen=True):
     until: int = NEWEST
 
 
-_SIGNALS = ("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree")
-_SIGNALS += ("allocatableMemory.available", "pid.available")
+_SIGNALS = (
+    *("memory.available", "nodefs.available", "nodefs.inodesFree", "imagefs.available", "imagefs.inodesFree"),
+    *("allocatableMemory.available", "pid.available"),
+)
 _ENFORCED = ("pods", "system-reserved", "kube-reserved", "none")
 _NOT_NEGATIVE = Bounds(0)
 _BIT, _PERCENT, _PORT, _SCORE = Bounds(0, 31), Bounds(0, 100), Bounds(0, 65535), Bounds(-1000, 1000)
