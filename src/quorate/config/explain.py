@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from quorate.config.shapes import Shape, kinds, shape_of, versions_of
+from quorate.config.shapes import Shape, full_version, kinds, shape_of
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.errors import ConfigError
 
+_MOST_PLACES = 5
 _INDEX = re.compile(r"\[\d*\]")
 
 
@@ -57,8 +58,10 @@ def explain(name: str, version: str, minor: int) -> Explained:
     """Returns what KIND or KIND.PATH means. Items of a list need no index. `version`: of the API; empty for the newest. Raises
     `ConfigError` with what was probably meant."""
     kind, *parts = [part for part in _INDEX.sub("", name).split(".") if part] or [""]
+    if not close_names(kind, kinds()):
+        _raise_if_field([kind, *parts], minor)
     kind = known_kind(kind)
-    version = version or versions_of(kind)[0]
+    version = full_version(kind, version)
     shape, path = shape_of(kind, version, minor), ""
     for part in parts:
         inside = _innermost(shape)
@@ -73,6 +76,30 @@ def explain(name: str, version: str, minor: int) -> Explained:
         found = _known(part, tuple(inside.fields), f"field of {where}")
         shape, path = inside.fields[found], f"{path}.{found}" if path else found
     return Explained(kind, version, path, shape)
+
+
+def _raise_if_field(parts: list[str], minor: int) -> None:
+    """Raises `ConfigError` with the kinds that have the field, when a path without a kind names one."""
+    wanted = [part.lower() for part in parts]
+    found = [
+        f"{kind}.{path}"
+        for kind in kinds()
+        for path in _paths(shape_of(kind, "", minor))
+        if path.lower().split(".")[-len(wanted) :] == wanted
+    ]
+    if found:
+        more = f", and {len(found) - _MOST_PLACES} more" if len(found) > _MOST_PLACES else ""
+        raise ConfigError(
+            f"{'.'.join(parts)!r} begins with no kind; there is {', '.join(found[:_MOST_PLACES])}{more}",
+            advice=f"quorate config explain {found[0]}",
+        )
+
+
+def _paths(shape: Shape) -> list[str]:
+    """Returns the paths of all fields below, those nearest to the top first."""
+    rows = fields_below(shape)
+    below = [f"{name}.{path}" for name, one in rows.items() for path in _paths(one)]
+    return [*rows, *sorted(below, key=lambda path: path.count("."))]
 
 
 def known_kind(word: str) -> str:

@@ -61,9 +61,17 @@ def versions_of(kind: str) -> tuple[str, ...]:
     return (v4.V1BETA4, v4.V1BETA3) if kind in v1beta3.KINDS else (v4.V1BETA4,)
 
 
+def full_version(kind: str, text: str) -> str:
+    """Returns the version of a kind that a text names: v1beta3 is kubeadm.k8s.io/v1beta3, and none is the newest. Any other
+    text is returned as it is."""
+    known = versions_of(kind)
+    return next((one for one in known if text and one.rpartition("/")[2] == text), text or known[0])
+
+
 def shape_of(kind: str, version: str, minor: int) -> Shape:
-    """Returns the shape of a kind in an API version. `minor`: of Kubernetes; the components' fields depend on it. Raises
-    `ConfigError` when the kind has no such version."""
+    """Returns the shape of a kind in an API version, as `full_version` takes it. `minor`: of Kubernetes; the components' fields
+    depend on it. Raises `ConfigError` when the kind has no such version."""
+    version = full_version(kind, version)
     if version not in versions_of(kind):
         raise ConfigError(f"{kind} has no version {version}", advice=f"use {' or '.join(versions_of(kind))}")
     defaults = default_values(kind, minor)

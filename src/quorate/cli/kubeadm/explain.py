@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 def _parts(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Items:
     """Completes a kind, then its fields, part by part."""
     from quorate.config.explain import fields_below, known_kind
-    from quorate.config.shapes import kinds, shape_of, versions_of
+    from quorate.config.shapes import kinds, shape_of
 
     kind, dot, path = incomplete.partition(".")
     if not dot:
         return matching(dict.fromkeys(kinds(), ""), incomplete)
     try:
         kind = known_kind(kind)
-        shape = shape_of(kind, ctx.params.get("api") or versions_of(kind)[0], _minor(ctx.params.get("kubernetes")))
+        shape = shape_of(kind, ctx.params.get("api") or "", _minor(ctx.params.get("kubernetes")))
         *above, _ = path.split(".")
         for part in above:
             shape = fields_below(shape)[part]
@@ -64,10 +64,10 @@ _VERSION = click.option(
 _API = click.option(
     "--api-version",
     "api",
-    metavar="GROUP/VERSION",
+    metavar="[GROUP/]VERSION",
     default="",
     shell_complete=one_of(_versions),
-    help="API version of KIND.  [default: the newest]",
+    help="API version of KIND, such as v1beta3.  [default: the newest]",
 )
 
 
@@ -112,7 +112,7 @@ def schema_command(kind: str | None, api: str, kubernetes: str | None) -> None:
     """
     from quorate.config.explain import known_kind
     from quorate.config.json_schema import schema_of, schema_of_all
-    from quorate.config.shapes import versions_of
+    from quorate.config.shapes import full_version
 
     minor = _minor(kubernetes)
     if kind is None and api:
@@ -121,7 +121,7 @@ def schema_command(kind: str | None, api: str, kubernetes: str | None) -> None:
         made = schema_of_all(minor)
     else:
         kind = known_kind(kind)
-        made = schema_of(kind, api or versions_of(kind)[0], minor)
+        made = schema_of(kind, full_version(kind, api), minor)
     document(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
 
 
