@@ -15,8 +15,10 @@ import pytest
 
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
+from quorate.etcd.membership.runtime import Process
 from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, ContainerEnd, Runtime
+from quorate.host.kubelet import Kubelet
 from quorate.member.static_pod import StaticPod
 
 
@@ -121,6 +123,22 @@ def test_another_pod_is_counted_from_its_own_first_attempt() -> None:
         ended = ContainerEnd(False, 1, "", "", 1, 2, "")
         found = counter.last_end(cast("Runtime", SimpleNamespace(container_end=lambda _id, end=ended: end)), newest)
         assert (found is not None) is (number == 2)
+
+
+def test_a_kubelet_that_does_not_start_is_named(
+    pod: StaticPod, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration comes from the cluster, and may be one that it cannot read: "its etcd is not running" was all."""
+    monkeypatch.setattr(containers, "has_image", lambda _name: True, raising=False)
+    monkeypatch.setattr(Kubelet, "problem", lambda _self: "connection refused")
+    assert pod.process() == Process("running"), "it takes a moment"
+    assert pod._since is not None
+    pod._since -= 11
+    told = pod.process()
+    assert told.state == "running" and "the kubelet starts no pods (connection refused)" in told.note
+    monkeypatch.setattr(Kubelet, "problem", lambda _self: "")
+    assert pod.process() == Process("running")
+    assert Kubelet().problem() == "", "another tool runs it, at a port that is not known"
 
 
 def test_another_manifest_stays(pod: StaticPod, containers: Containers) -> None:

@@ -72,11 +72,15 @@ class StaticPod(OnThisHost):
         return [one for one in runtime.containers(_CONTAINER) if one.created_at >= begun]
 
     def _not_created(self, runtime: Runtime) -> Process:
-        """Returns the state when there is no container yet. A missing image is the most common reason for that."""
+        """Returns the state when there is no container yet. A missing image is the most common reason for that; after it, a
+        kubelet that does not start: of a configuration in the cluster, for one, that it cannot read."""
         assert self._since is not None
-        if self.clock.now() - self._since > _IMAGE_SECONDS and not runtime.has_image(self.image):
+        if self.clock.now() - self._since <= _IMAGE_SECONDS:
+            return Process("running")
+        if not runtime.has_image(self.image):
             return Process("exited", f"its image {self.image} is not on this node, and could not be pulled")
-        return Process("running")
+        problem = self.kubelet.problem()
+        return Process("running", f"the kubelet starts no pods ({problem}): see 'journalctl -u kubelet'" if problem else "")
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self._is_there():
