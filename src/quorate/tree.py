@@ -41,11 +41,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class NewContent:
-    """New content of a file. `mode`: that of the file where there is none yet."""
+    """New content of a file. `mode`: that of the file where there is none yet; `instead_of`: what was read there, None where
+    there was none."""
 
     path: str
     content: bytes
     mode: int
+    instead_of: bytes | None = None
 
 
 class Tree(Protocol):
@@ -71,7 +73,8 @@ class Tree(Protocol):
 
     def exchange(self, *files: NewContent) -> None:
         """Replaces files that belong together, in this order, once all are written next to their places. Each keeps owner,
-        group and mode, and a trusted link to it stays. Raises `HostError`, also for a link or an owner that is not trusted."""
+        group and mode, and a trusted link to it stays. Raises `HostError`, also for a link or an owner that is not trusted, and
+        leaves what is there, where another program has written it since it was read."""
         ...
 
     def folder(self, path: str, *, mode: int) -> None:
@@ -181,19 +184,36 @@ class RealTree:
 
     def exchange(self, *files: NewContent) -> None:
         with ExitStack() as stack:
-            ready: list[tuple[NewContent, Callable[[], None]]] = []
+            ready: list[tuple[NewContent, Place, Callable[[], None]]] = []
             for file in files:
                 with self._told(file.path, "write"):
                     place = stack.enter_context(target(self.root, file.path))
                     there = _replaceable(place)
                     mode = stat.S_IMODE(there.st_mode) if there else file.mode
                     put = stack.enter_context(staged(place.folder, place.name, file.content, mode=mode, like=there))
-                    ready.append((file, put))
-            for file, put in ready:
+                    ready.append((file, place, put))
+            # All before the first: where one was changed long ago, none is replaced.
+            for file, place, _ in ready:
+                self._refuse_what_others_wrote(file, place)
+            for file, place, put in ready:
+                self._refuse_what_others_wrote(file, place)
                 with self._told(file.path, "write"):
                     put()
                 _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
                 self.report(ResourceWritten("file", file.path))
+
+    def _refuse_what_others_wrote(self, file: NewContent, place: Place) -> None:
+        """Raises `HostError` where the file is not any more what was read, such as after an edit by hand."""
+        with self._told(file.path, "read"):
+            try:
+                found = _content(place, -_MOST_BYTES)
+            except FileNotFoundError:
+                found = None
+        if found != file.instead_of:
+            raise HostError(
+                f"another program wrote {file.path} meanwhile: it was left as it is",
+                advice="let the other program end, then run the same command again",
+            )
 
     def folder(self, path: str, *, mode: int) -> None:
         with self._told(path, "create the directory"), holder(self.root, path, make=_FOLDER_MODE) as place:

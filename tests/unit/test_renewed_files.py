@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from kubeadm_cases import everything
 
-from quorate.errors import HostError
+from quorate.errors import HostError, Interrupted
 from quorate.files import staged
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, renewal
@@ -153,18 +153,81 @@ def test_a_ca_that_is_replaced_before_the_first_file_is_written_stops_the_renewa
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything(context)
-    real = renewal._fresh
 
-    def fresh(*args: Any) -> Any:
-        made = real(*args)
+    def another_ca() -> None:
         for path in (context.pki("ca.crt"), context.pki("ca.key")):
             context.tree.remove(path)
         certs.ensure_named(context, "ca")
-        return made
 
-    monkeypatch.setattr(renewal, "_fresh", fresh)
+    after_signing(monkeypatch, another_ca)
     before = context.tree.read(context.pki("apiserver.crt"))
     with pytest.raises(HostError, match=r"ca\.crt was replaced while apiserver was renewed") as error:
         renewal.renew(context, "apiserver")
     assert error.value.state == "nothing was changed"
     assert context.tree.read(context.pki("apiserver.crt")) == before
+
+
+def after_signing(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Lets `meanwhile` happen once the new certificates are made and before they are written."""
+    real = renewal._fresh
+
+    def fresh(*args: Any) -> Any:
+        made = real(*args)
+        meanwhile()
+        return made
+
+    monkeypatch.setattr(renewal, "_fresh", fresh)
+
+
+@pytest.mark.parametrize("edited", ["admin.conf", "pki/apiserver.crt", "pki/apiserver.key"])
+def test_an_edit_meanwhile_is_not_lost(context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, edited: str) -> None:
+    """An editor added a user to admin.conf; the renewal wrote over it and said "renewed"."""
+    name = edited.removeprefix("pki/").replace(".crt", "").replace(".key", "")
+    files = [folder / edited] if name == "admin.conf" else [folder / "pki/apiserver.key", folder / "pki/apiserver.crt"]
+    after_signing(monkeypatch, lambda: (folder / edited).write_bytes((folder / edited).read_bytes() + b"# theirs\n"))
+    before = {path: path.read_bytes() for path in files}
+    with pytest.raises(HostError, match=rf"another program wrote /etc/kubernetes/{edited} meanwhile: it was left") as error:
+        renewal.renew(context, name)
+    assert error.value.state == "nothing was changed"
+    assert {path: path.read_bytes() for path in files} == before | {folder / edited: before[folder / edited] + b"# theirs\n"}
+    assert not [path for path in (folder / "pki").iterdir() if path.name.startswith(".")]
+
+
+def test_what_came_where_nothing_was_read_is_not_replaced(context: Context, folder: Path) -> None:
+    (folder / "new").write_bytes(b"theirs")
+    with pytest.raises(HostError, match="another program wrote /etc/kubernetes/new meanwhile"):
+        context.tree.exchange(NewContent("/etc/kubernetes/new", b"ours", 0o600))
+    assert (folder / "new").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_ca_that_is_replaced_while_the_files_are_written_is_noticed(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The run ended with "renewed", and the certificate was not signed by the CA that was there."""
+
+    def another_ca() -> None:
+        for end in ("crt", "key"):
+            context.tree.remove(context.pki(f"ca.{end}"))
+        certs.ensure_named(context, "ca")
+
+    suspended(context, monkeypatch, number, another_ca)
+    with pytest.raises(HostError, match=r"ca\.crt was replaced while apiserver was renewed: it did not sign") as error:
+        renewal.renew(context, "apiserver")
+    assert error.value.state == "do not restart what reads apiserver now; renewed: nothing else"
+    assert error.value.advice == "run the same command again"
+    renewal.renew(context, "apiserver")
+    read_pair(folder / "pki/apiserver")
+    certs.ensure_named(context, "apiserver")
+
+
+def test_an_interrupt_between_the_two_files_says_which_pair_is_half_done(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    suspended(context, monkeypatch, 2, interrupt)
+    with pytest.raises(Interrupted) as error:
+        renewal.renew(context, "apiserver")
+    assert error.value.state.startswith("do not restart what reads apiserver now")

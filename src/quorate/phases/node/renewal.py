@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -211,31 +211,42 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
     that says which were."""
     fresh = [_fresh(context, name, terms) for name in names]
     done: list[str] = []
-    written: list[str] = []
     try:
         for one in fresh:
             _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
-            written.append(one.name)
             certs.refuse_another_writer(context, one.name, one.files)
+            # Again: this process may have been suspended between the look at the CA and the last file.
+            _refuse_another_ca(context, one)
             done.append(one.name)
             _say_renewed(context, one)
     except (QuorateError, KeyboardInterrupt) as error:
         known = foreseen(error)
-        known.state = _halfway(done, names, written[len(done) :])
+        known.state = _halfway(done, names, [one.name for one in fresh[len(done) :] if _is_begun(context, one)])
         raise known from error
 
 
 def _refuse_another_ca(context: Context, one: _Fresh) -> None:
     """Raises `HostError` when the CA was replaced since it signed: this run may have been suspended in between."""
     if not holds(context.tree.read(one.ca_path) or b"", one.ca):
-        raise HostError(f"{one.ca_path} was replaced while {one.name} was renewed", advice="run the same command again")
+        raise HostError(
+            f"{one.ca_path} was replaced while {one.name} was renewed: it did not sign the new certificate",
+            advice="run the same command again",
+        )
+
+
+def _is_begun(context: Context, one: _Fresh) -> bool:
+    """Returns whether a file that this run wrote is there; True where that cannot be read."""
+    try:
+        return any(context.tree.read(file.path) == file.content for file in one.files)
+    except HostError:
+        return True
 
 
 def _halfway(done: Sequence[str], names: Sequence[str], doubtful: Sequence[str]) -> str:
-    """Returns what was renewed. `doubtful`: what was written, and is not what was written any more."""
+    """Returns what was renewed. `doubtful`: what was written, and is not known to be whole."""
     if doubtful:
-        return f"do not restart what reads {doubtful[0]} now; renewed: {', '.join(done) or 'nothing else'}"
+        return f"do not restart what reads {', '.join(doubtful)} now; renewed: {', '.join(done) or 'nothing else'}"
     if not done:
         return "nothing was changed"
     users = users_of(done)
@@ -246,6 +257,9 @@ def _halfway(done: Sequence[str], names: Sequence[str], doubtful: Sequence[str])
 
 def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
+    paths = certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",)
+    # Before anything else is read of them: what is written later is based on this.
+    before = {path: context.tree.read(path) for path in paths}
     old = _certificate(context, name, table)
     if old is None:
         raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
@@ -254,11 +268,12 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     ca = table[table[name].signer] if name in table else table["ca"]
     signer = certs.read_pair(context, ca)
     kind, validity = terms(context, old)
-    path = certs.files(context, table[name])[0] if name in table else f"{context.config_folder}/{name}"
+    path = paths[0]
     pair = certs.signed(
         context, path, signer, lambda by: renew_leaf(old, by, now=context.now, validity=validity, key=make_key(kind))
     )
-    written = certs.contents(context, table[name], pair) if name in table else (_conf(context, path, pair),)
+    made = certs.contents(context, table[name], pair) if name in table else (_conf(context, path, pair),)
+    written = tuple(replace(file, instead_of=before[file.path]) for file in made)
     ca_path = certs.files(context, ca)[0]
     return _Fresh(name, old, pair.certificate, written, ca_path, signer.certificate)
 
