@@ -21,6 +21,7 @@ PROGRAMS = {
 }
 WRITES = {
     "cli/common/log_handlers.py": "lines at the end of the file of --log-file, which `open_log` has opened",
+    "cli/common/named_files.py": "a device, a pipe or a descriptor that the user named; files go through a tree",
     "cli/common/help_format.py": "write_text of click's formatter, which keeps a help in memory",
     "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
     "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",

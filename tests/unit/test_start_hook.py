@@ -60,6 +60,13 @@ def test_a_place_for_the_variables_that_cannot_be_written_is_found_too(tmp_path:
     starter(options(env_file=tmp_path / "env"), Cancel())
 
 
+def test_the_variables_may_go_to_a_device(tmp_path: Path) -> None:
+    link = tmp_path / "env"
+    link.symlink_to("/dev/null")
+    starter(options(env_file=link), Cancel())("d", ROWS)
+    assert link.is_symlink()
+
+
 def test_a_command_that_fails_says_where_its_reason_is(capfd: pytest.CaptureFixture[str]) -> None:
     hook = starter(options("sh -c 'echo the reason; exit 3'"), Cancel())
     with pytest.raises(HostError, match="exited with code 3") as failed:

@@ -32,15 +32,15 @@ def starter(joining: JoinOptions, cancel: Cancel, report: Report = silent) -> St
     _check_place(joining.env_file)
 
     def start(name: str, rows: Sequence[tuple[str, str]]) -> str | None:
+        from quorate.cli.common.named_files import content_of, write_named
         from quorate.etcd.membership.external import environment_file, variables
-        from quorate.files import write_atomic
 
         # All of its peer URLs: a learner may be registered with several.
         urls = ",".join(url for row, url in rows if row == name)
         values = variables(name, urls, rows)
         text = environment_file(values)
         if joining.env_file is not None:
-            write_atomic(joining.env_file, text.encode(), mode=0o600)
+            write_named(joining.env_file, text.encode(), mode=0o600, instead_of=content_of(joining.env_file))
         else:
             passed = " (--start gets them)" if words else ""
             echo(f"start the etcd of {name} with these variables{passed}:", err=True)
@@ -85,8 +85,12 @@ def _words(command: str | None, flag: str) -> list[str]:
 
 
 def _check_place(path: Path | None) -> None:
-    """Raises `ConfigError` when no file can be written there."""
+    """Raises `ConfigError` when no file can be written there. A pipe or standard output needs no folder for a new file."""
     if path is None:
+        return
+    from quorate.cli.common.named_files import is_stream
+
+    if is_stream(path):
         return
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):

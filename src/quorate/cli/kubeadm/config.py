@@ -91,16 +91,18 @@ def migrate(**parameters: Any) -> None:
     Example:
       quorate config migrate --old-config v1beta3.yaml --new-config v1beta4.yaml
     """
+    from quorate.cli.common.named_files import content_of, write_named
     from quorate.config.printing import migrated
-    from quorate.files import write_atomic
 
     given = Given.of(parameters)
+    target = Path(given.text("new-config"))
+    # Before the old file is read, which may be the same: an edit that comes in between is not written over.
+    before = content_of(target) if given.text("new-config") else None
     loaded = noting(load(_need(given, "old-config")), is_metadata)
     text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(), setup.usual_runtime))
-    target = given.text("new-config")
-    if target:
+    if given.text("new-config"):
         # The file may contain bootstrap tokens and a certificate key.
-        write_atomic(Path(target).absolute(), text.encode(), mode=0o600)
+        write_named(target, text.encode(), mode=0o600, instead_of=before)
     else:
         document(text)
 
