@@ -50,14 +50,14 @@ def test_running_again_changes_nothing(context: Context, tmp_path: Path) -> None
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("lost", ["ca.key", "apiserver.key", "apiserver.crt", "sa.key", "sa.pub"])
+@pytest.mark.parametrize("lost", ["ca.key", "ca.crt", "apiserver.key", "apiserver.crt", "sa.key", "sa.pub"])
 def test_a_lost_half_is_noticed(context: Context, tmp_path: Path, lost: str) -> None:
     certs.ensure_all(context)
     (tmp_path / PKI / lost).unlink()
-    if lost in ("ca.key", "sa.key", "sa.pub"):
+    if lost in ("ca.key", "sa.key", "sa.pub", "apiserver.crt"):
         # An external CA, a node that only checks tokens, and what can be made from the key.
         certs.ensure_all(context)
-        assert (tmp_path / PKI / lost).exists() == (lost == "sa.pub")
+        assert (tmp_path / PKI / lost).exists() == (lost in ("sa.pub", "apiserver.crt"))
         return
     with pytest.raises(PreflightFailed) as error:
         certs.ensure_all(context)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from kubeadm_cases import everything
 
 from quorate.errors import HostError, PreflightFailed
 from quorate.files import create_into
 from quorate.phases.base.context import Context
-from quorate.phases.node import certs, csr, kubeconfigs
-from quorate.pki.store import read_pair
+from quorate.phases.node import certs, csr, kubeconfigs, run_marker
+from quorate.phases.node.paths import may_be_made
+from quorate.pki.certificates import key_pem, make_key
+from quorate.pki.store import parse_key, read_pair
 from quorate.pki.table import entries
 
 LEAF = "front-proxy-client"
@@ -111,6 +114,93 @@ def test_a_request_that_came_meanwhile_stays(context: Context, monkeypatch: pyte
     with pytest.raises(HostError, match="another program made it meanwhile"):
         csr.generate(context)
     assert context.tree.read(path) == b"theirs"
+
+
+LEAVES = ["apiserver", "etcd/peer", LEAF]
+
+
+@pytest.mark.parametrize("base", LEAVES)
+def test_a_key_without_its_certificate_gets_one(context: Context, tmp_path: Path, base: str) -> None:
+    """A run that is killed between the two files leaves that. A certificate for a key that is there harms nobody."""
+    everything(context)
+    key = context.tree.read(context.pki(f"{base}.key"))
+    without(context, f"{base}.crt")
+    certs.ensure_all(context)
+    assert context.tree.read(context.pki(f"{base}.key")) == key
+    read_pair(tmp_path / "etc/kubernetes/pki" / base)
+    certs.ensure_all(context)
+
+
+def test_a_key_in_another_form_stays_as_it_is(context: Context) -> None:
+    everything(context)
+    key = parse_key(context.tree.read(context.pki(f"{LEAF}.key")) or b"", "key")
+    other = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context.tree.write(context.pki(f"{LEAF}.key"), other, mode=0o600)
+    without(context, f"{LEAF}.crt")
+    certs.ensure_named(context, LEAF)
+    assert context.tree.read(context.pki(f"{LEAF}.key")) == other
+    certs.ensure_all(context)
+
+
+def test_a_key_that_is_replaced_while_its_certificate_is_made_is_noticed(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything(context)
+    without(context, f"{LEAF}.crt")
+    other = context.tree.read(context.pki("apiserver.key")) or b""
+    suspended(monkeypatch, f"{LEAF}.crt", lambda: context.tree.write(context.pki(f"{LEAF}.key"), other, mode=0o600))
+    with pytest.raises(HostError, match=f"another program wrote the files of {LEAF} meanwhile"):
+        certs.ensure_named(context, LEAF)
+
+
+@pytest.mark.parametrize("base", ["ca", "etcd/ca", "front-proxy-ca"])
+def test_a_key_of_a_ca_is_completed_only_where_the_run_made_it(context: Context, tmp_path: Path, base: str) -> None:
+    """Another certificate for the key of a CA would be another CA: members and nodes that trust the first are cut off."""
+    key_path = context.pki(f"{base}.key")
+    context.tree.write(key_path, key_pem(make_key("ECDSA-P256")).reveal(), mode=0o600)
+    before = context.tree.read(key_path)
+    with pytest.raises(PreflightFailed, match=r"\.key exists without its certificate"):
+        certs.ensure_all(context)
+    run_marker.begin(context, "init", may_be_made(context))
+    with pytest.raises(PreflightFailed, match=r"\.key exists without its certificate"):
+        certs.ensure_all(context)
+    run_marker.finish(context)
+    context.tree.remove(key_path)
+    run_marker.begin(context, "init", ())
+    context.tree.write(key_path, before or b"", mode=0o600)
+    with pytest.raises(PreflightFailed, match=r"\.key exists without its certificate"):
+        certs.ensure_all(context)
+    run_marker.finish(context)
+    context.tree.remove(key_path)
+    run_marker.begin(context, "init", may_be_made(context))
+    context.tree.write(key_path, before or b"", mode=0o600)
+    certs.ensure_all(context)
+    assert context.tree.read(key_path) == before
+    read_pair(tmp_path / "etc/kubernetes/pki" / base)
+    certs.ensure_all(context)
+
+
+@pytest.mark.parametrize("number", range(1, 20))
+def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_next(
+    context: Context, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Ten pairs: each run of the loop is killed right before another of their files."""
+    run_marker.begin(context, "init", may_be_made(context))
+    made = 0
+
+    def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
+        nonlocal made
+        made += 1
+        if made == number:
+            raise KeyboardInterrupt
+        create_into(folder, name, content, mode=mode)
+
+    monkeypatch.setattr("quorate.tree.create_into", creating)
+    with pytest.raises(KeyboardInterrupt):
+        certs.ensure_all(context)
+    certs.ensure_all(context)
+    for entry in entries(context.cluster, context.node):
+        read_pair(context.tree.at(context.pki(entry.base)))
 
 
 def test_a_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from quorate.tree import NewContent, RealTree
 
 _HOST = Path("/")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
+_MOST_DIGITS = 8
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
 
 
@@ -59,7 +60,7 @@ def _descriptor(name: str) -> int | None:
     """Returns the open descriptor that a path stands for. Opened by its path, a file behind it would be written from its
     start."""
     folder, slash, number = name.rpartition("/")
-    if folder + slash in _DESCRIPTORS and number.isascii() and number.isdigit():
+    if folder + slash in _DESCRIPTORS and number.isascii() and number.isdigit() and len(number) < _MOST_DIGITS:
         return int(number)
     return _STANDARD.get(name)
 

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
+from quorate.phases.node import run_marker
 from quorate.pki.certificates import (
     Certificate,
     KeyKind,
     LeafSpec,
     Pair,
+    PrivateKey,
     key_pem,
     make_ca,
     make_leaf,
@@ -59,10 +61,14 @@ def ensure(context: Context, wanted: Sequence[Entry]) -> None:
     for entry in missing:
         # Nothing is written before each of them is known to verify.
         write_pair(context, entry, made[entry.name])
-    for entry in missing:
-        refuse_another_writer(context, entry.base, contents(context, entry, made[entry.name]))
+    for entry, pair in ((entry, made[entry.name]) for entry in missing):
+        key, certificate = contents(context, entry, pair)
+        # A key that was there before is written as its maker wrote it.
+        refuse_another_writer(
+            context, entry.base, [certificate] if holds_key(context, key.path, pair.key) else [key, certificate]
+        )
         if not entry.is_ca:
-            _refuse_another_ca(context, entry, made[entry.name])
+            _refuse_another_ca(context, entry, pair)
 
 
 def key_kind(context: Context) -> KeyKind:
@@ -128,13 +134,14 @@ def has_key(context: Context, ca: Entry) -> bool:
 
 
 def _check_existing(context: Context, entry: Entry) -> bool:
-    """Returns whether the certificate exists. Raises `PreflightFailed` when it exists and does not fit."""
+    """Returns whether the certificate exists. Raises `PreflightFailed` when it exists and does not fit, and for a key of a CA
+    without its certificate, unless a run that was cut off made it: a new certificate would be a new CA."""
     certificate_path, key_path = files(context, entry)
     pem, key = context.tree.read(certificate_path), context.tree.read(key_path)
-    if pem is None and key is None:
-        return False
     if pem is None:
-        raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
+        if key is not None and entry.is_ca and not run_marker.made_by_the_run(context.tree, key_path):
+            raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
+        return False
     certificate = parse_certificate(pem, certificate_path)
     _check_key(context, entry, certificate, key)
     found = (
@@ -194,9 +201,11 @@ def _refuse_another_ca(context: Context, entry: Entry, pair: Pair) -> None:
 
 
 def _made(context: Context, entry: Entry, made: Mapping[str, Pair]) -> Pair:
-    """Returns a new pair. `made`: those that are not written yet."""
-    context.say(PHASE, f'Generating "{entry.base}" certificate and key')
-    key = context.keys.take(key_kind(context))
+    """Returns a new pair, for the key that a run which was cut off has left, if any. `made`: those that are not written
+    yet."""
+    key = left_key(context, files(context, entry)[1])
+    context.say(PHASE, f'Generating "{entry.base}" certificate {"for its existing key" if key else "and key"}')
+    key = key or context.keys.take(key_kind(context))
     if entry.is_ca:
         return make_ca(entry.common_name, now=context.now, validity=_ca_validity(context), key=key)
     ca = made.get(entry.signer) or read_pair(context, signer_of(context, entry))
@@ -206,6 +215,22 @@ def _made(context: Context, entry: Entry, made: Mapping[str, Pair]) -> Pair:
     return pair
 
 
+def left_key(context: Context, path: str) -> PrivateKey | None:
+    """Returns the key that a run which was cut off has left at `path`; None where there is none. Raises `ConfigError` for one
+    that cannot be used."""
+    pem = context.tree.read(path)
+    if pem is None:
+        return None
+    _check_mode(context, path)
+    return parse_key(pem, path)
+
+
+def holds_key(context: Context, path: str, key: PrivateKey) -> bool:
+    """Returns whether the file holds this key, in whatever form."""
+    pem = context.tree.read(path)
+    return pem is not None and parse_key(pem, path).public_key() == key.public_key()
+
+
 def _say_names(context: Context, entry: Entry) -> None:
     if entry.names:
         dns, addresses = (" ".join(names) for names in names_by_kind(entry.names))
@@ -213,10 +238,11 @@ def _say_names(context: Context, entry: Entry) -> None:
 
 
 def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
-    """Writes a missing pair, the key first: a certificate without its key would look like an external CA's."""
+    """Writes what is missing of a pair, the key first: a certificate without its key would look like an external CA's."""
     key, certificate = contents(context, entry, pair)
     context.tree.folder(key.path.rpartition("/")[0], mode=_FOLDER_MODE)
-    context.tree.create(key.path, key.content, mode=key.mode, secret=True)
+    if not holds_key(context, key.path, pair.key):
+        context.tree.create(key.path, key.content, mode=key.mode, secret=True)
     context.tree.create(certificate.path, certificate.content, mode=certificate.mode)
 
 

@@ -23,13 +23,15 @@ _FORMAT = 1
 @dataclass(frozen=True, slots=True)
 class Marker:
     """The content of the marker. `command`: init or join; `node`: its name; `before`: what was there when the first run began,
-    at `began_ns` (nanoseconds since the epoch); `resumed`: this is not the first run."""
+    at `began_ns` (nanoseconds since the epoch), of the paths `looked_at` (none is known of a marker of 0.2 and older);
+    `resumed`: this is not the first run."""
 
     command: str
     node: str
     before: frozenset[str]
     began_ns: int
     resumed: bool
+    looked_at: frozenset[str]
 
 
 def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
@@ -47,17 +49,32 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
         )
     if left is not None:
         return left
-    before = frozenset([*(path for path in may_be_made if context.tree.mode(path) is not None), *objects])
+    looked_at = sorted(may_be_made)
+    before = frozenset([*(path for path in looked_at if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
-    made = {"format": _FORMAT, "command": command, "node": context.node.name, "before": sorted(before), "beganNs": began}
+    made = {
+        "format": _FORMAT,
+        "command": command,
+        "node": context.node.name,
+        "before": sorted(before),
+        "beganNs": began,
+        "lookedAt": looked_at,
+    }
     context.tree.remove(LEFT)
     context.tree.write(PATH, json.dumps(made, indent=1).encode() + b"\n", mode=_MODE)
-    return Marker(command, context.node.name, before, began, resumed=False)
+    return Marker(command, context.node.name, before, began, resumed=False, looked_at=frozenset(looked_at))
 
 
 def is_resumed(context: Context, command: str) -> bool:
     left = _read(context.tree)
     return left is not None and (left.command, left.node) == (command, context.node.name)
+
+
+def made_by_the_run(tree: Tree, path: str) -> bool:
+    """Returns whether the run that was cut off here, or is under way, made this file: it was not there when that run began.
+    Without a marker nothing is known, and it returns False."""
+    left = _read(tree)
+    return left is not None and path in left.looked_at and path not in left.before
 
 
 def finish(context: Context) -> None:
@@ -77,7 +94,8 @@ def _read(tree: Tree) -> Marker | None:
                 advice="finish it, or reset the node, with the version that began it",
             )
         command, node = text_of(told["command"]), text_of(told["node"])
-        return Marker(command, node, frozenset(texts_of(told["before"])), integer_of(told["beganNs"]), resumed=True)
+        before, looked_at = (frozenset(texts_of(one)) for one in (told["before"], told.get("lookedAt")))
+        return Marker(command, node, before, integer_of(told["beganNs"]), resumed=True, looked_at=looked_at)
     except (BadDocument, KeyError):
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and it is unknown what it made",
