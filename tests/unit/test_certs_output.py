@@ -110,6 +110,27 @@ def test_requests_that_were_written_are_listed(tmp_path: Path, capsys: pytest.Ca
         assert listed == written and len(listed) > 9
 
 
+def test_the_command_for_requests_that_an_error_names_works_as_it_stands(
+    node: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ca.key", "front-proxy-ca.key", "etcd/ca.key"):
+        (tmp_path / "root/etc/kubernetes/pki" / name).unlink()
+    monkeypatch.chdir(tmp_path)
+    found = set()
+    for words in (("renew", "all"), ("renew", "apiserver")):
+        assert run(node, tmp_path, "certs", *words) in (2, 4)
+        found.add(capsys.readouterr().err.rpartition("signed there: ")[2].strip().rstrip("."))
+    (command,) = found
+    assert command.startswith("quorate certs generate-csr ") and run_with(command.split()[1:]) == 0
+    assert (tmp_path / "requests/apiserver.csr").is_file() and (tmp_path / "requests/admin.conf.csr").is_file()
+
+
+def test_requests_need_no_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As with kubeadm: the folders are those of a node."""
+    assert run_with(["certs", "generate-csr", "--rootfs", str(tmp_path)]) == 0
+    assert (tmp_path / "etc/kubernetes/pki/apiserver.csr").is_file() and (tmp_path / "etc/kubernetes/admin.conf.csr").is_file()
+
+
 def test_no_request_is_written_where_one_of_them_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(CONFIG)
     (tmp_path / "conf").mkdir()

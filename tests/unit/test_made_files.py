@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from kubeadm_cases import everything
 
@@ -201,6 +202,58 @@ def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_ne
     certs.ensure_all(context)
     for entry in entries(context.cluster, context.node):
         read_pair(context.tree.at(context.pki(entry.base)))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 13, 14, 15, 16, 23, 24])
+def test_requests_that_were_cut_off_are_completed(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    made = 0
+
+    def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
+        nonlocal made
+        made += 1
+        if made == number:
+            raise KeyboardInterrupt
+        create_into(folder, name, content, mode=mode)
+
+    monkeypatch.setattr("quorate.tree.create_into", creating)
+    with pytest.raises(KeyboardInterrupt):
+        csr.generate(context)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(before) == number - 1
+    csr.generate(context)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(after) == 24 and after | before == after
+    for path in (path for path in after if path.suffix == ".key"):
+        request = x509.load_pem_x509_csr(after[path.with_suffix(".csr")])
+        assert request.public_key() == parse_key(after[path], str(path)).public_key()
+    with pytest.raises(PreflightFailed, match="already exists"):
+        csr.generate(context)
+
+
+@pytest.mark.parametrize("name", ["pki/apiserver.key", "pki/apiserver.csr", "admin.conf", "admin.conf.csr"])
+def test_what_another_request_left_is_refused(context: Context, tmp_path: Path, name: str) -> None:
+    """A key of other names, or a file of a cluster that runs: what is signed would not fit."""
+    csr.generate(context)
+    folder = tmp_path / "etc/kubernetes"
+    (folder / "pki/etcd/peer.csr").unlink()
+    kept = (folder / name).read_bytes()
+    (folder / name).write_bytes(
+        (folder / name.replace("apiserver", "front-proxy-client").replace("admin", "scheduler")).read_bytes()
+    )
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(PreflightFailed, match=r"(apiserver|admin)[a-z.]* already exists"):
+        csr.generate(context)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (folder / name).write_bytes(kept)
+    csr.generate(context)
+
+
+def test_a_key_that_has_its_certificate_gets_no_request(context: Context) -> None:
+    everything(context)
+    with pytest.raises(PreflightFailed, match="already exists"):
+        csr.generate(context)
 
 
 def test_a_file_is_made_whole_or_not_at_all(tmp_path: Path) -> None:

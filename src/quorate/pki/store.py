@@ -74,6 +74,15 @@ def holds(pem: bytes, certificate: x509.Certificate) -> bool:
         return False
 
 
+def is_same_request(pem: bytes, wanted: bytes) -> bool:
+    """Returns whether two signing requests (PEM) ask for the same, for the same key. Their signatures may differ."""
+    try:
+        requests = [x509.load_pem_x509_csr(one).tbs_certrequest_bytes for one in (pem, wanted)]
+    except READ_ERRORS:
+        return False
+    return requests[0] == requests[1]
+
+
 def _read_key(path: Path) -> PrivateKey:
     return parse_key(_bytes(path, "key"), str(path))
 

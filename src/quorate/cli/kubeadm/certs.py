@@ -255,6 +255,8 @@ def certificate_key() -> None:
 def generate_csr(**parameters: Any) -> None:
     """Make keys and signing requests for an external CA.
 
+    Run again after it was cut off, it keeps what it has made and completes it.
+
     \b
     Example:
       quorate certs generate-csr --cert-dir ./pki --kubeconfig-dir ./conf
@@ -262,8 +264,6 @@ def generate_csr(**parameters: Any) -> None:
     from quorate.phases.node.csr import generate
 
     given = Given.of(parameters)
-    if not given.text("cert-dir") and not given.text("config"):
-        raise ConfigError("--cert-dir or --config must name the directory of the requests", advice="pass --cert-dir DIR")
     for flag in ("cert-dir", "kubeconfig-dir"):
         name = flag.replace("-", "_")
         if name in given.values:

@@ -27,6 +27,8 @@ from quorate.tree import NewContent
 
 PHASE = "certs"
 _FOLDER_MODE = 0o755
+REQUEST = "quorate certs generate-csr --cert-dir ./requests --kubeconfig-dir ./requests"
+"""What makes signing requests also on a node that has certificates: they are no reason to refuse it in a folder of its own."""
 
 
 def prepare(context: Context) -> None:
@@ -92,7 +94,7 @@ def read_pair(context: Context, entry: Entry) -> Pair:
         advice = (
             f"create it: quorate init phase certs {entry.name}"
             if certificate is None and key is None
-            else f"copy {lacking} from the host that keeps it, or have certificates signed there: quorate certs generate-csr"
+            else f"copy {lacking} from the host that keeps it, or have certificates signed there: {REQUEST}"
         )
         raise _cannot_sign(f"{lacking} is missing: it is needed to sign certificates", advice)
     pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))

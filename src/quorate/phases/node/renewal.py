@@ -172,7 +172,7 @@ def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
         raise Refused(
             "nothing was renewed: each certificate is missing, or its CA's key is not on this host",
             state="nothing was changed",
-            advice="run this where the CA's key is, or have certificates signed there: quorate certs generate-csr",
+            advice=f"run this where the CA's key is, or have certificates signed there: {certs.REQUEST}",
         )
     _renew_each(context, chosen, terms)
     return chosen
