@@ -125,7 +125,10 @@ def test_where_no_server_gives_it_that_is_said_and_the_certificates_count(
     assert "the configuration of the cluster could not be read: " in said and "has another" not in said
 
 
-@pytest.mark.parametrize("text", ["kind: [", "a: b", "- x"])
+INIT_ALONE = HEAD.format(kind="InitConfiguration") + "localAPIEndpoint: {advertiseAddress: 10.0.0.11}\n"
+
+
+@pytest.mark.parametrize("text", ["kind: [", "a: b", "- x", INIT_ALONE])
 def test_one_that_cannot_be_understood_stops_the_renewal(node: Node, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It may name another folder, other keys."""
     assert renewed_beside(node, "", {"kind": "ConfigMap", "data": {"ClusterConfiguration": text}}) == 3
@@ -202,6 +205,34 @@ def test_an_etcd_elsewhere_and_a_folder_are_known_from_a_document_that_breaks_ru
         assert node.run("certs", "check-expiration") == 0
     said = capsys.readouterr().out
     assert "etcd" not in said and "!MISSING!" not in said and "apiserver-kubelet-client" in said
+
+
+@pytest.mark.parametrize("command", [("renew", "apiserver"), ("check-expiration",)])
+def test_another_clusters_configuration_does_not_count(
+    node: Node, tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kubeconfig that was copied from elsewhere: its server is there and trusted, and knows nothing of this node."""
+    node.write(CHOSEN)
+    node.make()
+    (tmp_path / "other").mkdir()
+    other = Node(tmp_path / "other", context_of(setup_of(), tmp_path / "other"))
+    other.write("")
+    other.make()
+    with serving([(200, {})], other.context, config_map("certificatesDir: /etc/kubernetes/keys\n")) as port:
+        other.write("", port)
+        (other.root / "etc/kubernetes/admin.conf").unlink()
+        assert other.run("init", "phase", "kubeconfig", "admin", "--config", str(other.root / "c.yaml")) == 0
+        content = (other.root / "etc/kubernetes/admin.conf").read_bytes()
+        (node.root / "etc/kubernetes/other.conf").write_bytes(content)
+        for folder in ("", "/etc/kubernetes/pki"):
+            capsys.readouterr()
+            words = ("--kubeconfig", "/etc/kubernetes/other.conf", *(("--cert-dir", folder) if folder else ()))
+            assert node.run("certs", *command, *words) == 0
+            said = capsys.readouterr()
+            assert "could not be read: /etc/kubernetes/other.conf trusts another CA than /etc/kubernetes/pki/ca.crt" in said.err
+            assert "MISSING" not in said.out and "has another" not in said.err
+    made = node.certificate()
+    assert isinstance(made.public_key(), ec.EllipticCurvePublicKey) and years_left(made) > 2.9
 
 
 def test_a_file_that_is_named_counts_alone(node: Node) -> None:

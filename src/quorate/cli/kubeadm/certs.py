@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,8 +84,43 @@ def _context_of_node(given: Given) -> tuple[Context, bool]:
     and whether it says what new certificates are like. Where there is neither, that is reported."""
     if given.text("config"):
         return _context(given, setup.read_config(_without_folder(given))), True
-    stored = _stored(given)
-    return _by_stored(given, stored) if stored is not None else (_context(given), False)
+    stored, usual = _stored(given), _context(given)
+    if stored is None:
+        return usual, False
+    context, says_terms = _by_stored(given, stored.text)
+    # Where its folder has no CA, it may be the folder of another cluster's nodes.
+    doubt = _doubt(context, stored, (context.pki("ca.crt"), usual.pki("ca.crt")))
+    if doubt:
+        _not_read(given, doubt)
+        return usual, False
+    return context, says_terms
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The configuration that a cluster keeps. `ca_pem`: the CAs that the kubeconfig at `path` trusts that cluster by."""
+
+    text: str
+    path: str
+    ca_pem: bytes
+
+
+def _doubt(context: Context, stored: _Stored, ca_paths: Sequence[str]) -> str:
+    """Returns why the configuration is not that of the cluster whose CA is on this node, at the first of `ca_paths` that is
+    there; empty when nothing speaks against it. Another cluster's would decide over the folder, the keys and the periods of
+    this node's certificates."""
+    from quorate.pki.sealing import pins_of
+
+    for path in ca_paths:
+        pem = context.tree.read(path)
+        if pem is not None:
+            is_same = stored.ca_pem and set(pins_of(pem)) & set(pins_of(stored.ca_pem))
+            return "" if is_same else f"{stored.path} trusts another CA than {path}: it is of another cluster"
+    return ""
+
+
+def _not_read(given: Given, why: str) -> None:
+    _report(given)(Notice(f"the configuration of the cluster could not be read: {why}", "warning"))
 
 
 def _by_stored(given: Given, stored: str) -> tuple[Context, bool]:
@@ -104,9 +140,9 @@ def _by_stored(given: Given, stored: str) -> tuple[Context, bool]:
         return _context(given, over=terms.fields), terms.are_complete
 
 
-def _stored(given: Given) -> str | None:
-    """Returns the cluster's configuration. Where no API server gives it, that is reported: it may be down because of what is to
-    be renewed."""
+def _stored(given: Given) -> _Stored | None:
+    """Returns the configuration of the kubeconfig's cluster. Where no API server gives it, that is reported: it may be down
+    because of what is to be renewed."""
     from dataclasses import replace
 
     from msgspec.structs import replace as replace_struct
@@ -114,19 +150,20 @@ def _stored(given: Given) -> str | None:
     from quorate.config.duration import Duration
     from quorate.errors import PreflightFailed
     from quorate.kube.errors import KubeError
-    from quorate.phases.base.api_access import connected
+    from quorate.phases.base.api_access import connected, read
     from quorate.phases.cluster.stored_config import cluster_text
 
     report = _report(given)
     # What it warns of is said again with the configuration that is used.
     context = setup.init_context(setup.init_setup(_without_folder(given), silent), given, setup.tree_for(given, report), report)
     quick = replace(context, timeouts=replace_struct(context.timeouts, kubernetes_api_call=Duration(_PATIENCE)))
+    path = setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf")
     try:
-        with connected(quick, setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf")) as client:
+        with connected(quick, path) as client:
             client.rpc_seconds = _PATIENCE / 10**9
-            return cluster_text(client)
+            return _Stored(cluster_text(client), path, read(context.tree, path).ca_pem)
     except (KubeError, PreflightFailed) as error:
-        report(Notice(f"the configuration of the cluster could not be read: {error.what}", "warning"))
+        _not_read(given, error.what)
         return None
 
 

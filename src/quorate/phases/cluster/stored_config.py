@@ -51,9 +51,12 @@ def cluster_text(client: KubeClient) -> str:
 
 
 def understood(text: str, report: Report) -> Loaded:
-    """Returns what `cluster_configuration` returns, of its text."""
+    """Returns what `cluster_configuration` returns, of its text. Raises `ConfigError`, also where other kinds are all that is
+    there: defaults would stand for the whole configuration of a cluster."""
     stored = loads(text.encode(), _SOURCE)
     known = noting(stored, is_unknown_field)
+    if known.cluster is None:
+        raise _no_cluster()
     for note in known.notes[len(stored.notes) :]:
         report(Notice(note, "warning"))
     return known
@@ -101,7 +104,11 @@ def _document(text: str) -> Tree:
         is_group = isinstance(document, Tree) and document.text("apiVersion").startswith(f"{v4.GROUP}/")
         if isinstance(document, Tree) and is_group and document.text("kind") == "ClusterConfiguration":
             return document
-    raise ConfigError(f"{_SOURCE} has no ClusterConfiguration", state="nothing was changed")
+    raise _no_cluster()
+
+
+def _no_cluster() -> ConfigError:
+    return ConfigError(f"{_SOURCE} has no ClusterConfiguration", state="nothing was changed")
 
 
 def _has_external_etcd(document: Tree) -> bool:
