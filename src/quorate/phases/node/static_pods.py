@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from quorate.config.render import to_yaml
-from quorate.errors import PreflightFailed, Refused
+from quorate.errors import ConfigError, PreflightFailed, Refused
 from quorate.manifests.control_plane import PODS, ControlPlaneNode
 from quorate.manifests.etcd import EtcdNode, etcd_pod
 from quorate.manifests.patches import PatchSet, read_patches
@@ -14,6 +14,8 @@ from quorate.phases.base.context import MANIFESTS_FOLDER, Context
 from quorate.phases.node import etcd_manifest
 
 _FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
+_ETCD = "etcd"
+_CONTAINERS = ("containers", "initContainers")
 
 
 def manifest_path(name: str) -> str:
@@ -57,7 +59,7 @@ def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]]) -
     local = context.cluster.etcd.local
     assert local is not None
     context.tree.folder(local.data_dir, mode=_DATA_MODE)
-    write_manifest(context, "etcd", etcd_pod(context.cluster, etcd_node(context, initial_cluster)))
+    write_manifest(context, _ETCD, etcd_pod(context.cluster, etcd_node(context, initial_cluster)))
 
 
 def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ()) -> EtcdNode:
@@ -136,14 +138,50 @@ def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") 
 
 
 def patched(context: Context, name: str, pod: Object) -> bytes:
-    """Returns the text of a manifest, with the patches of the configured directory."""
-    return to_yaml(_with_go_zeroes(patch_set(context).apply(name, pod))).encode()
+    """Returns the text of a manifest, with the patches of the configured directory. Raises `ConfigError` for patches that leave
+    no pod, or no etcd that could be read again."""
+    patches = patch_set(context)
+    by = ", ".join(dict.fromkeys(patches.files_for(name)))
+    made = patches.apply(name, pod)
+    _check_pod(made, name, by)
+    content = to_yaml(_with_go_zeroes(made)).encode()
+    if name == _ETCD:
+        _check_etcd(content, by)
+    return content
+
+
+def _check_pod(pod: Object, name: str, by: str) -> None:
+    """Raises `ConfigError` for what patches left that is no pod: the kubelet would run nothing. `by`: their files."""
+    spec = pod.get("spec")
+    lists = [spec.get(kind) or [] for kind in _CONTAINERS] if isinstance(spec, dict) else []
+    are_lists = all(isinstance(rows, list) and all(isinstance(row, dict) for row in rows) for rows in lists)
+    is_pod = (pod.get("apiVersion"), pod.get("kind")) == ("v1", "Pod") and isinstance(pod.get("metadata"), dict)
+    if not is_pod or not lists or not lists[0] or not are_lists:
+        raise ConfigError(
+            f"the patches {by} do not leave {name} a pod: a mapping of kind Pod whose spec has a list of containers",
+            state="its manifest was not written",
+            advice="correct the file",
+        )
+
+
+def _check_etcd(content: bytes, by: str) -> None:
+    """Raises `ConfigError` for a manifest of etcd that could not be read later: a reset would refuse this node then, and its
+    member would stay on the cluster's list. `by`: the files of the patches, empty for none."""
+    try:
+        etcd_manifest.parse(content, manifest_path(_ETCD))
+    except Refused as error:
+        source = f"the patches {by}" if by else "the extra arguments of etcd"
+        raise ConfigError(
+            f"{source}: {error.what}",
+            state="its manifest was not written: nothing could remove this member later",
+            advice=f"correct {source}",
+        ) from None
 
 
 def _with_go_zeroes(pod: Object) -> Object:
     """Adds empty resources to containers that a patch brought: Go writes the field also when it is empty."""
-    for kind in ("containers", "initContainers"):
-        for container in pod.get("spec", {}).get(kind) or []:
+    for kind in _CONTAINERS:
+        for container in pod["spec"].get(kind) or []:
             container.setdefault("resources", {})
     return pod
 
