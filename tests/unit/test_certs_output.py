@@ -92,6 +92,32 @@ def test_a_planned_renewal_reads_like_a_plan(node: Context, tmp_path: Path, caps
     assert "apiserver is renewed until " in said.out and NOTHING_DONE not in said.err and "Restart kube-apiserver" in said.out
 
 
+def test_a_pair_that_a_killed_renewal_left_mixed_is_shown_and_renewed(
+    node: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "root/etc/kubernetes/pki"
+    (folder / "apiserver.key").write_bytes((folder / "etcd/peer.key").read_bytes())
+    (folder / "front-proxy-client.key").write_bytes(b"x")
+    assert run(node, tmp_path, "certs", "check-expiration") == 1
+    said = capsys.readouterr()
+    shown = {line.split()[0]: line for line in said.out.splitlines() if line}
+    assert "key does not fit" in shown["apiserver"] and "key does not fit" in shown["front-proxy-client"]
+    assert "364d" in shown["etcd-peer"] and "apiserver.key does not belong to /etc/kubernetes/pki/apiserver.crt" in said.err
+    assert "quorate certs renew apiserver" in said.err and "quorate certs renew front-proxy-client" in said.err
+    assert run(node, tmp_path, "certs", "check-expiration", "-o", "json") == 1
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["certificates"]}
+    assert "does not belong to" in rows["apiserver"]["error"] and rows["apiserver"]["residualTime"] > 0
+    assert "error" not in rows["etcd-peer"]
+    assert any("apiserver.key does not belong" in one.text for one in doctor.check_certificates(node, ""))
+    assert run(node, tmp_path, "certs", "renew", "all") == 0
+    assert run(node, tmp_path, "certs", "check-expiration") == 0
+    (folder / "apiserver.key").unlink()
+    assert run(node, tmp_path, "certs", "check-expiration") == 0, "its key may be kept elsewhere"
+    (folder / "ca.key").write_bytes((folder / "etcd/ca.key").read_bytes())
+    assert run(node, tmp_path, "certs", "check-expiration") == 1
+    assert "put the key of /etc/kubernetes/pki/ca.crt there" in capsys.readouterr().err
+
+
 def test_requests_that_were_written_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(CONFIG)
     where = ("--cert-dir", str(tmp_path / "pki"), "--kubeconfig-dir", str(tmp_path / "conf"))

@@ -126,11 +126,19 @@ def test_a_foreign_key_of_one_ca_changes_nothing(context: Context, tmp_path: Pat
     assert contents(tmp_path) == before
 
 
-def test_an_error_halfway_says_what_was_renewed(context: Context, tmp_path: Path) -> None:
+def test_an_error_halfway_says_what_was_renewed(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everything(context)
     key = tmp_path / "etc/kubernetes/pki/etcd/healthcheck-client.key"
-    key.unlink()
-    key.mkdir()
+    real = renewal._fresh
+
+    def fresh(context: Context, name: str, terms: renewal.Terms) -> renewal._Fresh:
+        made = real(context, name, terms)
+        if name == "etcd-healthcheck-client":
+            key.unlink()
+            key.mkdir()
+        return made
+
+    monkeypatch.setattr(renewal, "_fresh", fresh)
     with pytest.raises(HostError, match=r"healthcheck-client\.key: it is not a regular file") as error:
         renewal.renew_all(context)
     assert error.value.state == (
@@ -138,6 +146,9 @@ def test_an_error_halfway_says_what_was_renewed(context: Context, tmp_path: Path
         "kube-apiserver, kube-controller-manager, which may still use the old ones; not renewed: etcd-healthcheck-client, "
         "etcd-peer, etcd-server, front-proxy-client, scheduler.conf, super-admin.conf"
     )
-    with pytest.raises(HostError) as error:
-        renewal.renew(context, "etcd-healthcheck-client")
-    assert error.value.state == "nothing was changed"
+    before = contents(tmp_path)
+    for renew in (lambda: renewal.renew(context, "etcd-healthcheck-client"), lambda: renewal.renew_all(context)):
+        with pytest.raises(HostError, match=r"healthcheck-client\.key: Is a directory") as error:
+            renew()
+        assert error.value.state == "nothing was changed"
+    assert contents(tmp_path) == before

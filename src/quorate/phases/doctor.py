@@ -54,8 +54,8 @@ def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
 def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
     leaves, authorities = renewal.expiries(context)
     for one in (*leaves, *authorities):
-        if one.unreadable:
-            yield Finding("certificates", "error", one.unreadable, one.fix)
+        if one.unreadable or one.unfit:
+            yield Finding("certificates", "error", one.unreadable or one.unfit, one.fix)
         left = one.left(context.now)
         if left is None or left > _SOON:
             continue

@@ -171,13 +171,13 @@ def _stored(given: Given) -> _Stored | None:
 @with_flags((*_FLAGS, "allow-missing-template-keys", "show-managed-fields"))
 @output_option("text", "json", "yaml")
 def check_expiration(**parameters: Any) -> None:
-    """Show when each certificate expires. Exit code 1 where one cannot be read.
+    """Show when each certificate expires. Exit code 1 where one cannot be read, or its key does not belong to it.
 
     \b
     Example:
       quorate certs check-expiration -o json
     """
-    from quorate.phases.node.renewal import expiries, refuse_unreadable
+    from quorate.phases.node.renewal import expiries, refuse_unfit
 
     given = Given.of(parameters)
     context, _ = _context_of_node(given)
@@ -191,13 +191,15 @@ def check_expiration(**parameters: Any) -> None:
         print_table(own, [_row(one, context.now, with_authority=False) for one in authorities])
 
     emit(given.text("form"), "CertificateExpirationInfo", _as_data(leaves, authorities, context.now), table)
-    refuse_unreadable((*leaves, *authorities))
+    refuse_unfit((*leaves, *authorities))
 
 
 def _row(one: Expiry, now: datetime, *, with_authority: bool) -> tuple[str, ...]:
     authority = [one.authority] if with_authority else []
     if one.unreadable:
         return (one.name, "cannot be read", "", *authority, "")
+    if one.unfit:
+        return (one.name, "key does not fit", "", *authority, "yes" if one.external else "no")
     if one.expires is None:
         return (f"!MISSING! {one.name}", "", "", *([""] if with_authority else []), "")
     external = "yes" if one.external else "no"
@@ -226,7 +228,7 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
                 "residualTime": int(left.total_seconds()) if (left := one.left(now)) is not None else None,
                 "caName": one.authority,
                 "externallyManaged": one.external,
-                **({"error": one.unreadable} if one.unreadable else {}),
+                **({"error": one.unreadable or one.unfit} if one.unreadable or one.unfit else {}),
             }
             for one in found
         ]

@@ -14,7 +14,7 @@ from quorate.pki import kubeconfig
 from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_key, renew_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
-from quorate.pki.store import holds, parse_certificate
+from quorate.pki.store import holds, parse_certificate, parse_key
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
 from quorate.tree import NewContent
@@ -36,14 +36,16 @@ _CONFS = ("admin.conf", "controller-manager.conf", "scheduler.conf", "super-admi
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """One row of the report. `expires` is None where the certificate is missing, or cannot be read; `unreadable`: why not,
-    else empty, and `fix` what to do then; `external`: its CA's key is not here, or it is in a file that a kubeconfig names, so
-    it is renewed elsewhere; `authority`: the CA's name, empty for a CA."""
+    else empty; `unfit`: why its key is of no use for it, else empty; `fix`: what to do in both cases; `external`: its CA's key
+    is not here, or it is in a file that a kubeconfig names, so it is renewed elsewhere; `authority`: the CA's name, empty for a
+    CA."""
 
     name: str
     expires: datetime | None
     authority: str = ""
     external: bool = False
     unreadable: str = ""
+    unfit: str = ""
     fix: str = ""
 
     def left(self, now: datetime) -> timedelta | None:
@@ -70,10 +72,25 @@ def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry
         external = not certs.has_key(context, ca) and context.tree.read(certs.files(context, ca)[0]) is not None
         external = external or _is_in_a_file(context, name)
         certificate = _certificate(context, name, table)
+        unfit = _unfit(context, table[name], certificate) if name in table and certificate else ""
     except (ConfigError, HostError) as error:
         # One that is broken says nothing of the others.
         return Expiry(name, None, ca.name, unreadable=error.what, fix=error.advice or _fix(error, name, ca.name))
-    return Expiry(name, certificate.not_valid_after_utc if certificate else None, ca.name, external)
+    expires = certificate.not_valid_after_utc if certificate else None
+    fix = "renew it where its CA's key is" if external else f"quorate certs renew {name}"
+    return Expiry(name, expires, ca.name, external, unfit=unfit, fix=fix if unfit else "")
+
+
+def _unfit(context: Context, entry: Entry, certificate: Certificate) -> str:
+    """Returns why the key is of no use for its certificate; empty where it is, or is not here. A renewal that was killed
+    between the two files leaves such a pair, and whoever reads it ends at the next start."""
+    path, key_path = certs.files(context, entry)
+    pem = context.tree.read(key_path)
+    try:
+        is_fit = pem is None or parse_key(pem, key_path).public_key() == certificate.public_key()
+    except ConfigError as error:
+        return error.what
+    return "" if is_fit else f"{key_path} does not belong to {path}"
 
 
 def _ca_expiry(context: Context, entry: Entry) -> Expiry:
@@ -82,17 +99,22 @@ def _ca_expiry(context: Context, entry: Entry) -> Expiry:
         pem = context.tree.read(path)
         if pem is None:
             return Expiry(entry.name, None)
-        return Expiry(entry.name, parse_certificate(pem, path).not_valid_after_utc, "", not certs.has_key(context, entry))
+        certificate = parse_certificate(pem, path)
+        unfit = _unfit(context, entry, certificate)
+        fix = f"put the key of {path} there: the host that made this CA has it" if unfit else ""
+        external = not certs.has_key(context, entry)
+        return Expiry(entry.name, certificate.not_valid_after_utc, "", external, unfit=unfit, fix=fix)
     except (ConfigError, HostError) as error:
         return Expiry(entry.name, None, unreadable=error.what, fix=error.advice or _fix(error, entry.name, ""))
 
 
-def refuse_unreadable(rows: Iterable[Expiry]) -> None:
-    """Raises `HostError` for certificates that cannot be read, with the command that makes each of them anew."""
-    broken = [one for one in rows if one.unreadable]
+def refuse_unfit(rows: Iterable[Expiry]) -> None:
+    """Raises `HostError` for certificates that cannot be read, and for those whose key is of no use, with the command that
+    makes each of them anew."""
+    broken = [one for one in rows if one.unreadable or one.unfit]
     if broken:
         raise HostError(
-            "; ".join(dict.fromkeys(one.unreadable for one in broken)),
+            "; ".join(dict.fromkeys(one.unreadable or one.unfit for one in broken)),
             state="nothing was changed",
             advice="; ".join(dict.fromkeys(one.fix for one in broken)),
         )
@@ -160,7 +182,8 @@ def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
     reported and skipped. Raises `Refused` when none was renewed, `HostError` for one that cannot be read."""
     chosen: list[str] = []
     rows = expiries(context)[0]
-    refuse_unreadable(rows)
+    # One whose key does not fit is made anew as a whole.
+    refuse_unfit(one for one in rows if one.unreadable)
     for expiry in rows:
         if expiry.expires is None:
             context.say("renew", f"MISSING! {expiry.name}: left alone")
@@ -209,9 +232,10 @@ class _Fresh:
 def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
     """Signs all of them, and then writes: what can be wrong with a CA is found before the first is replaced. An error after
     that says which were."""
-    fresh = [_fresh(context, name, terms) for name in names]
+    fresh: list[_Fresh] = []
     done: list[str] = []
     try:
+        fresh += [_fresh(context, name, terms) for name in names]
         for one in fresh:
             _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
@@ -236,11 +260,15 @@ def _refuse_another_ca(context: Context, one: _Fresh) -> None:
 
 
 def _is_begun(context: Context, one: _Fresh) -> bool:
-    """Returns whether a file that this run wrote is there; True where that cannot be read."""
-    try:
-        return any(context.tree.read(file.path) == file.content for file in one.files)
-    except HostError:
-        return True
+    """Returns whether a file that this run wrote is there."""
+
+    def is_ours(file: NewContent) -> bool:
+        try:
+            return context.tree.read(file.path) == file.content
+        except HostError:
+            return False
+
+    return any(is_ours(file) for file in one.files)
 
 
 def _halfway(done: Sequence[str], names: Sequence[str], doubtful: Sequence[str]) -> str:
