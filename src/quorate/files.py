@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import pwd
 import stat
@@ -85,11 +86,11 @@ def staged(
 
 @contextmanager
 def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
-    """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed."""
-    aside = f".{name}.{os.urandom(4).hex()}"
+    """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed. Deletes those
+    that killed writers have left in the folder: they may hold private keys."""
+    _sweep(folder)
+    aside, fd = _new_beside(folder, name, mode & 0o600)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(aside, flags, mode & 0o600, dir_fd=folder)
         with os.fdopen(fd, "wb") as file:
             if like is not None:
                 _give(fd, like)
@@ -99,10 +100,66 @@ def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_
             file.write(content)
             file.flush()
             os.fsync(fd)
-        yield aside
+            # Open until it has its place: its lock says that its writer lives.
+            yield aside
     finally:
         with suppress(FileNotFoundError):
             os.unlink(aside, dir_fd=folder)
+
+
+_MARK = "quorate-"
+_HEX_DIGITS = 8
+
+
+def _new_beside(folder: int, name: str, mode: int) -> tuple[str, int]:
+    """Returns the name and the descriptor of a new file that is locked. Before it is, a sweep may take it for one that was
+    left: then another is made."""
+    while True:
+        aside = f".{name}.{_MARK}{os.urandom(_HEX_DIGITS // 2).hex()}"
+        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+        if _is_locked(fd) is not False and os.fstat(fd).st_nlink:
+            return aside, fd
+        os.close(fd)
+
+
+def _sweep(folder: int) -> None:
+    """Deletes what killed writers have left in the folder. What cannot be looked at stays: a write does not fail for that."""
+    with suppress(OSError):
+        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            for one in os.listdir(here):
+                if _is_aside(one):
+                    _delete_if_left(here, one)
+        finally:
+            os.close(here)
+
+
+def _is_aside(name: str) -> bool:
+    start, digits = name[:-_HEX_DIGITS], name[-_HEX_DIGITS:]
+    return start.startswith(".") and start.endswith(f".{_MARK}") and not digits.strip("0123456789abcdef")
+
+
+def _delete_if_left(folder: int, name: str) -> None:
+    with suppress(OSError):
+        # Never another user's, and a link or a pipe is none of ours.
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            status = os.fstat(fd)
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _is_locked(fd):
+                os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(fd)
+
+
+def _is_locked(fd: int) -> bool | None:
+    """Locks an open file. Returns False where another process has locked it, None where this file system has no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _give(fd: int, like: os.stat_result) -> None:

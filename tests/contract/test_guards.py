@@ -37,7 +37,7 @@ WRITES = {
 }
 DELETES = {
     "etcd/client/maintenance.py": "the part of a snapshot that was broken off",
-    "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
+    "files.py": "what write_atomic left when it failed or was killed, and remove_file, one file that is ours",
     "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",
     "local/runtime.py": "the log of a member takes the place of the one before it",
     "local/cluster.py": "the folder of a local cluster, only when it is empty",
