@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 
 import yaml
-from conftest import RunCli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,11 +36,3 @@ def test_a_kubeconfig_of_any_shape_is_read_or_refused(
 def test_any_text_may_come_as_a_signature(signature: str) -> None:
     token = Token.parse("abcdef.0123456789abcdef")
     assert is_signed("content", signature, token) == (signature == sign("content", token))
-
-
-def test_a_dry_run_deletes_no_token(cli: RunCli) -> None:
-    """No cluster is reached: there is none."""
-    told = cli("token", "delete", "abcdef", "--dry-run", "--kubeconfig", "/nowhere/admin.conf")
-    assert told.returncode == 0, told.stderr
-    assert "would delete the token abcdef" in told.stderr
-    assert cli("token", "delete", "abcdef", "--kubeconfig", "/nowhere/admin.conf").returncode != 0

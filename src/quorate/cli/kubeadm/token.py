@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quorate.cli.common import commands
+from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.kubeadm import overlay, render, setup
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quorate.kube.tokens import Token
 
 _FLAGS = ("dry-run", "kubeconfig")
+_MASK = "*" * 16
 _ADMIN = "/etc/kubernetes/admin.conf"
 
 
@@ -112,16 +114,21 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
 
     given = _given(ctx, parameters)
     made = _token(given, token or random_token())
-    if given.on("dry-run"):
-        echo(f"[dryrun] would create the token {made.id}", err=True)
-    else:
-        with _api(given) as api:
+    is_plan = given.on("dry-run")
+    with _api(given) as api:
+        if is_plan:
+            tokens.refuse_existing(api, made)
+            echo(f"[dryrun] would create the token {made.id}", err=True)
+        else:
             tokens.create(api, made)
     if given.on("print-join-command"):
-        tree = RealTree(setup.root_of(given))
-        document(tokens.join_command(tree, _kubeconfig(given), made.reveal(), given.text("certificate-key")) + "\n")
-    else:
+        tree, key = RealTree(setup.root_of(given)), given.text("certificate-key")
+        shown = (f"{made.id}.{_MASK}", key and _MASK) if is_plan else (made.reveal(), key)
+        document(tokens.join_command(tree, _kubeconfig(given), *shown) + "\n")
+    elif not is_plan:
         echo(made.reveal())
+    if is_plan:
+        echo(NOTHING_DONE, err=True)
 
 
 def _token(given: Given, text: str) -> Token:
@@ -200,11 +207,13 @@ def delete(ctx: click.Context, /, tokens: tuple[str, ...], **parameters: Any) ->
 
     given = _given(ctx, parameters)
     ids = [steps.id_of(which) for which in tokens]
-    if given.on("dry-run"):
-        for token_id in ids:
-            echo(f"[dryrun] would delete the token {token_id}", err=True)
-        return
     with _api(given) as api:
         for token_id in ids:
+            if given.on("dry-run"):
+                verb = "would delete the token" if steps.is_there(api, token_id) else "there is no token"
+                echo(f"[dryrun] {verb} {token_id}", err=True)
+                continue
             steps.delete(api, token_id)
             echo(f'bootstrap token "{token_id}" deleted')
+    if given.on("dry-run"):
+        echo(NOTHING_DONE, err=True)

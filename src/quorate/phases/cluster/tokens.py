@@ -11,6 +11,7 @@ from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
 from quorate.kube import tokens
 from quorate.kube.client import KubeClient
+from quorate.kube.errors import AlreadyExists
 from quorate.kube.tokens import Token
 from quorate.phases.base import api_access
 from quorate.phases.cluster.join_command import join_words
@@ -29,6 +30,16 @@ def client(tree: Tree, kubeconfig: str, clock: SystemClock) -> Iterator[KubeClie
 def create(api: KubeClient, token: Token) -> None:
     """Stores a token. Raises `AlreadyExists` when its id is in use."""
     api.create(tokens.to_secret(token))
+
+
+def refuse_existing(api: KubeClient, token: Token) -> None:
+    """Raises `AlreadyExists` as `create` does, and changes nothing."""
+    if is_there(api, token.id):
+        raise AlreadyExists(f'secrets "{tokens.secret_name(token.id)}" already exists', state="nothing was changed")
+
+
+def is_there(api: KubeClient, token_id: str) -> bool:
+    return api.find("Secret", tokens.secret_name(token_id), tokens.NAMESPACE) is not None
 
 
 def found(api: KubeClient) -> list[Token]:
