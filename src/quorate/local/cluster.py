@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
-from quorate.core.membership import ClusterView, Member, size_advice
+from quorate.core.membership import ClusterView, size_advice
 from quorate.core.outcome import Unchanged
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
@@ -17,12 +17,12 @@ from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
 from quorate.files import remove_file, remove_tree
 from quorate.host import process
-from quorate.host.etcd_identity import data_identity
 from quorate.host.process import Identity
 from quorate.local import growth, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
+from quorate.local.rows import is_listed, row_of
 from quorate.local.size import check_size, having_started, refuse_shrinking, voters_before, voters_of
 from quorate.local.start import (
     load_or_create,
@@ -84,9 +84,9 @@ def _present_size(home: Home, view: ClusterView) -> int:
     Who is a member is etcd's to say. A member that `etcd remove` took off the list is still in the saved state, and
     counting it made every `up` add one voter.
     """
-    listed = {url for member in view.members for url in member.peer_urls}
-    joining = [row for row in home.load().members if row.phase == "joining" and row.peer_url not in listed]
-    for gone in (row for row in home.load().members if row.phase == "member" and row.peer_url not in listed):
+    absent = [row for row in home.load().members if not is_listed(home, view, row)]
+    joining = [row for row in absent if row.phase == "joining"]
+    for gone in (row for row in absent if row.phase == "member"):
         leave = f"quorate local leave {gone.name} {home.layout.option}"
         home.report(Notice(f"{gone.name} was removed from the cluster: '{leave}' deletes its data", "warning"))
     return len(view.members) + len(joining) if home.was_there else _DEFAULT_MEMBERS
@@ -202,7 +202,7 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
     wait_for_leader(home)
     with home.access() as access, home.journal() as note:
         view = home.observe(access)
-        listed = _listed(home, view, member)
+        listed = row_of(home, view, member)
         if listed is None and view.linearizable:
             return
         if listed is None:
@@ -214,29 +214,6 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
         ended = home.daemon(member.name).identity() is None
         policy = replace(policy, ended=ended)
         Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy).run()
-
-
-def _listed(home: Home, view: ClusterView, member: LocalMember) -> Member | None:
-    """Returns the row of the member that owns the local data, found by the ids in that data. A URL could miss the row after an
-    operator corrected it, and a member without a row has its data deleted. Without data, the memory of an interrupted join
-    counts, else the URL or the name.
-
-    Raises `Refused` when the data belongs to another cluster, or cannot be read.
-    """
-    paths = home.layout.member(member.name)
-    owner = data_identity(paths.data) if paths.has_data else None
-    if paths.has_data and (owner is None or owner.cluster_id != view.cluster_id):
-        whose = f"belongs to cluster {owner.cluster_id:x}, not to {view.cluster_id:x}" if owner else "cannot be read"
-        raise Refused(
-            f"the data of {member.name} {whose}",
-            state="nothing was changed",
-            advice=f'eval "$(quorate local env {home.layout.option})" && quorate etcd remove {member.name}'
-            f"    # keeps the data; or check {paths.data}",
-        )
-    known = owner.member_id if owner else member.memory.member_id
-    if known:
-        return view.by_id(known)
-    return view.by_peer_urls((member.peer_url,)) or view.by_name(member.name)
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:
@@ -332,7 +309,7 @@ def _is_absent(home: Home, member: LocalMember) -> bool | None:
         view = home.look()
     except EtcdError:
         return None
-    return _listed(home, view, member) is None if view.linearizable else None
+    return row_of(home, view, member) is None if view.linearizable else None
 
 
 def _forget(home: Home, name: str) -> None:

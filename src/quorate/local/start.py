@@ -17,6 +17,7 @@ from quorate.host import ports
 from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
+from quorate.local.rows import with_ids
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
 
@@ -200,12 +201,16 @@ def _ended(home: Home, name: str) -> HostError:
 
 
 def _check_cluster_id(home: Home, view: ClusterView) -> None:
-    """Saves the cluster id at the first start; refuses any other id later."""
+    """Saves the cluster id at the first start, and the ids of members as soon as they are known; refuses any other cluster id
+    later."""
     saved = home.load()
-    if saved.cluster_id == 0:
-        members = tuple(replace(row, phase="member") if row.phase == "first" else row for row in saved.members)
-        home.save(replace(saved, cluster_id=view.cluster_id, members=members))
-    elif saved.cluster_id != view.cluster_id:
+    if saved.cluster_id in (0, view.cluster_id):
+        begun = saved.cluster_id == 0
+        members = tuple(replace(row, phase="member") if begun and row.phase == "first" else row for row in saved.members)
+        known = with_ids(home.layout, replace(saved, cluster_id=view.cluster_id, members=members))
+        if known != saved:
+            home.save(known)
+    else:
         raise Refused(
             f"the members answer for cluster {view.cluster_id:x}, but this directory is of {saved.cluster_id:x}",
             state="nothing was changed",

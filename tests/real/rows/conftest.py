@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from real.rows.harness import Lab, lab_in
+from quorate.local.home import Home
+from real.rows.harness import Lab, Tool, lab_in
 
 
 @pytest.fixture
@@ -22,3 +23,12 @@ def each_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     """Of each version in turn."""
     with lab_in(tmp_path, request.param) as built:
         yield built
+
+
+@pytest.fixture
+def tool_of(home: Home) -> Iterator[list[Tool]]:
+    """Runs of the tool that end with the test."""
+    tools: list[Tool] = []
+    yield tools
+    for tool in tools:
+        tool.kill()

@@ -1,0 +1,59 @@
+"""Local clusters of the rows, asked by etcdctl, and the tool killed beside them."""
+
+from __future__ import annotations
+
+import subprocess
+
+from conftest import engine
+
+from quorate.local.home import Home
+from real.rows.harness import Point, Tool, processes_with, until
+
+
+def ctl(home: Home, *arguments: str, seconds: float = 3.0) -> subprocess.CompletedProcess[str]:
+    pki = home.layout.pki
+    ports = ",".join(f"https://127.0.0.1:{member.client_port}" for member in home.load().members)
+    files = [f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key"]
+    command = [engine("etcdctl"), f"--endpoints={ports}", f"--command-timeout={seconds}s", *files, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 20)
+
+
+def must(home: Home, *arguments: str) -> str:
+    """etcdctl until etcd agrees: it refuses changes for a while after others."""
+    done: list[subprocess.CompletedProcess[str]] = []
+
+    def works() -> bool:
+        done[:] = [ctl(home, *arguments)]
+        return done[0].returncode == 0
+
+    until(works, 20, f"etcdctl {arguments} never worked")
+    return done[0].stdout
+
+
+def roles(home: Home) -> dict[str, str]:
+    """Name to role, as etcdctl shows it."""
+    rows = [row.split(", ") for row in must(home, "member", "list").splitlines()]
+    return {row[2]: "learner" if row[5] == "true" else "voter" for row in rows}
+
+
+def row_of(home: Home, role: str = "false", name: str = "") -> str:
+    rows = [row.split(", ") for row in must(home, "member", "list").splitlines()]
+    return next(row[0] for row in rows if row[5] == role and name in ("", row[2]))
+
+
+def correct_url(home: Home, name: str) -> None:
+    """As an operator: the same address, written in another way."""
+    port = next(member.peer_port for member in home.load().members if member.name == name)
+    must(home, "member", "update", row_of(home, name=name), f"--peer-urls=https://localhost:{port}")
+
+
+def runs(home: Home, name: str) -> bool:
+    return bool(processes_with(f"--data-dir={home.layout.member(name).data}"))
+
+
+def killed_at(tools: list[Tool], home: Home, verb: str, point: Point, *more: str) -> None:
+    folder = home.layout.root.parent / f"run{len(tools)}"
+    arguments = ["local", verb, *more, "--dir", str(home.layout.root)]
+    tools.append(Tool(folder, arguments, [point]))
+    done = tools[-1].end()
+    assert done.code == 137, done
