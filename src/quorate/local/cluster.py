@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, size_advice
-from quorate.core.outcome import Unchanged
+from quorate.core.outcome import Unchanged, as_dict
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
@@ -64,6 +64,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
             refuse_shrinking(home, voters_before(home), wanted)
         growth.begin(home.layout, wanted or asked_for or (0 if home.was_there else _DEFAULT_MEMBERS))
         _finish_leaving(home, load_or_create(home, etcd))
+        replacement.overtaken(home)
         started = start_members(home)
         view = wait_for_quorum(home)
         # A record of fewer than there are is reached: members may have been added since it was made.
@@ -95,45 +96,66 @@ def _present_size(home: Home, view: ClusterView) -> int:
 def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
     """Adds one member. When `name` is None, an unfinished join goes first; else a free name is chosen."""
     with home.locked("local join"):
-        saved = home.load()
-        if name is not None:
-            check_new(saved, name)
-        check_size(home, len(voters_before(home)) + 1)
-        _finish_leaving(home, saved)
-        started = start_members(home)
-        view = wait_for_quorum(home)
-        names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
-        with having_started(started):
-            check_size(home, len(view.voters) + 1)
-        _advise(home, len(view.voters) + 1)
-        return _grown(home, names, etcd, started, view)
+        replacement.overtaken(home)
+        return _join(home, name, etcd)
 
 
-def replace_member(home: Home, old: str, new: str | None, etcd: str | None = None) -> GrowResult:
+def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
+    saved = home.load()
+    if name is not None:
+        check_new(saved, name)
+    check_size(home, len(voters_before(home)) + 1)
+    _finish_leaving(home, saved)
+    started = start_members(home)
+    view = wait_for_quorum(home)
+    names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
+    with having_started(started):
+        check_size(home, len(view.voters) + 1)
+    _advise(home, len(view.voters) + 1)
+    return _grown(home, names, etcd, started, view)
+
+
+def replace_member(
+    home: Home, old: str, new: str, etcd: str | None = None, *, accept_reduced_tolerance: bool = False
+) -> GrowResult:
     """Replaces `old` by `new`: a live `old` leaves when `new` serves; a dead one is removed first, because it counts against
     the quorum. A second run resumes: an `old` that is already gone is skipped."""
-    present = any(member.name == old for member in home.load().members)
-    alive = present and home.daemon(old).identity() is not None
-    if not present and new is None:
-        home.load().member(old)
-    if present and not alive:
-        leave(home, old)
-    margin = replacement.began(home, old, new) if alive else 0
-    grown = _join_once(home, new, etcd)
-    if not alive:
-        return grown
-    taking_over = new or grown.joined[0].name
-    serving = next((row.id for row in grown.view.voters if row.name == taking_over), 0)
-    left = leave(home, old, succession=Succession(serving, margin))
-    replacement.ended(home)
+    members = {member.name: member for member in home.load().members}
+    if new not in members or members[new].phase != "member":
+        # Before a dead member is removed for one that cannot join.
+        check_new(home.load(), new)
+    present = old in members
+    if not present or home.daemon(old).identity() is None:
+        if present:
+            leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
+        with home.locked("etcd replace"):
+            replacement.left(home, old)
+            return _join_once(home, new, etcd)
+    with home.locked("etcd replace"):
+        margin = replacement.began(home, old, new, accept_reduced_tolerance=accept_reduced_tolerance)
+        grown = _join_once(home, new, etcd)
+    serving = row_of(home, grown.view, home.load().member(new))
+    succession = Succession(serving.id if serving else 0, margin)
+    try:
+        left = leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession)
+    except QuorateError as error:
+        _say_joined(error, grown)
+        raise
     return replace(grown, view=left) if left is not None else grown
 
 
-def _join_once(home: Home, name: str | None, etcd: str | None) -> GrowResult:
+def _say_joined(error: QuorateError, grown: GrowResult) -> None:
+    """Adds to the error of a removal what was joined before it: the error itself is about the removal."""
+    error.outcomes = (*(as_dict(one) for one in grown.joined), *error.outcomes)
+    rest = "" if grown.joined and error.state == "nothing was changed" else error.state
+    error.state = "; ".join(filter(None, (rest, *(f"{one.name} has joined" for one in grown.joined))))
+
+
+def _join_once(home: Home, name: str, etcd: str | None) -> GrowResult:
     """Joins as `join` does; skips a member of that name which an earlier run joined."""
     if any(member.name == name and member.phase == "member" for member in home.load().members):
         return GrowResult((), (), wait_for_quorum(home))
-    return join(home, name, etcd)
+    return _join(home, name, etcd)
 
 
 def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> GrowResult:
@@ -316,6 +338,7 @@ def _forget(home: Home, name: str) -> None:
     runtime = home.runtime(name)
     runtime.stop()
     runtime.wipe()
+    replacement.left(home, name)
     home.save(home.load().without(name))
 
 

@@ -16,7 +16,7 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.files import remove_file
 from quorate.host import etcd_binary, ports
-from quorate.local import certificates
+from quorate.local import certificates, replacement
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.state import LocalMember
@@ -83,6 +83,7 @@ def _remember(home: Home, name: str, memory: JoinMemory) -> None:
     """Saves in the state what the next run must know about an interrupted join."""
     saved = home.load()
     home.save(saved.with_member(saved.member(name).remembering(memory)))
+    replacement.joined(home, name, memory.member_id)
 
 
 def _settle(home: Home, joiners: Iterable[LocalMember]) -> None:

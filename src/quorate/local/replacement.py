@@ -1,56 +1,123 @@
-"""The record of a replacement between commands: the old member, the new one, and the margin before it began."""
+"""The record of a replacement between commands: the member that leaves and the one that takes its place, by their ids, and the
+margin before it began. Names come back with other members, and a record that counted for a name was standing consent."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from quorate.core.ids import format_id
-from quorate.core.membership import margin_of, removal_margins
+from quorate.core.membership import ClusterView, Member, margin_of, removal_margins
 from quorate.errors import Refused
 from quorate.files import remove_file, write_atomic
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.local_files import read_trusted
-from quorate.foreign.values import integer_of
+from quorate.foreign.values import integer_of, is_newer, text_of
 from quorate.local.home import Home
+from quorate.local.rows import row_of
+
+_FORMAT = 1
 
 
-def began(home: Home, old: str, new: str | None) -> int:
+def began(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = False) -> int:
     """Records the replacement of the live member `old`. Returns how many voters the cluster could lose before it began: as an
     earlier run of this replacement recorded, or as now if that is less. Raises as `check`."""
-    margin, recorded = check(home, old, new)
-    if not recorded:
-        told = {"old": old, "new": new, "margin": margin}
-        write_atomic(home.layout.replacement, json.dumps(told).encode(), mode=0o600)
+    view = home.look()
+    margin, counts = _judged(home, view, old, new, consent=accept_reduced_tolerance)
+    target = row_of(home, view, home.load().member(old))
+    if target is not None and not counts:
+        told = {
+            "format": _FORMAT,
+            "clusterId": format_id(view.cluster_id),
+            "old": format_id(target.id),
+            "oldName": old,
+            "new": "",
+            "newName": new,
+            "margin": margin,
+        }
+        _write(home, told)
     return margin
 
 
-def check(home: Home, old: str, new: str | None) -> tuple[int, bool]:
-    """Returns that margin, and whether an earlier run recorded one. Raises `Refused` when `new` is a voter already and the
-    removal of `old` would lower the margin."""
-    view = home.look()
-    margin, recorded = margin_of(view), _recorded(home, old, new)
-    if recorded is not None:
-        return min(recorded, margin), True
-    target = next((row for row in view.voters if row.name == old), None)
-    if target is not None and new is not None and any(row.name == new for row in view.voters):
+def check(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = False) -> None:
+    """Raises `Refused` when `new` is a voter already and the removal of `old` would lower the margin: it takes no place, unless
+    an earlier run of this replacement gave it the vote. Refuses a record of a newer version, which may forbid the step."""
+    _judged(home, home.look(), old, new, consent=accept_reduced_tolerance)
+
+
+def _judged(home: Home, view: ClusterView, old: str, new: str, *, consent: bool) -> tuple[int, bool]:
+    """Returns the margin that counts, and whether it is that of a record of this very replacement. Raises as `check`."""
+    fields, margin = _read(home), margin_of(view)
+    if is_newer(fields, _FORMAT):
+        raise Refused(
+            f"a newer version of quorate has recorded a replacement in {home.layout.replacement}",
+            state="nothing was changed",
+            advice="run that version, which resumes what it began",
+        )
+    target, successor = row_of(home, view, home.load().member(old)), _row_named(home, view, new)
+    if target is not None and _is_of(fields, view, target, successor, new):
+        return min(max(integer_of(fields.get("margin")), 0), margin), True
+    if target is not None and successor is not None and not successor.is_learner and not consent:
         before, after = removal_margins(view, target.id, dead=False)
         if after < before:
             raise Refused(
                 f"{new} is a voter already, so nothing would take the place of {old} ({format_id(target.id)}): "
                 f"the cluster could lose {after} more voters instead of {before}",
                 state="nothing was changed",
-                advice=f"quorate local leave {old} {home.layout.option}    # or choose another name for the new member",
+                advice="choose another name for the new member, or accept the lower tolerance: --accept-reduced-tolerance",
             )
     return margin, False
 
 
-def _recorded(home: Home, old: str, new: str | None) -> int | None:
+def _row_named(home: Home, view: ClusterView, new: str) -> Member | None:
+    """Returns the member `new`: the one of this directory, else any of that name, which a refusal is about as well."""
+    ours = next((member for member in home.load().members if member.name == new), None)
+    return (row_of(home, view, ours) if ours else None) or view.by_name(new)
+
+
+def _is_of(fields: Mapping[str, object], view: ClusterView, old: Member, new: Member | None, name: str) -> bool:
+    """Returns whether the record is of these very members. Before `new` is listed it is as good as none: a later run records
+    the margin of its own beginning."""
+    if new is None:
+        return False
+    ids = {"clusterId": view.cluster_id, "old": old.id, "new": new.id}
+    return fields.get("newName") == name and all(fields.get(key) == format_id(one) for key, one in ids.items())
+
+
+def joined(home: Home, name: str, member_id: int) -> None:
+    """Adds to a record that waits for the member `name` the id under which it is registered. Of another member of that name,
+    which joins later, the record says nothing."""
+    fields = _read(home)
+    if member_id and not is_newer(fields, _FORMAT) and fields.get("newName") == name and fields.get("new") == "":
+        _write(home, {**fields, "new": format_id(member_id)})
+
+
+def overtaken(home: Home) -> None:
+    """Deletes a record whose new member is not begun, before another command joins members: that join is no replacement."""
+    fields = _read(home)
+    names = {member.name for member in home.load().members}
+    if fields and not is_newer(fields, _FORMAT) and not fields.get("new") and text_of(fields.get("newName")) not in names:
+        ended(home)
+
+
+def left(home: Home, name: str) -> None:
+    """Deletes the record of the replacement of a member that has left."""
+    fields = _read(home)
+    if not is_newer(fields, _FORMAT) and name in (fields.get("oldName"), fields.get("newName")):
+        ended(home)
+
+
+def _read(home: Home) -> Mapping[str, object]:
+    """Returns the fields of the record; none where there is no record, or what is there is none."""
     stored = read_trusted(home.layout.replacement, RECORD.size, what="the record of a replacement")
     try:
-        told = read_object(stored, str(home.layout.replacement), RECORD) if stored is not None else {}
+        return read_object(stored, str(home.layout.replacement), RECORD) if stored is not None else {}
     except BadDocument:
-        return None
-    return max(integer_of(told.get("margin")), 0) if told.get("old") == old and told.get("new") == new else None
+        return {}
+
+
+def _write(home: Home, fields: Mapping[str, object]) -> None:
+    write_atomic(home.layout.replacement, json.dumps(fields).encode(), mode=0o600)
 
 
 def ended(home: Home) -> None:

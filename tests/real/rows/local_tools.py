@@ -7,7 +7,7 @@ import subprocess
 from conftest import engine
 
 from quorate.local.home import Home
-from real.rows.harness import Point, Tool, processes_with, until
+from real.rows.harness import Done, Point, Tool, processes_with, until
 
 
 def ctl(home: Home, *arguments: str, seconds: float = 3.0) -> subprocess.CompletedProcess[str]:
@@ -52,8 +52,13 @@ def runs(home: Home, name: str) -> bool:
 
 
 def killed_at(tools: list[Tool], home: Home, verb: str, point: Point, *more: str) -> None:
+    killed(tools, home, point, "local", verb, *more)
+
+
+def killed(tools: list[Tool], home: Home, point: Point, *words: str) -> Done:
+    """The end of a run of the tool on the cluster that dies at the point."""
     folder = home.layout.root.parent / f"run{len(tools)}"
-    arguments = ["local", verb, *more, "--dir", str(home.layout.root)]
-    tools.append(Tool(folder, arguments, [point]))
+    tools.append(Tool(folder, [*words, "--dir", str(home.layout.root)], [point]))
     done = tools[-1].end()
     assert done.code == 137, done
+    return done

@@ -3,9 +3,11 @@
     python pausing.py '{"trace": PATH, "points": [{"event": EVENT, "number": N, "since": EVENT, "act": "stop"}]}' ARGUMENTS
 
 An event is `before M`, `after M` or `failed M` for each RPC M, `learner Status` for a Status that a learner answered,
-`writing KIND DO` and `written KIND DO` for each journal record. EVENT may hold `*`. A point is met at the Nth event that
+`writing KIND DO` and `written KIND DO` for each journal record, `renaming NAME` for each file that is put in its place, and
+`deleting NAME` for each file and folder that a local cluster deletes. EVENT may hold `*`. A point is met at the Nth event that
 matches, counted from the first event that matches `since`. Everything is written to the trace with the second it was at.
-Only `Channel._unary` and `Journal.write` are known here of the tool's inside.
+Known here of the tool's inside are `Channel._unary`, `Journal.write`, that files are put in their place by `os.rename`, and
+how `local.cluster` deletes.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quorate import journal
 from quorate.cli.main import run_with
 from quorate.etcd.client import channel
+from quorate.local import cluster
 
 
 class Points:
@@ -84,6 +88,22 @@ def main() -> int:
         write(self, record)
         points.meet(f"written {name}")
 
+    rename = os.rename
+
+    def paused_rename(one: Any, other: Any, **named: Any) -> None:
+        points.meet(f"renaming {os.fspath(other)}")
+        rename(one, other, **named)
+
+    def paused_deletion(delete: Callable[[Path], None]) -> Callable[[Path], None]:
+        def paused(path: Path) -> None:
+            points.meet(f"deleting {path.name}")
+            delete(path)
+
+        return paused
+
+    os.rename = paused_rename  # type: ignore[assignment]
+    for name in ("remove_file", "remove_tree"):
+        setattr(cluster, name, paused_deletion(getattr(cluster, name)))
     channel.Channel._unary = paused_unary  # type: ignore[method-assign]
     journal.Journal.write = paused_write  # type: ignore[method-assign]
     return run_with(sys.argv[2:])

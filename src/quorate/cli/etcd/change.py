@@ -99,11 +99,11 @@ def add(
         _show_join(cluster, result, form, gap())
 
 
-def _refuse_options_of_a_remote_cluster() -> None:
+def _refuse_options_of_a_remote_cluster(*used: str) -> None:
     """Raises `ConfigError` for options that a local cluster has no use for: one that is ignored is taken to have worked. Writes
-    are probed there in any case."""
+    are probed there in any case. `used`: options that the command has a use for there."""
     given = [*(["--peer-urls"] if given_by_hand("peer_url") else []), *given_flags(JoinOptions, HostOptions)]
-    given = [flag for flag in given if flag != "--probe-writes"]
+    given = [flag for flag in given if flag not in ("--probe-writes", *used)]
     if given:
         raise ConfigError(f"--dir names a local cluster: leave out {', '.join(given)}", state="nothing was changed")
     if named := named_by_hand():
@@ -247,8 +247,8 @@ def replace(
       quorate etcd replace m1 m5 --dir ./try -o json
     """
     if folder is not None:
-        _refuse_options_of_a_remote_cluster()
-        local_change(folder, Replace(old, new), form, dry_run=dry_run)
+        _refuse_options_of_a_remote_cluster("--accept-reduced-tolerance")
+        local_change(folder, Replace(old, new, joining.accept_reduced_tolerance), form, dry_run=dry_run)
         return
     with cluster_to_change() as opened:
         cluster = joining.applied(opened)

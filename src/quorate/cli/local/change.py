@@ -11,6 +11,7 @@ from quorate.cli.common.output import echo, emit
 from quorate.cli.local.opening import opened
 
 if TYPE_CHECKING:
+    from quorate.core.membership import ClusterView, Member
     from quorate.etcd.observation.write_probe import WriteGap
     from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
@@ -25,6 +26,7 @@ class Add:
 class Replace:
     old: str
     new: str
+    accept_reduced_tolerance: bool
 
 
 Change: TypeAlias = Add | Replace
@@ -42,8 +44,8 @@ def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> N
             match change:
                 case Add(name=name):
                     grown = cluster.join(home, name)
-                case Replace(old=old, new=new):
-                    grown = cluster.replace_member(home, old, new)
+                case Replace(old=old, new=new, accept_reduced_tolerance=consent):
+                    grown = cluster.replace_member(home, old, new, accept_reduced_tolerance=consent)
     _show(grown, form, probe.gap)
 
 
@@ -53,26 +55,25 @@ def _say(home: Home, change: Change, form: str) -> None:
     view = home.look()
     match change:
         case Add(name=name):
-            new, going = name, None
+            new, gone = name, None
             _check_new(home, name, len(view.voters))
             text = f"would add {name} as a learner, promote it once aligned, and verify it"
         case Replace(old=old, new=new):
-            going = _check_replace(home, old, new, len(view.voters))
-            text = f"would add {new} as a learner, promote it, {_removal(old, going)}"
+            gone = _check_replace(home, change, view)
+            text = f"would add {new} as a learner, promote it, {_removal(old, gone)}"
 
     def table() -> None:
         echo(text)
         print_margin(view)
         echo(NOTHING_DONE)
 
-    gone = view.by_name(going) if going else None
     removal = {"id": f"{gone.id:x}", "name": gone.name} if gone else None
     plan: dict[str, object] = {"add": {"name": new, "peerURL": None}, "remove": removal, "findings": []}
     emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
 
 
-def _removal(old: str, going: str | None) -> str:
-    return f"move leadership away from {old}, and remove {old}" if going else f"and remove nothing: {old} is gone already"
+def _removal(old: str, gone: Member | None) -> str:
+    return f"move leadership away from {old}, and remove {old}" if gone else f"and remove nothing: {old} is gone already"
 
 
 def _check_new(home: Home, name: str, voters: int) -> None:
@@ -82,17 +83,20 @@ def _check_new(home: Home, name: str, voters: int) -> None:
     size.check_size(home, voters + 1)
 
 
-def _check_replace(home: Home, old: str, new: str, voters: int) -> str | None:
-    """Raises what the replacement would raise before its first change. Returns `old`; None when an earlier run removed it."""
+def _check_replace(home: Home, change: Replace, view: ClusterView) -> Member | None:
+    """Raises what the replacement would raise before its first change. Returns the old member; None when an earlier run removed
+    it."""
     from quorate.local import replacement
+    from quorate.local.rows import row_of
 
+    old, new, voters = change.old, change.new, len(view.voters)
     members = {member.name: member for member in home.load().members}
     alive = old in members and home.daemon(old).identity() is not None
     if alive:
-        replacement.check(home, old, new)
+        replacement.check(home, old, new, accept_reduced_tolerance=change.accept_reduced_tolerance)
     if new not in members or members[new].phase != "member":
         _check_new(home, new, voters if alive or old not in members else voters - 1)
-    return old if old in members else None
+    return row_of(home, view, members[old]) if old in members else None
 
 
 def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:
