@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import tomllib
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,15 @@ def test_the_log_of_a_process_is_private(tmp_path: Path) -> None:
     process.stop(identity, CLOCK)
 
 
+def nothing() -> None:
+    """What a holder does before it opens a lock in a directory that stays."""
+
+
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
         "import sys, time; from pathlib import Path; from quorate.host import lock; from quorate.deadline import SystemClock\n"
-        "with lock.hold(Path(sys.argv[1]), command='local up', clock=SystemClock(), seconds=1, tell=print):\n"
+        "with lock.hold(Path(sys.argv[1]), command='local up', clock=SystemClock(), seconds=1, tell=print, prepare=list):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
@@ -89,14 +94,57 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     told: list[str] = []
     with (
         pytest.raises(Refused, match=rf"'quorate local up' \(pid {holder.pid}\)"),
-        lock.hold(path, command="x", clock=CLOCK, seconds=0.2, tell=told.append),
+        lock.hold(path, command="x", clock=CLOCK, seconds=0.2, tell=told.append, prepare=nothing),
     ):
         raise AssertionError("two hold it")
     assert len(told) == 1
     holder.kill()
     holder.communicate()
-    with lock.hold(path, command="x", clock=CLOCK, seconds=5, tell=told.append):
+    with lock.hold(path, command="x", clock=CLOCK, seconds=5, tell=told.append, prepare=nothing):
         pass
+
+
+def test_a_lock_that_its_holder_deleted_is_taken_where_its_path_is_now(tmp_path: Path) -> None:
+    """Another one holds the lock at the path by now: the one that waited for the deleted file must not work beside it."""
+    path, told, made = tmp_path / "d" / "lock", list[str](), list[int]()
+
+    def prepare() -> None:
+        made.append(1)
+        path.parent.mkdir(exist_ok=True)
+
+    def purge(_line: str) -> None:
+        path.unlink()
+        path.parent.rmdir()
+        first.close()
+
+    first = ExitStack()
+    first.enter_context(lock.hold(path, command="down", clock=CLOCK, seconds=1, tell=told.append, prepare=prepare))
+    with lock.hold(path, command="up", clock=CLOCK, seconds=5, tell=purge, prepare=prepare):
+        assert b'"command": "up"' in path.read_bytes() and len(made) == 3
+        with (
+            pytest.raises(Refused, match="'quorate up'"),
+            lock.hold(path, command="x", clock=CLOCK, seconds=0.2, tell=told.append, prepare=prepare),
+        ):
+            raise AssertionError("two hold it")
+
+
+def test_what_is_no_regular_file_is_no_lock_of_ours_and_makes_nobody_wait(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b'{"pid": 7}')
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(precious)
+    (tmp_path / "folder").mkdir()
+    for name in ("fifo", "link", "folder"):
+        path = tmp_path / name
+        assert not lock.is_ours(path) and not lock.was_held(path)
+        with (
+            pytest.raises(HostError, match="the lock"),
+            lock.hold(path, command="x", clock=CLOCK, seconds=1, tell=print, prepare=nothing),
+        ):
+            raise AssertionError("it is held")
+    assert precious.read_bytes() == b'{"pid": 7}'
+    assert lock.is_ours(tmp_path / "none") and not lock.was_held(tmp_path / "none")
+    assert lock.is_ours(precious) and lock.was_held(precious)
 
 
 def test_reserved_ports_are_free_distinct_and_not_the_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

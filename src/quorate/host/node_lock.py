@@ -34,6 +34,9 @@ def changing_node(root: Path, command: str, clock: Clock, report: PhaseReport) -
     def tell(text: str) -> None:
         report(Notice(text))
 
-    place = private_folder(_FOLDER) / _NAME
-    with lock.hold(place, command=command, clock=clock, seconds=_SECONDS, tell=tell, what="this node"):
+    def prepare() -> Path:
+        return private_folder(_FOLDER)
+
+    place = _FOLDER / _NAME
+    with lock.hold(place, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=prepare, what="this node"):
         yield

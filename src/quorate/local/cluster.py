@@ -57,8 +57,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
     """
     if wanted is not None:
         check_size(home, wanted)
-    home.create(etcd)
-    with home.locked("local up"):
+    with home.created("local up", etcd):
         asked_for = growth.asked_for(home.layout)
         if wanted is not None:
             refuse_shrinking(home, voters_before(home), wanted)
@@ -347,7 +346,8 @@ def _purge(home: Home) -> None:
     layout = home.layout
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
-    for path in (layout.journal, layout.state, layout.lock, layout.replacement, layout.wanted):
+    # The state near the end, and the lock last: by them the next command knows what is left for ours.
+    for path in (layout.journal, layout.replacement, layout.wanted, layout.state, layout.lock):
         remove_file(path)
     try:
         layout.root.rmdir()

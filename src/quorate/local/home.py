@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from quorate import journal
 from quorate.core.membership import ClusterView
@@ -126,38 +128,60 @@ class Home:
 
     @contextmanager
     def locked(self, command: str) -> Iterator[None]:
-        """Locks the directory for the block; raises when it is not ours, or when another command keeps the lock."""
+        """Locks the directory of a cluster for the block. Raises when there is none, when the directory is not ours, or when
+        another command keeps the lock."""
+        with self._held(command, self._require):
+            yield
+
+    @contextmanager
+    def created(self, command: str, etcd: str | None) -> Iterator[None]:
+        """Locks the directory as `locked`, and makes one where there is none, once it is certain that there is an etcd to
+        run."""
+        with self._held(command, partial(self._make, etcd)):
+            # Only now: a command that was waited for may have deleted the cluster.
+            self.was_there = self.layout.state.exists()
+            if not self.was_there:
+                self.program(etcd)
+            yield
+
+    @contextmanager
+    def _held(self, command: str, prepare: Callable[[], None]) -> Iterator[None]:
         self._refuse_doubtful()
-        if not self.layout.root.exists():
-            self.load()
-        if not lock.was_held(self.layout.lock):
-            # Nothing of ours has worked here: not even a lock is put beside the files of another owner.
-            self._refuse_strangers()
         with lock.hold(
             self.layout.lock,
             command=command,
             clock=self.clock,
             seconds=self.lock_seconds,
             tell=lambda text: self.report(Notice(text)),
+            prepare=prepare,
         ):
             # A run of ours writes files before the state is there: only now none of them is half done.
             self._refuse_strangers()
             yield
 
-    def create(self, etcd: str | None) -> None:
-        """Creates the directory of a new cluster, once it is certain that there is an etcd to run."""
-        self.was_there = self.layout.state.exists()
-        if not self.was_there:
+    def _make(self, etcd: str | None) -> None:
+        if not self.layout.state.exists():
             self.program(etcd)
         make_folder(self.layout.root)
+        if not lock.was_held(self.layout.lock):
+            # Nothing of ours has worked here: not even a lock is put beside the files of another owner.
+            self._refuse_strangers()
+
+    def _require(self) -> None:
+        if not lock.was_held(self.layout.lock):
+            self._refuse_strangers()
+            self.load()
 
     def _refuse_strangers(self) -> None:
         """Raises unless the directory is ours or empty: it must not be shared with files of another owner."""
         root = self.layout.root
+        if not root.exists():
+            # The command that was waited for has deleted it.
+            return
         if not os.access(root, os.W_OK | os.X_OK):
             raise HostError(f"{root} is not writable", advice="choose another --dir")
         ours = {self.layout.wanted.name} | ({self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]())
-        strangers = {entry.name for entry in root.iterdir()} - ours
+        strangers = _names_in(root) - ours
         if strangers and not self.layout.state.exists():
             raise ConfigError(
                 f"{root} is not empty and not the directory of a local cluster (it contains {min(strangers)!r})",
@@ -172,3 +196,11 @@ class Home:
             yield lambda kind, fields: book.write(journal.Record(kind, time.time(), fields))
         finally:
             book.close()
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except FileNotFoundError:
+        # The command that was waited for has deleted it just now.
+        return set()

@@ -57,8 +57,12 @@ def killed_at(tools: list[Tool], home: Home, verb: str, point: Point, *more: str
 
 def killed(tools: list[Tool], home: Home, point: Point, *words: str) -> Done:
     """The end of a run of the tool on the cluster that dies at the point."""
-    folder = home.layout.root.parent / f"run{len(tools)}"
-    tools.append(Tool(folder, [*words, "--dir", str(home.layout.root)], [point]))
-    done = tools[-1].end()
+    done = started(tools, home, [point], *words).end()
     assert done.code == 137, done
     return done
+
+
+def started(tools: list[Tool], home: Home, points: list[Point], *words: str) -> Tool:
+    """A run of the tool on the cluster."""
+    tools.append(Tool(home.layout.root.parent / f"run{len(tools)}", [*words, "--dir", str(home.layout.root)], points))
+    return tools[-1]
