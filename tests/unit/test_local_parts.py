@@ -54,6 +54,22 @@ def test_a_state_that_is_not_ours(tmp_path: Path, content: str) -> None:
         state.load(tmp_path / "s")
 
 
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        (".cluster.json.cc995f67", True),
+        (".wanted.json.00000000", True),
+        (".cluster.json.cc995f6", False),
+        (".cluster.json.CC995F67", False),
+        (".other.json.cc995f67", False),
+        ("cluster.json.cc995f67", False),
+        (".cc995f67", False),
+    ],
+)
+def test_what_a_killed_write_leaves_is_known_by_its_name(name: str, ours: bool) -> None:
+    assert Layout(Path("/x")).is_leftover(name) is ours
+
+
 def test_members_come_and_go() -> None:
     grown = STATE.with_member(LocalMember("m3", 1, 2, "/bin/etcd", "joining"))
     assert grown.free_names()[:2] == ["m2", "m4"]

@@ -109,6 +109,16 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
     assert pki.ensure_ca(tmp_path, now=NOW + timedelta(days=1), kind=KIND).certificate == first.certificate
 
 
+def test_a_ca_key_without_its_certificate_is_completed_and_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
+    first = pki.ensure_ca(tmp_path, now=NOW, kind=KIND)
+    (tmp_path / "ca.crt").unlink()
+    again = pki.ensure_ca(tmp_path, now=NOW, kind=KIND)
+    assert again.certificate.public_key() == first.certificate.public_key() == first.key.public_key()
+    (tmp_path / "ca.key").unlink()
+    with pytest.raises(ConfigError, match="cannot read the key"):
+        pki.ensure_ca(tmp_path, now=NOW, kind=KIND)
+
+
 @pytest.mark.parametrize(
     ("at", "names", "other_ca", "said"),
     [

@@ -37,7 +37,8 @@ def hold(
 
     The kernel releases the lock when the process ends, however it ends. `tell` is called for each holder, with a line that
     names it. `prepare` is called before the file is opened, each time: a holder may delete it, and its directory. It makes the
-    directory, or raises. `what`: what the lock is for, in messages. Raises `Refused`, which names the holder, when time runs out.
+    directory, or raises. `what`: what the lock is for, in messages. Raises `Refused`, which names the holder, when time runs
+    out.
     """
     fd = _take(path, _Wait(clock, Deadline(clock, seconds, "waiting for another command"), tell, what), prepare)
     try:

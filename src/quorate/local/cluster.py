@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -238,8 +239,12 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:
-    """Stops every member, and with `purge` deletes the cluster's files; returns the names of the members that ran."""
+    """Stops every member, and with `purge` deletes the cluster's files, also those of a run that was killed before it had a
+    cluster; returns the names of the members that ran."""
     with home.locked("local down"):
+        if purge and not home.layout.state.exists():
+            _purge(home)
+            return []
         running = [member.name for member in home.load().members if home.daemon(member.name).identity()]
         for name in running:
             home.report(Event("stop", name, "stopping its etcd"))
@@ -346,13 +351,18 @@ def _purge(home: Home) -> None:
     layout = home.layout
     remove_tree(layout.members)
     remove_tree(layout.root / "pki")
-    # The state near the end, and the lock last: by them the next command knows what is left for ours.
-    for path in (layout.journal, layout.replacement, layout.wanted, layout.state, layout.lock):
+    for leftover in (entry for entry in layout.root.iterdir() if layout.is_leftover(entry.name)):
+        remove_file(leftover)
+    for path in layout.files:
         remove_file(path)
+    if layout.root.is_symlink():
+        home.report(Notice(f"{layout.root} is a symlink: it was kept, with the directory that it leads to"))
+        return
     try:
         layout.root.rmdir()
-    except OSError:
-        home.report(Notice(f"{layout.root} contains other files and was kept"))
+    except OSError as error:
+        why = "contains other files" if error.errno == errno.ENOTEMPTY else f"cannot be deleted ({error.strerror})"
+        home.report(Notice(f"{layout.root} {why} and was kept"))
 
 
 def _advise(home: Home, voters: int) -> None:

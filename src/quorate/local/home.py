@@ -180,8 +180,9 @@ class Home:
             return
         if not os.access(root, os.W_OK | os.X_OK):
             raise HostError(f"{root} is not writable", advice="choose another --dir")
-        ours = {self.layout.wanted.name} | ({self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]())
-        strangers = _names_in(root) - ours
+        ours = {self.layout.wanted.name, self.layout.replacement.name}
+        ours |= {self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]()
+        strangers = {name for name in _names_in(root) - ours if not self.layout.is_leftover(name)}
         if strangers and not self.layout.state.exists():
             raise ConfigError(
                 f"{root} is not empty and not the directory of a local cluster (it contains {min(strangers)!r})",

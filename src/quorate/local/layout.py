@@ -14,6 +14,7 @@ members/NAME/process.json   the identity of its process
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,18 @@ class MemberPaths:
 @dataclass(frozen=True, slots=True)
 class Layout:
     root: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Returns the files of ours next to the folders; the state near the end, and the lock last: by them the next command
+        knows that what a killed deletion left is ours."""
+        return (self.journal, self.replacement, self.wanted, self.state, self.lock)
+
+    def is_leftover(self, name: str) -> bool:
+        """Returns whether a file of that name is what a killed run has left of a write of ours (`files.write_atomic`)."""
+        ours, _, tail = name.removeprefix(".").rpartition(".")
+        is_ours = any(ours == path.name for path in self.files)
+        return name.startswith(".") and is_ours and re.fullmatch("[0-9a-f]{8}", tail) is not None
 
     @property
     def option(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from quorate.pki.certificates import KeyKind, LeafSpec, Pair, make_ca, make_leaf
-from quorate.pki.store import paths, read_pair, write_pair
+from quorate.pki.store import paths, read_key, read_pair, write_pair
 
 CA = "ca"
 SERVER = "server"
@@ -21,13 +21,16 @@ def node_names(node: str, addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def ensure_ca(folder: Path, *, now: datetime, kind: KeyKind = "RSA-2048") -> Pair:
-    """Returns the etcd CA in `folder`, made when neither of its files exists.
+    """Returns the etcd CA in `folder`, made when neither of its files exists. A key without its certificate is completed: a run
+    that was killed between the two left it, or the certificate is lost, and what the key signed stays valid.
 
-    Raises `ConfigError` when only one of them exists: no member would trust a new CA.
+    Raises `ConfigError` when the key is missing: no member would trust a new CA.
     """
     base = folder / CA
-    if not any(path.exists() for path in paths(base)):
-        write_pair(base, make_ca("etcd-ca", now=now, kind=kind))
+    certificate, key = paths(base)
+    if not certificate.exists():
+        made_before = read_key(key) if key.exists() else None
+        write_pair(base, make_ca("etcd-ca", now=now, kind=kind, key=made_before))
     return read_pair(base)
 
 

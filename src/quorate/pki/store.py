@@ -45,7 +45,7 @@ def write_pair(base: Path, pair: Pair) -> None:
 def read_pair(base: Path) -> Pair:
     """Reads certificate and key. Raises `ConfigError` when a file is missing, is not PEM, or the two do not belong together."""
     certificate_path, key_path = paths(base)
-    pair = Pair(read_certificate(certificate_path), _read_key(key_path))
+    pair = Pair(read_certificate(certificate_path), read_key(key_path))
     if pair.key.public_key() != pair.certificate.public_key():
         raise ConfigError(f"the key {key_path} does not belong to the certificate {certificate_path}")
     return pair
@@ -83,7 +83,7 @@ def is_same_request(pem: bytes, wanted: bytes) -> bool:
     return requests[0] == requests[1]
 
 
-def _read_key(path: Path) -> PrivateKey:
+def read_key(path: Path) -> PrivateKey:
     return parse_key(_bytes(path, "key"), str(path))
 
 

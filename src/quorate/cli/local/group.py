@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -365,7 +366,8 @@ def down(folder: Path | None, purge: bool) -> None:
         stopped = cluster.down(home, purge=purge)
     echo(f"stopped: {', '.join(stopped) or 'nothing ran'}")
     if purge:
-        echo(f"deleted: {home.layout.root}")
+        kept = os.path.lexists(home.layout.root)
+        echo(f"deleted: the cluster in {home.layout.root}" if kept else f"deleted: {home.layout.root}")
 
 
 def _grown(grown: GrowResult) -> dict[str, object]:
