@@ -18,7 +18,7 @@ from quorate.files import remove_file
 from quorate.host import etcd_binary, ports
 from quorate.local import certificates, replacement
 from quorate.local.home import Home
-from quorate.local.layout import check_name
+from quorate.local.layout import check_name, check_root
 from quorate.local.state import LocalMember
 
 
@@ -31,6 +31,7 @@ def grow_by(home: Home, names: Sequence[str], etcd: str | None) -> list[JoinResu
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:
     """Returns the saved joiner of that name, or a new one with free ports, saved before anything else happens."""
+    check_root(home.layout.root)
     saved = home.load()
     member = next((member for member in saved.members if member.name == name), None)
     if member is None:

@@ -25,7 +25,7 @@ from quorate.host import etcd_binary, lock
 from quorate.host.daemon import Daemon
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.local import certificates, state
-from quorate.local.layout import Layout
+from quorate.local.layout import Layout, check_root
 from quorate.local.runtime import daemon_of, process_of
 from quorate.local.state import State
 from quorate.member.process import PlainProcess
@@ -160,6 +160,7 @@ class Home:
             yield
 
     def _make(self, etcd: str | None) -> None:
+        check_root(self.layout.root)
         if not self.layout.state.exists():
             self.program(etcd)
         make_folder(self.layout.root)

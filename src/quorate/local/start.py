@@ -17,6 +17,7 @@ from quorate.host import ports
 from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
+from quorate.local.layout import check_root
 from quorate.local.rows import with_ids
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
@@ -71,8 +72,10 @@ def _should_run(home: Home, member: LocalMember) -> bool:
 
 
 def start_one(home: Home, name: str) -> None:
-    """Starts a member on its data; does nothing when it runs. Raises `HostError` when its data is gone."""
+    """Starts a member on its data; does nothing when it runs. Raises `HostError` when its data is gone, `ConfigError` for a
+    directory that etcd cannot use."""
     member, paths = home.load().member(name), home.layout.member(name)
+    check_root(home.layout.root)
     if member.phase != "first" and not paths.has_data:
         raise HostError(
             f"{name} has no data in {paths.data}",
