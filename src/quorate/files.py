@@ -273,9 +273,12 @@ def user_folder(variable: str, *below_home: str) -> Path:
     if given:
         return Path(given)
     try:
-        home = Path.home()
+        # An empty HOME would mean the root directory.
+        home = Path.home() if os.environ.get("HOME") != "" else None
     except RuntimeError:
-        raise HostError("this user has no home directory", advice=f"set {variable} to a directory of your own") from None
+        home = None
+    if home is None:
+        raise HostError("this user has no home directory", advice=f"set {variable} to a directory of your own")
     if os.geteuid() == 0 and distrust_way(home):
         home = Path(pwd.getpwuid(0).pw_dir)
     return home.joinpath(*below_home)

@@ -6,7 +6,9 @@ import ast
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, MakeHome
@@ -16,7 +18,7 @@ from quorate.errors import ConfigError, HostError, Refused
 from quorate.files import remove_tree
 from quorate.host.environment import for_programs
 from quorate.local import state
-from quorate.local.layout import Layout, check_name
+from quorate.local.layout import Layout, check_name, default_folder
 from quorate.local.runtime import daemon_of, spec_of
 from quorate.local.size import check_size, refuse_shrinking
 from quorate.local.state import LocalMember, State
@@ -52,6 +54,35 @@ def test_a_state_that_is_not_ours(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content, encoding="latin-1")
     with pytest.raises(ConfigError, match="not the state of a local cluster"):
         state.load(tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda stored: stored.update(colour="red"),
+            "a newer version wrote it, or it was edited: the key .colour. is",
+        ),
+        (lambda stored: stored["members"][0].update(shape="round"), "the key 'shape' is unknown"),
+        (lambda stored: stored["members"].append(stored["members"][0]), "several members of the name m1"),
+    ],
+)
+def test_a_state_with_what_we_never_write_is_refused_by_name(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    state.save(tmp_path / "s", STATE)
+    stored = json.loads((tmp_path / "s").read_text())
+    change(stored)
+    (tmp_path / "s").write_text(json.dumps(stored))
+    with pytest.raises(ConfigError, match=said):
+        state.load(tmp_path / "s")
+
+
+def test_an_empty_home_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    with pytest.raises(HostError, match="no home directory"):
+        default_folder()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -110,10 +111,15 @@ def load(path: Path) -> State | None:
         content: dict[str, Any] = read_object(stored, str(path))
         if content.pop("format") != _FORMAT:
             raise ValueError("written by another version of quorate")
-        members = tuple(_checked(LocalMember(**row)) for row in content.pop("members"))
+        rows = content.pop("members")
+        _refuse_unknown(State, content)
+        members = tuple(_member(row) for row in rows)
         saved = State(**content, members=members)
         if not isinstance(saved.token, str) or not all(_is_number(one) for one in (saved.max_learners, saved.cluster_id)):
             raise ValueError("its token or its numbers are invalid")
+        twice = sorted(name for name, count in Counter(member.name for member in members).items() if count > 1)
+        if twice:
+            raise ValueError(f"it has several members of the name {twice[0]}")
         return saved
     except (BadDocument, ValueError, KeyError, TypeError, AttributeError) as error:
         processes = to_paste("pgrep", "-f", "--", f"--data-dir={path.parent}/members/")
@@ -127,8 +133,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
-def _checked(member: LocalMember) -> LocalMember:
+def _refuse_unknown(kind: type[State | LocalMember], stored: Mapping[str, object]) -> None:
+    """Raises ValueError for a key that this version does not write: what it means is not known, and a save would drop it."""
+    unknown = sorted(stored.keys() - {field.name for field in fields(kind)})
+    if unknown:
+        raise ValueError(f"a newer version wrote it, or it was edited: the key {unknown[0]!r} is unknown")
+
+
+def _member(stored: Mapping[str, Any]) -> LocalMember:
     """Returns the member; raises ValueError for a field that no version of ours could have written."""
+    _refuse_unknown(LocalMember, stored)
+    member = LocalMember(**stored)
     if not all(isinstance(port, int) and 0 < port < 65536 for port in (member.peer_port, member.client_port)):
         raise ValueError(f"the ports of {member.name} are invalid")
     if member.phase not in get_args(Phase) or not isinstance(member.etcd, str):
