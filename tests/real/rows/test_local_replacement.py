@@ -11,7 +11,7 @@ from conftest import RunCli
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.rows.harness import Done, Point, Tool
-from real.rows.local_tools import killed, roles, runs
+from real.rows.local_tools import killed, must, roles, row_of, runs, started
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 REFUSED = 4
@@ -105,3 +105,15 @@ def test_a_record_of_a_newer_version_stops_the_replacement_and_stays(home: Home,
     home.layout.replacement.chmod(0o600)
     assert [replace(cli, home, *more)[0] for more in (["--dry-run"], [])] == [REFUSED, REFUSED]
     assert record(home) == {"format": 2, "oldName": "m3"} and set(roles(home)) == {"m1", "m3"}
+
+
+def test_a_removal_that_is_refused_after_the_join_says_what_has_joined(home: Home, etcd36: str, tool_of: list[Tool]) -> None:
+    """An operator removed another voter meanwhile: the margin would fall below that of the beginning."""
+    cluster.up(home, 3, etcd36)
+    stopped = started(tool_of, home, [Point("after MemberPromote")], "etcd", "replace", "m3", "z1")
+    stopped.wait_stopped()
+    must(home, "member", "remove", row_of(home, name="m2"))
+    stopped.go_on()
+    done = stopped.end()
+    assert done.code == REFUSED and "z1 has joined" in done.err and "nothing was changed" not in done.err, done
+    assert set(roles(home)) == {"m1", "m3", "z1"} and record(home)["margin"] == 1
