@@ -118,6 +118,23 @@ def test_a_pair_that_a_killed_renewal_left_mixed_is_shown_and_renewed(
     assert "put the key of /etc/kubernetes/pki/ca.crt there" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [("check-expiration",), ("renew", "all"), ("renew", "apiserver")])
+@pytest.mark.parametrize("folder", ["pki", "/etc/../pki"])
+def test_a_folder_of_certificates_is_an_absolute_path(
+    node: Context, tmp_path: Path, words: tuple[str, ...], folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with kubeadm; every certificate "could not be read", and root was told to become root."""
+    assert run(node, tmp_path, "certs", *words, "--cert-dir", folder) == 3
+    assert f"--cert-dir '{folder}' is not an absolute path" in capsys.readouterr().err
+
+
+def test_another_root_is_named_once(node: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The paths in the lines that follow look like those of this host."""
+    for words in (("certs", "renew", "apiserver"), ("certs", "check-expiration"), ("init", "phase", "etcd", "local")):
+        assert run(node, tmp_path, *words) == 0
+        assert capsys.readouterr().err.count(f"all paths are meant below {tmp_path}/root") == 1
+
+
 def test_requests_that_were_written_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text(CONFIG)
     where = ("--cert-dir", str(tmp_path / "pki"), "--kubeconfig-dir", str(tmp_path / "conf"))

@@ -68,10 +68,21 @@ def of_name(name: str) -> str:
 
 
 def of_words_left(command: click.Command, error: click.UsageError) -> str:
-    """Returns the sentence for words that a command does not take: files are given with an option, as in kubeadm."""
+    """Returns the sentence for words that a command does not take: files are given with an option, as in kubeadm, and of
+    commands that stand for one thing each, such as a certificate, only one."""
     if not error.message.startswith("Got unexpected extra argument") or isinstance(command, click.Group):
         return ""
     if any(isinstance(param, click.Argument) for param in command.params):
         return ""
+    words = error.message.partition("(")[2].rstrip(".)").split()
+    names = _siblings(error)
+    if "all" in names and words and names.issuperset(words):
+        return ". Give one name, or all."
     flag = next((flag for flag in _FILES if any(flag in param.opts for param in command.params)), "")
     return f". Give a file with {flag} FILE." if flag else ""
+
+
+def _siblings(error: click.UsageError) -> set[str]:
+    """Returns the names of the commands next to the one that was called."""
+    parent = error.ctx.parent if error.ctx else None
+    return set(parent.command.list_commands(parent)) if parent and isinstance(parent.command, click.Group) else set()

@@ -18,7 +18,7 @@ from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.errors import ConfigError
-from quorate.report import Notice, PhaseReport, silent
+from quorate.report import Notice, silent
 
 if TYPE_CHECKING:
     from quorate.config.load import Loaded
@@ -55,8 +55,8 @@ def group() -> None:
     """
 
 
-def _report(given: Given) -> PhaseReport:
-    return render.to_stderr() if given.text("form") in ("json", "yaml") else render.printer(given)
+def _report(given: Given) -> render.Printer:
+    return render.to_stderr() if given.text("form") in ("json", "yaml") else render.text_printer()
 
 
 def _context(given: Given, loaded: Loaded | None = None, over: Mapping[str, Any] | None = None) -> Context:
@@ -64,11 +64,13 @@ def _context(given: Given, loaded: Loaded | None = None, over: Mapping[str, Any]
     matter here. `over`: fields of the cluster's configuration that go over it."""
     from msgspec.structs import replace
 
+    folder = given.text("cert-dir")
+    if folder and not (folder.startswith("/") and ".." not in folder.split("/")):
+        raise ConfigError(f"--cert-dir {folder!r} is not an absolute path without ..", advice="pass an absolute path")
     report = _report(given)
     # Without a configuration there is nothing to warn of: which version is assumed does not matter here.
     told = report if loaded or given.text("config") else silent
     made = setup.resolved(loaded or setup.read_config(_without_folder(given)), _without_folder(given), told)
-    folder = given.text("cert-dir")
     fields = {**(over or {}), **({"certificates_dir": folder} if folder else {})}
     made = replace(made, cluster=replace(made.cluster, **fields))
     return setup.init_context(made, given, setup.tree_for(given, report), report)
@@ -82,6 +84,7 @@ def _without_folder(given: Given) -> Given:
 def _context_of_node(given: Given) -> tuple[Context, bool]:
     """Returns the context by the file or, where none is named, by the configuration that the cluster keeps, as kubeadm does;
     and whether it says what new certificates are like. Where there is neither, that is reported."""
+    render.say_root(given, _report(given))
     if given.text("config"):
         return _context(given, setup.read_config(_without_folder(given))), True
     stored, usual = _stored(given), _context(given)
@@ -307,4 +310,5 @@ def generate_csr(**parameters: Any) -> None:
         name = flag.replace("-", "_")
         if name in given.values:
             given.values[name] = str(Path(given.text(flag)).absolute())
+    render.say_root(given, _report(given))
     generate(_context(given))

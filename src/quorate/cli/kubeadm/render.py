@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from quorate.cli.common import terminal
@@ -107,11 +108,24 @@ Printer: TypeAlias = Text | Lines
 
 def printer(given: Given) -> Printer:
     """Returns the printer for `-o text` or `-o json` of a command that changes something while it prints."""
+    made: Printer = text_printer()
+    if given.text("form") == "json":
+        begin_events()
+        made = Lines()
+    say_root(given, made)
+    return made
+
+
+def text_printer() -> Text:
+    """Returns the printer of such a command that has text only."""
     Printed.to_the_end = True
-    if given.text("form") != "json":
-        return Text()
-    begin_events()
-    return Lines()
+    return Text()
+
+
+def say_root(given: Given, report: Printer) -> None:
+    """Says once where --rootfs leads: all paths that phases name are meant below it, and look like those of this host."""
+    if given.text("rootfs"):
+        report(Notice(f"all paths are meant below {Path(given.text('rootfs')).absolute()}"))
 
 
 def to_stderr() -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -122,7 +123,7 @@ def refuse_unfit(rows: Iterable[Expiry]) -> None:
 
 def _fix(error: QuorateError, name: str, authority: str) -> str:
     if isinstance(error, HostError):
-        return "run this as root, or fix what is named"
+        return "fix what is named" if os.geteuid() == 0 else "run this as root, or fix what is named"
     if not authority:
         return f"restore {name} from where it is kept: nobody trusts a new CA"
     kind = "kubeconfig" if name in _CONFS else "certs"
