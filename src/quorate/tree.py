@@ -6,7 +6,6 @@ prefixed, and no path of ours leads out of it.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
@@ -17,9 +16,9 @@ from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
 from quorate.files import create_into, make_one, remove_if, staged, write_into
-from quorate.foreign import deletion
+from quorate.foreign import deletion, places
 from quorate.foreign.inside import Place, holder, target
-from quorate.foreign.local_files import distrust, read_at_most
+from quorate.foreign.local_files import read_at_most
 from quorate.loggers import logger
 from quorate.report import PhaseReport, ResourceWritten, silent
 
@@ -156,7 +155,7 @@ class RealTree:
         with self._told(path, "read"):
             try:
                 with target(self.root, path) as place:
-                    return _content(place, most_bytes)
+                    return places.content(place, most_bytes)
             except FileNotFoundError:
                 return None
 
@@ -188,7 +187,7 @@ class RealTree:
             for file in files:
                 with self._told(file.path, "write"):
                     place = stack.enter_context(target(self.root, file.path))
-                    there = _replaceable(place)
+                    there = places.replaceable(place)
                     mode = stat.S_IMODE(there.st_mode) if there else file.mode
                     put = stack.enter_context(staged(place.folder, place.name, file.content, mode=mode, like=there))
                     ready.append((file, place, put))
@@ -206,7 +205,7 @@ class RealTree:
         """Raises `HostError` where the file is not any more what was read, such as after an edit by hand."""
         with self._told(file.path, "read"):
             try:
-                found = _content(place, -_MOST_BYTES)
+                found = places.content(place, -_MOST_BYTES)
             except FileNotFoundError:
                 found = None
         if found != file.instead_of:
@@ -224,7 +223,7 @@ class RealTree:
         with self._told(path, "list"):
             try:
                 with target(self.root, path) as place:
-                    return _names(place)
+                    return places.names(place)
             except FileNotFoundError:
                 return []
 
@@ -274,48 +273,6 @@ _FOLDER_MODE = 0o755
 _HOST = Path("/")
 _STREAMS = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 _MOST_STREAM, _MOST_BYTES = 1 << 20, 64 << 20
-
-
-def _content(place: Place, most_bytes: int) -> bytes:
-    # Without O_NONBLOCK, opening a named pipe waits for its writer.
-    fd = place.open(os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        size = os.fstat(fd).st_size
-        if size > -most_bytes > 0:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        file.seek(max(0, size - most_bytes) if most_bytes > 0 else 0)
-        return file.read(abs(most_bytes))
-
-
-def _replaceable(place: Place) -> os.stat_result | None:
-    """Returns the status of the file; None where there is none. Raises `HostError` for one that another user put there: what is
-    written would be theirs."""
-    there = place.status()
-    if there is None:
-        return None
-    if not stat.S_ISREG(there.st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    folder = os.fstat(place.folder)
-    doubt = distrust(folder, place.folder) if there.st_uid not in (0, os.geteuid(), folder.st_uid) else ""
-    if doubt:
-        raise HostError(
-            f"{place.path} is not replaced: user {there.st_uid} owns it, and of its folder, {doubt}",
-            advice="give the file to who has to read it, in a folder to which no other user can write",
-        )
-    return there
-
-
-def _names(place: Place) -> list[str]:
-    try:
-        fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
-    except NotADirectoryError:
-        return []
-    try:
-        return sorted(os.listdir(fd))
-    finally:
-        os.close(fd)
 
 
 @dataclass(slots=True)
