@@ -14,7 +14,6 @@ members/NAME/process.json   the identity of its process
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +96,7 @@ class Layout:
         """Returns whether a file of that name is what a killed run has left of a write of ours (`files.write_atomic`)."""
         ours, _, tail = name.removeprefix(".").rpartition(".")
         is_ours = any(ours == path.name for path in self.files)
-        return name.startswith(".") and is_ours and re.fullmatch("[0-9a-f]{8}", tail) is not None
+        return name.startswith(".") and is_ours and len(tail) == 8 and set(tail) <= set("0123456789abcdef")
 
     @property
     def option(self) -> str:
