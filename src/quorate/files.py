@@ -69,6 +69,11 @@ def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], byte
     return is_expected
 
 
+def move(folder: int, name: str, to_folder: int, to: str) -> None:
+    """Gives a file or folder of an open folder another name on the same file system. Raises OSError."""
+    os.rename(name, to, src_dir_fd=folder, dst_dir_fd=to_folder)
+
+
 @contextmanager
 def staged(
     folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None = None
@@ -128,15 +133,17 @@ def _sweep(folder: int) -> None:
         here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         try:
             for one in os.listdir(here):
-                if _is_aside(one):
+                if meant_for(one):
                     _delete_if_left(here, one)
         finally:
             os.close(here)
 
 
-def _is_aside(name: str) -> bool:
+def meant_for(name: str) -> str:
+    """Returns the name of the file that a file next to it was written for; empty for one that is no such file."""
     start, digits = name[:-_HEX_DIGITS], name[-_HEX_DIGITS:]
-    return start.startswith(".") and start.endswith(f".{_MARK}") and not digits.strip("0123456789abcdef")
+    is_one = start.startswith(".") and start.endswith(f".{_MARK}") and not digits.strip("0123456789abcdef")
+    return start.removeprefix(".").removesuffix(f".{_MARK}") if is_one else ""
 
 
 def _delete_if_left(folder: int, name: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import create_into, make_one, remove_if, staged, write_into
+from quorate.files import create_into, make_one, move, remove_if, staged, write_into
 from quorate.foreign import deletion, places
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
@@ -260,7 +260,7 @@ class RealTree:
 
     def move(self, path: str, to: str) -> None:
         with self._told(path, "move"), holder(self.root, path) as old, holder(self.root, to) as new:
-            os.rename(old.name, new.name, src_dir_fd=old.folder, dst_dir_fd=new.folder)
+            move(old.folder, old.name, new.folder, new.name)
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         """Deletes what is in a folder; see `deletion.empty`."""

@@ -79,6 +79,7 @@ EXPRESSIONS = {
     "core/versions.py": "runs with stated lengths, over a text that is cut",
     "foreign/scalars.py": "matched whole, over a text that is cut; no two of its parts can match the same text",
     "foreign/mounts.py": "four letters",
+    "host/addresses.py": "single runs, over what the kernel lists",
     "host/facts.py": "runs with stated lengths, over a text that is cut",
     "host/last_words.py": "words, without a repeat",
     "phases/node/etcd_manifest.py": "one run between brackets, which it cannot hold itself",

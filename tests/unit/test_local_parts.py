@@ -88,13 +88,14 @@ def test_an_empty_home_is_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [
-        (".cluster.json.cc995f67", True),
-        (".wanted.json.00000000", True),
-        (".cluster.json.cc995f6", False),
-        (".cluster.json.CC995F67", False),
-        (".other.json.cc995f67", False),
-        ("cluster.json.cc995f67", False),
-        (".cc995f67", False),
+        (".cluster.json.quorate-cc995f67", True),
+        (".wanted.json.quorate-00000000", True),
+        (".cluster.json.quorate-cc995f6", False),
+        (".cluster.json.quorate-CC995F67", False),
+        (".other.json.quorate-cc995f67", False),
+        ("cluster.json.quorate-cc995f67", False),
+        (".quorate-cc995f67", False),
+        (".cluster.json.cc995f67", False),
     ],
 )
 def test_what_a_killed_write_leaves_is_known_by_its_name(name: str, ours: bool) -> None:

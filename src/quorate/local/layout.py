@@ -19,7 +19,7 @@ from pathlib import Path
 
 from quorate.core.new_member import check_new_name
 from quorate.errors import ConfigError
-from quorate.files import user_folder
+from quorate.files import meant_for, user_folder
 from quorate.foreign.text import to_paste
 from quorate.host import etcd_data
 
@@ -94,9 +94,7 @@ class Layout:
 
     def is_leftover(self, name: str) -> bool:
         """Returns whether a file of that name is what a killed run has left of a write of ours (`files.write_atomic`)."""
-        ours, _, tail = name.removeprefix(".").rpartition(".")
-        is_ours = any(ours == path.name for path in self.files)
-        return name.startswith(".") and is_ours and len(tail) == 8 and set(tail) <= set("0123456789abcdef")
+        return meant_for(name) in {path.name for path in self.files}
 
     @property
     def option(self) -> str:

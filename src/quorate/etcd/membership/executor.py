@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from quorate.arguments import spelled
 from quorate.core import invariants
 from quorate.core.actions import AddLearner, AddVoter, MembershipChange, Promote, Remove
 from quorate.core.catch_up import SEND_SECONDS, Proof
@@ -114,7 +115,7 @@ class AddedElsewhere(EtcdError):  # noqa: N818
     """Another cluster answered the add; the cluster that was looked at is as it was."""
 
     code = "another-cluster"
-    next_step = "find out which cluster runs at this endpoint; name one with --endpoints"
+    next_step = f"find out which cluster runs at this endpoint; name one with {spelled('--endpoints')}"
 
 
 @dataclass(frozen=True, slots=True)
