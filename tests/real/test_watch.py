@@ -85,3 +85,14 @@ def test_a_watch_as_yaml_is_a_stream_of_documents(home: Home, etcd36: str, cli: 
     done = cli("etcd", "watch", "--count", "3", "--interval", "10ms", "-o", "yaml", *flags_of(home))
     looks = list(yaml.safe_load_all(done.stdout))
     assert [check(look) for look in looks] == ["ClusterLook"] * 3 and done.returncode == 0
+
+
+def test_a_watch_without_a_quorum_says_so_and_compares_with_nobody(home: Home, etcd36: str, cli: RunCli) -> None:
+    """It said "0 behind" of a member without a leader, and drew one look in eight seconds."""
+    cluster.up(home, 2, etcd36)
+    cluster.kill(home, "m2")
+    done = cli("etcd", "watch", "--count", "2", "--interval", "10ms", *flags_of(home))
+    looks = [line for line in done.stdout.splitlines() if "no quorum" in line]
+    assert done.returncode == 0 and looks
+    assert all("m1: no leader" in line and "m2: no answer" in line for line in looks if "no member leads" in line)
+    assert any("no member leads" in line for line in looks)

@@ -25,6 +25,10 @@ from quorate.errors import Interrupted
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
 
+_MOST_SECONDS = 1.5
+"""Most seconds that one look waits for an answer. Without a quorum no list can be read through it, and with the 5 s of other
+commands the picture would stand still just when it matters."""
+
 
 @command(ends=READS)
 @click.option("--interval", type=WAIT, default="1s", show_default=True, help="Time between looks.")
@@ -67,7 +71,8 @@ def _cluster() -> Iterator[Cluster]:
 
     cancel = Cancel()
     with ending(cancel), connected(cancel) as connection:
-        yield Cluster(connection.access, connection.endpoints, SystemClock(cancel), timeout=connection.timeout)
+        timeout = min(connection.timeout, _MOST_SECONDS)
+        yield Cluster(connection.access, connection.endpoints, SystemClock(cancel), timeout=timeout)
 
 
 def _frames(cluster: Cluster, history: History, interval: float, count: int | None) -> Iterator[Frame]:
@@ -130,6 +135,9 @@ def _lag_words(view: ClusterView, member_id: int, name: str, frame: Frame) -> st
     if member is None or view.answer(member_id) is None:
         return f"{name}: no answer"
     kind = " (learner)" if member.is_learner else ""
+    if view.leader is None:
+        # Behind whom would it be?
+        return f"{name}{kind}: no leader"
     return f"{name}{kind}: {lag_of(view, member)} behind ({frame.lags.get(member_id, 0.0):.1f} s)"
 
 

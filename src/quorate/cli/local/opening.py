@@ -13,6 +13,7 @@ import click
 from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
+from quorate.cli.common.waiting import saying_that_it_waits
 from quorate.cli.local.completers import clusters
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import Interrupted, QuorateError
@@ -41,7 +42,7 @@ def opened(folder: Path | None) -> Iterator[Home]:
     from quorate.local.home import Home
 
     cancel = Cancel()
-    with cancelling(cancel), progress() as report:
+    with cancelling(cancel), progress() as told, saying_that_it_waits(told) as report:
         home = Home(layout_of(folder), SystemClock(cancel), report)
         try:
             yield home
