@@ -1,7 +1,8 @@
 """One command at a time changes this host as a node. A reset that was suspended, while the node was reset and joined again,
 deleted the new voter's files when it went on.
 
-The lock is of this tool: kubeadm takes none. What each step is about to delete is therefore looked at again as well.
+The lock is of this tool: kubeadm takes none. What each step is about to delete is therefore looked at again as well (decision
+25).
 """
 
 from __future__ import annotations

@@ -1,0 +1,76 @@
+"""What an autopilot is told to keep: how many voters and standbys, and when a voter that is silent counts as lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from quorate.core.quorum import quorum
+
+Promotion: TypeAlias = Literal["owned", "any"]
+"""Which learners get a vote: those that a join of this tool added or that are marked as standbys, or every one."""
+
+LEAST_AFTER = 60.0
+"""Least seconds of silence after which a voter may count as lost. A machine that restarts is away for minutes; products with
+shorter limits removed members that were loading a snapshot (vault#16919, vault PR#27793)."""
+
+MOST_VOTERS = 7
+"""etcd's own advice: every write waits for a majority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`voters`: how many there shall be; the autopilot never shrinks a cluster. `standbys`: learners that are kept ready.
+    `aligned_for`: seconds for which a learner must be aligned before its vote. `after`: seconds of silence, towards every other
+    member, after which a voter is replaced. `per`, `day`: at most one replacement in `per` seconds, and `day` in 24 hours.
+    `brake`: so many voters that fall silent within `after` of each other are a fault of network or power, and nothing is
+    replaced. `zones`: zone by member name, for the choice of a standby."""
+
+    voters: int = 3
+    standbys: int = 0
+    promote: Promotion = "owned"
+    aligned_for: float = 10.0
+    after: float = 600.0
+    per: float = 1800.0
+    day: int = 3
+    brake: int = 2
+    zones: tuple[tuple[str, str], ...] = ()
+
+    def zone_of(self, name: str) -> str:
+        return dict(self.zones).get(name, "")
+
+    def problems(self, learner_seats: int | None = None) -> list[str]:
+        """Returns everything that makes the policy one that cannot hold. `learner_seats`: how many learners every member
+        allows, where that is known."""
+        found: list[str] = []
+        if not 1 <= self.voters <= MOST_VOTERS:
+            found.append(f"voters: {self.voters} is not from 1 to {MOST_VOTERS}")
+        elif self.voters % 2 == 0:
+            less = self.voters - 1
+            found.append(f"voters: {self.voters} tolerate no more failures than {less}: choose {less} or {self.voters + 1}")
+        if self.standbys < 0:
+            found.append(f"standbys: {self.standbys} is below 0")
+        if learner_seats is not None and self.standbys > learner_seats - 1:
+            found.append(f"standbys: {self.standbys} would leave none of the learner seats ({learner_seats}) for a join")
+        if self.after < LEAST_AFTER:
+            found.append(f"after: {self.after:g} s is less than {LEAST_AFTER:g} s, in which a machine restarts")
+        if self.aligned_for < 0:
+            found.append(f"alignedFor: {self.aligned_for:g} s is below 0")
+        if self.per < self.after:
+            found.append(f"per: {self.per:g} s is less than after, {self.after:g} s: the budget would never end")
+        if self.day < 1:
+            found.append(f"day: {self.day} replacements allow none: to only promote, leave replaceDead out")
+        if self.brake < 2:
+            found.append(f"brake: {self.brake} would stop every replacement: 2 is the least")
+        return [*found, *self._of_zones()]
+
+    def _of_zones(self) -> list[str]:
+        names = [name for name, _ in self.zones]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        found = [f"zones: {name or 'a member without a name'} is named twice" for name in twice]
+        return found + [f"zones: {name} has an empty zone" for name, zone in self.zones if not zone]
+
+    @property
+    def wanted_margin(self) -> int:
+        """Returns how many voters may fail once there are as many as wanted."""
+        return self.voters - quorum(self.voters)
