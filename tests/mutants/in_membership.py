@@ -89,7 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "every final error is a refusal",
         EXECUTOR,
-        "return Rejected(error) if isinstance(error, REFUSALS) else Indeterminate(error)",
+        "return Rejected(error) if isinstance(error, (*REFUSALS, AddedElsewhere)) else Indeterminate(error)",
         'return Rejected(error) if error.disposition != "ambiguous" else Indeterminate(error)',
         _executor("test_only_errors_that_are_listed_are_refusals"),
         "an error nobody knows may hide a change that was made",
@@ -97,7 +97,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no learner is a refusal",
         EXECUTOR,
-        "return Rejected(error) if isinstance(error, REFUSALS) else Indeterminate(error)",
+        "return Rejected(error) if isinstance(error, (*REFUSALS, AddedElsewhere)) else Indeterminate(error)",
         'return Rejected(error) if isinstance(error, REFUSALS) or error.code == "not-a-learner" else Indeterminate(error)',
         _executor("test_only_errors_that_are_listed_are_refusals"),
         "who was promoted by an earlier request of ours is no learner any more",
@@ -105,8 +105,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no connection is unknown",
         EXECUTOR,
-        "    LoginFailed,\n    Unreachable,\n)",
-        "    LoginFailed,\n)",
+        "    AuthOff,\n    Unreachable,\n)",
+        "    AuthOff,\n)",
         _executor("test_only_errors_that_are_listed_are_refusals"),
         "nothing was sent, and what was not sent may be undone",
     ),
