@@ -45,3 +45,4 @@ def test_the_command_that_works_on_the_node_is_named(tmp_path: Path, monkeypatch
         holder.kill()
     with node_lock.changing_node(Path("/"), "join", SystemClock(), silent):
         """The kernel frees the lock of a command that was killed."""
+    assert not (tmp_path / "run").exists(), "nothing is left behind"

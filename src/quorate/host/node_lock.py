@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Clock
-from quorate.files import private_folder
+from quorate.files import private_folder, remove_empty, remove_file
 from quorate.host import lock
 from quorate.report import Notice, PhaseReport
 
@@ -40,4 +40,9 @@ def changing_node(root: Path, command: str, clock: Clock, report: PhaseReport) -
 
     place = _FOLDER / _NAME
     with lock.hold(place, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=prepare, what="this node"):
-        yield
+        try:
+            yield
+        finally:
+            # While it is held: who waits for it finds the path gone, and makes it anew.
+            remove_file(place)
+            remove_empty(_FOLDER)
