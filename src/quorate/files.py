@@ -330,12 +330,6 @@ def remove_file_if(path: Path, content: bytes) -> None:
         raise HostError(f"cannot delete {path}: {error.strerror}") from error
 
 
-def remove_empty(folder: Path) -> None:
-    """Deletes a folder of ours that is empty; any other stays."""
-    with suppress(OSError):
-        folder.rmdir()
-
-
 def remove_file(path: Path) -> None:
     """Deletes a file or a link; does nothing when there is none. Raises `HostError`."""
     try:

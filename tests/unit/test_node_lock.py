@@ -21,7 +21,7 @@ from pathlib import Path
 from quorate.deadline import SystemClock
 from quorate.host import node_lock
 from quorate.report import silent
-node_lock._FOLDER = Path(sys.argv[1])
+node_lock._PATH = Path(sys.argv[1])
 with node_lock.changing_node(Path("/"), "reset", SystemClock(), silent):
     print("held", flush=True)
     sys.stdin.read()
@@ -30,9 +30,9 @@ with node_lock.changing_node(Path("/"), "reset", SystemClock(), silent):
 
 @as_root
 def test_the_command_that_works_on_the_node_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_lock, "_FOLDER", tmp_path / "run")
+    monkeypatch.setattr(node_lock, "_PATH", tmp_path / "lock")
     monkeypatch.setattr(node_lock, "_SECONDS", 0.0)
-    words = [sys.executable, "-c", HOLDER, str(tmp_path / "run")]
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         with (
@@ -45,4 +45,4 @@ def test_the_command_that_works_on_the_node_is_named(tmp_path: Path, monkeypatch
         holder.kill()
     with node_lock.changing_node(Path("/"), "join", SystemClock(), silent):
         """The kernel frees the lock of a command that was killed."""
-    assert not (tmp_path / "run").exists(), "nothing is left behind"
+    assert not (tmp_path / "lock").exists(), "nothing is left behind"

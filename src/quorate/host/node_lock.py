@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Clock
-from quorate.files import private_folder, remove_empty, remove_file
+from quorate.files import remove_file
 from quorate.host import lock
 from quorate.report import Notice, PhaseReport
 
-_FOLDER, _NAME = Path("/run/quorate"), "node.lock"
+_PATH = Path("/run/quorate-node.lock")
 _SECONDS = 5.0
 """A command that is about to end is waited for. Any other takes minutes, or stands still: it is named instead."""
 
@@ -35,14 +35,9 @@ def changing_node(root: Path, command: str, clock: Clock, report: PhaseReport) -
     def tell(text: str) -> None:
         report(Notice(text))
 
-    def prepare() -> Path:
-        return private_folder(_FOLDER)
-
-    place = _FOLDER / _NAME
-    with lock.hold(place, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=prepare, what="this node"):
+    with lock.hold(_PATH, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=lambda: None, what="this node"):
         try:
             yield
         finally:
             # While it is held: who waits for it finds the path gone, and makes it anew.
-            remove_file(place)
-            remove_empty(_FOLDER)
+            remove_file(_PATH)
