@@ -30,7 +30,7 @@ def own_options() -> Iterator[tuple[list[str], str, str]]:
     for way, group in groups(click.Context(main, info_name="quorate")):
         name = group.list_commands(click.Context(group))[-1]
         for param in group.params:
-            is_own = isinstance(param, click.Option) and param.name not in (*group.handed_down_to(name), "version")
+            is_own = isinstance(param, click.Option) and param.name not in (*group.hands_down, "version")
             if is_own and isinstance(param, click.Option):
                 value = [] if param.is_flag else ["1" if param.type is click.INT else "json"]
                 yield [*way, param.opts[0], *value, name], param.opts[0], name

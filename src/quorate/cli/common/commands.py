@@ -176,18 +176,8 @@ class Group(click.Group, Command):
         self.later = later or {}
         self.hands_down = hands_down
 
-    def invoke(self, ctx: click.Context) -> Any:
-        words = [*ctx._protected_args, *ctx.args]
-        if words:
-            self._refuse_options_before(ctx, words)
-        return super().invoke(ctx)
-
-    def handed_down_to(self, _name: str) -> Collection[str]:
-        """Returns the parameters that the command of that name uses too."""
-        return self.hands_down
-
     def _refuse_options_before(self, ctx: click.Context, words: Sequence[str]) -> None:
-        own = [one for one in self.params if one.name not in self.handed_down_to(words[0])]
+        own = [one for one in self.params if one.name not in self.hands_down]
         given = [one.opts[0] for one in own if ctx.get_parameter_source(str(one.name)) is ParameterSource.COMMANDLINE]
         if given:
             way = " ".join(self._names_in(ctx, words))
@@ -220,6 +210,8 @@ class Group(click.Group, Command):
             if problem is not None:
                 raise problem
             raise click.UsageError(self._no_such(ctx, name), ctx)
+        if not ctx.resilient_parsing:
+            self._refuse_options_before(ctx, args)
         return super().resolve_command(ctx, args)
 
     def _no_such(self, ctx: click.Context, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +49,6 @@ _ENDPOINT = "endpoint"
 class JoinGroup(PhasedGroup):
     """A group for `join HOST:PORT …` and `join phase …`: a first word that is no command is the endpoint. Flags may stand on
     both sides of it."""
-
-    def handed_down_to(self, name: str) -> Collection[str]:
-        return () if name in self.commands else [str(one.name) for one in self.params]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
