@@ -51,9 +51,14 @@ def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], byte
     """Deletes a file of an open folder that holds `content`, and returns True. Returns False, and leaves the file, where it
     holds anything else. Raises OSError; FileNotFoundError where there is none.
 
-    It is taken to another name first, and looked at there by `read`: whoever writes the file between a look and the deletion
-    would lose it. A name that begins with a dot is none that the kubelet reads.
+    A file that holds anything else already is not touched. The other is given another name first, and read again there: what
+    another program writes between a look and the deletion would be lost. The kubelet reads no name that begins with a dot.
     """
+    there = read(name)
+    if there is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if there != content:
+        return False
     aside = f".{name}.{os.urandom(4).hex()}"
     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
     is_expected = False
@@ -61,12 +66,22 @@ def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], byte
         is_expected = read(aside) == content
     finally:
         if not is_expected:
-            # Another one that came meanwhile is newer, and stays.
-            with suppress(FileExistsError):
-                os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        os.unlink(aside, dir_fd=folder)
+            _give_back(folder, aside, name)
+        with suppress(FileNotFoundError):
+            os.unlink(aside, dir_fd=folder)
         _sync(folder)
     return is_expected
+
+
+def _give_back(folder: int, aside: str, name: str) -> None:
+    """Gives a file its name again. One that has the name by now is newer, and stays."""
+    try:
+        os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        pass
+    except OSError:
+        # A file system without links: a manifest that keeps the other name is one that the kubelet no longer reads.
+        os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def move(folder: int, name: str, to_folder: int, to: str) -> None:

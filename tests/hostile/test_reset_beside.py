@@ -3,6 +3,8 @@ another host is never removed."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -13,6 +15,7 @@ from member_data import write_log
 from hostile.test_reset import MANIFEST, Node
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import HostError, Refused
+from quorate.files import remove_if
 from quorate.host import addresses
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
@@ -255,3 +258,43 @@ def test_addresses_of_this_host() -> None:
     )
     assert not addresses.is_of_this_host("192.0.2.77") and not addresses.is_of_this_host("")
     assert all(addresses.is_of_this_host(str(one)) for one in addresses.of_interfaces())
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_manifest_that_came_between_look_and_deletion_gets_its_name_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also on a file system without links: the kubelet reads no name that begins with a dot."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "etcd.yaml"
+    path.write_text("new")
+    looks = iter([b"old", b"new"])
+    folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        assert not remove_if(folder, path.name, b"old", lambda _name: next(looks))
+    finally:
+        os.close(folder)
+    assert path.read_text() == "new" and os.listdir(tmp_path) == ["etcd.yaml"]
+
+
+def test_what_is_seen_to_be_anothers_is_not_even_moved(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its etcd runs: for the time of a look it would have lost its folder, and a kill then would have left it there."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    tree = RealTree(node.root)
+    found = local_etcd.local_etcd(tree)
+    assert found is not None
+    write_log(node.root / DATA, NEW)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is moved")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(HostError, match="another etcd member"):
+        delete_data(tree, found, OLD)
+    with pytest.raises(HostError, match="was changed by another program"):
+        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", b"another")

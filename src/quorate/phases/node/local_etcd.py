@@ -55,7 +55,8 @@ def _take_member(tree: Tree, data_dir: str, owner: DataIdentity | None) -> None:
     taken = f"{data_dir}/{_TAKEN}"
     for _ in range(2):
         if tree.mode(f"{taken}/{_MEMBER}") is None:
-            if not _can_be_moved(tree, f"{data_dir}/{_MEMBER}"):
+            # Nothing is moved under an etcd that is seen to be another's.
+            if not _can_be_moved(tree, f"{data_dir}/{_MEMBER}") or not _is_of(real_path(tree, data_dir), owner):
                 break
             tree.folder(taken, mode=0o700)
             tree.move(f"{data_dir}/{_MEMBER}", f"{taken}/{_MEMBER}")
