@@ -181,12 +181,8 @@ def test_a_key_of_a_ca_is_completed_only_where_the_run_made_it(context: Context,
     certs.ensure_all(context)
 
 
-@pytest.mark.parametrize("number", range(1, 20))
-def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_next(
-    context: Context, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """Ten pairs: each run of the loop is killed right before another of their files."""
-    run_marker.begin(context, "init", may_be_made(context))
+def killed(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Ends the run right before the file of that number is put in its place; runs after it go on."""
     made = 0
 
     def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
@@ -197,6 +193,15 @@ def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_ne
         create_into(folder, name, content, mode=mode)
 
     monkeypatch.setattr("quorate.tree.create_into", creating)
+
+
+@pytest.mark.parametrize("number", range(1, 20))
+def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_next(
+    context: Context, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Ten pairs: each run of the loop is killed right before another of their files."""
+    run_marker.begin(context, "init", may_be_made(context))
+    killed(monkeypatch, number)
     with pytest.raises(KeyboardInterrupt):
         certs.ensure_all(context)
     certs.ensure_all(context)
@@ -208,16 +213,7 @@ def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_ne
 def test_requests_that_were_cut_off_are_completed(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    made = 0
-
-    def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
-        nonlocal made
-        made += 1
-        if made == number:
-            raise KeyboardInterrupt
-        create_into(folder, name, content, mode=mode)
-
-    monkeypatch.setattr("quorate.tree.create_into", creating)
+    killed(monkeypatch, number)
     with pytest.raises(KeyboardInterrupt):
         csr.generate(context)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

@@ -1,11 +1,9 @@
-"""What an autopilot is told to keep: how many voters and standbys, and when a voter that is silent counts as lost."""
+"""The policy of an autopilot: how many voters and standbys it keeps, and when a silent voter counts as lost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from quorate.core.quorum import quorum
 
 Promotion: TypeAlias = Literal["owned", "any"]
 """Which learners get a vote: those that a join of this tool added or that are marked as standbys, or every one."""
@@ -69,8 +67,3 @@ class Policy:
         twice = sorted({name for name in names if names.count(name) > 1})
         found = [f"zones: {name or 'a member without a name'} is named twice" for name in twice]
         return found + [f"zones: {name} has an empty zone" for name, zone in self.zones if not zone]
-
-    @property
-    def wanted_margin(self) -> int:
-        """Returns how many voters may fail once there are as many as wanted."""
-        return self.voters - quorum(self.voters)

@@ -10,9 +10,6 @@ from quorate.errors import HostError
 from quorate.host.systemd import Systemd
 
 UNIT = "kubelet"
-HEALTH_PORT = 10248
-"""Where a kubelet answers unless its configuration says otherwise."""
-
 _SECONDS = 90.0
 """A kubelet that stops ends its probes and streams first; systemd kills it after 90 s."""
 _HEALTH_SECONDS, _HEALTH_BYTES = 2.0, 1 << 16
@@ -63,7 +60,9 @@ class Kubelet:
     def problem(self) -> str:
         """Returns what is wrong with the kubelet that we started; empty when it is healthy, and where another tool runs it: its
         port is not known."""
-        return health(HEALTH_PORT) if self.managed else ""
+        from quorate.config.components import HEALTHZ_PORT  # late import: few runs wait for so long
+
+        return health(HEALTHZ_PORT) if self.managed else ""
 
     def _do(self, *words: str) -> None:
         if self.managed:

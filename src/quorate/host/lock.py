@@ -81,7 +81,7 @@ class _Wait:
     deadline: Deadline
     tell: Callable[[str], None]
     what: str
-    told: str = ""
+    named: str = ""
 
     def once(self, holder: str) -> None:
         if self.deadline.expired:
@@ -90,9 +90,9 @@ class _Wait:
                 state="nothing was changed",
                 advice="wait for it to end, then run this command again",
             )
-        if holder != self.told:
+        if holder != self.named:
             self.tell(f"waiting for {holder}, which works on {self.what}")
-            self.told = holder
+            self.named = holder
         self.clock.sleep(_POLL_SECONDS)
 
 

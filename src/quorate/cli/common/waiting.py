@@ -26,11 +26,11 @@ def saying_that_it_waits(report: Report) -> Iterator[Report]:
 
     with after_silence(say) as stop:
 
-        def told(message: Message) -> None:
+        def heard(message: Message) -> None:
             stop()
             report(message)
 
-        yield told
+        yield heard
 
 
 @contextmanager

@@ -221,8 +221,8 @@ def cluster_opened() -> Iterator[Cluster]:
     cancel = Cancel()
     with (
         cancelling(cancel),
-        progress() as told,
-        saying_that_it_waits(told) as report,
+        progress() as shown,
+        saying_that_it_waits(shown) as report,
         connected(cancel) as connection,
     ):
         book = LazyJournal()

@@ -42,7 +42,7 @@ def opened(folder: Path | None) -> Iterator[Home]:
     from quorate.local.home import Home
 
     cancel = Cancel()
-    with cancelling(cancel), progress() as told, saying_that_it_waits(told) as report:
+    with cancelling(cancel), progress() as shown, saying_that_it_waits(shown) as report:
         home = Home(layout_of(folder), SystemClock(cancel), report)
         try:
             yield home
