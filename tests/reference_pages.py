@@ -17,8 +17,9 @@ _SCHEMAS = _ROOT / "tests" / "contract" / "schemas" / "quorate-v1.json"
 _HEAD_OF_ERRORS = """# Errors
 
 Every failure is an error with a stable `code`. On a terminal it is the first line, its `state` and what to do `next`; with
-`-o json` standard output ends with it, as a document or an event ([json.md](json.md)), and standard error has the object
-`{"error": {"code", "message", "state", "advice", "exitCode"}}`, with `findings`, `problems` or `outcomes` where there are some.
+`-o json` standard output ends with it, as a document or an event ([json.md](json.md)), and standard error has the document of
+kind `Error` in one line: `{"apiVersion", "kind", "error": {"code", "message", "state", "advice", "exitCode"}}`, where `error`
+also has `findings`, `problems` or `outcomes` where there are some.
 A code keeps its meaning; removing one is a breaking change. A join or removal whose outcome is not known exits with 5, whatever
 its code.
 

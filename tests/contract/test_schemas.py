@@ -52,6 +52,7 @@ def test_a_command_that_fails_prints_an_error_as_its_document(cli: RunCli, tmp_p
     done = cli("local", "status", "--dir", str(tmp_path), "-o", "json")
     assert schemas.checked(done.stdout) == ["Error"]
     assert json.loads(done.stdout)["error"]["exitCode"] == done.returncode
+    assert json.loads(done.stderr.splitlines()[-1]) == json.loads(done.stdout), "one shape on both streams"
 
 
 def test_a_run_that_fails_ends_with_an_error_event(cli: RunCli, tmp_path: Path) -> None:

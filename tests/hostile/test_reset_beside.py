@@ -227,6 +227,23 @@ def test_data_whose_manifest_was_moved_away_is_a_member(node: Node) -> None:
         refuse_data_without_manifest(RealTree(node.root), "/etc/kubernetes/pki")
 
 
+@pytest.mark.parametrize(
+    "moved", ["etc/kubernetes/etcd.yaml.off", "etc/kubernetes/stopped/etcd.yaml", "etc/kubernetes/tmp/backup/etcd.yaml"]
+)
+def test_the_manifest_that_was_moved_shows_where_the_data_is(node: Node, moved: str) -> None:
+    """Where it is not in /var/lib/etcd, a reset said that there was no member to remove."""
+    node.write("etc/kubernetes/pki/etcd/peer.key")
+    node.write("etc/kubernetes/admin.conf")
+    node.write("etc/kubernetes/old-etcd.yaml", "a: [")
+    node.write(moved, MANIFEST.format(host="/srv/data", below=""))
+    etcd.remove_member(reset(node))
+    assert any("is the key of an etcd member" in text for text in node.warnings)
+    write_log(node.root / "srv/data", OLD)
+    with pytest.raises(Refused, match="/srv/data holds data of member a1") as refused:
+        etcd.remove_member(reset(node))
+    assert f"move /{moved} back to /etc/kubernetes/manifests/etcd.yaml" in refused.value.advice
+
+
 MEMBER = Member(0xA1, "n1", ("https://192.0.2.77:2380",), ("https://192.0.2.77:2379",), is_learner=False)
 
 

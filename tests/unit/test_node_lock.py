@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.cli.main import run_with
 from quorate.deadline import SystemClock
 from quorate.errors import Refused
 from quorate.host import node_lock
@@ -29,7 +30,9 @@ with node_lock.changing_node(Path("/"), "reset", SystemClock(), silent):
 
 
 @as_root
-def test_the_command_that_works_on_the_node_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_that_works_on_the_node_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(node_lock, "_PATH", tmp_path / "lock")
     monkeypatch.setattr(node_lock, "_SECONDS", 0.0)
     words = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
@@ -40,6 +43,8 @@ def test_the_command_that_works_on_the_node_is_named(tmp_path: Path, monkeypatch
             node_lock.changing_node(Path("/"), "join", SystemClock(), silent),
         ):
             pass
+        assert run_with(["certs", "renew", "apiserver"]) == Refused.exit_code
+        assert "'quorate reset'" in capsys.readouterr().err
         with node_lock.changing_node(tmp_path, "join", SystemClock(), silent):
             """Below another root nothing runs: that is another node's files."""
         holder.kill()

@@ -66,6 +66,7 @@ def test_a_node_without_a_manifest_runs_none(root: Path, tmp_path: Path) -> None
     [
         (manifest("http://127.0.0.1:2379"), "it listens at http://127.0.0.1:2379"),
         (manifest(""), "it listens nowhere"),
+        (manifest("https://127.0.0.1"), "it listens at https://127.0.0.1, without a port"),
         (manifest("https://me:hunter2@127.0.0.1:2379"), "must not contain a user"),
         (manifest("https://127.0.0.1:99999"), "it listens nowhere"),
         (manifest("http://me:hunter2@127.0.0.1:4001"), "it listens at http://127.0.0.1:4001"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from quorate.errors import ConfigError
 from quorate.phases.node import etcd_manifest, static_pods
 
 ETCD, API = "etcd", "kube-apiserver"
+EXTERNAL = "etcd: {external: {endpoints: ['https://192.0.2.9:2379'], caFile: /a, certFile: /b, keyFile: /c}}\n"
 
 
 def write(root: Path, name: str, patch: str, *, target: str = ETCD, arguments: str = "") -> Path:
@@ -88,3 +90,14 @@ def test_an_argument_that_hides_the_others_is_refused_as_well(tmp_path: Path) ->
 def test_a_patch_that_leaves_an_etcd_is_taken(tmp_path: Path, patch: str) -> None:
     path = write(tmp_path, "etcd.yaml", patch)
     assert etcd_manifest.parse(path.read_bytes(), str(path)).data_dir == "/var/lib/etcd"
+
+
+@pytest.mark.parametrize(("target", "etcd", "fails"), [(ETCD, "", True), (API, "", True), (ETCD, EXTERNAL, False)])
+def test_all_manifests_are_made_before_the_first_change(tmp_path: Path, target: str, etcd: str, fails: bool) -> None:
+    """A join with a bad patch for etcd had added its learner before it was refused."""
+    (tmp_path / "patches").mkdir()
+    (tmp_path / f"patches/{target}+merge.yaml").write_text("{spec: null}")
+    context = replace(context_of(setup_of(MINIMAL + etcd), tmp_path), patches="/patches")
+    with pytest.raises(ConfigError, match=f"do not leave {target} a pod") if fails else nullcontext():
+        static_pods.check_manifests(context)
+    assert not (tmp_path / "etc").exists()

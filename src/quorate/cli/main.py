@@ -254,7 +254,7 @@ def _fail(failure: QuorateError, arguments: list[str]) -> int:
         if Printed.form == "text":
             _print_for_people(failure)
         else:
-            echo(as_json({"error": failure.as_dict()}), err=True)
+            echo(as_json(enveloped("Error", {"error": failure.as_dict()})), err=True)
     end_stdout(last_words(failure.as_dict()) if Printed.form != "text" else "")
     return failure.exit_code
 

@@ -310,5 +310,8 @@ def _advice(name: str, step: Step) -> str:
         remove = f"{to_paste('quorate', 'etcd', 'remove', names[0])}    # or start {', '.join(names)}"
         return remove if after < 0 else f"{remove}; or {consent}"
     if isinstance(step.action, Promote):
-        return f"open the peer ports between all members, in both directions; or accept the lower tolerance with {_CONSENT}"
+        return (
+            "open the peer ports between all members, in both directions; 'quorate etcd add' can also accept the lower "
+            f"tolerance with {_CONSENT}"
+        )
     return ""

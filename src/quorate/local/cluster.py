@@ -119,18 +119,21 @@ def replace_member(
     home: Home, old: str, new: str, etcd: str | None = None, *, accept_reduced_tolerance: bool = False
 ) -> GrowResult:
     """Replaces `old` by `new`: a live `old` leaves when `new` serves; a dead one is removed first, because it counts against
-    the quorum. A second run resumes: an `old` that is already gone is skipped."""
+    the quorum. A second run resumes: an `old` that it removed is skipped. Raises `ConfigError` for any other that is none."""
     members = {member.name: member for member in home.load().members}
     if new not in members or members[new].phase != "member":
         # Before a dead member is removed for one that cannot join.
         check_new(home.load(), new)
-    present = old in members
-    if not present or home.daemon(old).identity() is None:
-        if present:
+    replacement.refuse_nobody(home, old, new)
+    if old not in members or home.daemon(old).identity() is None:
+        if old in members:
+            with home.locked("etcd replace"):
+                replacement.began_with_removal(home, old, new)
             leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
         with home.locked("etcd replace"):
-            replacement.left(home, old)
-            return _join_once(home, new, etcd)
+            grown = _join_once(home, new, etcd)
+            replacement.ended(home)
+            return grown
     with home.locked("etcd replace"):
         margin = replacement.began(home, old, new, accept_reduced_tolerance=accept_reduced_tolerance)
         grown = _join_once(home, new, etcd)

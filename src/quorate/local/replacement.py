@@ -24,8 +24,33 @@ def began(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = Fa
     earlier run of this replacement recorded, or as now if that is less. Raises as `check`."""
     view = home.look()
     margin, counts = _judged(home, view, old, new, consent=accept_reduced_tolerance)
+    if not counts:
+        _record(home, view, old, new, margin)
+    return margin
+
+
+def began_with_removal(home: Home, old: str, new: str) -> None:
+    """Records the replacement of a member that does not run and is therefore removed before `new` joins: the same command
+    resumes by it when `old` is gone. Raises `Refused` for a record of a newer version."""
+    _refuse_newer(home, _read(home))
+    view = home.look()
+    _record(home, view, old, new, margin_of(view))
+
+
+def refuse_nobody(home: Home, old: str, new: str) -> None:
+    """Raises `ConfigError` for an `old` that is no member, unless an earlier run of this very replacement may have removed it:
+    a mistyped name would start a join that replaces nobody. Raises `Refused` for a record of a newer version."""
+    fields, saved = _read(home), home.load()
+    if any(member.name == old for member in saved.members):
+        return
+    _refuse_newer(home, fields)
+    if (fields.get("oldName"), fields.get("newName")) != (old, new):
+        saved.member(old)
+
+
+def _record(home: Home, view: ClusterView, old: str, new: str, margin: int) -> None:
     target = row_of(home, view, home.load().member(old))
-    if target is not None and not counts:
+    if target is not None:
         told = {
             "format": _FORMAT,
             "clusterId": format_id(view.cluster_id),
@@ -36,7 +61,6 @@ def began(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = Fa
             "margin": margin,
         }
         _write(home, told)
-    return margin
 
 
 def check(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = False) -> None:
@@ -48,12 +72,7 @@ def check(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = Fa
 def _judged(home: Home, view: ClusterView, old: str, new: str, *, consent: bool) -> tuple[int, bool]:
     """Returns the margin that counts, and whether it is that of a record of this very replacement. Raises as `check`."""
     fields, margin = _read(home), margin_of(view)
-    if is_newer(fields, _FORMAT):
-        raise Refused(
-            f"a newer version of quorate has recorded a replacement in {home.layout.replacement}",
-            state="nothing was changed",
-            advice="run that version, which resumes what it began",
-        )
+    _refuse_newer(home, fields)
     target, successor = row_of(home, view, home.load().member(old)), _row_named(home, view, new)
     if target is not None and _is_of(fields, view, target, successor, new):
         return min(max(integer_of(fields.get("margin")), 0), margin), True
@@ -67,6 +86,15 @@ def _judged(home: Home, view: ClusterView, old: str, new: str, *, consent: bool)
                 advice="choose another name for the new member, or accept the lower tolerance: --accept-reduced-tolerance",
             )
     return margin, False
+
+
+def _refuse_newer(home: Home, fields: Mapping[str, object]) -> None:
+    if is_newer(fields, _FORMAT):
+        raise Refused(
+            f"a newer version of quorate has recorded a replacement in {home.layout.replacement}",
+            state="nothing was changed",
+            advice="run that version, which resumes what it began",
+        )
 
 
 def _row_named(home: Home, view: ClusterView, new: str) -> Member | None:
@@ -101,9 +129,11 @@ def overtaken(home: Home) -> None:
 
 
 def left(home: Home, name: str) -> None:
-    """Deletes the record of the replacement of a member that has left."""
+    """Deletes the record of a replacement whose new member has left, or whose old one has once the new one was registered. By
+    that of an old one which left first the same command resumes."""
     fields = _read(home)
-    if not is_newer(fields, _FORMAT) and name in (fields.get("oldName"), fields.get("newName")):
+    over = (fields.get("newName"), fields.get("oldName") if fields.get("new") else None)
+    if not is_newer(fields, _FORMAT) and name in over:
         ended(home)
 
 

@@ -86,6 +86,29 @@ def test_it_resumes_from_its_join_too(home: Home, etcd36: str, tool_of: list[Too
     assert code == 0 and set(roles(home)) == {"m1", "z1"}, said
 
 
+@pytest.mark.parametrize("more", [["--dry-run"], []], ids=["dry run", "real run"])
+def test_nobody_is_replaced_by_nobody(home: Home, etcd36: str, cli: RunCli, more: list[str]) -> None:
+    """A mistyped OLD joined NEW, as one voter more."""
+    begin(home, etcd36)
+    done = cli("etcd", "replace", "m33", "z1", "--dir", str(home.layout.root), *more)
+    assert done.returncode == 3 and "no member 'm33'" in done.stderr, done
+    assert set(roles(home)) == {"m1", "m3"}
+
+
+@pytest.mark.parametrize("point", ["after MemberRemove", "before MemberAdd", "after MemberAdd"])
+def test_it_resumes_when_the_dead_member_was_removed_before_the_join(
+    home: Home, etcd36: str, tool_of: list[Tool], cli: RunCli, point: str
+) -> None:
+    cluster.up(home, 3, etcd36)
+    cluster.kill(home, "m3")
+    replace_killed(tool_of, home, point)
+    assert replace(cli, home, "--dry-run")[0] == 0
+    code, said = replace(cli, home)
+    assert code == 0 and set(roles(home)) == {"m1", "m2", "z1"}, said
+    assert not home.layout.replacement.exists()
+    assert replace(cli, home)[0] == 3, "m3 is replaced: it is no member any more"
+
+
 def test_a_join_of_ones_own_is_not_that_of_a_replacement_which_was_cut_off_before_it(
     home: Home, etcd36: str, tool_of: list[Tool], cli: RunCli
 ) -> None:

@@ -261,11 +261,12 @@ def _renewal(name: str) -> click.Command:
         given = Given.of(parameters)
         context, says_terms = _context_of_node(given)
         terms = renewal.as_configured if says_terms else renewal.as_it_was
-        if name == "all":
-            renewed = renewal.renew_all(context, terms)
-        else:
-            renewal.renew(context, name, terms)
-            renewed = [name]
+        with setup.changing_node(given, f"certs renew {name}", context.report, context.clock.cancel):
+            if name == "all":
+                renewed = renewal.renew_all(context, terms)
+            else:
+                renewal.renew(context, name, terms)
+                renewed = [name]
         users = renewal.users_of(renewed)
         if context.dry_run:
             echo(NOTHING_DONE, err=True)

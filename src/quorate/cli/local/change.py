@@ -91,6 +91,7 @@ def _check_replace(home: Home, change: Replace, view: ClusterView) -> Member | N
 
     old, new, voters = change.old, change.new, len(view.voters)
     members = {member.name: member for member in home.load().members}
+    replacement.refuse_nobody(home, old, new)
     alive = old in members and home.daemon(old).identity() is not None
     if alive:
         replacement.check(home, old, new, accept_reduced_tolerance=change.accept_reduced_tolerance)

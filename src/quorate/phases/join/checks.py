@@ -12,7 +12,7 @@ from quorate.kube.errors import KubeError
 from quorate.phases.join.found_cluster import find_cluster
 from quorate.phases.join.prepared_join import PreparedJoin, prepare
 from quorate.phases.join.request import JoinAccount, JoinRequest
-from quorate.phases.node import certs, run_marker
+from quorate.phases.node import certs, run_marker, static_pods
 from quorate.phases.node import checks as node_checks
 from quorate.pki.table import SA_KEY, SA_PUB, entries
 from quorate.preflight import node
@@ -46,6 +46,7 @@ def _check_control_plane(join: PreparedJoin, facts: NodeFacts, *, resumed: bool)
             state="nothing was changed",
             advice="set controlPlaneEndpoint in the ConfigMap kube-system/kubeadm-config to an address that will not change",
         )
+    static_pods.check_manifests(context)
     _check_shared_certificates(join)
     checks = node.JOIN_CONTROL_PLANE if _downloads(join) else node.JOIN_WITH_OWN_CERTIFICATES
     join.account.findings += node_checks.run_checks(context, checks, facts, resumed=resumed, wants_images=True)

@@ -9,7 +9,7 @@ from quorate.host.cri import CriError
 from quorate.host.node import NodeFacts, gather
 from quorate.manifests import images
 from quorate.phases.base.context import Context
-from quorate.phases.node import run_marker
+from quorate.phases.node import run_marker, static_pods
 from quorate.preflight import external_etcd, node
 from quorate.preflight.images import pull
 from quorate.preflight.node import Check, NodeCase
@@ -19,7 +19,9 @@ PHASE = "preflight"
 
 
 def check_init_node(context: Context) -> list[Finding]:
-    """Checks the first node: it runs a control plane, and needs its images."""
+    """Checks the first node: it runs a control plane, and needs its images. Raises `ConfigError` for a manifest that could not
+    be written."""
+    static_pods.check_manifests(context)
     resumed = run_marker.is_resumed(context, "init")
     return run_checks(
         context, node.INIT, facts_of(context), wants_images=True, resumed=resumed, more=external_findings(context)

@@ -196,9 +196,10 @@ def _loopback_if_all(one: str) -> str:
         address = ipaddress.ip_address(parts.host)
     except ValueError:
         return one
-    if not address.is_unspecified:
+    # Without a port etcd does not start: no default is put there, which another program may listen at.
+    if not address.is_unspecified or not parts.port:
         return one
-    return url("127.0.0.1" if address.version == 4 else "::1", parts.port or 2379, parts.scheme)
+    return url("127.0.0.1" if address.version == 4 else "::1", parts.port, parts.scheme)
 
 
 def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:

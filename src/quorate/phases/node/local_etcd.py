@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from quorate.errors import HostError, Refused
@@ -22,6 +24,8 @@ LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
 _SEAL = ".quorate-left"
 """A file in the data of that member. Without it the note is void: another tool has deleted the data since."""
 
+_PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
+_MOST_LOOKED_AT = 100
 _TAKEN, _MEMBER = ".quorate-taken", "member"
 _USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
 
@@ -117,18 +121,50 @@ def _refuse_another_name(tree: Tree, folder: str) -> None:
 
 
 def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
-    """Raises `Refused` where there is no manifest, and etcd's data in its usual folder, and a member's certificate: whoever
-    stops etcd moves the manifest away. An etcd that is no pod has its certificates elsewhere."""
-    if not tree.is_file(f"{certificates}/etcd/peer.key") or not has_log(real_path(tree, _USUAL_DATA)):
+    """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folder or in one
+    that a manifest names which was moved: whoever stops etcd moves the manifest away. An etcd that is no pod has its
+    certificates elsewhere."""
+    if not tree.is_file(f"{certificates}/{_PEER_KEY}"):
         return
-    owner = data_identity(real_path(tree, _USUAL_DATA))
-    of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner else "of an etcd member"
-    raise Refused(
-        f"there is no {manifest_path('etcd')}, and {_USUAL_DATA} holds data {of}",
-        state="nothing was changed: the cluster may count on that member",
-        advice=f"put its manifest back to {manifest_path('etcd')}; or, when it is no member any more, empty {_USUAL_DATA}; "
-        "then run the same command again",
+    for folder, manifest in [(_USUAL_DATA, ""), *_named_by_moved(tree)]:
+        if not has_log(real_path(tree, folder)):
+            continue
+        owner = data_identity(real_path(tree, folder))
+        of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner else "of an etcd member"
+        back = f"move {manifest} back" if manifest else "put its manifest back"
+        raise Refused(
+            f"there is no {manifest_path('etcd')}, and {folder} holds data {of}",
+            state="nothing was changed: the cluster may count on that member",
+            advice=f"{back} to {manifest_path('etcd')}; or, when it is no member any more, empty {folder}; then run the same "
+            "command again",
+        )
+
+
+def doubt_without_manifest(tree: Tree, certificates: str) -> str:
+    """Returns why a node without a manifest and without data that was found may still have a member; empty where nothing hints
+    at one."""
+    if not tree.is_file(f"{certificates}/{_PEER_KEY}"):
+        return ""
+    return (
+        f"{certificates}/{_PEER_KEY} is the key of an etcd member, and neither its manifest nor its data was found: the "
+        "cluster may still list it; 'quorate etcd member list' on another node shows it"
     )
+
+
+def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yields the data folders that manifests of etcd elsewhere in /etc/kubernetes name, and these manifests."""
+    folders = [CONFIG_FOLDER, *_folders_in(tree, CONFIG_FOLDER), *_folders_in(tree, _BACKUPS)]
+    paths = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
+    for path in filter(tree.is_file, paths[:_MOST_LOOKED_AT]):
+        with suppress(Refused, HostError):
+            found = _parsed(tree, path)
+            if found is not None and found.data_dir:
+                yield found.data_dir, path
+
+
+def _folders_in(tree: Tree, folder: str) -> list[str]:
+    paths = [f"{folder}/{name}" for name in tree.names(folder)]
+    return [path for path in paths if tree.mode(path) is not None and not tree.is_file(path)]
 
 
 def _parsed(tree: Tree, path: str) -> LocalEtcd | None:

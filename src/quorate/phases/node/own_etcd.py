@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from quorate.core.ids import is_loopback
 from quorate.errors import HostError, Refused
-from quorate.etcd.client.endpoint import DEFAULT_PORT, Endpoint, TlsFiles
+from quorate.etcd.client.endpoint import Endpoint, TlsFiles
 from quorate.foreign.trust import distrust_way
 from quorate.foreign.urls import parts_of
 from quorate.phases.base.node_files import tls_files
@@ -65,7 +65,8 @@ def _trusted(tree: RealTree, path: str) -> bytes | None:
 def _endpoint(listens: Sequence[str]) -> Endpoint:
     """Returns the address with TLS at which the member listens, on loopback where it does. What it only advertises may be the
     address of a load balancer, and lead to another member."""
-    with_tls = [one for one in listens if parts_of(one).scheme == "https"]
+    # etcd does not start with an address that has no port: what answers at the default one is another program.
+    with_tls = [one for one in listens if parts_of(one).scheme == "https" and parts_of(one).port]
     if not with_tls:
         found = f"at {', '.join(map(_shown, listens))}" if listens else "nowhere that could be read"
         raise Refused(f"{MANIFEST} does not let etcd serve its clients with TLS on this node: it listens {found}")
@@ -75,4 +76,5 @@ def _endpoint(listens: Sequence[str]) -> Endpoint:
 def _shown(listens: str) -> str:
     """Returns the address without what else a URL may hold, such as a password."""
     parts = parts_of(listens)
-    return f"{parts.scheme}://{Endpoint(parts.host, parts.port or DEFAULT_PORT)}"
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else ", without a port")

@@ -137,6 +137,16 @@ def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") 
         context.tree.remove(staged_path(name))
 
 
+def check_manifests(context: Context) -> None:
+    """Raises `ConfigError`, with nothing written, for patches and extra arguments that spoil a manifest. A join that found it
+    when it wrote etcd's had added its learner before."""
+    node = control_plane_node(context)
+    for name, make in PODS.items():
+        patched(context, name, make(context.cluster, node))
+    if context.cluster.etcd.external is None:
+        patched(context, _ETCD, etcd_pod(context.cluster, etcd_node(context)))
+
+
 def patched(context: Context, name: str, pod: Object) -> bytes:
     """Returns the text of a manifest, with the patches of the configured directory. Raises `ConfigError` for patches that leave
     no pod, or no etcd that could be read again."""

@@ -22,7 +22,14 @@ from quorate.host.etcd_identity import data_identity
 from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.local_etcd import delete_data, has_left, local_etcd, note_left, refuse_data_without_manifest
+from quorate.phases.node.local_etcd import (
+    delete_data,
+    doubt_without_manifest,
+    has_left,
+    local_etcd,
+    note_left,
+    refuse_data_without_manifest,
+)
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
@@ -44,7 +51,9 @@ def remove_member(run: ResetRun) -> None:
     etcd = left or local_etcd(run.tree)
     if etcd is None:
         _refuse_lost_manifest(run)
-        run.say(PHASE, "There is no etcd manifest on this node: there is no member to remove")
+        if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
+            run.report(Notice(doubt, "warning"))
+        run.say(PHASE, "There is no etcd manifest on this node: no member is removed")
         return
     if not etcd.data_dir:
         raise Refused(
