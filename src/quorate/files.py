@@ -15,6 +15,7 @@ from quorate.errors import HostError
 from quorate.foreign import deletion
 from quorate.foreign.inside import holder
 from quorate.foreign.local_files import distrust
+from quorate.foreign.places import Stamp, stamp_of
 from quorate.foreign.trust import distrust_way
 
 
@@ -47,23 +48,20 @@ def create_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
         _sync(folder)
 
 
-def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], bytes | None]) -> bool:
-    """Deletes a file of an open folder that holds `content`, and returns True. Returns False, and leaves the file, where it
-    holds anything else. Raises OSError; FileNotFoundError where there is none.
+def remove_if(folder: int, name: str, seen: Stamp) -> bool:
+    """Deletes the file of an open folder that was seen, and returns True. Returns False, and leaves the file, where it is
+    another one. Raises OSError; FileNotFoundError where there is none.
 
-    A file that holds anything else already is not touched. The other is given another name first, and read again there: what
-    another program writes between a look and the deletion would be lost. The kubelet reads no name that begins with a dot.
+    Another file is not touched. The one is given another name first, and looked at again there: what another program writes
+    between a look and the deletion would be lost. The kubelet reads no name that begins with a dot.
     """
-    there = read(name)
-    if there is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    if there != content:
+    if _stamp(folder, name) != seen:
         return False
     aside = f".{name}.{os.urandom(4).hex()}"
     os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
     is_expected = False
     try:
-        is_expected = read(aside) == content
+        is_expected = _stamp(folder, aside) == seen
     finally:
         if not is_expected:
             _give_back(folder, aside, name)
@@ -71,6 +69,10 @@ def remove_if(folder: int, name: str, content: bytes, read: Callable[[str], byte
             os.unlink(aside, dir_fd=folder)
         _sync(folder)
     return is_expected
+
+
+def _stamp(folder: int, name: str) -> Stamp:
+    return stamp_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
 def _give_back(folder: int, aside: str, name: str) -> None:
@@ -82,11 +84,6 @@ def _give_back(folder: int, aside: str, name: str) -> None:
     except OSError:
         # A file system without links: a manifest that keeps the other name is one that the kubelet no longer reads.
         os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-
-
-def move(folder: int, name: str, to_folder: int, to: str) -> None:
-    """Gives a file or folder of an open folder another name on the same file system. Raises OSError."""
-    os.rename(name, to, src_dir_fd=folder, dst_dir_fd=to_folder)
 
 
 @contextmanager
@@ -329,14 +326,14 @@ def empty_folder(folder: Path) -> None:
     deletion.empty(os.path.abspath(folder))
 
 
-def remove_file_if(path: Path, content: bytes) -> None:
-    """Deletes a file that holds this content; does nothing when there is none. Raises `HostError`, and leaves it, where it
-    holds anything else."""
+def remove_file_if(path: Path, seen: Stamp) -> None:
+    """Deletes the file that was seen; does nothing when there is none. Raises `HostError`, and leaves it, where it is another
+    one."""
     try:
         with suppress(FileNotFoundError):
             folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                is_deleted = remove_if(folder, path.name, content, lambda name: path.with_name(name).read_bytes())
+                is_deleted = remove_if(folder, path.name, seen)
             finally:
                 os.close(folder)
             if not is_deleted:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import create_into, make_one, move, remove_if, staged, write_into
+from quorate.files import create_into, make_one, remove_if, staged, write_into
 from quorate.foreign import deletion, places
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
+from quorate.foreign.places import Stamp, stamp_of
 from quorate.loggers import logger
 from quorate.report import PhaseReport, ResourceWritten, silent
 
@@ -97,17 +98,22 @@ class Tree(Protocol):
         Does nothing when the path is absent. Raises `HostError` with all that is left."""
         ...
 
-    def remove_if(self, path: str, content: bytes) -> None:
-        """Deletes a file that holds this content; does nothing when there is none. Raises `HostError`, and leaves it, where it
-        holds anything else: another program has written it since it was read."""
+    def stamp(self, path: str) -> Stamp | None:
+        """Returns what tells the file from another of its name; None when it is absent."""
+        ...
+
+    def remove_if(self, path: str, seen: Stamp) -> None:
+        """Deletes the file that was seen; does nothing when there is none. Raises `HostError`, and leaves it, where it is
+        another one: another program has written it since."""
+        ...
+
+    def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
+        """Deletes the content of a folder as `empty`, but takes it away first, and looks at it there with `is_meant`. Returns
+        False, with everything in its place, where that does."""
         ...
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         """Deletes the content of a folder except `keep`; the folder stays. Otherwise as `remove`."""
-        ...
-
-    def move(self, path: str, to: str) -> None:
-        """Gives a file or folder another name on the same file system. Raises `HostError`."""
         ...
 
     def at(self, path: str) -> Path:
@@ -249,18 +255,21 @@ class RealTree:
     def remove(self, path: str) -> None:
         deletion.remove(path, root=self.root)
 
-    def remove_if(self, path: str, content: bytes) -> None:
-        folder = path.rpartition("/")[0]
+    def stamp(self, path: str) -> Stamp | None:
+        found = self._status(path)
+        return stamp_of(found) if found is not None else None
+
+    def remove_if(self, path: str, seen: Stamp) -> None:
         with self._told(path, "delete"), suppress(FileNotFoundError), holder(self.root, path) as place:
-            if not remove_if(place.folder, place.name, content, lambda name: self.read(f"{folder}/{name}")):
+            if not remove_if(place.folder, place.name, seen):
                 raise HostError(
-                    f"{path} was changed by another program since it was read: it was left as it is",
+                    f"{path} was written by another program since this run looked: it was left as it is",
                     advice="look at what works on this node, then run the same command again",
                 )
 
-    def move(self, path: str, to: str) -> None:
-        with self._told(path, "move"), holder(self.root, path) as old, holder(self.root, to) as new:
-            move(old.folder, old.name, new.folder, new.name)
+    def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
+        """Deletes what is in a folder; see `deletion.take`."""
+        return deletion.take(path, is_meant, root=self.root, keep=keep)
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         """Deletes what is in a folder; see `deletion.empty`."""
@@ -327,12 +336,20 @@ class DryTree:
         if self.below.mode(path) is not None:
             self.gone.add(path)
 
-    def remove_if(self, path: str, content: bytes) -> None:
-        del content
+    def stamp(self, path: str) -> Stamp | None:
+        """Returns that of the file on disk: what a dry run has written was seen by itself alone."""
+        return None if path in self.written or self._is_gone(path) else self.below.stamp(path)
+
+    def remove_if(self, path: str, seen: Stamp) -> None:
+        if self.stamp(path) not in (None, seen):
+            raise HostError(f"{path} was written by another program since this run looked")
         self.remove(path)
 
-    def move(self, path: str, to: str) -> None:
-        """Does nothing: what is moved is deleted later."""
+    def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
+        if not is_meant(self.at(path)):
+            return False
+        self.empty(path, keep=keep)
+        return True
 
     def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
         for name in self.names(path):

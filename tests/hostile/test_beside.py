@@ -62,7 +62,7 @@ def test_a_strangers_folder_beside_the_data_is_not_believed(name: str, tmp_path:
     assert "data-dir-foreign" in [one.name for one in check_data(Case(spec(shared / "data"), view(1), False))]
     with pytest.raises(HostError, match="cannot be used"):
         place.prepare()
-    place.give_back()
+    place.give_back(None)
     assert (shared / "data" / "precious").exists()
 
 

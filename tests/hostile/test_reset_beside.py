@@ -13,9 +13,11 @@ import pytest
 from member_data import write_log
 
 from hostile.test_reset import MANIFEST, Node
+from quorate import files
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import HostError, Refused
 from quorate.files import remove_if
+from quorate.foreign.places import Stamp
 from quorate.host import addresses
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
@@ -101,16 +103,17 @@ def test_a_manifest_that_comes_while_the_folder_is_emptied_stays(
     node.write(f"{MANIFESTS}/kube-scheduler.yaml")
     run = reset(node)
     etcd.remove_member(run)
-    real = RealTree.empty
+    real = RealTree.take
 
-    def emptied(tree: RealTree, path: str, **keep: object) -> None:
+    def taken(tree: RealTree, path: str, is_meant: Callable[[Path], bool], **keep: object) -> bool:
         if path == f"/{MANIFESTS}" and step == "list":
             join_again(node)
-        real(tree, path, **keep)  # type: ignore[arg-type]
+        done = real(tree, path, is_meant, **keep)  # type: ignore[arg-type]
         if path == f"/{MANIFESTS}" and step == "unlink":
             join_again(node)
+        return done
 
-    monkeypatch.setattr(RealTree, "empty", emptied)
+    monkeypatch.setattr(RealTree, "take", taken)
     with pytest.raises(HostError):
         cleanup.clean_up(run)
     assert_new_member_stays(node)
@@ -147,11 +150,18 @@ def test_data_that_was_moved_away_when_the_run_was_killed_is_looked_at_again(nod
 def test_only_the_manifest_that_was_read_is_deleted(node: Node) -> None:
     path = node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
     tree = RealTree(node.root)
-    with pytest.raises(HostError, match="was changed by another program since it was read"):
-        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", b"another")
+    seen = tree.stamp(f"/{MANIFESTS}/etcd.yaml")
+    assert seen is not None
+    path.unlink()
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    with pytest.raises(HostError, match="was written by another program since this run looked"):
+        # kubeadm writes the same again for the next member.
+        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", seen)
     assert path.read_text() == TEXT and [one.name for one in path.parent.iterdir()] == ["etcd.yaml"]
-    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", TEXT.encode())
-    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", TEXT.encode())
+    seen = tree.stamp(f"/{MANIFESTS}/etcd.yaml")
+    assert seen is not None
+    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", seen)
+    tree.remove_if(f"/{MANIFESTS}/etcd.yaml", seen)
     assert list(path.parent.iterdir()) == []
 
 
@@ -290,10 +300,11 @@ def test_a_manifest_that_came_between_look_and_deletion_gets_its_name_back(
         monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "etcd.yaml"
     path.write_text("new")
-    looks = iter([b"old", b"new"])
+    looks = iter([Stamp(0, 1, 2, 3), Stamp(0, 4, 5, 6)])
+    monkeypatch.setattr(files, "_stamp", lambda _folder, _name: next(looks))
     folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert not remove_if(folder, path.name, b"old", lambda _name: next(looks))
+        assert not remove_if(folder, path.name, Stamp(0, 1, 2, 3))
     finally:
         os.close(folder)
     assert path.read_text() == "new" and os.listdir(tmp_path) == ["etcd.yaml"]
@@ -313,5 +324,5 @@ def test_what_is_seen_to_be_anothers_is_not_even_moved(node: Node, monkeypatch: 
     monkeypatch.setattr(os, "rename", refuse)
     with pytest.raises(HostError, match="another etcd member"):
         delete_data(tree, found, OLD)
-    with pytest.raises(HostError, match="was changed by another program"):
-        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", b"another")
+    with pytest.raises(HostError, match="was written by another program"):
+        tree.remove_if(f"/{MANIFESTS}/etcd.yaml", Stamp(0, 1, 2, 3))

@@ -112,7 +112,7 @@ class Pair:
     def _forget(self, slot: int) -> None:
         name = self.home.load().members[slot].name
         self.home.runtime(name).stop()
-        self.home.runtime(name).wipe()
+        self.home.runtime(name).wipe(None)
         grow.prepare(self.home, name, None)
 
     def start(self, slot: int) -> None:

@@ -71,7 +71,8 @@ class FakeRuntime:
     def links(self, _peers: Mapping[int, Sequence[str]]) -> Mapping[int, bool] | None:
         return None
 
-    def wipe(self) -> None:
+    def wipe(self, owner: int | None) -> None:
+        assert owner in (0, self.data_member())
         self.log.append("wipe")
         self.data = False
 

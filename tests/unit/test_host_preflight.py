@@ -83,15 +83,15 @@ def test_the_place_is_given_back_as_it_was_found(tmp_path: Path) -> None:
     made.prepare()
     assert made.is_begun and made.spec.data_dir.stat().st_mode & 0o777 == 0o700
     (made.spec.data_dir / "member").mkdir()
-    made.give_back()
+    made.give_back(None)
     assert list(tmp_path.iterdir()) == []
     made.spec.data_dir.mkdir(mode=0o750)
     made.prepare()
     (made.spec.data_dir / "member").mkdir()
-    made.give_back()
+    made.give_back(None)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data"] and list(made.spec.data_dir.iterdir()) == []
     (made.spec.data_dir / "precious").touch()
-    made.give_back()
+    made.give_back(None)
     assert (made.spec.data_dir / "precious").exists(), "nothing was begun here: nothing is ours"
 
 

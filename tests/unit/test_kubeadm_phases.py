@@ -415,7 +415,9 @@ def test_a_manifest_of_a_joined_member_is_not_replaced(context: Context, tmp_pat
     static_pods.write_etcd(context)
     assert path.read_bytes() == first, "the same command again resumes"
     rows = [(name, f"https://192.0.2.{number}:2380") for number, name in enumerate(("n1", "n2"), 1)]
-    static_pods.write_member(context, rows)
+    with pytest.raises(HostError, match="another program made it meanwhile"):
+        static_pods.write_member(context, rows)
+    static_pods.write_member(context, rows, instead_of=first)
     joined = path.read_bytes()
     with pytest.raises(Refused, match=r"is of a member of an existing cluster \(n1, n2\)"):
         static_pods.write_etcd(context)

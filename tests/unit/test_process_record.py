@@ -217,7 +217,7 @@ def test_an_etcd_of_somebody_else_at_our_path_is_neither_ours_nor_ended(tmp_path
             ours.files.prepare()
             assert ours.process().state == "absent" and ours.daemon.identity() is None
             ours.stop()
-            ours.wipe()
+            ours.wipe(None)
             assert foreign.poll() is None
         finally:
             foreign.kill()

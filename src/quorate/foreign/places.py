@@ -5,10 +5,38 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import dataclass
+from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign.inside import Place
 from quorate.foreign.local_files import distrust
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one file from another that has its name, whatever they hold: kubeadm writes the same manifest again for
+    another member. A rename keeps it. For a folder it tells only which one it is."""
+
+    device: int
+    inode: int
+    modified_ns: int
+    size: int
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Returns the stamp of a file or folder by its status."""
+    if stat.S_ISDIR(found.st_mode):
+        return Stamp(found.st_dev, found.st_ino, 0, 0)
+    return Stamp(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def stamp_at(path: Path) -> Stamp | None:
+    """Returns the stamp of a file or folder, of a link itself; None where there is none."""
+    try:
+        return stamp_of(path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def content(place: Place, most_bytes: int) -> bytes:

@@ -17,6 +17,7 @@ from quorate.quiet_grpc import grpc
 _RPC_SECONDS, _SLICE_SECONDS = 10.0, 0.1
 _PULL_SECONDS = 600.0
 _STOP_SECONDS, _KUBELET_SECONDS, _POLL_SECONDS = 60.0, 10.0, 0.1
+_EVER = 2**63 - 1
 _RUNTIME, _IMAGES = "/runtime.v1.RuntimeService", "/runtime.v1.ImageService"
 
 
@@ -138,14 +139,14 @@ class Runtime:
         request = wire.SandboxId(pod_sandbox_id=sandbox_id)
         self._call(f"{_RUNTIME}/RemovePodSandbox", request, wire.Empty.FromString, timeout=60)
 
-    def end_sandboxes(self, clock: SystemClock, *, since_ns: int = 0) -> None:
-        """Stops and removes the pods created at `since_ns` or later, until none is listed.
+    def end_sandboxes(self, clock: SystemClock, *, since_ns: int = 0, until_ns: int = _EVER) -> None:
+        """Stops and removes the pods created from `since_ns` to `until_ns`, until none is listed.
 
         A pod that the kubelet was creating when it was stopped may refuse at first, or be listed late. Raises the first
         `CriError` when pods remain after 60 s.
         """
         deadline = Deadline(clock, _STOP_SECONDS, "the pods have stopped")
-        while left := [one for one in self.sandboxes() if one.created_at >= since_ns]:
+        while left := [one for one in self.sandboxes() if since_ns <= one.created_at <= until_ns]:
             failures = [error for sandbox in left if (error := self._end_sandbox(sandbox)) is not None]
             if deadline.expired:
                 raise failures[0] if failures else CriError(f"the container runtime still lists {len(left)} pods")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 
 def has_log(data_dir: Path) -> bool:
-    """Returns whether etcd has written a log: it then knows its identity and ignores every --initial-* flag."""
-    return (data_dir / "member" / "wal").is_dir()
+    """Returns whether etcd has written a log: it then knows its identity and ignores every --initial-* flag. The log may be
+    elsewhere (--wal-dir), or a link to it lead nowhere now: that is no empty directory."""
+    member = data_dir / "member"
+    return os.path.lexists(member / "wal") or os.path.lexists(member / "snap" / "db")
 
 
 def received_bytes(data_dir: Path) -> int | None:

@@ -7,11 +7,15 @@ message with the node id and the cluster id.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.errors import HostError
+
+_TRIES = 3
 _HEAD_BYTES = 4096
 _METADATA = 1
 
@@ -24,21 +28,64 @@ class DataIdentity:
     cluster_id: int
 
 
+UNREADABLE = DataIdentity(0, 0)
+"""Stands for data of which it cannot be read whose it is: a log that is damaged, or elsewhere (--wal-dir). It is never "there
+is no data": a join that took it for that deleted the data of a voter."""
+
+
+class UnknownOwner(HostError):  # noqa: N818
+    """There is data of an etcd member, and it cannot be read of which one."""
+
+    code = "unknown-data"
+    next_step = "look at the data by hand"
+
+
 def data_identity(data_dir: Path) -> DataIdentity | None:
-    """Returns the ids in a data directory; None when there is no log, or it cannot be read."""
+    """Returns the ids in a data directory; None when no etcd has written there. Raises `UnknownOwner`."""
+    found = data_owner(data_dir)
+    if found == UNREADABLE:
+        raise UnknownOwner(
+            f"cannot read which member the data in {data_dir} belongs to: its log is damaged, or elsewhere (--wal-dir)",
+            state="nothing was deleted: the cluster may count on that member",
+            advice="find the member in the list ('quorate etcd member list' on another node), and remove it by its id",
+        )
+    return found
+
+
+def data_owner(data_dir: Path) -> DataIdentity | None:
+    """Returns as `data_identity`, but `UNREADABLE` instead of raising, for comparisons."""
     try:
-        files = sorted((data_dir / "member" / "wal").glob("*.wal"))
-        if not files:
-            return None
-        with files[0].open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        return _from_head(head)
+        head = _first_bytes(data_dir / "member" / "wal")
+        found = _from_head(head) if head is not None else None
     except (OSError, ValueError, IndexError, KeyError, struct.error):
-        return None
+        return UNREADABLE
+    if found is not None:
+        return found
+    return UNREADABLE if head is not None or os.path.lexists(data_dir / "member" / "snap" / "db") else None
+
+
+def _first_bytes(wal: Path) -> bytes | None:
+    """Returns the beginning of the log; None where there is none. Raises OSError, also for a link that leads nowhere."""
+    for _ in range(_TRIES):
+        try:
+            names = sorted(name for name in os.listdir(wal) if name.endswith(".wal"))
+        except FileNotFoundError:
+            if os.path.lexists(wal):
+                raise
+            return None
+        if not names:
+            return None
+        try:
+            with (wal / names[0]).open("rb") as file:
+                return file.read(_HEAD_BYTES)
+        except FileNotFoundError:
+            # etcd deletes old parts of its log.
+            continue
+    return b""
 
 
 def member_of(data_dir: Path) -> int:
-    """Returns the id of the member that wrote a data directory; 0 when it is unknown."""
+    """Returns the id of the member that wrote a data directory; 0 when there is none. Raises `UnknownOwner`."""
     owner = data_identity(data_dir)
     return owner.member_id if owner else 0
 

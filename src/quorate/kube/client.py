@@ -108,10 +108,12 @@ class KubeClient:
         where = resources.path(kind, name, namespace)
         return self.request("PATCH", where, {"fieldManager": FIELD_MANAGER}, value, "application/strategic-merge-patch+json")
 
-    def delete(self, kind: str, name: str, namespace: str = "") -> None:
-        """Deletes an object; a missing one is no error."""
+    def delete(self, kind: str, name: str, namespace: str = "", *, uid: str = "") -> None:
+        """Deletes an object; a missing one is no error. `uid`: of the object that is meant; one that was made since under
+        its name stays."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}} if uid else None
         try:
-            self.request("DELETE", resources.path(kind, name, namespace))
+            self.request("DELETE", resources.path(kind, name, namespace), body=body)
         except NotFound:
             return
 

@@ -344,7 +344,7 @@ def _is_absent(home: Home, member: LocalMember) -> bool | None:
 def _forget(home: Home, name: str) -> None:
     runtime = home.runtime(name)
     runtime.stop()
-    runtime.wipe()
+    runtime.wipe(None)
     replacement.left(home, name)
     home.save(home.load().without(name))
 

@@ -16,6 +16,7 @@ from quorate.files import make_folder, remove_tree
 from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, ports, process
 from quorate.host.daemon import Daemon
+from quorate.host.member_data import of_member, take_data
 from quorate.local.layout import Layout, MemberPaths
 from quorate.local.state import LocalMember, State
 from quorate.member.process import PlainProcess
@@ -90,8 +91,9 @@ class LocalFiles:
         _rotate(paths.log)
         self._refuse_doubtful()
 
-    def give_back(self) -> None:
+    def give_back(self, owner: int | None) -> None:
         """Deletes all files of the member: the engine has seen that it is no longer a member."""
+        take_data(self.layout.member(self.member.name).data, of_member(owner))
         remove_tree(self.layout.member(self.member.name).folder)
 
     def _refuse_taken_ports(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.files import empty_folder, make_folder, private_folder, remove_tree, write_atomic
+from quorate.files import make_folder, private_folder, remove_tree, write_atomic
 from quorate.foreign.trust import distrust_way
+from quorate.host.member_data import of_member, take_data
 from quorate.member.spec import EtcdSpec
 
 _MADE = "made-data-dir"
@@ -54,15 +56,17 @@ class DataDir:
         except (OSError, LookupError) as error:
             raise HostError(f"cannot make {self.run_as} the owner of {folder}: {error}") from error
 
-    def give_back(self) -> None:
-        """Empties the data directory, or removes it if we made it; removes the folder next to it. Never follows a symlink."""
+    def give_back(self, owner: int | None) -> None:
+        """Empties the data directory, or removes it if we made it; removes the folder next to it. Never follows a symlink.
+        Raises `HostError`, and leaves all, where the data is of another member than `owner` (None: of any)."""
         data, beside = self.spec.data_dir, self.spec.beside
         if not self.is_begun:
             return
         if beside.is_symlink():
             raise HostError(f"{beside} is a symlink, which is not followed; nothing was deleted")
+        take_data(data, of_member(owner))
         if (beside / _MADE).exists():
-            remove_tree(data)
-        else:
-            empty_folder(data)
+            with suppress(OSError):
+                # Not empty: somebody has put something there since.
+                data.rmdir()
         remove_tree(beside)

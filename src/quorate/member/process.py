@@ -29,8 +29,8 @@ class Files(Protocol):
         """Makes what the process needs; raises `HostError` where it cannot start."""
         ...
 
-    def give_back(self) -> None:
-        """Deletes what is ours."""
+    def give_back(self, owner: int | None) -> None:
+        """Deletes what is ours, if the data is of the member `owner`; as `Runtime.wipe`."""
         ...
 
 
@@ -69,8 +69,8 @@ class PlainProcess(OnThisHost):
     def has_leftovers(self) -> bool:
         return self.files.is_begun
 
-    def wipe(self) -> None:
-        self.files.give_back()
+    def wipe(self, owner: int | None) -> None:
+        self.files.give_back(owner)
 
 
 def process_of(spec: EtcdSpec, clock: SystemClock) -> PlainProcess:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.deadline import SystemClock
+from quorate.errors import HostError
 from quorate.etcd.membership.runtime import Process
-from quorate.files import empty_folder, remove_file_if
+from quorate.files import remove_file_if
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, CriError, Runtime
 from quorate.host.kubelet import Kubelet
+from quorate.host.member_data import of_member, refuse_another, take_data
 from quorate.member.on_this_host import OnThisHost
 
 _CONTAINER = "etcd"
@@ -40,9 +43,10 @@ class StaticPod(OnThisHost):
     can_restart: bool = True
     can_wipe: bool = True
     _since: float | None = None
-    _content: bytes | None = None
-    """The manifest as this run wrote or found it. Only this one is removed: a run that was suspended once removed that of the
-    member that had joined here since."""
+    _seen: Stamp | None = None
+    """The manifest as this run wrote it, or found it at its first look. Only this one is removed: a run that was suspended once
+    removed that of the member that had joined here since."""
+    _has_looked: bool = False
     _crashes: CrashCounter = field(default_factory=lambda: CrashCounter(_CRASHES))
 
     def process(self) -> Process:
@@ -84,9 +88,8 @@ class StaticPod(OnThisHost):
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self._is_there():
-            self._content = None
             self.write(initial_cluster)
-            self._is_there()
+            self._seen, self._has_looked = stamp_at(self.manifest), True
             self._since = self.clock.now()
             self._crashes.begin_at(None)
 
@@ -99,17 +102,19 @@ class StaticPod(OnThisHost):
                     self._crashes.begin_at(container.attempt + 1)
 
     def _is_there(self) -> bool:
-        """Returns whether the manifest exists, and keeps its content when it is seen first."""
-        try:
-            content = self.manifest.read_bytes()
-        except FileNotFoundError:
-            return False
-        self._content = content if self._content is None else self._content
-        return True
+        """Returns whether the manifest exists, and keeps which one it is at the first look: one that comes later is of another
+        program, also when it holds the same."""
+        seen = stamp_at(self.manifest)
+        if not self._has_looked:
+            self._seen, self._has_looked = seen, True
+        return seen is not None
 
     def _remove_manifest(self) -> None:
-        if self._is_there() and self._content is not None:
-            remove_file_if(self.manifest, self._content)
+        if not self._is_there():
+            return
+        if self._seen is None:
+            raise HostError(f"{self.manifest} was written by another program since this run looked: it was left as it is")
+        remove_file_if(self.manifest, self._seen)
 
     def stop(self) -> None:
         """Removes the manifest and waits until the pod is gone. Raises `HostError` for one that another program wrote."""
@@ -125,7 +130,8 @@ class StaticPod(OnThisHost):
     def has_leftovers(self) -> bool:
         return self.manifest.exists() or (self.data_dir.is_dir() and any(self.data_dir.iterdir()))
 
-    def wipe(self) -> None:
+    def wipe(self, owner: int | None) -> None:
         """Empties the data directory, as it was when the join began. Raises `HostError`."""
+        refuse_another(self.data_dir, of_member(owner))
         self._remove_manifest()
-        empty_folder(self.data_dir)
+        take_data(self.data_dir, of_member(owner))

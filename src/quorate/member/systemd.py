@@ -13,6 +13,7 @@ from quorate.etcd.membership.runtime import Process
 from quorate.files import remove_file, write_atomic
 from quorate.foreign.text import visible
 from quorate.host.last_words import etcd_reason
+from quorate.host.member_data import of_member, refuse_another
 from quorate.host.systemd import Systemd, UnitState
 from quorate.member.data_dir import DataDir
 from quorate.member.on_this_host import OnThisHost
@@ -132,14 +133,15 @@ WantedBy=multi-user.target
     def has_leftovers(self) -> bool:
         return self.place.is_begun or self._is_ours()
 
-    def wipe(self) -> None:
+    def wipe(self, owner: int | None) -> None:
         """Deletes the unit if it is ours, the data, and the folder next to the data."""
+        refuse_another(self.data_dir, of_member(owner))
         if self._is_ours():
             # Also when its process has ended: systemd would start it again after a boot.
             self.systemd.stop(self.service)
             remove_file(self.unit_file)
             self.systemd.reload()
-        self.place.give_back()
+        self.place.give_back(owner)
 
     def _last_words(self, seen: UnitState) -> str:
         reason = etcd_reason(self.systemd.log(self.service))

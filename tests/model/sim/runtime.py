@@ -103,8 +103,9 @@ class SimRuntime:
         never_linked = min(cut_at) <= max(one.started_at, other.started_at)
         return not never_linked and self.world.clock.local - min(cut_at) < RETRANSMIT_SECONDS
 
-    def wipe(self) -> None:
+    def wipe(self, owner: int | None) -> None:
         one = self._mine()
+        assert owner is not None, "an engine's run always knows whose data it deletes"
         self.world.witness.wiped(self.cluster, one)
         self.world.say(f"wipe {self.one.name}")
         self.cluster.kill(one)

@@ -67,7 +67,7 @@ class ExternalProcess:
         """Returns None: this host's kernel does not see the links."""
         return
 
-    def wipe(self) -> None:
+    def wipe(self, owner: int | None) -> None:  # noqa: ARG002
         raise AssertionError(f"the data of {self.name} is not ours to delete")
 
 

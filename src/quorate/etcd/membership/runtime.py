@@ -67,8 +67,10 @@ class Runtime(Protocol):
         host's kernel sees them; None where this host cannot see them."""
         ...
 
-    def wipe(self) -> None:
-        """Deletes its data. The engine calls this last, when the member was observed to be absent."""
+    def wipe(self, owner: int | None) -> None:
+        """Deletes its data, if that is of the member `owner` (None: of any, where the caller holds what nobody else may use).
+        The engine calls this last, when the member was observed to be absent. Raises `HostError`, with nothing deleted, for
+        data of another member: one that has joined here while this run was suspended."""
         ...
 
 

@@ -132,9 +132,9 @@ class Undo:
                 self.runtime.stop()
             case StartMember(initial_cluster=rows):
                 self.runtime.start(rows)
-            case WipeData():
+            case WipeData(member_id=member_id):
+                self.runtime.wipe(member_id)
                 self._wiped = True
-                self.runtime.wipe()
             case Remove():
                 return self._remove(action, view)
             case _:

@@ -203,9 +203,10 @@ def vote_of(join: PreparedJoin) -> Literal["none", "voter", "unknown"]:
     context = join.context
     if context.cluster.etcd.external is not None or not join.request.control_plane:
         return "none"
-    if not _was_begun(context) and not gates.wants_voter_join(context.cluster.feature_gates):
-        return "none"
     try:
+        if not _was_begun(context) and not gates.wants_voter_join(context.cluster.feature_gates):
+            return "none"
+        owner = owner_of_data(context)
         with connected(context, join.request.admin) as client:
             client.patience = 10.0
             urls = endpoints(client, context.node.address)
@@ -213,7 +214,6 @@ def vote_of(join: PreparedJoin) -> Literal["none", "voter", "unknown"]:
             view = cluster.status()
     except QuorateError:
         return "unknown"
-    owner = owner_of_data(context)
     named = view.by_peer_urls((peer_url(context.node.address),)) or view.by_name(context.node.name)
     member = (view.by_id(owner.member_id) if owner else None) or named
     if member is None:

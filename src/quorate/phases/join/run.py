@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 from quorate.errors import foreseen
@@ -42,12 +43,14 @@ def carry_out(request: JoinRequest) -> JoinAccount:
     mark = run_marker.begin(join.context, "join", paths.may_be_made(join.context), objects)
     if mark.resumed:
         base.report(Notice("an earlier join of this node was cut off: resuming from its files"))
+    noted, mark_now = run_marker.noting(join.context, mark)
+    join = replace(join, context=noted)
     try:
         _run_rest(join, skipped)
     except BaseException as error:
         # Every exception: an unforeseen one once left a learner, a kubelet and an etcd behind (security i13).
         failure = foreseen(error)
-        failure.state = "; ".join(dict.fromkeys(filter(None, (failure.state, _after_failure(join, mark)))))
+        failure.state = "; ".join(dict.fromkeys(filter(None, (failure.state, _after_failure(join, mark_now())))))
         raise failure from failure.__cause__
     run_marker.finish(join.context)
     account.finished = True
@@ -112,12 +115,14 @@ def _after_failure(join: PreparedJoin, mark: Marker) -> str:
     # Shielded, also after an interrupt: a look that is cut short reports that every etcd may have a vote.
     with join.context.clock.cancel.shielded():
         try:
+            # What is deleted later is what is here now: the question takes time.
+            made = undo_join.look(join, mark)
             if etcd_join.vote_of(join) != "none":
                 return (
                     "this node's etcd is a member of the cluster, or may be one: nothing was rolled back; "
                     "run the same command again to finish"
                 )
-            return undo_join.take_back(join, mark)
+            return undo_join.take_back(join, made)
         except Exception as error:
             return f"what the join made may still exist ({foreseen(error).what}); run the same command again"
 

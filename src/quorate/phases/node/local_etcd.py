@@ -11,83 +11,58 @@ from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping
 from quorate.foreign.values import text_of
 from quorate.host.etcd_data import has_log
-from quorate.host.etcd_identity import DataIdentity, data_identity
+from quorate.host.etcd_identity import UNREADABLE, DataIdentity, data_owner
+from quorate.host.member_data import is_meant, of_another
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, may_run_etcd, parse
 from quorate.phases.node.static_pods import manifest_path
-from quorate.tree import DryTree, Tree
+from quorate.tree import Tree
 
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
 """The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
 
 _SEAL = ".quorate-left"
-"""A file in the data of that member. Without it the note is void: another tool has deleted the data since."""
+"""A file in the data of that member, which names it. Without it the note is void: another tool has deleted the data since."""
 
 _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
-_TAKEN, _MEMBER = ".quorate-taken", "member"
 _USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
 
 
-def note_left(tree: Tree, etcd: LocalEtcd) -> None:
-    """Notes that the member has left, or is abandoned."""
-    tree.write(f"{etcd.data_dir}/{_SEAL}", b"", mode=0o600)
+def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
+    """Notes that the member `owner` has left, or is abandoned."""
+    tree.write(f"{etcd.data_dir}/{_SEAL}", _seal_of(owner), mode=0o600)
     tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
+
+
+def _seal_of(owner: DataIdentity | None) -> bytes:
+    return f"{owner.member_id:x} {owner.cluster_id:x}\n".encode() if owner is not None else b"no member\n"
 
 
 def has_left(tree: Tree) -> LocalEtcd | None:
     """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
-    another member, made since, and asking the cluster again does no harm."""
+    another member, made since, and asking the cluster again does no harm. So is one of another member than that whose data is
+    here: an operator may have made a new one, and its manifest be moved away for now."""
     noted = None if tree.is_file(manifest_path("etcd")) else _parsed(tree, LEFT)
-    return noted if noted is not None and tree.is_file(f"{noted.data_dir}/{_SEAL}") else None
+    if noted is None:
+        return None
+    seal, there = tree.read(f"{noted.data_dir}/{_SEAL}"), data_owner(real_path(tree, noted.data_dir))
+    return noted if seal is not None and (there is None or seal == _seal_of(there)) else None
 
 
 def delete_data(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
     """Deletes the data, the seal last: until then the same command resumes. Mounts in the data are not touched. Raises
     `HostError` with what is left, and, with nothing deleted, for data of another member than `owner`: a reset that was
     suspended deleted the data of the voter that had joined here since."""
-    _take_member(tree, etcd.data_dir, owner)
-    tree.empty(etcd.data_dir, keep=(_SEAL,))
+
+    def is_owners(data_dir: Path) -> bool:
+        return is_meant(data_dir, lambda found: found == owner)
+
+    if not tree.take(etcd.data_dir, is_owners, keep=(_SEAL,)):
+        raise of_another(real_path(tree, etcd.data_dir))
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
     tree.remove(LEFT)
-
-
-def _take_member(tree: Tree, data_dir: str, owner: DataIdentity | None) -> None:
-    """Deletes etcd's own folder: moves it away, looks at it there, and only then deletes it. A pod that starts between a look
-    and a deletion would lose what it has written. Twice, as a run that was cut off may have left one that was moved."""
-    taken = f"{data_dir}/{_TAKEN}"
-    for _ in range(2):
-        if tree.mode(f"{taken}/{_MEMBER}") is None:
-            # Nothing is moved under an etcd that is seen to be another's.
-            if not _can_be_moved(tree, f"{data_dir}/{_MEMBER}") or not _is_of(real_path(tree, data_dir), owner):
-                break
-            tree.folder(taken, mode=0o700)
-            tree.move(f"{data_dir}/{_MEMBER}", f"{taken}/{_MEMBER}")
-        if not _is_of(real_path(tree, taken), owner):
-            if tree.mode(f"{data_dir}/{_MEMBER}") is None:
-                tree.move(f"{taken}/{_MEMBER}", f"{data_dir}/{_MEMBER}")
-            raise _of_another(data_dir)
-        tree.remove(taken)
-    if not _is_of(real_path(tree, data_dir), owner):
-        raise _of_another(data_dir)
-
-
-def _can_be_moved(tree: Tree, path: str) -> bool:
-    """Returns whether it is a folder in the same file system, and no link: its content could not be found by it elsewhere."""
-    where = real_path(tree, posixpath.dirname(path)) / posixpath.basename(path)
-    return not isinstance(tree, DryTree) and where.is_dir() and not where.is_symlink() and not where.is_mount()
-
-
-def _is_of(data_dir: Path, owner: DataIdentity | None) -> bool:
-    return data_identity(data_dir) in (None, owner)
-
-
-def _of_another(data_dir: str) -> HostError:
-    return HostError(
-        f"the data in {data_dir} is of another etcd member than when this run looked: it was left as it is",
-        advice="another program has joined this node since; look at its etcd, then run the same command again",
-    )
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:
@@ -129,8 +104,9 @@ def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
     for folder, manifest in [(_USUAL_DATA, ""), *_named_by_moved(tree)]:
         if not has_log(real_path(tree, folder)):
             continue
-        owner = data_identity(real_path(tree, folder))
-        of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner else "of an etcd member"
+        owner = data_owner(real_path(tree, folder))
+        is_known = owner is not None and owner != UNREADABLE
+        of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner and is_known else "of an etcd member"
         back = f"move {manifest} back" if manifest else "put its manifest back"
         raise Refused(
             f"there is no {manifest_path('etcd')}, and {folder} holds data {of}",

@@ -12,6 +12,7 @@ from quorate.manifests.patches import PatchSet, read_patches
 from quorate.manifests.pod import Object
 from quorate.phases.base.context import MANIFESTS_FOLDER, Context
 from quorate.phases.node import etcd_manifest
+from quorate.tree import NewContent
 
 _FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
 _ETCD = "etcd"
@@ -27,18 +28,18 @@ def write_etcd(context: Context) -> None:
     if context.cluster.etcd.external is not None:
         context.say("etcd", "External etcd mode: there is no local etcd to write a manifest for")
         return
-    _refuse_another_member(context)
+    there = _refuse_another_member(context)
     context.say("etcd", f'Creating static Pod manifest for local etcd in "{MANIFESTS_FOLDER}"')
-    write_member(context, ())
+    write_member(context, (), instead_of=there)
 
 
-def _refuse_another_member(context: Context) -> None:
-    """Raises `Refused` where a manifest is there that a new cluster's would replace: of a member that joined others, or whose
-    data is elsewhere. etcd would begin a cluster of its own, and the voter that it was would be dead."""
+def _refuse_another_member(context: Context) -> bytes | None:
+    """Returns the manifest that is there. Raises `Refused` where it is one that a new cluster's would replace: of a member that
+    joined others, or whose data is elsewhere. etcd would begin a cluster of its own, and the voter would be dead."""
     path = manifest_path("etcd")
     content = context.tree.read(path)
     if content is None:
-        return
+        return None
     there = etcd_manifest.parse(content, path)
     made = etcd_manifest.parse(patched(context, "etcd", etcd_pod(context.cluster, etcd_node(context))), f"new {path}")
     why = ""
@@ -52,14 +53,23 @@ def _refuse_another_member(context: Context) -> None:
             state="nothing was changed",
             advice="give the configuration of this node with --config; or, when it is no member any more, run 'quorate reset'",
         )
+    return content
 
 
-def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]]) -> None:
-    """Writes the manifest of this node's member. `initial_cluster`: all rows when it joins, else empty."""
+def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]], *, instead_of: bytes | None = None) -> None:
+    """Writes the manifest of this node's member. `initial_cluster`: all rows when it joins, else empty. `instead_of`: the
+    manifest that was judged; None where there was none. Raises `HostError` where another program has written one since: this
+    run was suspended, and a join's manifest was replaced by that of a new cluster."""
     local = context.cluster.etcd.local
     assert local is not None
     context.tree.folder(local.data_dir, mode=_DATA_MODE)
-    write_manifest(context, _ETCD, etcd_pod(context.cluster, etcd_node(context, initial_cluster)))
+    content = _told_and_patched(context, _ETCD, etcd_pod(context.cluster, etcd_node(context, initial_cluster)))
+    context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
+    path = manifest_path(_ETCD)
+    if instead_of is None:
+        context.tree.create(path, content, mode=_MANIFEST_MODE)
+    else:
+        context.tree.exchange(NewContent(path, content, _MANIFEST_MODE, instead_of))
 
 
 def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ()) -> EtcdNode:
@@ -127,14 +137,18 @@ def _is_external_ca(context: Context) -> bool:
 def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") -> None:
     """Patches a manifest and writes it. `path`: a path that the kubelet ignores. Without it, the manifest that an earlier run
     held back is deleted: it would replace this one later."""
-    patches = patch_set(context)
-    for source in patches.files_for(name):
-        context.say("patches", f'Applying {source} to target "{name}"')
-    content = patched(context, name, pod)
+    content = _told_and_patched(context, name, pod)
     context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
     context.tree.write(path or manifest_path(name), content, mode=_MANIFEST_MODE)
     if not path:
         context.tree.remove(staged_path(name))
+
+
+def _told_and_patched(context: Context, name: str, pod: Object) -> bytes:
+    """Returns the text of a manifest; says which patches it has."""
+    for source in patch_set(context).files_for(name):
+        context.say("patches", f'Applying {source} to target "{name}"')
+    return patched(context, name, pod)
 
 
 def check_manifests(context: Context) -> None:

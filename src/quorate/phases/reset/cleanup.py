@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable
 from functools import partial
 
 from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import run_marker
 from quorate.phases.node.local_etcd import LEFT, delete_data
 from quorate.phases.node.paths import CONFS
-from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
 from quorate.pki.table import BASES, SA_KEY, SA_PUB
@@ -39,13 +37,17 @@ def clean_up(run: ResetRun) -> None:
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
             _try(partial(delete_data, run.tree, run.left, run.owner), left)
+            run.data_dir = ""
     verb = "Would delete" if run.dry_run else "Deleting"
     run.say(PHASE, f"{verb} contents of directories: [{' '.join(folders)}]")
     for folder in folders:
         run.refuse_changed()
         _try(partial(_empty, run, folder), left)
     run.say(PHASE, f"{verb} files: [{' '.join(files)}]")
-    for path in [*files, run_marker.PATH, LEFT]:
+    for path in files:
+        _try(partial(run.remove, path), left)
+    run.refuse_changed()
+    for path in (run_marker.PATH, LEFT):
         _try(partial(run.tree.remove, path), left)
     if left:
         raise HostError(
@@ -65,25 +67,13 @@ def _try(step: Callable[[], None], left: list[str]) -> None:
 def _empty(run: ResetRun, folder: str) -> None:
     """Empties a folder. In a certificates' folder that the user named, only certificates are deleted: a mistyped --cert-dir
     /home emptied /home."""
-    if folder == MANIFESTS_FOLDER:
-        _empty_manifests(run)
-        return
-    if folder in mounts.OWN or posixpath.normpath(folder) == _DEFAULT_PKI:
-        run.tree.empty(folder)
+    if folder in mounts.OWN or folder == _DEFAULT_PKI:
+        run.empty(folder)
         return
     for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
-        run.tree.remove(f"{folder.rstrip('/')}/{name}")
+        run.remove(f"{folder}/{name}")
     if run.tree.names(folder):
         run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))
-
-
-def _empty_manifests(run: ResetRun) -> None:
-    """Deletes the manifests. That of etcd only as it was when this run looked: one that came since runs a new member."""
-    if run.manifest is not None:
-        run.tree.remove_if(manifest_path("etcd"), run.manifest)
-        run.manifest = None
-    run.tree.empty(MANIFESTS_FOLDER, keep=(posixpath.basename(manifest_path("etcd")),))
-    run.refuse_changed()
 
 
 def _end_kubelet(run: ResetRun) -> None:

@@ -18,7 +18,7 @@ from quorate.foreign.urls import parts_of
 from quorate.host.addresses import is_of_this_host
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
-from quorate.host.etcd_identity import data_identity
+from quorate.host.etcd_identity import data_identity, data_owner
 from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
@@ -63,7 +63,7 @@ def remove_member(run: ResetRun) -> None:
             "data by hand, then run this with --skip-phases=remove-etcd-member",
         )
     mounts.refuse(run, etcd)
-    run.owner = data_identity(real_path(run.tree, etcd.data_dir))
+    _note_owner(run, etcd)
     if left is not None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
     else:
@@ -73,6 +73,14 @@ def remove_member(run: ResetRun) -> None:
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd, run.owner)
     run.left = etcd
+
+
+def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:
+    """Notes whose data is here. Raises `UnknownOwner` where that cannot be read, unless the member is abandoned: then only data
+    that still cannot be read is deleted."""
+    data_dir = real_path(run.tree, etcd.data_dir)
+    run.owner = data_owner(data_dir) if run.abandon else data_identity(data_dir)
+    run.data_dir = etcd.data_dir
 
 
 def _refuse_lost_manifest(run: ResetRun) -> None:
@@ -98,7 +106,17 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
             ) from error
         run.report(Notice(f"the member may still be listed; it is abandoned (--abandon-etcd-member): {error.what}", "warning"))
     if not run.dry_run:
-        note_left(run.tree, etcd)
+        _note_left(run, etcd)
+
+
+def _note_left(run: ResetRun, etcd: LocalEtcd) -> None:
+    try:
+        note_left(run.tree, etcd, run.owner)
+    except HostError as error:
+        gone = "may still be listed" if run.abandon else "has left its cluster"
+        error.state = f"the etcd member of this node {gone}; its data and its manifest are still here"
+        error.advice = error.advice or "make room, or fix the cause, then run the same command again"
+        raise
 
 
 def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -220,9 +238,7 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
 
 
 def _end_pod(run: ResetRun) -> None:
-    if run.manifest is not None:
-        run.tree.remove_if(manifest_path("etcd"), run.manifest)
-    run.manifest = None
+    run.remove(manifest_path("etcd"))
     run.refuse_changed()
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
+from quorate.foreign.deletion import NotDeleted
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.host.etcd_identity import DataIdentity
 from quorate.host.kubelet import Kubelet
-from quorate.phases.base.context import CONFIG_FOLDER
-from quorate.phases.base.node_files import runtime_socket
+from quorate.host.member_data import is_meant, of_another
+from quorate.manifests.control_plane import PODS
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.base.node_files import real_path, runtime_socket
 from quorate.phases.node.etcd_manifest import LocalEtcd
+from quorate.phases.node.paths import CONFS
 from quorate.phases.node.static_pods import manifest_path
+from quorate.pki.table import BASES, SA_KEY, SA_PUB
 from quorate.report import PhaseLine, PhaseReport
 from quorate.tree import Tree
 
@@ -24,8 +32,9 @@ class ResetRun:
     """One run of reset. `ask`: asks a question and returns whether the answer was yes. `abandon`: delete the data of an etcd
     member although the cluster still lists it. `left`: the etcd whose data this run has deleted.
 
-    `manifest`: the content of etcd's manifest when this run looked, None once it is deleted or where there was none; `owner`:
-    the member whose data was here then. Before each step that cannot be undone they are compared with what is there."""
+    `seen`: the files that tell this node from one that was made here since, as they were when this run looked; None once this
+    run has deleted one, or where there was none. `data_dir`, `owner`: where etcd's data is, and the member whose it was then.
+    Before each step that cannot be undone they are compared with what is there."""
 
     reset: v4.ResetConfiguration
     tree: Tree
@@ -37,7 +46,8 @@ class ResetRun:
     abandon: bool = False
     left: LocalEtcd | None = None
     has_looked: bool = False
-    manifest: bytes | None = None
+    seen: dict[str, Stamp | None] = field(default_factory=dict[str, "Stamp | None"])
+    data_dir: str = ""
     owner: DataIdentity | None = None
     dry_run: bool = False
 
@@ -49,18 +59,68 @@ class ResetRun:
     def look(self) -> None:
         """Notes what is here, once a run."""
         if not self.has_looked:
-            self.manifest, self.has_looked = self.tree.read(manifest_path("etcd")), True
+            self.seen = {path: self.tree.stamp(path) for path in _telling(self)}
+            self.has_looked = True
 
     def refuse_changed(self) -> None:
-        """Raises `HostError` when another program has made an etcd on this node, or changed it, since this run looked."""
-        if self.tree.read(manifest_path("etcd")) != self.manifest:
-            raise HostError(
-                f"{manifest_path('etcd')} was written by another program since this run looked: it may run a new member",
-                advice="look at what works on this node, then run the same command again",
-            )
+        """Raises `HostError` when another program has made something of a node here, or changed it, since this run looked."""
+        for path, seen in self.seen.items():
+            if self.tree.stamp(path) != seen:
+                raise HostError(
+                    f"{path} was written by another program since this run looked: this node may have joined again",
+                    state="what this run did before is done; nothing more was deleted",
+                    advice="look at what works on this node, then run the same command again",
+                )
+        if self.data_dir and not is_meant(real_path(self.tree, self.data_dir), lambda found: found == self.owner):
+            raise of_another(real_path(self.tree, self.data_dir))
+
+    def remove(self, path: str) -> None:
+        """Deletes a file as it was when this run looked. Raises `HostError`, and leaves it, where it is another one."""
+        seen = self.seen.get(path)
+        if seen is None:
+            self.refuse_changed()
+            return
+        self.tree.remove_if(path, seen)
+        self.seen[path] = None
+
+    def empty(self, folder: str, *, keep: Collection[str] = ()) -> None:
+        """Deletes the content of a folder, if it is what was there when this run looked: it is taken away, looked at, and only
+        then deleted. Raises `HostError`, with everything in its place, where another program has made something there."""
+
+        def is_as_seen(taken: Path) -> bool:
+            inside = {path: seen for path, seen in self.seen.items() if path.startswith(f"{folder}/")}
+            return all(stamp_at(taken / path.removeprefix(f"{folder}/")) in (None, seen) for path, seen in inside.items())
+
+        self.refuse_changed()
+        try:
+            is_deleted = self.tree.take(folder, is_as_seen, keep=keep)
+        except NotDeleted:
+            # A volume that is busy: the rest is deleted.
+            self._expect_gone(folder)
+            raise
+        if not is_deleted:
+            self.refuse_changed()
+            raise HostError(f"the files in {folder} were written by another program since this run looked: they were left")
+        self._expect_gone(folder)
+
+    def _expect_gone(self, folder: str) -> None:
+        gone = [path for path in self.seen if path.startswith(f"{folder}/") and self.tree.stamp(path) is None]
+        self.seen |= dict.fromkeys(gone)
 
     def say(self, phase: str, text: str) -> None:
         self.report(PhaseLine(phase, text))
+
+
+def _telling(run: ResetRun) -> list[str]:
+    """Returns the files of which a node that is made here gets at least one anew, as a worker too."""
+    certificates = posixpath.normpath(run.reset.certificates_dir)
+    pairs = [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")]
+    return [
+        *(manifest_path(name) for name in ("etcd", *PODS)),
+        *(f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS),
+        *(f"{certificates}/{name}" for name in [*pairs, SA_KEY, SA_PUB]),
+        *(f"{KUBELET_FOLDER}/{name}" for name in ("config.yaml", "kubeadm-flags.env", "instance-config.yaml")),
+    ]
 
 
 def confirm(run: ResetRun) -> None:
