@@ -256,13 +256,31 @@ def test_a_copied_folder_owns_no_process(daemon: Daemon, tmp_path: Path) -> None
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-a", str(daemon.folder), str(copy)], check=True)
     copied = replace(daemon, folder=copy, record=copy / "process.json")
-    assert copied.identity() is None and copied.state() == "absent"
-    copied.stop(CLOCK)
+    for ask in (copied.identity, copied.state, lambda: copied.stop(CLOCK), lambda: copied.start(SLEEP, os.environ)):
+        with pytest.raises(HostError, match="is of another directory, which this is a copy of, and its process"):
+            ask()
     assert daemon.state() == "running"
     moved = tmp_path / "moved"
     daemon.folder.rename(moved)
     assert replace(daemon, folder=moved, record=moved / "process.json").state() == "running"
     moved.rename(daemon.folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "7", "{}", '{"pid": 1}', '{"pid": "x"}', '{"pid": -1, "started": 1, "boot_id": "x"}',
+     '{"intent": {"token": "x"}}', '{"intent": []}', '{"pid": 99999999999, "started": 1, "boot_id": "x"}', "\udcff"],
+)  # fmt: skip
+def test_a_record_that_cannot_be_read_does_not_mean_that_nothing_runs(daemon: Daemon, text: str) -> None:
+    """A voter that hung counted as dead, and was removed without a watch; `local stop` said that it was stopped."""
+    daemon.start(SLEEP, os.environ)
+    good = daemon.record.read_text()
+    daemon.record.write_bytes(text.encode(errors="surrogateescape"))
+    for ask in (daemon.identity, daemon.state, lambda: daemon.stop(CLOCK), lambda: daemon.start(SLEEP, os.environ)):
+        with pytest.raises(HostError, match="it is unknown whether the process of this directory runs"):
+            ask()
+    daemon.record.write_text(good)
+    assert daemon.state() == "running"
 
 
 @as_root
@@ -293,17 +311,6 @@ def test_a_symlink_is_no_record(daemon: Daemon, tmp_path: Path) -> None:
         daemon.identity()
     daemon.record.unlink()
     elsewhere.rename(daemon.record)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "7", "{}", '{"pid": 1}', '{"pid": -1, "started": 1, "boot_id": "x"}', '{"intent": {"token": "x"}}',
-     '{"intent": []}', '{"pid": 99999999999, "started": 1, "boot_id": "x"}', "\udcff"],
-)  # fmt: skip
-def test_what_is_no_record_is_none(daemon: Daemon, text: str) -> None:
-    daemon.record.touch(mode=0o600)
-    daemon.record.write_bytes(text.encode(errors="surrogateescape"))
-    assert daemon.state() == "absent" and daemon.identity() is None
 
 
 @pytest.mark.parametrize("changed", [{"boot_id": "another"}, {"started": 1}, {"executable": "1:1"}, {"mount_ns": "mnt:[1]"}])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from quorate.deadline import Clock, Deadline
 from quorate.errors import HostError, Refused
+from quorate.files import remove_file
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, text_of
 
@@ -32,7 +33,7 @@ def hold(
     tell: Callable[[str], None],
     prepare: Callable[[], object],
     what: str = "this directory",
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Holds the lock at `path` for the block, and waits up to `seconds` for another holder.
 
     The kernel releases the lock when the process ends, however it ends. `tell` is called for each holder, with a line that
@@ -46,9 +47,23 @@ def hold(
         text = json.dumps({"pid": os.getpid(), "command": command}).encode()
         os.pwrite(fd, text, 0)
         os.ftruncate(fd, len(text))
-        yield
+        yield Held(fd, path)
     finally:
         os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that is held."""
+
+    fd: int
+    path: Path
+
+    def remove(self) -> None:
+        """Deletes the file, while the lock is held: who waits for it finds the path gone, and makes it anew. One that another
+        command holds there by now stays: somebody has deleted ours."""
+        if _is_at(self.fd, self.path):
+            remove_file(self.path)
 
 
 def is_ours(path: Path) -> bool:

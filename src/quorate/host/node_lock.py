@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Clock
-from quorate.files import remove_file
 from quorate.host import lock
 from quorate.report import Notice, PhaseReport
 
@@ -35,9 +34,10 @@ def changing_node(root: Path, command: str, clock: Clock, report: PhaseReport) -
     def tell(text: str) -> None:
         report(Notice(text))
 
-    with lock.hold(_PATH, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=lambda: None, what="this node"):
+    with lock.hold(
+        _PATH, command=command, clock=clock, seconds=_SECONDS, tell=tell, prepare=lambda: None, what="this node"
+    ) as held:
         try:
             yield
         finally:
-            # While it is held: who waits for it finds the path gone, and makes it anew.
-            remove_file(_PATH)
+            held.remove()

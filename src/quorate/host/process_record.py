@@ -90,10 +90,11 @@ def _folder(path: Path) -> str:
 
 
 def read(path: Path) -> ProcessRecord | None:
-    """Returns the record; None when there is none, or none that we could have written in this folder.
+    """Returns the record; None when there is none, or one of another folder whose process does not run.
 
-    Raises `HostError` when the file cannot be read, or another user could have written it. To take that for "nothing runs"
-    would start a second etcd, or delete the data of a running one.
+    Raises `HostError` when it cannot be read, when another user could have written it, and when it is of another folder and
+    its process runs: this folder is a copy, or was put back. To take that for "nothing runs" would start a second etcd, delete
+    the data of a running one, or take its silence for its death: a voter that hung was removed without a watch.
     """
     content = read_trusted(path, RECORD.size, what="the process record")
     if content is None:
@@ -106,9 +107,6 @@ def read(path: Path) -> ProcessRecord | None:
                 state="nothing was changed",
                 advice="use the quorate version that started the process",
             )
-        # The folder was copied: the process belongs to the original. Stopping the copy's members would stop the original's.
-        if "folder" in fields and fields["folder"] != _folder(path):
-            return None
         intent = (
             Intent(**{name: text_of(value) for name, value in mapping_of(fields["intent"]).items()})
             if "intent" in fields
@@ -116,8 +114,25 @@ def read(path: Path) -> ProcessRecord | None:
         )
         identity = _identity(fields) if "pid" in fields else None
     except (BadDocument, ValueError, KeyError, TypeError):
-        return None
-    return ProcessRecord(intent, identity) if intent or identity else None
+        raise _unknown(path, "cannot be read") from None
+    if intent is None and identity is None:
+        raise _unknown(path, "names no process")
+    found = ProcessRecord(intent, identity)
+    if "folder" not in fields or fields["folder"] == _folder(path):
+        return found
+    running = found.find()
+    if running is not None:
+        # Stopping the copy's members would stop the original's.
+        raise _unknown(path, f"is of another directory, which this is a copy of, and its process ({running.pid}) runs")
+    return None
+
+
+def _unknown(path: Path, why: str) -> HostError:
+    return HostError(
+        f"{path} {why}: it is unknown whether the process of this directory runs",
+        state="nothing was changed",
+        advice=f"see what 'pgrep -af {path.parent.name}' shows; when nothing of this directory runs, delete that file",
+    )
 
 
 def _identity(fields: Mapping[str, object]) -> Identity:

@@ -45,8 +45,11 @@ def daemon_of(paths: MemberPaths) -> Daemon:
 
 
 def describe(daemon: Daemon) -> str:
-    """Returns "running" with its pid, "paused" or "stopped"."""
-    identity = daemon.identity()
+    """Returns "running" with its pid, "paused" or "stopped"; "unknown" where its record cannot be read."""
+    try:
+        identity = daemon.identity()
+    except HostError as error:
+        return f"unknown: {error.what}"
     if identity is None:
         return "stopped"
     return "paused" if process.is_stopped(identity) else f"running (pid {identity.pid})"

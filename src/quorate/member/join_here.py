@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quorate.core.finding import Finding
+from quorate.core.ids import format_id, same_url
 from quorate.core.membership import ClusterView
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
@@ -13,6 +14,7 @@ from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.member import checks, inbound_probe
 from quorate.member.checks import Case
+from quorate.member.place_lock import working_on
 from quorate.member.spec import EtcdSpec
 from quorate.report import Event, Notice, Report
 
@@ -34,7 +36,8 @@ class Host:
 def look(cluster: Cluster, host: Host) -> tuple[ClusterView, list[Finding]]:
     """Returns the cluster, and the findings about this host before it joins; changes nothing."""
     view = cluster.status()
-    return view, host.findings() + checks.findings(Case(host.spec, view, resumed=_is_resumed(host, view)))
+    resumed = _is_resumed(host, view) or _removed_by_undo(cluster, host, view) != 0
+    return view, host.findings() + checks.findings(Case(host.spec, view, resumed=resumed))
 
 
 def _is_resumed(host: Host, view: ClusterView) -> bool:
@@ -44,11 +47,28 @@ def _is_resumed(host: Host, view: ClusterView) -> bool:
     return host.runtime.has_leftovers() and (listed or not host.spec.has_data)
 
 
+def _removed_by_undo(cluster: Cluster, host: Host, view: ClusterView) -> int:
+    """Returns the id of the learner whose data is here and that an undo of ours, which was cut off, has removed from the list;
+    0 for none. Ids never return, and the learner never had a vote: its data is of no use to anybody."""
+    owner = host.runtime.data_member()
+    if owner == 0 or not view.linearizable or view.by_id(owner) is not None:
+        return 0
+    known = [join.memory for join in cluster.leftovers() if same_url(join.peer_url, host.spec.peer_url)]
+    return owner if any(one.member_id == owner and one.ours and one.vote == "none" for one in known) else 0
+
+
 def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> JoinResult:
     """Makes the etcd of this host a verified voter of `cluster`.
 
-    Raises `PreflightFailed` with nothing changed, and the errors of `Cluster.join`. A second call resumes the join.
+    Raises `PreflightFailed` with nothing changed, `Refused` while another command works on this member here, and the errors of
+    `Cluster.join`. A second call resumes the join.
     """
+    with working_on(host.spec, cluster.clock, cluster.report):
+        return _add_here(cluster, host, probe_inbound=probe_inbound)
+
+
+def _add_here(cluster: Cluster, host: Host, *, probe_inbound: bool) -> JoinResult:
+    _finish_undo(cluster, host)
     view, found = look(cluster, host)
     spec = host.spec
     join = JoinSpec(spec.name, spec.peer_url, Endpoint.parse(spec.client_url), spec.peer_tls())
@@ -59,6 +79,15 @@ def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> Joi
             _expect_voters(spec, cluster.report, alive)
 
     return cluster.join(join, host.runtime, found, before_first_start=listen, view=view)
+
+
+def _finish_undo(cluster: Cluster, host: Host) -> None:
+    """Finishes the undo of an earlier run that was killed between the removal and the deletion."""
+    owner = host.runtime.data_member() and _removed_by_undo(cluster, host, cluster.status())
+    if owner:
+        host.runtime.stop()
+        host.runtime.wipe(owner)
+        cluster.report(Notice(f"finished the rollback that was cut off: the data of {format_id(owner)} was deleted"))
 
 
 def _expect_voters(spec: EtcdSpec, report: Report, voter_urls: Sequence[str]) -> None:

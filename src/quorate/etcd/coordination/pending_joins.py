@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from quorate.core.finding import Finding
 from quorate.core.ids import format_id, normalised, same_url
-from quorate.core.join_memory import JoinMemory
+from quorate.core.join_memory import JoinMemory, from_fields
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.errors import ConfigError, Refused
@@ -25,7 +25,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.kv import KeyValue
-from quorate.etcd.coordination.join_record import SeatRequest, describe, fields_of, who
+from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, fields_of, who
 from quorate.etcd.coordination.this_run import Origin, origin_of
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
 from quorate.foreign.values import integer_of, text_of
@@ -37,7 +37,7 @@ T = TypeVar("T")
 class PendingJoin:
     """One join as its keys show it. `place` is its rank in the queue: 1 has the seat; None when its run has ended. `seconds`
     is the lifetime of the place without a renewal. `member` is the member listed at the peer URL.
-    `origin`: the process of the run."""
+    `origin`: the process of the run; `memory`: what its record says that it did."""
 
     run: str
     name: str
@@ -49,6 +49,7 @@ class PendingJoin:
     member: Member | None
     keys: tuple[bytes, ...]
     origin: Origin
+    memory: JoinMemory = NOTHING
 
     def as_dict(self) -> dict[str, object]:
         """Returns the join as `-o json` shows it."""
@@ -130,6 +131,7 @@ def _leftover(
         view.by_peer_urls((url,)),
         tuple(row.key for row in rows),
         origin_of(fields),
+        next((from_fields(fields_of(row)) for row in rows if row.key.startswith(JOINS)), NOTHING),
     )
 
 

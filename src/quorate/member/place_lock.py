@@ -1,0 +1,45 @@
+"""One command at a time works on the place of a member on this host, from its checks to the end of its undo.
+
+Without it a join that was suspended in its undo deleted the data of the voter that the same command, run again, had joined
+there since: the learner seat is a lease, and is free after ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from quorate.deadline import Clock
+from quorate.files import make_folder
+from quorate.host import lock
+from quorate.member.spec import EtcdSpec
+from quorate.report import Notice, Report
+
+_SECONDS = 5.0
+"""A command that is about to end is waited for; any other is named."""
+
+
+@contextmanager
+def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
+    """Holds the lock for the block. Raises `Refused`, which names the command that holds it."""
+    data = Path(os.path.realpath(spec.data_dir))
+    path = data.with_name(f".{data.name}.quorate.lock")
+
+    def tell(text: str) -> None:
+        report(Notice(text))
+
+    with lock.hold(
+        path,
+        command=f"etcd add {spec.name}",
+        clock=clock,
+        seconds=_SECONDS,
+        tell=tell,
+        prepare=lambda: make_folder(path.parent),
+        what=f"the member in {spec.data_dir}",
+    ) as held:
+        try:
+            yield
+        finally:
+            held.remove()
