@@ -100,7 +100,7 @@ def test_a_node_that_was_joined_between_the_two_phases_stays(node: Node) -> None
 def test_a_manifest_that_comes_while_the_folder_is_emptied_stays(
     node: Node, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    node.write(f"{MANIFESTS}/kube-scheduler.yaml")
+    node.write(f"{MANIFESTS}/kube-scheduler.yaml", "{spec: {containers: [{command: [kube-scheduler]}]}}")
     run = reset(node)
     etcd.remove_member(run)
     real = RealTree.take
@@ -147,6 +147,41 @@ def test_data_that_was_moved_away_when_the_run_was_killed_is_looked_at_again(nod
     assert data_identity(node.root / DATA) == NEW
 
 
+def test_a_reset_that_was_killed_while_it_deleted_goes_on(node: Node) -> None:
+    """What it had taken away is its own: the same command ends, and does not call it another program's."""
+    for path in (f"{MANIFESTS}/kube-scheduler.yaml", "etc/kubernetes/pki/etcd/ca.crt", "var/lib/kubelet/config.yaml"):
+        text = "{spec: {containers: [{command: [kube-scheduler]}]}}"
+        folder, _, name = path.rpartition("/")
+        node.write(f"{folder.removesuffix('/etcd')}/.quorate-taken/{'etcd/' if '/etcd/' in path else ''}{name}", text)
+    write_log(node.root / DATA / ".quorate-taken", OLD)
+    assert data_identity(node.root / DATA) == OLD
+    cleanup.clean_up(reset(node))
+    assert not list((node.root / "etc").rglob("*.*")) and not list((node.root / "var/lib/kubelet").iterdir())
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    found = local_etcd.local_etcd(RealTree(node.root))
+    assert found is not None
+    delete_data(RealTree(node.root), found, OLD)
+    assert list((node.root / DATA).iterdir()) == []
+
+
+def test_a_note_that_a_member_has_left_is_of_that_member(node: Node) -> None:
+    """An operator had made a new member in its place, and moved its manifest away for now: its data was deleted unasked."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    tree = RealTree(node.root)
+    found = local_etcd.local_etcd(tree)
+    assert found is not None
+    write_log(node.root / DATA, OLD)
+    local_etcd.note_left(tree, found, OLD)
+    (node.root / MANIFESTS / "etcd.yaml").unlink()
+    assert local_etcd.has_left(tree) is not None
+    write_log(node.root / DATA, NEW)
+    assert local_etcd.has_left(tree) is None
+    (node.root / DATA / "member/wal").rename(node.root / DATA / "member/old")
+    (node.root / DATA / "member/snap").mkdir()
+    (node.root / DATA / "member/snap/db").write_text("x")
+    assert local_etcd.has_left(tree) is None, "it cannot be read whose data it is"
+
+
 def test_only_the_manifest_that_was_read_is_deleted(node: Node) -> None:
     path = node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
     tree = RealTree(node.root)
@@ -186,15 +221,24 @@ spec:
         POD.format(kind="containers", image="x", command="[env, FOO=1, etcd, --name=a]", args="[]"),
         POD.format(kind="containers", image="x", command="[/usr/local/bin/etcd-3.6]", args="[]"),
         POD.format(kind="initContainers", image="x", command="[etcd]", args="[]"),
+        POD.format(kind="containers", image="x", command="[dumb-init, --, etcd, --name=a]", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, --, 'etcd --name=a']", args="[]"),
+        POD.format(kind="containers", image="x", command="[ionice, --ignore, etcd]", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'exec etcd>>/log']", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, '${ETCD:-etcd} --name a']", args="[]"),
+        POD.format(kind="containers", image="registry.k8s.io/etcd:3.6.4-0", command="[/entrypoint.sh]", args="[]"),
+        POD.format(kind="containers", image="x/etcd-wrapper:1", command="[]", args="[]"),
+        POD.format(kind="containers", image="x/etcd-amd64", command="[run]", args="[]"),
+        POD.format(kind="containers", image="x", command="[etcd]", args="[]").encode("utf-16").decode("latin-1"),
         "containers: [etcd",
+        "not: [a manifest",
         "# etcd\n" + "a: b\n" * 400_000,
     ],
-    ids=["shell", "shell args", "image", "image by digest", "env", "version", "sidecar", "half a file", "large"],
 )
 def test_what_may_be_an_etcd_is_not_no_etcd(node: Node, text: str) -> None:
     """Each was "There is no etcd manifest", and the node was wiped with its voter still listed."""
     node.write(f"{MANIFESTS}/member.yaml", text)
-    with pytest.raises(Refused, match=r"member\.yaml (runs an etcd|cannot be read, and names etcd)"):
+    with pytest.raises(Refused, match=r"member\.yaml (runs an etcd|cannot be read)"):
         etcd.remove_member(reset(node))
 
 
@@ -206,7 +250,6 @@ def test_what_may_be_an_etcd_is_not_no_etcd(node: Node, text: str) -> None:
         ),
         POD.format(kind="containers", image="kube-apiserver", command="[kube-apiserver]", args="['--etcd-servers=https://a']"),
         POD.format(kind="containers", image="x", command="[sh, -c, 'etcdutl hashkv --x=/var/lib/etcd']", args="[]"),
-        "not: [a manifest",
     ],
 )
 def test_what_only_works_with_etcd_is_none(node: Node, text: str) -> None:
@@ -218,6 +261,17 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node) -> None:
     node.write("var/lib/kubelet/config.yaml", "staticPodPath: /srv/pods\n")
     node.write("srv/pods/etcd.yaml", TEXT)
     with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
+        etcd.remove_member(reset(node))
+    node.write("var/lib/kubelet/config.yaml", "staticPodPath: /srv/pods/etcd.yaml\n")
+    with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
+        etcd.remove_member(reset(node))
+    node.write("var/lib/kubelet/config.yaml", "{}\n")
+    etcd.remove_member(reset(node))
+    node.write("var/lib/kubelet/kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--a=b --pod-manifest-path=/srv/pods --c=d"\n')
+    with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
+        etcd.remove_member(reset(node))
+    node.write("var/lib/kubelet/config.yaml", "a: [")
+    with pytest.raises(Refused, match="it is unknown which static pods the kubelet runs"):
         etcd.remove_member(reset(node))
 
 
@@ -277,6 +331,14 @@ def test_a_name_alone_chooses_no_member(node: Node) -> None:
     with pytest.raises(Refused, match="no member has the peer URL"):
         etcd._member(reset(node), found, view_of(MEMBER))
     assert etcd._member(reset(node), found, view_of()) is None
+
+
+def test_a_name_that_leads_to_loopback_is_no_address_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/etc/hosts is part of a clone: a reset there removed the live original, whose peer URL names it."""
+    monkeypatch.setattr(addresses, "resolve", lambda _host, _port: [Mock(host="127.0.1.1")])
+    assert not addresses.is_of_this_host("cp3")
+    monkeypatch.setattr(addresses, "resolve", lambda _host, _port: [Mock(host=str(one)) for one in addresses.of_interfaces()])
+    assert addresses.is_of_this_host("cp3") == any(not one.is_loopback for one in addresses.of_interfaces())
 
 
 def test_addresses_of_this_host() -> None:

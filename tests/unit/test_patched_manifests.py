@@ -74,6 +74,12 @@ def test_an_etcd_that_a_reset_could_not_read_is_not_written(tmp_path: Path, patc
     assert not (tmp_path / "etc/kubernetes/manifests/etcd.yaml").exists()
 
 
+def test_a_log_elsewhere_is_refused(tmp_path: Path) -> None:
+    """By its log alone it is known whose data it is: a join's undo deleted that of a voter."""
+    with pytest.raises(ConfigError, match=r"the extra arguments of etcd: its log would be elsewhere \(--wal-dir\)"):
+        write(tmp_path, "", "", arguments="{name: wal-dir, value: /var/lib/etcd/wal}")
+
+
 def test_an_argument_that_hides_the_others_is_refused_as_well(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the extra arguments of etcd: the manifest .* cannot be understood"):
         write(tmp_path, "", "", arguments="{name: config-file, value: /x}")

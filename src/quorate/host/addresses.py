@@ -17,10 +17,23 @@ _MOST_CHARACTERS = 16 << 20
 
 def is_of_this_host(host: str) -> bool:
     """Returns whether an address, or an address of a name, is one of this host. Binding to it would show nothing: a host with
-    `net.ipv4.ip_nonlocal_bind`, as keepalived wants it, binds to any."""
-    own = of_interfaces()
-    found = [ip_address(row.host) for row in resolve(host, 0)]
+    `net.ipv4.ip_nonlocal_bind`, as keepalived wants it, binds to any.
+
+    A name that leads to loopback is not: /etc/hosts gives a host's own name such an address (127.0.1.1 on Debian), and is
+    copied with its disk. A reset on the copy removed the live original.
+    """
+    own, found = of_interfaces(), [ip_address(row.host) for row in resolve(host, 0)]
+    if host != "localhost" and not _is_address(host):
+        found = [one for one in found if not one.is_loopback]
     return any(one.is_loopback or one in own for one in found)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def of_interfaces() -> frozenset[IpAddress]:

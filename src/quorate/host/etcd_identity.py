@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
+from quorate.foreign.deletion import TAKEN
 
 _TRIES = 3
 _HEAD_BYTES = 4096
@@ -53,7 +54,12 @@ def data_identity(data_dir: Path) -> DataIdentity | None:
 
 
 def data_owner(data_dir: Path) -> DataIdentity | None:
-    """Returns as `data_identity`, but `UNREADABLE` instead of raising, for comparisons."""
+    """Returns as `data_identity`, but `UNREADABLE` instead of raising, for comparisons. What a run that was cut off has taken
+    away, to delete it, is still data of its member."""
+    return _owner_in(data_dir) or _owner_in(data_dir / TAKEN)
+
+
+def _owner_in(data_dir: Path) -> DataIdentity | None:
     try:
         head = _first_bytes(data_dir / "member" / "wal")
         found = _from_head(head) if head is not None else None

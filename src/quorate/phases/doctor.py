@@ -13,6 +13,7 @@ from quorate.config.components import HEALTHZ_PORT
 from quorate.core.finding import Finding, errors_first
 from quorate.core.membership import ClusterView, margin_of, odd_advice
 from quorate.errors import QuorateError, Refused
+from quorate.foreign.deletion import TAKEN
 from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
@@ -49,6 +50,17 @@ def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
     if context.tree.is_file(run_marker.PATH):
         text = "an init or join of this node was cut off"
         yield Finding("unfinished", "error", text, "run the same command again, or 'quorate reset'")
+
+
+def check_taken_away(context: Context, _admin: str) -> Iterator[Finding]:
+    """Finds data of a member that a reset or an undo had taken away when it was cut off: its etcd would begin empty."""
+    local = context.cluster.etcd.local
+    taken = f"{local.data_dir}/{TAKEN}" if local is not None else ""
+    if taken and context.tree.names(taken):
+        text = f"{taken} holds what a reset or a rollback took away when it was cut off"
+        yield Finding(
+            "unfinished", "error", text, f"when a member runs here, move it back to {local.data_dir if local else ''}"
+        )
 
 
 def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
@@ -149,6 +161,7 @@ def _members(view: ClusterView) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
     check_user,
     check_unfinished,
+    check_taken_away,
     check_certificates,
     check_kubelet,
     check_runtime,

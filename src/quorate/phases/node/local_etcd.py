@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ _SEAL = ".quorate-left"
 _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
 _USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
+_KUBELET_FLAGS = f"{KUBELET_FOLDER}/kubeadm-flags.env"
+_PATH_FLAG = re.compile(r"--pod-manifest-path[= ]\"?([^\s\"']+)")
 
 
 def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
@@ -76,17 +79,25 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
 
 
 def _folder_of_kubelet(tree: Tree) -> list[str]:
-    """Returns the folder that the kubelet's own configuration names. With one that cannot be read no kubelet starts."""
+    """Returns the folders, or files, that the kubelet's own configuration and flags name. Raises `Refused` for a configuration
+    that cannot be read: a kubelet that runs keeps what it read before."""
+    content, flags = tree.read(_KUBELET_CONFIG), (tree.read(_KUBELET_FLAGS) or b"").decode(errors="replace")
     try:
-        found = text_of(read_mapping(tree.read(_KUBELET_CONFIG) or b"", _KUBELET_CONFIG).get("staticPodPath"))
-    except BadDocument:
-        return []
-    return [posixpath.normpath(found)] if found.startswith("/") else []
+        told = read_mapping(content, _KUBELET_CONFIG) if content is not None and content.strip() else {}
+    except BadDocument as error:
+        raise Refused(
+            f"it is unknown which static pods the kubelet runs: {error.what}",
+            state="nothing was changed: one may be an etcd member that the cluster counts on",
+            advice=f"correct {_KUBELET_CONFIG}; or stop the kubelet and its pods, and delete that file",
+        ) from None
+    named = [text_of(told.get("staticPodPath")), *_PATH_FLAG.findall(flags)]
+    return [posixpath.normpath(one) for one in named if one.startswith("/")]
 
 
 def _refuse_another_name(tree: Tree, folder: str) -> None:
-    for name in tree.names(folder):
-        path = f"{folder}/{name}"
+    names = [posixpath.basename(folder)] if tree.is_file(folder) else tree.names(folder)
+    for name in names:
+        path = folder if tree.is_file(folder) else f"{folder}/{name}"
         if not name.startswith(".") and tree.is_file(path) and (why := may_run_etcd(tree.read(path) or b"")):
             raise Refused(
                 f"{path} {why}, and only {manifest_path('etcd')} is read as this node's",

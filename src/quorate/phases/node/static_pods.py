@@ -192,14 +192,17 @@ def _check_etcd(content: bytes, by: str) -> None:
     """Raises `ConfigError` for a manifest of etcd that could not be read later: a reset would refuse this node then, and its
     member would stay on the cluster's list. `by`: the files of the patches, empty for none."""
     try:
-        etcd_manifest.parse(content, manifest_path(_ETCD))
+        made = etcd_manifest.parse(content, manifest_path(_ETCD))
+        why = "its log would be elsewhere (--wal-dir): nothing could tell later whose data this is" if made.wal_dir else ""
     except Refused as error:
+        why = error.what
+    if why:
         source = f"the patches {by}" if by else "the extra arguments of etcd"
         raise ConfigError(
-            f"{source}: {error.what}",
+            f"{source}: {why}",
             state="its manifest was not written: nothing could remove this member later",
             advice=f"correct {source}",
-        ) from None
+        )
 
 
 def _with_go_zeroes(pod: Object) -> Object:

@@ -11,7 +11,7 @@ from pathlib import Path
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
-from quorate.foreign.deletion import NotDeleted
+from quorate.foreign.deletion import TAKEN, NotDeleted
 from quorate.foreign.places import Stamp, stamp_at
 from quorate.host.etcd_identity import DataIdentity
 from quorate.host.kubelet import Kubelet
@@ -59,13 +59,13 @@ class ResetRun:
     def look(self) -> None:
         """Notes what is here, once a run."""
         if not self.has_looked:
-            self.seen = {path: self.tree.stamp(path) for path in _telling(self)}
+            self.seen = {path: self._stamp(path) for path in _telling(self)}
             self.has_looked = True
 
     def refuse_changed(self) -> None:
         """Raises `HostError` when another program has made something of a node here, or changed it, since this run looked."""
         for path, seen in self.seen.items():
-            if self.tree.stamp(path) != seen:
+            if self._stamp(path) != seen:
                 raise HostError(
                     f"{path} was written by another program since this run looked: this node may have joined again",
                     state="what this run did before is done; nothing more was deleted",
@@ -73,6 +73,12 @@ class ResetRun:
                 )
         if self.data_dir and not is_meant(real_path(self.tree, self.data_dir), lambda found: found == self.owner):
             raise of_another(real_path(self.tree, self.data_dir))
+
+    def _stamp(self, path: str) -> Stamp | None:
+        """Returns the stamp of a file, also of one that an earlier run had taken away to delete it when it was cut off."""
+        folder, _, name = path.rpartition("/")
+        aside = [f"{folder}/{TAKEN}/{name}", f"{posixpath.dirname(folder)}/{TAKEN}/{posixpath.basename(folder)}/{name}"]
+        return next(filter(None, map(self.tree.stamp, [path, *aside])), None)
 
     def remove(self, path: str) -> None:
         """Deletes a file as it was when this run looked. Raises `HostError`, and leaves it, where it is another one."""
@@ -104,7 +110,7 @@ class ResetRun:
         self._expect_gone(folder)
 
     def _expect_gone(self, folder: str) -> None:
-        gone = [path for path in self.seen if path.startswith(f"{folder}/") and self.tree.stamp(path) is None]
+        gone = [path for path in self.seen if path.startswith(f"{folder}/") and self._stamp(path) is None]
         self.seen |= dict.fromkeys(gone)
 
     def say(self, phase: str, text: str) -> None:
