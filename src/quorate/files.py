@@ -321,9 +321,10 @@ def remove_tree(folder: Path) -> None:
     deletion.remove(os.path.abspath(folder))
 
 
-def empty_folder(folder: Path) -> None:
-    """Deletes the content of a folder; the folder stays. Raises `HostError`."""
-    deletion.empty(os.path.abspath(folder))
+def remove_if_empty(folder: Path) -> None:
+    """Deletes a folder that is empty; one in which somebody has put something stays."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def remove_file_if(path: Path, seen: Stamp) -> None:

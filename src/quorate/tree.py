@@ -42,12 +42,13 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class NewContent:
     """New content of a file. `mode`: that of the file where there is none yet; `instead_of`: what was read there, None where
-    there was none."""
+    there was none; `secret`: a dry run does not show it."""
 
     path: str
     content: bytes
     mode: int
     instead_of: bytes | None = None
+    secret: bool = True
 
 
 class Tree(Protocol):
@@ -310,7 +311,7 @@ class DryTree:
         for file in files:
             there = self.at(file.path)
             mode = stat.S_IMODE(there.stat().st_mode) if there.exists() else file.mode
-            self.write(file.path, file.content, mode=mode, secret=True)
+            self.write(file.path, file.content, mode=mode, secret=file.secret)
 
     def folder(self, path: str, *, mode: int) -> None:
         """Does nothing: a folder alone is not worth a line of a dry run."""

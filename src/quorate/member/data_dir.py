@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.files import make_folder, private_folder, remove_tree, write_atomic
+from quorate.files import make_folder, private_folder, remove_if_empty, remove_tree, write_atomic
 from quorate.foreign.trust import distrust_way
 from quorate.host.member_data import of_member, take_data
 from quorate.member.spec import EtcdSpec
@@ -66,7 +65,5 @@ class DataDir:
             raise HostError(f"{beside} is a symlink, which is not followed; nothing was deleted")
         take_data(data, of_member(owner))
         if (beside / _MADE).exists():
-            with suppress(OSError):
-                # Not empty: somebody has put something there since.
-                data.rmdir()
+            remove_if_empty(data)
         remove_tree(beside)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from quorate.errors import HostError, Refused
@@ -30,7 +30,7 @@ _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
 _USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
 _KUBELET_FLAGS = f"{KUBELET_FOLDER}/kubeadm-flags.env"
-_PATH_FLAG = re.compile(r"--pod-manifest-path[= ]\"?([^\s\"']+)")
+_PATH_FLAG = "--pod-manifest-path"
 
 
 def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
@@ -90,8 +90,14 @@ def _folder_of_kubelet(tree: Tree) -> list[str]:
             state="nothing was changed: one may be an etcd member that the cluster counts on",
             advice=f"correct {_KUBELET_CONFIG}; or stop the kubelet and its pods, and delete that file",
         ) from None
-    named = [text_of(told.get("staticPodPath")), *_PATH_FLAG.findall(flags)]
+    named = [text_of(told.get("staticPodPath")), *_values_of(_PATH_FLAG, flags)]
     return [posixpath.normpath(one) for one in named if one.startswith("/")]
+
+
+def _values_of(flag: str, text: str) -> list[str]:
+    """Returns what a text of flags gives a flag, in either spelling."""
+    words = text.replace('"', " ").replace("'", " ").replace("=", " ").split()
+    return [value for word, value in pairwise(words) if word == flag]
 
 
 def _refuse_another_name(tree: Tree, folder: str) -> None:

@@ -69,7 +69,7 @@ def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]], *
     if instead_of is None:
         context.tree.create(path, content, mode=_MANIFEST_MODE)
     else:
-        context.tree.exchange(NewContent(path, content, _MANIFEST_MODE, instead_of))
+        context.tree.exchange(NewContent(path, content, _MANIFEST_MODE, instead_of, secret=False))
 
 
 def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ()) -> EtcdNode:

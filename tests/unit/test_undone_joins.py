@@ -1,0 +1,105 @@
+"""What a join takes back: what it wrote itself, and nothing of a node that was reset, joined or repaired since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace as with_changes
+from pathlib import Path
+
+import pytest
+from kubeadm_cases import everything
+from member_data import write_log
+
+from quorate.errors import HostError, PreflightFailed
+from quorate.host.etcd_identity import DataIdentity, data_identity
+from quorate.host.kubelet import Kubelet
+from quorate.phases.base.context import Context
+from quorate.phases.join import undo as undo_join
+from quorate.phases.node import certs, run_marker
+from quorate.phases.node.paths import may_be_made
+from quorate.phases.node.run_marker import Marker
+from quorate.report import Notice, RunMessage
+from unit.test_kubeadm_runs import prepared
+
+OLD, NEW = DataIdentity(0xA1, 0xC), DataIdentity(0xB2, 0xC)
+
+
+def begun(context: Context) -> tuple[Context, Callable[[], Marker]]:
+    return run_marker.noting(context, run_marker.begin(context, "join", may_be_made(context)))
+
+
+def files(root: Path) -> dict[str, str]:
+    paths = [path for path in root.rglob("*") if path.is_file() and path.name != ".quorate-run.json"]
+    return {str(path.relative_to(root)): path.read_text(errors="replace") for path in paths}
+
+
+def join_again(root: Path) -> None:
+    """What `kubeadm reset` and a join write: the same names, and now and then the same text."""
+    for path in [path for path in (root / "etc/kubernetes").rglob("*") if path.is_file() and not path.name.startswith(".")]:
+        text = path.read_text()
+        path.unlink()
+        path.write_text(text)
+
+
+def test_nothing_is_taken_back_of_a_node_that_joined_again_since_the_look(context: Context, tmp_path: Path) -> None:
+    """A join that was suspended there deleted manifests, certificates, data and the object of a live voter: "undone"."""
+    told: list[RunMessage] = []
+    context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
+    noted, mark = begun(context)
+    everything(noted)
+    # Without it the API server is not asked for the node's object.
+    (tmp_path / "etc/kubernetes/admin.conf").unlink()
+    write_log(tmp_path / "var/lib/etcd", OLD)
+    made = undo_join.look(prepared(noted), mark())
+    join_again(tmp_path)
+    write_log(tmp_path / "var/lib/etcd", NEW)
+    before = files(tmp_path)
+    assert undo_join.take_back(prepared(noted), made) == "what the join made on this node is still there: see the warnings"
+    assert files(tmp_path) == before and data_identity(tmp_path / "var/lib/etcd") == NEW
+    warned = [one.text for one in told if isinstance(one, Notice) and one.level == "warning"]
+    assert len(warned) == 7 and all("written by another program since this join wrote it" in text for text in warned)
+    with pytest.raises(HostError, match="written by another program"):
+        undo_join.look(prepared(noted), mark())
+
+
+def test_data_of_another_member_stays_where_the_files_are_the_joins(context: Context, tmp_path: Path) -> None:
+    noted, mark = begun(with_changes(context, kubelet=Kubelet("/bin/false")))
+    everything(noted)
+    # Without it the API server is not asked for the node's object.
+    (tmp_path / "etc/kubernetes/admin.conf").unlink()
+    write_log(tmp_path / "var/lib/etcd", OLD)
+    made = undo_join.look(prepared(noted), mark())
+    write_log(tmp_path / "var/lib/etcd", NEW)
+    assert undo_join.take_back(prepared(noted), made).endswith("but see the warnings")
+    assert data_identity(tmp_path / "var/lib/etcd") == NEW
+
+
+def test_a_marker_is_void_for_what_another_program_made_since(context: Context, tmp_path: Path) -> None:
+    """A join was killed; kubeadm reset the node, and the CA was copied there by hand: the next join that failed deleted it."""
+    noted, _ = begun(context)
+    certs.ensure_named(noted, "ca")
+    copied = tmp_path / "etc/kubernetes/pki/ca.key"
+    text = copied.read_text()
+    copied.unlink()
+    copied.write_text(text)
+    again = run_marker.begin(context, "join", may_be_made(context))
+    assert again.resumed and {"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt"} <= again.before
+    assert undo_join.look(prepared(context), again).seen == {}
+
+
+def test_a_join_that_was_killed_resumes_as_the_owner_of_what_it_wrote(context: Context, tmp_path: Path) -> None:
+    noted, mark = begun(context)
+    certs.ensure_named(noted, "ca")
+    again = run_marker.begin(context, "join", may_be_made(context))
+    assert again.resumed and again.before == frozenset() and again.wrote == mark().wrote
+    assert set(undo_join.look(prepared(context), again).seen) == {"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key"}
+    assert (tmp_path / "etc/kubernetes/.quorate-run.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("wrote", ['{"/a": 1}', '{"/a": [1, 2, 3]}', '{"/a": ["1", 2, 3, 4]}'])
+def test_a_marker_with_what_is_no_stamp_is_none(context: Context, tmp_path: Path, wrote: str) -> None:
+    begun(context)
+    path = tmp_path / "etc/kubernetes/.quorate-run.json"
+    path.write_text(path.read_text().replace('"wrote": {}', f'"wrote": {wrote}'))
+    with pytest.raises(PreflightFailed, match="cannot be read: a run was cut off here"):
+        run_marker.begin(context, "join", ())
