@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 
 def has_log(data_dir: Path) -> bool:
     """Returns whether etcd has written a log: it then knows its identity and ignores every --initial-* flag. The log may be
     elsewhere (--wal-dir), or a link to it lead nowhere now: that is no empty directory."""
-    member = data_dir / "member"
-    return os.path.lexists(member / "wal") or os.path.lexists(member / "snap" / "db")
+    return os.path.lexists(data_dir / "member" / "wal") or has_used_database(data_dir)
+
+
+_META, _PAGE_HEADER = struct.Struct("<IIIIQQQQQ"), struct.Struct("<QHHI")
+_MAGIC, _LEAF, _AT = 0xED0CDAED, 2, 16
+_BUCKETS_OF_A_NEW_ONE = 1
+
+
+def has_used_database(data_dir: Path) -> bool:
+    """Returns whether a member has written to the database in a data directory, or may have: False only where there is none,
+    or a new one. etcd makes it before its log, and a member that cannot join leaves it so: with one bucket at most (3.4 to
+    3.7)."""
+    path = data_dir / "member" / "snap" / "db"
+    if not os.path.lexists(path):
+        return False
+    try:
+        return _buckets(path) > _BUCKETS_OF_A_NEW_ONE
+    except (OSError, struct.error, OverflowError):
+        return True
+
+
+def _buckets(path: Path) -> int:
+    """Returns how many entries the root of a bbolt file has; more than any new one where it is no leaf. Raises struct.error."""
+    with path.open("rb") as file:
+        first = _META.unpack_from(file.read(_AT + _META.size), _AT)
+        file.seek(first[2])
+        second = _META.unpack_from(file.read(_AT + _META.size), _AT)
+        metas = [meta for meta in (first, second) if meta[0] == _MAGIC]
+        if not metas:
+            raise struct.error("no bbolt file")
+        newest = max(metas, key=lambda meta: meta[8])
+        file.seek(newest[4] * newest[2])
+        _, flags, count, _ = _PAGE_HEADER.unpack(file.read(_PAGE_HEADER.size))
+    return count if flags == _LEAF else _BUCKETS_OF_A_NEW_ONE + 1
 
 
 def received_bytes(data_dir: Path) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign.deletion import TAKEN
+from quorate.host.etcd_data import has_used_database
 
 _TRIES = 3
 _HEAD_BYTES = 4096
@@ -67,7 +68,7 @@ def _owner_in(data_dir: Path) -> DataIdentity | None:
         return UNREADABLE
     if found is not None:
         return found
-    return UNREADABLE if head is not None or os.path.lexists(data_dir / "member" / "snap" / "db") else None
+    return UNREADABLE if head is not None or has_used_database(data_dir) else None
 
 
 def _first_bytes(wal: Path) -> bytes | None:
