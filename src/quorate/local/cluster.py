@@ -23,7 +23,7 @@ from quorate.local import growth, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
-from quorate.local.rows import is_listed, row_of
+from quorate.local.rows import is_listed, row_of, without_vote
 from quorate.local.size import check_size, having_started, refuse_shrinking, voters_before, voters_of
 from quorate.local.start import (
     load_or_create,
@@ -74,23 +74,22 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
         with having_started(started):
             refuse_shrinking(home, voters_of(view), size)
         _advise(home, size)
-        grown = _grown(home, _names_to_join(home.load(), view, size), etcd, started, view)
+        grown = _grown(home, _names_to_join(home, view, size), etcd, started, view)
         growth.reached(home.layout)
         return grown
 
 
 def _present_size(home: Home, view: ClusterView) -> int:
-    """Returns the number of voters and unfinished joins; for a cluster that was just created it is three.
+    """Returns the number of voters, with those that unfinished joins of this directory add; for a cluster that was just created
+    it is three.
 
     Who is a member is etcd's to say. A member that `etcd remove` took off the list is still in the saved state, and
-    counting it made every `up` add one voter.
+    counting it made every `up` add one voter; so did a learner of somebody else, which is no join of ours.
     """
-    absent = [row for row in home.load().members if not is_listed(home, view, row)]
-    joining = [row for row in absent if row.phase == "joining"]
-    for gone in (row for row in absent if row.phase == "member"):
+    for gone in (row for row in home.load().members if row.phase == "member" and not is_listed(home, view, row)):
         leave = f"quorate local leave {gone.name} {home.layout.option}"
         home.report(Notice(f"{gone.name} was removed from the cluster: '{leave}' deletes its data", "warning"))
-    return len(view.members) + len(joining) if home.was_there else _DEFAULT_MEMBERS
+    return len(view.voters) + len(without_vote(home, view)) if home.was_there else _DEFAULT_MEMBERS
 
 
 def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
@@ -108,7 +107,7 @@ def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
     _finish_leaving(home, saved)
     started = start_members(home)
     view = wait_for_quorum(home)
-    names = [name] if name is not None else _names_to_join(home.load(), view, len(view.voters) + 1)
+    names = [name] if name is not None else _names_to_join(home, view, len(view.voters) + 1)
     with having_started(started):
         check_size(home, len(view.voters) + 1)
     _advise(home, len(view.voters) + 1)
@@ -310,12 +309,12 @@ def check_new(saved: State, name: str) -> None:
         raise ConfigError(f"{name} is a member already", state="nothing was changed", advice="choose another name")
 
 
-def _names_to_join(saved: State, view: ClusterView, wanted: int) -> list[str]:
+def _names_to_join(home: Home, view: ClusterView, wanted: int) -> list[str]:
     """Returns the joins that an earlier run began, also those with a vote that was not verified; then new names."""
-    begun = [member for member in saved.members if member.phase == "joining"]
-    promoted = [member for member in begun if view.by_peer_urls((member.peer_url,)) in view.voters]
-    missing = wanted - len(view.voters) - (len(begun) - len(promoted))
-    return [*(member.name for member in begun), *saved.free_names()[: max(missing, 0)]]
+    saved = home.load()
+    begun = [member.name for member in saved.members if member.phase == "joining"]
+    missing = wanted - len(view.voters) - len(without_vote(home, view))
+    return [*begun, *saved.free_names()[: max(missing, 0)]]
 
 
 def _finish_leaving(home: Home, saved: State) -> None:

@@ -33,10 +33,21 @@ def row_of(home: Home, view: ClusterView, member: LocalMember) -> Member | None:
     return _found(view, member, owner)
 
 
-def is_listed(home: Home, view: ClusterView, member: LocalMember) -> bool:
-    """Returns whether the list has the member. Data that cannot be read, or that is of another cluster, names no row."""
+def listed_row(home: Home, view: ClusterView, member: LocalMember) -> Member | None:
+    """Returns the row as `row_of`. Data that cannot be read, or that is of another cluster, names no row and raises nothing."""
     owner = data_identity(home.layout.member(member.name).data)
-    return _found(view, member, owner if owner and owner.cluster_id == view.cluster_id else None) is not None
+    return _found(view, member, owner if owner and owner.cluster_id == view.cluster_id else None)
+
+
+def is_listed(home: Home, view: ClusterView, member: LocalMember) -> bool:
+    """Returns whether the list has the member, as `listed_row` finds it."""
+    return listed_row(home, view, member) is not None
+
+
+def without_vote(home: Home, view: ClusterView) -> list[LocalMember]:
+    """Returns the members whose join is unfinished and that have no vote yet: each becomes one voter more."""
+    joining = [member for member in home.load().members if member.phase == "joining"]
+    return [member for member in joining if listed_row(home, view, member) not in view.voters]
 
 
 def _found(view: ClusterView, member: LocalMember, owner: DataIdentity | None) -> Member | None:
