@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from quorate.host.environment import for_programs
 from quorate.local import state
 from quorate.local.layout import Layout, check_name, default_folder
 from quorate.local.runtime import daemon_of, spec_of
-from quorate.local.size import check_size, refuse_shrinking
+from quorate.local.size import check_room, check_size, refuse_shrinking
 from quorate.local.state import LocalMember, State
 from quorate.member.spec import flags as flags_of
 from quorate.member.spec import settings
@@ -126,8 +127,6 @@ def test_command_lines_by_version() -> None:
 
 
 def test_only_the_first_member_may_begin_a_cluster() -> None:
-    from dataclasses import replace
-
     assert "--initial-cluster-state=new" in flags("3.6.0")
     for phase in ("joining", "member", "leaving"):
         assert "--initial-cluster-state=existing" in flags("3.6.0", replace(MEMBER, phase=phase))
@@ -216,4 +215,19 @@ def test_advice_on_sizes_can_be_pasted(make_home: MakeHome) -> None:
     assert refused.value.advice == f"quorate local up --members 2 {where}    # or: quorate local leave m2 {where}"
     with pytest.raises(ConfigError) as wrong:
         check_size(home, 8)
-    assert wrong.value.advice.startswith(f"quorate local leave NAME {where}    # ")
+    assert wrong.value.advice == f"quorate local up --members 7 {where}"
+    with pytest.raises(ConfigError) as full:
+        check_room(home, 7)
+    assert full.value.advice.startswith(f"quorate local leave NAME --accept-reduced-tolerance {where}    # ")
+    check_room(home, 6)
+
+
+def test_who_leaves_by_the_advice_is_of_this_directory_and_consents_where_fewer_may_fail(make_home: MakeHome) -> None:
+    home = make_home()
+    home.layout.root.mkdir()
+    home.save(replace(STATE, members=tuple(replace(MEMBER, name=f"m{number}") for number in range(1, 5))))
+    where = home.layout.option
+    with pytest.raises(Refused) as refused:
+        refuse_shrinking(home, ["m1", "m2", "m3", "m4", "of-others"], 3)
+    leave = f"quorate local leave m4 --accept-reduced-tolerance {where} && quorate local leave m3 {where}"
+    assert refused.value.advice == f"quorate local up --members 5 {where}    # or: {leave}"

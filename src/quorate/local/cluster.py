@@ -24,7 +24,7 @@ from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.rows import is_listed, row_of, without_vote
-from quorate.local.size import check_size, having_started, refuse_shrinking, voters_before, voters_of
+from quorate.local.size import check_room, check_size, having_started, refuse_shrinking, voters_before, voters_of
 from quorate.local.start import (
     load_or_create,
     runs_already,
@@ -103,13 +103,13 @@ def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
     saved = home.load()
     if name is not None:
         check_new(saved, name)
-    check_size(home, len(voters_before(home)) + 1)
+    check_room(home, len(voters_before(home)))
     _finish_leaving(home, saved)
     started = start_members(home)
     view = wait_for_quorum(home)
     names = [name] if name is not None else _names_to_join(home, view, len(view.voters) + 1)
     with having_started(started):
-        check_size(home, len(view.voters) + 1)
+        check_room(home, len(view.voters))
     _advise(home, len(view.voters) + 1)
     return _grown(home, names, etcd, started, view)
 

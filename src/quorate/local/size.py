@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from quorate.core.membership import ClusterView, in_order, size_advice
+from quorate.core.quorum import margin
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client.errors import EtcdError
 from quorate.local import state
@@ -19,22 +20,45 @@ def check_size(home: Home, wanted: int) -> None:
     if wanted < 1:
         raise ConfigError(f"{wanted} members: a cluster has at least one")
     if wanted > _MOST_MEMBERS:
-        raise ConfigError(
-            f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
-            state="nothing was changed",
-            advice=f"quorate local leave NAME {home.layout.option}    # then run the same command again",
-        )
+        raise _too_many(wanted, f"quorate local up --members {_MOST_MEMBERS} {home.layout.option}")
+
+
+def check_room(home: Home, voters: int) -> None:
+    """Raises `ConfigError` when a local cluster of that many voters cannot have one more."""
+    if voters >= _MOST_MEMBERS:
+        raise _too_many(voters + 1, f"{_leave(home, 'NAME', voters)}    # then run the same command again")
+
+
+def _too_many(wanted: int, advice: str) -> ConfigError:
+    return ConfigError(
+        f"a local cluster has at most {_MOST_MEMBERS} members, not {wanted}: {size_advice(wanted)}",
+        state="nothing was changed",
+        advice=advice,
+    )
 
 
 def refuse_shrinking(home: Home, names: Sequence[str], wanted: int) -> None:
     """Raises `Refused` when there are more voters than `wanted`."""
-    where = home.layout.option
     if len(names) > wanted:
         raise Refused(
             f"the cluster has {len(names)} members ({', '.join(names)}), more than the {wanted} asked for",
             state="nothing was changed: members are removed by name only, one at a time",
-            advice=f"quorate local up --members {len(names)} {where}    # or: quorate local leave {names[-1]} {where}",
+            advice=f"quorate local up --members {len(names)} {home.layout.option}    # or: {_leaves(home, names, wanted)}",
         )
+
+
+def _leaves(home: Home, names: Sequence[str], wanted: int) -> str:
+    """Returns the commands that bring the cluster from these voters to `wanted`. Only members of this directory can leave."""
+    saved = state.load(home.layout.state)
+    own = [name for name in names if saved is None or any(row.name == name for row in saved.members)]
+    sizes = range(len(names), wanted, -1)
+    return " && ".join(_leave(home, name, voters) for name, voters in zip(reversed(own or ["NAME"]), sizes, strict=False))
+
+
+def _leave(home: Home, name: str, voters: int) -> str:
+    """Returns the command by which one of so many voters leaves, with consent where fewer may fail afterwards."""
+    lowers = margin(voters - 1, voters - 1) < margin(voters, voters)
+    return f"quorate local leave {name}{' --accept-reduced-tolerance' if lowers else ''} {home.layout.option}"
 
 
 def voters_of(view: ClusterView) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
+from conftest import RunCli
 
 from quorate.local import cluster
 from quorate.local.home import Home
@@ -36,3 +39,15 @@ def test_an_own_join_that_was_cut_off_counts_and_a_learner_of_somebody_else_does
     must(home, "member", "add", "zz", "--learner", NOWHERE)
     assert [one.name for one in cluster.up(home).joined] == ["m2"]
     assert voters(home) == 2 and cluster.up(home).joined == ()
+
+
+def test_the_ways_out_of_a_size_that_is_refused_work(home: Home, etcd36: str, cli: RunCli) -> None:
+    """It advised a removal that was refused, because fewer members could have failed afterwards."""
+    cluster.up(home, 5, etcd36)
+    done = cli("local", "up", "--members", "3", "--dir", str(home.layout.root))
+    assert done.returncode == 4
+    kept, _, leaves = done.stderr.rsplit("next: ", 1)[1].strip().partition("    # or: ")
+    for command in [kept, *leaves.split(" && ")]:
+        tried = cli(*shlex.split(command)[1:])
+        assert tried.returncode == 0, (command, tried.stderr)
+    assert roles(home) == dict.fromkeys(("m1", "m2", "m3"), "voter")

@@ -80,7 +80,7 @@ def _check_new(home: Home, name: str, voters: int) -> None:
     from quorate.local import cluster, size
 
     cluster.check_new(home.load(), name)
-    size.check_size(home, voters + 1)
+    size.check_room(home, voters)
 
 
 def _check_replace(home: Home, change: Replace, view: ClusterView) -> Member | None:
