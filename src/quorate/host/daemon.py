@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from quorate.deadline import Clock
 from quorate.errors import HostError
 from quorate.files import remove_file
-from quorate.host import process, process_record
+from quorate.host import last_words, process, process_record
 from quorate.host.last_words import etcd_reason
 from quorate.host.process import Identity
 
@@ -64,9 +64,17 @@ class Daemon:
 
     def last_words(self) -> str:
         """Returns why the process ended, as far as its log shows, and the path of the log."""
-        logs = [path for path in (self.log, self.output) if path is not None]
-        reasons = filter(None, (etcd_reason(tail(path)) for path in logs))
-        return f"{next(reasons, 'its log gives no reason')} (log: {logs[0]})"
+        reasons = filter(None, (etcd_reason(tail(path)) for path in self._logs))
+        return f"{next(reasons, 'its log gives no reason')} (log: {self._logs[0]})"
+
+    def ended_by_removal(self) -> bool:
+        """Returns whether it is an etcd that ended by itself because its member was removed from the cluster: its log says so,
+        and an id that was removed never returns."""
+        return self.state() == "exited" and any(last_words.ended_by_removal(tail(path)) for path in self._logs)
+
+    @property
+    def _logs(self) -> list[Path]:
+        return [path for path in (self.log, self.output) if path is not None]
 
 
 def tail(path: Path) -> list[str]:

@@ -13,18 +13,34 @@ _LOOK_BACK = 12
 """The warning that led to etcd's last entry is within this many lines before it."""
 _ASKED_OTHERS = "retrieve cluster information"
 _DISTRUST = re.compile(r"tls: |certificate")
+_STARTS, _ENDS = "starting an etcd server", "server error"
+_REMOVED = "the member has been permanently removed from the cluster"
+"""The same from 3.4 to 3.7. The entries after it, such as "listener failed", are consequences."""
 _TROUBLE = re.compile(r"error|fatal|panic|not defined|unknown|cannot|denied|in use|\bfailed", re.IGNORECASE)
 
 
 def etcd_reason(lines: Sequence[str]) -> str:
     """Returns the last fatal, panic or error entry of etcd's log; empty when there is none. When another member's answer is the
-    cause, that answer comes first."""
+    cause, that answer comes first; that the member was removed is the cause wherever it is reported."""
+    if ended_by_removal(lines):
+        return _REMOVED
     for number, line in reversed(list(enumerate(lines))):
         words = _complaint(line)
         if words:
             cause = _refusal(lines[max(0, number - _LOOK_BACK) : number]) if _ASKED_OTHERS in words else ""
             return f"{cause}; {words}" if cause else words
     return ""
+
+
+def ended_by_removal(lines: Sequence[str]) -> bool:
+    """Returns whether the last etcd that wrote the log ended because its member was removed: it applied the removal, or another
+    member answered that it had."""
+    for entry in map(_entry, reversed(lines)):
+        if entry.get("msg") == _STARTS:
+            return False
+        if entry.get("msg") == _ENDS and entry.get("error") == _REMOVED:
+            return True
+    return False
 
 
 def _refusal(lines: Sequence[str]) -> str:

@@ -23,7 +23,8 @@ from quorate.local import growth, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
-from quorate.local.rows import is_listed, row_of, without_vote
+from quorate.local.removed import refuse_removed, removed, report_removed
+from quorate.local.rows import row_of, without_vote
 from quorate.local.size import check_room, check_size, having_started, refuse_shrinking, voters_before, voters_of
 from quorate.local.start import (
     load_or_create,
@@ -67,6 +68,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
         replacement.overtaken(home)
         started = start_members(home)
         view = wait_for_quorum(home)
+        report_removed(home, view)
         # A record of fewer than there are is reached: members may have been added since it was made.
         size = wanted or (max(asked_for, len(view.voters)) if asked_for else _present_size(home, view))
         if len(view.voters) > size:
@@ -86,9 +88,6 @@ def _present_size(home: Home, view: ClusterView) -> int:
     Who is a member is etcd's to say. A member that `etcd remove` took off the list is still in the saved state, and
     counting it made every `up` add one voter; so did a learner of somebody else, which is no join of ours.
     """
-    for gone in (row for row in home.load().members if row.phase == "member" and not is_listed(home, view, row)):
-        leave = f"quorate local leave {gone.name} {home.layout.option}"
-        home.report(Notice(f"{gone.name} was removed from the cluster: '{leave}' deletes its data", "warning"))
     return len(view.voters) + len(without_vote(home, view)) if home.was_there else _DEFAULT_MEMBERS
 
 
@@ -107,6 +106,7 @@ def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
     _finish_leaving(home, saved)
     started = start_members(home)
     view = wait_for_quorum(home)
+    report_removed(home, view)
     names = [name] if name is not None else _names_to_join(home, view, len(view.voters) + 1)
     with having_started(started):
         check_room(home, len(view.voters))
@@ -276,6 +276,7 @@ def _running(home: Home, name: str) -> Identity:
     home.load().member(name)
     identity = home.daemon(name).identity()
     if identity is None:
+        _refuse_known_removed(home, name)
         raise Refused(
             f"{name} is not running",
             state="nothing was changed",
@@ -284,9 +285,18 @@ def _running(home: Home, name: str) -> Identity:
     return identity
 
 
+def _refuse_known_removed(home: Home, name: str) -> None:
+    """Raises `Refused` for a member that ended because it was removed, or that the list lacks."""
+    if home.daemon(name).ended_by_removal():
+        raise removed(home, name)
+    refuse_removed(home, name)
+
+
 def stop(home: Home, name: str) -> None:
     """Stops a member's process gracefully; the member stays in the member list."""
     with home.locked("local stop"):
+        if home.daemon(home.load().member(name).name).identity() is None:
+            _refuse_known_removed(home, name)
         home.runtime(name).stop()
 
 
@@ -297,6 +307,7 @@ def start(home: Home, name: str) -> bool:
         if runs_already(home, name):
             home.report(Notice(f"{name} runs already"))
         else:
+            refuse_removed(home, name)
             start_one(home, name)
         return wait_until_up(home, name)
 

@@ -9,7 +9,7 @@ from quorate.errors import QuorateError
 from quorate.host import ports
 from quorate.local.home import Home
 from quorate.local.layout import Layout
-from quorate.local.runtime import describe
+from quorate.local.runtime import REMOVED, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,12 @@ class KnownCluster:
     @property
     def running(self) -> int:
         return sum(state.startswith("running") for state in self.processes.values())
+
+    @property
+    def shown(self) -> list[str]:
+        """Returns the names of the members; those that were removed from the cluster are marked, and last."""
+        gone = [name for name, state in self.processes.items() if state == REMOVED]
+        return [*(name for name in self.processes if name not in gone), *(f"{name} ({REMOVED})" for name in gone)]
 
     def as_dict(self) -> dict[str, object]:
         """Returns the cluster as `-o json` shows it."""

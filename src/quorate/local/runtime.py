@@ -22,6 +22,7 @@ from quorate.local.state import LocalMember, State
 from quorate.member.process import PlainProcess
 from quorate.member.spec import EtcdSpec, flags, settings
 
+REMOVED = "removed"
 _KEPT_LOG_BYTES = 32 << 20
 _ROTATION = {"maxsize": 32, "maxage": 0, "maxbackups": 2, "localtime": False, "compress": False}
 """Megabytes and files: at most about 100 MB of log a member."""
@@ -45,13 +46,14 @@ def daemon_of(paths: MemberPaths) -> Daemon:
 
 
 def describe(daemon: Daemon) -> str:
-    """Returns "running" with its pid, "paused" or "stopped"; "unknown" where its record cannot be read."""
+    """Returns "running" with its pid, "paused", "stopped", or "removed" for one that ended because it was removed from the
+    cluster; "unknown" where its record cannot be read."""
     try:
         identity = daemon.identity()
     except HostError as error:
         return f"unknown: {error.what}"
     if identity is None:
-        return "stopped"
+        return REMOVED if daemon.ended_by_removal() else "stopped"
     return "paused" if process.is_stopped(identity) else f"running (pid {identity.pid})"
 
 

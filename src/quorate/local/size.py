@@ -79,7 +79,8 @@ def voters_before(home: Home) -> list[str]:
         view = None
     if view is not None and view.linearizable:
         return voters_of(view)
-    return [row.name for row in saved.members if row.phase in ("first", "member")]
+    settled = [row.name for row in saved.members if row.phase in ("first", "member")]
+    return [name for name in settled if not home.daemon(name).ended_by_removal()]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import replace
 from quorate.core import versions
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Deadline, poll
-from quorate.errors import HostError, Refused
+from quorate.errors import HostError, QuorateError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
@@ -18,6 +18,7 @@ from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
 from quorate.local.layout import check_root
+from quorate.local.removed import removed, removed_now
 from quorate.local.rows import with_ids
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
@@ -45,7 +46,8 @@ def load_or_create(home: Home, etcd: str | None) -> State:
 
 
 def start_members(home: Home) -> tuple[str, ...]:
-    """Starts every member that should run and does not, all before it waits for any: one alone may have no quorum.
+    """Starts every member that should run and does not, all before it waits for any: one alone may have no quorum. One that is
+    known to be removed from the cluster is not started: it could only end.
 
     Returns the names of the started members. Raises `Refused` for a paused one, `HostError` for one that cannot start.
     """
@@ -53,6 +55,8 @@ def start_members(home: Home) -> tuple[str, ...]:
     names = [member.name for member in home.load().members if _should_run(home, member)]
     _refuse_paused(home, names)
     down = [name for name in names if home.daemon(name).identity() is None]
+    gone = removed_now(home) if down else set[str]()
+    down = [name for name in down if name not in gone]
     failed: HostError | None = None
     for name in down:
         try:
@@ -101,7 +105,7 @@ def _advice_without_data(home: Home, member: LocalMember) -> str:
 def wait_until_up(home: Home, name: str) -> bool:
     """Returns whether the member just started answers clients within 3 s; without a quorum it runs but does not answer.
 
-    Raises `HostError` when its process ended.
+    Raises `HostError` when its process ended, `Refused` when it ended because the member was removed from the cluster.
     """
     deadline = Deadline(home.clock, _START_SECONDS, f"{name} answers")
     with home.access() as access:
@@ -189,16 +193,21 @@ def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
 
 
 def _refuse_ended(home: Home) -> None:
-    """Raises `HostError` for a member whose process ended: it will not answer, however long we wait."""
+    """Raises `HostError` for a member whose process ended: it will not answer, however long we wait. One that was removed is
+    none that we wait for."""
     for member in home.load().members:
-        if member.phase in ("first", "member") and home.daemon(member.name).state() == "exited":
+        daemon = home.daemon(member.name)
+        if member.phase in ("first", "member") and daemon.state() == "exited" and not daemon.ended_by_removal():
             raise _ended(home, member.name)
 
 
-def _ended(home: Home, name: str) -> HostError:
+def _ended(home: Home, name: str) -> QuorateError:
+    if home.daemon(name).ended_by_removal():
+        return removed(home, name)
+    runs = [row.name for row in home.load().members if home.daemon(row.name).identity() is not None]
     return HostError(
         f"the etcd of {name} ended: {home.daemon(name).last_words()}",
-        state="the other members were left as they are",
+        state=f"running: {', '.join(runs) or 'none'}",
         advice=f"quorate local logs {name} {home.layout.option}",
     )
 

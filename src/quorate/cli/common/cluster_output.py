@@ -51,13 +51,15 @@ def print_members(view: ClusterView) -> None:
     print_staleness(view)
 
 
-def print_status(view: ClusterView, processes: dict[str, str] | None = None, detail: Detail | None = None) -> None:
-    """Prints one line per member. `processes` adds a column for members that run on this host, hashes in `detail` another."""
-    rows = status_rows(view, detail)
-    if processes is not None:
-        rows = [(*row, processes.get(row[1], "")) for row in rows]
+def print_status(view: ClusterView, detail: Detail | None = None) -> None:
+    """Prints one line per member, and the margin; hashes in `detail` add a column."""
     hashed = ("HASH",) if detail and detail.hashes else ()
-    print_table((*STATUS_HEADERS, *hashed, *(("PROCESS",) if processes is not None else ())), rows)
+    print_table((*STATUS_HEADERS, *hashed), status_rows(view, detail))
+    print_notes(view)
+
+
+def print_notes(view: ClusterView) -> None:
+    """Prints what belongs below the lines of the members: the margin, the alarms, and whether the list may be stale."""
     print_margin(view)
     print_alarms(view)
     print_staleness(view)

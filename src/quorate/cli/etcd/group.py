@@ -95,7 +95,7 @@ def status(form: str, with_hash: bool) -> None:
         detail = cluster.detail(view, with_hash=with_hash)
     differs = differ(detail.hashes)
     data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
-    emit(form, "ClusterStatus", data, lambda: print_status(view, detail=detail))
+    emit(form, "ClusterStatus", data, lambda: print_status(view, detail))
     if margin_of(view) < 0:
         # As in 'health': a script that checks the exit code must not take a cluster that accepts no writes for healthy.
         raise click.exceptions.Exit(QuorateError.exit_code)

@@ -148,14 +148,16 @@ def status(folder: Path | None, form: str) -> None:
       quorate local status
       quorate local status -o json
     """
-    from quorate.cli.common.cluster_output import cluster_json, print_status
+    from quorate.cli.common.cluster_output import cluster_json
+    from quorate.cli.local.status import compare, print_local_status, processes_of
     from quorate.core.membership import margin_of
-    from quorate.local.runtime import describe
 
     with opened(folder) as home:
-        processes = {member.name: describe(home.daemon(member.name)) for member in home.load().members}
+        processes = processes_of(home)
         view = _look(home, processes)
-    emit(form, "LocalStatus", {**cluster_json(view), "processes": processes}, lambda: print_status(view, processes))
+        here = compare(home, view, processes)
+    shown = {**cluster_json(view), "processes": here.processes}
+    emit(form, "LocalStatus", shown, lambda: print_local_status(view, here, home.layout.option))
     if margin_of(view) < 0:
         # As 'etcd status': a script that checks the exit code must not take a cluster that accepts no writes for healthy.
         raise click.exceptions.Exit(QuorateError.exit_code)
@@ -288,9 +290,12 @@ def env(folder: Path | None) -> None:
       eval "$(quorate local env)"; etcdctl member list
     """
     with opened(folder) as home:
-        members, pki = home.load().members, home.layout.pki
+        pki = home.layout.pki
+        members = [
+            row for row in home.load().members if row.phase != "joining" and not home.daemon(row.name).ended_by_removal()
+        ]
     values = {
-        "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members if member.phase != "joining"),
+        "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members),
         "ETCDCTL_CACERT": str(pki / "ca.crt"),
         "ETCDCTL_CERT": str(pki / "healthcheck-client.crt"),
         "ETCDCTL_KEY": str(pki / "healthcheck-client.key"),
@@ -337,7 +342,7 @@ def list_clusters(form: str) -> None:
     found = known_clusters()
 
     def table() -> None:
-        rows = [(str(one.root), one.problem or ",".join(one.processes), str(one.running)) for one in found]
+        rows = [(str(one.root), one.problem or ",".join(one.shown), str(one.running)) for one in found]
         if not rows:
             echo("there is no local cluster; start one with: quorate local up")
             return
