@@ -18,6 +18,7 @@ from quorate.core.versions import Version
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.files import remove_tree
 from quorate.host.environment import for_programs
+from quorate.host.last_words import ended_by_removal
 from quorate.local import state
 from quorate.local.layout import Layout, check_name, default_folder
 from quorate.local.runtime import daemon_of, spec_of
@@ -146,9 +147,19 @@ REFUSED = """{"level":"warn","msg":"check file permission","error":"directory is
 """
 
 
+REMOVED = """{"level":"info","msg":"starting an etcd server"}
+{"level":"warn","msg":"server error","error":"the member has been permanently removed from the cluster"}
+{"level":"warn","msg":"data-dir used by this member must be removed"}
+{"level":"fatal","msg":"listener failed","error":"server is stopping"}
+"""
+AGAIN = '{"level":"info","msg":"starting an etcd server"}\n'
+
+
 @pytest.mark.parametrize(
     ("log", "output", "said"),
     [
+        (REMOVED, "", "the member has been permanently removed from the cluster"),
+        (REMOVED + AGAIN + '{"level":"fatal","msg":"listener failed","error":"in use"}\n', "", "listener failed: in use"),
         (
             '{"level":"info","msg":"fine"}\n{"level":"fatal","msg":"discovery failed","error":"no space left"}\n',
             "",
@@ -175,6 +186,11 @@ def test_why_a_member_ended(tmp_path: Path, log: str, output: str, said: str) ->
     paths.log.write_text(log)
     paths.output.write_text(output)
     assert said in daemon_of(paths).last_words()
+
+
+@pytest.mark.parametrize(("log", "removed"), [(REMOVED, True), (REMOVED + AGAIN, False), (AGAIN, False), ("", False)])
+def test_only_the_last_etcd_that_wrote_the_log_says_that_it_was_removed(tmp_path: Path, log: str, removed: bool) -> None:
+    assert ended_by_removal(log.splitlines()) is removed
 
 
 def test_a_symlink_is_not_followed_when_deleting(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from quorate.etcd.membership.remove import Removal
 from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.process import Identity
-from quorate.local import growth, replacement
+from quorate.local import growth, lost, replacement
 from quorate.local.grow import grow_by
 from quorate.local.home import Home
 from quorate.local.layout import check_name
@@ -191,7 +191,7 @@ def leave(
                 home.save(home.load().with_member(member))
                 if unasked:
                     error.state = error.state or "nothing was changed"
-                    error.advice = error.advice or f"quorate local up {home.layout.option}    # starts stopped members"
+                    error.advice = error.advice or lost.starting_advice(home)
             elif not error.outcomes:
                 error.state = error.state or _settle_leaving(home, member)
             raise
@@ -230,14 +230,15 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
         if listed is None and view.linearizable:
             return
         if listed is None:
-            raise Refused(
-                f"cannot read whether {member.name} is a member: there is no quorum",
-                state="nothing was changed",
-                advice=f"quorate local up {home.layout.option}    # starts stopped members",
-            )
+            unread = f"cannot read whether {member.name} is a member: there is no quorum"
+            raise lost.explained(home, Refused(unread, state="nothing was changed"))
         ended = home.daemon(member.name).identity() is None
         policy = replace(policy, ended=ended)
-        Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy).run()
+        removal = Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy)
+        try:
+            removal.run()
+        except Refused as error:
+            raise lost.explained(home, error) from None
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:
@@ -247,7 +248,7 @@ def down(home: Home, *, purge: bool = False) -> list[str]:
         if purge and not home.layout.state.exists():
             _purge(home)
             return []
-        running = [member.name for member in home.load().members if home.daemon(member.name).identity()]
+        running = home.running()
         for name in running:
             home.report(Event("stop", name, "stopping its etcd"))
             home.runtime(name).stop()

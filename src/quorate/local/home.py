@@ -91,6 +91,10 @@ class Home:
         """Returns the member's process, also when the saved state no longer has the member."""
         return daemon_of(self.layout.member(name))
 
+    def running(self) -> list[str]:
+        """Returns the names of the members whose process runs, paused ones too."""
+        return [member.name for member in self.load().members if self.daemon(member.name).identity() is not None]
+
     def access(self) -> Access:
         """Returns connections to the members; raises `ConfigError` when there is no cluster here."""
         self.load()

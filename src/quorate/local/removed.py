@@ -52,7 +52,7 @@ def report_removed(home: Home, view: ClusterView) -> None:
 
 
 def _lacked(home: Home) -> set[str]:
-    if not any(home.daemon(row.name).identity() for row in home.load().members):
+    if not home.running():
         return set()
     try:
         return {row.name for row in removed_from(home, home.look())}

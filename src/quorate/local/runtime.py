@@ -54,7 +54,13 @@ def describe(daemon: Daemon) -> str:
         return f"unknown: {error.what}"
     if identity is None:
         return REMOVED if daemon.ended_by_removal() else "stopped"
-    return "paused" if process.is_stopped(identity) else f"running (pid {identity.pid})"
+    return "paused" if is_paused(daemon) else f"running (pid {identity.pid})"
+
+
+def is_paused(daemon: Daemon) -> bool:
+    """Returns whether the process runs, and is stopped by a signal."""
+    identity = daemon.identity()
+    return identity is not None and process.is_stopped(identity)
 
 
 def spec_of(member: LocalMember, paths: MemberPaths, state: State, version: Version) -> EtcdSpec:

@@ -14,12 +14,13 @@ from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
 from quorate.host import ports
-from quorate.host.process import is_stopped
 from quorate.local import certificates, state
 from quorate.local.home import Home
 from quorate.local.layout import check_root
+from quorate.local.lost import without_data
 from quorate.local.removed import removed, removed_now
 from quorate.local.rows import with_ids
+from quorate.local.runtime import is_paused
 from quorate.local.state import LocalMember, State
 from quorate.report import Event
 
@@ -57,8 +58,10 @@ def start_members(home: Home) -> tuple[str, ...]:
     down = [name for name in names if home.daemon(name).identity() is None]
     gone = removed_now(home) if down else set[str]()
     down = [name for name in down if name not in gone]
+    empty = [name for name in down if _is_empty(home, name)]
+    started = [name for name in down if name not in empty]
     failed: HostError | None = None
-    for name in down:
+    for name in started:
         try:
             start_one(home, name)
         except HostError as error:
@@ -66,7 +69,18 @@ def start_members(home: Home) -> tuple[str, ...]:
             failed = failed or error
     if failed is not None:
         raise failed
-    return tuple(down)
+    if empty and home.running():
+        # The others may give a quorum by now, through which the list shows who was removed.
+        wait_for_leader(home)
+        empty = [name for name in empty if name not in removed_now(home)]
+    if empty:
+        raise without_data(home, empty)
+    return tuple(started)
+
+
+def _is_empty(home: Home, name: str) -> bool:
+    """Returns whether the data of a member is gone. The first member of a cluster that never started begins without any."""
+    return home.load().member(name).phase != "first" and not home.layout.member(name).has_data
 
 
 def _should_run(home: Home, member: LocalMember) -> bool:
@@ -78,28 +92,19 @@ def _should_run(home: Home, member: LocalMember) -> bool:
 def start_one(home: Home, name: str) -> None:
     """Starts a member on its data; does nothing when it runs. Raises `HostError` when its data is gone, `ConfigError` for a
     directory that etcd cannot use."""
-    member, paths = home.load().member(name), home.layout.member(name)
+    member = home.load().member(name)
     check_root(home.layout.root)
-    if member.phase != "first" and not paths.has_data:
-        raise HostError(
-            f"{name} has no data in {paths.data}",
-            state="it was not started: an empty member that votes could lose acknowledged writes",
-            advice=_advice_without_data(home, member),
-        )
+    if _is_empty(home, name):
+        if member.phase == "joining":
+            raise HostError(
+                f"{name} has no data in {home.layout.member(name).data}",
+                state="it was not started: its join is unfinished",
+                advice=f"quorate local up {home.layout.option}    # starts its join again",
+            )
+        raise without_data(home, [name])
     certificates.ensure_member_certificates(home.layout, name)
     home.report(Event("start", name, "starting its etcd"))
     home.runtime(name).start([(name, member.peer_url)])
-
-
-def _advice_without_data(home: Home, member: LocalMember) -> str:
-    where = home.layout.option
-    if member.phase == "joining":
-        return f"quorate local up {where}    # starts its join again"
-    if not any(home.layout.member(other.name).has_data for other in home.load().members):
-        return (
-            f"quorate local down --purge {where}    # no member has any data left: this clears the directory for a new cluster"
-        )
-    return f"quorate local leave {member.name} {where}    # then run the same command again"
 
 
 def wait_until_up(home: Home, name: str) -> bool:
@@ -124,7 +129,7 @@ def wait_until_up(home: Home, name: str) -> bool:
 
 
 def _refuse_paused(home: Home, names: Sequence[str]) -> None:
-    paused = [name for name in names if (identity := home.daemon(name).identity()) is not None and is_stopped(identity)]
+    paused = [name for name in names if is_paused(home.daemon(name))]
     if paused:
         raise Refused(
             f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused",
@@ -195,19 +200,19 @@ def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
 def _refuse_ended(home: Home) -> None:
     """Raises `HostError` for a member whose process ended: it will not answer, however long we wait. One that was removed is
     none that we wait for."""
-    for member in home.load().members:
-        daemon = home.daemon(member.name)
-        if member.phase in ("first", "member") and daemon.state() == "exited" and not daemon.ended_by_removal():
-            raise _ended(home, member.name)
+    expected = [member.name for member in home.load().members if member.phase in ("first", "member")]
+    ended = [name for name in expected if home.daemon(name).state() == "exited"]
+    failed = [name for name in ended if name not in removed_now(home)]
+    if failed:
+        raise _ended(home, failed[0])
 
 
 def _ended(home: Home, name: str) -> QuorateError:
     if home.daemon(name).ended_by_removal():
         return removed(home, name)
-    runs = [row.name for row in home.load().members if home.daemon(row.name).identity() is not None]
     return HostError(
         f"the etcd of {name} ended: {home.daemon(name).last_words()}",
-        state=f"running: {', '.join(runs) or 'none'}",
+        state=f"running: {', '.join(home.running()) or 'none'}",
         advice=f"quorate local logs {name} {home.layout.option}",
     )
 

@@ -131,6 +131,7 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
         echo(f"{name} was removed and its data deleted")
         if view is not None:
             print_margin(view)
+            echo(f"{len(view.voters) + 1} voters again: quorate local up --members {len(view.voters) + 1} {home.layout.option}")
 
     emit(form, "LeaveResult", {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 

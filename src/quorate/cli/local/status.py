@@ -48,14 +48,15 @@ def _with_removal(state: str) -> str:
     return REMOVED if state in (REMOVED, "stopped") else f"{state}, {REMOVED}"
 
 
-def print_local_status(view: ClusterView, here: Here, option: str) -> None:
-    """Prints one line per member, and below the margin what deletes a member that was removed. `option` names the directory."""
+def print_local_status(view: ClusterView, here: Here, where: str) -> None:
+    """Prints one line per member, and below the margin what deletes a member that was removed. `where`: the option that names
+    the directory."""
     listed = [(*row, here.by_id.get(member.id, "")) for member, row in zip(in_order(view), status_rows(view), strict=True)]
     others = [(*_unlisted(row, here), "", "", "", here.processes[row.name]) for row in here.unlisted]
     print_table((*STATUS_HEADERS, "PROCESS"), [*listed, *others])
     print_notes(view)
     for name in here.removed:
-        echo(f"{name} was removed from the cluster; to delete its data: quorate local leave {name} {option}")
+        echo(f"{name} was removed from the cluster; to delete its data: quorate local leave {name} {where}")
 
 
 def _unlisted(row: LocalMember, here: Here) -> tuple[str, str, str, str]:

@@ -1,0 +1,116 @@
+"""Members whose data is gone: the advice restores the size, or says that no command can bring the cluster back."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from conftest import RunCli, engine
+
+from quorate.errors import HostError, QuorateError, Refused
+from quorate.local import cluster
+from quorate.local.home import Home
+from real.rows.harness import Lab, until
+from real.rows.local_tools import ctl, must, roles, row_of, runs
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+
+
+def lose(home: Home, *names: str) -> None:
+    for name in names:
+        cluster.stop(home, name)
+        shutil.rmtree(home.layout.member(name).data)
+
+
+def followed(cli: RunCli, advice: str) -> None:
+    """Runs every command of the advice as it stands there."""
+    for command in advice.partition("    # ")[0].split(" && "):
+        done = cli(*shlex.split(command)[1:])
+        assert done.returncode == 0, (command, done.stderr)
+
+
+def test_the_advice_for_members_without_data_restores_the_size(home: Home, etcd36: str, cli: RunCli) -> None:
+    """It left the cluster one member short, and after two losses by two."""
+    cluster.up(home, 5, etcd36)
+    lose(home, "m4", "m5")
+    with pytest.raises(HostError, match="m4 and m5 have no data") as failed:
+        cluster.up(home)
+    followed(cli, failed.value.advice)
+    assert list(roles(home).values()) == ["voter"] * 5 and cluster.up(home).restarted == ()
+
+
+def test_a_start_without_data_names_what_can_work(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 3, etcd36)
+    lose(home, "m2")
+    with pytest.raises(HostError, match="m2 has no data") as failed:
+        cluster.start(home, "m2")
+    followed(cli, failed.value.advice)
+    assert list(roles(home).values()) == ["voter"] * 3
+
+
+def test_leave_prints_how_to_get_the_size_back(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 3, etcd36)
+    lose(home, "m2")
+    done = cli("local", "leave", "m2", "--dir", str(home.layout.root))
+    last = done.stdout.splitlines()[-1]
+    assert done.returncode == 0 and last.startswith("3 voters again: quorate local up --members 3 ")
+    followed(cli, last.partition(": ")[2])
+    assert list(roles(home).values()) == ["voter"] * 3
+
+
+def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str, lab: Lab) -> None:
+    cluster.up(home, 2, etcd36)
+    must(home, "put", "precious", "data")
+    lose(home, "m2")
+    verbs: list[Callable[[], object]] = [
+        lambda: cluster.up(home),
+        lambda: cluster.start(home, "m2"),
+        lambda: cluster.leave(home, "m2"),
+        lambda: cluster.join(home, None),
+        lambda: cluster.replace_member(home, "m2", "m3"),
+    ]
+    told: set[str] = set()
+    for verb in verbs:
+        with pytest.raises(QuorateError, match="of 2 voters only m1 has data, fewer than the quorum of 2") as failed:
+            verb()
+        assert f"the data of m1 remains in {home.layout.members}" in failed.value.state
+        assert f"quorate local down --purge {home.layout.option}" in failed.value.advice
+        told.add(failed.value.advice.partition("    # ")[0])
+    assert home.load().member("m2").phase == "member"
+    (commands,) = told
+    stop, restore = commands.split(" && ")
+    assert stop == f"quorate local down {home.layout.option}"
+    cluster.down(home)
+    words = shlex.split(restore)
+    restored = lab.etcd("default")
+    assert words[0] == "etcdutl" and words[-2:] == ["--data-dir", f"{home.layout.root}-restored"]
+    subprocess.run([engine("etcdutl"), *words[1:-1], str(restored.data)], check=True, capture_output=True)
+    restored.start()
+    until(lambda: "data" in lab.ctl(restored, "get", "precious").stdout, 20)
+
+
+def test_too_little_by_the_saved_state_is_enough_where_the_others_were_removed(home: Home, etcd36: str) -> None:
+    """One voter of three is left, and the data of the two that an operator removed is gone."""
+    cluster.up(home, 3, etcd36)
+    lose(home, "m2")
+    must(home, "member", "remove", row_of(home, name="m2"))
+    removed = row_of(home, name="m3")
+    until(lambda: ctl(home, "member", "remove", removed).returncode == 0 or removed not in must(home, "member", "list"), 20)
+    until(lambda: not runs(home, "m3"), 20)
+    shutil.rmtree(home.layout.member("m3").data)
+    home.layout.member("m3").log.unlink()
+    cluster.down(home)
+    grown = cluster.up(home)
+    assert grown.restarted == ("m1",) and roles(home) == {"m1": "voter"}
+
+
+def test_who_is_down_is_named(home: Home, etcd36: str) -> None:
+    cluster.up(home, 3, etcd36)
+    cluster.kill(home, "m2")
+    cluster.kill(home, "m3")
+    with pytest.raises(Refused, match="no quorum") as refused:
+        cluster.leave(home, "m1")
+    assert refused.value.advice == f"quorate local up {home.layout.option}    # starts m2, m3; then run the same command again"
