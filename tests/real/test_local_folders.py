@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import kill_everything
+from conftest import RunCli, kill_everything
 
 from quorate.errors import ConfigError
 from quorate.local import cluster
@@ -56,3 +57,32 @@ def test_a_cluster_that_was_moved_to_such_a_path_is_not_started_there(beside: Pa
     assert {folder.name for folder in beside.iterdir()} == {"q%41z"}
     cluster.down(moved, purge=True)
     assert list(beside.iterdir()) == []
+
+
+def test_a_cluster_without_its_file_is_named_as_one(beside: Path, etcd36: str, cli: RunCli) -> None:
+    """It was "no local cluster", which `up` was to make, and for `up` the directory of somebody else."""
+    home = Home(Layout(beside / "it is here"))
+    cluster.up(home, 2, etcd36)
+    pids = [process.pid for name in ("m1", "m2") if (process := home.daemon(name).identity())]
+    saved = home.layout.state.read_bytes()
+    home.layout.state.unlink()
+    verbs: list[Callable[[], object]] = [lambda: cluster.up(home), lambda: cluster.down(home, purge=True), home.load]
+    for verb in verbs:
+        with pytest.raises(ConfigError, match=r"cluster\.json is gone") as failed:
+            verb()
+        assert failed.value.state == f"its etcds run: m1 (pid {pids[0]}), m2 (pid {pids[1]})"
+    assert "cluster.json is gone" in cli("local", "list").stdout
+    home.layout.state.write_bytes(saved)
+    assert cluster.up(home).restarted == ()
+    home.layout.state.unlink()
+    subprocess.run(failed.value.advice.rpartition(": ")[2], shell=True, check=True)
+    with pytest.raises(ConfigError, match="there is no local cluster"):
+        home.load()
+    assert [one.name for one in cluster.up(home, 1).view.members] == ["m1"]
+
+
+def test_a_directory_of_others_is_not_taken_for_a_cluster_without_its_file(beside: Path, etcd36: str) -> None:
+    home = Home(Layout(beside / "theirs"))
+    (home.layout.members / "anna").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="not the directory of a local cluster"):
+        cluster.up(home, 1, etcd36)

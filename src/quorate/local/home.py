@@ -26,6 +26,7 @@ from quorate.host.daemon import Daemon
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.local import certificates, state
 from quorate.local.layout import Layout, check_root
+from quorate.local.remains import members_left, state_is_gone
 from quorate.local.runtime import daemon_of, process_of
 from quorate.local.state import State
 from quorate.member.process import PlainProcess
@@ -52,6 +53,8 @@ class Home:
         """Returns the saved state; raises `ConfigError` when there is no cluster here."""
         self._refuse_doubtful()
         saved = state.load(self.layout.state)
+        if saved is None and members_left(self.layout):
+            raise state_is_gone(self.layout)
         if saved is None or not saved.members:
             raise ConfigError(
                 f"there is no local cluster in {self.layout.root}",
@@ -188,6 +191,8 @@ class Home:
         ours = {self.layout.wanted.name, self.layout.replacement.name}
         ours |= {self.layout.lock.name} if lock.is_ours(self.layout.lock) else set[str]()
         strangers = {name for name in _names_in(root) - ours if not self.layout.is_leftover(name)}
+        if members_left(self.layout) and not self.layout.state.exists():
+            raise state_is_gone(self.layout)
         if strangers and not self.layout.state.exists():
             raise ConfigError(
                 f"{root} is not empty and not the directory of a local cluster (it contains {min(strangers)!r})",

@@ -9,6 +9,7 @@ from quorate.errors import QuorateError
 from quorate.host import ports
 from quorate.local.home import Home
 from quorate.local.layout import Layout
+from quorate.local.remains import members_left
 from quorate.local.runtime import REMOVED, describe
 
 
@@ -43,7 +44,7 @@ def known_clusters() -> list[KnownCluster]:
 
 def _look(root: Path) -> KnownCluster | None:
     home = Home(Layout(root))
-    if not home.layout.state.exists():
+    if not home.layout.state.exists() and not members_left(home.layout):
         return None
     try:
         return KnownCluster(root, {member.name: describe(home.daemon(member.name)) for member in home.load().members})
