@@ -13,7 +13,16 @@ from typing import TypeAlias
 from quorate.arguments import checked, spelled
 from quorate.core.actions import Done, Refuse
 from quorate.core.ids import format_id, normalise_url, same_url
-from quorate.core.membership import ClusterView, Member, MemberStatus, StatusResult, margin_of, removal_margins
+from quorate.core.membership import (
+    ClusterView,
+    Member,
+    MemberStatus,
+    StatusResult,
+    margin_of,
+    removal_margins,
+    silent_voters,
+    starting_advice,
+)
 from quorate.core.quorum import quorum
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
@@ -91,7 +100,7 @@ def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int]
         # Each step would be refused anyway. Refusing here gives the operator one reason instead of a failed step.
         return Refuse(
             f"there is no quorum: {view.reachable_voters} of {len(view.voters)} voters follow a leader",
-            "start the members that are down first",
+            f"{starting_advice(view)} first",
         )
     unwanted = [member for member in view.members if not _is_wanted(member, goal)]
     missing = [row for row in goal.wanted if not _is_voter_already(row, view)]
@@ -165,7 +174,9 @@ def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted]
     if removal is None:
         return Done()
     if left < 0:
-        return Refuse(f"without {removal.member.name} there would be no quorum", "start the voters that are down first")
+        silent = ", ".join(silent_voters(view))
+        first = f"start the voters that are down first{f': {silent}' if silent else ''}"
+        return Refuse(f"without {removal.member.name} there would be no quorum", first)
     if goal.accept_reduced_tolerance:
         return removal
     return Refuse(

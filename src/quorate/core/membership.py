@@ -310,6 +310,17 @@ def removal_margins(view: ClusterView, member_id: int, *, dead: bool) -> tuple[i
     return before, after if after >= 0 else min(after, margin(len(stay), sum(map(view.follows, stay))))
 
 
+def silent_voters(view: ClusterView) -> list[str]:
+    """Returns the voters that do not answer, by name; by id where they have none."""
+    return [voter.name or format_id(voter.id) for voter in in_order(view) if not voter.is_learner and not view.answer(voter.id)]
+
+
+def starting_advice(view: ClusterView) -> str:
+    """Returns what can bring the quorum back: the voters to start, by name. Where all answer, they elect a leader."""
+    silent = silent_voters(view)
+    return f"start the members that are down ({', '.join(silent)})" if silent else "wait for the election"
+
+
 def size_advice(voters: int) -> str | None:
     """Returns etcd's advice on a number of voters; None when there is none."""
     if voters > 7:

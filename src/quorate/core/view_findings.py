@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from quorate.core import versions
 from quorate.core.finding import Finding, errors_first, errors_of
-from quorate.core.membership import ClusterView, MemberStatus, margin_of
+from quorate.core.membership import ClusterView, MemberStatus, margin_of, silent_voters
 from quorate.core.new_member import new_member_findings
 from quorate.core.versions import Version
 from quorate.errors import PreflightFailed
@@ -51,7 +51,7 @@ def check_versions(view: ClusterView) -> Iterator[Finding]:
 
 def check_voters(view: ClusterView) -> Iterator[Finding]:
     """Reports voters that do not answer. They do not block the join: it may be the repair."""
-    dead = [voter.name or f"{voter.id:x}" for voter in view.voters if view.answer(voter.id) is None]
+    dead = silent_voters(view)
     if dead:
         left = margin_of(view)
         text = f"no answer from {', '.join(dead)}; {f'{left} more may fail' if left >= 0 else 'there is no quorum'}"

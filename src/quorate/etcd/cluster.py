@@ -20,7 +20,7 @@ from quorate.core.actions import AddLearner, Do, MoveLeader
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Limits, Step, Succession
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, name_of, pick
+from quorate.core.membership import ClusterView, Member, name_of, pick, starting_advice
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client import maintenance
@@ -308,7 +308,7 @@ class Cluster:
             raise Refused(
                 "no member reports that it leads",
                 state="nothing was changed",
-                advice="wait for the election, or start more voters, then run the same command again",
+                advice=f"{starting_advice(view)}, then run the same command again",
             )
         return self.access.channel(where)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from quorate.core import versions
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView, Member, silent_voters
 from quorate.deadline import Deadline, poll
 from quorate.errors import HostError, QuorateError, Refused
 from quorate.etcd.client import maintenance
@@ -191,9 +191,8 @@ def _healthy_view(home: Home, access: Access) -> tuple[ClusterView | None, str]:
         view = home.observe(access)
     except EtcdError as error:
         return None, error.what
-    silent_ones = [voter.name for voter in view.voters if view.answer(voter.id) is None]
-    if silent_ones:
-        return None, f"no answer from {', '.join(silent_ones)}"
+    if silent_voters(view):
+        return None, f"no answer from {', '.join(silent_voters(view))}"
     return (view, "") if view.leader else (None, "no member reports that it leads")
 
 

@@ -35,10 +35,12 @@ def named_json(member: Member) -> dict[str, object]:
 
 
 def role(member: Member, view: ClusterView) -> str:
-    """Returns learner, leader or voter."""
+    """Returns learner, leader or voter. One that only claims to lead is a voter: a leader without a quorum reports that it
+    leads for up to two election timeouts."""
     if member.is_learner:
         return "learner"
-    return "leader" if view.leader is not None and view.leader.id == member.id else "voter"
+    leads = view.leader is not None and view.leader.id == member.id and view.reachable_voters > 0
+    return "leader" if leads else "voter"
 
 
 def print_members(view: ClusterView) -> None:
@@ -94,10 +96,12 @@ def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Seq
 
 
 def health_words(member: Member, view: ClusterView) -> str:
-    """Returns `healthy`, the errors that the member reports, or the reason why it does not answer."""
+    """Returns `healthy`, the errors that the member reports, or the reason why it does not answer. A voter that answers and
+    could not read through the quorum in the same look is not healthy."""
     reply = view.replies.get(member.id)
     if isinstance(reply, MemberStatus):
-        return "; ".join(reply.errors) or "healthy"
+        reads = member.is_learner or view.read_by is None or member.id in view.read_by
+        return "; ".join(reply.errors) or ("healthy" if reads else "answers, but cannot reach a quorum")
     return f"no answer: {reply.reason}" if isinstance(reply, NoResponse) else "not asked"
 
 

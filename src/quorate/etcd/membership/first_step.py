@@ -7,7 +7,7 @@ from collections.abc import Callable
 from quorate.core import invariants
 from quorate.core.actions import AddLearner
 from quorate.core.invariants import Limits, Step, UnsafeStep
-from quorate.core.membership import ClusterView, Member
+from quorate.core.membership import ClusterView, Member, starting_advice
 from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 
@@ -57,7 +57,7 @@ def no_quorum(view: ClusterView) -> Refused:
         f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
         f"{view.reachable_voters} follow a leader",
         state="nothing was changed, and nothing can be before more voters come back",
-        advice="start the members that are down, then run the same command again",
+        advice=f"{starting_advice(view)}, then run the same command again",
     )
 
 

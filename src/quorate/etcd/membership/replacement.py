@@ -9,7 +9,7 @@ from quorate.arguments import spelled
 from quorate.core.absence import Absence
 from quorate.core.ids import format_id, same_url
 from quorate.core.invariants import Succession
-from quorate.core.membership import ClusterView, Member, find_members, margin_of, pick, removal_margins
+from quorate.core.membership import ClusterView, Member, find_members, margin_of, pick, removal_margins, starting_advice
 from quorate.core.outcome import Joined, Removed, Unchanged, as_dict
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.coordination.replacements import Replacements
@@ -75,7 +75,7 @@ class Replacement:
             raise Refused(
                 "the member list cannot be read through the quorum, and one member's own copy may be old",
                 state="nothing was changed",
-                advice="start more voters, then run the same command again",
+                advice=f"{starting_advice(view)}, then run the same command again",
             )
         if not find_members(view, old) and self.records.is_about(old):
             return None
