@@ -41,6 +41,17 @@ def row_of(home: Home, role: str = "false", name: str = "") -> str:
     return next(row[0] for row in rows if row[5] == role and name in ("", row[2]))
 
 
+def remove(home: Home, name: str) -> None:
+    """As an operator, until the member is off the list: one that is asked to remove itself may end before it answers."""
+    member = row_of(home, name=name)
+
+    def gone() -> bool:
+        ctl(home, "member", "remove", member)
+        return member not in must(home, "member", "list")
+
+    until(gone, 20, f"etcdctl did not remove {name}")
+
+
 def correct_url(home: Home, name: str) -> None:
     """As an operator: the same address, written in another way."""
     port = next(member.peer_port for member in home.load().members if member.name == name)

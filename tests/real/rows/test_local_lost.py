@@ -14,7 +14,7 @@ from quorate.errors import HostError, QuorateError, Refused
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.rows.harness import Lab, until
-from real.rows.local_tools import ctl, must, roles, row_of, runs
+from real.rows.local_tools import must, remove, roles, runs
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
@@ -96,9 +96,8 @@ def test_too_little_by_the_saved_state_is_enough_where_the_others_were_removed(h
     """One voter of three is left, and the data of the two that an operator removed is gone."""
     cluster.up(home, 3, etcd36)
     lose(home, "m2")
-    must(home, "member", "remove", row_of(home, name="m2"))
-    removed = row_of(home, name="m3")
-    until(lambda: ctl(home, "member", "remove", removed).returncode == 0 or removed not in must(home, "member", "list"), 20)
+    remove(home, "m2")
+    remove(home, "m3")
     until(lambda: not runs(home, "m3"), 20)
     shutil.rmtree(home.layout.member("m3").data)
     home.layout.member("m3").log.unlink()

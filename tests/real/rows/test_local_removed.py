@@ -14,20 +14,9 @@ from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.report import Notice
 from real.rows.harness import until
-from real.rows.local_tools import ctl, must, roles, row_of, runs
+from real.rows.local_tools import remove, roles, runs
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
-
-
-def remove(home: Home, name: str) -> None:
-    """Until it is off the list: one that is asked to remove itself may end before it answers."""
-    member = row_of(home, name=name)
-
-    def gone() -> bool:
-        ctl(home, "member", "remove", member)
-        return member not in must(home, "member", "list")
-
-    until(gone, 20, f"etcdctl did not remove {name}")
 
 
 def removed_and_ended(home: Home, etcd: str) -> None:

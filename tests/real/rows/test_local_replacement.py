@@ -11,7 +11,7 @@ from conftest import RunCli
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.rows.harness import Done, Point, Tool
-from real.rows.local_tools import killed, must, roles, row_of, runs, started
+from real.rows.local_tools import killed, remove, roles, runs, started
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 REFUSED = 4
@@ -135,7 +135,7 @@ def test_a_removal_that_is_refused_after_the_join_says_what_has_joined(home: Hom
     cluster.up(home, 3, etcd36)
     stopped = started(tool_of, home, [Point("after MemberPromote")], "etcd", "replace", "m3", "z1")
     stopped.wait_stopped()
-    must(home, "member", "remove", row_of(home, name="m2"))
+    remove(home, "m2")
     stopped.go_on()
     done = stopped.end()
     assert done.code == REFUSED and "z1 has joined" in done.err and "nothing was changed" not in done.err, done
