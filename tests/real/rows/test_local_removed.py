@@ -93,6 +93,11 @@ def test_a_removed_member_is_shown_as_one(home: Home, etcd36: str, cli: RunCli) 
     exports = shlex.split(cli("local", "env", folder).stdout)
     (endpoints,) = [one.partition("=")[2] for one in exports if one.startswith("ETCDCTL_ENDPOINTS=")]
     assert endpoints.split(",") == [row.client_url for row in home.load().members if row.name != "m2"]
+    record = home.layout.member("m1").process
+    kept = record.read_bytes()
+    record.write_text("no record")
+    assert cli("local", "env", folder).stdout.count("https://") == 2, "what cannot be read is no member that was removed"
+    record.write_bytes(kept)
 
 
 def test_one_that_was_removed_while_it_was_down_is_shown_by_the_list(home: Home, etcd36: str, cli: RunCli) -> None:

@@ -290,11 +290,11 @@ def env(folder: Path | None) -> None:
     Example:
       eval "$(quorate local env)"; etcdctl member list
     """
+    from quorate.local.runtime import REMOVED, describe
+
     with opened(folder) as home:
         pki = home.layout.pki
-        members = [
-            row for row in home.load().members if row.phase != "joining" and not home.daemon(row.name).ended_by_removal()
-        ]
+        members = [row for row in home.load().members if row.phase != "joining" and describe(home.daemon(row.name)) != REMOVED]
     values = {
         "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members),
         "ETCDCTL_CACERT": str(pki / "ca.crt"),
