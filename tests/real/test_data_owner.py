@@ -19,7 +19,8 @@ def run(program: str, data: Path, *more: str, seconds: float = 20) -> None:
     """An etcd that ends by itself, or after so many seconds."""
     peer, client = (f"http://127.0.0.1:{port}" for port in ports.reserve(2, data.parent))
     words = [
-        engine(program), f"--data-dir={data}", "--name=a", f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
+        engine(program), f"--data-dir={data}", "--name=a", f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", "--logger=zap",
         f"--initial-cluster=a={peer}" + ("".join(f",b={one}" for one in more if one.startswith("http"))),
         *(word for word in more if word.startswith("--")),
