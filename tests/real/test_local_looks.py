@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import RunCli
@@ -11,6 +12,7 @@ from screens import terminal
 
 from quorate.local import cluster
 from quorate.local.home import Home
+from real.machines import flags_of
 
 pytestmark = pytest.mark.real
 
@@ -62,6 +64,28 @@ def test_what_is_pending_is_not_known_without_a_quorum(home: Home, etcd36: str, 
         assert done.returncode == 4 and "there is no quorum: 1 of 2 voters answer" in done.stderr
         assert "still waiting" in done.stderr
     assert "still waiting" in cli("etcd", "members", *flags).stderr
+
+
+def test_a_list_that_is_not_agreed_on_says_so_in_every_format(home: Home, etcd36: str, cli: RunCli, tmp_path: Path) -> None:
+    """The documents could not be told from the list of a whole cluster, and the exit code was 0."""
+    cluster.up(home, 2, etcd36)
+    flags, want = flags_of(home), tmp_path / "want.yaml"
+    listed = cli("etcd", "members", *flags, "-o", "json")
+    assert listed.returncode == 0 and json.loads(listed.stdout)["linearizable"] is True
+    cluster.kill(home, "m2")
+    for words in (["etcd", "members", *flags], ["local", "members", f"--dir={home.layout.root}"]):
+        for form in ("table", "simple", "json", "yaml"):
+            done = cli(*words, "-o", form)
+            assert done.returncode == 1 and done.stderr.count("one member's own copy") == 1
+            assert "m2" in done.stdout and ("linearizable" in done.stdout) is (form in ("json", "yaml"))
+    want.write_text(done.stdout)
+    assert "linearizable: false" in done.stdout
+    for words in (["plan", f"--want={want}"], ["plan", f"--want={want}", "--apply"]):
+        done = cli("etcd", *words, *flags)
+        assert done.returncode == 3 and "one member's own copy" in done.stderr
+    for words in (["promote", "m1"], ["promote", "m1", "--dry-run"]):
+        done = cli("etcd", *words, *flags)
+        assert done.returncode == 4 and "there is no quorum" in done.stderr
 
 
 def test_logs_of_all_members_are_followed(home: Home, etcd36: str, cli: RunCli) -> None:

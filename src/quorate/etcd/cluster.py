@@ -287,7 +287,7 @@ class Cluster:
 
         This run does not own the learner: when it does not get aligned in time, nothing is undone.
         """
-        member = self.member(which)
+        member = self.check_promote(which)
         if not member.is_learner:
             return None
         name = member.name or f"unstarted-{member.id:x}"
@@ -295,6 +295,12 @@ class Cluster:
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
         policy, runtime = replace(self.policy, keep_on_failure=True), ExternalProcess(name, nothing_to_start, started=True)
         return replace(self, policy=policy)._join(spec, runtime, self.status().cluster_id).run()[0]
+
+    def check_promote(self, which: str | Member) -> Member:
+        """Returns the member that `promote` would make a voter. Raises `Refused` for a voter of a list that is not agreed on."""
+        view = self.status()
+        member = pick(view, which)
+        return member if member.is_learner else pick(agreed(view), which)
 
     def _join(self, spec: JoinSpec, runtime: Runtime, cluster_id: int) -> Join:
         from quorate.etcd.membership.join import Join

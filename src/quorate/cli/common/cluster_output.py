@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import click
+
 from quorate.cli.common.output import echo, emit, print_table, size, styled
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, in_order, lag_of, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum
+from quorate.errors import QuorateError
 from quorate.foreign.values import rows_of, text_of
 
 if TYPE_CHECKING:
@@ -163,7 +166,8 @@ def print_staleness(view: ClusterView) -> None:
 
 
 def show_members(view: ClusterView, form: str) -> None:
-    """Prints a member list in one of our own formats."""
+    """Prints a member list in one of our own formats. Ends the command with exit code 1 when the list was not read through the
+    quorum: a script that checks the exit code must not take one member's own copy for the list that is agreed on."""
 
     def text() -> None:
         if form == "table":
@@ -172,4 +176,9 @@ def show_members(view: ClusterView, form: str) -> None:
         for row in in_order(view):
             echo(", ".join((f"{row.id:x}", row.name, role(row, view), ",".join(row.peer_urls), ",".join(row.client_urls))))
 
-    emit(form, "MemberList", {"members": [view.member_fields(member) for member in in_order(view)]}, text)
+    rows = [view.member_fields(member) for member in in_order(view)]
+    emit(form, "MemberList", {"linearizable": view.linearizable, "members": rows}, text)
+    if not view.linearizable:
+        if form != "table":
+            print_staleness(view)
+        raise click.exceptions.Exit(QuorateError.exit_code)

@@ -172,7 +172,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     """
     with cluster_to_change() as opened:
         cluster = with_patience(opened, timeout)
-        found = cluster.member(member)
+        found = cluster.check_promote(member)
         result = None if dry_run else cluster.promote(member)
         if result is not None:
             _show_join(cluster, result, form)

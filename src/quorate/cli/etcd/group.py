@@ -63,6 +63,8 @@ def group() -> None:
 def members(form: str) -> None:
     """Print the member list, read through the quorum. Ids are hex strings in every format.
 
+    Without a quorum it prints one member's own copy, which may be stale, and exits with code 1.
+
     \b
     Example:
       quorate etcd members -o yaml > want.yaml

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
 
 _MOST_BYTES = 1 << 20
-_KEYS = ("apiVersion", "kind", "members")
+_KEYS = ("apiVersion", "kind", "linearizable", "members")
 _MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isLeader", "clientURLs")
 """The keys of `etcd members -o yaml`, and peerURL; only the name and the URL say what is wanted."""
 
@@ -114,6 +114,12 @@ def read_wanted(path: Path) -> list[Wanted]:
     content, path = read_at_most(path, _MOST_BYTES), Path(shown(path))
     document = read_mapping(content, str(path))
     _refuse_unknown(document, _KEYS, str(path))
+    if document.get("linearizable") is False:
+        raise ConfigError(
+            f"{path} is one member's own copy of the list, which may be stale: it would bring back members that were removed",
+            state="nothing was changed",
+            advice="print the list again once there is a quorum; or delete the line 'linearizable' when the list is right",
+        )
     rows = document.get("members")
     if not isinstance(rows, list):
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")

@@ -182,6 +182,8 @@ def _look(home: Home, processes: dict[str, str]) -> ClusterView:
 def members(folder: Path | None, form: str) -> None:
     """Print the member list, read through the quorum.
 
+    Without a quorum it prints one member's own copy, which may be stale, and exits with code 1.
+
     \b
     Example:
       quorate local members -o simple
