@@ -75,6 +75,25 @@ def test_what_needs_no_cluster(words: str, kind: str, cli: RunCli, tmp_path: Pat
     assert schemas.checked(cli(*words.split(), "--config", str(path), "-o", "json").stdout) == [kind]
 
 
+@pytest.mark.parametrize(
+    ("content", "path", "line"),
+    [(MINIMAL.replace("v1.34.4", "banana"), "kubernetesVersion", 3), ("a: [1\n", "", 0), (MINIMAL + "x: 1\n", "x", 4)],
+)
+def test_an_invalid_file_is_a_result(content: str, path: str, line: int, cli: RunCli, tmp_path: Path) -> None:
+    """A script asked for .valid, and got null of an error."""
+    file = tmp_path / "c.yaml"
+    file.write_text(content)
+    done = cli("config", "validate", str(file), "-o", "json")
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["kind"], result["valid"]) == (3, "ValidationResult", False)
+    assert [(one["path"], one["line"]) for one in result["problems"]] == [(path, line)]
+    assert schemas.check(json.loads(done.stderr.splitlines()[-1])) == "Error"
+    missing = cli("config", "validate", str(tmp_path / "none.yaml"), "-o", "json")
+    assert (missing.returncode, json.loads(missing.stdout)["kind"]) == (3, "Error"), (
+        "it says nothing of a file that is not there"
+    )
+
+
 def printed(cli_words: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "quorate", *cli_words], text=True, check=False, **more)
 

@@ -75,9 +75,23 @@ def test_merge_keys_are_followed_and_a_key_that_both_have_is_there_twice() -> No
     read_nodes(b"a: {<<: [{x: 1}, {x: 2}]}", "f", fault)
     read_nodes(b"a: {<<: x}", "f", fault)
     assert faults == [
-        "1 x: this key appears twice",
-        "1 x: this key appears twice",
-        "1 : a merge key (<<) takes a mapping, or a list of mappings",
+        "1 a.x: this key appears twice: one of them comes from a merge key (<<)",
+        "1 a.x: this key appears twice: one of them comes from a merge key (<<)",
+        "1 a: a merge key (<<) takes a mapping, or a list of mappings",
+    ]
+
+
+def test_a_fault_has_its_whole_path() -> None:
+    faults: list[str] = []
+
+    def fault(key: str, text: str, line: int) -> None:
+        faults.append(f"{line} {key}: {text}")
+
+    read_nodes(b"a:\n  b:\n  - c: 1\n  - c: 1\n    c: 2\n  d: 1\n  d: 1\ne: {? [1] : 2}\n", "f", fault)
+    assert faults == [
+        "5 a.b[1].c: this key appears twice",
+        "7 a.d: this key appears twice",
+        "8 e: only plain keys can be used here",
     ]
 
 

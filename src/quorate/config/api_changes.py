@@ -29,7 +29,7 @@ REMOVED = {
     "ClusterConfiguration.useHyperKubeImage": "v1beta2 was the last that had it",
 }
 _ARGUMENTS = re.compile(r"(?:.*\.extraArgs|nodeRegistration\.kubeletExtraArgs)")
-_MIGRATE = "'quorate config migrate' converts files of v1beta3"
+_OLD_FORM = "or set apiVersion to that of v1beta3, whose form this is, and run 'quorate config migrate'"
 _LAST_READ_BY = {"v1alpha1": "1.11", "v1alpha2": "1.12", "v1alpha3": "1.14", "v1beta1": "1.15", "v1beta2": "1.22"}
 """The kubeadm that converts an old version, as kubeadm itself advises."""
 
@@ -51,7 +51,7 @@ def _advice(problem: Problem, kind: str, version: str) -> str:
     name = f"{kind}.{path}"
     found = REMOVED.get(name) or (MOVED.get(name, "") if version == v4.V1BETA4 else "")
     if not found and version == v4.V1BETA3 and has_field(v4.V1BETA4, kind, path):
-        return "it is there since v1beta4: set apiVersion, or see 'quorate config migrate'"
+        return f"it is there since v1beta4: set apiVersion to {v4.V1BETA4}, or leave the field out"
     elsewhere = [one for one in KINDS[version] if one != kind and has_field(version, one, path)]
     return found or (f"it is a field of {' and '.join(elsewhere)}" if 0 < len(elsewhere) <= 2 else "")
 
@@ -60,7 +60,7 @@ def _of_arguments(problem: Problem, path: str, version: str) -> str:
     if not _ARGUMENTS.fullmatch(path) or problem.is_read:
         return ""
     if version == v4.V1BETA4:
-        return f'v1beta4 wants a name and a value of each: - {{name: v, value: "2"}}; {_MIGRATE}'
+        return f'v1beta4 wants a name and a value of each: - {{name: v, value: "2"}}; {_OLD_FORM}'
     return 'v1beta3 wants v: "2"; lists of name and value are those of v1beta4'
 
 

@@ -47,6 +47,11 @@ class Problems(Struct):
             raise InvalidConfig(self.source, self.found)
 
 
+def rows_of(problems: Iterable[Problem]) -> list[dict[str, object]]:
+    """Returns the problems as `-o json` shows them."""
+    return [{"path": one.path, "line": one.line, "text": one.text, "code": one.code} for one in problems]
+
+
 class InvalidConfig(ConfigError):
     """A configuration file is wrong; `problems` has every problem as a value."""
 
@@ -68,8 +73,7 @@ class InvalidConfig(ConfigError):
         return [*lines, f"… and {more} more"] if more > 0 else lines
 
     def as_dict(self) -> dict[str, object]:
-        rows = [{"path": one.path, "line": one.line, "text": one.text, "code": one.code} for one in self.problems]
-        return {**super().as_dict(), "problems": rows}
+        return {**super().as_dict(), "problems": rows_of(self.problems)}
 
 
 def describe(source: str, problem: Problem) -> str:

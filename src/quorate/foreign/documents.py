@@ -218,10 +218,14 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
+_TWICE = "this key appears twice"
+_TWICE_BY_MERGE = f"{_TWICE}: one of them comes from a merge key (<<)"
+
+
 @dataclass(slots=True)
 class _Reading:
     """One pass over the events of a text. `anchors`: the nodes that aliases may repeat, each with its number of values, its
-    height and its number of characters."""
+    height and its number of characters. `way`: the keys and indices that lead to the node that is read."""
 
     where: str
     limits: Limits
@@ -231,6 +235,7 @@ class _Reading:
     letters: int = 0
     aliases: int = 0
     anchors: dict[str, tuple[Node, int, int, int]] = field(default_factory=dict[str, tuple[Node, int, int, int]])
+    way: list[str | int] = field(default_factory=list[str | int])
 
     def documents(self, text: str) -> Iterator[Node]:
         if _FAST is None and len(text) > _MOST_BYTES_WITHOUT_C:
@@ -293,36 +298,47 @@ class _Reading:
         items: list[Node] = []
         height = 0
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            self.way.append(len(items))
             node, below = self._node(event, events, depth + 1)
+            self.way.pop()
             items.append(node)
             height = max(height, below + 1)
         return Sequence(tuple(items), line), height
 
     def _mapping(self, events: Iterator[yaml.Event], line: int, depth: int) -> tuple[Mapping, int]:
         rows: dict[str, Node] = {}
+        merged: set[str] = set()
         height = 0
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             at = _line(event)
             key, _ = self._node(event, events, depth + 1)
+            self.way.append(key.text if isinstance(key, Leaf) else "?")
             value, below = self._node(next(events), events, depth + 1)
+            self.way.pop()
             if value.line != at:
                 # A block begins below its key, and an alias repeats what is elsewhere: people look for the key.
                 value = replace(value, line=at)
             height = max(height, below + 1)
             if _is_merge(event):
-                merged = self._merged_rows(value, at)
-                self._count(len(merged), depth)
-                for name, inner in merged:
-                    self._set(rows, name, inner, at)
+                more = self._merged_rows(value, at)
+                self._count(len(more), depth)
+                for name, inner in more:
+                    self._set(rows, name, inner, at, _TWICE_BY_MERGE)
+                merged |= {name for name, _ in more}
             elif isinstance(key, Leaf):
-                self._set(rows, key.text, value, at)
+                self._set(rows, key.text, value, at, _TWICE_BY_MERGE if key.text in merged else _TWICE)
             else:
-                self.fault("", "only plain keys can be used here", at)
+                self.fault(self._path(), "only plain keys can be used here", at)
         return Mapping(tuple(rows.items()), line), height
 
-    def _set(self, rows: dict[str, Node], key: str, value: Node, line: int) -> None:
+    def _path(self, *last: str) -> str:
+        """Returns where the reading is, as kubeadm writes it: apiServer.extraArgs[0].name."""
+        parts = (f"[{one}]" if isinstance(one, int) else f".{one}" for one in (*self.way, *last))
+        return "".join(parts).removeprefix(".")
+
+    def _set(self, rows: dict[str, Node], key: str, value: Node, line: int, twice: str) -> None:
         if key in rows:
-            self.fault(key, "this key appears twice", line)
+            self.fault(self._path(key), twice, line)
         if key not in rows or self.last_wins:
             rows[key] = value
 
@@ -335,7 +351,7 @@ class _Reading:
             if isinstance(part, Mapping):
                 rows += part.rows
             else:
-                self.fault("", "a merge key (<<) takes a mapping, or a list of mappings", line)
+                self.fault(self._path(), "a merge key (<<) takes a mapping, or a list of mappings", line)
         return rows
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
-from quorate.config.load import is_metadata, load, noting
+from quorate.config.load import is_metadata, load, loads, noting
 from quorate.errors import ConfigError, UsageProblem
 from quorate.foreign.text import visible
 from quorate.report import Notice
@@ -57,21 +59,43 @@ def _need(given: Given, flag: str) -> Path:
 def validate(file: str | None, **parameters: Any) -> None:
     """Check FILE; - reads standard input. Prints every problem with its line and path, and then exits with code 3.
 
+    With -o json, 'valid' says how it ended and 'problems' lists what is wrong; a file that cannot be read is an error.
+
     \b
     Examples:
       quorate config validate kubeadm-config.yaml
       envsubst < kubeadm.yaml.in | quorate config validate -
     """
     from quorate.config.resolve import resolve_any
+    from quorate.foreign.documents import MOST_BYTES
+    from quorate.foreign.local_files import read_at_most, shown
 
-    given = Given.of(parameters)
-    loaded = load(_file_to_check(file, given.text("config")))
-    report = render.to_stderr()
+    given, report = Given.of(parameters), render.to_stderr()
+    path = _file_to_check(file, given.text("config"))
+    content = read_at_most(path, MOST_BYTES)
+    with _invalid_shown(given.text("form")):
+        loaded = loads(content, shown(path))
     facts = setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime)
-    notes = resolve_any(loaded, facts)
+    with _invalid_shown(given.text("form")):
+        notes = resolve_any(loaded, facts)
     for note in notes:
         report(Notice(note, "warning"))
-    emit(given.text("form"), "ValidationResult", {"valid": True, "notes": notes}, lambda: echo("ok"))
+    emit(given.text("form"), "ValidationResult", {"valid": True, "notes": notes, "problems": []}, lambda: echo("ok"))
+
+
+@contextmanager
+def _invalid_shown(form: str) -> Iterator[None]:
+    """Prints for a program that what the block reads is invalid: it looks at `valid`. The error goes on to stderr and to the
+    exit code."""
+    from quorate.config.problems import Problem, rows_of
+
+    try:
+        yield
+    except ConfigError as error:
+        rows = error.as_dict().get("problems") or rows_of([Problem("", error.what)])
+        if form == "json":
+            emit(form, "ValidationResult", {"valid": False, "notes": [], "problems": rows}, lambda: None)
+        raise
 
 
 def _file_to_check(argument: str | None, flag: str) -> Path:
