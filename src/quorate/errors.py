@@ -23,21 +23,30 @@ from collections.abc import Mapping, Sequence
 class QuorateError(Exception):
     """Base of all errors this package raises on purpose.
 
-    `what` is the failure in one sentence; `state` describes the cluster or the files now; `advice` is the next command or
-    action. None of the three may hold a secret.
+    `what` is the failure in one sentence; `state` describes the cluster or the files now, where there is something to say;
+    `advice` is the next command or action. None of the three may hold a secret.
     """
 
     exit_code = 1
     code = "failed"
-    next_step = "read the advice"
-    """General advice, for the reference; `advice` names the command for the specific case."""
+    next_step = "fix the cause that the message names, then run the same command again"
+    """What helps in general: the advice of an error that has none of its own. It is never wrong, whatever failed."""
 
     def __init__(self, what: str, *, state: str = "", advice: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.state = state
-        self.advice = advice
+        self.own_advice = advice
         self.outcomes: tuple[dict[str, object], ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """The next command or action: that of this failure (`own_advice`), or else what helps in general. Never empty."""
+        return self.own_advice or self.next_step
+
+    @advice.setter
+    def advice(self, text: str) -> None:
+        self.own_advice = text
 
     def conclude(self, state: str, outcomes: tuple[dict[str, object], ...], *, unknown: bool) -> None:
         """Records how the failed run ended: `state` for people, `outcomes` for programs. When the state of the cluster is
@@ -56,7 +65,7 @@ class QuorateError(Exception):
             "code": self.code,
             "message": self.what,
             "state": self.state,
-            "advice": self.advice or self.next_step,
+            "advice": self.advice,
             "exitCode": self.exit_code,
         }
         return {**shown, "outcomes": list(self.outcomes)} if self.outcomes else shown
@@ -67,7 +76,7 @@ class PreflightFailed(QuorateError):
 
     exit_code = 2
     code = "preflight"
-    next_step = "fix what each finding names, then run the same command again"
+    next_step = "fix what the message names, then run the same command again"
 
     def __init__(self, what: str, *, state: str = "", advice: str = "", findings: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(what, state=state, advice=advice)
@@ -105,7 +114,7 @@ class Refused(QuorateError):
 
     exit_code = 4
     code = "refused"
-    next_step = "read the reason; where you can consent, the advice names the flag"
+    next_step = "change what the message names, then run the same command again; quorate help COMMAND lists its options"
 
 
 class OutcomeUnknown(QuorateError):

@@ -33,12 +33,13 @@ def config(content: bytes) -> None:
 def kubeconfig(content: bytes) -> None:
     """Read, turned into a server to be asked, and written back with other credentials."""
     from quorate.phases.base import api_access
+    from quorate.phases.base.this_node import HERE
     from quorate.pki import kubeconfig as files
     from quorate.secret import Secret
 
     parsed = files.parse(content, "some.conf")
     files.with_identity(parsed, files.Identity(parsed.user, token=Secret("abc")))
-    api_access.server_of(api_access.read(in_tree(content, "/some.conf"), "/some.conf"))
+    api_access.server_of(api_access.read(in_tree(content, "/some.conf"), "/some.conf", HERE))
 
 
 def cluster_info(content: bytes) -> None:

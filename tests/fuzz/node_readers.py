@@ -66,9 +66,10 @@ def journal_file(content: bytes) -> None:
 
 
 def marker_file(content: bytes) -> None:
+    from quorate.phases.base.this_node import HERE
     from quorate.phases.node import run_marker
 
-    run_marker._read(in_tree(content, run_marker.PATH))
+    run_marker._read(in_tree(content, run_marker.PATH), HERE)
 
 
 def lock_file(content: bytes) -> None:

@@ -21,6 +21,7 @@ from quorate.foreign.places import Stamp
 from quorate.host import addresses
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
+from quorate.phases.base.this_node import HERE
 from quorate.phases.node import local_etcd
 from quorate.phases.node.local_etcd import delete_data, refuse_data_without_manifest
 from quorate.phases.reset import cleanup, etcd
@@ -321,7 +322,7 @@ def test_a_member_of_another_host_is_not_removed_for_a_copy_of_its_files(node: N
     found = local_etcd.local_etcd(RealTree(node.root))
     assert found is not None
     with pytest.raises(Refused, match="may be a copy of another host's"):
-        etcd._refuse_elsewhere(found, Mock(), MEMBER)
+        etcd._refuse_elsewhere(found, Mock(), MEMBER, HERE)
 
 
 def test_a_name_alone_chooses_no_member(node: Node) -> None:

@@ -48,8 +48,9 @@ def test_one_that_cannot_be_read_hides_no_other(node: Context, tmp_path: Path, c
     shown = {line.split()[0]: line for line in said.out.splitlines() if line}
     assert "cannot be read" in shown["apiserver"] and "364d" in shown["etcd-server"] and "!MISSING!" not in said.out
     assert "apiserver.crt is not a PEM certificate" in said.err and "scheduler.conf is not a kubeconfig file" in said.err
-    assert "quorate init phase certs apiserver --config" in said.err
-    assert "quorate init phase kubeconfig scheduler --config" in said.err
+    options = f"--rootfs {tmp_path / 'root'} --config {tmp_path / 'c.yaml'}"
+    assert f"quorate init phase certs apiserver {options}" in said.err
+    assert f"quorate init phase kubeconfig scheduler {options}" in said.err
     assert "restore front-proxy-ca from where it is kept" in said.err
     assert run(node, tmp_path, "certs", "check-expiration", "-o", "json") == 1
     said = capsys.readouterr()

@@ -21,6 +21,7 @@ from quorate.etcd.keys import join_key, replacement_key
 from quorate.foreign.values import is_newer
 from quorate.host import process_record
 from quorate.journal import Journal, Record
+from quorate.phases.base.this_node import HERE
 from quorate.phases.node import run_marker
 from quorate.tree import RealTree
 from unit.fakes import FakeAccess, FakeClock, cluster, where
@@ -119,7 +120,7 @@ def test_a_run_that_a_newer_version_began_is_not_resumed(tmp_path: Path) -> None
     tree = RealTree(tmp_path)
     tree.write(run_marker.PATH, b'{"format": 2, "command": "join"}', mode=0o600)
     with pytest.raises(PreflightFailed, match="newer quorate"):
-        run_marker._read(tree)
+        run_marker._read(tree, HERE)
 
 
 def test_a_process_that_a_newer_version_recorded_is_not_called_gone(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.kube import tls
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
+from quorate.phases.base.this_node import HERE
 from quorate.phases.node import certs, kubeconfigs, renewal
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import make_ca
@@ -103,10 +104,10 @@ def test_what_is_not_done_here_is_said(cluster: dict[str, Any], user: dict[str, 
     """Left out, it would connect otherwise than its author wants."""
     context.tree.write(ADMIN, of(cluster=cluster, user=user), mode=0o600)
     with pytest.raises(ConfigError, match=f"{ADMIN}: its {next(iter({**cluster, **user}))} ") as error:
-        api_access.read(context.tree, ADMIN)
+        api_access.read(context.tree, ADMIN, HERE)
     assert "geheim" not in str(error.value)
     context.tree.write(ADMIN, of(cluster=dict.fromkeys(cluster, ""), user=dict.fromkeys(user, "")), mode=0o600)
-    api_access.read(context.tree, ADMIN)
+    api_access.read(context.tree, ADMIN, HERE)
 
 
 def test_several_contexts() -> None:
@@ -223,7 +224,7 @@ def test_a_kubeconfig_that_cannot_be_read_is_neither_there_nor_missing(context: 
 def test_the_api_server_is_reached_with_files(context: Context, tmp_path: Path) -> None:
     everything(context)
     with_files(context)
-    found = api_access.read(context.tree, ADMIN)
+    found = api_access.read(context.tree, ADMIN, HERE)
     assert found.ca_pem and found.certificate_pem and found.key_pem.reveal()
     assert api_access.server_of(found).url == found.server
     assert str(tmp_path) not in found.server

@@ -276,6 +276,6 @@ def _print_for_people(error: QuorateError) -> None:
     echo(styled("error:", fg="red", bold=True), f" {first}", err=True)
     for line in more:
         echo(f"       {line}", err=True)
-    for label, text in (("now:", error.state), ("next:", error.advice or error.next_step)):
+    for label, text in (("now:", error.state), ("next:", error.advice)):
         if text:
             echo(f"{label:>6} {text}", err=True)

@@ -313,7 +313,7 @@ def _unknown_version(text: str) -> str | None:
     try:
         minor = parse_version(text).minor
     except ConfigError as error:
-        return f"{error.what}: {error.advice}" if error.advice else error.what
+        return f"{error.what}: {error.own_advice}" if error.own_advice else error.what
     if not OLDEST <= minor <= NEWEST:
         return f"1.{minor} is not supported: 1.{OLDEST} to 1.{NEWEST} are"
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,12 +16,24 @@ from quorate.core.finding import Finding
 from quorate.core.ids import address_of, canonical_url, host_and_port, is_loopback, urls_of
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SCHEMES = frozenset({"http", "https"})
 _BROADCAST = "255.255.255.255"
 
 _Check: TypeAlias = Callable[[ClusterView, str, Sequence[str]], Iterator[Finding]]
+
+
+def freeing(learners: Iterable[Member]) -> str:
+    """Returns how the seats of learners that nobody makes voters are freed, with the whole commands; NAME is for the user to
+    choose where the learner has none."""
+    ways = []
+    for one in learners:
+        remove = to_paste("quorate", "etcd", "remove", f"{one.id:x}")
+        adopt = to_paste("quorate", "etcd", "adopt", f"{one.id:x}", one.name or "NAME")
+        ways.append(f"if nobody finishes the join of {one.id:x}: '{adopt}' takes it over, '{remove}' removes it")
+    return "; ".join(ways)
 
 
 def check_new_name(name: str) -> str:

@@ -30,7 +30,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.engine import do_nothing, log_decision, logging_refusals
 from quorate.etcd.membership.external import ExternalProcess, Start
-from quorate.etcd.membership.first_step import agreed
+from quorate.etcd.membership.first_step import agreed, refuse_leader
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
@@ -297,7 +297,7 @@ class Cluster:
         return replace(self, policy=policy)._join(spec, runtime, self.status().cluster_id).run()[0]
 
     def check_promote(self, which: str | Member) -> Member:
-        """Returns the member that `promote` would make a voter. Raises `Refused` for a voter of a list that is not agreed on."""
+        """Returns the member that `promote` would make a voter. Raises `Refused` for a voter of a list not agreed on."""
         view = self.status()
         member = pick(view, which)
         return member if member.is_learner else pick(agreed(view), which)
@@ -378,9 +378,7 @@ class Cluster:
         step = MoveLeader(target.id)
         with logging_refusals():
             channel = self._leader_channel(view)
-            if target.is_learner or view.answer(target.id) is None:
-                why = "it is a learner" if target.is_learner else "it does not answer"
-                raise Refused(f"{target.name} cannot lead: {why}", state="nothing was changed")
+            refuse_leader(view, target)
             if leader is None or leader.id != target.id:
                 invariants.check(Step(view, step, Limits(view.cluster_id), self.clock.now()))
         if leader is None or leader.id != target.id:

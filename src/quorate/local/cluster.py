@@ -191,7 +191,7 @@ def leave(
                 home.save(home.load().with_member(member))
                 if unasked:
                     error.state = error.state or "nothing was changed"
-                    error.advice = error.advice or lost.starting_advice(home)
+                    error.advice = error.own_advice or lost.starting_advice(home)
             elif not error.outcomes:
                 error.state = error.state or _settle_leaving(home, member)
             raise

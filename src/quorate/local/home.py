@@ -104,7 +104,7 @@ class Home:
         try:
             return Access(certificates.client_tls(self.layout), cancel=self.clock.cancel)
         except ConfigError as error:
-            error.advice = error.advice or f"quorate local up {self.layout.option}    # creates a missing certificate again"
+            error.advice = error.own_advice or f"quorate local up {self.layout.option}    # creates a missing certificate again"
             raise
 
     def seeds(self) -> list[Endpoint]:

@@ -13,13 +13,15 @@ from quorate.config.components import HEALTHZ_PORT
 from quorate.core.finding import Finding, errors_first
 from quorate.core.membership import ClusterView, margin_of, odd_advice
 from quorate.errors import QuorateError, Refused
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.coordination.pending_joins import PendingJoin
 from quorate.foreign.deletion import TAKEN
-from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
+from quorate.phases.base.this_node import ThisNode
 from quorate.phases.join import etcd as etcd_join
 from quorate.phases.node import kubeconfigs, renewal, run_marker, static_pods
 from quorate.phases.node.local_etcd import local_etcd
@@ -40,16 +42,16 @@ def examine(context: Context, admin: str) -> list[Finding]:
     return errors_first(found)
 
 
-def check_user(_context: Context, _admin: str) -> Iterator[Finding]:
+def check_user(context: Context, _admin: str) -> Iterator[Finding]:
     if os.geteuid() != 0:
         text = "this is not run as root: what only root may read counts as missing"
-        yield Finding("user", "warning", text, "run it as root: sudo quorate doctor")
+        yield Finding("user", "warning", text, f"run it as root: sudo {context.this_node.command('doctor')}")
 
 
 def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
     if context.tree.is_file(run_marker.PATH):
         text = "an init or join of this node was cut off"
-        yield Finding("unfinished", "error", text, "run the same command again, or 'quorate reset'")
+        yield Finding("unfinished", "error", text, f"run the same command again, or: {context.this_node.command('reset')}")
 
 
 def check_taken_away(context: Context, _admin: str) -> Iterator[Finding]:
@@ -71,7 +73,8 @@ def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
         left = one.left(context.now)
         if left is None or left > _SOON:
             continue
-        mend = f"quorate certs renew {one.name}" if one.authority and not one.external else "renew it where its CA's key is"
+        renewed_here = one.authority and not one.external
+        mend = context.this_node.command("certs", "renew", one.name) if renewed_here else "renew it where its CA's key is"
         if left < timedelta(0):
             yield Finding("certificates", "error", f"{one.name} has expired", mend)
         else:
@@ -136,26 +139,43 @@ def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
     if own is None:
         return
     with etcd_join.etcd_cluster(context, own.client_urls) as cluster:
-        view = cluster.status()
-        yield from _members(view)
+        try:
+            view = cluster.status()
+        except EtcdError as error:
+            ends = f"crictl ps -a --name etcd    # its log says why it ended; {context.this_node.command('etcd', 'status')}"
+            yield Finding("etcd", "error", error.what, error.own_advice or ends)
+            return
+        yield from _members(view, context.this_node)
         yield Finding("etcd-margin", "warning" if margin_of(view) < 1 else "info", odd_advice(view))
         for row in cluster.leftovers():
             if row.place is None:
                 text = f"the join of {row.name} from {row.host} was cut off"
-                yield Finding("etcd-joins", "warning", text, "run it again, or: quorate etcd unlock, then quorate etcd remove")
+                yield Finding("etcd-joins", "warning", text, f"run it again, or: {_ending(row, context.this_node)}")
 
 
-def _members(view: ClusterView) -> Iterator[Finding]:
+def _ending(row: PendingJoin, node: ThisNode) -> str:
+    """Returns the commands that end a join that was cut off: they delete its record, and its learner where it is listed."""
+    unlock = node.command("etcd", "unlock", row.run or row.name)
+    if row.member is None or not row.member.is_learner:
+        return unlock
+    return f"{unlock} && {node.command('etcd', 'remove', f'{row.member.id:x}')}"
+
+
+def _members(view: ClusterView, node: ThisNode) -> Iterator[Finding]:
     for alarm in view.alarms:
-        yield Finding("etcd-alarms", "error", f"etcd has the alarm {alarm.kind}", "quorate etcd status; etcdctl alarm list")
+        yield Finding(
+            "etcd-alarms", "error", f"etcd has the alarm {alarm.kind}", f"{node.command('etcd', 'status')}; etcdctl alarm list"
+        )
     for member in view.members:
         name = member.name or f"{member.id:x}"
         if view.answer(member.id) is None:
             text = f"etcd member {name} does not answer"
-            yield Finding("etcd-members", "error", text, f"start it, or replace it: {_command('replace', name)} NEW")
+            yield Finding(
+                "etcd-members", "error", text, f"start it, or replace it: {node.command('etcd', 'replace', name, 'NEW')}"
+            )
         elif member.is_learner:
             text = f"etcd member {name} is a learner: it has no vote"
-            yield Finding("etcd-members", "warning", text, f"{_command('promote', name)}, or run its join again")
+            yield Finding("etcd-members", "warning", text, f"{node.command('etcd', 'promote', name)}, or run its join again")
 
 
 _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
@@ -188,7 +208,3 @@ def of_this_node(context: Context) -> Context:
 
 def admin_of(context: Context) -> str:
     return kubeconfigs.path_of(context, "admin")
-
-
-def _command(verb: str, member: str) -> str:
-    return to_paste("quorate", "etcd", verb, member)

@@ -149,7 +149,7 @@ def _load(content: bytes, where: str) -> dict[str, Value]:
         data = read_mapping(content, where)
     except BadDocument as error:
         # The parser's text may repeat a secret: only the place is reported.
-        raise ConfigError(f"{where} is not a kubeconfig file", advice=error.advice) from None
+        raise ConfigError(f"{where} is not a kubeconfig file", advice=error.own_advice) from None
     if data.get("kind") != "Config":
         raise ConfigError(f"{where} is not a kubeconfig file")
     return data

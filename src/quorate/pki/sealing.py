@@ -33,7 +33,8 @@ def unseal(sealed: bytes, key: Secret[str]) -> Secret[bytes]:
         raise ConfigError(
             "the certificates that the cluster stores cannot be decrypted with this certificate key",
             state="nothing was changed",
-            advice="use the key that was printed, or upload them again: quorate init phase upload-certs --upload-certs",
+            advice="use the key that was printed, or upload them again on a control-plane node: "
+            "quorate init phase upload-certs --upload-certs",
         ) from None
 
 

@@ -29,7 +29,7 @@ def to_file(name: str, form: logs.Form, command: str) -> None:
         fd = open_log(Path(name).absolute())
     except HostError as error:
         # The user named the file: the command line is wrong, not the host.
-        advice = error.advice or "check the path given with --log-file"
+        advice = error.own_advice or "check the path given with --log-file"
         raise ConfigError(error.what, state=error.state, advice=advice) from error
     _add(_ToFile(fd, name), form, logging.DEBUG)
     logging.getLogger(logs.__name__).info("%s begins", command, extra={"fields": {"command": command, "pid": os.getpid()}})

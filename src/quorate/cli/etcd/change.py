@@ -150,13 +150,13 @@ def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions
     from quorate.core.ids import normalise_url
 
     if peer_url is None:
-        raise ConfigError("--peer-urls is missing: pass the URL where the other members will reach the new one")
+        advice = f"add --peer-urls https://HOST:2380, with the address of the machine of {name}"
+        raise ConfigError("--peer-urls is missing: where will the other members reach the new one?", advice=advice)
     check_host(host)
     url = normalise_url(peer_url)
     here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
-    start = starter(joining, cluster.clock.cancel, cluster.report)
-    restart = restarter(joining, cluster.clock.cancel, cluster.report)
-    return _Joiner(cluster, name, url, start, restart, here, not host.no_inbound_probe)
+    hooks = joining, cluster.clock.cancel, cluster.report
+    return _Joiner(cluster, name, url, starter(*hooks), restarter(*hooks), here, not host.no_inbound_probe)
 
 
 @command()

@@ -260,8 +260,8 @@ def _naming_timeout() -> Iterator[None]:
         yield
     except DeadlineExceeded as error:
         known = any("--timeout" in param.opts for param in click.get_current_context().command.params)
-        if known and "--timeout" not in error.advice:
-            error.advice = "; or ".join(filter(None, (error.advice, "allow more time with a longer --timeout")))
+        if known and "--timeout" not in error.own_advice:
+            error.advice = "; or ".join(filter(None, (error.own_advice, "allow more time with a longer --timeout")))
         raise
 
 

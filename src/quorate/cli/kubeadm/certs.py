@@ -164,7 +164,7 @@ def _stored(given: Given) -> _Stored | None:
     try:
         with connected(quick, path) as client:
             client.rpc_seconds = _PATIENCE / 10**9
-            return _Stored(cluster_text(client), path, read(context.tree, path).ca_pem)
+            return _Stored(cluster_text(client), path, read(context.tree, path, context.this_node).ca_pem)
     except (KubeError, PreflightFailed) as error:
         _not_read(given, error.what)
         return None

@@ -109,6 +109,7 @@ def make_run(given: Given, report: render.Printer, clock: SystemClock) -> ResetR
         kubeconfig=setup.kubeconfig_of(given, "/etc/kubernetes/admin.conf"),
         abandon=given.on("abandon-etcd-member"),
         dry_run=given.on("dry-run"),
+        this_node=setup.this_node(given),
     )
 
 

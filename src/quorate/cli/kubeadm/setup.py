@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from quorate.config.resolve import InitSetup
     from quorate.deadline import Cancel, SystemClock
     from quorate.phases.base.context import Context, HostFacts
+    from quorate.phases.base.this_node import ThisNode
     from quorate.tree import Tree
 
 
@@ -35,6 +37,16 @@ def root_of(given: Given) -> Path:
     if not root.is_dir():
         raise ConfigError(f"--rootfs: there is no directory {root}", advice="create it, or correct the path")
     return root
+
+
+def this_node(given: Given) -> ThisNode:
+    """Returns what makes the commands that errors advise. Standard input cannot be named again: it was read."""
+    from quorate.phases.base.this_node import ThisNode
+
+    config = given.text("config")
+    return ThisNode(
+        given.text("rootfs"), "FILE" if config == "-" else config, given.text("cert-dir"), given.text("kubeconfig-dir")
+    )
 
 
 @contextmanager
@@ -209,6 +221,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         kubelet=Kubelet.of(root_of(given)),
         clock=clock or SystemClock(),
         report=report,
+        this_node=this_node(given),
     )
 
 
@@ -235,4 +248,6 @@ def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report:
         kubelet=Kubelet.of(root_of(given)),
         clock=clock,
         report=report,
+        # The file of a join is none for the commands that init has.
+        this_node=changed(this_node(given), config=""),
     )

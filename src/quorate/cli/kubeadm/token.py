@@ -70,7 +70,7 @@ def _given(ctx: click.Context, parameters: dict[str, Any]) -> Given:
 def _api(given: Given) -> Iterator[KubeClient]:
     from quorate.phases.cluster import tokens
 
-    with tokens.client(RealTree(setup.root_of(given)), _kubeconfig(given), SystemClock()) as api:
+    with tokens.client(RealTree(setup.root_of(given)), _kubeconfig(given), SystemClock(), setup.this_node(given)) as api:
         yield api
 
 
@@ -110,6 +110,7 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     Example:
       quorate token create --ttl 2h --print-join-command
     """
+    from quorate.phases.base.api_access import read
     from quorate.phases.cluster import tokens
 
     given = _given(ctx, parameters)
@@ -124,7 +125,8 @@ def create(ctx: click.Context, /, token: str | None, **parameters: Any) -> None:
     if given.on("print-join-command"):
         tree, key = RealTree(setup.root_of(given)), given.text("certificate-key")
         shown = (f"{made.id}.{_MASK}", key and _MASK) if is_plan else (made.reveal(), key)
-        document(tokens.join_command(tree, _kubeconfig(given), *shown) + "\n")
+        parsed = read(tree, _kubeconfig(given), setup.this_node(given))
+        document(tokens.join_command(parsed, *shown) + "\n")
     elif not is_plan:
         echo(made.reveal())
     if is_plan:

@@ -21,7 +21,7 @@ class EtcdError(QuorateError):
     """etcd answered with an error, or did not answer. `endpoint` is the member that was asked, `method` the RPC."""
 
     code = "etcd"
-    next_step = "read etcd's error text"
+    next_step = "the text is etcd's own: fix the cause that it names, then run the same command again"
     disposition: Disposition = "final"
 
     def __init__(self, what: str, *, endpoint: str = "", method: str = "", state: str = "", advice: str = "") -> None:
@@ -99,7 +99,7 @@ class TooManyLearners(EtcdError):
     """All learner seats are taken."""
 
     code = "too-many-learners"
-    next_step = "wait for the other join; quorate etcd unlock shows it"
+    next_step = "wait for the other join; quorate etcd unlock shows it, and learners that no join has"
     disposition: Disposition = "retryable"
 
 
@@ -115,7 +115,7 @@ class NotALearner(EtcdError):
     """The member has a vote already."""
 
     code = "not-a-learner"
-    next_step = "none"
+    next_step = "nothing: it has what a promotion gives"
 
 
 class MemberNotFound(EtcdError):

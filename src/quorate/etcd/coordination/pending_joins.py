@@ -16,6 +16,7 @@ from quorate.core.finding import Finding
 from quorate.core.ids import format_id, normalised, same_url
 from quorate.core.join_memory import JoinMemory, from_fields
 from quorate.core.membership import ClusterView, Member
+from quorate.core.new_member import freeing
 from quorate.deadline import Clock
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client import kv, lease
@@ -152,7 +153,9 @@ def refuse_running(channel: Channel, member: Member, *, timeout: float) -> None:
     """Raises `Refused` for a voter, and while the run that registered the learner is still running."""
     if not member.is_learner:
         raise Refused(
-            f"{member.name or format(member.id, 'x')} is a voter: there is nothing to adopt", state="nothing was changed"
+            f"{member.name or format(member.id, 'x')} is a voter: there is nothing to adopt",
+            state="nothing was changed",
+            advice="name a learner: quorate etcd members shows them",
         )
     for row in kv.get_prefix(channel, SEATS, timeout=timeout):
         fields = fields_of(row)
@@ -257,5 +260,5 @@ def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeou
             "learner-there",
             "warning",
             text,
-            "the join waits for its seat; if that learner was abandoned, run 'quorate etcd adopt' or 'quorate etcd remove'",
+            f"the join waits for its seat; {freeing([learner])}",
         )

@@ -53,7 +53,10 @@ class Convergence:
 
     def perform(self, step: NextStep, _view: ClusterView) -> None:
         if len(self.taken) == _MOST_STEPS:
-            raise Refused(f"the goal was not reached in {_MOST_STEPS} steps: another tool or operator changes the members too")
+            raise Refused(
+                f"the goal was not reached in {_MOST_STEPS} steps: another tool or operator changes the members too",
+                advice="let the other one end, look at the members, then run the same command again",
+            )
         match step:
             case JoinNext(member=row):
                 self.join(row)

@@ -105,7 +105,7 @@ def logging_refusals() -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        log_decision(Refuse(refused.what, refused.advice))
+        log_decision(Refuse(refused.what, refused.own_advice))
         raise
 
 

@@ -10,6 +10,7 @@ from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.membership import ClusterView, Member, starting_advice
 from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
+from quorate.foreign.text import to_paste
 
 _ELECTION_SECONDS = 2.0
 """An election ends within two election timeouts of one second. A margin that is lower only for that long is no reason to
@@ -59,6 +60,20 @@ def no_quorum(view: ClusterView) -> Refused:
         state="nothing was changed, and nothing can be before more voters come back",
         advice=f"{starting_advice(view)}, then run the same command again",
     )
+
+
+def refuse_leader(view: ClusterView, target: Member) -> None:
+    """Raises `Refused` for a member that cannot lead: a learner, and one that does not answer."""
+    if not target.is_learner and view.answer(target.id) is not None:
+        return
+    able = ", ".join(member.name for member in view.voters if view.follows(member.id) and member.name)
+    shown = target.name or f"{target.id:x}"
+    if target.is_learner:
+        why, first = "it is a learner", f"promote it first: {to_paste('quorate', 'etcd', 'promote', shown)}"
+    else:
+        why, first = "it does not answer", "start its etcd, then run the same command again"
+    advice = f"{first}; or name a voter that answers: {able}" if able else first
+    raise Refused(f"{shown} cannot lead: {why}", state="nothing was changed", advice=advice)
 
 
 def listed_at(look: Callable[[], ClusterView], peer_url: str, clock: SystemClock, seconds: float) -> Member | None:

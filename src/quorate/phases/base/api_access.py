@@ -9,6 +9,7 @@ from quorate.errors import PreflightFailed
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.phases.base.context import Context
+from quorate.phases.base.this_node import ThisNode
 from quorate.pki import kubeconfig
 from quorate.pki.kubeconfig import Parsed
 from quorate.pki.kubeconfig_files import complete, refuse_what_is_not_done
@@ -20,7 +21,7 @@ def server_of(parsed: Parsed, url: str = "") -> Server:
     return Server(url or parsed.server, tls.context(parsed.ca_pem, parsed.certificate_pem, parsed.key_pem), parsed.token)
 
 
-def read(tree: Tree, path: str) -> Parsed:
+def read(tree: Tree, path: str, node: ThisNode) -> Parsed:
     """Reads a kubeconfig, with the files that it names. Raises `PreflightFailed` when the file is missing, `ConfigError` when
     it is not a kubeconfig, or is one that cannot be used here."""
     content = tree.read(path)
@@ -28,7 +29,7 @@ def read(tree: Tree, path: str) -> Parsed:
         raise PreflightFailed(
             f"{path} is missing: this kubeconfig is needed to reach the API server",
             state="nothing was changed",
-            advice="name another with --kubeconfig, or create it: quorate init phase kubeconfig admin",
+            advice=f"name another with --kubeconfig, or create it: {node.command('init', 'phase', 'kubeconfig', 'admin')}",
         )
     parsed = kubeconfig.parse(content, path)
     refuse_what_is_not_done(parsed, path)
@@ -39,6 +40,8 @@ def read(tree: Tree, path: str) -> Parsed:
 def connected(context: Context, path: str, url: str = "") -> Iterator[KubeClient]:
     """Yields a client with the configured timeout of API calls (60 s by default)."""
     patience = context.timeouts.kubernetes_api_call
-    client = KubeClient(server_of(read(context.tree, path), url), context.clock, patience.seconds if patience else 60.0)
+    client = KubeClient(
+        server_of(read(context.tree, path, context.this_node), url), context.clock, patience.seconds if patience else 60.0
+    )
     with client.connected():
         yield client

@@ -12,6 +12,7 @@ from quorate.config.versions import parse_version
 from quorate.deadline import SystemClock
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import runtime_socket
+from quorate.phases.base.this_node import HERE, ThisNode
 from quorate.pki.keys import KeyPool
 from quorate.pki.table import Node
 from quorate.report import PhaseLine, PhaseReport, silent
@@ -36,7 +37,7 @@ class HostFacts:
 @dataclass(frozen=True, slots=True)
 class Context:
     """The context of one run. `config_folder`: where kubeconfig files are written. `control_plane`: this node is one.
-    `dry_run`: nothing outside the tree may be changed."""
+    `dry_run`: nothing outside the tree may be changed. `this_node`: makes the commands that errors advise for it."""
 
     cluster: v4.ClusterConfiguration
     registration: v4.NodeRegistration
@@ -54,6 +55,7 @@ class Context:
     clock: SystemClock = field(default_factory=SystemClock)
     keys: KeyPool = field(default_factory=KeyPool)
     report: PhaseReport = silent
+    this_node: ThisNode = HERE
 
     @property
     def node(self) -> Node:

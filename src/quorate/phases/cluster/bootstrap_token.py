@@ -51,7 +51,7 @@ def _token(given: BootstrapToken, now: datetime) -> Token:
 
 def cluster_info(context: Context, kubeconfig: str) -> str:
     """Returns a kubeconfig that has only the cluster: its server and its CA."""
-    parsed = api_access.read(context.tree, kubeconfig)
+    parsed = api_access.read(context.tree, kubeconfig, context.this_node)
     cluster = {"certificate-authority-data": encode(parsed.ca_pem), "server": parsed.server}
     value = {
         "apiVersion": "v1",

@@ -32,6 +32,7 @@ def stored_text(client: KubeClient, name: str, key: str) -> str:
         raise PreflightFailed(
             f"the cluster has no ConfigMap kube-system/{name}: it was not made by kubeadm or quorate",
             state="nothing was changed",
+            advice="use the tool that made the cluster",
         ) from None
     text = mapping_of(found.get("data")).get(key)
     if not isinstance(text, str):

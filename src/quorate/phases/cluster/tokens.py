@@ -14,15 +14,17 @@ from quorate.kube.client import KubeClient
 from quorate.kube.errors import AlreadyExists
 from quorate.kube.tokens import Token
 from quorate.phases.base import api_access
+from quorate.phases.base.this_node import ThisNode
 from quorate.phases.cluster.join_command import join_words
+from quorate.pki.kubeconfig import Parsed
 from quorate.tree import Tree
 
 _PATIENCE_SECONDS = 10.0
 
 
 @contextmanager
-def client(tree: Tree, kubeconfig: str, clock: SystemClock) -> Iterator[KubeClient]:
-    made = KubeClient(api_access.server_of(api_access.read(tree, kubeconfig)), clock, _PATIENCE_SECONDS)
+def client(tree: Tree, kubeconfig: str, clock: SystemClock, node: ThisNode) -> Iterator[KubeClient]:
+    made = KubeClient(api_access.server_of(api_access.read(tree, kubeconfig, node)), clock, _PATIENCE_SECONDS)
     with made.connected():
         yield made
 
@@ -62,9 +64,9 @@ def delete(api: KubeClient, token_id: str) -> None:
     api.delete("Secret", tokens.secret_name(token_id), tokens.NAMESPACE)
 
 
-def join_command(tree: Tree, kubeconfig: str, token: str, certificate_key: str) -> str:
+def join_command(parsed: Parsed, token: str, certificate_key: str) -> str:
     """Returns the command for further nodes on one line: workers, or with a certificate key control planes."""
-    words = join_words(tree, kubeconfig, token)
+    words = join_words(parsed, token)
     if certificate_key:
         words.append(to_paste("--control-plane", "--certificate-key", certificate_key))
     return " ".join(words)

@@ -210,6 +210,14 @@ def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Foun
     return Found(parsed.server, parsed.ca_pem, login, parsed.certificate_pem, parsed.key_pem)
 
 
+def _unread(host: str, why: str) -> PreflightFailed:
+    return PreflightFailed(
+        f"the discovery file at {host} cannot be read: {why}",
+        state="nothing was changed",
+        advice="correct --discovery-file, or let that server answer; a copy of the file on this host does as well",
+    )
+
+
 def _fetch(url: str, search: Search) -> bytes:
     """Downloads the discovery file; the server is verified with the host's own CAs."""
     address, login = _without_login(url)
@@ -221,11 +229,9 @@ def _fetch(url: str, search: Search) -> bytes:
             answer = connection.ask(Request("GET", target, headers=login), seconds=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
     except HttpFailed as error:
         why = f"{error.what}: {error.certificate}" if error.certificate else error.what
-        raise PreflightFailed(f"the discovery file at {host} cannot be read: {why}", state="nothing was changed") from None
+        raise _unread(host, why) from None
     if not answer.ok:
-        raise PreflightFailed(
-            f"the discovery file at {host} cannot be read: HTTP {answer.status}", state="nothing was changed"
-        ) from None
+        raise _unread(host, f"HTTP {answer.status}")
     return answer.body
 
 

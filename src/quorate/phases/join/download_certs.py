@@ -13,6 +13,7 @@ from quorate.pki.sealing import unseal
 from quorate.secret import Secret
 
 PHASE = "download-certs"
+_AGAIN = "upload them again on a control-plane node: quorate init phase upload-certs --upload-certs"
 _KEY_MODE, _MODE = 0o600, 0o644
 
 
@@ -32,11 +33,11 @@ def run(join: PreparedJoin) -> None:
         raise PreflightFailed(
             f'Secret "{upload_certs.NAME}" was not found: the cluster keeps certificates for two hours only',
             state="nothing was changed",
-            advice="upload them again on a control-plane node: quorate init phase upload-certs --upload-certs",
+            advice=_AGAIN,
         ) from None
     for name, path in upload_certs.shared_files(context).items():
         if name not in data:
-            raise PreflightFailed(f"the Secret does not include the required certificate or key - name: {name}")
+            raise PreflightFailed(f"the Secret does not include the required certificate or key - name: {name}", advice=_AGAIN)
         sealed = _decoded(data[name], name)
         if sealed and not context.tree.is_file(path):
             content = unseal(sealed, Secret(key)).reveal()
@@ -49,4 +50,4 @@ def _decoded(text: str, name: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise PreflightFailed(f"the Secret does not hold base64 - name: {name}") from None
+        raise PreflightFailed(f"the Secret does not hold base64 - name: {name}", advice=_AGAIN) from None

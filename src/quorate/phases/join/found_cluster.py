@@ -44,7 +44,7 @@ def _may_use_admin(request: JoinRequest) -> bool:
 
 
 def _from_admin(request: JoinRequest) -> Found:
-    parsed = api_access.read(request.context.tree, request.admin)
+    parsed = api_access.read(request.context.tree, request.admin, request.context.this_node)
     return Found(parsed.server, parsed.ca_pem, Secret(""), parsed.certificate_pem, parsed.key_pem)
 
 

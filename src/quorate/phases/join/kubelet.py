@@ -47,7 +47,7 @@ def _has_certificate(context: Context) -> bool:
     content = context.tree.read(path)
     if content is None or missing_files(kubeconfig.parse(content, path), path, context.tree.is_file):
         return False
-    parsed = api_access.read(context.tree, path)
+    parsed = api_access.read(context.tree, path, context.this_node)
     return bool(parsed.certificate_pem and parsed.key_pem.reveal())
 
 

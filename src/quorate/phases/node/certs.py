@@ -27,8 +27,13 @@ from quorate.tree import NewContent
 
 PHASE = "certs"
 _FOLDER_MODE = 0o755
-REQUEST = "quorate certs generate-csr --cert-dir ./requests --kubeconfig-dir ./requests"
-"""What makes signing requests also on a node that has certificates: they are no reason to refuse it in a folder of its own."""
+
+
+def request(context: Context) -> str:
+    """Returns what makes signing requests also on a node that has certificates: they are no reason to refuse it in a folder of
+    its own."""
+    own = ("--cert-dir", "./requests", "--kubeconfig-dir", "./requests")
+    return context.this_node.command("certs", "generate-csr", *own)
 
 
 def prepare(context: Context) -> None:
@@ -92,9 +97,9 @@ def read_pair(context: Context, entry: Entry) -> Pair:
         lacking = certificate_path if certificate is None else key_path
         # A new CA would not do where its certificate is in use: nobody trusts it, and the member or node is cut off.
         advice = (
-            f"create it: quorate init phase certs {entry.name}"
+            f"create it: {context.this_node.command('init', 'phase', 'certs', entry.name)}"
             if certificate is None and key is None
-            else f"copy {lacking} from the host that keeps it, or have certificates signed there: {REQUEST}"
+            else f"copy {lacking} from the host that keeps it, or have certificates signed there: {request(context)}"
         )
         raise _cannot_sign(f"{lacking} is missing: it is needed to sign certificates", advice)
     pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
@@ -141,7 +146,7 @@ def _check_existing(context: Context, entry: Entry) -> bool:
     certificate_path, key_path = files(context, entry)
     pem, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if pem is None:
-        if key is not None and entry.is_ca and not run_marker.made_by_the_run(context.tree, key_path):
+        if key is not None and entry.is_ca and not run_marker.made_by_the_run(context, key_path):
             raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
         return False
     certificate = parse_certificate(pem, certificate_path)
@@ -151,7 +156,7 @@ def _check_existing(context: Context, entry: Entry) -> bool:
     )
     if found:
         if not entry.is_ca and len(found) == 1 and certificate.not_valid_after_utc < context.now:
-            raise _refusal(found[0], f"quorate certs renew {entry.name}")
+            raise _refusal(found[0], context.this_node.command("certs", "renew", entry.name))
         raise _refused(context, entry, "; ".join(found))
     _check_mode(context, key_path)
     what = "certificate authority" if entry.is_ca and key is None else "certificate and key"

@@ -146,7 +146,7 @@ def ca_pem(context: Context) -> bytes:
         raise PreflightFailed(
             f"{path} is missing: kubeconfig files name the cluster's CA",
             state="nothing was changed",
-            advice="create it first: quorate init phase certs ca",
+            advice=f"create it first: {context.this_node.command('init', 'phase', 'certs', 'ca')}",
         )
     # Encoded again from the parsed certificate: of a bundle only the first certificate counts, as in kubeadm.
     return certificate_pem(parse_certificate(pem, path))
@@ -167,7 +167,7 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
         # The kubelet renews its own.
         has_only_ended = len(found) == 1 and certificate.not_valid_after_utc < context.now and file.name != "kubelet"
         if has_only_ended:
-            raise _refusal(found[0], f"quorate certs renew {file.name}.conf")
+            raise _refusal(found[0], context.this_node.command("certs", "renew", f"{file.name}.conf"))
         if found:
             raise _refused(path, "; ".join(found))
     if parsed.server != server_of(context, file):

@@ -84,7 +84,8 @@ def use_rotated_certificate(context: Context) -> None:
     path = f"{context.config_folder}/kubelet.conf"
     content = context.tree.read(path)
     if content is None:
-        raise PreflightFailed(f"{path} is missing", advice="create it first: quorate init phase kubeconfig kubelet")
+        create = context.this_node.command("init", "phase", "kubeconfig", "kubelet")
+        raise PreflightFailed(f"{path} is missing", advice=f"create it first: {create}")
     parsed = kubeconfig.parse(content, path)
     if not parsed.certificate_pem:
         return

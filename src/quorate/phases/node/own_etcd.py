@@ -69,7 +69,10 @@ def _endpoint(listens: Sequence[str]) -> Endpoint:
     with_tls = [one for one in listens if parts_of(one).scheme == "https" and parts_of(one).port]
     if not with_tls:
         found = f"at {', '.join(map(_shown, listens))}" if listens else "nowhere that could be read"
-        raise Refused(f"{MANIFEST} does not let etcd serve its clients with TLS on this node: it listens {found}")
+        raise Refused(
+            f"{MANIFEST} does not let etcd serve its clients with TLS on this node: it listens {found}",
+            advice="name the cluster with --endpoints and its certificates",
+        )
     return Endpoint.parse(next(filter(is_loopback, with_tls), with_tls[0]))
 
 

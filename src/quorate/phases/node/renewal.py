@@ -76,9 +76,9 @@ def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry
         unfit = _unfit(context, table[name], certificate) if name in table and certificate else ""
     except (ConfigError, HostError) as error:
         # One that is broken says nothing of the others.
-        return Expiry(name, None, ca.name, unreadable=error.what, fix=error.advice or _fix(error, name, ca.name))
+        return Expiry(name, None, ca.name, unreadable=error.what, fix=error.own_advice or _fix(context, error, name, ca.name))
     expires = certificate.not_valid_after_utc if certificate else None
-    fix = "renew it where its CA's key is" if external else f"quorate certs renew {name}"
+    fix = "renew it where its CA's key is" if external else context.this_node.command("certs", "renew", name)
     return Expiry(name, expires, ca.name, external, unfit=unfit, fix=fix if unfit else "")
 
 
@@ -106,7 +106,7 @@ def _ca_expiry(context: Context, entry: Entry) -> Expiry:
         external = not certs.has_key(context, entry)
         return Expiry(entry.name, certificate.not_valid_after_utc, "", external, unfit=unfit, fix=fix)
     except (ConfigError, HostError) as error:
-        return Expiry(entry.name, None, unreadable=error.what, fix=error.advice or _fix(error, entry.name, ""))
+        return Expiry(entry.name, None, unreadable=error.what, fix=error.own_advice or _fix(context, error, entry.name, ""))
 
 
 def refuse_unfit(rows: Iterable[Expiry]) -> None:
@@ -121,13 +121,14 @@ def refuse_unfit(rows: Iterable[Expiry]) -> None:
         )
 
 
-def _fix(error: QuorateError, name: str, authority: str) -> str:
+def _fix(context: Context, error: QuorateError, name: str, authority: str) -> str:
     if isinstance(error, HostError):
         return "fix what is named" if os.geteuid() == 0 else "run this as root, or fix what is named"
     if not authority:
         return f"restore {name} from where it is kept: nobody trusts a new CA"
     kind = "kubeconfig" if name in _CONFS else "certs"
-    command = f"quorate init phase {kind} {name.removesuffix('.conf')} --config FILE"
+    node = replace(context.this_node, config=context.this_node.config or "FILE")
+    command = node.command("init", "phase", kind, name.removesuffix(".conf"))
     return f"move what is there of {name} away, and make it anew by the cluster's configuration: {command}"
 
 
@@ -196,7 +197,7 @@ def renew_all(context: Context, terms: Terms = as_configured) -> list[str]:
         raise Refused(
             "nothing was renewed: each certificate is missing, or its CA's key is not on this host",
             state="nothing was changed",
-            advice=f"run this where the CA's key is, or have certificates signed there: {certs.REQUEST}",
+            advice=f"run this where the CA's key is, or have certificates signed there: {certs.request(context)}",
         )
     _renew_each(context, chosen, terms)
     return chosen
@@ -291,7 +292,11 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     before = {path: context.tree.read(path) for path in paths}
     old = _certificate(context, name, table)
     if old is None:
-        raise PreflightFailed(f"{name} is missing: there is nothing to renew", state="nothing was changed")
+        raise PreflightFailed(
+            f"{name} is missing: there is nothing to renew",
+            state="nothing was changed",
+            advice=f"{context.this_node.command('certs', 'check-expiration')}    # shows those that there are",
+        )
     if _is_in_a_file(context, name):
         raise PreflightFailed(f"{name}: {_IN_A_FILE}", state="nothing was changed", advice="renew it where it is made")
     ca = table[table[name].signer] if name in table else table["ca"]

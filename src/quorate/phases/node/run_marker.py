@@ -13,6 +13,7 @@ from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.places import Stamp
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of, texts_of
 from quorate.phases.base.context import CONFIG_FOLDER, Context
+from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.local_etcd import LEFT
 from quorate.report import ResourceWritten, RunMessage, silent
 from quorate.tree import RealTree, Tree
@@ -43,12 +44,13 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
 
     Raises `PreflightFailed` when another command, or one for another node name, was cut off here.
     """
-    left = _read(context.tree)
+    left = _read(context.tree, context.this_node)
     if left is not None and (left.command, left.node) != (command, context.node.name):
         raise PreflightFailed(
             f"'quorate {left.command}' of a node named {left.node!r} was cut off on this host",
             state="the files that it made are still there",
-            advice=f"finish it with the same command, or remove them with 'quorate reset'; {PATH} is its record",
+            advice=f"finish it with the same command, or remove them with '{context.this_node.command('reset')}'; "
+            f"{PATH} is its record",
         )
     if left is not None:
         return _taken_up(context, left)
@@ -115,14 +117,14 @@ def _write(tree: Tree, mark: Marker) -> None:
 
 
 def is_resumed(context: Context, command: str) -> bool:
-    left = _read(context.tree)
+    left = _read(context.tree, context.this_node)
     return left is not None and (left.command, left.node) == (command, context.node.name)
 
 
-def made_by_the_run(tree: Tree, path: str) -> bool:
+def made_by_the_run(context: Context, path: str) -> bool:
     """Returns whether the run that was cut off here, or is under way, made this file: it was not there when that run began.
     Without a marker nothing is known, and it returns False."""
-    left = _read(tree)
+    left = _read(context.tree, context.this_node)
     return left is not None and path in left.looked_at and path not in left.before
 
 
@@ -137,7 +139,7 @@ def finish(context: Context) -> None:
     context.tree.remove(PATH)
 
 
-def _read(tree: Tree) -> Marker | None:
+def _read(tree: Tree, here: ThisNode) -> Marker | None:
     content = tree.read(PATH)
     if content is None:
         return None
@@ -157,5 +159,5 @@ def _read(tree: Tree) -> Marker | None:
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and it is unknown what it made",
             state="nothing was changed",
-            advice="look at what is in /etc/kubernetes, then run 'quorate reset'",
+            advice=f"look at what is in /etc/kubernetes, then: {here.command('reset')}",
         ) from None

@@ -51,7 +51,8 @@ def _refuse_another_member(context: Context) -> bytes | None:
         raise Refused(
             f"{path} {why}: a manifest of a new cluster would end that member",
             state="nothing was changed",
-            advice="give the configuration of this node with --config; or, when it is no member any more, run 'quorate reset'",
+            advice="give the configuration of this node with --config; or, when it is no member any more: "
+            + context.this_node.command("reset"),
         )
     return content
 

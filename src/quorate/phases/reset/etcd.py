@@ -21,6 +21,7 @@ from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import data_identity, data_owner
 from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
+from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.local_etcd import (
     delete_data,
@@ -101,8 +102,8 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
             raise Refused(
                 f"the etcd member of this node could not be removed: {error.what}",
                 state="its data was not touched, and this node was left as it is",
-                advice=f"{error.advice or 'fix the cause and run the same command again'}; or, if the cluster is lost anyway, "
-                "delete the data with the member still listed: --abandon-etcd-member",
+                advice=f"{error.own_advice or 'fix the cause and run the same command again'}; or, if the cluster is lost "
+                "anyway, delete the data with the member still listed: --abandon-etcd-member",
             ) from error
         run.report(Notice(f"the member may still be listed; it is abandoned (--abandon-etcd-member): {error.what}", "warning"))
     if not run.dry_run:
@@ -136,7 +137,7 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
         if len(view.members) == 1:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
             return
-        _refuse_elsewhere(etcd, cluster, member)
+        _refuse_elsewhere(etcd, cluster, member, run.this_node)
         label = f"etcd member {member.name or etcd.name} ({member.id:x})"
         # Resetting this node is the consent to remove its member. A removal that would break the quorum is still refused.
         if run.dry_run:
@@ -156,34 +157,43 @@ def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
     owner = run.owner
     if owner is None:
         if has_log(real_path(run.tree, etcd.data_dir)):
-            raise Refused(f"cannot read which member the data in {etcd.data_dir} belongs to", state="nothing was changed")
+            raise Refused(
+                f"cannot read which member the data in {etcd.data_dir} belongs to",
+                state="nothing was changed",
+                advice="on another node, remove the member of this node by its id, which quorate etcd members shows; then move "
+                "the data away, and run the same command again",
+            )
         member, named = view.by_peer_urls(etcd.peer_urls), view.by_name(etcd.name)
         if member is None and named is not None:
+            remove = run.this_node.command("etcd", "remove", f"{named.id:x}")
             raise Refused(
                 f"no member has the peer URL {etcd.peer_urls[0]}; one named {etcd.name} has {', '.join(named.peer_urls)}",
                 state="nothing was changed: it may be the member of another host",
-                advice=f"when it is this node's, remove it with 'quorate etcd remove {named.id:x}', then run this again",
+                advice=f"when it is this node's, remove it with '{remove}', then run this again",
             )
         return member
     if owner.cluster_id != view.cluster_id:
         raise Refused(
             f"the data in {etcd.data_dir} belongs to cluster {owner.cluster_id:x}, but cluster {view.cluster_id:x} answers",
             state="nothing was changed",
+            advice=f"move away what is not of this node, {etcd.data_dir} or {manifest_path('etcd')}; then run the same command "
+            "again",
         )
     return view.by_id(owner.member_id)
 
 
-def _refuse_elsewhere(etcd: LocalEtcd, cluster: Cluster, member: Member) -> None:
+def _refuse_elsewhere(etcd: LocalEtcd, cluster: Cluster, member: Member, node: ThisNode) -> None:
     """Raises `Refused` for a member that another host runs: the files of this one are a copy of its files, as a clone of its
     disk, and removing the member would end the original."""
     hosts = [parts_of(one).host for one in member.peer_urls]
     if any(is_of_this_host(host) for host in hosts) or _answers_here(etcd, cluster, member):
         return
+    remove = node.command("etcd", "remove", f"{member.id:x}")
     raise Refused(
         f"etcd member {member.name} ({member.id:x}) is at {', '.join(hosts)}, which is not an address of this host: the files "
         "here may be a copy of another host's",
         state="nothing was changed",
-        advice=f"when it is this node's, remove it with 'quorate etcd remove {member.id:x}', then run this again; when the "
+        advice=f"when it is this node's, remove it with '{remove}', then run this again; when the "
         f"files are a copy, move {manifest_path('etcd')} and {etcd.data_dir} away",
     )
 
@@ -253,5 +263,5 @@ def _end_pod(run: ResetRun) -> None:
         raise HostError(
             f"could not confirm that the etcd pod has stopped: {error.what}",
             state=f"the member {gone}; its manifest was deleted, its data was not",
-            advice=error.advice or "start the container runtime and run the same command again",
+            advice=error.own_advice or "start the container runtime and run the same command again",
         ) from error

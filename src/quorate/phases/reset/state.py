@@ -19,6 +19,7 @@ from quorate.host.member_data import is_meant, of_another
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.base.node_files import real_path, runtime_socket
+from quorate.phases.base.this_node import HERE, ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.paths import CONFS
 from quorate.phases.node.static_pods import manifest_path
@@ -50,6 +51,7 @@ class ResetRun:
     data_dir: str = ""
     owner: DataIdentity | None = None
     dry_run: bool = False
+    this_node: ThisNode = HERE
 
     @property
     def cri_socket(self) -> str:
@@ -132,7 +134,7 @@ def _telling(run: ResetRun) -> list[str]:
 def confirm(run: ResetRun) -> None:
     """Asks for confirmation. Raises `Refused` when the answer is no, `PreflightFailed` when not run as root."""
     if os.geteuid() != 0 and "all" not in run.reset.ignore_preflight_errors:
-        raise PreflightFailed("this must be run as root", state="nothing was changed")
+        raise PreflightFailed("this must be run as root", state="nothing was changed", advice="run it with sudo")
     run.say("preflight", "Running pre-flight checks")
     if run.reset.force or run.dry_run:
         return

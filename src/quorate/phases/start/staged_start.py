@@ -41,7 +41,9 @@ def have_roles(context: Context) -> bool:
     paths = [kubeconfigs.path_of(context, name) for name in _ADMINS]
     admin = next((path for path in paths if context.tree.is_file(path)), paths[-1])
     try:
-        server = api_access.server_of(api_access.read(context.tree, admin), kubeconfigs.local_server(context))
+        server = api_access.server_of(
+            api_access.read(context.tree, admin, context.this_node), kubeconfigs.local_server(context)
+        )
         client = KubeClient(server, context.clock, patience=0.0, rpc_seconds=_RPC_SECONDS)
         with client.connected():
             return client.find("ClusterRole", _ROLE) is not None
