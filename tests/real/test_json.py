@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,31 @@ def test_an_adopted_learner(home: Home, etcd36: str, cli: RunCli) -> None:
     learner = "https://127.0.0.1:1"
     assert schemas.checked(cli("etcd", "adopt", learner, "m5", *flags, "-o", "json").stdout) == ["AdoptResult"]
     assert schemas.checked(cli("etcd", "unlock", "m5", *flags, "-o", "json").stdout) == ["PendingJoins"]
+
+
+def test_a_learner_of_another_tool_is_shown_with_what_frees_its_seat(home: Home, etcd36: str, cli: RunCli) -> None:
+    """A join that waited for its seat advised a longer --timeout, and 'unlock' that nothing was pending."""
+    cluster.up(home, 1, etcd36)
+    flags = flags_of(home)
+    added = cli("etcd", "member", "add", "m5", "--learner", "--peer-urls=https://127.0.0.1:1", *flags, "-w", "json")
+    (row,) = [one for one in json.loads(added.stdout)["members"] if one.get("isLearner")]
+    learner = f"{row['ID']:x}"
+    adopt, remove = f"'quorate etcd adopt {learner} NAME' takes it over", f"'quorate etcd remove {learner}' removes it"
+    done = cli("etcd", "add", "m6", "--peer-urls=https://127.0.0.1:2", "--timeout=1s", *flags)
+    (advice,) = [line for line in done.stderr.splitlines() if line.lstrip().startswith("next:")]
+    assert done.returncode != 0 and f"the learner seat is taken by an unstarted learner ({learner})" in done.stderr
+    assert adopt in advice and remove in advice and advice.endswith("or allow more time with a longer --timeout")
+    shown = cli("etcd", "unlock", *flags)
+    assert "no join is waiting" in shown.stdout and adopt in shown.stdout and remove in shown.stdout
+    data = cli("etcd", "unlock", *flags, "-o", "json")
+    assert schemas.checked(data.stdout) == ["PendingJoins"]
+    assert [one["id"] for one in json.loads(data.stdout)["learnersWithoutJoin"]] == [learner]
+    second = cli("etcd", "member", "add", "m7", "--learner", "--peer-urls=https://127.0.0.1:3", *flags)
+    assert remove in second.stderr.replace("\n", " "), second.stderr
+    assert cli("etcd", "adopt", learner, "m5", *flags).returncode == 0
+    assert json.loads(cli("etcd", "unlock", *flags, "-o", "json").stdout)["learnersWithoutJoin"] == []
+    dead = cli("etcd", "move-leader", learner, *flags)
+    assert (
+        dead.returncode == 4
+        and f"promote it first: quorate etcd promote {learner}; or name a voter that answers: m1" in dead.stderr
+    )

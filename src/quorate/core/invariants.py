@@ -297,6 +297,10 @@ def check(step: Step) -> None:
 
 def _advice(name: str, step: Step) -> str:
     """Returns what would make the step possible; empty when nothing would."""
+    if name == one_change_in_flight.__name__ and isinstance(step.action, AddLearner) and step.view.learners:
+        from quorate.core.new_member import freeing
+
+        return freeing(step.view.learners)
     if name != margin_not_lowered.__name__:
         return ""
     if isinstance(step.action, Remove):

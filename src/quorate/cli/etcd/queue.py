@@ -14,6 +14,8 @@ from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, conne
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
+    from quorate.core.membership import Member
+    from quorate.etcd.cluster import Cluster
     from quorate.etcd.coordination.pending_joins import PendingJoin
     from quorate.etcd.coordination.this_run import Origin
 
@@ -28,7 +30,8 @@ _REMOVALS = "removals"
 def unlock(which: str | None, form: str, dry_run: bool) -> None:
     """Show pending joins and the lock for removals, or free those of WHICH.
 
-    Pending joins wait, run or were interrupted. WHICH is a member name, a run, a peer URL, or 'removals' for the lock.
+    Pending joins wait, run or were interrupted. Learners that no join has are shown too: they hold a learner seat. WHICH is a
+    member name, a run, a peer URL, or 'removals' for the lock.
 
     Freeing a join gives its place in the queue to the next join and deletes its record. The member list stays as it is. A run
     that loses the lock for removals notices this, and stops before it removes anything.
@@ -39,9 +42,13 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
       quorate etcd unlock node-d
       quorate etcd unlock removals
     """
+    from quorate.core.new_member import freeing
+
+    others: list[Member] = []
     with cluster_opened() if which is None or dry_run else cluster_to_change() as cluster:
         if which is None or dry_run:
             found = [] if which == _REMOVALS else cluster.leftovers(which)
+            others = [] if which else _without_a_join(cluster, found)
             lock = cluster.held_lock() if which in (None, _REMOVALS) else None
         elif which == _REMOVALS:
             found, lock = [], cluster.unlock_removals()
@@ -61,11 +68,20 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             echo("no join is waiting, running or interrupted")
         if found:
             _show_joins(found, freed=freed)
+        for one in others:
+            echo(f"the learner {one.name or '(unstarted)'} at {one.peer_urls[0]} has no join here; {freeing([one])}")
         if dry_run:
             echo(NOTHING_DONE)
 
-    held = lock.as_dict() if lock else None
-    emit(form, "PendingJoins", {"freed": freed, "joins": [one.as_dict() for one in found], "removalLock": held}, table)
+    shown = {"freed": freed, "joins": [one.as_dict() for one in found], "removalLock": lock.as_dict() if lock else None}
+    more = {"learnersWithoutJoin": [one.as_dict() for one in others]} if which is None else {}
+    emit(form, "PendingJoins", {**shown, **more}, table)
+
+
+def _without_a_join(cluster: Cluster, found: list[PendingJoin]) -> list[Member]:
+    """Returns the learners of which no join is known, as those of other tools: they hold the learner seats as well."""
+    known = {one.member.id for one in found if one.member is not None}
+    return [one for one in cluster.look().learners if one.id not in known]
 
 
 def _show_joins(found: list[PendingJoin], *, freed: bool) -> None:

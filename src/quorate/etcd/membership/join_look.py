@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from quorate.core.decide_join import NEAR_ENTRIES, Joiner, JoinGoal, ProcessState
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member, lag_of
+from quorate.core.new_member import freeing
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import QuorateError
 from quorate.etcd.client.connections import Access
@@ -195,7 +196,16 @@ class JoinLook:
             member = self.member(track, view)
             if member is not None and member.is_learner:
                 return self._diagnose_learner(track, member, view)
-        return None
+        return self._taken_seats(view)
+
+    def _taken_seats(self, view: ClusterView) -> Stall | None:
+        """Returns who has the learner seats that a joiner which is not listed yet waits for."""
+        listed = [self.member(track, view) for track in self.tracks.values()]
+        others = [one for one in view.learners if one.id not in {row.id for row in listed if row}]
+        if None not in listed or not others or len(view.learners) < self.policy.learner_seats:
+            return None
+        names = ", ".join(f"{one.name or 'an unstarted learner'} ({one.id:x})" for one in others)
+        return Stall("seat-taken", f"the learner seat is taken by {names}", freeing(others))
 
     def _diagnose_learner(self, track: JoinState, member: Member, view: ClusterView) -> Stall | None:
         if view.answer(member.id) is None:

@@ -24,7 +24,7 @@ _LONGER = f"run the same command again, with a longer {spelled('--timeout')}"
 @dataclass(frozen=True, slots=True)
 class Stall:
     """The cause of a stall. `name` is stable, for programs: not-started, unreachable, tls-refused, wrong-cluster, one-way,
-    snapshot-in-flight, receiving, not-serving, slow-disk."""
+    snapshot-in-flight, receiving, not-serving, slow-disk, seat-taken."""
 
     name: str
     why: str
