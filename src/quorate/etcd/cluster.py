@@ -37,7 +37,7 @@ from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
 from quorate.etcd.observation.health import Health, check_health
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe, wait_until_seen
 from quorate.etcd.observation.write_probe import WriteProbe
-from quorate.report import Report, silent
+from quorate.report import Notice, Report, silent
 
 if TYPE_CHECKING:
     # The methods import what they need: a caller that only looks does not pay for the code that changes.
@@ -383,6 +383,7 @@ class Cluster:
                 invariants.check(Step(view, step, Limits(view.cluster_id), self.clock.now()))
         if leader is None or leader.id != target.id:
             log_decision(Do(step))
+            self.report(Notice(f"moving leadership{f' from {leader.name}' if leader else ''} to {target.name}"))
             maintenance.move_leader(channel, target.id, timeout=self.timeout)
 
         def leads(seen: ClusterView) -> bool:
