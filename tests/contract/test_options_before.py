@@ -51,6 +51,54 @@ def test_what_the_command_would_not_read_is_refused(
     assert f"{option} before '{name}' is not read. Give it after '{name}'" in capsys.readouterr().err
 
 
+def below_rootfs() -> Iterator[list[str]]:
+    """Yields each group whose commands have --rootfs and that is no run of its own, as words of a command line."""
+    for way, group in groups(click.Context(main, info_name="quorate")):
+        ctx = click.Context(group)
+        commands = [found for name in group.list_commands(ctx) if (found := group.get_command(ctx, name))]
+        has = ["--rootfs" in [flag for param in one.params for flag in param.opts] for one in commands]
+        if way and way[0] not in ("etcd", "local") and way not in (["init"], ["join"], ["reset"]) and any(has):
+            yield way
+
+
+@pytest.mark.parametrize("way", list(below_rootfs()), ids=" ".join)
+def test_every_group_of_commands_of_a_node_hands_its_directory_down(way: list[str]) -> None:
+    """`config` and `token` took it, `certs` and `certs renew` had no such option."""
+    group: click.Command = main
+    for word in way:
+        assert isinstance(group, Group)
+        found = group.get_command(click.Context(group), word)
+        assert found is not None
+        group = found
+    assert isinstance(group, Group) and "rootfs" in group.hands_down
+    assert any("--rootfs" in param.opts for param in group.params)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "certs R renew apiserver",
+        "certs renew R apiserver",
+        "certs renew apiserver R",
+        "certs N renew R apiserver",
+        "certs N renew apiserver R",
+    ],
+)
+def test_a_directory_before_the_command_is_read(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one that is nearest to the command counts."""
+    named = {"R": tmp_path / "root", "N": tmp_path / "none"}
+    for folder in named.values():
+        folder.mkdir()
+    given = [part for word in words.split() for part in (("--rootfs", str(named[word])) if word in named else (word,))]
+    assert run_with(given) == 2
+    assert f"quorate certs check-expiration --rootfs {named['R']}    #" in capsys.readouterr().err
+
+
+def test_a_directory_before_a_phase_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["init", "phase", "--rootfs", str(tmp_path), "kubeconfig", "admin"]) == 2
+    assert f"quorate init phase certs ca --rootfs {tmp_path}\n" in capsys.readouterr().err
+
+
 def test_a_dry_run_before_a_phase_deletes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "etc/kubernetes/admin.conf"
     kept.parent.mkdir(parents=True)

@@ -16,7 +16,7 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
-from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.errors import ConfigError
 from quorate.report import Notice, silent
 
@@ -43,8 +43,9 @@ _RENEWABLE = (
 )
 
 
-@commands.group("certs")
-def group() -> None:
+@commands.group("certs", hands_down=ROOTFS)
+@with_flags(())
+def group(**_parameters: Any) -> None:
     """Show, renew and request the certificates of a control plane.
 
     \b
@@ -243,8 +244,9 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
     }
 
 
-@group.group()
-def renew() -> None:
+@group.group(hands_down=ROOTFS)
+@with_flags(())
+def renew(**_parameters: Any) -> None:
     """Renew certificates: each gets a new key and keeps its subject, names and usages.
 
     \b

@@ -14,7 +14,7 @@ from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
-from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.config.load import is_metadata, load, loads, noting
 from quorate.errors import ConfigError, UsageProblem
 from quorate.foreign.text import visible
@@ -29,11 +29,11 @@ _LATER = {
 }
 _SHORT = "Print, check, explain and convert kubeadm configuration files; list images."
 
-_KUBECONFIG = ("kubeconfig",)
-"""Accepted anywhere, as in kubeadm, and used by none of these commands."""
+_HANDED_DOWN = ROOTFS | {"kubeconfig"}
+"""--kubeconfig is accepted anywhere, as in kubeadm, and used by none of these commands."""
 
 
-@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_KUBECONFIG)
+@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_HANDED_DOWN)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.
@@ -131,7 +131,7 @@ def migrate(**parameters: Any) -> None:
         document(text)
 
 
-@group.group("print", hands_down=_KUBECONFIG)
+@group.group("print", hands_down=_HANDED_DOWN)
 @with_flags(("kubeconfig",))
 def print_group(**_parameters: Any) -> None:
     """Print default configurations.
@@ -208,7 +208,7 @@ def print_upgrade(**_parameters: Any) -> None:
     document(upgrade_defaults())
 
 
-@group.group(hands_down=_KUBECONFIG)
+@group.group(hands_down=_HANDED_DOWN)
 @with_flags(("kubeconfig",))
 def images(**_parameters: Any) -> None:
     """List or pull the images of a control plane.

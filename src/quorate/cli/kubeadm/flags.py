@@ -113,18 +113,40 @@ def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for name in reversed(list(names)):
             command = _option(FLAGS[name])(command)
-        return _ROOTFS(command)
+        params: list[click.Parameter] = command.__dict__.setdefault("__click_params__", [])
+        params.append(rootfs_option())
+        return command
 
     return add
 
 
-_ROOTFS = click.option(
-    "--rootfs",
-    type=FOLDER,
-    metavar="DIR",
-    help="Read and write below this directory as if it were /, except for the configuration file.",
-    shell_complete=folders,
-)
+def _handed_down(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Returns the value, or that of the nearest group above that hands it down. This is the rule of --rootfs: each group takes
+    it before the command, but for those that are a run of their own (init, join, reset), which would read it for that run."""
+    above = ctx.parent
+    while value is None and above is not None:
+        if param.name in getattr(above.command, "hands_down", ()):
+            value = above.params.get(str(param.name))
+        above = above.parent
+    return value
+
+
+def rootfs_option() -> click.Option:
+    """Returns --rootfs, which every command has that reads or writes files of a node, and every group of such commands."""
+    return click.Option(
+        ["--rootfs"],
+        type=FOLDER,
+        metavar="DIR",
+        help="Read and write below this directory as if it were /, except for the configuration file.",
+        callback=_handed_down,
+        shell_complete=folders,
+    )
+
+
+ROOTFS = frozenset({"rootfs"})
+"""What a group of commands of a node hands down."""
+
+
 _PATHS = {"file": files, "socket": files, "dir": folders}
 
 

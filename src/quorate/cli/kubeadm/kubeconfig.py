@@ -11,12 +11,13 @@ from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document
 from quorate.cli.kubeadm import overlay, render, setup
-from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.errors import ConfigError
 
 
-@commands.group("kubeconfig", ends=READS)
-def group() -> None:
+@commands.group("kubeconfig", ends=READS, hands_down=ROOTFS)
+@with_flags(())
+def group(**_parameters: Any) -> None:
     """Make kubeconfig files for users.
 
     \b

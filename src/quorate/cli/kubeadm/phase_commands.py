@@ -10,7 +10,7 @@ import click
 
 from quorate.cli.common import commands
 from quorate.cli.common.output import output_option
-from quorate.cli.kubeadm.flags import Given, with_flags
+from quorate.cli.kubeadm.flags import ROOTFS, Given, rootfs_option, with_flags
 from quorate.phases.base.runner import Phase
 
 Runner = Callable[[str, Given, str], None]
@@ -42,7 +42,7 @@ def phase_group(command: str, tree: Sequence[Phase], run: Runner) -> click.Group
     """Returns the group `phase` of `command`, with a command for each phase of `tree`."""
     example = f"quorate {command} phase {tree[0].name} --help"
     text = f"Run one phase of {command} alone.\n\n\b\nExample:\n  {example}"
-    group = PhasedGroup("phase", help=text, tree=tree)
+    group = PhasedGroup("phase", help=text, tree=tree, params=[rootfs_option()], hands_down=ROOTFS, callback=_nothing)
     for phase in tree:
         group.add_command(_command(command, phase, run))
         _add_aliases(group, command, phase, phase.name, run)
@@ -57,6 +57,10 @@ def _add_aliases(group: click.Group, command: str, phase: Phase, path: str, run:
         group.add_command(made)
 
 
+def _nothing(**_parameters: Any) -> None:
+    """Is run before a command of the group: its options are only handed down."""
+
+
 def _listing(tree: Sequence[Phase]) -> Iterator[tuple[str, str]]:
     """Yields the rows of a help: each phase that is shown, and its parts as kubeadm spells them."""
     for phase in tree:
@@ -68,7 +72,8 @@ def _listing(tree: Sequence[Phase]) -> Iterator[tuple[str, str]]:
 def _command(command: str, phase: Phase, run: Runner) -> click.Command:
     if not phase.children:
         return _leaf(command, phase, phase.name, partial(run, phase.name))
-    group = commands.Group(phase.name, help=f"{phase.help}\n\n\b\nExample:\n  quorate {command} phase {phase.name} --help")
+    text = f"{phase.help}\n\n\b\nExample:\n  quorate {command} phase {phase.name} --help"
+    group = commands.Group(phase.name, help=text, params=[rootfs_option()], hands_down=ROOTFS, callback=_nothing)
     for child in phase.children:
         path = f"{phase.name}/{child.name}"
         group.add_command(_leaf(f"{command} phase {phase.name}", child, child.name, partial(run, path)))
