@@ -92,10 +92,11 @@ call the proof fresh. CLOCK_BOOTTIME counts the sleep; only Linux has it."""
 
 
 class SystemClock:
-    """The machine's clock; its sleep can be cut short by a `Cancel`."""
+    """The machine's clock; its sleep can be cut short by a `Cancel`. `goals`: what is waited for now, the innermost last."""
 
     def __init__(self, cancel: Cancel | None = None) -> None:
         self.cancel = cancel or Cancel()
+        self.goals: list[str] = []
 
     def now(self) -> float:
         return time.clock_gettime(_CLOCK)
@@ -162,19 +163,34 @@ class Deadline:
         return DeadlineExceeded(f"{self.goal}: {after}{reason}", state=state, advice=advice)
 
 
+@contextmanager
+def waiting_until(clock: Clock, goal: str) -> Iterator[None]:
+    """Notes what the block waits for: a command that is silent for long says it."""
+    if not isinstance(clock, SystemClock):
+        yield
+        return
+    clock.goals.append(goal)
+    try:
+        yield
+    finally:
+        clock.goals.remove(goal)
+
+
 def poll(ask: Callable[[], Answer | None], clock: Clock, deadline: Deadline, *, every: float) -> Answer | None:
     """Calls `ask` every `every` seconds until it returns an answer; returns None when time is up.
 
     Calls it at least once, and once more when time is up: this machine may have been suspended meanwhile.
     """
     began = clock.now()
-    while True:
-        is_last = deadline.expired
-        answer = ask()
-        if answer is not None or is_last:
-            _LOGGER.debug("waited %.3f s until %s: %s", clock.now() - began, deadline.goal, "no" if answer is None else "yes")
-            return answer
-        clock.sleep(min(every, max(deadline.remaining, 0.001)))
+    with waiting_until(clock, deadline.goal):
+        while True:
+            is_last = deadline.expired
+            answer = ask()
+            if answer is not None or is_last:
+                seconds, ended = clock.now() - began, "no" if answer is None else "yes"
+                _LOGGER.debug("waited %.3f s until %s: %s", seconds, deadline.goal, ended)
+                return answer
+            clock.sleep(min(every, max(deadline.remaining, 0.001)))
 
 
 def wait_until(

@@ -91,4 +91,5 @@ def test_it_is_said_when_members_are_waited_for(capsys: pytest.CaptureFixture[st
 
     with etcd({"MemberList": late, "Status": status()}) as port:
         run_with(["etcd", "status", f"--endpoints=127.0.0.1:{port}"])
-    assert capsys.readouterr().err.count("still waiting: a member does not answer") == 1
+    said = f"still waiting, 2 s: no answer yet from 127.0.0.1:{port} (MemberList)"
+    assert capsys.readouterr().err.count(said) == 1

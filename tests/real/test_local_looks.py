@@ -63,7 +63,7 @@ def test_what_is_pending_is_not_known_without_a_quorum(home: Home, etcd36: str, 
         done = cli("etcd", *words, *flags)
         assert done.returncode == 4 and "there is no quorum: 1 of 2 voters answer" in done.stderr
         assert "still waiting" in done.stderr
-    assert "still waiting" in cli("etcd", "members", *flags).stderr
+    assert "still waiting, 2 s: " in cli("etcd", "members", *flags).stderr
 
 
 def test_a_list_that_is_not_agreed_on_says_so_in_every_format(home: Home, etcd36: str, cli: RunCli, tmp_path: Path) -> None:

@@ -13,16 +13,15 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION
-from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.completers import learner_names, member_names, voter_names
-from quorate.cli.etcd.connection import cluster_to_change, connection_options, given_by_hand, named_by_hand
-from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, host_options
-from quorate.cli.etcd.join_options import JoinOptions, checked_absence, join_options, timeout_option, with_patience
+from quorate.cli.etcd.connection import connection_options, given_by_hand, named_by_hand
+from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, new_member_options
+from quorate.cli.etcd.join_options import JoinOptions, checked_absence, timeout_option, with_patience
+from quorate.cli.etcd.opening import cluster_to_change
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
-from quorate.cli.local.completers import clusters
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,26 +46,9 @@ def _common(command: Command) -> Command:
     return command
 
 
-def _new_member(command: Command) -> Command:
-    for option in (
-        join_options,
-        host_options,
-        click.option(
-            "--dir",
-            "folder",
-            type=FOLDER,
-            help="Directory of a local cluster ('quorate local'); its members need no other option.",
-            shell_complete=clusters,
-        ),
-        click.option("--peer-urls", "peer_url", metavar="URL", help="URL where the other members will reach the new one."),
-    ):
-        command = option(command)
-    return command
-
-
 @command()
 @click.argument("name")
-@_new_member
+@new_member_options
 @_common
 def add(
     name: str, peer_url: str | None, folder: Path | None, host: HostOptions, joining: JoinOptions, form: str, dry_run: bool
@@ -227,7 +209,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
 @command()
 @click.argument("old", shell_complete=member_names)
 @click.argument("new")
-@_new_member
+@new_member_options
 @_common
 def replace(
     old: str,

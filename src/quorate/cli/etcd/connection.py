@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from quorate.deadline import Cancel
     from quorate.etcd.client.connections import Access
     from quorate.etcd.client.endpoint import Endpoint, Login
-    from quorate.etcd.cluster import Cluster
-    from quorate.journal import Journal
     from quorate.phases.node.own_etcd import OwnEtcd
 
 Command = Callable[..., Any]
@@ -128,8 +126,9 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
         given[name], ranks[name] = value, rank
     if source is not ParameterSource.DEFAULT and param.name in _NAMING:
         ctx.meta.setdefault(_NAMED, []).append(param.opts[-1])
-    if source is ParameterSource.COMMANDLINE:
-        _refuse_unsafe(str(param.name), value)
+    if source is ParameterSource.COMMANDLINE and value:
+        _refuse_unsafe(name, value)
+        _refuse_unsupported(name, param.opts[-1])
 
 
 def named_by_hand() -> list[str]:
@@ -194,110 +193,24 @@ def _refuse_unsafe(name: str, value: object) -> None:
             state="nothing was sent",
             advice="set ETCDCTL_PASSWORD, pass --password-file, or enter it at the prompt",
         )
-    if name == "insecure_skip_tls_verify" and value:
-        raise ConfigError("--insecure-skip-tls-verify is not accepted", advice="pass the CA with --cacert")
-    if name == "discovery_srv" and value:
-        raise ConfigError("--discovery-srv is not supported", advice="name the members with --endpoints")
 
 
-@contextmanager
-def waited_for() -> Iterator[Connection]:
-    """Yields the connection as `connected`, and says on stderr when it takes long."""
-    from quorate.cli.common.waiting import saying_it_once
-
-    with saying_it_once(), connected() as connection:
-        yield connection
-
-
-@contextmanager
-def cluster_opened() -> Iterator[Cluster]:
-    """Yields the cluster that the flags describe, with progress on stderr, a journal, and signals as requests to stop."""
-    from quorate.cli.common.progress import progress
-    from quorate.cli.common.signals import cancelling
-    from quorate.cli.common.waiting import saying_that_it_waits
-    from quorate.deadline import Cancel, SystemClock
-    from quorate.etcd.cluster import Cluster
-
-    cancel = Cancel()
-    with (
-        cancelling(cancel),
-        progress() as shown,
-        saying_that_it_waits(shown) as report,
-        connected(cancel) as connection,
-    ):
-        book = LazyJournal()
-        try:
-            yield Cluster(
-                connection.access,
-                connection.endpoints,
-                SystemClock(cancel),
-                report,
-                book.note,
-                connection.timeout,
-            )
-        finally:
-            book.close()
+def _refuse_unsupported(name: str, given: str) -> None:
+    """Raises `ConfigError` for a flag or variable (`given`) that asks for what is not done here."""
+    if name == "insecure_skip_tls_verify":
+        raise ConfigError(
+            f"{given} is not accepted: TLS is always verified", advice=f"leave out {given}; pass the CA with --cacert"
+        )
+    if name == "discovery_srv":
+        raise ConfigError(f"{given} is not supported", advice=f"leave out {given}; name the members with --endpoints")
 
 
-@contextmanager
-def cluster_to_change() -> Iterator[Cluster]:
-    """Yields the cluster as `cluster_opened`. It is named first where it is this node's own: nobody typed which one it is."""
-    with cluster_opened() as cluster:
-        if _own() is not None:
-            view = cluster.status()
-            names = ", ".join(member.name or f"(unstarted) {member.id:x}" for member in view.members)
-            _say(f"the cluster to change is {view.cluster_id:x}, with the members {names}")
-        with _naming_timeout():
-            yield cluster
-
-
-@contextmanager
-def _naming_timeout() -> Iterator[None]:
-    """Names --timeout in the error of a change that took too long, where the command has that option."""
-    from quorate.deadline import DeadlineExceeded
-
-    try:
-        yield
-    except DeadlineExceeded as error:
-        known = any("--timeout" in param.opts for param in click.get_current_context().command.params)
-        if known and "--timeout" not in error.own_advice:
-            error.advice = "; or ".join(filter(None, (error.own_advice, "allow more time with a longer --timeout")))
-        raise
-
-
-def _say(text: str) -> None:
+def say(text: str) -> None:
     from quorate.loggers import logger
 
     logger(__name__).info("%s", text)
     if not Logs.quiet:
         echo(text, err=True)
-
-
-@dataclass(slots=True)
-class LazyJournal:
-    """The journal of membership changes, opened at the first change: a user who only reads needs no state folder."""
-
-    _book: Journal | None = None
-
-    def note(self, kind: str, fields: Mapping[str, object]) -> None:
-        import time
-
-        from quorate.journal import Journal, Record
-
-        if self._book is None:
-            self._book = Journal(journal_path())
-        self._book.write(Record(kind, time.time(), fields))
-
-    def close(self) -> None:
-        if self._book is not None:
-            self._book.close()
-
-
-def journal_path() -> Path:
-    """Returns the path of the journal for the membership changes of `quorate etcd`."""
-    from quorate.files import state_folder
-
-    return state_folder() / "journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +244,7 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
     if os.environ.get("ETCDCTL_API", "3") != "3":
         raise ConfigError("ETCDCTL_API must be 3: etcd 3.6 removed the old API")
-    _own()
+    own_etcd()
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     endpoints = parse_endpoints([given["endpoints"]])
@@ -339,7 +252,7 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
         yield Connection(endpoints, access, given["command_timeout"])
 
 
-def _own() -> OwnEtcd | None:
+def own_etcd() -> OwnEtcd | None:
     """Returns this node's own etcd where the running command uses it, because nothing says which cluster is meant. The first
     call decides, says so, and enters it as what was given. Raises `ConfigError`."""
     meta = click.get_current_context().meta
@@ -350,7 +263,7 @@ def _own() -> OwnEtcd | None:
         meta[_OWN] = own = None if named else _own_of_node(given["rootfs"])
         if own is not None:
             given.update(endpoints=own.url, cacert=str(own.files.ca), cert=str(own.files.cert), key=str(own.files.key))
-            _say(f"using this node's etcd: {own.url}, certificates in {own.folder}")
+            say(f"using this node's etcd: {own.url}, certificates in {own.folder}")
     found: OwnEtcd | None = meta[_OWN]
     return found
 

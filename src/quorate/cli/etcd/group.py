@@ -9,7 +9,8 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import emit, output_option
-from quorate.cli.etcd.connection import CONNECTION, cluster_opened, connection_options, left_to_etcdctl, waited_for
+from quorate.cli.etcd.connection import CONNECTION, connection_options, left_to_etcdctl
+from quorate.cli.etcd.opening import cluster_opened, waited_for
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -113,9 +114,10 @@ def _observed() -> ClusterView:
     from quorate.deadline import SystemClock
     from quorate.etcd.observation.look import LookTimeouts, observe
 
-    with waited_for() as connection:
+    clock = SystemClock()
+    with waited_for(clock) as connection:
         patience = LookTimeouts(connection.timeout, min(connection.timeout, 2.0))
-        return observe(connection.access, connection.endpoints, SystemClock(), patience=patience)
+        return observe(connection.access, connection.endpoints, clock, patience=patience)
 
 
 @group.command(ends=(0, 1, 3, 5, 130))

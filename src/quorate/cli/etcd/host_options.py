@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quorate.cli.common.completion import files, folders
+from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.option_groups import given_flags, packed
+from quorate.cli.etcd.join_options import join_options
+from quorate.cli.local.completers import clusters
 from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
 
@@ -152,3 +156,21 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals or not _FLAG.fullmatch(name) or not value.isprintable():
         raise ConfigError(f"--etcd-arg {text[:80]!r} is not of the form NAME=VALUE")
     return name, value
+
+
+def new_member_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of a command that joins one new member."""
+    for option in (
+        join_options,
+        host_options,
+        click.option(
+            "--dir",
+            "folder",
+            type=FOLDER,
+            help="Directory of a local cluster ('quorate local'); its members need no other option.",
+            shell_complete=clusters,
+        ),
+        click.option("--peer-urls", "peer_url", metavar="URL", help="URL where the other members will reach the new one."),
+    ):
+        command = option(command)
+    return command

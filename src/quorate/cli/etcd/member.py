@@ -10,19 +10,13 @@ from quorate.cli.common.commands import group
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo
 from quorate.cli.etcd.completers import learner_ids, member_ids
-from quorate.cli.etcd.connection import (
-    CONNECTION,
-    Connection,
-    cluster_to_change,
-    connected,
-    connection_options,
-    left_to_etcdctl,
-    waited_for,
-)
+from quorate.cli.etcd.connection import CONNECTION, Connection, connected, connection_options, left_to_etcdctl
+from quorate.cli.etcd.opening import cluster_to_change, waited_for
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
+    from quorate.deadline import SystemClock
     from quorate.etcd.client.wire_pb2 import MembersResponse
 
 _FORMATS = ("simple", "table", "json", "fields", "protobuf")
@@ -69,9 +63,11 @@ def list_members(write_out: str, as_hex: bool, consistency: str) -> None:
       quorate etcd member list --endpoints 127.0.0.1:2379 --cacert=ca.crt --cert=client.crt --key=client.key
     """
     from quorate.cli.etcd.etcdctl_format import format_member_list
+    from quorate.deadline import SystemClock
 
-    with waited_for() as connection:
-        answer = _answer(connection, linearizable=consistency == "l")
+    clock = SystemClock()
+    with waited_for(clock) as connection:
+        answer = _answer(connection, clock, linearizable=consistency == "l")
     document(format_member_list(answer, write_out, as_hex=as_hex))
 
 
@@ -176,16 +172,16 @@ def _only(write_out: str, *supported: str) -> None:
 
 def _echo_list(write_out: str, *, as_hex: bool) -> None:
     from quorate.cli.etcd.etcdctl_format import format_member_list
+    from quorate.deadline import SystemClock
 
     with connected() as connection:
-        answer = _answer(connection, linearizable=True)
+        answer = _answer(connection, SystemClock(), linearizable=True)
     document(format_member_list(answer, write_out, as_hex=as_hex))
 
 
-def _answer(connection: Connection, *, linearizable: bool) -> MembersResponse:
-    from quorate.deadline import SystemClock
+def _answer(connection: Connection, clock: SystemClock, *, linearizable: bool) -> MembersResponse:
     from quorate.etcd.client.member_list import first_member_answer
 
     return first_member_answer(
-        connection.access, connection.endpoints, SystemClock(), timeout=connection.timeout, linearizable=linearizable
+        connection.access, connection.endpoints, clock, timeout=connection.timeout, linearizable=linearizable
     )

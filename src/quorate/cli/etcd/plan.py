@@ -12,8 +12,9 @@ import click
 from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
-from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, connection_options
+from quorate.cli.etcd.connection import connection_options
 from quorate.cli.etcd.join_options import JoinOptions, join_options
+from quorate.cli.etcd.opening import cluster_opened, cluster_to_change
 from quorate.cli.etcd.start_hook import starter
 from quorate.errors import ConfigError, Refused
 

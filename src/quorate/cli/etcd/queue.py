@@ -10,7 +10,8 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.cli.etcd.completers import learner_names
-from quorate.cli.etcd.connection import cluster_opened, cluster_to_change, connection_options
+from quorate.cli.etcd.connection import connection_options
+from quorate.cli.etcd.opening import cluster_opened, cluster_to_change
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:

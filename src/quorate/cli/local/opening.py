@@ -13,7 +13,7 @@ import click
 from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.progress import progress
 from quorate.cli.common.signals import cancelling, ending
-from quorate.cli.common.waiting import saying_that_it_waits
+from quorate.cli.common.waiting import saying_what_is_waited_for, waited_for
 from quorate.cli.local.completers import clusters
 from quorate.deadline import Cancel, SystemClock
 from quorate.errors import Interrupted, QuorateError
@@ -42,8 +42,9 @@ def opened(folder: Path | None) -> Iterator[Home]:
     from quorate.local.home import Home
 
     cancel = Cancel()
-    with cancelling(cancel), progress() as shown, saying_that_it_waits(shown) as report:
-        home = Home(layout_of(folder), SystemClock(cancel), report)
+    clock = SystemClock(cancel)
+    with cancelling(cancel), progress() as shown, saying_what_is_waited_for(shown, lambda: waited_for(clock, None)) as report:
+        home = Home(layout_of(folder), clock, report)
         try:
             yield home
         except Interrupted as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from quorate.deadline import Cancel
 from quorate.etcd.client import rpc
@@ -62,8 +62,12 @@ _AUTH_IS_OFF = ""
 """The token of a user where authentication is off."""
 
 
+OpenCalls: TypeAlias = dict[object, tuple[str, float]]
+"""The calls that are not answered yet: each with what was asked and of whom, and when (seconds of the monotonic clock)."""
+
+
 class Channel:
-    """A channel to the member at `endpoint`. Close it, or use it in a `with`."""
+    """A channel to the member at `endpoint`. Close it, or use it in a `with`. `calls`: where it notes its open calls."""
 
     def __init__(
         self,
@@ -73,9 +77,11 @@ class Channel:
         borrow: Borrow | None = None,
         *,
         cancel: Cancel | None = None,
+        calls: OpenCalls | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._cancel = cancel
+        self._calls = {} if calls is None else calls
         self._login = login
         self._borrow = borrow
         self._token: str | None = None
@@ -116,7 +122,7 @@ class Channel:
         call = self._channel.unary_unary(
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
         )
-        with self._classified(method):
+        with self._classified(method), self._noted(method):
             if self._cancel is None:
                 answer: Res = call(request, timeout=timeout, metadata=metadata)
                 return answer
@@ -169,6 +175,15 @@ class Channel:
                 yield from stream
             finally:
                 stream.cancel()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _noted(self, method: Method[Any, Any]) -> Iterator[None]:
+        key = object()
+        self._calls[key] = (f"{self.endpoint} ({method.name})", time.monotonic())
+        try:
+            yield
+        finally:
+            del self._calls[key]
 
     @contextmanager
     def _classified(self, method: Method[Req, Res]) -> Iterator[None]:

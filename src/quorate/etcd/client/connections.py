@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from quorate.deadline import Cancel
 from quorate.errors import ConfigError
-from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.channel import Channel, OpenCalls
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.errors import EtcdError, Unreachable
 from quorate.etcd.client.routes import Routes
@@ -34,6 +35,7 @@ class Access:
         self.open_statuses: dict[Endpoint, Future[Any]] = {}
         self._login = login
         self._channels: dict[Endpoint, Channel] = {}
+        self._calls: OpenCalls = {}
         self._lent: str | None = None
         self._closed = False
         self._pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="quorate-ask")
@@ -47,7 +49,9 @@ class Access:
         if self._closed:
             raise ConfigError("the connections to this cluster are closed", advice="use the cluster inside its 'with' block")
         if endpoint not in self._channels:
-            self._channels[endpoint] = Channel(endpoint, self.tls, self._login, self._lend_token, cancel=self.cancel)
+            self._channels[endpoint] = Channel(
+                endpoint, self.tls, self._login, self._lend_token, cancel=self.cancel, calls=self._calls
+            )
         return self._channels[endpoint]
 
     def _lend_token(self, refused: str | None, timeout: float) -> str:
@@ -65,6 +69,12 @@ class Access:
             except EtcdError as error:
                 failure = error
         raise failure or Unreachable("no member to log in at")
+
+    def unanswered(self, seconds: float) -> list[str]:
+        """Returns the endpoints that owe an answer for at least so many seconds, each with what was asked."""
+        before = time.monotonic() - seconds
+        # Other threads open and end calls meanwhile.
+        return list(dict.fromkeys(what for what, began in self._calls.copy().values() if began <= before))
 
     def renew(self, endpoint: Endpoint) -> None:
         """Closes the channel: the next one connects at once, where grpc would back off for 100 ms and more."""

@@ -16,6 +16,8 @@ _ELECTION_SECONDS = 2.0
 """An election ends within two election timeouts of one second. A margin that is lower only for that long is no reason to
 refuse."""
 _POLL_SECONDS = 0.1
+BEFORE_A_REFUSAL = "an election can be over, before the step is refused"
+"""What a refusal waits for."""
 
 
 def check_add(
@@ -25,7 +27,7 @@ def check_add(
 
     Learner seats do not count here: the join waits later for a foreign learner to free its seat.
     """
-    deadline = Deadline(clock, 0.0 if at_once else _ELECTION_SECONDS, "the voters follow a leader")
+    deadline = Deadline(clock, 0.0 if at_once else _ELECTION_SECONDS, BEFORE_A_REFUSAL)
     views, refusals = [view], list[UnsafeStep]()
 
     def allowed() -> bool | None:

@@ -18,7 +18,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.coordination.removal_lock import RemovalLock
 from quorate.etcd.membership.engine import do_nothing
-from quorate.etcd.membership.first_step import no_quorum
+from quorate.etcd.membership.first_step import BEFORE_A_REFUSAL, no_quorum
 from quorate.etcd.observation.absence_watch import watch_absence
 from quorate.etcd.observation.look import LookTimeouts, observe
 
@@ -137,7 +137,7 @@ class RemovalJudge:
                 return None
             return True
 
-        deadline = Deadline(self.clock, _SETTLE_SECONDS, "the voters follow a leader")
+        deadline = Deadline(self.clock, _SETTLE_SECONDS, BEFORE_A_REFUSAL)
         if poll(allows, self.clock, deadline, every=_POLL_SECONDS) is None:
             raise refusals[-1]
 

@@ -10,7 +10,7 @@ from functools import partial
 from quorate.core.ids import format_id, same_url
 from quorate.core.membership import ClusterView, Member, NoResponse, StatusResult
 from quorate.core.versions import Version
-from quorate.deadline import Clock, Deadline, SystemClock, wait_until
+from quorate.deadline import Clock, Deadline, SystemClock, wait_until, waiting_until
 from quorate.errors import ConfigError, Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
@@ -139,7 +139,9 @@ class _Look:
         if self._ask_old_versions_again():
             wait(self.asked.values(), timeout=until.remaining)
         if not any(one.linearizable for one in self._lists()):
-            self._insist(Deadline(self.clock, self.patience.members, "a list is read through the quorum"))
+            until = Deadline(self.clock, self.patience.members, "a list is read through the quorum")
+            with waiting_until(self.clock, until.goal):
+                self._insist(until)
 
     def _seconds(self) -> float:
         """Returns the seconds to wait. An endpoint that is known to be slow gets more: a round trip of 200 ms is no silence."""
