@@ -103,6 +103,25 @@ def test_ignored_and_refused_flags_of_etcdctl(cli: RunCli) -> None:
     assert cli("etcd", "member", "list", "--discovery-srv=example.org").returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("ETCDCTL_INSECURE_SKIP_TLS_VERIFY", "true"), ("ETCDCTL_DISCOVERY_SRV", "example.org")]
+)
+def test_a_variable_is_refused_as_its_flag(variable: str, value: str, cli: RunCli) -> None:
+    """It was ignored without a word."""
+    done = cli("etcd", "members", "--endpoints=127.0.0.1:1", **{variable: value})
+    assert done.returncode == 3 and variable in done.stderr and f"leave out {variable}" in done.stderr
+    assert cli("etcd", "members", "--endpoints=127.0.0.1:1", ETCDCTL_INSECURE_SKIP_TLS_VERIFY="false").returncode == 1
+    off = cli("etcd", "members", "--endpoints=127.0.0.1:1", "--insecure-skip-tls-verify=false", **{variable: value})
+    assert off.returncode == (1 if "TLS" in variable else 3)
+
+
+def test_a_new_member_is_a_learner_by_any_spelling(cli: RunCli) -> None:
+    """As etcdctl has it; what it means here is said, because the habit expects that the member stays one."""
+    done = cli("etcd", "add", "m4", "--learner", "--peer-urls=http://127.0.0.1:1", "--endpoints=127.0.0.1:1")
+    assert done.returncode == 1 and "'quorate etcd member add' only registers one" in done.stderr
+    assert "learner" not in cli("etcd", "add", "m4", "--peer-urls=http://127.0.0.1:1", "--endpoints=127.0.0.1:1").stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, cli: RunCli) -> None:
     assert "_QUORATE_COMPLETE" in cli("completion", shell).stdout

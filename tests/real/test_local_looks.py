@@ -66,6 +66,22 @@ def test_what_is_pending_is_not_known_without_a_quorum(home: Home, etcd36: str, 
     assert "still waiting, 2 s: " in cli("etcd", "members", *flags).stderr
 
 
+def test_a_local_cluster_is_named_where_nothing_answers(home: Home, etcd36: str, cli: RunCli) -> None:
+    """Who forgot `eval "$(quorate local env)"` was told to check the endpoint."""
+    own = f'eval "$(quorate local env --dir {home.layout.root})"'
+    listing = "quorate local list    # local clusters run"
+    assert own not in cli("etcd", "members").stderr
+    cluster.up(home, 1, etcd36)
+    for words in (["members"], ["status"], ["member", "list"], ["remove", "m1"]):
+        done = cli("etcd", *words)
+        assert done.returncode == 1 and (own in done.stderr or listing in done.stderr)
+    for named in ({"ETCDCTL_ENDPOINTS": "127.0.0.1:1"}, {"ETCDCTL_CACERT": str(home.layout.pki / "ca.crt")}):
+        said = cli("etcd", "members", **named).stderr
+        assert own not in said and listing not in said
+    cluster.kill(home, "m1")
+    assert own not in cli("etcd", "members").stderr
+
+
 def test_a_list_that_is_not_agreed_on_says_so_in_every_format(home: Home, etcd36: str, cli: RunCli, tmp_path: Path) -> None:
     """The documents could not be told from the list of a whole cluster, and the exit code was 0."""
     cluster.up(home, 2, etcd36)

@@ -242,14 +242,34 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     from quorate.etcd.observation.explaining import explaining
 
     given: dict[str, Any] = click.get_current_context().meta[_KEY]
+    for name in ("insecure_skip_tls_verify", "discovery_srv"):
+        # Here, not where a variable is read: a flag that comes later may switch it off.
+        if given[name]:
+            _refuse_unsupported(name, f"ETCDCTL_{name.upper()}")
     if os.environ.get("ETCDCTL_API", "3") != "3":
         raise ConfigError("ETCDCTL_API must be 3: etcd 3.6 removed the old API")
     own_etcd()
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     endpoints = parse_endpoints([given["endpoints"]])
-    with Access(tls, _login(given), cancel) as access, explaining(access, endpoints):
+    with Access(tls, _login(given), cancel) as access, _naming_local_clusters(), explaining(access, endpoints):
         yield Connection(endpoints, access, given["command_timeout"])
+
+
+@contextmanager
+def _naming_local_clusters() -> Iterator[None]:
+    """Names the local clusters that run, where nothing answers at the default endpoint and nobody named another."""
+    from quorate.etcd.client.errors import EtcdError
+
+    try:
+        yield
+    except EtcdError as error:
+        meta = click.get_current_context().meta
+        if error.code == "unreachable" and not meta.get(_NAMED) and meta.get(_OWN) is None:
+            from quorate.cli.local.forgotten import advice
+
+            error.advice = advice() or error.own_advice
+        raise
 
 
 def own_etcd() -> OwnEtcd | None:

@@ -14,6 +14,7 @@ import click
 from quorate.cli.common.completion import files, folders
 from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.option_groups import given_flags, packed
+from quorate.cli.etcd.connection import say
 from quorate.cli.etcd.join_options import join_options
 from quorate.cli.local.completers import clusters
 from quorate.core.new_member import check_new_path
@@ -158,6 +159,14 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _say_what_learner_is(_ctx: click.Context, _param: click.Parameter, value: bool | None) -> None:
+    if value is not None:
+        say(
+            "--learner: every new member is a learner first, and gets its vote here once it is aligned; "
+            "'quorate etcd member add' only registers one"
+        )
+
+
 def new_member_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of a command that joins one new member."""
     for option in (
@@ -169,6 +178,13 @@ def new_member_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=FOLDER,
             help="Directory of a local cluster ('quorate local'); its members need no other option.",
             shell_complete=clusters,
+        ),
+        click.option(
+            "--learner/--no-learner",
+            default=None,
+            expose_value=False,
+            callback=_say_what_learner_is,
+            help="Accepted; a new member is always a learner first.",
         ),
         click.option("--peer-urls", "peer_url", metavar="URL", help="URL where the other members will reach the new one."),
     ):
