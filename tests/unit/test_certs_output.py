@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.main import run_with
 from quorate.phases import doctor
 from quorate.phases.base.context import Context
+from quorate.phases.base.this_node import ThisNode
+from quorate.phases.node.local_etcd import local_etcd
 
 CONFIG = """apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -183,3 +186,15 @@ def test_no_request_is_written_where_one_of_them_exists(tmp_path: Path, capsys: 
     assert run_with(["certs", "generate-csr", "--config", str(tmp_path / "c.yaml"), *where]) == 2
     said = capsys.readouterr()
     assert "conf/scheduler.conf already exists" in said.err and not said.out and not (tmp_path / "pki").exists()
+
+
+def test_a_doctor_says_what_to_do_for_an_etcd_that_does_not_answer(node: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = local_etcd(node.tree)
+    assert own is not None
+    monkeypatch.setattr(doctor, "local_etcd", lambda _tree: replace(own, client_urls=("https://127.0.0.1:1",)))
+    meant = replace(node, this_node=ThisNode("/srv/n2"))
+    (found,) = doctor.check_etcd(meant, "")
+    assert found.level == "error" and "connection refused" in found.text
+    assert found.advice.startswith("crictl ps -a --name etcd ") and found.advice.endswith(
+        "quorate etcd status --rootfs /srv/n2"
+    )
