@@ -7,7 +7,7 @@ from collections.abc import Callable
 from quorate.core import invariants
 from quorate.core.actions import AddLearner
 from quorate.core.invariants import Limits, Step, UnsafeStep
-from quorate.core.membership import ClusterView, Member, starting_advice
+from quorate.core.membership import ClusterView, Member, in_order, starting_advice
 from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
@@ -68,7 +68,7 @@ def refuse_leader(view: ClusterView, target: Member) -> None:
     """Raises `Refused` for a member that cannot lead: a learner, and one that does not answer."""
     if not target.is_learner and view.answer(target.id) is not None:
         return
-    able = ", ".join(member.name for member in view.voters if view.follows(member.id) and member.name)
+    able = ", ".join(member.name for member in in_order(view) if view.follows(member.id) and member.name)
     shown = target.name or f"{target.id:x}"
     if target.is_learner:
         why, first = "it is a learner", f"promote it first: {to_paste('quorate', 'etcd', 'promote', shown)}"
