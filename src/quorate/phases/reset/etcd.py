@@ -116,7 +116,7 @@ def _note_left(run: ResetRun, etcd: LocalEtcd) -> None:
     except HostError as error:
         gone = "may still be listed" if run.abandon else "has left its cluster"
         error.state = f"the etcd member of this node {gone}; its data and its manifest are still here"
-        error.advice = error.advice or "make room, or fix the cause, then run the same command again"
+        error.advice = error.own_advice or "make room, or fix the cause, then run the same command again"
         raise
 
 
