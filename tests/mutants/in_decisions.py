@@ -7,6 +7,7 @@ from mutants.mutants import Mutant
 GROW = "core/decide_join.py"
 UNDO = "core/decide_undo.py"
 REMOVE = "core/decide_remove.py"
+HEIRS = "core/heirs.py"
 RESTARTS = "core/restarts.py"
 
 
@@ -296,11 +297,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "the removal of a leader costs an election",
     ),
     Mutant(
-        "heir that follows nobody",
-        REMOVE,
-        "if voter.id != leader_id and view.follows(voter.id)]",
-        "if voter.id != leader_id]",
-        ("unit/test_leave_rules.py::test_leadership_goes_to_nobody_that_is_cut_off",),
-        "who is cut off cannot lead",
+        "heir that lags",
+        HEIRS,
+        "if one not in tried and view.may_lead(one) and carries(",
+        "if one not in tried and carries(",
+        ("unit/test_heirs.py::test_a_voter_that_is_far_behind_takes_over_from_nobody",),
+        "the others hold newer entries and refuse it their votes",
+    ),
+    Mutant(
+        "heir that reaches too few",
+        HEIRS,
+        " and carries(one, stay, view.linked)]",
+        "]",
+        ("unit/test_heirs.py::test_no_follower_of_a_star_takes_over",),
+        "leadership moved to and fro, and writes stopped for most of a minute (L2)",
+    ),
+    Mutant(
+        "heir that was tried",
+        HEIRS,
+        "if one not in tried and",
+        "if",
+        ("unit/test_heirs.py::test_the_voter_with_most_links_that_are_known_takes_over",),
+        "each try stops writes for an election timeout",
     ),
 )

@@ -34,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "learner_first",
             "last_voter_stays",
             "margin_not_lowered",
+            "leadership_keeps_a_quorum",
             "promote_only_aligned",
             "remove_only_owned_or_named",
         ),
@@ -105,8 +106,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "consent buys a lost quorum",
         INVARIANTS,
-        "    if after < 0:\n        stay =",
-        "    if after < -99:\n        stay =",
+        "if after < 0 and (leads or after < before):",
+        "if after < -99 and (leads or after < before):",
         ("unit/test_decide.py::test_consent_never_buys_a_lost_quorum",),
         "no flag removes the last voter that the quorum needs",
     ),

@@ -319,8 +319,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "counters beside a silent member",
         COUNTERS,
-        "others = len(view.members) - 1 - self._mute(view)",
-        "others = sum(view.answer(member.id) is not None for member in view.members) - 1",
+        "return len(view.members) - 1 - self._mute(view)",
+        "return sum(view.answer(member.id) is not None for member in view.members) - 1",
         _links("test_a_silent_member_is_left_out_of_the_count_only_when_nobody_has_heard_it_for_a_while"),
         "one that only we cannot reach would stand in for a link that is cut",
     ),

@@ -39,6 +39,7 @@ from quorate.etcd.client.errors import (
     Unreachable,
 )
 from quorate.etcd.membership import member_rpc
+from quorate.etcd.membership.executor import NotConfirmed
 from quorate.etcd.observation.reads import local_list
 from quorate.host.etcd_binary import read_version
 from quorate.local import certificates, cluster
@@ -164,6 +165,32 @@ def test_a_learner_and_what_it_refuses(channel: Channel, single: Home) -> None:
     member_rpc.remove(channel, phantom, timeout=SOON)
     with pytest.raises(MemberNotFound):
         member_rpc.remove(channel, phantom, timeout=SOON)
+
+
+class TooLate:
+    """A handover that may not begin any more, or that is only watched."""
+
+    def __init__(self, *, begins: bool) -> None:
+        self.begins, self.seen = begins, list[str]()
+
+    def __enter__(self) -> None:
+        self.seen.append("entered")
+        if not self.begins:
+            raise NotConfirmed("20 s passed since the last look")
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.append("left")
+
+
+def test_a_change_that_may_not_begin_any_more_is_not_sent(channel: Channel) -> None:
+    late, watched = TooLate(begins=False), TooLate(begins=True)
+    before = local_list(channel, timeout=SOON).members
+    with pytest.raises(NotConfirmed):
+        member_rpc.add_learner(channel, ["https://127.0.0.1:1"], timeout=SOON, handover=late)
+    assert local_list(channel, timeout=SOON).members == before
+    added = member_rpc.add_learner(channel, ["https://127.0.0.1:1"], timeout=SOON, handover=watched).member_id
+    member_rpc.remove(channel, added, timeout=SOON)
+    assert (late.seen, watched.seen) == (["entered"], ["entered", "left"])
 
 
 def test_a_running_learner_refuses_the_member_list(single: Home) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from quorate.deadline import SystemClock
 from quorate.etcd.client import wire_pb2 as wire
-from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.channel import NO_HANDOVER, Channel, Handover
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.errors import EtcdError, Unavailable, Unreachable
@@ -147,8 +147,17 @@ class FakeChannel:
             raise Unreachable("cannot connect: connection refused")
         return self.server.call(method, request, timeout)
 
-    def call_once(self, method: Method[Any, Any], request: Any, timeout: float) -> Any:
+    def call_once(self, method: Method[Any, Any], request: Any, timeout: float, handover: Handover = NO_HANDOVER) -> Any:
+        self.before_handover()
+        with handover:
+            self.in_handover()
         return self.call(method, request, timeout)
+
+    def before_handover(self) -> None:
+        """All that lies between the executor and grpc."""
+
+    def in_handover(self) -> None:
+        """The moment itself."""
 
     def log_in_first(self, timeout: float) -> None:
         """No login is needed."""

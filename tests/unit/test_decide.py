@@ -178,13 +178,13 @@ def test_an_unstarted_foreign_member_gets_a_name_of_its_own_in_the_initial_clust
 
 def test_a_follower_is_removed_at_once_and_a_leader_hands_over_first() -> None:
     assert decide_remove(view(3), RemoveGoal(2, "m2")) == Do(Remove(2, named=True))
-    assert decide_remove(view(3), RemoveGoal(1, "m1")) == Do(MoveLeader(2))
+    assert decide_remove(view(3), RemoveGoal(1, "m1")) == Do(MoveLeader(2, leaving=1))
     assert decide_remove(view(3), RemoveGoal(7, "m7")) == Done()
 
 
 def test_leadership_goes_to_the_voter_that_has_applied_most() -> None:
     answers: dict[int, StatusResult] = {1: answer(1), 2: answer(2, applied=90), 3: answer(3, applied=95)}
-    assert decide_remove(view(3, LEARNER, answers=answers), RemoveGoal(1, "m1")) == Do(MoveLeader(3))
+    assert decide_remove(view(3, LEARNER, answers=answers), RemoveGoal(1, "m1")) == Do(MoveLeader(3, leaving=1))
 
 
 def test_a_leader_with_no_heir_is_not_removed() -> None:
@@ -204,6 +204,7 @@ BROKEN = {
     "learner_first": step(view(3), AddVoter("m9", (url(9),))),
     "last_voter_stays": step(view(1), Remove(1, named=True)),
     "margin_not_lowered": step(view(3), Remove(3, named=True)),
+    "leadership_keeps_a_quorum": step(view(4), MoveLeader(2, leaving=1)),
     "successor_serves": step(view(3), Remove(3, named=True), limits=Limits(CLUSTER, succession=Succession(9, 0))),
     "promote_only_aligned": step(view(3, LEARNER), Promote(9, "m9", proof(at=-60))),
     "list_is_linearizable": step(replace(view(3), linearizable=False), Remove(3, named=True)),
@@ -230,6 +231,7 @@ def test_the_sound_versions_of_those_steps_pass() -> None:
         step(view(1, LEARNER), Remove(9, owned=True)),
         step(view(3, answers={1: answer(1), 2: answer(2)}), Remove(3, named=True, absence=Absence(3, "silent", 10, 20))),
         step(view(3), StopMember("m9", 9)),
+        step(view(3), MoveLeader(2)),
     ):
         check(sound)
 

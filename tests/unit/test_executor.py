@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from quorate.core.membership import ClusterView
 from quorate.deadline import moment
 from quorate.errors import HostError, Interrupted
 from quorate.etcd.client import errors
+from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.executor import (
     LOOK_SECONDS,
@@ -30,7 +32,8 @@ from quorate.etcd.membership.executor import (
     confirm_by_looking,
     confirm_by_proof,
 )
-from unit.fakes import FakeAccess, FakeClock, Server, channel_to, cluster, where
+from quorate.report import Notice, Recorder
+from unit.fakes import FakeAccess, FakeChannel, FakeClock, Server, channel_to, cluster, where
 from unit.views import CLUSTER, answer, member, url, view
 
 ADD = AddLearner("m9", (url(9),))
@@ -121,6 +124,40 @@ def test_the_executor_notices_a_pause_that_only_the_wall_clock_shows(bench: Benc
 
     assert isinstance(bench.carry_out(confirm=look), Rejected)
     assert bench.server.asked == []
+
+
+class Suspended(FakeChannel):
+    """The tool is suspended for a while on its way from the last check to grpc, or in the moment of the handover."""
+
+    def __init__(self, bench: Bench, *, before: float = 0.0, during: float = 0.0) -> None:
+        super().__init__(where(1), bench.server)
+        self.clock, self.before, self.during = bench.clock, before, during
+
+    def before_handover(self) -> None:
+        self.clock.pass_time(self.before)
+
+    def in_handover(self) -> None:
+        self.clock.pass_time(self.during)
+
+    def confirm(self, action: MembershipChange) -> Confirmed:
+        return Confirmed(action, SEEN, cast("Channel", self), moment(self.clock), LOOK_SECONDS)
+
+
+def test_the_executor_sends_nothing_after_a_suspension_behind_its_last_check(bench: Bench) -> None:
+    """A dozen lines lie between that check and grpc: a learner that died meanwhile was promoted."""
+    outcome = bench.carry_out(confirm=Suspended(bench, before=20.0).confirm)
+    assert isinstance(outcome, Rejected) and "20.0 s passed since the last look" in outcome.error.what
+    assert bench.server.asked == [] and bench.log[-1] == "outcome rejected"
+
+
+def test_the_executor_says_that_a_request_was_begun_late(bench: Bench) -> None:
+    """What nothing can prevent is in the outcome, in the journal, and before the operator."""
+    said = Recorder()
+    noted: list[dict[str, object]] = []
+    executor = MembershipExecutor(bench.access, bench.clock, lambda _kind, fields: noted.append(fields), said)
+    outcome = executor.carry_out(ADD, SEEN, Limits(CLUSTER), Suspended(bench, during=20.0).confirm)
+    assert outcome == Applied(9, late=20.0) and noted[-1]["late"] == 20.0
+    assert [message.level for message in said.messages if isinstance(message, Notice)] == ["warning"]
 
 
 def test_the_executor_checks_what_the_last_look_showed(bench: Bench) -> None:

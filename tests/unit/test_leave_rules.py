@@ -16,7 +16,8 @@ def test_a_removal_is_not_done_by_a_local_list() -> None:
 
 
 def test_leadership_goes_to_nobody_that_is_cut_off() -> None:
-    ahead = view(3, answers={1: answer(1), 2: answer(2, applied=90), 3: answer(3)})
-    assert decide_remove(ahead, RemoveGoal(1, "m1")) == Do(MoveLeader(3))
-    assert decide_remove(replace(ahead, read_by=frozenset({1, 2})), RemoveGoal(1, "m1")) == Do(MoveLeader(2))
-    assert isinstance(decide_remove(replace(ahead, read_by=frozenset({1})), RemoveGoal(1, "m1")), Refuse)
+    ahead = view(4, answers={1: answer(1), 2: answer(2, applied=90), 3: answer(3), 4: answer(4, applied=80)})
+    assert decide_remove(ahead, RemoveGoal(1, "m1")) == Do(MoveLeader(3, leaving=1))
+    assert decide_remove(replace(ahead, read_by=frozenset({1, 2, 4})), RemoveGoal(1, "m1")) == Do(MoveLeader(2, leaving=1))
+    for read_by in ({1, 2}, {1}):
+        assert isinstance(decide_remove(replace(ahead, read_by=frozenset(read_by)), RemoveGoal(1, "m1")), Refuse)

@@ -14,9 +14,10 @@ from quorate.core.membership import ClusterView, NoResponse
 from quorate.core.versions import Version
 from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.membership.join_state import JoinState, state_of
-from quorate.etcd.membership.link_evidence import PATIENCE_SECONDS, LinkEvidence
+from quorate.etcd.membership.link_evidence import LinkEvidence
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.link_counters import (
+    PATIENCE_SECONDS,
     PERIOD_SECONDS,
     LinkCounters,
     Sample,

@@ -16,9 +16,11 @@ from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
 from quorate.errors import Refused
-from quorate.etcd.client.errors import AnswerLost, MemberNotFound, NoSpace, Unavailable
+from quorate.etcd.client import wire_pb2 as wire
+from quorate.etcd.client.errors import AnswerLost, MemberNotFound, NoSpace, ServerTimedOut, Unavailable
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
 from quorate.etcd.membership.executor import Note
+from quorate.etcd.membership.leadership import LeaderStays
 from quorate.etcd.membership.removal_judge import Allowed, RemovePolicy
 from quorate.etcd.membership.remove import Removal, _Rounds
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, where
@@ -220,3 +222,55 @@ def test_a_removal_without_the_lock_ends_before_anything_is_sent(leaving: Leavin
     with pytest.raises(Refused, match="lock for removals could not be taken"):
         leaving.removal.run()
     assert "MemberRemove" not in leaving.leader.asked
+
+
+# -- the leader ----------------------------------------------------------------------------------------------------------
+
+
+def leader_of_four(leaving: Leaving, answers: list[Any]) -> list[int]:
+    """The removal of m1, which leads m2, m3 and m4; returns whom it asks to lead. Each transfer ends as the next of `answers` says: an error,
+    or the number of who leads then."""
+    leaving.access.places = cluster(4)
+    asked: list[int] = []
+
+    def move(request: Any) -> Any:
+        asked.append(request.targetID)
+        ends = answers.pop(0)
+        if isinstance(ends, Exception):
+            raise ends
+        for server in leaving.access.places.values():
+            server.leader = ends
+        return wire.HeaderResponse()
+
+    leaving.leader.replies["MoveLeader"] = move
+    leaving.of(RemoveGoal(1, "m1"), policy=RemovePolicy(accept_reduced_tolerance=True))
+    return asked
+
+
+CONSENT = Limits(CLUSTER, accept_reduced_tolerance=True)
+
+
+def reach_with_consent(removal: Removal) -> None:
+    removal._reach_goal(cast("RemovalLock", FakeLock(lost=False)), Allowed(CONSENT, removal.goal))
+
+
+def test_a_transfer_that_failed_is_tried_once_more_with_another_voter_and_then_reported(leaving: Leaving) -> None:
+    """36 transfers in a minute, and no write for 51 of its seconds."""
+    asked = leader_of_four(leaving, [ServerTimedOut("took too long"), AnswerLost("no answer in time")])
+    with pytest.raises(LeaderStays, match=r"away from m1 \(m2: took too long; m3: no answer in time\)") as raised:
+        reach_with_consent(leaving.removal)
+    assert asked == [2, 3] and "m1 leads" in raised.value.state
+    assert all("MemberRemove" not in server.asked for server in leaving.access.places.values())
+
+
+def test_a_leader_that_leads_again_after_two_transfers_is_not_removed(leaving: Leaving) -> None:
+    asked = leader_of_four(leaving, [1, 1])
+    with pytest.raises(LeaderStays, match="it led, and does not lead any more"):
+        reach_with_consent(leaving.removal)
+    assert asked == [2, 3]
+
+
+def test_a_leader_is_removed_through_its_heir(leaving: Leaving) -> None:
+    asked = leader_of_four(leaving, [ServerTimedOut("took too long"), 3])
+    reach_with_consent(leaving.removal)
+    assert asked == [2, 3] and "MemberRemove" in leaving.access.places[where(3)].asked

@@ -42,6 +42,7 @@ def test_every_invariant_is_checked() -> None:
         "learner_first",
         "last_voter_stays",
         "margin_not_lowered",
+        "leadership_keeps_a_quorum",
         "successor_serves",
         "promote_only_aligned",
         "remove_only_owned_or_named",

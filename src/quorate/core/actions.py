@@ -50,9 +50,11 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class MoveLeader:
-    """Asks the leader to transfer leadership to `target_id`; does not change the member list."""
+    """Asks the leader to transfer leadership to `target_id`; does not change the member list. `leaving`: the leader that is
+    removed next, 0 when none is: the others must then decide without it."""
 
     target_id: int
+    leaving: int = 0
 
 
 MembershipChange: TypeAlias = AddLearner | AddVoter | Promote | Remove

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 
 from quorate.core.absence import Absence
 from quorate.core.actions import Decision, Do, Done, MoveLeader, Refuse, Remove, Wait
+from quorate.core.heirs import heirs, named_links, without
 from quorate.core.membership import ClusterView
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveGoal:
     """The goal: the member `member_id`, named by the operator, is not in the member list. `absence`: the proof that it is
-    dead, if there is one."""
+    dead, if there is one. `tried`: the voters that did not take over leadership from it when they were asked to."""
 
     member_id: int
     name: str
     absence: Absence | None = None
+    tried: frozenset[int] = frozenset()
 
 
 def decide_remove(view: ClusterView, goal: RemoveGoal) -> Decision:
@@ -32,16 +34,17 @@ def decide_remove(view: ClusterView, goal: RemoveGoal) -> Decision:
     if leader.id == goal.member_id and len(view.voters) > 1:
         # etcd lets a leader remove itself. It then exits, and writes stop for one to two seconds, until the others notice and
         # elect a leader. Moving leadership first costs tens of milliseconds.
-        heir = _heir(view, leader.id)
-        if heir is None:
-            return Refuse(f"{goal.name} leads and no other voter follows it, so leadership cannot be moved away")
-        return Do(MoveLeader(heir))
+        found = heirs(view, leader.id, goal.tried)
+        return Do(MoveLeader(found[0], leaving=leader.id)) if found else _no_heir(view, goal)
     return Do(Remove(goal.member_id, named=True, absence=goal.absence))
 
 
-def _heir(view: ClusterView, leader_id: int) -> int | None:
-    """Returns the voter that follows the leader and has applied most: it can take over at once. One that answers but does not
-    follow may be cut off from the leader, and a transfer to it stops writes until the transfer is abandoned."""
-    answers = [view.answer(voter.id) for voter in view.voters if voter.id != leader_id and view.follows(voter.id)]
-    ready = [answer for answer in answers if answer is not None]
-    return max(ready, key=lambda answer: answer.applied_index).member_id if ready else None
+def _no_heir(view: ClusterView, goal: RemoveGoal) -> Refuse:
+    stay = without(view, goal.member_id)
+    if not any(map(view.follows, stay)):
+        return Refuse(f"{goal.name} leads and no other voter follows it, so leadership cannot be moved away")
+    why = f"{goal.name} leads, and no other voter could lead those that stay"
+    missing = named_links(view, stay, view.linked)
+    if not missing:
+        return Refuse(why, "wait until another voter has caught up ('quorate etcd status'), then run the same command again")
+    return Refuse(f"{why}: no link works between {missing}", f"open the peer ports, in both directions, between {missing}")

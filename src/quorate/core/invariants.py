@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from quorate.arguments import spelled
-from quorate.core.actions import Action, AddLearner, AddVoter, Promote, Remove, StopMember, WipeData
+from quorate.core.actions import Action, AddLearner, AddVoter, MoveLeader, Promote, Remove, StopMember, WipeData
+from quorate.core.heirs import carries, label, named_links, sure_margin, without
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
 from quorate.core.quorum import quorum
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
 
 _CONSENT = spelled("--accept-reduced-tolerance")
+_OPEN_PORTS = "open the peer ports between all members, in both directions"
+_SEE_LINKS = "'quorate etcd status' shows who follows; choose another voter, or repair its peer links first"
 VIEW_SECONDS = 5.0
 """Maximum age, in seconds, of the view that an action is based on (`view_is_current`). A look and a proof take three seconds
 where members are far away. The executor sets a much tighter limit for what is sent."""
@@ -124,7 +127,7 @@ def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
     view, later = step.view, promoted(step.view, action)
     silent = tuple(voter.id for voter in view.voters if not view.follows(voter.id))
     after, alive_before, alive_after = margin_of(later), margin_of(view, alive=silent), margin_of(later, alive=silent)
-    missing = ", ".join(_label(view, other) for other in view.links.missing(action.member_id, [row.id for row in view.voters]))
+    missing = ", ".join(label(view, other) for other in view.links.missing(action.member_id, [row.id for row in view.voters]))
     named = f": it has no working link to {missing}" if missing else ""
     if after < 0:
         return f"with it the cluster would have no quorum{named}"
@@ -148,18 +151,60 @@ def _removal_lowers(step: Step, action: Remove) -> str | None:
     silent = step.view.answer(target) is None
     dead = silent and action.absence is not None and action.absence.holds(target, step.now)
     before, after = removal_margins(step.view, target, dead=dead)
-    if after >= before:
-        return None
-    if after < 0:
-        stay = [voter.id for voter in step.view.voters if voter.id != target]
-        count, reachable = len(stay), sum(map(step.view.follows, stay))
-        return f"of the {count} voters left, {reachable} would be reachable: fewer than their quorum of {quorum(count)}"
+    leads = step.view.leader is not None and step.view.leader.id == target
+    if after < 0 and (leads or after < before):
+        return _no_quorum_left(step.view, target)
     if action.named and step.limits.accept_reduced_tolerance:
         return None
     # A replacement alone is no consent to a lower margin: where it was, a NEW that was a voter already, and an operator who
     # removed another voter meanwhile, cost a cluster of three its tolerance.
     before = min(before, step.limits.succession.margin) if step.limits.succession else before
-    return f"the cluster could lose {after} more voters instead of {before}" if after < before else None
+    if after < before:
+        return f"the cluster could lose {after} more voters instead of {before}"
+    if leads and sure_margin(step.view, target) < 0:
+        # While the leader stays, its own links keep the quorum, and each read proves them. Once it has gone, the links between
+        # its followers must: four voters, three of which reached only the leader, took no writes for most of a minute.
+        return f"it leads, and without it {_too_few_links(step.view, without(step.view, target))}"
+    return None
+
+
+def _no_quorum_left(view: ClusterView, target: int) -> str:
+    stay = without(view, target)
+    count, reachable = len(stay), sum(map(view.follows, stay))
+    if reachable >= quorum(count):
+        return f"the {count} voters left would have no quorum: no link works between {named_links(view, stay, view.linked)}"
+    return f"of the {count} voters left, {reachable} would be reachable: fewer than their quorum of {quorum(count)}"
+
+
+def _too_few_links(view: ClusterView, voters: list[int]) -> str:
+    unknown = named_links(view, voters, view.proven_link)
+    return f"too few links between the voters are known to work ({unknown} are not): there would be no quorum"
+
+
+def leadership_keeps_a_quorum(step: Step) -> str | None:
+    """Forbids a transfer to a voter that could not lead: one that does not follow or is far behind, and one that is not known
+    to be linked to a majority, with the leader and, where that is removed next, without it. Such a transfer stops writes for an
+    election timeout and ends where it began; or it succeeds, and cuts off who reached only the old leader.
+
+    Consent covers links of which nothing can be known. It does not cover one that was looked for and not found.
+    """
+    view, action = step.view, step.action
+    if not isinstance(action, MoveLeader):
+        return None
+    heir = action.target_id
+    if not _is_voter(view.by_id(heir)):
+        return "it is not a voter"
+    if not view.follows(heir):
+        return f"{label(view, heir)} answers, but does not follow the leader" if view.answer(heir) else "it does not answer"
+    if not view.may_lead(heir):
+        return f"{label(view, heir)} is too far behind to lead"
+    linked = view.linked if step.limits.accept_reduced_tolerance else view.proven_link
+    for voters in (without(view, 0), without(view, action.leaving)):
+        if not carries(heir, voters, linked):
+            lacking = ", ".join(label(view, one) for one in voters if one != heir and not linked(heir, one))
+            of = f"a majority of {len(voters)} voters"
+            return f"{label(view, heir)} would not reach {of}: its link to {lacking} is not known to work"
+    return None
 
 
 def successor_serves(step: Step) -> str | None:
@@ -170,7 +215,7 @@ def successor_serves(step: Step) -> str | None:
         return None
     if _is_voter(step.view.by_id(succession.member_id)) and step.view.follows(succession.member_id):
         return None
-    return f"{_label(step.view, succession.member_id)}, which shall replace it, is not a voter that follows a leader"
+    return f"{label(step.view, succession.member_id)}, which shall replace it, is not a voter that follows a leader"
 
 
 def promoted(view: ClusterView, action: Promote) -> ClusterView:
@@ -185,11 +230,6 @@ def promoted(view: ClusterView, action: Promote) -> ClusterView:
             replies[action.member_id] = replace(told, raft_index=max(told.raft_index, action.proof.target_index))
     read_by = None if view.read_by is None else view.read_by | {action.member_id}
     return replace(view, members=members, replies=replies, read_by=read_by)
-
-
-def _label(view: ClusterView, member_id: int) -> str:
-    member = view.by_id(member_id)
-    return member.name if member and member.name else f"{member_id:x}"
 
 
 def _is_voter(member: Member | None) -> bool:
@@ -274,6 +314,7 @@ RULES: dict[str, Rule] = {
         learner_first,
         last_voter_stays,
         margin_not_lowered,
+        leadership_keeps_a_quorum,
         successor_serves,
         promote_only_aligned,
         remove_only_owned_or_named,
@@ -301,21 +342,29 @@ def _advice(name: str, step: Step) -> str:
         from quorate.core.new_member import freeing
 
         return freeing(step.view.learners)
+    if name == leadership_keeps_a_quorum.__name__:
+        follows = isinstance(step.action, MoveLeader) and step.view.follows(step.action.target_id)
+        return _OPEN_PORTS if follows else _SEE_LINKS
     if name != margin_not_lowered.__name__:
         return ""
     if isinstance(step.action, Remove):
-        _, after = removal_margins(step.view, step.action.member_id, dead=False)
-        silent = [row for row in step.view.voters if row.id != step.action.member_id and not step.view.follows(row.id)]
-        consent = f"accept the lower tolerance with {_CONSENT}"
-        if not silent:
-            return "" if after < 0 else f"add a member first, or {consent}"
+        return _removal_advice(step, step.action)
+    if isinstance(step.action, Promote):
+        return f"{_OPEN_PORTS}; 'quorate etcd add' can also accept the lower tolerance with {_CONSENT}"
+    return ""
+
+
+def _removal_advice(step: Step, action: Remove) -> str:
+    view, consent = step.view, f"accept the lower tolerance with {_CONSENT}"
+    _, after = removal_margins(view, action.member_id, dead=False)
+    silent = [row for row in view.voters if row.id != action.member_id and not view.follows(row.id)]
+    if silent:
         # A voter that is silent lowers the tolerance unseen: named here, it is what the operator repairs.
-        names = [_label(step.view, row.id) for row in silent]
+        names = [label(view, row.id) for row in silent]
         remove = f"{to_paste('quorate', 'etcd', 'remove', names[0])}    # or start {', '.join(names)}"
         return remove if after < 0 else f"{remove}; or {consent}"
-    if isinstance(step.action, Promote):
-        return (
-            "open the peer ports between all members, in both directions; 'quorate etcd add' can also accept the lower "
-            f"tolerance with {_CONSENT}"
-        )
-    return ""
+    if after < 0:
+        return _OPEN_PORTS if named_links(view, without(view, action.member_id), view.linked) else ""
+    if view.leader is not None and view.leader.id == action.member_id and sure_margin(view, action.member_id) < 0:
+        return f"{_OPEN_PORTS}, and let /metrics be read at the members' client URLs; or {consent}"
+    return f"add a member first, or {consent}"

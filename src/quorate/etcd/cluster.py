@@ -14,11 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quorate.arguments import checked
-from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
-from quorate.core.actions import AddLearner, Do, MoveLeader
+from quorate.core.actions import AddLearner
 from quorate.core.ids import normalise_url, normalised
-from quorate.core.invariants import Limits, Step, Succession
+from quorate.core.invariants import Succession
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, name_of, pick, starting_advice
 from quorate.deadline import SystemClock
@@ -28,16 +27,16 @@ from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.membership.engine import do_nothing, log_decision, logging_refusals
+from quorate.etcd.membership.engine import do_nothing
 from quorate.etcd.membership.external import ExternalProcess, Start
-from quorate.etcd.membership.first_step import agreed, refuse_leader
+from quorate.etcd.membership.first_step import agreed
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.detail import Detail, hashes, lag_seconds
 from quorate.etcd.observation.health import Health, check_health
-from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe, wait_until_seen
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.etcd.observation.write_probe import WriteProbe
-from quorate.report import Notice, Report, silent
+from quorate.report import Report, silent
 
 if TYPE_CHECKING:
     # The methods import what they need: a caller that only looks does not pay for the code that changes.
@@ -372,25 +371,14 @@ class Cluster:
         return Replacement(records, self.status, self.absence_of, dead, live, consent)
 
     def move_leader(self, which: str | Member) -> Member:
-        """Transfers leadership to the voter `which`; returns the voter once it leads."""
-        view = self.status()
-        target, leader = pick(view, which), view.leader
-        step = MoveLeader(target.id)
-        with logging_refusals():
-            channel = self._leader_channel(view)
-            refuse_leader(view, target)
-            if leader is None or leader.id != target.id:
-                invariants.check(Step(view, step, Limits(view.cluster_id), self.clock.now()))
-        if leader is None or leader.id != target.id:
-            log_decision(Do(step))
-            self.report(Notice(f"moving leadership{f' from {leader.name}' if leader else ''} to {target.name}"))
-            maintenance.move_leader(channel, target.id, timeout=self.timeout)
+        """Transfers leadership to the voter `which`; returns it once it leads.
 
-        def leads(seen: ClusterView) -> bool:
-            return seen.leader is not None and seen.leader.id == target.id
+        Raises `UnsafeStep` with nothing changed for a voter that does not follow or is not known to be linked to a majority,
+        `LeaderStays` when another leads after it, and `OutcomeUnknown` when nobody is seen to lead.
+        """
+        from quorate.etcd.membership.leadership import move_leader
 
-        wait_until_seen(leads, self.status, self.clock, f"{target.name} leads")
-        return target
+        return move_leader(self.access, self.clock, self.look, which, self.report, timeout=self.timeout)
 
     def member(self, which: str | Member) -> Member:
         """Returns the member of that name, hex id or peer URL as it is now; raises `ConfigError` for none or several."""

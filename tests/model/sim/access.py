@@ -9,7 +9,7 @@ from typing import TypeVar
 from model.sim import pages
 from model.sim.futures import SimFuture
 from model.sim.world import World
-from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.channel import NO_HANDOVER, Channel, Handover
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.metrics import Metrics
@@ -31,7 +31,9 @@ class SimChannel(Channel):
         answer: Res = self._world.call(self.endpoint.target, method, request, timeout)
         return answer
 
-    def call_once(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
+    def call_once(self, method: Method[Req, Res], request: Req, timeout: float, handover: Handover = NO_HANDOVER) -> Res:
+        with handover:
+            pass
         return self.call(method, request, timeout)
 
     def log_in_first(self, timeout: float) -> None:

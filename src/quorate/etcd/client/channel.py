@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias, TypeVar, cast
 
 from quorate.deadline import Cancel
@@ -34,6 +34,10 @@ Res = TypeVar("Res")
 _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
 """Returns a token issued by another member: not the one that was refused, within so many seconds."""
+
+Handover: TypeAlias = AbstractContextManager[object]
+"""The moment in which a request is handed over to grpc, as a block that is entered before it and left after it."""
+NO_HANDOVER: Handover = nullcontext()
 
 _MOST_BYTES, _MOST_RANGE_BYTES = 4 << 20, 64 << 20
 """Limits of one message, for a member may have a name of 200 MB. A snapshot comes in messages of 32 KiB; only a Range is as
@@ -103,12 +107,16 @@ class Channel:
             self._refused, self._token = self._token, None
             return self._unary(method, request, timeout, self._metadata(timeout))
 
-    def call_once(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
+    def call_once(self, method: Method[Req, Res], request: Req, timeout: float, handover: Handover = NO_HANDOVER) -> Res:
         """Makes one unary call as `call`, but never twice. What was true when the caller looked may not be true after a login,
         during which a learner died and was promoted all the same; a refused token ends the call, and the next one has a new
-        one."""
+        one.
+
+        `handover` is entered directly before the request is handed over to grpc, when all else is done, and left directly after
+        it. What it raises when it is entered ends the call, and nothing is sent.
+        """
         try:
-            return self._unary(method, request, timeout, self._metadata(timeout))
+            return self._unary(method, request, timeout, self._metadata(timeout), handover)
         except (TokenExpired, LoginFailed, PermissionDenied):
             if self._login is not None:
                 self._refused, self._token = self._token, None
@@ -118,15 +126,18 @@ class Channel:
         """Gets a token where the next call would need one first."""
         self._metadata(timeout)
 
-    def _unary(self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata) -> Res:
+    def _unary(
+        self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata, handover: Handover = NO_HANDOVER
+    ) -> Res:
         call = self._channel.unary_unary(
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
         )
         with self._classified(method), self._noted(method):
+            with handover:
+                future = call.future(request, timeout=timeout, metadata=metadata)
             if self._cancel is None:
-                answer: Res = call(request, timeout=timeout, metadata=metadata)
+                answer: Res = future.result()
                 return answer
-            future = call.future(request, timeout=timeout, metadata=metadata)
             return cast("Res", self._read(future) if method.reads_only else self._changed(future, method))
 
     def _read(self, future: grpc.Future[Any]) -> Any:

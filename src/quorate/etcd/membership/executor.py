@@ -38,6 +38,7 @@ from quorate.etcd.client.errors import (
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.look import endpoint_of
 from quorate.loggers import logger
+from quorate.report import Notice, Report, silent
 
 _LOGGER = logger(__name__)
 RPC_SECONDS = 10.0
@@ -81,23 +82,28 @@ its way. `NotALearner` is left out on purpose: a member that an earlier request 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """etcd answered the RPC with success. `member_id`: the member that was changed."""
+    """etcd answered the RPC with success. `member_id`: the member that was changed. `late`: 0, or the age of the last look, in
+    seconds, where the request was begun later than allowed: the tool was suspended in the moment of sending."""
 
     member_id: int
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """etcd refused, or nothing was sent; nothing changed."""
+    """etcd refused, or nothing was sent; nothing changed. `late` as in `Applied`."""
 
     error: EtcdError
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Indeterminate:
-    """There was no conclusive answer: the change may have happened, or may still happen. Only another look can tell."""
+    """There was no conclusive answer: the change may have happened, or may still happen. Only another look can tell. `late` as
+    in `Applied`."""
 
     error: EtcdError
+    late: float = 0.0
 
 
 Outcome: TypeAlias = Applied | Rejected | Indeterminate
@@ -138,11 +144,12 @@ when the proof failed."""
 
 @dataclass(frozen=True, slots=True)
 class MembershipExecutor:
-    """Carries out membership changes; `note` writes their journal records."""
+    """Carries out membership changes; `note` writes their journal records, `report` gets what people must know at once."""
 
     access: Access
     clock: SystemClock
     note: Note
+    report: Report = silent
 
     def carry_out(self, action: MembershipChange, view: ClusterView, limits: Limits, confirm: Confirm) -> Outcome:
         """Carries out exactly one membership change.
@@ -164,9 +171,27 @@ class MembershipExecutor:
             # intent itself could not be written, the memory of this run would.
             self._note_outcome(action, "rejected", {"error": "not sent"})
             raise
-        outcome = _send(last) if isinstance(last, Confirmed) else last
+        outcome = self._send(last) if isinstance(last, Confirmed) else last
         self._note_outcome(action, type(outcome).__name__.lower(), _detail(outcome))
         return outcome
+
+    def _send(self, last: Confirmed) -> Outcome:
+        handed = _Handover(last, self.clock)
+        try:
+            outcome: Outcome = Applied(_rpc(last.channel, last.action, last.view.cluster_id, handed))
+        except EtcdError as error:
+            refused = isinstance(error, (*REFUSALS, AddedElsewhere, NotConfirmed))
+            outcome = Rejected(error) if refused else Indeterminate(error)
+        if handed.seconds <= last.within:
+            return outcome
+        # It cannot be called back. Whoever reads what became of it must know on how old a look it rests.
+        what = (
+            f"{describe(last.action)['do']} was sent {handed.seconds:.1f} s after the last look, more than {last.within:.1f} s"
+        )
+        self.report(
+            Notice(f"{what}: this machine was suspended while it sent it; check the members ('quorate etcd status')", "warning")
+        )
+        return replace(outcome, late=round(handed.seconds, 3))
 
     def _note_outcome(self, action: MembershipChange, result: str, detail: dict[str, object]) -> None:
         """Journals the outcome. A full journal is ignored: it cannot change what has happened."""
@@ -182,7 +207,7 @@ class MembershipExecutor:
         return [now, now + 1]
 
     def _last_look(self, action: MembershipChange, limits: Limits, confirm: Confirm) -> Confirmed | Rejected:
-        """Takes the last look and measures its age at its end; after this only the RPC is sent."""
+        """Takes the last look and measures its age at its end; `_Handover` measures it once more."""
         took = within = 0.0
         for _ in range(_TRIES):
             try:
@@ -197,11 +222,32 @@ class MembershipExecutor:
             took, within = age(last.at, self.clock), last.within
             if took <= within:
                 return last
-        why = (
-            f"{took:.1f} s passed since the last look, more than {within:.1f} s: "
-            "this machine was suspended, or the network is slow"
-        )
-        return Rejected(NotConfirmed(why))
+        return Rejected(_too_late(took, within))
+
+
+def _too_late(took: float, within: float) -> NotConfirmed:
+    return NotConfirmed(
+        f"{took:.1f} s passed since the last look, more than {within:.1f} s: this machine was suspended, or the network is slow"
+    )
+
+
+@dataclass(slots=True)
+class _Handover:
+    """The moment in which a change is handed over to grpc. Entered, it measures the age of the last look for the last time, and
+    raises `NotConfirmed` with nothing sent where that is too old: from the check before it lie a dozen lines of ours, and a
+    machine may be suspended at any of them. Left, it measures how old the look was when the request was begun: `seconds`."""
+
+    last: Confirmed
+    clock: Clock
+    seconds: float = 0.0
+
+    def __enter__(self) -> None:
+        took = age(self.last.at, self.clock)
+        if took > self.last.within:
+            raise _too_late(took, self.last.within)
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = age(self.last.at, self.clock)
 
 
 def confirm_by_looking(access: Access, look: Callable[[], ClusterView], clock: Clock) -> Confirm:
@@ -251,23 +297,18 @@ def channel_for(access: Access, action: MembershipChange, view: ClusterView) -> 
     raise NotConfirmed("the leader cannot be reached from this machine")
 
 
-def _send(last: Confirmed) -> Outcome:
-    try:
-        return Applied(_rpc(last.channel, last.action, last.view.cluster_id))
-    except EtcdError as error:
-        return Rejected(error) if isinstance(error, (*REFUSALS, AddedElsewhere)) else Indeterminate(error)
-
-
-def _rpc(channel: Channel, action: MembershipChange, cluster_id: int) -> int:
+def _rpc(channel: Channel, action: MembershipChange, cluster_id: int, handed: _Handover) -> int:
     match action:
         case AddLearner(peer_urls=urls):
-            return _in_cluster(channel, member_rpc.add_learner(channel, urls, timeout=RPC_SECONDS), cluster_id)
+            added = member_rpc.add_learner(channel, urls, timeout=RPC_SECONDS, handover=handed)
+            return _in_cluster(channel, added, cluster_id)
         case AddVoter(peer_urls=urls):
-            return _in_cluster(channel, member_rpc.add_voter(channel, urls, timeout=RPC_SECONDS), cluster_id)
+            added = member_rpc.add_voter(channel, urls, timeout=RPC_SECONDS, handover=handed)
+            return _in_cluster(channel, added, cluster_id)
         case Promote(member_id=member_id):
-            member_rpc.promote(channel, member_id, timeout=RPC_SECONDS)
+            member_rpc.promote(channel, member_id, timeout=RPC_SECONDS, handover=handed)
         case Remove(member_id=member_id):
-            member_rpc.remove(channel, member_id, timeout=RPC_SECONDS)
+            member_rpc.remove(channel, member_id, timeout=RPC_SECONDS, handover=handed)
     return member_id
 
 
@@ -301,11 +342,12 @@ def describe(action: MembershipChange) -> dict[str, object]:
 
 
 def _detail(outcome: Outcome) -> dict[str, object]:
+    late: dict[str, object] = {"late": outcome.late} if outcome.late else {}
     match outcome:
         case Applied():
-            return {"member": format_id(outcome.member_id)}
+            return {"member": format_id(outcome.member_id), **late}
         case Rejected() | Indeterminate():
-            return {"error": outcome.error.what}
+            return {"error": outcome.error.what, **late}
 
 
 def with_newer_proof(action: Promote, proof: Proof) -> Promote:

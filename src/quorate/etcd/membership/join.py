@@ -202,7 +202,7 @@ class Join:
         return note
 
     def _executor(self, track: JoinState) -> MembershipExecutor:
-        return MembershipExecutor(self.access, self.clock, self._noting(track))
+        return MembershipExecutor(self.access, self.clock, self._noting(track), self.report)
 
     def _settle(self, action: MembershipChange, outcome: Outcome) -> str | None:
         """Returns None for an applied change, the reason for an unknown one, and reports and returns a refusal that may pass.

@@ -9,11 +9,7 @@ from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.connections import Access
 from quorate.etcd.membership.join_state import JoinState
-from quorate.etcd.observation.link_counters import LinkCounters
-
-PATIENCE_SECONDS = 8.0
-"""How long a link may be down before it counts as missing. Peers dial a new member within a tenth of a second; counters need
-a full period of 1.7 s, and four seconds more to distinguish a dead member from one that is only silent to us."""
+from quorate.etcd.observation.link_counters import PATIENCE_SECONDS, LinkCounters
 
 
 @dataclass(slots=True)

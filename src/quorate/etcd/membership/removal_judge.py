@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from quorate.arguments import spelled
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence
-from quorate.core.actions import Remove
-from quorate.core.decide_remove import RemoveGoal
+from quorate.core.actions import Do, MoveLeader, Refuse, Remove
+from quorate.core.decide_remove import RemoveGoal, decide_remove
+from quorate.core.heirs import sure_margin
 from quorate.core.invariants import Limits, Step, Succession
-from quorate.core.membership import ClusterView, margin_of
+from quorate.core.membership import ClusterView, margin_of, removal_margins
 from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 from quorate.etcd.client.connections import Access
@@ -21,6 +22,7 @@ from quorate.etcd.membership.engine import do_nothing
 from quorate.etcd.membership.first_step import BEFORE_A_REFUSAL, no_quorum
 from quorate.etcd.observation.absence_watch import watch_absence
 from quorate.etcd.observation.look import LookTimeouts, observe
+from quorate.etcd.observation.voter_links import VoterLinks
 
 REMOVE_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 _POLL_SECONDS = 0.1
@@ -51,7 +53,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class RemovalJudge:
-    """Judges the removal that `goal` names. `say` reports one line for people."""
+    """Judges the removal that `goal` names. `say` reports one line for people. `links`: the evidence of the voters' links."""
 
     access: Access
     clock: SystemClock
@@ -59,10 +61,13 @@ class RemovalJudge:
     goal: RemoveGoal
     policy: RemovePolicy
     say: Callable[[str], None]
+    links: VoterLinks
 
     def look(self, unasked: Container[int] = ()) -> ClusterView:
-        """Returns the cluster now; does not ask the members in `unasked`."""
-        return observe(self.access, self.seeds, self.clock, patience=REMOVE_PATIENCE, unasked=unasked)
+        """Returns the cluster now; does not ask the members in `unasked`. Once links were looked for, each look renews what is
+        known of them."""
+        view = observe(self.access, self.seeds, self.clock, patience=REMOVE_PATIENCE, unasked=unasked)
+        return self.links.added(view) if self.links.begun else view
 
     def refuse_early(self) -> None:
         """Raises, before the wait for the lock, the refusal of a removal that would be refused even if the member is dead."""
@@ -99,6 +104,8 @@ class RemovalJudge:
         member = view.by_id(self.goal.member_id)
         if member is None:
             return Allowed(limits, self.goal)
+        if view.answer(member.id) is not None:
+            view = self._with_links(view, self.goal, keep)
         try:
             self._check(view, limits, self.goal)
         except Refused:
@@ -109,6 +116,7 @@ class RemovalJudge:
             if absence is None:
                 raise
             goal = RemoveGoal(member.id, self.goal.name, absence)
+            self._with_links(self.look(), goal, keep)
             self._settled(limits, goal)
             return Allowed(limits, goal)
         return Allowed(limits, self.goal)
@@ -120,8 +128,36 @@ class RemovalJudge:
     def _check(self, view: ClusterView, limits: Limits, goal: RemoveGoal) -> None:
         if not view.linearizable or margin_of(view) < 0:
             raise no_quorum(view)
-        action = Remove(goal.member_id, named=True, absence=goal.absence)
-        invariants.check(Step(view, action, limits, self.clock.now()))
+        now, action = self.clock.now(), Remove(goal.member_id, named=True, absence=goal.absence)
+        invariants.check(Step(view, action, limits, now))
+        match decide_remove(view, goal):
+            case Refuse(why=why, advice=advice):
+                raise Refused(why, state="nothing was changed", advice=advice)
+            case Do(action=MoveLeader() as move):
+                # Judged before it is done: a transfer that cannot succeed stops writes, and would be tried again.
+                invariants.check(Step(view, move, limits, now))
+            case _:
+                pass
+
+    def _with_links(self, view: ClusterView, goal: RemoveGoal, keep: Callable[[], None]) -> ClusterView:
+        """Returns a view whose links decide: enough of them are known to work, or no more will be known. What nobody has looked
+        at would count as working: of four voters, three that only the leader reached looked like three that reach each other.
+        """
+        while self._rests_on_assumed_links(view, goal) and not self.links.settled(view):
+            self.say("looking whether the other voters are linked to each other")
+            keep()
+            self.clock.sleep(_POLL_SECONDS)
+            self.links.begin()
+            view = self.look()
+        return view
+
+    def _rests_on_assumed_links(self, view: ClusterView, goal: RemoveGoal) -> bool:
+        member = view.by_id(goal.member_id)
+        if not view.linearizable or member is None or member.is_learner:
+            return False
+        before, after = removal_margins(view, member.id, dead=goal.absence is not None)
+        needed = 0 if self.policy.accept_reduced_tolerance else before
+        return after >= needed > sure_margin(view, member.id)
 
     def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
         """Looks for the time of an election; raises the last refusal when no look allows the removal."""

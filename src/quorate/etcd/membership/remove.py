@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
-from quorate.core.actions import Action, Decision, Done, MembershipChange, MoveLeader, Refuse, Remove
+from quorate.core.actions import Action, Decision, Do, Done, MembershipChange, MoveLeader, Refuse, Remove
 from quorate.core.decide_remove import RemoveGoal, decide_remove
+from quorate.core.heirs import label
 from quorate.core.invariants import Step
 from quorate.core.membership import ClusterView
 from quorate.core.outcome import RemovalUnknown, Removed, RemoveOutcome, Unchanged, as_dict, describe, is_unknown
@@ -29,13 +30,17 @@ from quorate.etcd.membership.executor import (
     Outcome,
     confirm_by_looking,
 )
+from quorate.etcd.membership.leadership import LeaderStays, leader_after
 from quorate.etcd.membership.removal_judge import REMOVE_PATIENCE, Allowed, RemovalJudge, RemovePolicy
 from quorate.etcd.observation.absence_watch import is_still_absent
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.statuses import settle_statuses
-from quorate.report import Event, Report
+from quorate.etcd.observation.voter_links import VoterLinks
+from quorate.report import Event, Report, silent
 
 _POLL_SECONDS = 0.1
+_MOST_TRANSFERS = 2
+"""Transfers of leadership in one removal. Each that fails stops writes for an election timeout: 36 were made in a minute."""
 
 
 @dataclass(slots=True)
@@ -55,7 +60,8 @@ class Removal:
 
     def __post_init__(self) -> None:
         self._progress = _Progress()
-        self._judge = RemovalJudge(self.access, self.clock, self.seeds, self.goal, self.policy, self._say)
+        links = VoterLinks(self.access, self.clock)
+        self._judge = RemovalJudge(self.access, self.clock, self.seeds, self.goal, self.policy, self._say, links)
 
     def run(self) -> Removed:
         """Returns when etcd has applied the removal, or a list read through the quorum lacks the member.
@@ -89,7 +95,7 @@ class Removal:
 
     def _reach_goal(self, lock: RemovalLock, allowed: Allowed) -> None:
         deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
-        rounds = _Rounds(self.access, self.clock, self.note, self._judge, lock, allowed, self._progress)
+        rounds = _Rounds(self.access, self.clock, self.note, self._judge, lock, allowed, self._progress, self.report)
         match drive(rounds, self.clock, deadline, every=_POLL_SECONDS):
             case Done():
                 return
@@ -146,8 +152,11 @@ class _Rounds:
     lock: RemovalLock
     allowed: Allowed
     progress: _Progress
+    report: Report = silent
     _judge_again: bool = False
     """The removal was put off: the proof about the member is renewed, because the member may have come back."""
+    _transfers: dict[int, str] = field(default_factory=dict[int, str])
+    """The voters that were asked to lead, and how each transfer ended."""
 
     def look(self) -> ClusterView | NotSeen:
         self.lock.keep()
@@ -168,7 +177,22 @@ class _Rounds:
         return absence is not None and not absence.holds(self.allowed.goal.member_id, self.clock.now())
 
     def decide(self, view: ClusterView) -> Decision:
-        return decide_remove(view, self.allowed.goal)
+        decision = decide_remove(view, replace(self.allowed.goal, tried=frozenset(self._transfers)))
+        refused = isinstance(decision, Refuse)
+        again = isinstance(decision, Do) and isinstance(decision.action, MoveLeader) and len(self._transfers) >= _MOST_TRANSFERS
+        if self._transfers and (refused or again):
+            raise self._not_moved(view)
+        return decision
+
+    def _not_moved(self, view: ClusterView) -> LeaderStays:
+        """Returns the error of a removal whose leader leads still, or leads again."""
+        tried = "; ".join(f"{label(view, heir)}: {why}" for heir, why in self._transfers.items())
+        leads = f"{view.leader.name} leads" if view.leader else "no member reports that it leads"
+        return LeaderStays(
+            f"leadership could not be moved away from {self.allowed.goal.name} ({tried})",
+            state=f"the member list is as before; {leads}",
+            advice="find out why ('quorate etcd status', and the logs of these members) before the same command is run again",
+        )
 
     def perform(self, step: Action, view: ClusterView) -> Done | PutOff | None:
         match step:
@@ -185,11 +209,15 @@ class _Rounds:
             return PutOff("no member reports that it leads")
         invariants.check(Step(view, step, self.allowed.limits, self.clock.now()))
         self.judge.say("it leads: moving leadership away first")
+        self._transfers[step.target_id] = "it led, and does not lead any more"
         try:
             maintenance.move_leader(self.access.channel(where), step.target_id, timeout=REMOVE_PATIENCE.members)
         except EtcdError as error:
             if error.disposition == "final":
                 raise
+            self._transfers[step.target_id] = error.what
+            # What was asked for may still happen. Nothing else is asked of raft before this transfer is over.
+            leader_after(self.clock, self.judge.look, lambda seen: seen.leader is not None and seen.leader.id != step.leaving)
             return PutOff(error.what)
         return None
 
@@ -232,4 +260,5 @@ class _Rounds:
             self.lock.check()
             return last
 
-        return MembershipExecutor(self.access, self.clock, self.note).carry_out(step, view, self.allowed.limits, confirm)
+        executor = MembershipExecutor(self.access, self.clock, self.note, self.report)
+        return executor.carry_out(step, view, self.allowed.limits, confirm)

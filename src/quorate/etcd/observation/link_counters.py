@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 
+from quorate.core.links import pair
 from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.deadline import Clock
@@ -19,6 +21,10 @@ from quorate.etcd.observation.look import endpoint_of
 PERIOD_SECONDS = 5 / 3
 """Each stream between two members carries a link heartbeat this often, whatever else it carries (rafthttp
 `ConnReadTimeout` / 3), and between two members there are two streams in each direction."""
+
+PATIENCE_SECONDS = 8.0
+"""How long a link may be down before it counts as missing. Peers dial a new member within a tenth of a second; counters need
+a full period of 1.7 s, and four seconds more to distinguish a dead member from one that is only silent to us."""
 
 _STREAMS = 2
 _EVERY_SECONDS = 0.2
@@ -54,19 +60,23 @@ class Sample:
 
 
 def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
-    """Returns whether some window shows that the streams of all `others` reach this member.
+    """Returns whether some window shows that the streams of all `others` reach this member."""
+    return hears(samples, unit) >= others
+
+
+def hears(samples: list[Sample], unit: int) -> int:
+    """Returns of how many others, at least, the streams reach this member.
 
     A window shorter than k periods holds at most k heartbeats of each stream. So a count of k for every stream in such a window
     leaves none out. A longer window proves nothing, because one stream may make up for another; nor does a lower count.
     """
-    wanted = _STREAMS * others * unit
+    most = 0
     for last in range(len(samples)):
         for first in range(last):
             seconds = samples[last].got_at - samples[first].asked_at
             periods = int(seconds / PERIOD_SECONDS) + 1
-            if samples[last].value - samples[first].value >= wanted * periods:
-                return True
-    return others == 0
+            most = max(most, int((samples[last].value - samples[first].value) // (_STREAMS * unit * periods)))
+    return most
 
 
 @dataclass(slots=True)
@@ -90,14 +100,40 @@ class LinkCounters:
             member for member in view.members if view.answer(member.id) and (member.id == member_id or not member.is_learner)
         ]
         self._sample(asked)
-        others = len(view.members) - 1 - self._mute(view)
-        full = {member.id: self._hears(view, member.id, others) for member in asked if self._recent(member.id)}
+        others = self._others(view)
+        full = {member.id: self._heard(view, member.id) >= others for member in asked if self._recent(member.id)}
         leader = view.leader.id if view.leader else 0
         found = {voter.id: True for voter in view.voters if voter.id == leader and view.follows(voter.id)}
         for voter in view.voters:
             if voter.id != leader and voter.id in full and member_id in full and view.follows(voter.id):
                 found[voter.id] = full[voter.id] and full[member_id]
         return found
+
+    def between_voters(self, view: ClusterView) -> dict[frozenset[int], bool]:
+        """Returns, for each two voters that follow the leader, whether their link is seen to work; voters whose metrics cannot
+        be read are left out. The links of the leader itself are proved by reads.
+
+        A link is up when both ends hear everybody. It is also up when one end does, and the other lacks no more than the
+        members, itself apart, that are not seen to hear everybody: a link breaks for both of its ends, because neither data nor
+        its acknowledgement gets through.
+        """
+        asked = [voter for voter in view.voters if view.answer(voter.id)]
+        self._sample(asked)
+        others = self._others(view)
+        lacks = {row.id: max(others - self._heard(view, row.id), 0) for row in asked if self._recent(row.id)}
+        deaf = [member.id for member in view.members if lacks.get(member.id, 1)]
+        leader = view.leader.id if view.leader else 0
+        known = [voter for voter in lacks if voter != leader and view.follows(voter)]
+
+        def works(one: int, other: int) -> bool:
+            fewest, most = sorted((lacks[one], lacks[other]))
+            return fewest == 0 and most <= len(set(deaf) - {one, other})
+
+        return {pair(one, other): works(one, other) for one, other in combinations(known, 2)}
+
+    def _others(self, view: ClusterView) -> int:
+        """Returns how many others a member hears when no link is missing."""
+        return len(view.members) - 1 - self._mute(view)
 
     def _mute(self, view: ClusterView) -> int:
         """Returns how many of the members that do not answer us were not heard by any member for `_MUTE_SECONDS`."""
@@ -109,11 +145,11 @@ class LinkCounters:
         current = [samples for samples in heard if samples and samples[-1].got_at >= since]
         return bool(current) and all(_nothing_from(member_id, samples) for samples in current)
 
-    def _hears(self, view: ClusterView, member_id: int, others: int) -> bool:
-        """Returns whether recent samples show all `others`: a link that was up ten seconds ago may be down."""
+    def _heard(self, view: ClusterView, member_id: int) -> int:
+        """Returns how many others recent samples show at least: a link that was up ten seconds ago may be down."""
         answer = view.answer(member_id)
         assert isinstance(answer, MemberStatus)
-        return hears_everybody(self._recent(member_id), others, heartbeat_bytes(Version.told(answer.version)))
+        return hears(self._recent(member_id), heartbeat_bytes(Version.told(answer.version)))
 
     def _recent(self, member_id: int) -> list[Sample]:
         since = self.clock.now() - _RECENT_SECONDS
