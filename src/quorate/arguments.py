@@ -30,6 +30,7 @@ _IN_WORDS = {
 
 
 _IN_PYTHON = {
+    "--absence": "absence_seconds",
     "--accept-reduced-tolerance": "accept_reduced_tolerance=True",
     "--cacert": "ca",
     "--cert": "cert",

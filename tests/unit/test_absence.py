@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,10 @@ import pytest
 
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
 from quorate.core.membership import ClusterView, NoResponse
+from quorate.errors import ConfigError
 from quorate.etcd.client.metrics import parse
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.observation.absence_watch import watch_absence
 from unit.fakes import FakeAccess, FakeClock, where
 from unit.views import view
@@ -177,3 +181,14 @@ def test_a_watch_ends_at_the_first_answer() -> None:
     with watching(PAGE) as access:
         found, clock = watch(access, view(3))
     assert found is None and clock.time < 1
+
+
+@pytest.mark.parametrize("seconds", [0, -5, 2.9, math.nan, math.inf])
+def test_no_way_to_a_removal_takes_a_voter_for_dead_that_stalls_for_a_moment(seconds: float) -> None:
+    """One that was stopped for 2.8 s was removed without consent by a program; only the command line had a lower limit."""
+    with FakeAccess() as access:
+        with pytest.raises(ConfigError, match=r"^--absence \(absence_seconds\) of"):
+            Cluster(access, [], absence_seconds=seconds)
+        with pytest.raises(ConfigError, match=r"^--absence \(absence_seconds\) of"):
+            RemovePolicy(absence_seconds=seconds)
+        Cluster(access, [], absence_seconds=3)

@@ -181,6 +181,9 @@ def test_values_that_programs_make_have_types_too() -> None:
         quorate.Wanted(1, "http://127.0.0.1:2380")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^stall_seconds must be a number, not text$"):
         quorate.JoinPolicy(stall_seconds="60s")  # type: ignore[arg-type]
+    twice = [quorate.Wanted("m1", "http://127.0.0.1:2380"), quorate.Wanted("m1", "http://127.0.0.1:2381")]
+    with pytest.raises(ConfigError, match=r"^the wanted members have the name m1 twice"):
+        cluster().converge(twice)
     with pytest.raises(ConfigError, match=r"^timeout must be a number, not text$"):
         replace(cluster(), timeout="5s")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unexpected keyword argument 'force'"):

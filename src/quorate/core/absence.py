@@ -3,21 +3,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from quorate.arguments import spelled
 from quorate.core.ids import format_id
+from quorate.errors import ConfigError
 
 ABSENCE_SECONDS = 10.0
 """Default seconds without a sign of life. A voter that paused for two seconds, because its machine was snapshotted or its
 disk hung, is alive and counts. Treating it as dead once cost a cluster of three its tolerance without consent."""
+
+LEAST_ABSENCE_SECONDS = 3.0
+"""A healthy voter may stall for a second or two while it writes to a busy disk."""
 
 FRESH_SECONDS = 5.0
 """Maximum age of a proof of absence, in seconds; an older one is renewed."""
 
 MOST_BETWEEN_LOOKS = 2.5
 """Maximum seconds between two looks. A longer gap proves nothing: this machine may have been suspended itself."""
+
+
+def check_absence_seconds(seconds: float) -> None:
+    """Raises `ConfigError` for a time for which a healthy voter may stall, and for what is no time at all."""
+    # Written so that NaN fails it, which is neither below nor above anything.
+    if not LEAST_ABSENCE_SECONDS <= seconds < math.inf:
+        raise ConfigError(
+            f"{spelled('--absence')} of {seconds:g} s: a healthy voter that stalls for a moment would count as dead"
+            if seconds < LEAST_ABSENCE_SECONDS
+            else f"{spelled('--absence')} of {seconds:g} s is no time that can pass",
+            state="nothing was changed",
+            advice=f"pass at least {LEAST_ABSENCE_SECONDS:g} s",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ alternate, so there is never more than one voter above the larger of the two siz
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -47,10 +47,23 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class ConvergeGoal:
     """The goal: the voters are exactly `wanted`, and there is no learner. Fewer voters than now may tolerate fewer
-    failures, which needs consent."""
+    failures, which needs consent. Raises `ConfigError` for a name or a peer URL that two of them have."""
 
     wanted: tuple[Wanted, ...]
     accept_reduced_tolerance: bool = False
+
+    def __post_init__(self) -> None:
+        if problem := named_twice(self.wanted):
+            raise ConfigError(f"the wanted members have {problem}", state="nothing was changed")
+
+
+def named_twice(wanted: Sequence[Wanted]) -> str:
+    """Returns the name or the peer URL that two of the members have; empty when there is none."""
+    for kind, values in (("name", [row.name for row in wanted]), ("peerURL", [normalise_url(row.peer_url) for row in wanted])):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            return f"the {kind} {twice} twice"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

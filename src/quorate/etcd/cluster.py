@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quorate.arguments import checked
-from quorate.core.absence import ABSENCE_SECONDS, Absence
+from quorate.core.absence import ABSENCE_SECONDS, Absence, check_absence_seconds
 from quorate.core.actions import AddLearner
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Succession
@@ -75,6 +75,9 @@ class Cluster:
     timeout: float = 5.0
     policy: JoinPolicy = field(default_factory=JoinPolicy)
     absence_seconds: float = ABSENCE_SECONDS
+
+    def __post_init__(self) -> None:
+        check_absence_seconds(self.absence_seconds)
 
     def look(self) -> ClusterView:
         """Returns the members and the status of each."""

@@ -219,6 +219,23 @@ def s1_calls_it_as_before_on_a_stale_list() -> Scene:
     return one
 
 
+def _removes_the_leader_of_a_star(*, consent: bool) -> Scene:
+    """Four voters; each follower reaches the leader alone."""
+    one = scene("remove", voters=4)
+    leader = one.cluster.leader
+    assert leader is not None
+    one.old, one.consent = leader.name, consent
+    followers = [other for other in one.cluster.machines.values() if one.cluster.is_voter(other) and other is not leader]
+    for other in followers:
+        one.cluster.cut(other, [peer for peer in followers if peer is not other])
+    term = one.cluster.term
+    one.world.clock.move(3.0)
+    one.run()
+    if one.cluster.leader is not leader or one.cluster.term != term or len(one.cluster.state.rows) != 4:
+        one.world.witness.fail("L2: leadership was moved, and no follower can lead the others")
+    return one
+
+
 def x1r_calls_it_removed_on_the_list_of_another_cluster() -> Scene:
     """The request is lost, its cluster stands still, and another cluster's member answers."""
 
@@ -234,7 +251,7 @@ def x1r_calls_it_removed_on_the_list_of_another_cluster() -> Scene:
     return one
 
 
-ROWS = {
+ROWS: dict[str, Callable[[], Scene]] = {
     "H1": h1_promotes_what_died_during_its_record,
     "H2": h2_promotes_what_died_while_it_stood_still,
     "H2 suspended": h2_promotes_what_died_while_it_was_suspended,
@@ -253,4 +270,6 @@ ROWS = {
     "R1": r1_takes_a_voter_for_dead_whose_first_url_is_closed,
     "R2": r2_removes_a_voter_that_stood_still,
     "L1": l1_two_removals_side_by_side,
+    "L2": partial(_removes_the_leader_of_a_star, consent=False),
+    "L2 consent": partial(_removes_the_leader_of_a_star, consent=True),
 }

@@ -18,7 +18,7 @@ from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.completers import learner_names, member_names, voter_names
 from quorate.cli.etcd.connection import connection_options, given_by_hand, named_by_hand
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, new_member_options
-from quorate.cli.etcd.join_options import JoinOptions, checked_absence, timeout_option, with_patience
+from quorate.cli.etcd.join_options import JoinOptions, timeout_option, with_patience
 from quorate.cli.etcd.opening import cluster_to_change
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
@@ -196,7 +196,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
       quorate etcd remove 8e9e05c52164694d
     """
     with cluster_to_change() as opened:
-        cluster = changed(with_patience(opened, timeout), absence_seconds=checked_absence(absence))
+        cluster = changed(with_patience(opened, timeout), absence_seconds=absence)
         verb = cluster.check_remove if dry_run else cluster.remove
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"

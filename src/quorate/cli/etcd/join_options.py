@@ -13,7 +13,6 @@ import click
 from quorate.cli.common.completion import files
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.option_groups import packed
-from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
@@ -79,7 +78,7 @@ class JoinOptions:
             restart_learner=not self.no_learner_restart,
             accept_reduced_tolerance=self.accept_reduced_tolerance,
         )
-        return replace(cluster, policy=policy, absence_seconds=checked_absence(self.absence))
+        return replace(cluster, policy=policy, absence_seconds=self.absence)
 
     @contextmanager
     def probed(self, cluster: Cluster) -> Iterator[Callable[[], WriteGap | None]]:
@@ -91,24 +90,9 @@ class JoinOptions:
             yield lambda: probe.gap
 
 
-_LEAST_ABSENCE_SECONDS = 3.0
-"""A healthy voter may stall for a second or two while it writes to a busy disk."""
-
-
 def with_patience(cluster: Cluster, seconds: float) -> Cluster:
     """Returns the cluster with `seconds` as the limit for a join without progress, and for a removal."""
     return replace(cluster, policy=replace(cluster.policy, stall_seconds=seconds))
-
-
-def checked_absence(seconds: float) -> float:
-    """Returns `seconds`. Raises `ConfigError` for a time for which a healthy voter may stall."""
-    if seconds < _LEAST_ABSENCE_SECONDS:
-        raise ConfigError(
-            f"--absence {seconds:g}s is too short: a healthy voter that stalls for a moment would count as dead",
-            state="nothing was changed",
-            advice=f"pass at least {_LEAST_ABSENCE_SECONDS:g}s",
-        )
-    return seconds
 
 
 join_options = packed(JoinOptions, "joining", _OPTIONS)

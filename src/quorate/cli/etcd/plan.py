@@ -107,7 +107,7 @@ def _judge_first(cluster: Cluster, view: ClusterView, choice: Choice, dead: Coll
 
 def read_wanted(path: Path) -> list[Wanted]:
     """Returns the members of a file; `-` is standard input. Raises `ConfigError` that names what is wrong with it."""
-    from quorate.core.decide_converge import Wanted
+    from quorate.core.decide_converge import Wanted, named_twice
     from quorate.core.ids import normalise_url
     from quorate.foreign.documents import read_mapping
     from quorate.foreign.local_files import read_at_most, shown
@@ -126,10 +126,8 @@ def read_wanted(path: Path) -> list[Wanted]:
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
     pairs = [_name_and_url(row, f"{path}: members[{number}]") for number, row in enumerate(rows)]
     wanted = [Wanted(name, normalise_url(url)) for name, url in pairs]
-    for kind, values in (("name", [row.name for row in wanted]), ("peerURL", [row.peer_url for row in wanted])):
-        twice = next((value for value in values if values.count(value) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"{path} has the {kind} {twice} twice")
+    if problem := named_twice(wanted):
+        raise ConfigError(f"{path} has {problem}")
     return wanted
 
 

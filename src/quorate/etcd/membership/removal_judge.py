@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quorate.arguments import spelled
 from quorate.core import invariants
-from quorate.core.absence import ABSENCE_SECONDS, Absence
+from quorate.core.absence import ABSENCE_SECONDS, Absence, check_absence_seconds
 from quorate.core.actions import Do, MoveLeader, Refuse, Remove
 from quorate.core.decide_remove import RemoveGoal, decide_remove
 from quorate.core.heirs import sure_margin
@@ -41,6 +41,9 @@ class RemovePolicy:
     accept_reduced_tolerance: bool = False
     ended: bool = False
     succession: Succession | None = None
+
+    def __post_init__(self) -> None:
+        check_absence_seconds(self.absence_seconds)
 
 
 @dataclass(frozen=True, slots=True)
