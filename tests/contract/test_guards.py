@@ -43,7 +43,7 @@ DELETES = {
     "local/cluster.py": "the folder of a local cluster, only when it is empty",
 }
 EXITS = {
-    "cli/etcd/connection.py": "asks for a password on a terminal",
+    "cli/etcd/login.py": "asks for a password on a terminal",
     "cli/kubeadm/reset.py": "asks whether the reset is meant, in our own words",
     "cli/common/output.py": "the exit for all text; the last words of a process that is to end go to 2 directly",
     "cli/etcd/watch.py": "the display of rich that redraws the lines of watch_screen.py",

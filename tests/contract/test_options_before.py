@@ -11,6 +11,7 @@ import pytest
 
 from quorate.cli.common.commands import Group
 from quorate.cli.main import main, run_with
+from quorate.errors import Refused
 
 DEAD, OTHER, THIRD = "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"
 
@@ -143,6 +144,69 @@ def test_the_user_and_the_files_of_the_command_line_count_too(
     monkeypatch.delenv("ETCDCTL_CACERT")
     assert run_with(["etcd", "--endpoints", DEAD, "--user", "flag", "members"]) == 3
     assert "no password for flag" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("user", "variables"),
+    [
+        (["--user=root"], {"ETCDCTL_PASSWORD": "wrong"}),
+        ([], {"ETCDCTL_USER": "root:wrong"}),
+        (["--user=root"], {"ETCDCTL_PASSWORD_FILE": "/wrong"}),
+    ],
+    ids=str,
+)
+def test_a_password_file_of_the_command_line_is_used_or_is_an_error(
+    user: list[str],
+    variables: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A variable of an earlier session replaced it, and a file that does not exist was no error."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert run_with(["etcd", "members", "--endpoints", DEAD, *user, f"--password-file={tmp_path}/none"]) == 3
+    assert f"cannot read {tmp_path}/none" in capsys.readouterr().err
+    (tmp_path / "good").write_text("good\n")
+    used: list[str] = []
+    monkeypatch.setattr("quorate.etcd.client.endpoint.Login", lambda _user, password: used.append(password.reveal()))
+    assert run_with(["etcd", "members", "--endpoints", DEAD, *user, f"--password-file={tmp_path}/good"]) == 1
+    assert used == ["good"]
+
+
+def test_a_variable_counts_before_a_prompt_and_a_file_needs_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used: list[str] = []
+    monkeypatch.setattr("quorate.etcd.client.endpoint.Login", lambda _user, password: used.append(password.reveal()))
+    monkeypatch.setenv("ETCDCTL_PASSWORD", "variable")
+    assert run_with(["etcd", "members", "--endpoints", DEAD, "--user=root"]) == 1
+    assert used == ["variable"]
+    capsys.readouterr()
+    assert run_with(["etcd", "members", "--endpoints", DEAD, f"--password-file={tmp_path}/x"]) == 3
+    assert "--password-file without a user" in capsys.readouterr().err
+
+
+def test_a_command_that_an_error_advises_asks_the_same_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pasted without --endpoints, the removal that was advised would have been one of another cluster."""
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise Refused("no", advice="quorate etcd remove c    # or 'quorate etcd status'")
+
+    (tmp_path / "pass word").write_text("secret")
+    monkeypatch.setattr("quorate.etcd.cluster.Cluster.status", refuse)
+    monkeypatch.setenv("ETCDCTL_USER", "root:secret")
+    shown = f"--endpoints={DEAD},{OTHER} '--password-file={tmp_path}/pass word'"
+    assert (
+        run_with(["etcd", "--endpoints", DEAD, "status", f"--endpoints={OTHER}", f"--password-file={tmp_path}/pass word"]) == 4
+    )
+    said = capsys.readouterr().err
+    assert f"quorate etcd {shown} remove c" in said and f"quorate etcd {shown} status" in said and "secret" not in said
+    monkeypatch.setenv("ETCDCTL_ENDPOINTS", DEAD)
+    assert run_with(["etcd", "status"]) == 4
+    assert "quorate etcd remove c " in capsys.readouterr().err, "the variable is still there when it is pasted"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo
 from quorate.errors import ConfigError, QuorateError, UsageProblem
 from quorate.foreign.text import to_paste
-from quorate.secret import Secret
 
 if TYPE_CHECKING:
     from quorate.deadline import Cancel
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 _KEY, _RANK = "quorate.connection", "quorate.connection.rank"
 _NAMED, _OWN = "quorate.connection.named", "quorate.connection.own"
-_MOST_PASSWORD = 1 << 16
+_OURS = "quorate etcd "
+"""How each command of this group begins that an error advises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +240,8 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     from quorate.etcd.client.endpoint import TlsFiles, load_tls, parse_endpoints
     from quorate.etcd.observation.explaining import explaining
 
-    given: dict[str, Any] = click.get_current_context().meta[_KEY]
+    meta = click.get_current_context().meta
+    given: dict[str, Any] = meta[_KEY]
     for name in ("insecure_skip_tls_verify", "discovery_srv"):
         # Here, not where a variable is read: a flag that comes later may switch it off.
         if given[name]:
@@ -252,7 +252,12 @@ def connected(cancel: Cancel | None = None) -> Iterator[Connection]:
     files = TlsFiles(*(Path(given[name]) if given[name] else None for name in ("cacert", "cert", "key")))
     tls = load_tls(files) if any((files.ca, files.cert, files.key)) else None
     endpoints = parse_endpoints([given["endpoints"]])
-    with Access(tls, _login(given), cancel) as access, _naming_local_clusters(), explaining(access, endpoints):
+    with (
+        _naming_cluster(),
+        Access(tls, _login(given, meta[_RANK]), cancel) as access,
+        _naming_local_clusters(),
+        explaining(access, endpoints),
+    ):
         yield Connection(endpoints, access, given["command_timeout"])
 
 
@@ -270,6 +275,26 @@ def _naming_local_clusters() -> Iterator[None]:
 
             error.advice = advice() or error.own_advice
         raise
+
+
+@contextmanager
+def _naming_cluster() -> Iterator[None]:
+    """Repeats, in the commands that an error advises, the flags that say which cluster is meant: pasted without them, 'quorate
+    etcd remove c' would be about another cluster's c. What a variable says is there when the command is pasted."""
+    try:
+        yield
+    except QuorateError as error:
+        if flags := _pasted_flags():
+            error.advice = error.own_advice.replace(_OURS, f"{_OURS}{flags} ")
+        raise
+
+
+def _pasted_flags() -> str:
+    """Returns the flags of the command line that say which cluster is meant, and who asks; a password is never in one."""
+    meta = click.get_current_context().meta
+    given, ranks = meta[_KEY], meta.get(_RANK, {})
+    names = [name for name in ("rootfs", *_NAMING) if ranks.get(name) == 0 and isinstance(given[name], str) and given[name]]
+    return to_paste(*(f"--{name.replace('_', '-')}={given[name]}" for name in sorted(names) if name != "password"))
 
 
 def own_etcd() -> OwnEtcd | None:
@@ -294,29 +319,9 @@ def _own_of_node(rootfs: str) -> OwnEtcd | None:
     return own_node.find(rootfs)
 
 
-def _login(given: dict[str, Any]) -> Login | None:
-    from quorate.etcd.client.endpoint import Login
-
-    if not given["user"]:
+def _login(given: dict[str, Any], ranks: Mapping[str, int]) -> Login | None:
+    if not (given["user"] or given["password_file"]):
         return None
-    # ETCDCTL_USER may contain user:password, as with etcdctl. On the command line `_refuse_unsafe` has refused that.
-    user, _, password = given["user"].partition(":")
-    return Login(user, Secret(password or _password(given, user)))
+    from quorate.cli.etcd.login import login
 
-
-def _password(given: dict[str, Any], user: str) -> str:
-    if given["password"]:
-        return str(given["password"])
-    if given["password_file"]:
-        from quorate.foreign.local_files import read_at_most
-
-        try:
-            return read_at_most(Path(given["password_file"]), _MOST_PASSWORD).decode().rstrip("\n")
-        except UnicodeDecodeError:
-            raise ConfigError(f"the password file {given['password_file']} is not UTF-8 text") from None
-    if sys.stdin.isatty():
-        from quorate.cli.common.signals import asking
-
-        with asking():
-            return str(click.prompt(f"Password of {user}", hide_input=True, err=True))
-    raise ConfigError(f"no password for {user}", advice="set ETCDCTL_PASSWORD or pass --password-file")
+    return login(given, ranks)
