@@ -166,6 +166,13 @@ def test_what_is_read_is_a_file_and_nobody_is_waited_for(tmp_path: Path) -> None
         read_trusted(tmp_path / "pipe", 10, what="the file")
 
 
+def test_a_directory_in_the_place_of_a_record_is_named(tmp_path: Path) -> None:
+    """It was an unexpected exception that named no place."""
+    (tmp_path / "cluster.json").mkdir()
+    with pytest.raises(HostError, match=r"^the record .*/cluster\.json is not trusted: it is a directory$"):
+        read_trusted(tmp_path / "cluster.json", 10, what="the record")
+
+
 @pytest.mark.parametrize(
     ("text", "path"), [("/a\\040b", "/a b"), ("/t\\011", "/t\t"), ("/n\\012", "/n\n"), ("/b\\134", "/b\\")]
 )

@@ -225,6 +225,7 @@ UNKNOWN = [
     errors.CorruptCluster,
     errors.LeaseNotFound,
     errors.Compacted,
+    errors.ProxyAnswers,
     EtcdError,
 ]
 

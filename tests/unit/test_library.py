@@ -235,6 +235,18 @@ def test_a_member_is_found_as_a_value_by_its_id_alone() -> None:
         pick(view, Member(0xC, "m1", ("http://h1:2380",)))
 
 
+def test_a_whole_id_means_that_member_whatever_others_are_called() -> None:
+    """A learner had a voter's id as its name: 'name it by its hex id' was the advice, and the id is what was typed."""
+    voter, learner = Member(0x8E9E05C52164694D, "m1", ("http://h1:2380",)), Member(0xA, "8e9e05c52164694d", ("http://h2:2380",))
+    view = replace(views.view(0), members=(voter, learner))
+    assert pick(view, "8e9e05c52164694d") is voter and pick(view, "8E9E05C52164694D") is voter
+    assert pick(view, "000000000000000a") is learner and pick(view, "http://h2:2380") is learner
+    short = replace(view, members=(replace(learner, name="b"), Member(0xB, "m2", ("http://h3:2380",))))
+    with pytest.raises(ConfigError, match="names several members") as raised:
+        pick(short, "b")
+    assert pick(short, raised.value.advice.rpartition(" ")[2]).id in (0xA, 0xB), "the advice is not ambiguous"
+
+
 def test_advice_below_the_command_line_names_an_option_in_both_spellings() -> None:
     """As `spelled` writes it: whoever calls the library has no flags."""
     rooms = [ROOT / "src/quorate/core", ROOT / "src/quorate/etcd"]

@@ -109,6 +109,17 @@ def test_a_removal_without_an_answer_may_still_arrive(leaving: Leaving) -> None:
     assert leaving.removal._outcome() == RemovalUnknown("m2", 2)
 
 
+def test_a_lost_answer_is_not_called_a_refusal(leaving: Leaving) -> None:
+    said: list[str] = []
+    leaving.removal.report = lambda event: said.append(getattr(event, "text", ""))
+    leaving.leader.replies["MemberRemove"] = AnswerLost("no answer in time")
+    leaving.remove()
+    assert said[-1] == "the answer of etcd was lost: looking whether it was removed"
+    leaving.leader.replies["MemberRemove"] = Unavailable("no leader")
+    leaving.remove()
+    assert said[-1] == "etcd refuses for now: no leader"
+
+
 def test_a_removal_that_was_refused_changed_nothing(leaving: Leaving) -> None:
     leaving.leader.replies["MemberRemove"] = Unavailable("x")
     leaving.remove()
@@ -228,8 +239,8 @@ def test_a_removal_without_the_lock_ends_before_anything_is_sent(leaving: Leavin
 
 
 def leader_of_four(leaving: Leaving, answers: list[Any]) -> list[int]:
-    """The removal of m1, which leads m2, m3 and m4; returns whom it asks to lead. Each transfer ends as the next of `answers` says: an error,
-    or the number of who leads then."""
+    """The removal of m1, which leads m2, m3 and m4; returns whom it asks to lead. Each transfer ends as the next of `answers`
+    says: an error, or the number of who leads then."""
     leaving.access.places = cluster(4)
     asked: list[int] = []
 

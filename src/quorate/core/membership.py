@@ -266,10 +266,21 @@ def lag_of(view: ClusterView, member: Member) -> int:
     return lag_entries(leader.raft_index, answer.applied_index if answer else 0)
 
 
+_LEAST_DIGITS = 12
+"""etcd's ids are random numbers of 64 bits: one in 65 536 has fewer digits than this."""
+
+
 def find_members(view: ClusterView, text: str) -> list[Member]:
-    """Returns the members meant by a name, a hex id, or a peer URL; several when `text` is ambiguous."""
+    """Returns the members meant by a name, a hex id, or a peer URL; several when `text` is ambiguous.
+
+    A whole id, as it is printed or with all 16 digits, means that member and no other: a learner had a voter's id as its name,
+    and neither could be named any more. A short one may be meant as a name.
+    """
+    whole = [row for row in view.members if text.lower() in (format_id(row.id), f"{row.id:016x}")]
+    if whole and len(text) >= _LEAST_DIGITS:
+        return whole
     by_name = [member for member in view.members if text and member.name == text]
-    by_id = [member for member in view.members if f"{member.id:x}" == text.lower().lstrip("0")]
+    by_id = [member for member in view.members if format_id(member.id) == text.lower().lstrip("0")]
     by_url = [member for member in view.members if any(same_url(text, url) for url in member.peer_urls)]
     return list(dict.fromkeys([*by_name, *by_id, *by_url]))
 
@@ -355,7 +366,7 @@ def pick(view: ClusterView, which: str | Member) -> Member:
         return found[0]
     rows = ", ".join(f"{member.name or '(unstarted)'} ({member.id:x})" for member in found or view.members)
     if found:
-        why, advice = "names several members", "name it by its hex id"
+        why, advice = "names several members", f"name it by its whole hex id, such as {found[0].id:016x}"
     else:
         named = close(which, [member.name for member in view.members if member.name])[:1]
         why, advice = "is not a member of this cluster", did_you_mean(named) or "name one of these"

@@ -73,15 +73,22 @@ def read_trusted(path: Path, most_bytes: int, *, what: str) -> bytes | None:
     except OSError as error:
         why = "it is a symlink" if error.errno == errno.ELOOP else error.strerror
         raise HostError(f"cannot read {what} {path}: {why}") from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
-        doubt = "it is not a regular file" if not stat.S_ISREG(status.st_mode) else distrust(status, fd)
+        if not stat.S_ISREG(status.st_mode):
+            # Before `os.fdopen`, which raises for a directory.
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise HostError(f"{what} {path} is not trusted: it is {kind}", advice="look at what is there, and move it away")
+        doubt = distrust(status, fd)
         if doubt:
             raise HostError(
                 f"{what} {path} is not trusted: {doubt}",
                 advice="run this as the file's owner; if others can write to it, check its content and run 'chmod go-w' on it",
             )
-        content = file.read(most_bytes + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            content = file.read(most_bytes + 1)
+    finally:
+        os.close(fd)
     if len(content) > most_bytes:
         raise HostError(f"{what} {path} has more than {most_bytes} bytes: it is not ours")
     return content

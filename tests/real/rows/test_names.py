@@ -30,6 +30,30 @@ def test_n1_a_name_that_cannot_be_one_is_refused_before_anything_is_registered(l
     lab.sound(a, {"a"})
 
 
+def test_a_grpc_proxy_is_named_as_one(lab: Lab) -> None:
+    (a,) = lab.voters("a")
+    (port,) = ports.reserve(1, lab.folder)
+    seed = f"127.0.0.1:{port}"
+    command = [
+        a.program,
+        "grpc-proxy",
+        "start",
+        f"--endpoints={a.client_url}",
+        f"--listen-addr={seed}",
+        f"--data-dir={lab.folder}/p",
+    ]
+    with subprocess.Popen(
+        [*command, f"--advertise-client-url={seed}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as proxy:
+        try:
+            until(lambda: not ports.is_free(port), 10, "the proxy does not begin")
+            for words in (["status"], ["remove", "a"]):
+                done = lab.quorate("etcd", *words, f"--endpoints={seed}").end()
+                assert done.code == 1 and "an etcd grpc-proxy answers there" in done.out and '"proxy"' in done.out, done
+        finally:
+            proxy.kill()
+
+
 def test_i1_a_learner_is_recognised_under_the_very_url_it_was_registered_with(lab: Lab) -> None:
     (a,) = lab.voters("a")
     joiner = lab.etcd("d")

@@ -161,6 +161,13 @@ class CorruptCluster(EtcdError):
     next_step = "stop changing members; find the member that differs with quorate etcd status --hash"
 
 
+class ProxyAnswers(EtcdError):
+    """A grpc-proxy answers at the endpoint: through it nobody can tell which member is asked."""
+
+    code = "proxy"
+    next_step = f"give the endpoints of the members themselves with {spelled('--endpoints')}"
+
+
 class LoginFailed(EtcdError):
     """The user or the password is wrong."""
 

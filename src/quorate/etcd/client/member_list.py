@@ -11,7 +11,7 @@ from quorate.etcd.client.anyone import ask_anyone
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
-from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.errors import EtcdError, ProxyAnswers
 
 _MOST_MEMBERS = 200
 
@@ -19,11 +19,18 @@ _MOST_MEMBERS = 200
 def ask_members(channel: Channel, *, timeout: float, linearizable: bool) -> wire.MembersResponse:
     """Returns the list as a wire message. A 3.4 server silently ignores the flag and answers locally, even when it is cut off.
 
-    Raises `EtcdError` for a list that no etcd gives: more members than there can be (links are computed for each pair), a
-    member twice, or one without an id.
+    Raises `ProxyAnswers` for the list of a grpc-proxy, and `EtcdError` for one that no etcd gives: more members than there can
+    be (links are computed for each pair), a member twice, or one without an id.
     """
     answer = channel.call(rpc.MEMBER_LIST, wire.MemberListRequest(linearizable=linearizable), timeout)
     ids = [row.ID for row in answer.members]
+    if ids and not any(ids) and not any(row.peerURLs for row in answer.members):
+        # A proxy answers this call itself: its rows are the proxies at one address, not members.
+        raise ProxyAnswers(
+            "an etcd grpc-proxy answers there, not a member: its list has neither ids nor peer URLs",
+            endpoint=str(channel.endpoint),
+            method=rpc.MEMBER_LIST.name,
+        )
     if len(ids) > _MOST_MEMBERS or len(set(ids)) < len(ids) or 0 in ids:
         text = f"its list of {len(ids)} members is invalid: some are there twice or without an id, or there are too many"
         raise EtcdError(text, endpoint=str(channel.endpoint), method=rpc.MEMBER_LIST.name)

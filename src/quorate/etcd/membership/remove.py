@@ -39,6 +39,7 @@ from quorate.etcd.observation.voter_links import VoterLinks
 from quorate.report import Event, Report, silent
 
 _POLL_SECONDS = 0.1
+_LOST = "the answer of etcd was lost: looking whether it was removed"
 _MOST_TRANSFERS = 2
 """Transfers of leadership in one removal. Each that fails stops writes for an election timeout: 36 were made in a minute."""
 
@@ -245,7 +246,7 @@ class _Rounds:
         if isinstance(outcome.error, LockLost) or (refused and outcome.error.disposition == "final" and not gone):
             raise outcome.error
         if not gone:
-            self.judge.say(f"etcd refuses for now: {outcome.error.text}")
+            self.judge.say(f"etcd refuses for now: {outcome.error.text}" if refused else _LOST)
         self._judge_again = True
         return PutOff(outcome.error.what)
 
