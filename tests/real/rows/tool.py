@@ -45,8 +45,7 @@ class Done:
     @property
     def error(self) -> dict[str, str]:
         """What `-o json` prints of an error; empty when there was none."""
-        rows = [line for line in self.err.splitlines() if line.startswith('{"error"')]
-        found: dict[str, dict[str, str]] = json.loads(rows[-1]) if rows else {}
+        found: dict[str, dict[str, str]] = json.loads(self.out) if self.out.strip() else {}
         return found.get("error", {})
 
     @property
