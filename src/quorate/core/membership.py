@@ -329,7 +329,13 @@ def silent_voters(view: ClusterView) -> list[str]:
 def starting_advice(view: ClusterView) -> str:
     """Returns what can bring the quorum back: the voters to start, by name. Where all answer, they elect a leader."""
     silent = silent_voters(view)
-    return f"start the members that are down ({', '.join(silent)})" if silent else "wait for the election"
+    named = ", ".join(name if len(name) <= _MOST_OF_NAME else f"{name[:_MOST_OF_NAME]}…" for name in silent[:_MOST_NAMED])
+    more = f" and {len(silent) - _MOST_NAMED} more" if len(silent) > _MOST_NAMED else ""
+    return f"start the members that are down ({named}{more})" if silent else "wait for the election"
+
+
+_MOST_OF_NAME, _MOST_NAMED = 40, 7
+"""A member may have any name: long ones would push the rest of a message out of sight."""
 
 
 def size_advice(voters: int) -> str | None:
