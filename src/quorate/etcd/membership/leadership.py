@@ -56,7 +56,11 @@ def move_leader(
         view = _judged(access, clock, look, view, MoveLeader(target.id))
     where = endpoint_of(access, view.leader) if view.leader else None
     if where is None:
-        raise Refused("the leader has no client URL: it cannot be asked", state="nothing was changed")
+        raise Refused(
+            "the leader has no client URL: it cannot be asked",
+            state="nothing was changed",
+            advice="start its etcd with --advertise-client-urls, then run the same command again",
+        )
     log_decision(Do(MoveLeader(target.id)))
     report(Notice(f"moving leadership{f' from {view.leader.name}' if view.leader else ''} to {target.name}"))
     try:
