@@ -128,6 +128,8 @@ def _fits(value: object, kind: str) -> bool:
     if _item(kind):
         return isinstance(value, Iterable) and not isinstance(value, str | bytes)
     name = _name(kind)
+    if name == "Literal":
+        return value in _choices(kind)
     if name in _FUNCTIONS:
         return callable(value)
     if name == "PathLike":
@@ -136,6 +138,11 @@ def _fits(value: object, kind: str) -> bool:
         # In Python True is a number, too.
         return isinstance(value, _CLASSES[name]) and not isinstance(value, bool)
     return name in _BY_SHAPE or any(base.__name__ == name for base in type(value).__mro__)
+
+
+def _choices(kind: str) -> list[str]:
+    """Returns the texts of a `Literal`."""
+    return [one.strip("\"' ") for one in kind.partition("[")[2].removesuffix("]").split(",")]
 
 
 def _name(kind: str) -> str:
@@ -147,6 +154,8 @@ def _in_words(kind: str, *, short: bool = False) -> str:
     if _item(kind):
         return f"a list of {_in_words(_item(kind), short=True)}"
     name = _name(kind)
+    if name == "Literal":
+        return " or ".join(map(repr, _choices(kind)))
     if name in _FUNCTIONS:
         return "a function"
     if short:

@@ -27,7 +27,7 @@ def proof(number: int, *, at: float = NOW - 1) -> Proof:
     return Proof(number, CLUSTER, 3, 100, 100, at, ROUNDS)
 
 
-def absence(number: int, *, seconds: float = POLICY.after, at: float = NOW - 1) -> Absence:
+def absence(number: int, *, seconds: float = POLICY.window, at: float = NOW - 1) -> Absence:
     return Absence(number, "silent", seconds, 100, at)
 
 
@@ -42,7 +42,7 @@ def lost(*numbers: int, **more: object) -> Memory:
     """The memory after so many voters have been silent for long, with a standby that is proved ready."""
     made = Memory(
         absences={number: absence(number) for number in numbers},
-        silent_since=dict.fromkeys(numbers, NOW - POLICY.after),
+        silent_since=dict.fromkeys(numbers, NOW - POLICY.window),
         aligned_since={9: 0.0},
         proofs={9: proof(9)},
         standbys=frozenset({9}),
@@ -71,7 +71,7 @@ BEHIND = seen(3, STANDBY, silent=(2,))
         (lost(2, held={2: NOW - 1}), ("Act", "replace")),
         (lost(2, held={3: NOW + 1}), ("Act", "replace")),
         (lost(2, absences={}), ("Wait", "silent")),
-        (lost(2, absences={2: absence(2, seconds=POLICY.after - 1)}), ("Wait", "silent")),
+        (lost(2, absences={2: absence(2, seconds=POLICY.window - 1)}), ("Wait", "silent")),
         (lost(2, absences={2: absence(3)}), ("Wait", "silent")),
         (lost(2, absences={2: absence(2, at=NOW - 60)}), ("Wait", "silent")),
         (lost(2, busy="a join waits"), ("Wait", "busy")),
@@ -108,10 +108,10 @@ def test_what_is_not_sure_changes_nothing(looked: ClusterView, expected: tuple[s
 def test_two_deaths_that_are_far_apart_are_two_replacements() -> None:
     """Only voters that fall silent within `after` of each other are a fault of network or power."""
     looked, policy = seen(5, STANDBY, silent=(2, 3)), replace(POLICY, voters=5)
-    early = lost(2, 3, silent_since={2: NOW - 2 * POLICY.after - 1, 3: NOW - POLICY.after})
+    early = lost(2, 3, silent_since={2: NOW - 2 * POLICY.window - 1, 3: NOW - POLICY.window})
     found = decide_autopilot(looked, policy, early, NOW)
     assert isinstance(found, Act) and isinstance(found.action, Remove) and found.action.member_id == 2, "the longest silent"
-    near = replace(early, silent_since={2: NOW - 2 * POLICY.after, 3: NOW - POLICY.after})
+    near = replace(early, silent_since={2: NOW - 2 * POLICY.window, 3: NOW - POLICY.window})
     assert decided(decide_autopilot(looked, policy, near, NOW)) == ("Page", "brake")
 
 
@@ -278,7 +278,7 @@ def test_the_law(world: tuple[ClusterView, Policy, Memory]) -> None:
         gone = found.action.member_id
         assert looked.answer(gone) is None and known.held.get(gone, 0.0) <= NOW and promoted.member_id in known.standbys
         assert looked.leader is not None and looked.leader.id != gone
-        assert found.action.absence is not None and found.action.absence.seconds >= policy.after
+        assert found.action.absence is not None and found.action.absence.seconds >= policy.window
         assert all(NOW - at >= policy.per for at in known.replaced)
     else:
         assert voters[0] < policy.voters

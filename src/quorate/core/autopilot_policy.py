@@ -20,7 +20,8 @@ MOST_VOTERS = 7
 class Policy:
     """`voters`: how many there shall be; the autopilot never shrinks a cluster. `standbys`: learners that are kept ready.
     `aligned_for`: seconds for which a learner must be aligned before its vote. `after`: seconds of silence, towards every other
-    member, after which a voter is replaced. `per`, `day`: at most one replacement in `per` seconds, and `day` in 24 hours.
+    member, after which a voter is replaced; None where no voter is replaced.
+    `per`, `day`: at most one replacement in `per` seconds, and `day` in 24 hours.
     `brake`: so many voters that fall silent within `after` of each other are a fault of network or power, and nothing is
     replaced. `zones`: zone by member name, for the choice of a standby."""
 
@@ -28,11 +29,16 @@ class Policy:
     standbys: int = 0
     promote: Promotion = "owned"
     aligned_for: float = 10.0
-    after: float = 600.0
+    after: float | None = 600.0
     per: float = 1800.0
     day: int = 3
     brake: int = 2
     zones: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def window(self) -> float:
+        """Seconds within which voters that fall silent fell silent together."""
+        return LEAST_AFTER if self.after is None else self.after
 
     def zone_of(self, name: str) -> str:
         return dict(self.zones).get(name, "")
@@ -50,11 +56,11 @@ class Policy:
             found.append(f"standbys: {self.standbys} is below 0")
         if learner_seats is not None and self.standbys > learner_seats - 1:
             found.append(f"standbys: {self.standbys} would leave none of the learner seats ({learner_seats}) for a join")
-        if self.after < LEAST_AFTER:
+        if self.after is not None and self.after < LEAST_AFTER:
             found.append(f"after: {self.after:g} s is less than {LEAST_AFTER:g} s, in which a machine restarts")
         if self.aligned_for < 0:
             found.append(f"alignedFor: {self.aligned_for:g} s is below 0")
-        if self.per < self.after:
+        if self.after is not None and self.per < self.after:
             found.append(f"per: {self.per:g} s is less than after, {self.after:g} s: the budget would never end")
         if self.day < 1:
             found.append(f"day: {self.day} replacements allow none: to only promote, leave replaceDead out")

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 ROUNDS = 2
 """Rounds of a proof. One could be luck of timing: the second write is made after the first was seen on the learner."""
 
+NEAR_ENTRIES = 1000
+"""Above this lag, in raft entries, a learner is still catching up: a proof of alignment would fail and only add writes."""
+
 FRESH_SECONDS = 6.0
 """Maximum age, in seconds, of the proof on which a promotion is begun: an older one says nothing about now. Members that are
 half a second away need four seconds for one proof. The sent request must meet `SEND_SECONDS`."""

@@ -9,14 +9,14 @@ the invariants again when it is carried out, on a look of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from quorate.core.absence import Absence
 from quorate.core.actions import Promote, Remove
 from quorate.core.autopilot_policy import Policy
-from quorate.core.catch_up import Proof
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, margin_of, removal_margins
 
@@ -27,6 +27,7 @@ DAY_SECONDS = 24 * 3600.0
 
 Rule: TypeAlias = Literal[
     "paused",
+    "bad-record",
     "stale-look",
     "no-list",
     "no-quorum",
@@ -139,6 +140,37 @@ def decide_autopilot(view: ClusterView, policy: Policy, memory: Memory, now: flo
     return [*acts, *found, nothing][0]
 
 
+def explained(view: ClusterView, policy: Policy, memory: Memory, now: float) -> list[tuple[str, Next | None]]:
+    """Returns what each guard and each rule says by itself, in their order; None where it does not apply."""
+    case = _Case(view, policy, memory, now)
+    return [(rule.__name__.replace("_", "-"), rule(case)) for rule in (*GUARDS, *RULES)]
+
+
+def learners_to_prove(view: ClusterView, policy: Policy, memory: Memory, now: float) -> Iterator[Member]:
+    """Yields the learners whose proof is all that the next action lacks, the preferred one first. A proof costs every member
+    two writes: none is made for a learner that would not be promoted."""
+    left = {learner.id: _supposed(view, learner, now) for learner in view.learners}
+    while left:
+        found = decide_autopilot(view, policy, replace(memory, proofs=left), now)
+        promote = promotion_of(found)
+        learner = view.by_id(promote.member_id) if promote is not None else None
+        if learner is None:
+            return
+        yield learner
+        del left[learner.id]
+
+
+def _supposed(view: ClusterView, learner: Member, now: float) -> Proof:
+    return Proof(learner.id, view.cluster_id, 0, 0, 0, now, ROUNDS)
+
+
+def promotion_of(found: Next) -> Promote | None:
+    """Returns the promotion that an action is, or ends with."""
+    if not isinstance(found, Act):
+        return None
+    return found.action if isinstance(found.action, Promote) else found.then
+
+
 def paused(case: _Case) -> Next | None:
     until = case.memory.paused_until
     if until is None or until <= case.now:
@@ -172,7 +204,7 @@ def brake(case: _Case) -> Next | None:
     """Disks do not die together. Voters that do were cut off, or lost their power, and come back: replacing them one after the
     other walked clusters from five to one (consul#5922)."""
     since = sorted(case.memory.silent_since.get(voter.id, case.now) for voter in case.silent())
-    together = next((group for group in _windows(since, case.policy.brake) if group[-1] - group[0] <= case.policy.after), None)
+    together = next((group for group in _windows(since, case.policy.brake) if group[-1] - group[0] <= case.policy.window), None)
     if together is None:
         return None
     names = ", ".join(_name(voter) for voter in case.silent())
@@ -200,6 +232,8 @@ def _may_not_go(case: _Case, dead: Member) -> Next | None:
     if case.is_held(dead):
         left = case.memory.held[dead.id] - case.now
         return Wait("held", f"{name} is silent, and held for {left:.0f} s more")
+    if case.policy.after is None:
+        return Wait("silent", f"{name} is silent, and the policy replaces no voter (replaceDead)")
     absence = case.memory.absences.get(dead.id)
     if absence is None or not absence.holds(dead.id, case.now) or absence.seconds < case.policy.after:
         quiet = case.now - case.memory.silent_since.get(dead.id, case.now)

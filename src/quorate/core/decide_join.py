@@ -24,7 +24,7 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
-from quorate.core.catch_up import Proof
+from quorate.core.catch_up import NEAR_ENTRIES, Proof
 from quorate.core.ids import same_url
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of
@@ -32,9 +32,6 @@ from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of
 RESTART_GRACE_SECONDS = 0.05
 """How long, in seconds, a learner whose snapshot is applied may stay silent before it counts as having lost its publish. One
 that did not lose it opens its client port within milliseconds of that moment."""
-
-NEAR_ENTRIES = 1000
-"""Above this lag, in raft entries, a learner is still catching up: a proof of alignment would fail and only add writes."""
 
 NOTHING = JoinMemory()
 
@@ -72,11 +69,13 @@ class Joiner:
 
 @dataclass(frozen=True, slots=True)
 class JoinGoal:
-    """The goal: all of `joiners` are verified voters. `learner_seats` and `voter_join` as in `invariants.Limits`."""
+    """The goal: all of `joiners` are verified voters or, where they are standbys, learners that are proved to be aligned.
+    `learner_seats` and `voter_join` as in `invariants.Limits`."""
 
     joiners: tuple[Joiner, ...]
     learner_seats: int = 1
     voter_join: bool = False
+    ends_as: Literal["voter", "standby"] = "voter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +104,14 @@ class _Case:
     @property
     def voter(self) -> Member | None:
         return self.member if self.member and not self.member.is_learner else None
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is a standby that has all data: it gets no vote from this join."""
+        proof, learner = self.joiner.proof, self.learner
+        if self.goal.ends_as != "standby" or proof is None or learner is None:
+            return False
+        return proof.holds(member_id=learner.id, cluster_id=self.view.cluster_id, now=self.now)
 
 
 def decide_join(view: ClusterView, goal: JoinGoal, now: float) -> Decision:
@@ -201,6 +208,13 @@ def refuse_failing_voter(case: _Case) -> Decision | None:
         f"the etcd of {case.joiner.name}, a voter, cannot start: {case.joiner.exit_note}",
         "fix that cause and make sure that its etcd runs, then run the same command again",
     )
+
+
+def refuse_voter_as_standby(case: _Case) -> Decision | None:
+    """Refuses a standby that has a vote: somebody promoted it, and its vote is not revoked for a mark."""
+    if case.goal.ends_as != "standby" or case.voter is None:
+        return None
+    return Refuse(f"{case.joiner.name} has a vote already: it is no standby")
 
 
 def verify_promoted(case: _Case) -> Decision | None:
@@ -314,7 +328,7 @@ def promote_proven(case: _Case) -> Decision | None:
     """Promotes on our proof, not on etcd's check. etcd passes a learner whose log has 90 % of the leader's index, counted from
     the cluster's first entry, alive or not: a killed learner was promoted on 3.4.23 and 3.5.1, and all writes stopped. etcd
     even promoted one that was never started (etcd#14925). The executor makes the proof once more within the call."""
-    if case.learner is None or case.joiner.proof is None or case.answer is None:
+    if case.learner is None or case.joiner.proof is None or case.answer is None or case.goal.ends_as == "standby":
         return None
     if not case.joiner.proof.holds(member_id=case.learner.id, cluster_id=case.view.cluster_id, now=case.now):
         return None
@@ -324,14 +338,14 @@ def promote_proven(case: _Case) -> Decision | None:
 def prove_near(case: _Case) -> Decision | None:
     """Proves the alignment of a learner that is near. A proof writes a key through the leader and waits for the learner to
     apply it. A learner that is far behind cannot pass, and each try costs every member two writes."""
-    if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES:
+    if case.learner is None or case.answer is None or lag_of(case.view, case.learner) > NEAR_ENTRIES or case.stays:
         return None
     return Do(ProveAlignment(case.joiner.name, case.learner.id))
 
 
 def wait_for_the_rest(case: _Case) -> Decision | None:
     """Returns what an unfinished joiner waits for. The last rule: when it returns None for every joiner, the join is done."""
-    if case.joiner.verified and case.voter is not None:
+    if case.stays or (case.joiner.verified and case.voter is not None):
         return None
     if case.learner is None:
         return Wait("add", case.joiner.name, "waiting for its turn")
@@ -356,6 +370,7 @@ RULES_WITHOUT_LEADER: tuple[Callable[[_Case], Decision | None], ...] = (
 RULES: tuple[Callable[[_Case], Decision | None], ...] = (
     refuse_wrong_member,
     refuse_exited,
+    refuse_voter_as_standby,
     verify_promoted,
     add_missing,
     start_absent,

@@ -85,7 +85,10 @@ class Cluster:
 
     def status(self) -> ClusterView:
         """Returns the members, the status of each, and the raised alarms."""
-        view = self.look()
+        return self.with_alarms(self.look())
+
+    def with_alarms(self, view: ClusterView) -> ClusterView:
+        """Returns what a look showed, with the alarms that are raised."""
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             return view

@@ -16,6 +16,9 @@ REPLACEMENTS = b"/quorate/replace/"
 CHANGE = b"/quorate/change"
 """The lock for removals, leased."""
 
+AUTOPILOT = b"/quorate/autopilot/"
+"""Orders to the autopilot and what it did, without a lease; the key of the instance that acts is leased."""
+
 PROOFS = b"/quorate/align/"
 """Keys that proofs of alignment write; no other program has a reason to watch them."""
 

@@ -26,7 +26,19 @@ def grow_by(home: Home, names: Sequence[str], etcd: str | None) -> list[JoinResu
     """Joins members of these names: in parallel when every member allows several learners, else one after the other."""
     joiners = [prepare(home, name, etcd) for name in names]
     batches = [joiners] if home.load().max_learners > 1 else [[joiner] for joiner in joiners]
-    return [result for batch in batches if batch for result in _join(home, batch)]
+    return [result for batch in batches if batch for result in run_join(home, batch, _policy(home))]
+
+
+def _policy(home: Home) -> JoinPolicy:
+    return JoinPolicy(home.stall_seconds, home.load().max_learners)
+
+
+def add_standby(home: Home, name: str, etcd: str | None) -> JoinResult:
+    """Adds a learner that is kept: it has all data, and no vote until somebody promotes it."""
+    joiner = prepare(home, name, etcd)
+    result = run_join(home, [joiner], replace(_policy(home), ends_as="standby"))[0]
+    home.save(home.load().with_member(replace(home.load().member(name), phase="standby")))
+    return result
 
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:
@@ -55,13 +67,12 @@ def _refuse_other_limit(home: Home, program: str) -> None:
         )
 
 
-def _join(home: Home, joiners: Sequence[LocalMember]) -> list[JoinResult]:
-    saved = home.load()
+def run_join(home: Home, joiners: Sequence[LocalMember], policy: JoinPolicy) -> list[JoinResult]:
+    """Runs the engine for joiners that are saved already."""
     for joiner in joiners:
         _forget_ended_process(home, joiner.name)
     try:
         with home.access() as access, home.journal() as note:
-            policy = JoinPolicy(home.stall_seconds, saved.max_learners)
             pairs = [(spec_of(home, joiner), home.runtime(joiner.name)) for joiner in joiners]
             limits = limits_of(policy, home.observe(access).cluster_id)
             remember = partial(_remember, home)

@@ -18,14 +18,14 @@ def removed_from(home: Home, view: ClusterView) -> list[LocalMember]:
     saved = home.load()
     if not view.linearizable or view.cluster_id != saved.cluster_id:
         return []
-    return [row for row in saved.members if row.phase == "member" and not is_listed(home, view, row)]
+    return [row for row in saved.members if row.phase in ("member", "standby") and not is_listed(home, view, row)]
 
 
 def removed_now(home: Home) -> set[str]:
     """Returns the names of the members that are removed, as far as it can be known before any is started: by the list, when
     those that run give a quorum, and by what an ended member said."""
     members = home.load().members
-    said = {row.name for row in members if row.phase == "member" and home.daemon(row.name).ended_by_removal()}
+    said = {row.name for row in members if row.phase in ("member", "standby") and home.daemon(row.name).ended_by_removal()}
     return said | _lacked(home)
 
 

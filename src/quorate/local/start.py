@@ -216,6 +216,12 @@ def _ended(home: Home, name: str) -> QuorateError:
     )
 
 
+def _with_vote(row: LocalMember, view: ClusterView) -> LocalMember:
+    """Returns a standby as a member once it has a vote: an autopilot gives it one, without this directory."""
+    has_vote = row.phase == "standby" and view.by_peer_urls((row.peer_url,)) in view.voters
+    return replace(row, phase="member") if has_vote else row
+
+
 def _check_cluster_id(home: Home, view: ClusterView) -> None:
     """Saves the cluster id at the first start, and the ids of members as soon as they are known; refuses any other cluster id
     later."""
@@ -223,6 +229,7 @@ def _check_cluster_id(home: Home, view: ClusterView) -> None:
     if saved.cluster_id in (0, view.cluster_id):
         begun = saved.cluster_id == 0
         members = tuple(replace(row, phase="member") if begun and row.phase == "first" else row for row in saved.members)
+        members = tuple(_with_vote(row, view) for row in members)
         known = with_ids(home.layout, replace(saved, cluster_id=view.cluster_id, members=members))
         if known != saved:
             home.save(known)

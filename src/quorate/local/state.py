@@ -20,13 +20,13 @@ from quorate.host.ports import LOOPBACK
 from quorate.local.layout import check_name
 
 _FORMAT = 1
-Phase: TypeAlias = Literal["first", "joining", "member", "leaving"]
+Phase: TypeAlias = Literal["first", "joining", "member", "leaving", "standby"]
 
 
 @dataclass(frozen=True, slots=True)
 class LocalMember:
     """One member. `phase`: `first` began the cluster; `joining` may still be undone; `member` is a voter; `leaving` is being
-    removed.
+    removed; `standby` is a learner that is kept.
 
     `join` is the memory of an interrupted join, as `core.join_memory.as_fields` writes it, or None. `restarted` and
     `promotion_unknown` are what version 0.1 wrote instead.

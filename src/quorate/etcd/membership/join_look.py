@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from quorate.core.decide_join import NEAR_ENTRIES, Joiner, JoinGoal, ProcessState
+from quorate.core.catch_up import NEAR_ENTRIES
+from quorate.core.decide_join import Joiner, JoinGoal, ProcessState
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView, Member, lag_of
 from quorate.core.new_member import freeing
@@ -96,7 +97,7 @@ class JoinLook:
 
     def goal(self, view: ClusterView) -> JoinGoal:
         joiners = tuple(self._joiner(track, view) for track in self.tracks.values())
-        return JoinGoal(joiners, self.policy.learner_seats, self.policy.voter_join)
+        return JoinGoal(joiners, self.policy.learner_seats, self.policy.voter_join, self.policy.ends_as)
 
     def member(self, track: JoinState, view: ClusterView) -> Member | None:
         known = track.memory.member_id

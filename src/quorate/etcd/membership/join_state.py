@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from quorate.arguments import checked
 from quorate.core.catch_up import Proof
@@ -35,7 +35,7 @@ def forget(_name: str, _memory: JoinMemory) -> None:
 class JoinPolicy:
     """How joins are done. `stall_seconds`: how long a join may go without any progress. `learner_seats`, `voter_join` and
     `accept_reduced_tolerance` as in `invariants.Limits`. `restart_learner`: whether a learner that lost its publish may be
-    restarted once. `keep_on_failure`: roll nothing back."""
+    restarted once. `keep_on_failure`: roll nothing back. `ends_as`: "standby" keeps a learner that is aligned."""
 
     stall_seconds: float = 60.0
     learner_seats: int = 1
@@ -43,6 +43,7 @@ class JoinPolicy:
     restart_learner: bool = True
     voter_join: bool = False
     accept_reduced_tolerance: bool = False
+    ends_as: Literal["voter", "standby"] = "voter"
 
     def __post_init__(self) -> None:
         seconds: object = self.stall_seconds

@@ -33,17 +33,19 @@ _SETTLE_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class RemovePolicy:
     """How a removal is done. `seconds`: how long it may take. `absence_seconds`: how long a voter must show no sign of life to
-    count as dead. `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has
+    count as dead; None where only the proof counts that the caller has, and no new one is made.
+    `accept_reduced_tolerance` as in `invariants.Limits`. `ended`: this host knows that the member's process has
     ended."""
 
     seconds: float = 60.0
-    absence_seconds: float = ABSENCE_SECONDS
+    absence_seconds: float | None = ABSENCE_SECONDS
     accept_reduced_tolerance: bool = False
     ended: bool = False
     succession: Succession | None = None
 
     def __post_init__(self) -> None:
-        check_absence_seconds(self.absence_seconds)
+        if self.absence_seconds is not None:
+            check_absence_seconds(self.absence_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,8 @@ class RemovalJudge:
     def _absence(self, keep: Callable[[], None]) -> Absence | None:
         if self.policy.ended:
             return Absence(self.goal.member_id, "ended", at=self.clock.now())
+        if self.policy.absence_seconds is None:
+            return None
         return watch_absence(
             self.access,
             self.look,

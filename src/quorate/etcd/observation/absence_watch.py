@@ -82,7 +82,7 @@ def is_still_absent(access: Access, view: ClusterView, absence: Absence) -> bool
     if view.answer(absence.member_id) is not None:
         return False
     pages = dict(absence.pages)
-    return absence.still(None if absence.how == "ended" else _received(access, view, absence.member_id, pages))
+    return absence.still(None if absence.how == "ended" else received_from(access, view, absence.member_id, pages))
 
 
 def _look_once(
@@ -93,11 +93,11 @@ def _look_once(
     except EtcdError:
         return watch.look(answered=False, received=None, now=clock.now())
     answered = view.answer(watch.member_id) is not None
-    received = None if answered or not view.linearizable else _received(access, view, watch.member_id, pages)
+    received = None if answered or not view.linearizable else received_from(access, view, watch.member_id, pages)
     return watch.look(answered=answered, received=received, now=clock.now())
 
 
-def _received(access: Access, view: ClusterView, member_id: int, served: dict[int, float]) -> dict[int, float] | None:
+def received_from(access: Access, view: ClusterView, member_id: int, served: dict[int, float]) -> dict[int, float] | None:
     """Returns the bytes that each other answering voter has received from the member; None unless all of them can be read, and
     the leader's own page says that it leads. A page without etcd's metrics, for instance a proxy's, would read as "nothing
     received".

@@ -1,0 +1,106 @@
+"""The looks of one autopilot, and what they add up to with the records in etcd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
+from quorate.core.autopilot_memory import Received, Sight, sight_after, silent_voters
+from quorate.core.autopilot_policy import Policy
+from quorate.core.catch_up import Proof
+from quorate.core.decide_autopilot import Memory
+from quorate.core.membership import ClusterView, Member
+from quorate.core.versions import Version
+from quorate.deadline import Moment, age, moment
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.coordination.autopilot_records import Orders
+from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
+from quorate.etcd.observation.absence_watch import received_from
+from quorate.etcd.observation.catch_up_proof import Candidate, prove
+from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
+
+_PATIENCE = LookTimeouts(members=1.5, status=0.5)
+"""A dead member costs one timeout a look, and a look must not take longer than its proof is fresh."""
+
+
+@dataclass(slots=True)
+class Observer:
+    """Looks at one cluster again and again. `pages`: for each silent voter, how many pages of metrics each other one has
+    served."""
+
+    cluster: Cluster
+    sight: Sight = field(default_factory=Sight)
+    pages: dict[int, dict[int, float]] = field(default_factory=dict[int, dict[int, float]])
+    _last: Moment | None = None
+
+    def look(self, policy: Policy) -> ClusterView:
+        """Returns one look, and adds it to what is known. Raises `EtcdError` when no member answers."""
+        cluster, began = self.cluster, moment(self.cluster.clock)
+        view = cluster.with_alarms(observe(cluster.access, cluster.endpoints, cluster.clock, patience=_PATIENCE))
+        if self._last is not None and age(self._last, cluster.clock) > MOST_BETWEEN_LOOKS + view_age(view, cluster):
+            # By either clock: those of a virtual machine that was suspended did not count meanwhile, and its wall clock jumps.
+            self.sight = Sight(silent_since=self.sight.silent_since)
+        self._last = began
+        self.sight = sight_after(self.sight, view, self._received(view), policy)
+        return view
+
+    def _received(self, view: ClusterView) -> Mapping[int, Received | None]:
+        silent = silent_voters(view) if view.linearizable else []
+        self.pages = {voter.id: self.pages.get(voter.id, {}) for voter in silent}
+        return {voter.id: received_from(self.cluster.access, view, voter.id, self.pages[voter.id]) for voter in silent}
+
+    def prove(self, view: ClusterView, learner: Member) -> Proof | None:
+        """Returns the proof that the learner is aligned now, or None. Costs every member two writes."""
+        access = self.cluster.access
+        leader, own = (endpoint_of(access, one) if one else None for one in (view.leader, learner))
+        if leader is None or own is None:
+            return None
+        candidate = Candidate(learner, view.cluster_id, access.channel(leader), access.channel(own))
+        with suppress(EtcdError):
+            return prove(candidate, self.cluster.clock)
+        return None
+
+    def memory(self, orders: Orders, joins: Sequence[PendingJoin]) -> Memory:
+        """Returns what is known besides a look. Moments in records are unix seconds, those here on the clock of the looks."""
+        at = moment(self.cluster.clock)
+
+        def here(wall: float) -> float:
+            return at.now + (wall - at.wall)
+
+        return Memory(
+            {member: _with_pages(proof, self.pages.get(member, {})) for member, proof in self.sight.absences().items()},
+            self.sight.silent_since,
+            self.sight.aligned_since,
+            owned=frozenset(join.member.id for join in joins if join.member and join.memory.member_id == join.member.id),
+            standbys=frozenset(orders.standbys),
+            joining=frozenset(join.member.id for join in joins if join.member and join.place is not None),
+            held={member: here(order.until) for member, order in orders.holds.items()},
+            paused_until=here(orders.pause.until) if orders.pause is not None else None,
+            replaced=tuple(map(here, orders.replaced())),
+        )
+
+
+def view_age(view: ClusterView, cluster: Cluster) -> float:
+    return cluster.clock.now() - view.taken_at
+
+
+def _with_pages(absence: Absence, pages: Mapping[int, float]) -> Absence:
+    return replace(absence, pages=tuple(sorted(pages.items())))
+
+
+def at_work(view: ClusterView, joins: Iterable[PendingJoin], lock: HeldLock | None) -> str:
+    """Returns who changes the member list now, or upgrades the members; empty when nobody does."""
+    for join in joins:
+        # One that waits for its seat changes nothing yet; its place may be held by the very standby that is to be promoted.
+        if join.place is not None and join.member is not None:
+            return f"the join of {join.name or join.peer_url} from {join.host} (pid {join.pid}) is at work"
+    if lock is not None:
+        return f"{lock.change or 'another change'} from {lock.host} (pid {lock.pid}) is at work"
+    answers = [view.answer(voter.id) for voter in view.voters]
+    versions = sorted({Version.told(one.version).series for one in answers if one is not None})
+    if len(versions) > 1:
+        return f"members run {' and '.join(f'{major}.{minor}' for major, minor in versions)}: an upgrade is under way"
+    return ""

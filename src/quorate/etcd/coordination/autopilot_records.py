@@ -1,0 +1,208 @@
+"""What operators have ordered of the autopilot, and what its instances have recorded, below /quorate/autopilot/.
+
+"Cannot be read" is an answer of its own: with an order that cannot be understood, or that a newer version wrote, nothing is
+done. Moments are unix seconds: operators and instances run on several machines.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from quorate.config.policy_document import PolicyDocument, document_of, policy_of
+from quorate.core.autopilot_policy import Policy
+from quorate.core.ids import format_id
+from quorate.core.membership import Member
+from quorate.errors import QuorateError
+from quorate.etcd.client.kv import KeyValue
+from quorate.etcd.coordination import this_run
+from quorate.etcd.coordination.this_run import Origin, origin_of
+from quorate.etcd.keys import AUTOPILOT
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import integer_of, is_newer, text_of
+
+FORMAT = 1
+"""The format of every record here."""
+
+POLICY, PAUSE, INSTANCE = AUTOPILOT + b"policy", AUTOPILOT + b"pause", AUTOPILOT + b"instance"
+HOLDS, STANDBYS, LOG = AUTOPILOT + b"hold/", AUTOPILOT + b"standby/", AUTOPILOT + b"log/"
+KEPT = 200
+"""Most entries of the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Until when something is forbidden, and what the operator said about it."""
+
+    until: float
+    why: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was done, by whom: one entry of the log. `fields`: the rule, the members, the result."""
+
+    key: bytes
+    at: float
+    did: str
+    fields: Mapping[str, object]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The instance that acts. `lease`: of its key, without which it acts no more; `said`: what it decided last."""
+
+    origin: Origin
+    lease: int
+    since: float
+    said: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All records. `policy`: None where none was set. `troubles`: the records that cannot be used, each with the reason."""
+
+    policy: Policy | None = None
+    generation: int = 0
+    policy_set: Order | None = None
+    pause: Order | None = None
+    holds: Mapping[int, Order] = field(default_factory=dict[int, Order])
+    standbys: Mapping[int, str] = field(default_factory=dict[int, str])
+    log: tuple[Entry, ...] = ()
+    instance: Instance | None = None
+    troubles: tuple[str, ...] = ()
+
+    def replaced(self) -> tuple[float, ...]:
+        """Returns when replacements began: they count against the budget, however they ended."""
+        return tuple(entry.at for entry in self.log if entry.did == "replace")
+
+
+def hold_key(member_id: int) -> bytes:
+    return HOLDS + format_id(member_id).encode()
+
+
+def standby_key(member_id: int) -> bytes:
+    return STANDBYS + format_id(member_id).encode()
+
+
+def log_key(at: float) -> bytes:
+    """Returns the key of an entry. Keys are in the order of time, and no two entries have the same."""
+    return LOG + f"{at * 1000:015.0f}-{secrets.token_hex(4)}".encode()
+
+
+def record(**fields: object) -> bytes:
+    """Returns the value of a record of this process."""
+    return json.dumps({"format": FORMAT, **fields, **this_run.fields()}).encode()
+
+
+def policy_record(policy: Policy, generation: int, cluster_id: int, at: float) -> bytes:
+    return record(policy=document_of(policy), generation=generation, clusterId=format_id(cluster_id), at=at)
+
+
+def orders_of(rows: Sequence[KeyValue], cluster_id: int) -> Orders:
+    """Returns what the keys below /quorate/autopilot/ say about this cluster. Records of another cluster id are void: a
+    restored snapshot revives those of its past."""
+    reading = _Reading(cluster_id)
+    for row in rows:
+        reading.add(row)
+    return reading.orders()
+
+
+@dataclass(slots=True)
+class _Reading:
+    cluster_id: int
+    policy: Policy | None = None
+    generation: int = 0
+    policy_set: Order | None = None
+    pause: Order | None = None
+    holds: dict[int, Order] = field(default_factory=dict[int, Order])
+    standbys: dict[int, str] = field(default_factory=dict[int, str])
+    log: list[Entry] = field(default_factory=list[Entry])
+    instance: Instance | None = None
+    troubles: list[str] = field(default_factory=list[str])
+
+    def add(self, row: KeyValue) -> None:
+        name = row.key.decode(errors="replace")
+        try:
+            told: Mapping[str, Any] = read_object(row.value, name, RECORD)
+        except BadDocument as error:
+            self.troubles.append(error.what)
+            return
+        if is_newer(told, FORMAT):
+            self.troubles.append(f"a newer version of quorate wrote {name}")
+        elif text_of(told.get("clusterId")) == format_id(self.cluster_id):
+            self._sort(row, name, told)
+
+    def _sort(self, row: KeyValue, name: str, told: Mapping[str, Any]) -> None:
+        if row.key == POLICY:
+            self._read_policy(name, told)
+        elif row.key == PAUSE:
+            self.pause = _order(told)
+        elif row.key == INSTANCE:
+            said = told.get("said")
+            self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), said if isinstance(said, dict) else {})
+        elif row.key.startswith(LOG):
+            self.log.append(Entry(row.key, _at(told, "at"), text_of(told.get("did")), told, origin_of(told)))
+        else:
+            self._read_mark(row, name, told)
+
+    def _read_policy(self, name: str, told: Mapping[str, Any]) -> None:
+        try:
+            self.policy = policy_of(msgspec.convert(told.get("policy"), PolicyDocument), name)
+        except (msgspec.ValidationError, QuorateError) as error:
+            self.troubles.append(f"{name} holds no policy: {error}")
+            return
+        self.generation = integer_of(told.get("generation"))
+        self.policy_set = Order(_at(told, "at"), "", origin_of(told))
+
+    def _read_mark(self, row: KeyValue, name: str, told: Mapping[str, Any]) -> None:
+        for prefix in (HOLDS, STANDBYS):
+            if not row.key.startswith(prefix):
+                continue
+            try:
+                member_id = int(row.key[len(prefix) :], 16)
+            except ValueError:
+                self.troubles.append(f"{name} names no member")
+                return
+            if prefix == HOLDS:
+                self.holds[member_id] = _order(told)
+            else:
+                self.standbys[member_id] = text_of(told.get("name"))
+
+    def orders(self) -> Orders:
+        return Orders(
+            self.policy,
+            self.generation,
+            self.policy_set,
+            self.pause,
+            self.holds,
+            self.standbys,
+            tuple(sorted(self.log, key=lambda entry: entry.key)),
+            self.instance,
+            tuple(self.troubles),
+        )
+
+
+def _order(told: Mapping[str, Any]) -> Order:
+    """Returns an order; one without an end, or with one that is no number, holds until it is revoked."""
+    return Order(_at(told, "until") or math.inf, text_of(told.get("why")), origin_of(told))
+
+
+def _at(told: Mapping[str, Any], name: str) -> float:
+    value = told.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0.0
+    return float(value)
+
+
+def mark_of(member: Member, cluster_id: int, at: float) -> bytes:
+    """Returns the record that marks a learner as a standby."""
+    return record(clusterId=format_id(cluster_id), name=member.name, peerURLs=list(member.peer_urls), at=at)

@@ -1,0 +1,177 @@
+"""Reads and writes the autopilot's records on a member that answers now, and holds the key of the instance that acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from quorate.core.autopilot_policy import Policy
+from quorate.core.ids import format_id
+from quorate.core.membership import Member
+from quorate.deadline import SystemClock
+from quorate.errors import QuorateError, Refused
+from quorate.etcd.client import kv, lease
+from quorate.etcd.client.anyone import ask_anyone
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import EtcdError, LeaseNotFound
+from quorate.etcd.coordination import autopilot_records as records
+from quorate.etcd.coordination.autopilot_records import Orders
+from quorate.etcd.keys import AUTOPILOT
+
+T = TypeVar("T")
+TTL_SECONDS = 15
+_SECONDS = 3.0
+"""For one call: the loop looks once a second, and a member that hangs must not blind it for longer than a proof is fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutopilotStore:
+    """The records of the cluster `cluster_id`."""
+
+    access: Access
+    seeds: Sequence[Endpoint]
+    clock: SystemClock
+    cluster_id: int
+
+    def read(self) -> Orders:
+        """Returns all records, read through the quorum."""
+        rows = self._ask(lambda channel, seconds: kv.get_prefix(channel, AUTOPILOT, timeout=seconds))
+        return records.orders_of(rows, self.cluster_id)
+
+    def set_policy(self, policy: Policy) -> int:
+        """Writes the policy; returns its generation. Raises `Refused` where one is there that this version cannot read."""
+        orders = self.read()
+        if orders.troubles:
+            raise Refused(
+                f"the autopilot's records cannot be read: {'; '.join(orders.troubles)}",
+                state="nothing was changed",
+                advice="use the version that wrote them; or delete them: etcdctl del --prefix /quorate/autopilot/",
+            )
+        generation = orders.generation + 1
+        self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
+        self.note("policy", generation=generation)
+        return generation
+
+    def begin_with(self, policy: Policy) -> None:
+        """Writes the policy unless there is one: what an autopilot does is then there to be read."""
+        value = records.policy_record(policy, 1, self.cluster_id, self.clock.wall())
+        self._ask(lambda channel, seconds: kv.create(channel, records.POLICY, value, timeout=seconds))
+
+    def pause(self, seconds: float | None, why: str) -> None:
+        """Forbids every action for `seconds`; None: until `resume`."""
+        self._put(records.PAUSE, self._order(seconds, why))
+        self.note("pause", seconds=seconds, why=why)
+
+    def resume(self) -> bool:
+        """Revokes a pause; returns whether there was one."""
+        there = self._ask(lambda channel, timeout: kv.delete(channel, records.PAUSE, timeout=timeout))
+        if there:
+            self.note("resume")
+        return there
+
+    def hold(self, member: Member, seconds: float, why: str) -> None:
+        """Exempts a member from being replaced for `seconds`; 0 revokes that."""
+        key = records.hold_key(member.id)
+        if seconds > 0:
+            self._put(key, self._order(seconds, why))
+        else:
+            self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+        self.note("hold", member=format_id(member.id), name=member.name, seconds=seconds, why=why)
+
+    def mark(self, member: Member) -> None:
+        """Marks a learner as a standby."""
+        self._put(records.standby_key(member.id), records.mark_of(member, self.cluster_id, self.clock.wall()))
+
+    def unmark(self, member_id: int) -> None:
+        key = records.standby_key(member_id)
+        self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+
+    def note(self, did: str, **fields: object) -> None:
+        """Adds an entry to the log; removes the oldest beyond what is kept. Raises `EtcdError`: a replacement whose beginning
+        is not recorded would not count against the budget."""
+        at = self.clock.wall()
+        value = records.record(clusterId=format_id(self.cluster_id), at=at, did=did, **fields)
+        self._put(records.log_key(at), value)
+        with suppress(EtcdError):
+            self._ask(_prune)
+
+    def _order(self, seconds: float | None, why: str) -> bytes:
+        until = None if seconds is None else self.clock.wall() + seconds
+        return records.record(clusterId=format_id(self.cluster_id), until=until, why=why)
+
+    def _put(self, key: bytes, value: bytes, lease_id: int = 0) -> None:
+        self._ask(lambda channel, seconds: kv.put(channel, key, value, timeout=seconds, lease=lease_id))
+
+    def _ask(self, what: Callable[[Channel, float], T]) -> T:
+        return ask_anyone(self.access, self.seeds, what, self.clock, seconds=_SECONDS)
+
+
+def _prune(channel: Channel, seconds: float) -> None:
+    entries = sorted(row.key for row in kv.get_prefix(channel, records.LOG, timeout=seconds))
+    for key in entries[: -records.KEPT]:
+        kv.delete(channel, key, timeout=seconds)
+
+
+@dataclass(slots=True)
+class ActingKey:
+    """The key of the instance that acts: leased, and taken by one instance at a time. It is courtesy between instances, as the
+    lock for removals is: two that act at once are still safe, because each step is judged on its own look."""
+
+    store: AutopilotStore
+    lease: int = 0
+    since: float = 0.0
+    renewed_at: float = 0.0
+
+    def is_ours(self, said: Mapping[str, object]) -> bool:
+        """Takes the key where it is free, and renews it; returns whether this instance acts. `said`: what it decided last, for
+        everybody to read."""
+        try:
+            return self._kept() if self.lease else self._taken(said)
+        except LeaseNotFound:
+            self.lease = 0
+            return False
+
+    def is_still_ours(self) -> bool:
+        """Returns whether the key is ours now, read through the quorum: the last question before a removal."""
+        held = self.store._ask(lambda channel, seconds: kv.get(channel, records.INSTANCE, timeout=seconds))
+        return held is not None and self.lease != 0 and held.lease == self.lease
+
+    def say(self, said: Mapping[str, object]) -> None:
+        """Writes what was decided, for `status` and `explain`."""
+        if self.lease:
+            self.store._put(records.INSTANCE, self._value(said), self.lease)
+
+    def leave(self) -> None:
+        """Frees the key; best effort, because it expires by itself."""
+        held, self.lease = self.lease, 0
+        if held:
+            with suppress(QuorateError), self.store.clock.cancel.shielded():
+                self.store._ask(lambda channel, seconds: lease.revoke(channel, held, timeout=seconds))
+
+    def _kept(self) -> bool:
+        now, held = self.store.clock.now(), self.lease
+        if now - self.renewed_at >= TTL_SECONDS / 3:
+            self.store._ask(lambda channel, seconds: lease.keep_alive(channel, held, timeout=seconds))
+            self.renewed_at = now
+        return True
+
+    def _taken(self, said: Mapping[str, object]) -> bool:
+        now = self.store.clock.now()
+        granted = self.store._ask(lambda channel, seconds: lease.grant(channel, TTL_SECONDS, timeout=seconds))
+        self.since = self.store.clock.wall()
+        value = self._value(said)
+        if self.store._ask(
+            lambda channel, seconds: kv.create(channel, records.INSTANCE, value, timeout=seconds, lease=granted)
+        ):
+            self.lease, self.renewed_at = granted, now
+            return True
+        with suppress(EtcdError):
+            self.store._ask(lambda channel, seconds: lease.revoke(channel, granted, timeout=seconds))
+        return False
+
+    def _value(self, said: Mapping[str, object]) -> bytes:
+        return records.record(clusterId=format_id(self.store.cluster_id), since=self.since, said=dict(said))

@@ -1,0 +1,195 @@
+"""The autopilot on real etcd: what it promotes, what it replaces, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import schemas
+from conftest import MakeHome, RunCli
+
+from quorate.core.autopilot_policy import Policy
+from quorate.deadline import Deadline
+from quorate.errors import HostError
+from quorate.etcd.autopilot import act
+from quorate.etcd.autopilot.loop import Autopilot, Round
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.coordination import autopilot_records as records
+from quorate.etcd.coordination.autopilot_store import ActingKey
+from quorate.local import cluster as local
+from quorate.local.home import Home
+from quorate.local.standby import join_as_standby
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
+FAST = Policy(voters=3, standbys=1, aligned_for=0.5, after=3.0, per=60.0)
+"""Limits that no policy file may have: a drill must not take ten minutes."""
+
+
+@contextmanager
+def piloted(home: Home, policy: Policy = FAST) -> Iterator[Autopilot]:
+    with home.access() as access:
+        pilot = Autopilot(Cluster(access, home.seeds(), home.clock, home.report), policy=policy)
+        try:
+            yield pilot
+        finally:
+            pilot.leave()
+
+
+def until(pilot: Autopilot, holds: Callable[[Round], bool], seconds: float = 30.0) -> Round:
+    """Rounds, one after the other, until one is as `holds` says."""
+    clock = pilot.cluster.clock
+    deadline = Deadline(clock, seconds, "a round")
+    while True:
+        found = pilot.round()
+        if holds(found):
+            return found
+        assert not deadline.expired, found
+        clock.sleep(0.3)
+
+
+def roles(home: Home) -> dict[str, str]:
+    return {member.name: "learner" if member.is_learner else "voter" for member in home.look().members}
+
+
+@pytest.fixture
+def three(make_home: MakeHome, etcd36: str) -> Home:
+    home = make_home()
+    local.up(home, 3, etcd36)
+    join_as_standby(home, "s1", etcd36)
+    return home
+
+
+def test_a_lost_voter_is_replaced_by_the_standby(three: Home) -> None:
+    assert roles(three) == {"m1": "voter", "m2": "voter", "m3": "voter", "s1": "learner"}
+    with piloted(three) as pilot:
+        assert pilot.round().next.rule == "nothing"
+        local.kill(three, "m2")
+        done = until(pilot, lambda one: one.next.rule == "replace")
+        assert not done.failed and done.acts
+        assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
+        after = pilot.round()
+        assert (after.next.rule, len(after.orders.replaced())) == ("too-few-standbys", 1)
+        assert [entry.did for entry in after.orders.log] == ["replace", "done"]
+        assert after.orders.standbys == {}
+
+
+def test_a_pause_that_is_shorter_than_the_limit_changes_nothing(three: Home) -> None:
+    """Nor does one that follows it: each begins at nothing."""
+    with piloted(three) as pilot:
+        for _ in range(2):
+            local.pause(three, "m2")
+            until(pilot, lambda one: one.silent_seconds().get(_id(one, "m2"), 0) > FAST.window / 2)
+            local.resume(three, "m2")
+            until(pilot, lambda one: one.next.rule == "nothing")
+        assert pilot.round().orders.log == ()
+    assert roles(three)["m2"] == "voter"
+
+
+def test_a_replacement_that_was_cut_off_between_its_steps_is_finished(three: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another instance, too: there are fewer voters than wanted then, and the standby is there."""
+
+    def cut(*_: object) -> None:
+        raise HostError("cut off")
+
+    with piloted(three) as pilot:
+        local.kill(three, "m2")
+        with monkeypatch.context() as patched:
+            patched.setattr(act, "_promote", cut)
+            assert until(pilot, lambda one: one.next.rule == "replace").failed == "cut off"
+        assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "learner"}
+    with piloted(three) as other:
+        done = until(other, lambda one: one.next.rule == "grow")
+        assert done.acts and not done.failed
+        assert [entry.did for entry in other.round().orders.log] == ["replace", "failed", "promote", "done"]
+    assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
+
+
+def test_two_that_act_at_once_replace_one_voter_once(three: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is courtesy: each step is judged on a look of its own."""
+    monkeypatch.setattr(ActingKey, "is_ours", lambda _self, _said: True)
+    monkeypatch.setattr(ActingKey, "is_still_ours", lambda _self: True)
+    with piloted(three) as one, piloted(three) as other:
+        local.kill(three, "m2")
+        with ThreadPoolExecutor(2) as pool:
+            over = ("replace", "grow", "too-few-standbys")
+            both = [pool.submit(until, pilot, lambda found: found.next.rule in over) for pilot in (one, other)]
+            for each in both:
+                each.result(60)
+    assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
+
+
+def test_an_instance_that_does_not_act_changes_nothing_and_takes_over(three: Home) -> None:
+    with piloted(three) as first:
+        assert first.round().acts
+        with piloted(three) as second:
+            assert not second.round().acts
+            first.leave()
+            assert until(second, lambda one: one.acts).orders.troubles == ()
+
+
+def test_what_operators_order_counts_at_the_next_look(three: Home) -> None:
+    with piloted(three) as pilot:
+        pilot.round()
+        assert pilot._key is not None
+        store = pilot._key.store
+        store.pause(60, "disks")
+        assert pilot.round().next.rule == "paused"
+        store.resume()
+        view = pilot.round().view
+        assert view is not None
+        member = view.by_name("m2")
+        assert member is not None
+        store.hold(member, 60, "its host is repaired")
+        local.kill(three, "m2")
+        assert until(pilot, lambda one: one.next.rule == "held").orders.holds[member.id].why == "its host is repaired"
+        assert set(roles(three)) == {"m1", "m2", "m3", "s1"}
+
+
+def test_a_record_of_a_newer_version_stops_it(three: Home) -> None:
+    with piloted(three) as pilot:
+        found = pilot.round()
+        assert pilot._key is not None and found.view is not None
+        pilot._key.store._put(records.PAUSE, b'{"format": 2}')
+        assert pilot.round().next.rule == "bad-record"
+
+
+def test_the_commands(three: Home, cli: RunCli) -> None:
+    where = ("--dir", str(three.layout.root))
+
+    def told(*words: str, code: int = 0, **more: object) -> dict[str, Any]:
+        done = cli("autopilot", *words, *where, "-o", "json", **more)
+        assert done.returncode == code, done
+        assert len(schemas.checked(done.stdout)) == 1
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    assert told("run", "--once", "--dry-run")["rule"] == "nothing"
+    assert told("policy", "get")["generation"] == 0 and told("status")["acting"] is None
+    policy = three.layout.root.parent / "policy.yaml"
+    policy.write_text("{voters: 3, standbys: 1, replaceDead: {after: 1m}}")
+    assert told("policy", "set", str(policy))["generation"] == 1
+    assert told("run", "--once")["acting"] is True
+    assert told("pause", "--for", "1h", "--why", "disks")["seconds"] == 3600
+    assert told("explain")["now"]["rule"] == "paused" and told("status")["pausedUntil"] > 0
+    assert told("resume")["wasPaused"] is True and told("hold", "m2", "--for", "1h")["member"]["name"] == "m2"
+    assert [entry["did"] for entry in told("history")["entries"]] == ["policy", "pause", "resume", "hold"]
+    policy.write_text("{voters: 4}")
+    assert told("policy", "set", str(policy), code=3)["error"]["code"] == "config"
+    assert cli("autopilot", "status", *where).stdout.splitlines()[1] == "voters    3 of 3, 1 may fail"
+
+
+def test_a_standby_of_any_cluster_keeps_the_seat_with_consent(three: Home, cli: RunCli) -> None:
+    refused = cli("etcd", "add", "x", "--peer-urls=https://127.0.0.1:1", "--standby", "--endpoints=127.0.0.1:1")
+    assert refused.returncode == 4 and "--occupy-the-seat" in refused.stderr
+    assert cli("local", "join", "--standby", "--dir", str(three.layout.root)).returncode == 3
+    assert "quorate local join x --standby" in cli("etcd", "add", "x", "--standby", "--dir", str(three.layout.root)).stderr
+
+
+def _id(found: Round, name: str) -> int:
+    member = found.view.by_name(name) if found.view is not None else None
+    assert member is not None
+    return member.id

@@ -1,0 +1,197 @@
+"""The parts of the autopilot that need no cluster: its memory, its policy as a document, and its records."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quorate.config.policy_document import document_of, read_policy
+from quorate.core.absence import MOST_BETWEEN_LOOKS
+from quorate.core.autopilot_memory import Sight, sight_after
+from quorate.core.autopilot_policy import Policy
+from quorate.core.decide_autopilot import Memory, explained, learners_to_prove
+from quorate.core.membership import ClusterView
+from quorate.errors import ConfigError
+from quorate.etcd.autopilot.loop import default_policy
+from quorate.etcd.client.kv import KeyValue
+from quorate.etcd.coordination import autopilot_records as records
+from quorate.etcd.coordination.autopilot_records import Orders, orders_of
+from unit.test_decide_autopilot import NOW, STANDBY, lost, seen
+from unit.views import CLUSTER, view
+
+FAST = Policy(after=60.0)
+
+
+def looks(count: int, *, silent: tuple[int, ...] = (3,), every: float = 1.0, received: float | None = 5.0) -> Sight:
+    """The memory after so many looks at three voters, of which the silent ones were heard of so much by the others."""
+    sight = Sight()
+    for number in range(count):
+        heard = {one: ({1: received, 2: received} if received is not None else None) for one in silent}
+        sight = sight_after(sight, at(number * every, silent), heard, FAST)
+    return sight
+
+
+def at(moment: float, silent: tuple[int, ...] = ()) -> ClusterView:
+    return replace(seen(3, STANDBY, silent=silent), taken_at=moment)
+
+
+def test_a_voter_is_lost_after_looks_for_the_time_of_the_policy() -> None:
+    assert looks(60).absences() == {} and looks(61).silent_since == {3: 0.0}
+    proof = looks(61).absences()[3]
+    assert proof.seconds >= 60 and proof.looks >= 20, "MOST_BETWEEN_LOOKS makes it at least 24 in a minute"
+
+
+def test_a_sign_of_life_begins_the_count_anew() -> None:
+    sight = looks(61)
+    again = sight_after(sight, at(61), {}, FAST)
+    assert again.absences() == {} and again.silent_since == {}
+    heard = sight_after(sight, at(61, (3,)), {3: {1: 5.0, 2: 6.0}}, FAST)
+    assert heard.absences() == {} and heard.silent_since == {}, "another voter hears it: only we do not"
+
+
+def test_without_the_counters_of_the_others_nothing_is_proved() -> None:
+    assert looks(200, received=None).absences() == {} and looks(200, received=None).silent_since == {3: 0.0}
+
+
+def test_an_observer_that_was_suspended_begins_anew() -> None:
+    sight = looks(61)
+    after = sight_after(sight, at(61 + MOST_BETWEEN_LOOKS + 1, (3,)), {3: {1: 5.0, 2: 5.0}}, FAST)
+    assert after.absences() == {} and after.aligned_since == {9: 61 + MOST_BETWEEN_LOOKS + 1}
+    assert after.silent_since == {3: 0.0}, "two that fell silent together still did"
+
+
+def test_alignment_ends_with_an_answer_that_is_missing() -> None:
+    assert looks(5).aligned_since == {9: 0.0}
+    assert sight_after(looks(5), at(5, (9,)), {}, FAST).aligned_since == {}
+
+
+def test_a_proof_is_made_only_where_it_is_all_that_is_missing() -> None:
+    lost_view = seen(3, STANDBY, silent=(2,))
+    policy = Policy(standbys=1)
+    assert [one.id for one in learners_to_prove(lost_view, policy, lost(2, proofs={}), NOW)] == [9]
+    assert list(learners_to_prove(lost_view, policy, lost(2, proofs={}, absences={}), NOW)) == []
+    assert list(learners_to_prove(seen(3, STANDBY), policy, Memory(standbys=frozenset({9})), NOW)) == []
+
+
+def test_each_guard_and_rule_is_explained_by_its_name() -> None:
+    names = [name for name, _ in explained(seen(3), Policy(), Memory(), NOW)]
+    assert names == ["paused", "sure-of-what-is-seen", "no-alarm", "brake", "replace-dead", "grow", "refill"]
+
+
+# -- the policy as a document ------------------------------------------------------------------------------------------
+
+
+@given(
+    st.builds(
+        Policy,
+        voters=st.sampled_from([1, 3, 5, 7]),
+        standbys=st.integers(0, 3),
+        promote=st.sampled_from(["owned", "any"]),
+        aligned_for=st.integers(0, 60).map(float),
+        after=st.one_of(st.none(), st.integers(60, 900).map(float)),
+        per=st.integers(900, 4000).map(float),
+        zones=st.sampled_from([(), (("m1", "a"), ("m2", "b"))]),
+    )
+)
+def test_a_policy_comes_back_from_its_document(policy: Policy) -> None:
+    told = read_policy(json.dumps(document_of(policy)).encode(), "policy.yaml")
+    assert told == (policy if policy.after is not None else replace(policy, per=told.per))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("votrs: 3", "unknown field `votrs`"),
+        ("replaceDead: {aftr: 1m}", r"unknown field `aftr` - at `\$.replaceDead`"),
+        ("voters: true", "Expected `int`, got `bool`"),
+        ("replaceDead: {after: soon}", "replaceDead.after: 'soon' is not a duration"),
+        ("voters: 4", "voters: 4 tolerate no more failures than 3"),
+        ("replaceDead: {after: 59s}", "after: 59 s is less than 60 s"),
+        ("replaceDead: {after: 2h, budget: {per: 1h}}", "the budget would never end"),
+        ("replaceDead: {brake: 1}", "would stop every replacement"),
+        ("replaceDead: {budget: {day: 0}}", "to only promote, leave replaceDead out"),
+        ("zones: {m1: ''}", "m1 has an empty zone"),
+        ("promote: all", "Invalid enum value 'all'"),
+        ("- a", "is not one mapping"),
+        ("", "is empty"),
+    ],
+)
+def test_a_policy_that_cannot_hold_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refused:
+        read_policy(text.encode(), "policy.yaml")
+    assert refused.value.what.startswith("policy.yaml")
+
+
+def test_durations_are_also_seconds() -> None:
+    assert read_policy(b"{alignedFor: 5, replaceDead: {after: 90}}", "p").after == 90.0
+
+
+@pytest.mark.parametrize(("voters", "wanted"), [(1, 3), (2, 3), (3, 3), (4, 5), (5, 5), (7, 7), (9, 7)])
+def test_without_a_policy_the_size_is_kept(voters: int, wanted: int) -> None:
+    assert default_policy(view(voters)).voters == wanted and default_policy(view(voters)).problems() == []
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def row(key: bytes, value: bytes, lease: int = 0) -> KeyValue:
+    return KeyValue(key, value, 1, 1, lease)
+
+
+def kept(**fields: object) -> bytes:
+    return records.record(clusterId=f"{CLUSTER:x}", **fields)
+
+
+def test_records_are_read_back() -> None:
+    policy = Policy(voters=5, standbys=1)
+    found = orders_of(
+        [
+            row(records.POLICY, records.policy_record(policy, 4, CLUSTER, 7.0)),
+            row(records.PAUSE, kept(until=50.0, why="disks")),
+            row(records.hold_key(3), kept(until=60.0, why="")),
+            row(records.standby_key(9), kept(name="s1")),
+            row(records.INSTANCE, kept(since=1.0, said={"rule": "nothing"}), lease=77),
+            row(records.log_key(2.0), kept(at=2.0, did="replace")),
+            row(records.log_key(1.0), kept(at=1.0, did="policy")),
+        ],
+        CLUSTER,
+    )
+    assert (found.policy, found.generation, found.troubles) == (policy, 4, ())
+    assert found.pause is not None and (found.pause.until, found.pause.why) == (50.0, "disks")
+    assert found.holds[3].until == 60.0 and found.standbys == {9: "s1"} and found.replaced() == (2.0,)
+    assert [one.did for one in found.log] == ["policy", "replace"]
+    assert found.instance is not None and (found.instance.lease, found.instance.said["rule"]) == (77, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        (records.POLICY, b"{", "is not JSON"),
+        (records.POLICY, b'{"format": 2}', "a newer version of quorate wrote /quorate/autopilot/policy"),
+        (records.PAUSE, b'{"format": 99}', "a newer version"),
+        (records.POLICY, kept(policy={"voters": "three"}), "holds no policy"),
+        (records.POLICY, kept(policy={"replaceDead": {"after": "x"}}), "is not a duration"),
+        (records.HOLDS + b"me", kept(until=1), "names no member"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_a_trouble(key: bytes, value: bytes, why: str) -> None:
+    (trouble,) = orders_of([row(key, value)], CLUSTER).troubles
+    assert why in trouble
+
+
+def test_records_of_another_cluster_are_void() -> None:
+    """A restored snapshot revives those of its past."""
+    value = records.record(clusterId="beef", until=None, why="")
+    assert orders_of([row(records.PAUSE, value), row(records.standby_key(9), value)], CLUSTER) == Orders()
+
+
+@pytest.mark.parametrize("until", [None, "soon", True, math.nan])
+def test_an_order_without_an_end_holds_until_it_is_revoked(until: object) -> None:
+    value = kept(until=until) if not (isinstance(until, float) and math.isnan(until)) else kept()
+    pause = orders_of([row(records.PAUSE, value)], CLUSTER).pause
+    assert pause is not None and pause.until == math.inf
