@@ -87,7 +87,7 @@ NO_COMPLETION = {
     *("client-urls", "control-plane-endpoint", "controller-manager-extra-args", "description", "discovery-token"),
     *("discovery-token-ca-cert-hash", "endpoints", "etcd-arg", "feature-gates", "groups", "image-repository", "node-name"),
     *("org", "peer-urls", "pod-network-cidr", "run-as", "scheduler-extra-args", "service-cidr", "service-dns-domain"),
-    *("tls-bootstrap-token", "token", "token-ttl", "ttl", "unit", "user", "validity-period"),
+    *("tls-bootstrap-token", "token", "token-ttl", "ttl", "unit", "user", "validity-period", "why"),
 }
 """Addresses, names that are new, secrets and lifetimes: nothing is there to be completed."""
 

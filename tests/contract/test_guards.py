@@ -58,6 +58,7 @@ CONNECTIONS = {
     "etcd/observation/diagnose.py": "whether a port answers, and its certificate: nothing is read",
     "foreign/http.py": "the one HTTP client: one deadline, raw bytes counted",
     "host/cri.py": "gRPC to the container runtime of this host, by its socket",
+    "host/notify.py": "what a service tells systemd, at the socket that systemd names",
     "host/facts.py": "a datagram socket that sends nothing: which address is that of the default route",
     "host/ports.py": "whether a port is free",
 }

@@ -53,6 +53,11 @@ _GROUPS = {
     "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "group", "Make kubeconfig files for users."),
     "reset": ("quorate.cli.kubeadm.reset", "group", "Roll back what init or join made on this host."),
     "token": ("quorate.cli.kubeadm.token", "group", "Manage the bootstrap tokens that nodes join with."),
+    "autopilot": (
+        "quorate.cli.autopilot.group",
+        "group",
+        "Keep an etcd cluster at its size: learners that are aligned get a vote, a lost voter is replaced by a standby.",
+    ),
     "local": ("quorate.cli.local.group", "group", "Run a real etcd cluster on this machine; new members join as learners."),
     "etcd": ("quorate.cli.etcd.group", "group", "Inspect any etcd cluster and change its members safely."),
 }

@@ -20,6 +20,7 @@ from quorate.cli.etcd.connection import connection_options, given_by_hand, named
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, new_member_options
 from quorate.cli.etcd.join_options import JoinOptions, timeout_option, with_patience
 from quorate.cli.etcd.opening import cluster_to_change
+from quorate.cli.etcd.standby import Standby, standby_options
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
 from quorate.errors import ConfigError
@@ -49,9 +50,17 @@ def _common(command: Command) -> Command:
 @command()
 @click.argument("name")
 @new_member_options
+@standby_options
 @_common
 def add(
-    name: str, peer_url: str | None, folder: Path | None, host: HostOptions, joining: JoinOptions, form: str, dry_run: bool
+    name: str,
+    peer_url: str | None,
+    folder: Path | None,
+    host: HostOptions,
+    joining: JoinOptions,
+    standby: Standby,
+    form: str,
+    dry_run: bool,
 ) -> None:
     """Add the member NAME, as a learner first. It becomes a voter once it is fully aligned.
 
@@ -65,19 +74,22 @@ def add(
       quorate etcd add node-d --peer-urls https://10.0.0.4:2380 --runtime systemd
       quorate etcd add node-d --peer-urls http://127.0.0.1:2480 --runtime process --data-dir ./d --client-urls http://127.0.0.1:2479
       quorate etcd add m4 --dir ./try        # on a local cluster
+      quorate etcd add spare --peer-urls https://10.0.0.9:2380 --standby --occupy-the-seat
     """
     if folder is not None:
+        standby.refuse_local(name)
         _refuse_options_of_a_remote_cluster()
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
     with cluster_to_change() as opened:
-        cluster = joining.applied(opened)
+        cluster = standby.applied(joining.applied(opened))
         joiner = _joiner(cluster, name, peer_url, host, joining)
         if dry_run:
             _say_add(joiner, form, _PLAIN_ADD)
             return
         with joining.probed(cluster) as gap:
             result = joiner.join()
+        standby.marked(cluster, result)
         _show_join(cluster, result, form, gap())
 
 

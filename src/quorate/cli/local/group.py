@@ -15,8 +15,9 @@ from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.local.completers import member_names
-from quorate.cli.local.opening import dir_option, opened, read_only
-from quorate.errors import Interrupted, QuorateError
+from quorate.cli.local.opening import dir_option, opened
+from quorate.cli.local.standby import join_standby
+from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     "local",
     variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"},
     foreign=_foreign,
+    later={"logs": ("quorate.cli.local.logs", "logs", "Print the last lines of the log of NAME, or of every member.")},
 )
 def group() -> None:
     """Run a real etcd cluster on this machine; new members join as learners.
@@ -91,18 +93,26 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
 @group.command()
 @click.argument("name", required=False)
 @etcd_option
+@click.option("--standby", is_flag=True, help="Keep it as a learner that is aligned, for 'quorate autopilot' to promote.")
+@click.option(
+    "--occupy-the-seat", "occupies", is_flag=True, help="Let a standby keep the only learner seat (etcd 3.5 and older)."
+)
 @dir_option
 @output_option()
-def join(name: str | None, etcd: str | None, folder: Path | None, form: str) -> None:
+def join(name: str | None, etcd: str | None, standby: bool, occupies: bool, folder: Path | None, form: str) -> None:
     """Add one more member, as a learner first.
 
     \b
     Examples:
       quorate local join
       quorate local join m4 --dir ./try
+      quorate local join s1 --standby       # a learner that is kept
     """
     from quorate.local import cluster
 
+    if standby:
+        join_standby(name, etcd, folder, form, occupies=occupies)
+        return
     with opened(folder) as home:
         grown = cluster.join(home, name, etcd)
     emit(form, "JoinResult", _grown(grown), lambda: _show_grown(grown))
@@ -305,30 +315,6 @@ def env(folder: Path | None) -> None:
     }
     for name, value in values.items():
         document(f"export {name}={to_paste(value)}\n")
-
-
-@group.command(ends=READS)
-@click.argument("name", required=False, shell_complete=member_names)
-@click.option("-n", "--lines", type=click.IntRange(min=1), default=50, show_default=True, help="Number of lines of a member.")
-@click.option("-f", "--follow", "is_followed", is_flag=True, help="Print new lines as well, until Ctrl-C.")
-@dir_option
-@click.pass_context
-def logs(ctx: click.Context, name: str | None, lines: int, is_followed: bool, folder: Path | None) -> None:
-    """Print the last lines of the log of NAME, or of every member.
-
-    \b
-    Examples:
-      quorate local logs m1
-      quorate local logs --follow
-    """
-    from quorate.cli.local.logs import follow, print_last
-
-    try:
-        with read_only(folder) as home:
-            (follow if is_followed else print_last)(home, name, lines)
-    except (Interrupted, KeyboardInterrupt):
-        # Ctrl-C is how following ends: there is nothing to say about it.
-        ctx.exit(Interrupted.exit_code)
 
 
 @group.command("list", ends=READS)

@@ -1,0 +1,31 @@
+"""The command group `quorate autopilot`."""
+
+from __future__ import annotations
+
+from quorate.cli.common import commands
+from quorate.cli.etcd.connection import CONNECTION, connection_options
+
+_IN = "quorate.cli.autopilot."
+_LATER = {
+    "explain": (f"{_IN}shown", "explain", "Show why nothing is done, or what is next, and by which rule."),
+    "history": (f"{_IN}shown", "history", "Show what it did, and what operators ordered."),
+    "hold": (f"{_IN}orders", "hold", "Exempt MEMBER from being replaced for a time."),
+    "pause": (f"{_IN}orders", "pause", "Let it do nothing for a time."),
+    "policy": (f"{_IN}policy", "group", "Show and set how many voters and standbys it keeps, and when a voter is lost."),
+    "resume": (f"{_IN}orders", "resume", "End a pause."),
+    "run": (f"{_IN}run", "run", "Watch the cluster, promote learners and replace lost voters until Ctrl-C."),
+    "status": (f"{_IN}shown", "status", "Show the policy, the instance that acts and what it decided last."),
+}
+
+
+@commands.group("autopilot", later=_LATER, hands_down=CONNECTION)
+@connection_options
+def group() -> None:
+    """Keep an etcd cluster at its size: learners that are aligned get a vote, a lost voter is replaced by a standby.
+
+    \b
+    Examples:
+      quorate autopilot run --dir ./try             # in the foreground, until Ctrl-C
+      quorate autopilot explain                     # why nothing is done now
+      quorate autopilot pause --for 2h --why 'firmware updates'
+    """

@@ -1,0 +1,90 @@
+"""Which cluster the autopilot's commands mean: that of the connection flags, or a local one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quorate.cli.common.folders import FOLDER
+from quorate.cli.etcd.connection import connected, connection_options, named_by_hand
+from quorate.cli.etcd.opening import LazyJournal, cluster_opened
+from quorate.cli.local.completers import clusters
+from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.etcd.cluster import Cluster
+    from quorate.etcd.coordination.autopilot_store import AutopilotStore
+    from quorate.report import Report
+
+Command = Callable[..., Any]
+
+
+def cluster_options(command: Command) -> Command:
+    """Adds the connection flags and --dir."""
+    return connection_options(
+        click.option(
+            "--dir",
+            "folder",
+            type=FOLDER,
+            help="Directory of a local cluster ('quorate local'), instead of the connection flags.",
+            shell_complete=clusters,
+        )(command)
+    )
+
+
+@contextmanager
+def cluster_meant(folder: Path | None) -> Iterator[Cluster]:
+    """Yields the cluster, with progress on stderr, a journal, and signals as requests to stop."""
+    if folder is None:
+        with cluster_opened() as cluster:
+            yield cluster
+        return
+    _refuse_both()
+    from quorate.cli.local.opening import opened
+    from quorate.etcd.cluster import Cluster
+
+    with opened(folder) as home, home.access() as access, home.journal() as note:
+        yield Cluster(access, home.seeds(), home.clock, home.report, note)
+
+
+@contextmanager
+def watched_cluster(folder: Path | None, report: Report) -> Iterator[Cluster]:
+    """Yields the cluster for a run without an end: it reports what it decides and never that it waits."""
+    from quorate.cli.common.signals import cancelling
+    from quorate.deadline import Cancel, SystemClock
+    from quorate.etcd.cluster import Cluster
+
+    cancel, book = Cancel(), LazyJournal()
+    with cancelling(cancel):
+        if folder is None:
+            with connected(cancel) as connection:
+                yield Cluster(connection.access, connection.endpoints, SystemClock(cancel), report, book.note)
+            book.close()
+            return
+        _refuse_both()
+        from quorate.cli.local.opening import layout_of
+        from quorate.local.home import Home
+
+        home = Home(layout_of(folder), SystemClock(cancel), report)
+        with home.access() as access, home.journal() as note:
+            yield Cluster(access, home.seeds(), home.clock, report, note)
+
+
+def _refuse_both() -> None:
+    named = named_by_hand()
+    if named:
+        raise ConfigError(f"--dir means a local cluster, and {named[0]} another: leave one out")
+
+
+def store_of(cluster: Cluster) -> AutopilotStore:
+    """Returns the records of the cluster. Raises `Refused` where no list can be read through the quorum: an order would be
+    about a member that may be gone."""
+    from quorate.etcd.coordination.autopilot_store import AutopilotStore
+    from quorate.etcd.membership.first_step import agreed
+
+    view = agreed(cluster.look())
+    return AutopilotStore(cluster.access, cluster.endpoints, cluster.clock, view.cluster_id)

@@ -1,0 +1,83 @@
+"""`quorate autopilot policy get|set`: how many voters and standbys it keeps, and when a voter is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quorate.cli.autopilot.meant import cluster_meant, cluster_options, store_of
+from quorate.cli.common import commands
+from quorate.cli.common.commands import command
+from quorate.cli.common.completion import files
+from quorate.cli.common.exit_codes import READS
+from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.cli.etcd.connection import CONNECTION, connection_options
+
+_MOST_BYTES = 1 << 16
+
+
+@commands.group("policy", hands_down=CONNECTION)
+@connection_options
+def group() -> None:
+    """Show and set how many voters and standbys it keeps, and when a voter is lost.
+
+    \b
+    Examples:
+      quorate autopilot policy get > policy.yaml
+      quorate autopilot policy set policy.yaml
+    """
+
+
+@command("get", ends=READS)
+@cluster_options
+@output_option("yaml", "json")
+def get(folder: Path | None, form: str) -> None:
+    """Print the policy: that in etcd, or the one that would be used without one.
+
+    \b
+    Example:
+      quorate autopilot policy get > policy.yaml
+    """
+    import yaml
+
+    from quorate.config.policy_document import document_of
+    from quorate.etcd.autopilot.loop import default_policy
+
+    with cluster_meant(folder) as cluster:
+        orders = store_of(cluster).read()
+        policy = orders.policy or default_policy(cluster.look())
+    made = document_of(policy)
+    if form == "json":
+        emit(form, "AutopilotPolicy", {"generation": orders.generation, "policy": made}, lambda: None)
+        return
+    document(yaml.safe_dump(made, sort_keys=False))
+
+
+@command("set")
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=files)
+@cluster_options
+@output_option()
+def set_policy(file: Path, folder: Path | None, form: str) -> None:
+    """Write the policy of FILE (- for standard input) to etcd, where every instance reads it at its next look.
+
+    \b
+    Example:
+      quorate autopilot policy set policy.yaml
+    """
+    from quorate.config.policy_document import document_of, read_policy
+    from quorate.foreign.local_files import read_at_most, shown
+
+    policy = read_policy(read_at_most(file, _MOST_BYTES), shown(file))
+    with cluster_meant(folder) as cluster:
+        generation = store_of(cluster).set_policy(policy)
+    emit(
+        form,
+        "AutopilotPolicy",
+        {"generation": generation, "policy": document_of(policy)},
+        lambda: echo(f"the policy is set; it is number {generation}"),
+    )
+
+
+group.add_command(get)
+group.add_command(set_policy)

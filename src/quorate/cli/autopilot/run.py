@@ -1,0 +1,83 @@
+"""`quorate autopilot run`: the daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.autopilot.meant import cluster_options, watched_cluster
+from quorate.cli.common.commands import command
+from quorate.cli.common.dry_run import NOTHING_DONE
+from quorate.cli.common.exit_codes import CHANGES
+from quorate.cli.common.output import echo, emit, emit_document, emit_event, enveloped, output_option
+from quorate.errors import Interrupted
+
+if TYPE_CHECKING:
+    from quorate.etcd.autopilot.loop import Autopilot, Round
+
+
+@command(ends=CHANGES)
+@click.option("--once", is_flag=True, help="Take one look, do what is due, and end. No voter is proved lost: that takes time.")
+@click.option("--dry-run", is_flag=True, help="Decide and say so; change nothing.")
+@cluster_options
+@output_option()
+@click.pass_context
+def run(ctx: click.Context, /, once: bool, dry_run: bool, folder: Path | None, form: str) -> None:
+    """Watch the cluster, promote learners and replace lost voters until Ctrl-C.
+
+    It looks once a second and does at most one thing at a time. Several instances may run: one acts, the others take over when
+    it is gone. The policy is kept in etcd ('quorate autopilot policy'); without one, the number of voters of now is kept.
+
+    \b
+    Examples:
+      quorate autopilot run --dir ./try
+      quorate autopilot run --once --dry-run -o json
+    """
+    from quorate.cli.common.progress import progress
+    from quorate.etcd.autopilot.loop import Autopilot
+
+    with progress() as report, watched_cluster(folder, report) as cluster:
+        pilot = Autopilot(cluster, acting=not dry_run)
+        if once:
+            _show_one(pilot, form, dry_run=dry_run)
+            return
+        try:
+            pilot.rounds(_Shown(pilot, form).show)
+        except (Interrupted, KeyboardInterrupt):
+            # Ctrl-C and SIGTERM are how a daemon ends: there is nothing to say about it.
+            ctx.exit(Interrupted.exit_code)
+
+
+def _show_one(pilot: Autopilot, form: str, *, dry_run: bool) -> None:
+    try:
+        decided = pilot.round()
+    finally:
+        pilot.leave()
+
+    def table() -> None:
+        echo(f"{decided.next.rule}: {decided.next.why}")
+        if dry_run:
+            echo(NOTHING_DONE)
+
+    emit(form, "AutopilotDecision", decided.as_dict(pilot.cluster.clock.wall()), table)
+
+
+class _Shown:
+    """What a run without an end shows: systemd each round, a program each decision that differs from the one before."""
+
+    def __init__(self, pilot: Autopilot, form: str) -> None:
+        self._pilot, self._form = pilot, form
+        self._last: tuple[str, str] | None = None
+
+    def show(self, decided: Round) -> None:
+        from quorate.host.notify import told_systemd
+
+        told_systemd(f"{decided.next.rule}: {decided.next.why}")
+        word = (decided.next.rule, decided.failed)
+        if self._form == "table" or word == self._last:
+            return
+        self._last = word
+        row = enveloped("AutopilotDecision", decided.as_dict(self._pilot.cluster.clock.wall()))
+        emit_event(row) if self._form == "json" else emit_document(row)

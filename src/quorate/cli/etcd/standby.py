@@ -1,0 +1,59 @@
+"""`quorate etcd add NAME --standby`: a learner that is kept, for the autopilot to promote in the place of a lost voter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.common.option_groups import packed
+from quorate.errors import Refused, UsageProblem
+
+if TYPE_CHECKING:
+    from quorate.etcd.cluster import Cluster
+    from quorate.etcd.membership.join_state import JoinResult
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """Whether the new member is to be kept as a learner, and may keep the only learner seat for that."""
+
+    wanted: bool = False
+    occupies: bool = False
+
+    def applied(self, cluster: Cluster) -> Cluster:
+        """Returns the cluster with the policy for it. Raises `Refused` where the seat would be kept without consent: how many
+        learners its members allow cannot be asked, and it is one unless they were started otherwise."""
+        if not self.wanted:
+            return cluster
+        if not self.occupies:
+            raise Refused(
+                "a standby keeps a learner seat, of which there is one unless all members run with a higher --max-learners: "
+                "every later join would wait for it",
+                state="nothing was changed",
+                advice="give the seat to the standby with --occupy-the-seat",
+            )
+        return replace(cluster, policy=replace(cluster.policy, ends_as="standby"))
+
+    def marked(self, cluster: Cluster, result: JoinResult) -> None:
+        """Marks the learner: without that it is one of which nobody knows whose it is."""
+        if self.wanted:
+            from quorate.etcd.autopilot.standbys import mark
+
+            mark(cluster.access, cluster.endpoints, cluster.clock, cluster.look(), result.member_id)
+
+    def refuse_local(self, name: str) -> None:
+        if self.wanted:
+            raise UsageProblem("--dir names a local cluster", advice=f"quorate local join {name} --standby --dir DIR")
+
+
+standby_options = packed(
+    Standby,
+    "standby",
+    (
+        click.option("--standby", "wanted", is_flag=True, help="Keep the member as a learner that is aligned, without a vote."),
+        click.option("--occupy-the-seat", "occupies", is_flag=True, help="Let a standby keep the only learner seat."),
+    ),
+)
+"""Adds the options, and passes them to the command as `standby`."""
