@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from quorate.cli.common import output
 from quorate.cli.common.progress import PlainProgress, drawn
-from quorate.foreign.text import assignment, to_paste, visible
+from quorate.foreign.text import OUR_FLAGS, assignment, to_paste, visible
 from quorate.report import Event, Notice
 
 HOSTILE = [
@@ -100,3 +100,16 @@ def test_a_shell_reads_an_assignment_back(value: str) -> None:
 def test_a_value_that_ends_the_line_is_no_assignment(value: str) -> None:
     with pytest.raises(ValueError, match="control character"):
         assignment("ETCD_NAME", value)
+
+
+def test_a_command_of_etcd_has_the_flags_of_this_run_and_a_name_that_looks_like_one_has_none() -> None:
+    """They were put into the quoted name of a member: what was pasted did not end."""
+    before = OUR_FLAGS.set(("--endpoints=a:1", "--password-file=/p'x"))
+    try:
+        printed = to_paste("quorate", "etcd", "remove", "quorate etcd $(id)")
+        assert shlex.split(printed) == [
+            "quorate", "etcd", "--endpoints=a:1", "--password-file=/p'x", "remove", "quorate etcd $(id)",
+        ]  # fmt: skip
+        assert to_paste("quorate", "local", "up") == "quorate local up"
+    finally:
+        OUR_FLAGS.reset(before)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.core import invariants
 from quorate.core.actions import Do, MoveLeader, Refuse, Remove
 from quorate.core.decide_remove import RemoveGoal, decide_remove
 from quorate.core.heirs import heirs, sure_margin
@@ -326,3 +327,14 @@ def test_a_follower_of_a_star_of_five_is_not_asked_to_lead() -> None:
         wires.cut = {pair(2, 3)}
         moving.on_transfer(None, 2)
         assert moving.move() == "m2"
+
+
+@pytest.mark.parametrize("voters", [3, 5])
+def test_where_the_size_is_the_reason_the_advice_is_to_add_a_member(voters: int) -> None:
+    """Ports and metrics are fine: to open them was no way."""
+    whole = view(voters)
+    leader = whole.leader
+    assert leader is not None
+    with pytest.raises(UnsafeStep) as raised:
+        invariants.check(Step(whole, Remove(leader.id, named=True), Limits(whole.cluster_id), whole.taken_at))
+    assert raised.value.advice.startswith("add a member first")

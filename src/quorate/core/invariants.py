@@ -344,7 +344,7 @@ def _advice(name: str, step: Step) -> str:
         return freeing(step.view.learners)
     if name == leadership_keeps_a_quorum.__name__:
         follows = isinstance(step.action, MoveLeader) and step.view.follows(step.action.target_id)
-        return _OPEN_PORTS if follows else _SEE_LINKS
+        return f"{_OPEN_PORTS}; or, where /metrics cannot be read, accept the risk with {_CONSENT}" if follows else _SEE_LINKS
     if name != margin_not_lowered.__name__:
         return ""
     if isinstance(step.action, Remove):
@@ -356,7 +356,7 @@ def _advice(name: str, step: Step) -> str:
 
 def _removal_advice(step: Step, action: Remove) -> str:
     view, consent = step.view, f"accept the lower tolerance with {_CONSENT}"
-    _, after = removal_margins(view, action.member_id, dead=False)
+    before, after = removal_margins(view, action.member_id, dead=False)
     silent = [row for row in view.voters if row.id != action.member_id and not view.follows(row.id)]
     if silent:
         # A voter that is silent lowers the tolerance unseen: named here, it is what the operator repairs.
@@ -365,6 +365,7 @@ def _removal_advice(step: Step, action: Remove) -> str:
         return remove if after < 0 else f"{remove}; or {consent}"
     if after < 0:
         return _OPEN_PORTS if named_links(view, without(view, action.member_id), view.linked) else ""
-    if view.leader is not None and view.leader.id == action.member_id and sure_margin(view, action.member_id) < 0:
+    if after >= before and view.leader == view.by_id(action.member_id) and sure_margin(view, action.member_id) < 0:
+        # With all links up it would cost nothing: it is they that are not known.
         return f"{_OPEN_PORTS}, and let /metrics be read at the members' client URLs; or {consent}"
     return f"add a member first, or {consent}"

@@ -382,9 +382,10 @@ class Cluster:
         Raises `UnsafeStep` with nothing changed for a voter that does not follow or is not known to be linked to a majority,
         `LeaderStays` when another leads after it, and `OutcomeUnknown` when nobody is seen to lead.
         """
-        from quorate.etcd.membership.leadership import move_leader
+        from quorate.etcd.membership.leadership import Reached, move_leader
 
-        return move_leader(self.access, self.clock, self.look, which, self.report, timeout=self.timeout)
+        consent, reached = self.policy.accept_reduced_tolerance, Reached(self.access, self.clock)
+        return move_leader(reached, self.look, which, self.report, timeout=self.timeout, consent=consent)
 
     def member(self, which: str | Member) -> Member:
         """Returns the member of that name, hex id or peer URL as it is now; raises `ConfigError` for none or several."""

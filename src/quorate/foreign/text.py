@@ -6,6 +6,8 @@ and draw "This node has joined the cluster". In a command to be pasted, it can r
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 MOST_LETTERS = 2000
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -33,9 +35,17 @@ def _letter(letter: str) -> str:
 def to_paste(*words: str) -> str:
     """Returns a command line for a shell. Each word stays one word, and characters that are not drawn are visible.
 
-    A name with a control character is written as bash and zsh read it ($'...'): what is pasted is what is shown.
+    A name with a control character is written as bash and zsh read it ($'...'): what is pasted is what is shown. A command of
+    `quorate etcd` gets the connection flags of this run (`OUR_FLAGS`): without them it would be about
+    another cluster's member.
     """
+    if words[:2] == ("quorate", "etcd"):
+        words = (*words[:2], *OUR_FLAGS.get(), *words[2:])
     return " ".join(map(_word, words))
+
+
+OUR_FLAGS: ContextVar[tuple[str, ...]] = ContextVar("connection", default=())
+"""The connection flags of the running command, for the commands that it advises."""
 
 
 def _word(word: str) -> str:

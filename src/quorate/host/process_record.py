@@ -131,7 +131,8 @@ def _unknown(path: Path, why: str) -> HostError:
     return HostError(
         f"{path} {why}: it is unknown whether the process of this directory runs",
         state="nothing was changed",
-        advice=f"see what 'pgrep -af {path.parent.name}' shows; when nothing of this directory runs, delete that file",
+        advice=f"see what 'pgrep -af {path.parent.name}' shows, also of a directory that this is a copy of; when none of its "
+        "processes runs, delete that file",
     )
 
 

@@ -17,7 +17,7 @@ from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
 from quorate.files import remove_file, remove_tree
-from quorate.host import process
+from quorate.host import ports, process
 from quorate.host.process import Identity
 from quorate.local import growth, lost, replacement
 from quorate.local.grow import grow_by
@@ -232,13 +232,20 @@ def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
         if listed is None:
             unread = f"cannot read whether {member.name} is a member: there is no quorum"
             raise lost.explained(home, Refused(unread, state="nothing was changed"))
-        ended = home.daemon(member.name).identity() is None
+        ended = _has_ended(home, member)
         policy = replace(policy, ended=ended)
         removal = Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy)
         try:
             removal.run()
         except Refused as error:
             raise lost.explained(home, error) from None
+
+
+def _has_ended(home: Home, member: LocalMember) -> bool:
+    """Returns whether the member is known not to run. That there is no record of its process shows nothing: somebody may have
+    deleted it. An etcd that runs, or hangs, holds its ports; that of the original where this directory is a copy."""
+    without = home.daemon(member.name).identity() is None
+    return without and all(ports.is_free(port) for port in (member.peer_port, member.client_port))
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quorate.core.finding import Finding
-from quorate.core.ids import format_id, same_url
 from quorate.core.membership import ClusterView
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
@@ -36,25 +35,15 @@ class Host:
 def look(cluster: Cluster, host: Host) -> tuple[ClusterView, list[Finding]]:
     """Returns the cluster, and the findings about this host before it joins; changes nothing."""
     view = cluster.status()
-    resumed = _is_resumed(host, view) or _removed_by_undo(cluster, host, view) != 0
-    return view, host.findings() + checks.findings(Case(host.spec, view, resumed=resumed))
+    return view, host.findings() + checks.findings(Case(host.spec, view, resumed=_is_resumed(host, view)))
 
 
 def _is_resumed(host: Host, view: ClusterView) -> bool:
     """Returns whether the files here are from a join of ours that was cut off. Data of a member that is not listed is not: it
-    may be all that is left of a removed member."""
+    may be all that is left of a removed member. Also where a record of ours says that it never had a vote: another tool may
+    have given it one, and the list, and the record, may be those of a snapshot that was restored."""
     listed = view.by_peer_urls((host.spec.peer_url,)) is not None
     return host.runtime.has_leftovers() and (listed or not host.spec.has_data)
-
-
-def _removed_by_undo(cluster: Cluster, host: Host, view: ClusterView) -> int:
-    """Returns the id of the learner whose data is here and that an undo of ours, which was cut off, has removed from the list;
-    0 for none. Ids never return, and the learner never had a vote: its data is of no use to anybody."""
-    owner = host.runtime.data_member()
-    if owner == 0 or not view.linearizable or view.by_id(owner) is not None:
-        return 0
-    known = [join.memory for join in cluster.leftovers() if same_url(join.peer_url, host.spec.peer_url)]
-    return owner if any(one.member_id == owner and one.ours and one.vote == "none" for one in known) else 0
 
 
 def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> JoinResult:
@@ -68,7 +57,6 @@ def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> Joi
 
 
 def _add_here(cluster: Cluster, host: Host, *, probe_inbound: bool) -> JoinResult:
-    _finish_undo(cluster, host)
     view, found = look(cluster, host)
     spec = host.spec
     join = JoinSpec(spec.name, spec.peer_url, Endpoint.parse(spec.client_url), spec.peer_tls())
@@ -79,15 +67,6 @@ def _add_here(cluster: Cluster, host: Host, *, probe_inbound: bool) -> JoinResul
             _expect_voters(spec, cluster.report, alive)
 
     return cluster.join(join, host.runtime, found, before_first_start=listen, view=view)
-
-
-def _finish_undo(cluster: Cluster, host: Host) -> None:
-    """Finishes the undo of an earlier run that was killed between the removal and the deletion."""
-    owner = host.runtime.data_member() and _removed_by_undo(cluster, host, cluster.status())
-    if owner:
-        host.runtime.stop()
-        host.runtime.wipe(owner)
-        cluster.report(Notice(f"finished the rollback that was cut off: the data of {format_id(owner)} was deleted"))
 
 
 def _expect_voters(spec: EtcdSpec, report: Report, voter_urls: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Clock
-from quorate.files import make_folder
+from quorate.files import make_folder, remove_if_empty
 from quorate.host import lock
 from quorate.member.spec import EtcdSpec
 from quorate.report import Notice, Report
@@ -26,6 +26,8 @@ def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
     """Holds the lock for the block. Raises `Refused`, which names the command that holds it."""
     data = Path(os.path.realpath(spec.data_dir))
     path = data.with_name(f".{data.name}.quorate.lock")
+
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
 
     def tell(text: str) -> None:
         report(Notice(text))
@@ -43,3 +45,5 @@ def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
             yield
         finally:
             held.remove()
+            for folder in missing:
+                remove_if_empty(folder)

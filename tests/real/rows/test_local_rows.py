@@ -46,3 +46,16 @@ def test_a_member_of_another_machine_with_the_same_name_does_not_leave(home: Hom
     cluster.leave(home, "m1")
     assert roles(home) == dict.fromkeys(("m1", "m2", "m3"), "voter") and row_of(home, name="m1") == joined
     assert far.alive and [row.name for row in home.load().members] == ["m2", "m3"]
+
+
+def test_a_member_without_a_record_of_its_process_is_not_known_to_have_ended(home: Home, etcd36: str) -> None:
+    """Somebody deleted it: a voter that hung for two seconds was removed as dead, without a watch. Its ports are held."""
+    cluster.up(home, 3, etcd36)
+    record = home.layout.member("m3").process
+    kept = record.read_bytes()
+    record.unlink()
+    member = home.load().member("m3")
+    assert not cluster._has_ended(home, member)
+    record.write_bytes(kept)
+    cluster.stop(home, "m3")
+    assert cluster._has_ended(home, member)

@@ -68,6 +68,9 @@ def waited_for(clock: SystemClock | None, access: Access | None) -> str:
     return f"until {goals[0]}" if goals else ""
 
 
+_MOST_JOIN_SECONDS = 0.5
+
+
 @contextmanager
 def after_silence(say: Callable[[float], None]) -> Iterator[Callable[[], None]]:
     """Calls `say` with the seconds since the block began: when it is silent for two seconds, and every five seconds of silence
@@ -95,4 +98,5 @@ def after_silence(say: Callable[[float], None]) -> Iterator[Callable[[], None]]:
         yield stir
     finally:
         ended.set()
-        thread.join()
+        # Not for ever: a reader of stderr that has stopped reading would hold up the result.
+        thread.join(_MOST_JOIN_SECONDS)

@@ -258,16 +258,18 @@ def replace(
 
 @command("move-leader")
 @click.argument("member", shell_complete=voter_names)
+@click.option("--accept-reduced-tolerance", "consent", is_flag=True, help="Proceed although its links cannot be seen.")
 @connection_options
 @output_option()
-def move_leader(member: str, form: str) -> None:
+def move_leader(member: str, consent: bool, form: str) -> None:
     """Move leadership to the voter MEMBER.
 
     \b
     Example:
       quorate etcd move-leader node-c
     """
-    with cluster_to_change() as cluster:
+    with cluster_to_change() as opened:
+        cluster = changed(opened, policy=changed(opened.policy, accept_reduced_tolerance=consent))
         leader = cluster.move_leader(member)
         _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))
 

@@ -18,7 +18,7 @@ from quorate.cli.common.folders import FOLDER
 from quorate.cli.common.logs import Logs
 from quorate.cli.common.output import echo
 from quorate.errors import ConfigError, QuorateError, UsageProblem
-from quorate.foreign.text import to_paste
+from quorate.foreign.text import OUR_FLAGS, to_paste
 
 if TYPE_CHECKING:
     from quorate.deadline import Cancel
@@ -281,20 +281,26 @@ def _naming_local_clusters() -> Iterator[None]:
 def _naming_cluster() -> Iterator[None]:
     """Repeats, in the commands that an error advises, the flags that say which cluster is meant: pasted without them, 'quorate
     etcd remove c' would be about another cluster's c. What a variable says is there when the command is pasted."""
+    flags = _flags_to_repeat()
+    before = OUR_FLAGS.set(tuple(flags))
     try:
         yield
     except QuorateError as error:
-        if flags := _pasted_flags():
-            error.advice = error.own_advice.replace(_OURS, f"{_OURS}{flags} ")
+        shown = to_paste(*flags)
+        # Where a command was made of words it has them. In a text that holds one, which may be quoted, nothing is replaced.
+        if flags and shown not in error.advice:
+            error.advice = error.advice.replace(_OURS, f"{_OURS}{shown} ")
         raise
+    finally:
+        OUR_FLAGS.reset(before)
 
 
-def _pasted_flags() -> str:
+def _flags_to_repeat() -> list[str]:
     """Returns the flags of the command line that say which cluster is meant, and who asks; a password is never in one."""
     meta = click.get_current_context().meta
     given, ranks = meta[_KEY], meta.get(_RANK, {})
     names = [name for name in ("rootfs", *_NAMING) if ranks.get(name) == 0 and isinstance(given[name], str) and given[name]]
-    return to_paste(*(f"--{name.replace('_', '-')}={given[name]}" for name in sorted(names) if name != "password"))
+    return [f"--{name.replace('_', '-')}={given[name]}" for name in sorted(names) if name != "password"]
 
 
 def own_etcd() -> OwnEtcd | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from quorate.core import invariants
 from quorate.core.actions import Do, MoveLeader
@@ -26,6 +27,14 @@ _FOLLOWS_SECONDS = 2.0
 _EVERY_SECONDS = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How the members are reached, and by which clock."""
+
+    access: Access
+    clock: SystemClock
+
+
 class LeaderStays(QuorateError):  # noqa: N818
     """Leadership was to be moved, and the member that led leads still, or another than was asked to."""
 
@@ -34,13 +43,15 @@ class LeaderStays(QuorateError):  # noqa: N818
 
 
 def move_leader(
-    access: Access, clock: SystemClock, look: Callable[[], ClusterView], which: str | Member, report: Report, *, timeout: float
+    cluster: Reached, look: Callable[[], ClusterView], which: str | Member, report: Report, *, timeout: float, consent: bool
 ) -> Member:
     """Transfers leadership to the voter `which`; returns it once it leads, also when the answer was lost.
 
     Raises `UnsafeStep` with nothing changed for a voter that does not follow the leader, or that is not known to be linked to a
-    majority; `LeaderStays` when another leads after it, and `OutcomeUnknown` when no leader can be seen.
+    majority, unless nothing can be known of its links and there is `consent`; `LeaderStays` when another leads after it, and
+    `OutcomeUnknown` when no leader can be seen.
     """
+    access, clock = cluster.access, cluster.clock
     view = look()
     target = pick(view, which)
     with logging_refusals():
@@ -53,7 +64,8 @@ def move_leader(
         refuse_leader(view, target)
         if view.leader.id == target.id:
             return target
-        view = _judged(access, clock, look, view, MoveLeader(target.id))
+        limits = Limits(view.cluster_id, accept_reduced_tolerance=consent)
+        view = _judged(cluster, look, Step(view, MoveLeader(target.id), limits, clock.now()), target)
     where = endpoint_of(access, view.leader) if view.leader else None
     if where is None:
         raise Refused(
@@ -73,21 +85,20 @@ def move_leader(
     return target
 
 
-def _judged(
-    access: Access, clock: SystemClock, look: Callable[[], ClusterView], view: ClusterView, step: MoveLeader
-) -> ClusterView:
+def _judged(cluster: Reached, look: Callable[[], ClusterView], step: Step, target: Member) -> ClusterView:
     """Returns the view on which the transfer is allowed; looks for links while more may become known of them."""
-    links, deadline = VoterLinks(access, clock), Deadline(clock, _FOLLOWS_SECONDS, "the voter follows")
+    clock = cluster.clock
+    links, deadline = VoterLinks(cluster.access, clock), Deadline(clock, _FOLLOWS_SECONDS, "the voter follows")
     while True:
         try:
-            invariants.check(Step(view, step, Limits(view.cluster_id), clock.now()))
+            invariants.check(step)
         except UnsafeStep:
-            if links.settled(view) if view.follows(step.target_id) else deadline.expired:
+            if links.settled(step.view) if step.view.follows(target.id) else deadline.expired:
                 raise
         else:
-            return view
+            return step.view
         clock.sleep(_EVERY_SECONDS)
-        view = links.added(look())
+        step = replace(step, view=links.added(look()), now=clock.now())
 
 
 def _leads(view: ClusterView, member_id: int) -> bool:
