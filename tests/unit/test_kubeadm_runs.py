@@ -197,11 +197,11 @@ def test_an_undo_goes_on_when_the_kubelet_and_the_runtime_do_not(context: Contex
     context = with_changes(context, kubelet=Kubelet("/bin/false"), report=told.append)
     context = with_changes(context, registration=replace(context.registration, cri_socket=f"unix://{tmp_path}/no.sock"))
     certs.ensure_named(context, "ca")
-    mark = run_marker.begin(context, "join", may_be_made(context))
-    everything(context)
-    run = prepared(context)
+    noted, mark = run_marker.noting(context, run_marker.begin(context, "join", may_be_made(context)))
+    everything(noted)
+    run = prepared(noted)
     (tmp_path / "etc/kubernetes/admin.conf").unlink()
-    assert undo_join.take_back(run, undo_join.look(run, mark)).endswith("but see the warnings")
+    assert undo_join.take_back(run, undo_join.look(run, mark())).endswith("but see the warnings")
     warned = [one.text for one in told if isinstance(one, Notice)]
     assert [text.partition(":")[0] for text in warned] == ["the kubelet may still run", "pods may still run"]
     assert sorted(str(path.relative_to(tmp_path / "etc")) for path in (tmp_path / "etc").rglob("*") if path.is_file()) == [

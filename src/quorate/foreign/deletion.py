@@ -196,6 +196,8 @@ class _Taking:
             if not self._deleted():
                 return False
         if mounted - keep:
+            if not self.is_meant(self.where):
+                return False
             self.work.contents(self.folder, self.where, frozenset(os.listdir(self.folder)) - mounted | keep)
         self.work.finish()
         return True
@@ -210,6 +212,10 @@ class _Taking:
             for name in sorted(frozenset(os.listdir(self.folder)) - keep - {TAKEN}):
                 with suppress(FileNotFoundError):
                     os.rename(name, name, src_dir_fd=self.folder, dst_dir_fd=taken)
+        except OSError:
+            # Half of it cannot be moved, as on an overlay: nothing stays where nobody looks for it.
+            self._give_back(taken)
+            raise
         finally:
             os.close(taken)
 

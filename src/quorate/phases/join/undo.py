@@ -18,16 +18,14 @@ from quorate.host.etcd_identity import DataIdentity, data_owner
 from quorate.host.member_data import is_meant, of_another
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.api_access import connected
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, Context
+from quorate.phases.base.context import KUBELET_FOLDER, Context
 from quorate.phases.base.node_files import real_path
 from quorate.phases.join.prepared_join import PreparedJoin
 from quorate.phases.node import paths, run_marker, static_pods
 from quorate.phases.node.run_marker import Marker
 from quorate.report import Notice
 
-_KUBELETS = f"{KUBELET_FOLDER}/pki"
-_BY_KUBELET = (_KUBELETS, f"{CONFIG_FOLDER}/kubelet.conf")
-"""What the kubelet makes, the first a folder."""
+_KUBELETS = run_marker.BY_KUBELET[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,8 @@ def take_back(join: PreparedJoin, made: Made) -> str:
     later.take("data of etcd may still exist", lambda: _take_data(context, later.made))
     later.take("files of the kubelet may still exist", lambda: _take_kubelets(context, later.made))
     later.take("files may still exist", lambda: _remove(context, later.made, _files(context, later.made)))
-    if not any(later.done):
-        return "what the join made on this node is still there: see the warnings"
+    if run_marker.foreign(context.tree, mark):
+        return "another program has worked on this node since: what is here now was left as it is, see the warnings"
     if later.done[-1]:
         context.tree.remove(run_marker.PATH)
     return "what the join made on this node was deleted" + ("" if all(later.done) else ", but see the warnings")
@@ -100,7 +98,7 @@ class _Steps:
 
 def _with_kubelets(context: Context, made: Made) -> Made:
     """Returns what the join made, with what its kubelet wrote until it was stopped."""
-    paths = [path for path in _BY_KUBELET if path not in made.mark.before and path not in made.seen]
+    paths = [path for path in run_marker.BY_KUBELET if path not in made.mark.before and path not in made.seen]
     stamps = {path: seen for path in paths if (seen := context.tree.stamp(path)) is not None}
     return replace(made, seen={**made.seen, **stamps})
 
@@ -118,7 +116,7 @@ def _try(context: Context, otherwise: str, step: Callable[[], None]) -> bool:
 
 def _refuse_replaced(context: Context, made: Made) -> None:
     """Raises `HostError` where another program has written one of the files since: then nothing here is this join's."""
-    path = run_marker.replaced(context.tree, made.mark)
+    path = run_marker.foreign(context.tree, made.mark)
     new = [one for one, seen in made.seen.items() if context.tree.stamp(one) not in (None, seen)]
     if path or new:
         raise HostError(
@@ -170,7 +168,7 @@ def _take_kubelets(context: Context, made: Made) -> None:
         return
 
     def is_ours(_taken: Path) -> bool:
-        return not run_marker.replaced(context.tree, made.mark)
+        return not run_marker.foreign(context.tree, made.mark)
 
     if not _take_only(context, KUBELET_FOLDER, "pki", is_ours):
         raise HostError(f"{_KUBELETS} is of another program by now: it was left as it is")

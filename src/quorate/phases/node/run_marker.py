@@ -4,6 +4,7 @@ command run again resumes instead of refusing its own files; a join that fails d
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
@@ -12,22 +13,45 @@ from quorate.errors import PreflightFailed
 from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.places import Stamp
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of, texts_of
-from quorate.phases.base.context import CONFIG_FOLDER, Context
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, Context
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.local_etcd import LEFT
 from quorate.report import ResourceWritten, RunMessage, silent
-from quorate.tree import RealTree, Tree
+from quorate.tree import NewContent, RealTree, Tree
 
 PATH = f"{CONFIG_FOLDER}/.quorate-run.json"
 _MODE = 0o600
 _FORMAT = 1
 
 
+_KUBELET_CONFIG = f"{KUBELET_FOLDER}/config.yaml"
+BY_KUBELET = (f"{KUBELET_FOLDER}/pki", f"{CONFIG_FOLDER}/kubelet.conf")
+"""What the kubelet makes; the first is a folder. They are the run's where the kubelet has its configuration from it."""
+_OF_ETCD = "/member"
+"""etcd's own folder, of which its log tells whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that the run has begun to write: the hash of what it wrote, and which file that became, once it is known; until
+    then `before`, the one of the run that it replaces."""
+
+    sha256: str
+    stamp: Stamp | None = None
+    before: Stamp | None = None
+
+    def is_at(self, tree: Tree, path: str, seen: Stamp) -> bool:
+        """Returns whether the file that is there is this one."""
+        if self.stamp is not None or seen == self.before:
+            return seen in (self.stamp, self.before)
+        return hashlib.sha256(tree.read(path) or b"").hexdigest() == self.sha256
+
+
 @dataclass(frozen=True, slots=True)
 class Marker:
     """The content of the marker. `command`: init or join; `node`: its name; `before`: what was there when the first run began,
     at `began_ns` (nanoseconds since the epoch), of the paths `looked_at` (none is known of a marker of 0.2 and older);
-    `resumed`: this is not the first run; `wrote`: the files that the run has written, as they were then."""
+    `resumed`: this is not the first run; `wrote`: the files that the run has written; `knows`: they are noted."""
 
     command: str
     node: str
@@ -35,7 +59,11 @@ class Marker:
     began_ns: int
     resumed: bool
     looked_at: frozenset[str]
-    wrote: Mapping[str, Stamp] = field(default_factory=dict[str, Stamp])
+    wrote: Mapping[str, Written] = field(default_factory=dict[str, Written])
+    knows: bool = True
+
+    def writing(self, path: str, written: Written) -> Marker:
+        return replace(self, wrote={**self.wrote, path: written})
 
 
 def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
@@ -66,8 +94,8 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
 def _taken_up(context: Context, left: Marker) -> Marker:
     """Returns the marker of an earlier run. Where another program has worked on the node since, as `kubeadm reset` and a join
     after it, what is here now is not of that run: a marker that was believed for ever let an undo delete a live node's files,
-    and a CA that was copied here by hand."""
-    if not replaced(context.tree, left, gone_too=True):
+    and a CA that was copied here by hand. That files of the run are gone shows nothing: its undo may have deleted them."""
+    if not foreign(context.tree, left):
         return left
     there = frozenset(path for path in left.looked_at | left.wrote.keys() if context.tree.mode(path) is not None)
     taken = replace(left, before=left.before | there, wrote={})
@@ -75,12 +103,22 @@ def _taken_up(context: Context, left: Marker) -> Marker:
     return taken
 
 
-def replaced(tree: Tree, mark: Marker, *, gone_too: bool = False) -> str:
-    """Returns a file of the run that another program has written anew since, or with `gone_too` deleted; empty where there is
-    none, and where it is not known what the run wrote (a marker of 0.2 and older)."""
-    for path, seen in mark.wrote.items():
-        there = tree.stamp(path)
-        if there != seen and (there is not None or gone_too):
+def foreign(tree: Tree, mark: Marker) -> str:
+    """Returns a file that neither was there before the run nor is of the run: another program has worked on this node since.
+    Empty where there is none, and where it is not known what the run wrote (a marker of 0.2 and older).
+
+    A file that is only new counts too: kubeadm takes certificates that are here as they are, and adds the rest.
+    """
+    if not mark.knows:
+        return ""
+    kubelet_is_ours = _KUBELET_CONFIG in mark.wrote
+    for path in sorted(mark.looked_at - mark.before):
+        seen = tree.stamp(path)
+        by_kubelet = kubelet_is_ours and path in BY_KUBELET and path not in mark.wrote
+        if seen is None or by_kubelet or path.endswith(_OF_ETCD):
+            continue
+        written = mark.wrote.get(path)
+        if written is None or not written.is_at(tree, path, seen):
             return path
     return ""
 
@@ -90,17 +128,47 @@ def noting(context: Context, mark: Marker) -> tuple[Context, Callable[[], Marker
     tree, made = context.tree, [mark]
     if not isinstance(tree, RealTree):
         return context, lambda: made[0]
+    quiet = replace(tree, report=silent)
+
+    def begins(path: str, content: bytes) -> None:
+        """Before the file is there: a run that is killed after it would not know its own."""
+        earlier = made[0].wrote.get(path)
+        before = earlier.stamp or earlier.before if earlier is not None else None
+        made[0] = made[0].writing(path, Written(hashlib.sha256(content).hexdigest(), before=before))
+        _write(quiet, made[0])
 
     def note(message: RunMessage) -> None:
         tree.report(message)
-        if isinstance(message, ResourceWritten) and message.kind == "file":
-            seen = tree.stamp(message.name)
-            if seen is not None:
-                made[0] = replace(made[0], wrote={**made[0].wrote, message.name: seen})
-                _write(quiet, made[0])
+        path = message.name if isinstance(message, ResourceWritten) and message.kind == "file" else ""
+        written, seen = made[0].wrote.get(path), tree.stamp(path) if path else None
+        if written is not None and seen is not None:
+            made[0] = made[0].writing(path, replace(written, stamp=seen, before=None))
 
-    quiet = replace(tree, report=silent)
-    return replace(context, tree=replace(tree, report=note)), lambda: made[0]
+    return replace(context, tree=_NotedTree(tree.root, note, begins)), lambda: made[0]
+
+
+def _begins_nothing(_path: str, _content: bytes) -> None:
+    """Notes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NotedTree(RealTree):
+    """A tree that calls `begins` before each file that it writes."""
+
+    begins: Callable[[str, bytes], None] = _begins_nothing
+
+    def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
+        self.begins(path, content)
+        RealTree.write(self, path, content, mode=mode, secret=secret)
+
+    def create(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
+        self.begins(path, content)
+        RealTree.create(self, path, content, mode=mode, secret=secret)
+
+    def exchange(self, *files: NewContent) -> None:
+        for file in files:
+            self.begins(file.path, file.content)
+        RealTree.exchange(self, *files)
 
 
 def _write(tree: Tree, mark: Marker) -> None:
@@ -111,9 +179,14 @@ def _write(tree: Tree, mark: Marker) -> None:
         "before": sorted(mark.before),
         "beganNs": mark.began_ns,
         "lookedAt": sorted(mark.looked_at),
-        "wrote": {path: list(astuple(seen)) for path, seen in mark.wrote.items()},
+        "wrote": {path: _fields(one) for path, one in mark.wrote.items()},
     }
     tree.write(PATH, json.dumps(fields, indent=1).encode() + b"\n", mode=_MODE)
+
+
+def _fields(one: Written) -> dict[str, object]:
+    stamps = {"stamp": one.stamp, "before": one.before}
+    return {"sha256": one.sha256, **{name: list(astuple(stamp)) for name, stamp in stamps.items() if stamp is not None}}
 
 
 def is_resumed(context: Context, command: str) -> bool:
@@ -128,11 +201,20 @@ def made_by_the_run(context: Context, path: str) -> bool:
     return left is not None and path in left.looked_at and path not in left.before
 
 
+def _written(row: object) -> Written:
+    """Reads one file that was written. Raises ValueError for what is none."""
+    fields = mapping_of(row)
+    sha256 = text_of(fields.get("sha256"))
+    if not sha256:
+        raise ValueError("no file that was written")
+    return Written(sha256, *(_stamp(fields[name]) if name in fields else None for name in ("stamp", "before")))
+
+
 def _stamp(row: object) -> Stamp:
-    """Reads one stamp. Raises ValueError for what is none."""
-    if not isinstance(row, list) or len(row) != 4 or not all(isinstance(one, int) for one in row):
+    numbers = [integer_of(one, -1) for one in row] if isinstance(row, list) else []
+    if len(numbers) != 4 or min(numbers) < 0:
         raise ValueError("no stamp")
-    return Stamp(*map(integer_of, row))
+    return Stamp(*numbers)
 
 
 def finish(context: Context) -> None:
@@ -153,8 +235,9 @@ def _read(tree: Tree, here: ThisNode) -> Marker | None:
             )
         command, node = text_of(told["command"]), text_of(told["node"])
         before, looked_at = (frozenset(texts_of(one)) for one in (told["before"], told.get("lookedAt")))
-        wrote = {path: _stamp(row) for path, row in mapping_of(told.get("wrote")).items()}
-        return Marker(command, node, before, integer_of(told["beganNs"]), resumed=True, looked_at=looked_at, wrote=wrote)
+        wrote = {path: _written(row) for path, row in mapping_of(told.get("wrote")).items()}
+        mark = Marker(command, node, before, integer_of(told["beganNs"]), resumed=True, looked_at=looked_at, wrote=wrote)
+        return replace(mark, knows="wrote" in told)
     except (BadDocument, KeyError, ValueError):
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and it is unknown what it made",

@@ -82,21 +82,24 @@ def _end_kubelet(run: ResetRun) -> None:
         run.kubelet.stop()
     except HostError as error:
         run.report(Notice(error.what, "warning"))
+    # Before the look at what another program made: pods that begin later may be its.
+    until_ns = int(run.clock.wall() * 1e9)
     try:
         run.refuse_changed()
     except HostError:
         # This run was suspended, and another program has joined the node meanwhile: its kubelet runs again.
         _try(run.kubelet.start, [])
         raise
-    _remove_pods(run)
+    _remove_pods(run, until_ns)
     run.say(PHASE, f'Unmounting mounted directories in "{KUBELET_FOLDER}"')
+    run.refuse_changed()
     mounts.unmount(run)
 
 
-def _remove_pods(run: ResetRun) -> None:
+def _remove_pods(run: ResetRun, until_ns: int) -> None:
     """Ends the pods of Kubernetes. The runtime may run other containers too, which this interface does not show."""
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
-            runtime.end_sandboxes(run.clock)
+            runtime.end_sandboxes(run.clock, until_ns=until_ns)
     except (CriError, HostError) as error:
         run.report(Notice(f"pods may still run: {error.what}", "warning"))

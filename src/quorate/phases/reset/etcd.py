@@ -65,6 +65,8 @@ def remove_member(run: ResetRun) -> None:
         )
     mounts.refuse(run, etcd)
     _note_owner(run, etcd)
+    # What was read is of the etcd that was here at the look: a run that was suspended removed the member that had joined since.
+    run.refuse_changed()
     if left is not None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
     else:
@@ -145,6 +147,7 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
             run.say(PHASE, f"Would remove {label}")
             return
         run.say(PHASE, f"Removing {label}")
+        run.refuse_changed()
         cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
         run.say(PHASE, "Removed; the member is seen to be absent")
     _advise(run, etcd)

@@ -108,7 +108,13 @@ class ResetRun:
             raise
         if not is_deleted:
             self.refuse_changed()
-            raise HostError(f"the files in {folder} were written by another program since this run looked: they were left")
+            taken = f"{folder}/{TAKEN}"
+            raise HostError(
+                f"{taken} holds what an earlier run took away to delete it, and newer files have its names"
+                if self.tree.names(taken)
+                else f"the files in {folder} were written by another program since this run looked: they were left as they are",
+                advice=f"delete {taken}, then run the same command again" if self.tree.names(taken) else "",
+            )
         self._expect_gone(folder)
 
     def _expect_gone(self, folder: str) -> None:
