@@ -298,14 +298,14 @@ number, when, every = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "every"
 unary = module.Channel._unary
 seen = 0
 
-def crash(self, method, request, timeout, metadata):
+def crash(self, method, *rest):
     global seen
     counts = every or method.name.rpartition("/")[2] in METHODS or method.path.rpartition("/")[2] in METHODS
     seen += counts
     if counts and seen == number and when == "before":
         os._exit(137)
     try:
-        return unary(self, method, request, timeout, metadata)
+        return unary(self, method, *rest)
     finally:
         if counts and seen == number and when == "after":
             os._exit(137)
