@@ -179,8 +179,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "promotion of a silent learner",
         GROW,
-        "if case.learner is None or case.joiner.proof is None or case.answer is None:",
-        "if case.learner is None or case.joiner.proof is None:",
+        "if case.learner is None or case.joiner.proof is None or case.answer is None or case.goal.ends_as",
+        "if case.learner is None or case.joiner.proof is None or case.goal.ends_as",
         _decide("test_a_silent_learner_is_never_promoted_whatever_proof_there_is"),
         "etcd promotes the dead",
     ),

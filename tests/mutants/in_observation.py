@@ -262,8 +262,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "leader of a local list",
         WATCH,
-        "received = None if answered or not view.linearizable else _received",
-        "received = None if answered else _received",
+        "received = None if answered or not view.linearizable else received_from",
+        "received = None if answered else received_from",
         ("unit/test_absence.py::test_a_watch_takes_no_word_of_a_leader_that_is_cut_off",),
         "a leader that is cut off hears nobody",
     ),

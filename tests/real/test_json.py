@@ -9,6 +9,7 @@ import pytest
 import schemas
 from conftest import RunCli
 
+from quorate.foreign.text import to_paste
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.machines import flags_of
@@ -67,7 +68,9 @@ def test_a_learner_of_another_tool_is_shown_with_what_frees_its_seat(home: Home,
     added = cli("etcd", "member", "add", "m5", "--learner", "--peer-urls=https://127.0.0.1:1", *flags, "-w", "json")
     (row,) = [one for one in json.loads(added.stdout)["members"] if one.get("isLearner")]
     learner = f"{row['ID']:x}"
-    adopt, remove = f"'quorate etcd adopt {learner} NAME' takes it over", f"'quorate etcd remove {learner}' removes it"
+    shown_flags = to_paste(*sorted(flags))
+    adopt = f"'quorate etcd {shown_flags} adopt {learner} NAME' takes it over"
+    remove = f"'quorate etcd {shown_flags} remove {learner}' removes it"
     done = cli("etcd", "add", "m6", "--peer-urls=https://127.0.0.1:2", "--timeout=1s", *flags)
     (advice,) = [line for line in done.stderr.splitlines() if line.lstrip().startswith("next:")]
     assert done.returncode != 0 and f"the learner seat is taken by an unstarted learner ({learner})" in done.stderr

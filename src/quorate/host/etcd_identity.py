@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.errors import HostError
+from quorate.errors import Refused
 from quorate.foreign.deletion import TAKEN
 from quorate.host.etcd_data import has_used_database
 
@@ -35,7 +35,7 @@ UNREADABLE = DataIdentity(0, 0)
 is no data": a join that took it for that deleted the data of a voter."""
 
 
-class UnknownOwner(HostError):  # noqa: N818
+class UnknownOwner(Refused):
     """There is data of an etcd member, and it cannot be read of which one."""
 
     code = "unknown-data"

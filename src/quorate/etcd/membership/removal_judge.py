@@ -161,7 +161,10 @@ class RemovalJudge:
         if not view.linearizable or member is None or member.is_learner:
             return False
         before, after = removal_margins(view, member.id, dead=goal.absence is not None)
-        needed = 0 if self.policy.accept_reduced_tolerance else before
+        succession = self.policy.succession
+        # A replacement is judged by the margin that it began with: the new voter has raised it since.
+        least = before if succession is None else min(before, succession.margin)
+        needed = 0 if self.policy.accept_reduced_tolerance else least
         return after >= needed > sure_margin(view, member.id)
 
     def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
