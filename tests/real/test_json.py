@@ -87,5 +87,5 @@ def test_a_learner_of_another_tool_is_shown_with_what_frees_its_seat(home: Home,
     dead = cli("etcd", "move-leader", learner, *flags)
     assert (
         dead.returncode == 4
-        and f"promote it first: quorate etcd promote {learner}; or name a voter that answers: m1" in dead.stderr
+        and f"promote it first: quorate etcd {shown_flags} promote {learner}; or name a voter that answers: m1" in dead.stderr
     )

@@ -32,7 +32,7 @@ from quorate.cli.common.output import (
     styled,
 )
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
-from quorate.foreign.text import to_paste
+from quorate.foreign.text import OUR_FLAGS, to_paste
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,6 +214,7 @@ def run_with(arguments: list[str]) -> int:
     """Runs one command line. Prints its error, if any, and returns the exit code."""
     Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
     Printed.to_the_end, Printed.lost = False, None
+    OUR_FLAGS.set(())
     with logs.session():
         return _ended(arguments)
 

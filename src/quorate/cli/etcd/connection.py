@@ -282,7 +282,8 @@ def _naming_cluster() -> Iterator[None]:
     """Repeats, in the commands that an error advises, the flags that say which cluster is meant: pasted without them, 'quorate
     etcd remove c' would be about another cluster's c. What a variable says is there when the command is pasted."""
     flags = _flags_to_repeat()
-    before = OUR_FLAGS.set(tuple(flags))
+    # To the end of the command: what is printed after its last request advises commands, too.
+    OUR_FLAGS.set(tuple(flags))
     try:
         yield
     except QuorateError as error:
@@ -291,8 +292,6 @@ def _naming_cluster() -> Iterator[None]:
         if flags and shown not in error.advice:
             error.advice = error.advice.replace(_OURS, f"{_OURS}{shown} ")
         raise
-    finally:
-        OUR_FLAGS.reset(before)
 
 
 def _flags_to_repeat() -> list[str]:
