@@ -48,3 +48,9 @@ def test_a_database_whose_log_is_elsewhere_is_a_members(tmp_path: Path, program:
     assert has_used_database(data) and has_log(data) and data_owner(data) == UNREADABLE
     (data / "member/snap/db").write_bytes(b"damaged")
     assert data_owner(data) == UNREADABLE
+
+
+def test_a_database_that_was_made_this_moment_is_nobodys(tmp_path: Path) -> None:
+    (tmp_path / "member/snap").mkdir(parents=True)
+    (tmp_path / "member/snap/db").touch()
+    assert data_owner(tmp_path) is None and not has_log(tmp_path)

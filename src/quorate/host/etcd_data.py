@@ -26,7 +26,8 @@ def has_used_database(data_dir: Path) -> bool:
     if not os.path.lexists(path):
         return False
     try:
-        return _buckets(path) > _BUCKETS_OF_A_NEW_ONE
+        # Empty: etcd has made the file this moment.
+        return path.stat().st_size > 0 and _buckets(path) > _BUCKETS_OF_A_NEW_ONE
     except (OSError, struct.error, OverflowError):
         return True
 

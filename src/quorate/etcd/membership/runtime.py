@@ -51,7 +51,7 @@ class Runtime(Protocol):
         ...
 
     def data_member(self) -> int:
-        """Returns the member id in the data on this host; 0 when there is none, or it cannot be read."""
+        """Returns the member id in the data on this host; 0 when there is none. Raises `Refused` when it cannot be read."""
         ...
 
     def has_leftovers(self) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from quorate.core import invariants
-from quorate.core.actions import Action, Decision, Done, Refuse, Remove, StartMember, StopMember, WipeData
+from quorate.core.actions import Action, Decision, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
 from quorate.core.decide_undo import UndoGoal, decide_undo
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView
 from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
 from quorate.deadline import Deadline
-from quorate.errors import QuorateError, foreseen
+from quorate.errors import QuorateError, Refused, foreseen
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, drive
@@ -87,7 +87,12 @@ class Undo:
         return view
 
     def decide(self, view: ClusterView) -> Decision:
-        return decide_undo(view, self._goal())
+        try:
+            goal = self._goal()
+        except Refused as error:
+            # An etcd that begins has a database a few milliseconds before its log: the next look knows more.
+            return Wait("undo", self.spec.name, error.what)
+        return decide_undo(view, goal)
 
     def perform(self, step: Action, view: ClusterView) -> PutOff | None:
         try:
