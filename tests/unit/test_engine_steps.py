@@ -21,7 +21,7 @@ from quorate.core.outcome import (
     VoteUnknown,
     is_unknown,
 )
-from quorate.errors import HostError
+from quorate.errors import HostError, Refused
 from quorate.etcd.client.errors import AnswerLost, TooManyLearners
 from quorate.etcd.membership.executor import MembershipExecutor
 from quorate.etcd.membership.join import Join
@@ -106,6 +106,19 @@ def test_an_undo_removes_then_stops_then_deletes(access: FakeAccess) -> None:
     outcome, done = undone(access)
     assert outcome == Undone("m9", 9, "deleted") and done == ["stop", "wipe"]
     assert "MemberRemove" in access.places[where(1)].asked
+
+
+def test_an_undo_waits_while_it_cannot_be_read_whose_data_is_here(access: FakeAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An etcd that begins has a database a few milliseconds before its log: its learner was removed, and its data stayed."""
+    runtime, looks = FakeRuntime(), iter([False, False])
+
+    def data_member() -> int:
+        if next(looks, True):
+            return 9 if runtime.data else 0
+        raise Refused("cannot be read")
+
+    monkeypatch.setattr(runtime, "data_member", data_member)
+    assert undo_of(access, runtime).run() == Undone("m9", 9, "deleted") and runtime.log == ["stop", "wipe"]
 
 
 def test_an_undo_asks_nothing_of_the_member_that_it_removes(access: FakeAccess) -> None:
