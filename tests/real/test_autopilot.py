@@ -21,6 +21,7 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_store import ActingKey
 from quorate.local import cluster as local
+from quorate.local import standby
 from quorate.local.home import Home
 from quorate.local.standby import join_as_standby
 
@@ -61,6 +62,27 @@ def three(make_home: MakeHome, etcd36: str) -> Home:
     local.up(home, 3, etcd36)
     join_as_standby(home, "s1", etcd36)
     return home
+
+
+def test_a_standby_that_was_cut_off_before_its_mark_is_continued(
+    make_home: MakeHome, etcd36: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home()
+    local.up(home, 1, etcd36)
+
+    def ended(*_: object) -> None:
+        raise HostError("ended here", advice="run it again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(standby, "mark", ended)
+        with pytest.raises(HostError, match="ended here"):
+            standby.join_as_standby(home, "s1", etcd36)
+    assert roles(home) == {"m1": "voter", "s1": "learner"}
+    result = standby.join_as_standby(home, "s1", etcd36)
+    assert roles(home) == {"m1": "voter", "s1": "learner"}
+    assert home.load().member("s1").phase == "standby"
+    with piloted(home) as pilot:
+        assert list(pilot.round().orders.standbys) == [result.member_id]
 
 
 def test_a_lost_voter_is_replaced_by_the_standby(three: Home) -> None:

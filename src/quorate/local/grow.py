@@ -34,11 +34,10 @@ def _policy(home: Home) -> JoinPolicy:
 
 
 def add_standby(home: Home, name: str, etcd: str | None) -> JoinResult:
-    """Adds a learner that is kept: it has all data, and no vote until somebody promotes it."""
+    """Adds a learner that has all data and no vote. It stays saved as joining until it is marked: else a run that was
+    killed before the mark could not be continued."""
     joiner = prepare(home, name, etcd)
-    result = run_join(home, [joiner], replace(_policy(home), ends_as="standby"))[0]
-    home.save(home.load().with_member(replace(home.load().member(name), phase="standby")))
-    return result
+    return run_join(home, [joiner], replace(_policy(home), ends_as="standby"))[0]
 
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:

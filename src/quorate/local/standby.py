@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quorate.core.outcome import Joined
 from quorate.errors import Refused
 from quorate.etcd.autopilot.standbys import mark
@@ -29,4 +31,5 @@ def join_as_standby(home: Home, name: str, etcd: str | None = None, *, occupy_th
         with home.access() as access:
             view = home.observe(access)
             mark(access, home.seeds(), home.clock, view, result.member_id)
+        home.save(home.load().with_member(replace(home.load().member(name), phase="standby")))
         return result
