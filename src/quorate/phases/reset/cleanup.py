@@ -37,7 +37,6 @@ def clean_up(run: ResetRun) -> None:
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
             _try(partial(delete_data, run.tree, run.left, run.owner), left)
-            run.data_dir = ""
     verb = "Would delete" if run.dry_run else "Deleting"
     run.say(PHASE, f"{verb} contents of directories: [{' '.join(folders)}]")
     for folder in folders:
