@@ -47,27 +47,27 @@ def read_policy(content: bytes, where: str, learner_seats: int | None = None) ->
     `ConfigError` that names everything that is wrong with it."""
     fields = read_mapping(content, where, RECORD)
     try:
-        told = msgspec.convert(fields, PolicyDocument)
+        document = msgspec.convert(fields, PolicyDocument)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}", advice="'quorate autopilot policy get' prints one that is right") from None
-    policy = policy_of(told, where)
+    policy = policy_of(document, where)
     problems = policy.problems(learner_seats)
     if problems:
         raise ConfigError(f"{where}: {'; '.join(problems)}", advice="correct what is named")
     return policy
 
 
-def policy_of(told: PolicyDocument, where: str) -> Policy:
+def policy_of(document: PolicyDocument, where: str) -> Policy:
     """Returns the policy, not judged. Raises `ConfigError` for what is no duration."""
     policy = Policy(
-        told.voters,
-        told.standbys,
-        told.promote,
-        _seconds(told.aligned_for, f"{where}: alignedFor"),
+        document.voters,
+        document.standbys,
+        document.promote,
+        _seconds(document.aligned_for, f"{where}: alignedFor"),
         after=None,
-        zones=tuple(sorted(told.zones.items())),
+        zones=tuple(sorted(document.zones.items())),
     )
-    dead = told.replace_dead
+    dead = document.replace_dead
     if dead is None:
         return policy
     return replace(

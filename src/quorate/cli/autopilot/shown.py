@@ -184,5 +184,5 @@ def _more(fields: Mapping[str, object]) -> dict[str, object]:
 def _what(one: Entry) -> str:
     members = {word: mapping_of(one.fields.get(word)) for word in ("removed", "promoted") if word in one.fields}
     named = [f"{word} {text_of(member.get('name'))}" for word, member in members.items()]
-    told = [text_of(one.fields.get(word)) for word in ("name", "why", "error") if one.fields.get(word)]
-    return "; ".join([*named, *told])
+    details = [text_of(one.fields.get(word)) for word in ("name", "why", "error") if one.fields.get(word)]
+    return "; ".join([*named, *details])
