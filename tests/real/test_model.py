@@ -48,6 +48,7 @@ class Pair:
 
     def change(self, operation: str, slot: int) -> tuple[Verdict, Verdict]:
         """The model's verdict and the real one."""
+        role = self.etcd.nodes[slot].role
         expected, self.etcd = CHANGES[operation](self.etcd, slot)
         deadline = time.monotonic() + LINK_SECONDS
         while True:
@@ -59,7 +60,7 @@ class Pair:
             if real == "no-answer" and expected != "no-answer" and operation != "remove":
                 # 3.5 lets a change that follows another one at once run into its own time limit (etcd issue 15528): whether it
                 # was made is seen by looking, as the tool itself does, and if it was not it is asked for again.
-                if self._was_made(operation, slot):
+                if self._was_made(operation, slot, role):
                     return expected, "ok"
             elif real != "unhealthy" or expected == "unhealthy":
                 return expected, real
@@ -84,14 +85,15 @@ class Pair:
             self._forget(slot)
         return "ok"
 
-    def _was_made(self, operation: str, slot: int) -> bool:
+    def _was_made(self, operation: str, slot: int, role: str) -> bool:
+        """Whether the change is seen: a voter seen after a promotion is its work only where it was a learner before."""
         url = self.home.load().members[slot].peer_url
         with contextlib.suppress(EtcdError):
             row = next((row for row in self._members() if url in row.peer_urls), None)
             if operation == "add" and row is not None and row.id not in self.ids.values():
                 self.ids[slot] = row.id
                 return True
-            return operation == "promote" and row is not None and not row.is_learner
+            return operation == "promote" and role == "learner" and row is not None and not row.is_learner
         return False
 
     def _is_gone(self, slot: int) -> bool:
