@@ -196,12 +196,14 @@ class Runtime:
 
         A kubelet that has not noticed the removal restarts an exited container, on whatever its folders hold by then. Only the
         kubelet stops the sandbox, so a stopped sandbox shows that it has noticed. Where no kubelet runs, or after 10 s, we
-        stop the sandbox.
+        stop the sandbox. Only what is a pod at the first look is waited for and stopped: a pod with another uid is of another
+        manifest, which somebody has put there since.
         """
         labels = {"component": component, "tier": "control-plane", "io.kubernetes.pod.namespace": "kube-system"}
         deadline = Deadline(clock, _STOP_SECONDS, f"the pod of {component} has stopped")
         kubelets = Deadline(clock, _KUBELET_SECONDS if kubelet_runs else 0.0, "the kubelet has stopped it")
-        while ready := [one for one in self.sandboxes(labels) if one.ready]:
+        removed = {one.uid for one in self.sandboxes(labels) if one.ready}
+        while ready := [one for one in self.sandboxes(labels) if one.ready and one.uid in removed]:
             if kubelets.expired:
                 for sandbox in ready:
                     self.stop_sandbox(sandbox.id)
