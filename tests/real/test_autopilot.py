@@ -12,7 +12,7 @@ import pytest
 import schemas
 from conftest import MakeHome, RunCli
 
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.policy import Policy
 from quorate.deadline import Deadline
 from quorate.errors import HostError
 from quorate.etcd.autopilot import act

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from quorate.config.policy_document import document_of, read_policy
 from quorate.core.absence import MOST_BETWEEN_LOOKS
-from quorate.core.autopilot_memory import Sight, sight_after
-from quorate.core.autopilot_policy import Policy
-from quorate.core.decide_autopilot import Memory, explained, learners_to_prove
+from quorate.core.autopilot.case import Memory
+from quorate.core.autopilot.policy import Policy
+from quorate.core.autopilot.sight import Sight, sight_after
+from quorate.core.decide_autopilot import explained, learners_to_prove
 from quorate.core.membership import ClusterView
 from quorate.errors import ConfigError
 from quorate.etcd.autopilot.loop import default_policy
@@ -80,7 +81,8 @@ def test_a_proof_is_made_only_where_it_is_all_that_is_missing() -> None:
 
 def test_each_guard_and_rule_is_explained_by_its_name() -> None:
     names = [name for name, _ in explained(seen(3), Policy(), Memory(), NOW)]
-    assert names == ["paused", "sure-of-what-is-seen", "no-alarm", "brake", "replace-dead", "grow", "refill"]
+    guards = ["paused", "one-policy", "sure-of-what-is-seen", "no-alarm", "brake"]
+    assert names == [*guards, "replace-dead", "grow", "yield-seat", "spread", "refill", "no-witness"]
 
 
 # -- the policy as a document ------------------------------------------------------------------------------------------

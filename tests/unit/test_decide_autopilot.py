@@ -10,10 +10,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from quorate.core.absence import Absence
-from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot_policy import Policy
+from quorate.core.actions import MoveLeader, Promote, Remove
+from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Swap, Wait, Written
+from quorate.core.autopilot.guards import STALE_SECONDS
+from quorate.core.autopilot.policy import Policy
+from quorate.core.autopilot.replacement import DAY_SECONDS
 from quorate.core.catch_up import ROUNDS, Proof
-from quorate.core.decide_autopilot import DAY_SECONDS, STALE_SECONDS, Act, Memory, Next, Page, Wait, decide_autopilot
+from quorate.core.decide_autopilot import decide_autopilot
 from quorate.core.membership import Alarm, ClusterView, Member, margin_of
 from unit.views import CLUSTER, answer, member, view
 
@@ -34,7 +37,7 @@ def absence(number: int, *, seconds: float = POLICY.window, at: float = NOW - 1)
 def seen(voters: int, *extra: Member, silent: tuple[int, ...] = (), **more: object) -> ClusterView:
     whole = view(voters, *extra, taken_at=NOW)
     replies = {key: value for key, value in whole.replies.items() if key not in silent}
-    read_by = frozenset(key for key in replies if key <= voters)
+    read_by = frozenset(one.id for one in whole.voters if one.id in replies)
     return replace(whole, replies=replies, read_by=read_by, **more)  # type: ignore[arg-type]
 
 
@@ -75,6 +78,8 @@ BEHIND = seen(3, STANDBY, silent=(2,))
         (lost(2, absences={2: absence(3)}), ("Wait", "silent")),
         (lost(2, absences={2: absence(2, at=NOW - 60)}), ("Wait", "silent")),
         (lost(2, busy="a join waits"), ("Wait", "busy")),
+        (lost(2, absences={2: replace(absence(2), looks=19)}), ("Wait", "silent")),
+        (lost(2, absences={2: replace(absence(2), looks=20)}), ("Act", "replace")),
         (lost(2, standbys=frozenset()), ("Page", "no-standby")),
         (lost(2, joining=frozenset({9})), ("Page", "no-standby")),
         (lost(2, proofs={}), ("Wait", "standby-not-proved")),
@@ -175,6 +180,109 @@ def test_a_voter_that_is_silent_is_no_reason_not_to_make_another() -> None:
     assert decided(decide_autopilot(looked, policy, replace(known, proofs={}), NOW)) == ("Wait", "silent")
 
 
+FULL = Memory(standbys=frozenset({9}), aligned_since={9: 0.0}, proofs={9: proof(9)}, waiting=("m4",))
+
+
+@pytest.mark.parametrize(
+    ("looked", "known", "expected"),
+    [
+        (seen(3, STANDBY), FULL, ("Act", "yield-seat")),
+        (seen(3, STANDBY), replace(FULL, waiting=()), ("Wait", "nothing")),
+        (seen(3, STANDBY, silent=(2,)), FULL, ("Wait", "silent")),
+        (seen(3, STANDBY), replace(FULL, busy="x"), ("Wait", "busy")),
+        (seen(3, STANDBY), replace(FULL, held={9: NOW + 1}), ("Wait", "held")),
+        (seen(3, STANDBY, member(8, learner=True)), replace(FULL, joining=frozenset({8})), ("Wait", "nothing")),
+        # Where a voter is missing the standby gets a vote, which frees the seat too.
+        (seen(2, STANDBY), FULL, ("Act", "grow")),
+    ],
+)
+def test_a_standby_goes_for_a_join_that_waits_for_its_seat(
+    looked: ClusterView, known: Memory, expected: tuple[str, str]
+) -> None:
+    found = decide_autopilot(looked, POLICY, known, NOW)
+    assert decided(found) == expected
+    if found.rule == "yield-seat":
+        assert isinstance(found, Act) and found.action == Remove(9, named=True) and found.then is None
+
+
+ZONES = (("m1", "a"), ("m2", "a"), ("m3", "b"), ("m9", "c"))
+SPREAD = replace(POLICY, zones=ZONES)
+READY = replace(FULL, waiting=())
+
+
+def test_a_vote_goes_to_the_zone_that_has_none() -> None:
+    """Zone a takes the quorum with it: m9 in zone c gets a vote first, then leadership moves, then m1 goes."""
+    found = decide_autopilot(seen(3, STANDBY), SPREAD, READY, NOW)
+    assert found == Act("spread", "m9 in zone c does better than m1", Promote(9, "m9", proof(9)), leaves=1)
+    four, half = seen(3, member(9)), replace(READY, standbys=frozenset(), swap=Swap(9, 1))
+    found = decide_autopilot(four, SPREAD, half, NOW)
+    assert found == Act("spread", "m9 has taken the place of m1: leadership goes to m9", MoveLeader(9, leaving=1))
+    led = replace(four, replies={key: replace(row, leader=9) for key, row in four.replies.items()})  # type: ignore[arg-type]
+    found = decide_autopilot(led, SPREAD, half, NOW)
+    assert found == Act("spread", "m9 has taken the place of m1, which goes", Remove(1, named=True))
+
+
+@pytest.mark.parametrize(
+    ("looked", "policy", "known", "expected"),
+    [
+        (seen(3, STANDBY), replace(SPREAD, zones=ZONES[1:]), READY, ("Wait", "nothing")),
+        (seen(3, STANDBY), replace(SPREAD, zones=(*ZONES[:3], ("m9", "a"))), READY, ("Wait", "nothing")),
+        (seen(3, STANDBY), replace(SPREAD, zones=(*ZONES[:3], ("m9", "b"))), READY, ("Wait", "nothing")),
+        (seen(3, STANDBY), SPREAD, replace(READY, proofs={}), ("Wait", "standby-not-proved")),
+        (seen(3, STANDBY), SPREAD, replace(READY, replaced=(NOW - 1,)), ("Page", "budget")),
+        (seen(3, STANDBY), SPREAD, replace(READY, busy="x"), ("Wait", "busy")),
+        (seen(3, STANDBY), SPREAD, replace(READY, held={1: NOW + 1, 2: NOW + 1}), ("Wait", "nothing")),
+        # Half done: nothing goes on while one is silent, and it is over when either is no voter, or none is too many.
+        (seen(3, member(9), silent=(3,)), SPREAD, replace(READY, swap=Swap(9, 1)), ("Wait", "silent")),
+        (seen(3, member(9)), SPREAD, replace(READY, swap=Swap(9, 1), held={1: NOW + 1}), ("Wait", "held")),
+        (seen(3, member(9)), replace(SPREAD, voters=5), replace(READY, swap=Swap(9, 1)), ("Page", "too-few-voters")),
+        (seen(3, member(9)), SPREAD, replace(READY, swap=Swap(9, 7)), ("Page", "too-few-standbys")),
+    ],
+)
+def test_the_spread_waits(looked: ClusterView, policy: Policy, known: Memory, expected: tuple[str, str]) -> None:
+    assert decided(decide_autopilot(looked, policy, known, NOW)) == expected
+
+
+def test_a_voter_that_is_lost_in_a_change_of_zones_goes_without_a_successor() -> None:
+    """One has its vote already: a second standby would make one voter too many for good."""
+    known = replace(lost(3), standbys=frozenset(), swap=Swap(9, 1))
+    found = decide_autopilot(seen(3, member(9), silent=(3,)), SPREAD, known, NOW)
+    assert found == Act("replace", "m3 is lost, and one voter was to go", Remove(3, absence=absence(3)))
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (Memory(), ("Page", "too-few-standbys")),
+        (Memory(provider="ready"), ("AddStandby", "provide")),
+        (Memory(provider="ready", busy="x"), ("Wait", "busy")),
+        (Memory(provider="ready", waiting=("m4",)), ("Wait", "busy")),
+        (Memory(provider="at work"), ("Wait", "provide")),
+        (Memory(provider="failed"), ("Page", "provide-failed")),
+    ],
+)
+def test_a_missing_standby_is_made_where_a_program_does_it(known: Memory, expected: tuple[str, str]) -> None:
+    assert decided(decide_autopilot(seen(3), POLICY, known, NOW)) == expected
+
+
+def test_two_writers_of_policies_are_named_and_stop_everything() -> None:
+    """An autopilot that obeyed each in turn would add and remove for ever."""
+    turns = tuple(Written(NOW - 30 + at, digest, f"host-{digest}") for at, digest in ((0, "a"), (10, "b"), (20, "a")))
+    assert decide_autopilot(BEHIND, POLICY, lost(2, written=turns), NOW) == Page(
+        "policy-fight", "two policies are written in turn: by host-b, and by host-a"
+    )
+    for calm in (turns[:2], (*turns[:2], replace(turns[2], digest="c")), (turns[0], turns[0], turns[0])):
+        assert decided(decide_autopilot(BEHIND, POLICY, lost(2, written=calm), NOW)) == ("Act", "replace")
+    long_ago = tuple(replace(one, at=NOW - POLICY.per) for one in turns)
+    assert decided(decide_autopilot(BEHIND, POLICY, lost(2, written=long_ago), NOW)) == ("Act", "replace")
+
+
+def test_a_loss_that_could_not_be_proved_is_said_before_it() -> None:
+    blind = Memory(unwitnessed=frozenset({2}))
+    assert decided(decide_autopilot(seen(3), Policy(), blind, NOW)) == ("Page", "no-witness")
+    assert decided(decide_autopilot(seen(3), Policy(after=None), blind, NOW)) == ("Wait", "nothing")
+
+
 @pytest.mark.parametrize(
     ("policy", "word"),
     [
@@ -232,9 +340,14 @@ def worlds(draw: st.DrawFn) -> tuple[ClusterView, Policy, Memory]:
         held={key: NOW + mostly(draw, -5.0, 5.0) for key in some()},
         paused_until=mostly(draw, None, NOW + 5.0),
         replaced=mostly(draw, (NOW - 5000.0,), (NOW - 60.0,)),
+        waiting=draw(st.sampled_from([(), (), ("m7",)])),
+        swap=draw(st.sampled_from([None, *(Swap(one, other) for one in ids for other in ids if one != other)])),
+        provider=draw(st.sampled_from(["none", "ready", "at work", "failed"])),
+        unwitnessed=frozenset(key for key in ids if mostly(draw, False, True)),
     )
     wanted, standbys = draw(st.sampled_from([1, 3, 5])), draw(st.integers(0, 1))
-    return looked, Policy(wanted, standbys, promote=draw(st.sampled_from(["owned", "any"]))), known
+    zones = draw(st.sampled_from([(), tuple((f"m{key}", draw(st.sampled_from("abc"))) for key in ids)]))
+    return looked, Policy(wanted, standbys, promote=draw(st.sampled_from(["owned", "any"])), zones=zones), known
 
 
 def after(looked: ClusterView, act: Act) -> list[ClusterView]:
@@ -260,25 +373,61 @@ def test_the_law(world: tuple[ClusterView, Policy, Memory]) -> None:
     """No action lowers the margin at any of its steps, none is based on what is old, and nothing of others is touched."""
     looked, policy, known = world
     found = decide_autopilot(looked, policy, known, NOW)
-    event(found.rule)
+    event(f"{type(found).__name__} {found.rule}")
     if not isinstance(found, Act):
-        assert isinstance(found, Wait | Page) and found.why
+        assert isinstance(found, Wait | Page | AddStandby) and found.why
         return
     assert looked.linearizable and NOW - looked.taken_at <= STALE_SECONDS and not looked.alarms and not known.busy
     assert known.paused_until is None or known.paused_until <= NOW
     margins = [margin_of(one) for one in [looked, *after(looked, found)]]
-    assert margins[0] >= 0 and min(margins) >= margins[0]
+    assert margins[0] >= 0
+    if found.rule in ("yield-seat", "spread") and not isinstance(found.action, Promote):
+        the_law_of_the_living(world, found, margins)
+        return
+    assert min(margins) >= margins[0]
+    if isinstance(found.action, Remove):
+        the_law_of_the_dead(world, found.action, found.then)
     promoted = found.then or found.action
-    assert isinstance(promoted, Promote) and promoted.proof.holds(member_id=promoted.member_id, cluster_id=CLUSTER, now=NOW)
+    if not isinstance(promoted, Promote):
+        return
+    assert promoted.proof.holds(member_id=promoted.member_id, cluster_id=CLUSTER, now=NOW)
     assert promoted.member_id not in known.joining
     assert policy.promote == "any" or promoted.member_id in known.owned | known.standbys
-    voters = [len(one.voters) for one in [looked, *after(looked, found)]]
-    assert voters[-1] >= voters[0]
-    if isinstance(found.action, Remove):
-        gone = found.action.member_id
-        assert looked.answer(gone) is None and known.held.get(gone, 0.0) <= NOW and promoted.member_id in known.standbys
-        assert looked.leader is not None and looked.leader.id != gone
-        assert found.action.absence is not None and found.action.absence.seconds >= policy.window
-        assert all(NOW - at >= policy.per for at in known.replaced)
+    if found.leaves:
+        assert len(looked.voters) == policy.voters and not known.replaced[-1:] > (NOW - policy.per,)
+        assert all(looked.answer(one.id) is not None for one in looked.voters)
+    elif found.then is None:
+        assert len(looked.voters) < policy.voters
+
+
+def the_law_of_the_dead(world: tuple[ClusterView, Policy, Memory], remove: Remove, then: Promote | None) -> None:
+    """Who is proved absent goes, and only where its successor is proved, or has its vote already."""
+    looked, policy, known = world
+    gone = remove.member_id
+    assert looked.answer(gone) is None and known.held.get(gone, 0.0) <= NOW
+    assert looked.leader is not None and looked.leader.id != gone
+    assert remove.absence is not None and remove.absence.seconds >= policy.window
+    assert all(NOW - at >= policy.per for at in known.replaced)
+    if then is None:
+        assert known.swap is not None and len(looked.voters) > policy.voters
     else:
-        assert voters[0] < policy.voters
+        assert then.member_id in known.standbys
+
+
+def the_law_of_the_living(world: tuple[ClusterView, Policy, Memory], act: Act, margins: list[int]) -> None:
+    """What answers goes only as a standby, or after its successor has its vote; never while any voter is silent."""
+    looked, policy, known = world
+    assert all(looked.answer(one.id) is not None for one in looked.voters)
+    if isinstance(act.action, MoveLeader):
+        assert looked.may_lead(act.action.target_id) and act.action.leaving == looked.leader.id  # type: ignore[union-attr]
+        return
+    assert isinstance(act.action, Remove)
+    gone = act.action.member_id
+    assert known.held.get(gone, 0.0) <= NOW
+    if act.rule == "yield-seat":
+        assert gone in known.standbys - known.joining and known.waiting and len(looked.voters) >= policy.voters
+        assert looked.by_id(gone) in looked.learners and min(margins) >= margins[0]
+        return
+    assert known.swap is not None and gone == known.swap.leaves
+    assert len(looked.voters) > policy.voters and min(margins) >= min(margins[0], (policy.voters - 1) // 2)
+    assert looked.leader is not None and looked.leader.id != gone

@@ -163,7 +163,7 @@ class Cluster:
             return join
 
         stall, look = self.policy.stall_seconds, self.status
-        turn = Turn(self.access, self.endpoints, self.clock, self.report, look, stall, self.timeout)
+        turn = Turn(self.access, self.endpoints, self.clock, self.report, look, stall, self.timeout, self.policy.ends_as)
         return turn.run(spec, view.cluster_id, remember, join_of)
 
     def join_findings(self, view: ClusterView, name: str, peer_url: str, checks: Sequence[Finding] = ()) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,19 @@ def stamp_at(path: Path) -> Stamp | None:
     try:
         return stamp_of(path.lstat())
     except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def stamps_behind(paths: Iterable[Path]) -> tuple[Stamp | None, ...]:
+    """Returns the stamps of what the paths lead to, None for what is not there: certificates are renewed behind a link, which
+    stays as it is (kubelet's own, and every Secret that is mounted)."""
+    return tuple(map(_stamp_behind, paths))
+
+
+def _stamp_behind(path: Path) -> Stamp | None:
+    try:
+        return stamp_of(path.stat())
+    except OSError:
         return None
 
 

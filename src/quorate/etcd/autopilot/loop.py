@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from quorate.core.autopilot_policy import Policy
-from quorate.core.decide_autopilot import Act, Memory, Next, Page, Wait, decide_autopilot, learners_to_prove
+from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Provider, Wait
+from quorate.core.autopilot.policy import Policy
+from quorate.core.decide_autopilot import decide_autopilot, learners_to_prove
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
 from quorate.errors import QuorateError
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
+from quorate.etcd.client.credentials import Credentials
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
@@ -27,10 +30,22 @@ _SAY_SECONDS = 15.0
 _LEAST_VOTERS = 3
 
 
+class StandbyMaker(Protocol):
+    """What makes a new standby when one is missing."""
+
+    def state(self) -> Provider:
+        """Returns whether it may be started now."""
+        ...
+
+    def start(self, words: Mapping[str, str]) -> None:
+        """Starts it. Raises `HostError`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """One round. `view`: None when no member answered. `policy`, `memory`: what was decided on; `orders`: the records;
-    `acts`: whether this instance may act; `failed`: why the action did not succeed."""
+    `acts`: whether this instance may act; `failed`: why the action did not succeed; `seconds`: how long it took."""
 
     next: Next
     view: ClusterView | None = None
@@ -39,6 +54,7 @@ class Round:
     orders: Orders = field(default_factory=Orders)
     acts: bool = False
     failed: str = ""
+    seconds: float = 0.0
 
     def as_dict(self, wall: float) -> dict[str, object]:
         """Returns the round as JSON fields."""
@@ -62,7 +78,7 @@ class Round:
 
 def next_fields(found: Next) -> dict[str, object]:
     """Returns a decision as JSON fields."""
-    kind = {Wait: "wait", Page: "page", Act: "act"}[type(found)]
+    kind = {Wait: "wait", Page: "page", Act: "act", AddStandby: "act"}[type(found)]
     return {"decision": kind, "rule": found.rule, "why": found.why}
 
 
@@ -76,12 +92,14 @@ def default_policy(view: ClusterView) -> Policy:
 @dataclass(slots=True)
 class Autopilot:
     """One instance. `acting` takes the key of the instance that acts; without it nothing is changed, as in a dry run.
-    `policy`: decided on instead of the one in etcd, for a trial of it."""
+    `policy`: decided on instead of the one in etcd, for a trial of it. `maker`: makes standbys that are missing."""
 
     cluster: Cluster
     acting: bool = True
     policy: Policy | None = None
+    maker: StandbyMaker | None = None
     observer: Observer = field(init=False)
+    credentials: Credentials = field(init=False)
     _key: ActingKey | None = None
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
@@ -89,6 +107,7 @@ class Autopilot:
 
     def __post_init__(self) -> None:
         self.observer = Observer(self.cluster)
+        self.credentials = Credentials(self.cluster.access)
 
     def rounds(self, show: Callable[[Round], None]) -> None:
         """Goes on until it is cancelled, one round a second."""
@@ -109,26 +128,42 @@ class Autopilot:
 
     def round(self) -> Round:
         """Takes one look, decides, and carries out what was decided if this instance acts."""
+        if said := self.credentials.refresh():
+            self.cluster.report(Notice(said))
         try:
             decided = self._decided()
         except EtcdError as error:
             if error.disposition == "final":
                 raise
-            decided = Round(Page("no-quorum", f"no member can be asked: {error.what}"))
+            decided = Round(Page("unreachable", f"no member can be asked: {error.what}"))
         self._tell(decided)
-        if decided.acts and isinstance(decided.next, Act) and decided.view is not None and self._key is not None:
-            decided = self._carried_out(decided, decided.next, decided.view, self._key)
-        return decided
+        found, view, key = decided.next, decided.view, self._key
+        if not decided.acts or view is None or key is None or not isinstance(found, Act | AddStandby):
+            return decided
+        began = self.cluster.clock.now()
+        failed = self._failure_of(found, view, key)
+        said = f"{found.why}, and it could not be done: {failed}" if failed else f"done: {found.why}"
+        self.cluster.report(Notice(said, "warning") if failed else Notice(said))
+        return replace(decided, failed=failed, seconds=self.cluster.clock.now() - began)
 
-    def _carried_out(self, decided: Round, act: Act, view: ClusterView, key: ActingKey) -> Round:
+    def _failure_of(self, found: Act | AddStandby, view: ClusterView, key: ActingKey) -> str:
+        """Carries it out; returns why that did not succeed."""
         try:
-            carry_out(self.cluster, key, act, view)
+            if isinstance(found, Act):
+                carry_out(self.cluster, key, found, view)
+            elif self.maker is not None:
+                self._make_standby(self.maker, found, view, key)
         except QuorateError as error:
             self.cluster.clock.cancel.check()
-            self.cluster.report(Notice(f"{act.why}, and it could not be done: {error.what}", "warning"))
-            return replace(decided, failed=error.what)
-        self.cluster.report(Notice(f"done: {act.why}"))
-        return decided
+            return error.what
+        return ""
+
+    def _make_standby(self, maker: StandbyMaker, found: AddStandby, view: ClusterView, key: ActingKey) -> None:
+        urls = [url for voter in view.voters for url in voter.client_urls[:1]]
+        key.store.note("provide", rule=found.rule, why=found.why)
+        maker.start(
+            {"QUORATE_ENDPOINTS": ",".join(urls), "QUORATE_CLUSTER_ID": format_id(view.cluster_id), "QUORATE_WHY": found.why}
+        )
 
     def _decided(self) -> Round:
         view = self.observer.look(self._seen)
@@ -156,7 +191,8 @@ class Autopilot:
         pending = PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout)
         joins = pending.find(view)
         busy = at_work(view, joins, pending.lock())
-        return replace(self.observer.memory(orders, joins), busy=busy)
+        provider = self.maker.state() if self.maker is not None else "none"
+        return replace(self.observer.memory(orders, joins), busy=busy, provider=provider)
 
     def _with_proofs(self, view: ClusterView, policy: Policy, memory: Memory) -> tuple[Next, Memory]:
         """Proves the learner whose proof is all that an action lacks; the next one where that fails."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
-from quorate.core.autopilot_memory import Received, Sight, sight_after, silent_voters
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.case import Memory, Swap
+from quorate.core.autopilot.policy import Policy
+from quorate.core.autopilot.sight import Received, Sight, sight_after, silent_voters
 from quorate.core.catch_up import Proof
-from quorate.core.decide_autopilot import Memory
 from quorate.core.membership import ClusterView, Member
 from quorate.core.versions import Version
 from quorate.deadline import Moment, age, moment
@@ -22,6 +23,10 @@ from quorate.etcd.observation.absence_watch import received_from
 from quorate.etcd.observation.catch_up_proof import Candidate, prove
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
+SWAP_SECONDS = 600.0
+_WITNESS_SECONDS = 15.0
+"""How often the metrics of all voters are read while all answer: each page costs a member about a millisecond."""
+_SCRAPE_SECONDS = 1.0
 _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 """A dead member costs one timeout a look, and a look must not take longer than its proof is fresh."""
 
@@ -29,12 +34,14 @@ _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 @dataclass(slots=True)
 class Observer:
     """Looks at one cluster again and again. `pages`: for each silent voter, how many pages of metrics each other one has
-    served."""
+    served. `unwitnessed`: the voters whose metrics could not be read when all answered."""
 
     cluster: Cluster
     sight: Sight = field(default_factory=Sight)
     pages: dict[int, dict[int, float]] = field(default_factory=dict[int, dict[int, float]])
+    unwitnessed: frozenset[int] = frozenset()
     _last: Moment | None = None
+    _witnessed_at: float | None = None
 
     def look(self, policy: Policy) -> ClusterView:
         """Returns one look, and adds it to what is known. Raises `EtcdError` when no member answers."""
@@ -45,7 +52,24 @@ class Observer:
             self.sight = Sight(silent_since=self.sight.silent_since)
         self._last = began
         self.sight = sight_after(self.sight, view, self._received(view), policy)
+        self._ask_witnesses(view)
         return view
+
+    def _ask_witnesses(self, view: ClusterView) -> None:
+        """Reads the metrics of all voters now and then while all answer: whether a loss could be proved is known before it."""
+        due = self._witnessed_at is None or view.taken_at - self._witnessed_at >= _WITNESS_SECONDS
+        if not due or silent_voters(view):
+            return
+        self._witnessed_at = view.taken_at
+        access = self.cluster.access
+        asked = {
+            voter.id: access.submit(lambda channel: access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS), where)
+            for voter in view.voters
+            if (where := endpoint_of(access, voter)) is not None
+        }
+        wait(asked.values(), timeout=_SCRAPE_SECONDS)
+        pages = {voter: one.result() if one.done() and not one.exception() else None for voter, one in asked.items()}
+        self.unwitnessed = frozenset(voter for voter, page in pages.items() if page is None or not page.is_etcds)
 
     def _received(self, view: ClusterView) -> Mapping[int, Received | None]:
         silent = silent_voters(view) if view.linearizable else []
@@ -77,10 +101,24 @@ class Observer:
             owned=frozenset(join.member.id for join in joins if join.member and join.memory.member_id == join.member.id),
             standbys=frozenset(orders.standbys),
             joining=frozenset(join.member.id for join in joins if join.member and join.place is not None),
+            waiting=tuple(join.name or join.peer_url for join in joins if _waits(join)),
             held={member: here(order.until) for member, order in orders.holds.items()},
             paused_until=here(orders.pause.until) if orders.pause is not None else None,
             replaced=tuple(map(here, orders.replaced())),
+            written=tuple(replace(one, at=here(one.at)) for one in orders.written()),
+            swap=_fresh(orders.swap, at.wall),
+            unwitnessed=self.unwitnessed,
         )
+
+
+def _waits(join: PendingJoin) -> bool:
+    """Returns whether a join waits for the seat of a standby. One that shall be a standby itself waits until it is its turn."""
+    return join.place is not None and join.member is None and join.ends_as != "standby"
+
+
+def _fresh(swap: Swap | None, wall: float) -> Swap | None:
+    """An old change of zones that never went on is void: both its members may be voters for other reasons by now."""
+    return swap if swap is not None and abs(wall - swap.at) < SWAP_SECONDS else None
 
 
 def view_age(view: ClusterView, cluster: Cluster) -> float:

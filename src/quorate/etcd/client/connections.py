@@ -82,6 +82,13 @@ class Access:
         if channel is not None:
             channel.close()
 
+    def use(self, tls: Tls) -> None:
+        """Uses other credentials from the next call on. Calls that are open end without an answer: make none meanwhile."""
+        self.tls = tls
+        for endpoint in list(self._channels):
+            self.renew(endpoint)
+        self.open_statuses.clear()
+
     def ask_all(self, ask: Callable[[Channel], T], endpoints: Iterable[Endpoint]) -> list[Future[T]]:
         """Runs `ask` on every endpoint in parallel; each future returns the answer or raises that endpoint's error."""
         return [self._pool.submit(ask, channel) for channel in [self.channel(endpoint) for endpoint in endpoints]]

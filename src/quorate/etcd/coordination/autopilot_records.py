@@ -6,6 +6,7 @@ done. Moments are unix seconds: operators and instances run on several machines.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import secrets
@@ -16,7 +17,8 @@ from typing import Any
 import msgspec
 
 from quorate.config.policy_document import PolicyDocument, document_of, policy_of
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.case import Swap, Written
+from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.errors import QuorateError
@@ -31,7 +33,10 @@ FORMAT = 1
 """The format of every record here."""
 
 POLICY, PAUSE, INSTANCE = AUTOPILOT + b"policy", AUTOPILOT + b"pause", AUTOPILOT + b"instance"
+SWAP = AUTOPILOT + b"swap"
 HOLDS, STANDBYS, LOG = AUTOPILOT + b"hold/", AUTOPILOT + b"standby/", AUTOPILOT + b"log/"
+CHANGES_OF_VOTERS = ("replace", "spread")
+"""The entries of the log that count against the budget."""
 KEPT = 200
 """Most entries of the log."""
 
@@ -78,11 +83,20 @@ class Orders:
     standbys: Mapping[int, str] = field(default_factory=dict[int, str])
     log: tuple[Entry, ...] = ()
     instance: Instance | None = None
+    swap: Swap | None = None
     troubles: tuple[str, ...] = ()
 
     def replaced(self) -> tuple[float, ...]:
         """Returns when replacements began: they count against the budget, however they ended."""
-        return tuple(entry.at for entry in self.log if entry.did == "replace")
+        return tuple(entry.at for entry in self.log if entry.did in CHANGES_OF_VOTERS)
+
+    def written(self) -> tuple[Written, ...]:
+        """Returns the policies that were written, the latest last."""
+        return tuple(
+            Written(one.at, text_of(one.fields.get("digest")), f"{one.origin.host} (pid {one.origin.pid})")
+            for one in self.log
+            if one.did == "policy"
+        )
 
 
 def hold_key(member_id: int) -> bytes:
@@ -127,6 +141,7 @@ class _Reading:
     standbys: dict[int, str] = field(default_factory=dict[int, str])
     log: list[Entry] = field(default_factory=list[Entry])
     instance: Instance | None = None
+    swap: Swap | None = None
     troubles: list[str] = field(default_factory=list[str])
 
     def add(self, row: KeyValue) -> None:
@@ -149,6 +164,8 @@ class _Reading:
         elif row.key == INSTANCE:
             said = told.get("said")
             self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), said if isinstance(said, dict) else {})
+        elif row.key == SWAP:
+            self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
             self.log.append(Entry(row.key, _at(told, "at"), text_of(told.get("did")), told, origin_of(told)))
         else:
@@ -187,6 +204,7 @@ class _Reading:
             self.standbys,
             tuple(sorted(self.log, key=lambda entry: entry.key)),
             self.instance,
+            self.swap,
             tuple(self.troubles),
         )
 
@@ -201,6 +219,19 @@ def _at(told: Mapping[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0.0
     return float(value)
+
+
+def _member(told: Mapping[str, Any], name: str) -> int:
+    """Returns a member id; 0, which no member has, where there is none."""
+    try:
+        return int(text_of(told.get(name)), 16)
+    except ValueError:
+        return 0
+
+
+def digest_of(policy: Policy) -> str:
+    """Returns what tells one policy from another in the log."""
+    return hashlib.sha256(json.dumps(document_of(policy), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def mark_of(member: Member, cluster_id: int, at: float) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
@@ -53,7 +53,7 @@ class AutopilotStore:
             )
         generation = orders.generation + 1
         self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
-        self.note("policy", generation=generation)
+        self.note("policy", generation=generation, digest=records.digest_of(policy))
         return generation
 
     def begin_with(self, policy: Policy) -> None:
@@ -89,6 +89,14 @@ class AutopilotStore:
     def unmark(self, member_id: int) -> None:
         key = records.standby_key(member_id)
         self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+
+    def begin_swap(self, promoted: int, leaves: int) -> None:
+        """Records that `leaves` goes once `promoted` has its vote, before that vote is asked for: whoever acts next goes on."""
+        fields = {"promoted": format_id(promoted), "leaves": format_id(leaves)}
+        self._put(records.SWAP, records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall(), **fields))
+
+    def end_swap(self) -> None:
+        self._ask(lambda channel, timeout: kv.delete(channel, records.SWAP, timeout=timeout))
 
     def note(self, did: str, **fields: object) -> None:
         """Adds an entry to the log; removes the oldest beyond what is kept. Raises `EtcdError`: a replacement whose beginning

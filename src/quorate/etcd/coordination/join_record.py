@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from quorate.core.ids import format_id, same_url
 from quorate.core.join_memory import JoinMemory, as_fields, from_fields, taken_up
@@ -18,12 +18,14 @@ from quorate.foreign.values import integer_of, is_newer, text_of
 
 @dataclass(frozen=True, slots=True)
 class SeatRequest:
-    """The request of a run to join `name` at `peer_url` to the cluster. `run` is unique."""
+    """The request of a run to join `name` at `peer_url` to the cluster. `run` is unique. `ends_as`: what the member is to be
+    kept as: the autopilot frees the seat of a standby for a voter, never for another standby."""
 
     run: str
     name: str
     peer_url: str
     cluster_id: int
+    ends_as: Literal["voter", "standby"] = "voter"
 
 
 NOTHING = JoinMemory()
@@ -39,6 +41,7 @@ def describe(request: SeatRequest, memory: JoinMemory = NOTHING) -> bytes:
         "name": request.name,
         "peerURL": request.peer_url,
         "clusterId": format_id(request.cluster_id),
+        "endsAs": request.ends_as,
         **this_run.fields(),
         **as_fields(memory),
     }

@@ -38,7 +38,7 @@ T = TypeVar("T")
 class PendingJoin:
     """One join as its keys show it. `place` is its rank in the queue: 1 has the seat; None when its run has ended. `seconds`
     is the lifetime of the place without a renewal. `member` is the member listed at the peer URL.
-    `origin`: the process of the run; `memory`: what its record says that it did."""
+    `origin`: the process of the run; `memory`: what its record says that it did; `ends_as`: what its member is to be."""
 
     run: str
     name: str
@@ -51,6 +51,7 @@ class PendingJoin:
     keys: tuple[bytes, ...]
     origin: Origin
     memory: JoinMemory = NOTHING
+    ends_as: str = "voter"
 
     def as_dict(self) -> dict[str, object]:
         """Returns the join as `-o json` shows it."""
@@ -133,6 +134,7 @@ def _leftover(
         tuple(row.key for row in rows),
         origin_of(fields),
         next((from_fields(fields_of(row)) for row in rows if row.key.startswith(JOINS)), NOTHING),
+        text_of(fields.get("endsAs"), "voter"),
     )
 
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from quorate.core.join_memory import JoinMemory, merged
 from quorate.core.membership import ClusterView
@@ -30,7 +30,7 @@ the seat."""
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One turn. `seconds`: how long the first in the queue may keep the others waiting. `look_seconds`: how long to wait for a
-    list that can be read through the quorum."""
+    list that can be read through the quorum. `ends_as`: as in `JoinPolicy`."""
 
     access: Access
     seeds: Sequence[Endpoint]
@@ -39,6 +39,7 @@ class Turn:
     look: Callable[[], ClusterView]
     seconds: float
     look_seconds: float
+    ends_as: Literal["voter", "standby"]
 
     def run(
         self,
@@ -48,7 +49,7 @@ class Turn:
         join_of: JoinOf,
     ) -> JoinResult:
         """Runs the join that `join_of` makes. Raises what that join raises, and `Refused` when the queue does not move."""
-        request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, cluster_id)
+        request = SeatRequest(secrets.token_hex(8), spec.name, spec.peer_url, cluster_id, self.ends_as)
         listed = partial(listed_at, self.look, spec.peer_url, self.clock, self.look_seconds)
         with learner_seat(self.access, self.seeds, request, listed, self.clock, self.report, self.seconds) as seat:
 

@@ -116,6 +116,9 @@ def received_from(access: Access, view: ClusterView, member_id: int, served: dic
         return None
     if pages.keys() != {voter.id for voter in voters}:
         return None
+    if leader.snapshot_in_flight(member_id):
+        # It has come back and is loading: from the leader it gets no heartbeats meanwhile that it would answer (vault#16919).
+        return None
     numbers = {voter: page.served for voter, page in pages.items() if page is not None and page.served is not None}
     fresh = numbers.keys() == pages.keys() and all(number != served.get(voter) for voter, number in numbers.items())
     served.update(numbers)

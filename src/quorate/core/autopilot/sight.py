@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.policy import Policy
 from quorate.core.catch_up import NEAR_ENTRIES
 from quorate.core.membership import ClusterView, Member, lag_of
 

@@ -1,0 +1,187 @@
+"""The values of a decision of the autopilot: what is known, and what may be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from quorate.core.absence import Absence
+from quorate.core.actions import MoveLeader, Promote, Remove
+from quorate.core.autopilot.policy import Policy
+from quorate.core.catch_up import Proof
+from quorate.core.ids import format_id
+from quorate.core.membership import ClusterView, Member
+
+Rule: TypeAlias = Literal[
+    "paused",
+    "bad-record",
+    "policy-fight",
+    "stale-look",
+    "unreachable",
+    "no-list",
+    "no-quorum",
+    "alarm",
+    "busy",
+    "brake",
+    "held",
+    "never-started",
+    "silent",
+    "budget",
+    "no-standby",
+    "standby-not-proved",
+    "replace",
+    "grow",
+    "grow-not-aligned",
+    "foreign-learner",
+    "too-few-voters",
+    "yield-seat",
+    "seat-kept",
+    "spread",
+    "provide",
+    "provide-failed",
+    "too-few-standbys",
+    "no-witness",
+    "nothing",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is to be done now; `why` is for people."""
+
+    rule: Rule
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Somebody has to look: nothing that the autopilot may do helps."""
+
+    rule: Rule
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The next action on the members. `then`: what follows at once, whose proof is given already. `leaves`: the voter that is
+    to go once the promotion is done; its removal is a later action."""
+
+    rule: Rule
+    why: str
+    action: Promote | Remove | MoveLeader
+    then: Promote | None = None
+    leaves: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddStandby:
+    """A new standby is to be made, by the program that the operator gave for that."""
+
+    rule: Rule
+    why: str
+
+
+Next: TypeAlias = Wait | Page | Act | AddStandby
+
+Provider: TypeAlias = Literal["none", "ready", "at work", "failed"]
+"""The program that makes standbys: not given, ready, at work, or not asked again yet because it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A policy that was written: when, by whom, and which one (`digest`)."""
+
+    at: float
+    digest: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A voter that was promoted so that another one, in a zone with more voters, goes. `at`: unix seconds."""
+
+    promoted: int
+    leaves: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the looks of one autopilot add up to; times are on the clock of `now`.
+
+    `absences`: voters whose absence over `Policy.after` is proved. `silent_since`: since when each silent voter has given no
+    sign of life. `aligned_since`: since when each learner has been aligned at every look. `proofs`: fresh proofs of learners.
+    `owned`: learners that a join of this tool added; `standbys`: those that are marked as such; `joining`: those on which
+    somebody's join is at work; `waiting`: the names of joins of this tool that wait for a learner seat. `busy`: who changes the
+    member list now, or upgrades it; empty when nobody does. `held`: members that an operator exempts until a time. `replaced`:
+    when members were replaced. `written`: the policies of the past, the latest last. `swap`: a change of zones that is half
+    done. `unwitnessed`: voters whose counters cannot be read.
+    """
+
+    absences: Mapping[int, Absence] = field(default_factory=dict[int, Absence])
+    silent_since: Mapping[int, float] = field(default_factory=dict[int, float])
+    aligned_since: Mapping[int, float] = field(default_factory=dict[int, float])
+    proofs: Mapping[int, Proof] = field(default_factory=dict[int, Proof])
+    owned: frozenset[int] = frozenset()
+    standbys: frozenset[int] = frozenset()
+    joining: frozenset[int] = frozenset()
+    waiting: tuple[str, ...] = ()
+    busy: str = ""
+    held: Mapping[int, float] = field(default_factory=dict[int, float])
+    paused_until: float | None = None
+    replaced: tuple[float, ...] = ()
+    written: tuple[Written, ...] = ()
+    swap: Swap | None = None
+    provider: Provider = "none"
+    unwitnessed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One decision: what is seen, what is wanted, what is remembered. `now`: on the clock of the view."""
+
+    view: ClusterView
+    policy: Policy
+    memory: Memory
+    now: float
+
+    def silent(self) -> list[Member]:
+        """Returns the voters that do not answer."""
+        return [voter for voter in self.view.voters if self.view.answer(voter.id) is None]
+
+    def standbys(self) -> list[Member]:
+        """Returns the learners that may take a voter's place: marked, and at nobody's work."""
+        marked = [one for one in self.view.learners if one.id in self.memory.standbys]
+        return [one for one in marked if one.id not in self.memory.joining]
+
+    def proof(self, member: Member) -> Proof | None:
+        """Returns the proof that this learner is aligned now."""
+        proof = self.memory.proofs.get(member.id)
+        holds = proof is not None and proof.holds(member_id=member.id, cluster_id=self.view.cluster_id, now=self.now)
+        return proof if holds else None
+
+    def is_held(self, member: Member) -> bool:
+        """Returns whether an operator exempts the member."""
+        return self.memory.held.get(member.id, self.now) > self.now
+
+    def aligned_since(self, learner: Member) -> float:
+        """Returns since when the learner has been aligned; now where it is not."""
+        return self.memory.aligned_since.get(learner.id, self.now)
+
+    def swap(self) -> Swap | None:
+        """Returns the change of zones that is half done: the new voter has its vote, and the other one is still there. It is
+        over when either is not so, whoever ended it."""
+        swap, voters = self.memory.swap, {voter.id for voter in self.view.voters}
+        if swap is None or not {swap.promoted, swap.leaves} <= voters or len(voters) <= self.policy.voters:
+            return None
+        return swap
+
+
+def named(member: Member) -> str:
+    """Returns the member's name; its id where it has none."""
+    return member.name or format_id(member.id)
+
+
+def names_of(members: list[Member]) -> str:
+    return ", ".join(map(named, members))

@@ -1,0 +1,66 @@
+"""What forbids every action of the autopilot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quorate.core.autopilot.case import Case, Next, Page, Wait, names_of
+from quorate.core.membership import margin_of
+
+STALE_SECONDS = 3.0
+"""Most seconds since the beginning of the look on which is decided."""
+
+
+def paused(case: Case) -> Next | None:
+    until = case.memory.paused_until
+    if until is None or until <= case.now:
+        return None
+    return Wait("paused", f"an operator paused it, for {until - case.now:.0f} s more")
+
+
+def one_policy(case: Case) -> Next | None:
+    """Two writers that each restore their own policy would make it grow and shrink in turn: whose it is, nobody here knows."""
+    recent = [one for one in case.memory.written if case.now - one.at < case.policy.per]
+    if len(recent) < 3:
+        return None
+    before, between, last = recent[-3:]
+    if before.digest != last.digest or between.digest == last.digest:
+        return None
+    return Page("policy-fight", f"two policies are written in turn: by {between.by}, and by {last.by}")
+
+
+def sure_of_what_is_seen(case: Case) -> Next | None:
+    """One member's own list may be as old as that member has been cut off; and a look that took long says nothing about now."""
+    age = case.now - case.view.taken_at
+    if age > STALE_SECONDS:
+        return Wait("stale-look", f"the look began {age:.0f} s ago: this machine was suspended, or busy")
+    left = margin_of(case.view)
+    if left < 0:
+        seen = f"{case.view.reachable_voters} of {len(case.view.voters)} voters follow a leader"
+        return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")
+    if not case.view.linearizable:
+        return Wait("no-list", "no member list can be read through the quorum")
+    return None
+
+
+def no_alarm(case: Case) -> Next | None:
+    """With a full database nothing can be recorded, and where members differ no copy is known to be right."""
+    if not case.view.alarms:
+        return None
+    kinds = ", ".join(sorted({alarm.kind for alarm in case.view.alarms}))
+    return Page("alarm", f"etcd has raised {kinds}: members are not changed before it is cleared")
+
+
+def brake(case: Case) -> Next | None:
+    """Disks do not die together. Voters that do were cut off, or lost their power, and come back: replacing them one after the
+    other walked clusters from five to one (consul#5922)."""
+    since = sorted(case.memory.silent_since.get(voter.id, case.now) for voter in case.silent())
+    together = next((group for group in _windows(since, case.policy.brake) if group[-1] - group[0] <= case.policy.window), None)
+    if together is None:
+        return None
+    names = names_of(case.silent())
+    return Page("brake", f"{names} fell silent together: that is a fault of network or power, and nothing is replaced")
+
+
+def _windows(times: Sequence[float], size: int) -> list[Sequence[float]]:
+    return [times[start : start + size] for start in range(len(times) - size + 1)]

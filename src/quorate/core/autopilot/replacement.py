@@ -1,0 +1,93 @@
+"""Replaces a voter that is proved absent by a standby that is proved ready."""
+
+from __future__ import annotations
+
+from quorate.core.actions import Promote, Remove
+from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, named, names_of
+from quorate.core.membership import Member, removal_margins
+
+LEAST_LOOKS = 20
+"""Looks that a proof of absence is made of: one cut in a minute is no silence of a minute."""
+
+DAY_SECONDS = 24 * 3600.0
+
+
+def replace_dead(case: Case) -> Next | None:
+    """Replaces the voter that has been silent longest by a standby that is proved ready."""
+    silent = sorted(case.silent(), key=lambda voter: case.memory.silent_since.get(voter.id, case.now))
+    if not silent:
+        return None
+    dead = silent[0]
+    return _may_not_go(case, dead) or _replaced_by(case, dead)
+
+
+def _may_not_go(case: Case, dead: Member) -> Next | None:
+    """Returns why a silent voter stays for now."""
+    name = named(dead)
+    if not dead.started:
+        return Page("never-started", f"{name} has a vote and has never started: somebody's join ended halfway")
+    if case.is_held(dead):
+        left = case.memory.held[dead.id] - case.now
+        return Wait("held", f"{name} is silent, and held for {left:.0f} s more")
+    if against := _not_proved(case, dead):
+        return against
+    if case.memory.busy:
+        return Wait("busy", f"{name} is lost; {case.memory.busy}")
+    return over_budget(case)
+
+
+def _not_proved(case: Case, dead: Member) -> Next | None:
+    name = named(dead)
+    if case.policy.after is None:
+        return Wait("silent", f"{name} is silent, and the policy replaces no voter (replaceDead)")
+    absence = case.memory.absences.get(dead.id)
+    if absence is None or not absence.holds(dead.id, case.now) or absence.seconds < case.policy.after:
+        quiet = case.now - case.memory.silent_since.get(dead.id, case.now)
+        return Wait("silent", f"{name} has been silent for {quiet:.0f} s of {case.policy.after:.0f} s")
+    if absence.looks < LEAST_LOOKS:
+        return Wait("silent", f"{name} was looked at {absence.looks} times; {LEAST_LOOKS} are needed")
+    return None
+
+
+def over_budget(case: Case) -> Next | None:
+    """A replacement that repeats mends nothing: something kills members, and somebody has to look."""
+    today = [at for at in case.memory.replaced if case.now - at < DAY_SECONDS]
+    recent = [at for at in today if case.now - at < case.policy.per]
+    if recent:
+        ago = case.now - max(recent)
+        return Page("budget", f"a voter was replaced {ago:.0f} s ago; allowed is one in {case.policy.per:.0f} s")
+    if len(today) >= case.policy.day:
+        return Page("budget", f"{len(today)} voters were replaced in the last day; allowed are {case.policy.day}")
+    return None
+
+
+def _replaced_by(case: Case, dead: Member) -> Next:
+    name = named(dead)
+    if against := _against_removal(case, dead):
+        return against
+    remove = Remove(dead.id, absence=case.memory.absences[dead.id])
+    if case.swap() is not None:
+        # Whichever of them it is, the standby that takes its place has its vote already.
+        return Act("replace", f"{name} is lost, and one voter was to go", remove)
+    ready = sorted(case.standbys(), key=lambda one: _preference(case, dead, one))
+    if not ready:
+        # Removing it gains nothing at an odd size, and its return would restore the margin.
+        return Page("no-standby", f"{name} is lost, and no standby takes its place: it stays in the list")
+    proved = next((one for one in ready if case.proof(one) is not None), None)
+    proof = case.proof(proved) if proved is not None else None
+    if proved is None or proof is None:
+        return Wait("standby-not-proved", f"{name} is lost; {names_of(ready)} is not proved to have all data now")
+    return Act("replace", f"{name} is lost and {named(proved)} is ready", remove, Promote(proved.id, named(proved), proof))
+
+
+def _against_removal(case: Case, dead: Member) -> Page | None:
+    before, after = removal_margins(case.view, dead.id, dead=True)
+    if after >= max(before, 0):
+        return None
+    return Page("no-quorum", f"{named(dead)} is lost; removing it would lower how many may fail from {before} to {after}")
+
+
+def _preference(case: Case, dead: Member, standby: Member) -> tuple[bool, bool, float, int]:
+    """Proved first; then the zone of the dead voter, the one that has been aligned longest, the lower id."""
+    same_zone = case.policy.zone_of(standby.name) == case.policy.zone_of(dead.name)
+    return (case.proof(standby) is None, not same_zone, case.aligned_since(standby), standby.id)
