@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from quorate.config.duration import Duration
-from quorate.core.autopilot_policy import Policy
+from quorate.core.autopilot.policy import Policy
 from quorate.errors import ConfigError
 from quorate.foreign.documents import RECORD, read_mapping
 

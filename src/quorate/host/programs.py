@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
@@ -42,6 +44,42 @@ def run_visibly(command: Sequence[str], environment: Mapping[str, str], *, secon
         raise HostError(f"cannot run {command[0]}: {getattr(error, 'strerror', '') or error}") from error
     # The words of the user's own command may hold a secret.
     return _logged(command[:1], _ended(child, seconds, cancel, command[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that runs beside us, in a process group of its own: what it starts is signalled with it."""
+
+    child: subprocess.Popen[bytes]
+
+    @property
+    def code(self) -> int | None:
+        """Returns its exit code; None while it runs."""
+        return self.child.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signals the group, while the program itself has not ended: afterwards the number may be another group's."""
+        if self.code is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.child.pid, number)
+
+    def ended_within(self, seconds: float) -> bool:
+        """Waits so long; returns whether it has ended."""
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+def start_visibly(command: Sequence[str], environment: Mapping[str, str]) -> Running:
+    """Starts a program of the user, with its output on our stderr. Raises `HostError`."""
+    try:
+        child = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise HostError(f"cannot run {command[0]}: {getattr(error, 'strerror', '') or error}") from error
+    return Running(child)
 
 
 def run(

@@ -15,6 +15,7 @@ from quorate.foreign.text import visible
 from quorate.host.last_words import etcd_reason
 from quorate.host.member_data import of_member, refuse_another
 from quorate.host.systemd import Systemd, UnitState
+from quorate.host.units import unit_text, unit_word
 from quorate.member.data_dir import DataDir
 from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, environment_lines, settings
@@ -148,19 +149,6 @@ WantedBy=multi-user.target
         if reason:
             return f"{reason} (log: journalctl -u {self.unit})"
         return f"systemd reports {seen.result}, exit status {seen.exit_status} (log: journalctl -u {self.unit})"
-
-
-def unit_text(text: str) -> str:
-    """Returns a value for a unit file, where % begins a specifier. Raises `HostError` for a value that would end its line."""
-    if not text.isprintable() or text != text.strip():
-        raise HostError(f"{text[:80]!r} cannot be written into a unit file", state="nothing was changed")
-    return text.replace("%", "%%")
-
-
-def unit_word(text: str) -> str:
-    """Returns one word of a command line in a unit file, where blanks, quotes, backslashes and $ are special too."""
-    escaped = unit_text(text).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
-    return f'"{escaped}"' if escaped != text or any(letter in " ';" for letter in text) else escaped
 
 
 def _state(seen: UnitState) -> ProcessState:

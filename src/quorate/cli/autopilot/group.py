@@ -10,11 +10,13 @@ _LATER = {
     "explain": (f"{_IN}shown", "explain", "Show why nothing is done, or what is next, and by which rule."),
     "history": (f"{_IN}shown", "history", "Show what it did, and what operators ordered."),
     "hold": (f"{_IN}orders", "hold", "Exempt MEMBER from being replaced for a time."),
+    "manifest": (f"{_IN}install", "manifest", "Print a static pod that runs the autopilot."),
     "pause": (f"{_IN}orders", "pause", "Let it do nothing for a time."),
     "policy": (f"{_IN}policy", "group", "Show and set how many voters and standbys it keeps, and when a voter is lost."),
     "resume": (f"{_IN}orders", "resume", "End a pause."),
     "run": (f"{_IN}run", "run", "Watch the cluster, promote learners and replace lost voters until Ctrl-C."),
     "status": (f"{_IN}shown", "status", "Show the policy, the instance that acts and what it decided last."),
+    "unit": (f"{_IN}install", "unit", "Print a systemd unit that runs the autopilot."),
 }
 
 

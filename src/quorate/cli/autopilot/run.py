@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from quorate.cli.autopilot.meant import cluster_options, watched_cluster
+from quorate.cli.autopilot.serve import Served, Shows, serve_options
 from quorate.cli.common.commands import command
+from quorate.cli.common.completion import files
 from quorate.cli.common.dry_run import NOTHING_DONE
+from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, emit_document, emit_event, enveloped, output_option
 from quorate.errors import Interrupted
@@ -21,33 +25,70 @@ if TYPE_CHECKING:
 @command(ends=CHANGES)
 @click.option("--once", is_flag=True, help="Take one look, do what is due, and end. No voter is proved lost: that takes time.")
 @click.option("--dry-run", is_flag=True, help="Decide and say so; change nothing.")
+@click.option(
+    "--provide",
+    type=click.Path(path_type=Path),
+    metavar="PROGRAM",
+    help="Program that adds a standby; run when one is missing.",
+    shell_complete=files,
+)
+@click.option(
+    "--provide-timeout", type=DURATION, default="15m", show_default=True, help="Time after which that program is ended."
+)
+@serve_options
 @cluster_options
 @output_option()
 @click.pass_context
-def run(ctx: click.Context, /, once: bool, dry_run: bool, folder: Path | None, form: str) -> None:
+def run(
+    ctx: click.Context,
+    /,
+    once: bool,
+    dry_run: bool,
+    provide: Path | None,
+    provide_timeout: float,
+    served: Served,
+    folder: Path | None,
+    form: str,
+) -> None:
     """Watch the cluster, promote learners and replace lost voters until Ctrl-C.
 
     It looks once a second and does at most one thing at a time. Several instances may run: one acts, the others take over when
     it is gone. The policy is kept in etcd ('quorate autopilot policy'); without one, the number of voters of now is kept.
 
+    PROGRAM gets QUORATE_ENDPOINTS, QUORATE_CLUSTER_ID and QUORATE_WHY, and ends with 0 once its standby is added, by
+    'quorate etcd add NAME --standby' on the new host.
+
     \b
     Examples:
       quorate autopilot run --dir ./try
       quorate autopilot run --once --dry-run -o json
+      quorate autopilot run --listen 127.0.0.1:9382 --provide /usr/local/sbin/new-standby
     """
     from quorate.cli.common.progress import progress
     from quorate.etcd.autopilot.loop import Autopilot
+    from quorate.host.standby_program import StandbyProgram
 
     with progress() as report, watched_cluster(folder, report) as cluster:
-        pilot = Autopilot(cluster, acting=not dry_run)
-        if once:
-            _show_one(pilot, form, dry_run=dry_run)
-            return
+        maker = StandbyProgram(provide, cluster.clock, provide_timeout) if provide is not None else None
+        pilot = Autopilot(cluster, acting=not dry_run, maker=maker)
         try:
-            pilot.rounds(_Shown(pilot, form).show)
+            if once:
+                _show_one(pilot, form, dry_run=dry_run)
+                return
+            with served.serving(cluster.clock, report) as pages:
+                shown: list[Shows] = [_Shown(pilot, form), *([pages] if pages is not None else [])]
+                pilot.rounds(lambda decided: _show_all(shown, decided))
         except (Interrupted, KeyboardInterrupt):
             # Ctrl-C and SIGTERM are how a daemon ends: there is nothing to say about it.
             ctx.exit(Interrupted.exit_code)
+        finally:
+            if maker is not None:
+                maker.end()
+
+
+def _show_all(shown: Sequence[Shows], decided: Round) -> None:
+    for one in shown:
+        one.show(decided)
 
 
 def _show_one(pilot: Autopilot, form: str, *, dry_run: bool) -> None:

@@ -72,6 +72,7 @@ _FLAGS = (
 CONNECTION = frozenset({"rootfs", *(flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS)})
 """The parameters that say which cluster is meant. A group hands them down: they may stand before the command."""
 
+_IGNORED = {flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS if flag.ignored}
 _NAMING = {flag.spelling[-1].removeprefix("--").replace("-", "_") for flag in _FLAGS if flag.names}
 
 
@@ -300,6 +301,28 @@ def _flags_to_repeat() -> list[str]:
     given, ranks = meta[_KEY], meta.get(_RANK, {})
     names = [name for name in ("rootfs", *_NAMING) if ranks.get(name) == 0 and isinstance(given[name], str) and given[name]]
     return [f"--{name.replace('_', '-')}={given[name]}" for name in sorted(names) if name != "password"]
+
+
+def flags_in_full() -> list[str]:
+    """Returns the flags that say which cluster is meant and who asks, for a command that runs elsewhere: also what variables
+    say now, and this node's own etcd where nothing else is named. Paths are absolute; a password is never in one. Raises
+    `ConfigError`."""
+    own_etcd()
+    given = click.get_current_context().meta[_KEY]
+    paths = {name: str(path) for name, path in _paths_named()}
+    names = sorted(_NAMING - {"password", "password_file", "rootfs", *_IGNORED})
+    values = {**{name: given[name] for name in names if isinstance(given[name], str) and given[name]}, **paths}
+    return [f"--{name.replace('_', '-')}={values[name]}" for name in sorted(values)]
+
+
+def files_named() -> list[Path]:
+    """Returns the files that the connection is made with."""
+    return [path for _, path in _paths_named()]
+
+
+def _paths_named() -> list[tuple[str, Path]]:
+    given = click.get_current_context().meta[_KEY]
+    return [(name, Path(given[name]).absolute()) for name in ("cacert", "cert", "key", "password_file") if given[name]]
 
 
 def own_etcd() -> OwnEtcd | None:

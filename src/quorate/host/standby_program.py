@@ -1,0 +1,106 @@
+"""The operator's program that makes a new standby, run beside the looks of the autopilot.
+
+It is named on the command line of the daemon, never in etcd: whoever may write to etcd must not choose what runs here as root.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from quorate.deadline import Clock
+from quorate.errors import ConfigError, HostError
+from quorate.foreign.trust import distrust_way
+from quorate.host.environment import for_hooks
+from quorate.host.programs import Running, start_visibly
+from quorate.loggers import logger
+
+_LOGGER = logger(__name__)
+_REST_SECONDS = 60.0
+"""After an end: the next look sees what it made."""
+_FIRST_PAUSE = 300.0
+_LONGEST_PAUSE = 3600.0
+_KILL_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class StandbyProgram:
+    """The program at `path`. It gets its words from the environment, writes to our stderr, and is ended after `seconds`."""
+
+    path: Path
+    clock: Clock
+    seconds: float = 900.0
+    _running: Running | None = None
+    _began_at: float = 0.0
+    _asked_to_end_at: float | None = None
+    _free_at: float = 0.0
+    _failures: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        if not self.path.is_absolute() or not os.access(self.path, os.X_OK) or not self.path.is_file():
+            raise ConfigError(
+                f"{self.path} is no program that can be run",
+                advice="give the absolute path of an executable file with --provide",
+            )
+        self._refuse_strangers()
+
+    def state(self) -> Literal["ready", "at work", "failed"]:
+        """Returns whether it may be run now. "failed": the last run ended badly, and it is not asked again yet."""
+        self._look_after()
+        if self._running is not None:
+            return "at work"
+        if self.clock.now() >= self._free_at:
+            return "ready"
+        return "failed" if self._failures else "at work"
+
+    def start(self, words: Mapping[str, str]) -> None:
+        """Starts it with `words` in its environment. Raises `HostError`."""
+        self._refuse_strangers()
+        try:
+            self._running = start_visibly([str(self.path)], {**for_hooks(os.environ), **words})
+        except HostError:
+            self._ended(-1)
+            raise
+        self._began_at, self._asked_to_end_at = self.clock.now(), None
+        _LOGGER.info("%s was started", self.path)
+
+    def end(self) -> None:
+        """Ends it, and what it started, with the daemon. A join of ours that it runs undoes what it has begun."""
+        running, self._running = self._running, None
+        if running is not None and running.code is None:
+            running.signal(signal.SIGTERM)
+            if not running.ended_within(_KILL_SECONDS):
+                running.signal(signal.SIGKILL)
+
+    def _look_after(self) -> None:
+        running, now = self._running, self.clock.now()
+        if running is None:
+            return
+        if running.code is not None:
+            self._ended(running.code)
+        elif self._asked_to_end_at is not None and now - self._asked_to_end_at > _KILL_SECONDS:
+            running.signal(signal.SIGKILL)
+        elif self._asked_to_end_at is None and now - self._began_at > self.seconds:
+            _LOGGER.warning("%s did not end within %.0f s, and is ended", self.path, self.seconds)
+            self._asked_to_end_at = now
+            running.signal(signal.SIGTERM)
+
+    def _ended(self, code: int) -> None:
+        late, self._running = self._asked_to_end_at is not None, None
+        if code == 0 and not late:
+            self._failures, pause = 0, _REST_SECONDS
+        else:
+            self._failures, pause = self._failures + 1, min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
+        _LOGGER.info("%s ended with code %d; it is not run again for %.0f s", self.path, code, pause)
+        self._free_at = self.clock.now() + pause
+
+    def _refuse_strangers(self) -> None:
+        doubt = distrust_way(self.path)
+        if doubt:
+            raise HostError(
+                f"{self.path} is not run: {doubt}", advice="give the file to root, and let no one else write it or its folders"
+            )

@@ -1,0 +1,191 @@
+"""A small HTTP server for what a process tells about itself: metrics and health.
+
+A server that works on one connection after the other stands still for one client that says nothing, and one without a limit
+grows with them (prometheus_client issue 1134). Here each connection has a thread, a deadline from its first byte to its last,
+and a place among a fixed number; an answer is made anew for each request and closes the connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import h11
+
+from quorate.errors import HostError
+from quorate.foreign.text import visible
+from quorate.loggers import logger
+from quorate.serving.tls import Identity
+
+_LOGGER = logger(__name__)
+MOST_CONNECTIONS = 32
+SECONDS = 5.0
+"""From the connection to the end of the answer; a Prometheus scrape has 10 s by default."""
+_MOST_BYTES = 16 * 1024
+"""Of a request's head. Prometheus sends some 300 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent for one path. `kind`: the content type."""
+
+    status: int
+    body: bytes
+    kind: str = "text/plain; charset=utf-8"
+
+
+Routes: TypeAlias = Mapping[str, Callable[[], Answer]]
+"""What answers each path. Called on the connection's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen; port 0 lets the kernel choose. `identity`: the certificate to show; None for plain HTTP."""
+
+    host: str
+    port: int
+    identity: Identity | None = None
+
+
+@contextmanager
+def serving(listen: Listen, routes: Routes) -> Iterator[int]:
+    """Serves `routes` for the block, on threads of its own; yields the port. Raises `HostError` where it cannot listen."""
+    listener = _listener(listen)
+    places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+    accepting = threading.Thread(target=_accept, args=(listener, listen, routes, places), name="quorate-http", daemon=True)
+    accepting.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        # A close alone does not end an accept() that waits.
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        accepting.join()
+
+
+def _listener(listen: Listen) -> socket.socket:
+    try:
+        return socket.create_server(
+            (listen.host, listen.port), family=socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        )
+    except OSError as error:
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        raise HostError(
+            f"cannot listen on {host}:{listen.port}: {error.strerror or error}",
+            state="nothing was started",
+            advice="choose another address with --listen",
+        ) from None
+
+
+def _accept(listener: socket.socket, listen: Listen, routes: Routes, places: threading.BoundedSemaphore) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            if listener.fileno() < 0 or _is_shut(listener):
+                return
+            # Out of file descriptors, or a client that left at once: neither may end the server, nor make it spin.
+            time.sleep(0.05)
+            continue
+        if not places.acquire(blocking=False):
+            connection.close()
+            continue
+        worker = threading.Thread(target=_serve, args=(connection, listen, routes, places), daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:
+            connection.close()
+            places.release()
+
+
+def _is_shut(listener: socket.socket) -> bool:
+    try:
+        return not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError:
+        return True
+
+
+def _serve(connection: socket.socket, listen: Listen, routes: Routes, places: threading.BoundedSemaphore) -> None:
+    ends_at = time.monotonic() + SECONDS
+    try:
+        # OSError: the client left, or let its time run out.
+        with suppress(OSError, h11.LocalProtocolError), _secured(connection, listen.identity, ends_at) as secured:
+            _exchange(secured, routes, ends_at)
+    finally:
+        connection.close()
+        places.release()
+
+
+def _secured(connection: socket.socket, identity: Identity | None, ends_at: float) -> socket.socket:
+    connection.settimeout(_left(ends_at))
+    if identity is None:
+        return connection
+    return identity.context().wrap_socket(connection, server_side=True)
+
+
+def _left(ends_at: float) -> float:
+    left = ends_at - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _exchange(connection: socket.socket, routes: Routes, ends_at: float) -> None:
+    protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_BYTES)
+    try:
+        request = _request(connection, protocol, ends_at)
+    except h11.RemoteProtocolError as error:
+        found, request = Answer(error.error_status_hint, b"bad request\n"), None
+    else:
+        if request is None:
+            return
+        found = _answer(request, routes)
+    headers = [
+        ("Content-Type", found.kind),
+        ("Content-Length", str(len(found.body))),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Connection", "close"),
+    ]
+    if found.status == 405:
+        headers.append(("Allow", "GET, HEAD"))
+    sent = [protocol.send(h11.Response(status_code=found.status, headers=headers))]
+    if request is None or request.method != b"HEAD":
+        sent.append(protocol.send(h11.Data(data=found.body)))
+    connection.settimeout(_left(ends_at))
+    connection.sendall(b"".join(piece for piece in sent if piece))
+    if isinstance(connection, ssl.SSLSocket):
+        connection.unwrap()
+
+
+def _request(connection: socket.socket, protocol: h11.Connection, ends_at: float) -> h11.Request | None:
+    """Returns the request; None when the client says nothing more. A body is not read: nothing here takes one."""
+    while True:
+        event = protocol.next_event()
+        if isinstance(event, h11.Request):
+            return event
+        if event is not h11.NEED_DATA:
+            return None
+        connection.settimeout(_left(ends_at))
+        protocol.receive_data(connection.recv(4096))
+
+
+def _answer(request: h11.Request, routes: Routes) -> Answer:
+    if request.method not in (b"GET", b"HEAD"):
+        return Answer(405, b"only GET and HEAD\n")
+    path = request.target.split(b"?", 1)[0].decode("latin-1")
+    route = routes.get(path)
+    if route is None:
+        return Answer(404, "".join(f"{path}\n" for path in routes).encode())
+    try:
+        return route()
+    except Exception as error:  # a fault in one page must not end the thread without an answer
+        _LOGGER.error("%s: %s", path, visible(repr(error)))
+        return Answer(500, b"this page cannot be made; the log says why\n")
