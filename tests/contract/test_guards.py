@@ -53,6 +53,7 @@ EXITS = {
 }
 LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
 CONNECTIONS = {
+    "host/sock_diag.py": "asks the kernel by netlink what the TCP connections of this host have carried",
     "etcd/observation/endpoint_check.py": "an endpoint that gave no answer is dialled once more, to tell what is there",
     "etcd/client/channel.py": "gRPC to a member",
     "etcd/observation/diagnose.py": "whether a port answers, and its certificate: nothing is read",

@@ -131,7 +131,7 @@ def joiner_of(world: World, memory: Memory) -> Joiner:
         has_data=memory.has_data,
         listed_itself_at=-1.0 if node.running and node.started and node.role == "learner" else None,
         memory=memory_as_kept(memory),
-        proof=Proof(memory.slot + 1, CLUSTER, TERM, 100, 100, 0.0, ROUNDS) if memory.proven else None,
+        proof=Proof(memory.slot + 1, CLUSTER, TERM, 100, 100, 0.0, ROUNDS, heard=True) if memory.proven else None,
         verified=memory.verified,
     )
 

@@ -10,6 +10,7 @@ from mutants import (
     in_memory,
     in_newest,
     in_observation,
+    in_one_way,
     in_plans,
     in_quorum,
 )
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *in_coordination.MUTANTS,
     *in_plans.MUTANTS,
     *in_newest.MUTANTS,
+    *in_one_way.MUTANTS,
 )

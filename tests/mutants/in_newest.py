@@ -143,7 +143,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "page without a leader",
         "etcd/observation/absence_watch.py",
-        "not leader.leads or ",
+        "not leader.metrics.leads or ",
         "",
         "absence.py::test_a_page_that_does_not_say_who_leads_proves_nothing",
         "a proxy's page has no numbers",
@@ -175,8 +175,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "standing consent of a replacement",
         "core/invariants.py",
-        "before = min(before, step.limits.succession.margin) if step.limits.succession else before",
-        "before = 0 if step.limits.succession else before",
+        "before = min(before, succession.margin) if succession else before",
+        "before = 0 if succession else before",
         "safe_steps.py::test_who_is_replaced_leaves_no_fewer_to_fail_than_before",
         "somebody else removed a voter meanwhile (J2)",
     ),
@@ -239,15 +239,15 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "links are not looked for",
         "etcd/membership/removal_judge.py",
-        "while self._rests_on_assumed_links(view, goal) and not",
-        "while not view.members and not",
+        "while self.needs_links(view, goal):",
+        "while False:",
         "heirs.py::test_a_follower_whose_removal_leaves_others_unlinked_costs_tolerance",
         "what nobody looks at counts as working",
     ),
     _one(
         "links missed long ago",
         "etcd/observation/voter_links.py",
-        "            self._missed_at.clear()\n",
+        "            self._lacking_since.clear()\n",
         "",
         "heirs.py::test_after_a_pause_the_count_begins_anew",
         "nobody looked meanwhile",

@@ -150,8 +150,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a leader's reads prove nothing asked",
         MEMBERSHIP,
-        "leader.id == leader_id and bool(self.read_by) and self.follows(follower_id)",
-        "leader.id == leader_id and self.follows(follower_id)",
+        "return bool(self.read_by) and self.follows(follower_id)",
+        "return self.follows(follower_id)",
         _links("test_the_lowest_margin_counts_only_links_that_were_seen"),
         "where nobody was asked no link is proved",
     ),

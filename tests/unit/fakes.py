@@ -171,6 +171,7 @@ class FakeAccess(Access):
         self.places = dict(places or {})
         self.metrics: Metrics | None = None
         self.pages = 0
+        self.heard: tuple[int, ...] = ()
 
     def __enter__(self) -> FakeAccess:
         return self
@@ -187,7 +188,9 @@ class FakeAccess(Access):
             return None
         self.pages += 1
         number = {("promhttp_metric_handler_requests_total", frozenset({("code", "200")})): float(self.pages)}
-        return Metrics({**self.metrics.values, **number})
+        bytes_of = "etcd_network_peer_received_bytes_total"
+        heard = {(bytes_of, frozenset({("From", f"{one:x}")})): float(self.pages) for one in self.heard}
+        return Metrics({**self.metrics.values, **number, **heard})
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:  # noqa: ARG002
         return None

@@ -13,10 +13,12 @@ import pytest
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
 from quorate.core.membership import ClusterView, NoResponse
 from quorate.errors import ConfigError
-from quorate.etcd.client.metrics import parse
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.observation.absence_watch import watch_absence
+from quorate.etcd.observation.link_counters import PERIOD_SECONDS
 from unit.fakes import FakeAccess, FakeClock, where
 from unit.views import view
 
@@ -152,7 +154,8 @@ def test_a_page_that_does_not_say_who_leads_proves_nothing() -> None:
 def test_a_watch_needs_the_count_of_every_voter_that_answers() -> None:
     """The one that cannot be read may be the one that hears it."""
     with watching(PAGE) as access:
-        access.scrape = lambda endpoint, *, timeout: access.metrics if endpoint == where(1) else None  # type: ignore[method-assign] # noqa: ARG005
+        made = access.scrape
+        access.scrape = lambda endpoint, *, timeout: made(endpoint, timeout=timeout) if endpoint == where(1) else None  # type: ignore[method-assign]
         assert watch(access, silent_view())[0] is None
 
 
@@ -181,6 +184,36 @@ def test_a_watch_ends_at_the_first_answer() -> None:
     with watching(PAGE) as access:
         found, clock = watch(access, view(3))
     assert found is None and clock.time < 1
+
+
+def beating(access: FakeAccess, clock: FakeClock, senders: int) -> None:
+    """Each page counts the link heartbeats of so many members, a period each, on two streams, as etcd 3.6 does."""
+    made = access.scrape
+
+    def scrape(endpoint: Endpoint, *, timeout: float) -> Metrics | None:
+        page = made(endpoint, timeout=timeout)
+        beats = 20.0 * 2 * senders * int(clock.time / PERIOD_SECONDS)
+        name = ("etcd_network_peer_received_bytes_total", frozenset({("From", "0")}))
+        return Metrics({**page.values, name: beats}) if page is not None else None
+
+    access.scrape = scrape  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("senders", "proved"), [(1, True), (2, False)])
+def test_a_voter_whose_heartbeats_arrive_anywhere_lives(senders: int, proved: bool) -> None:
+    """It hears the leader, so it does not campaign; the leader does not hear it, and neither do we. To the others it sends link
+    heartbeats, which carry no name. It was removed as dead, and the cluster could lose one voter fewer."""
+    with watching(PAGE) as access:
+        clock = FakeClock()
+        beating(access, clock, senders)
+        found = watch_absence(access, silent_view, 3, clock, seconds=10.0, say=lambda _: None)
+    assert (found is not None) == proved
+
+
+def test_a_voter_that_is_sent_a_snapshot_is_not_absent() -> None:
+    loading = 'etcd_network_snapshot_send_inflights_total{To="3"} 1\n'
+    with watching(PAGE + loading) as access:
+        assert watch(access, silent_view())[0] is None
 
 
 @pytest.mark.parametrize("seconds", [0, -5, 2.9, math.nan, math.inf])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,19 +10,38 @@ import pytest
 from quorate.core.catch_up import ROUNDS, Proof
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.errors import NoSpace, ServerTimedOut, Unavailable
-from quorate.etcd.observation.catch_up_proof import Candidate, prove, serves_as_voter
+from quorate.etcd.client.metrics import Metrics, parse
+from quorate.etcd.observation.catch_up_proof import Candidate, NotProved, prove, serves_as_voter
 from unit.fakes import FakeAccess, FakeClock, Server, channel_to, cluster, row, where
 from unit.views import CLUSTER, answer, member, view
 
 LEARNER = member(9, learner=True)
 
 
-def candidate(leader: Server, own: Server) -> Candidate:
-    return Candidate(LEARNER, CLUSTER, channel_to(leader), channel_to(own), patience=0.5)
+Page = Callable[[], Metrics | None]
 
 
-def proof_of(leader: Server, own: Server) -> Proof | None:
-    return prove(candidate(leader, own), FakeClock())
+def pages(*counts: float | None, leads: str = "1") -> Page:
+    """The leader's pages, one after the other: how many bytes it has received from the learner, and whether it leads; the last
+    one stays."""
+    left, led = list(counts), list(leads)
+
+    def page() -> Metrics | None:
+        count = left.pop(0) if len(left) > 1 else left[0]
+        leads = led.pop(0) if len(led) > 1 else led[0]
+        named = f'etcd_network_peer_received_bytes_total{{From="9"}} {count}\n'
+        return None if count is None else parse(f"etcd_server_is_leader {leads}\n{named}")
+
+    return page
+
+
+def candidate(leader: Server, own: Server, page: Page | None = None) -> Candidate:
+    return Candidate(LEARNER, CLUSTER, channel_to(leader), channel_to(own), page or pages(1, 2), patience=0.5)
+
+
+def proof_of(leader: Server, own: Server, page: Page | None = None) -> Proof | None:
+    found = prove(candidate(leader, own, page), FakeClock())
+    return found if isinstance(found, Proof) else None
 
 
 def learner(**fields: Any) -> Server:
@@ -34,7 +53,36 @@ def test_a_learner_is_proved_by_two_writes_that_it_applies() -> None:
     proof = proof_of(leader, own)
     assert proof is not None and proof.holds(member_id=9, cluster_id=CLUSTER, now=0.0)
     assert (proof.rounds, proof.term, proof.leader_id, proof.wall) == (ROUNDS, 3, 1, 1_000_000.0)
-    assert leader.asked == ["Put", "Status"] * ROUNDS
+    assert leader.asked == ["Put", "Status"] * ROUNDS and proof.heard is True
+
+
+def test_a_learner_that_the_leader_does_not_hear_is_not_proved() -> None:
+    """It applied all that the leader sent: one voter promoted it, and the two had no quorum any more."""
+    found = prove(candidate(Server(1), learner(), pages(7)), FakeClock())
+    assert isinstance(found, NotProved) and "the leader receives nothing from it" in found.why
+
+
+def test_a_learner_is_heard_a_moment_later() -> None:
+    proof = proof_of(Server(1), learner(), pages(7, 7, 7, 8))
+    assert proof is not None and proof.heard is True
+
+
+@pytest.mark.parametrize("page", [pages(None), pages(7, None), pages(7, 8, leads="01"), pages(7, 8, leads="10")])
+def test_without_the_leaders_own_page_nothing_is_known_of_the_way_back(page: Page) -> None:
+    proof = proof_of(Server(1), learner(), page)
+    assert proof is not None and proof.heard is None
+
+
+def test_a_learner_that_died_while_the_page_was_read_is_not_proved() -> None:
+    own = learner()
+
+    def page() -> Metrics | None:
+        dies = len(own.asked) >= ROUNDS
+        if dies:
+            own.replies["Status"] = Unavailable("x")
+        return pages(8 if dies else 7)()
+
+    assert proof_of(Server(1), own, page) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +130,7 @@ def test_a_proof_is_as_old_as_the_question() -> None:
 
     own.replies["Status"] = slow
     proof = prove(candidate(Server(1), own), clock, rounds=1)
-    assert proof is not None and (proof.at, clock.time) == (0.0, 0.2)
+    assert isinstance(proof, Proof) and (proof.at, clock.time) == (0.2, 0.4), "the last question, after what the leader hears"
 
 
 # -- a new voter -------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_finding_members() -> None:
     assert seen.by_peer_urls(["https://c:1"]) is None
 
 
-PROOF = Proof(7, 1, 3, 100, 100, 10.0, ROUNDS)
+PROOF = Proof(7, 1, 3, 100, 100, 10.0, ROUNDS, heard=True)
 
 
 def test_a_proof_holds_for_that_member_of_that_cluster_for_a_moment() -> None:
@@ -166,7 +166,7 @@ def test_a_proof_holds_for_that_member_of_that_cluster_for_a_moment() -> None:
 
 @given(st.integers(0, 200), st.integers(0, ROUNDS))
 def test_a_proof_needs_every_round_and_the_whole_index(applied: int, rounds: int) -> None:
-    proof = Proof(7, 1, 3, 100, applied, 10.0, rounds)
+    proof = Proof(7, 1, 3, 100, applied, 10.0, rounds, heard=True)
     assert proof.holds(member_id=7, cluster_id=1, now=10.0) is (applied >= 100 and rounds == ROUNDS)
 
 

@@ -43,7 +43,7 @@ LIMITS = Limits(CLUSTER)
 
 
 def proof(at: float = 0.0, member_id: int = 9, term: int = 3) -> Proof:
-    return Proof(member_id, CLUSTER, term, 100, 100, at, ROUNDS)
+    return Proof(member_id, CLUSTER, term, 100, 100, at, ROUNDS, heard=True)
 
 
 def decide(seen: ClusterView, *joiners: Joiner, seats: int = 1, now: float = 0.0) -> Decision:

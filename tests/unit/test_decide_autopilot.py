@@ -27,7 +27,7 @@ STANDBY = member(9, learner=True)
 
 
 def proof(number: int, *, at: float = NOW - 1) -> Proof:
-    return Proof(number, CLUSTER, 3, 100, 100, at, ROUNDS)
+    return Proof(number, CLUSTER, 3, 100, 100, at, ROUNDS, heard=True)
 
 
 def absence(number: int, *, seconds: float = POLICY.window, at: float = NOW - 1) -> Absence:

@@ -23,6 +23,7 @@ from quorate.core.outcome import (
 )
 from quorate.errors import HostError, Refused
 from quorate.etcd.client.errors import AnswerLost, TooManyLearners
+from quorate.etcd.client.metrics import parse
 from quorate.etcd.membership.executor import MembershipExecutor
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy
@@ -233,8 +234,9 @@ def test_a_join_does_not_add_where_somebody_is_listed_at_its_url_by_now(access: 
 
 def test_a_join_that_gets_no_answer_to_its_promotion_may_have_a_vote(access: FakeAccess) -> None:
     kept, leader = join_of(access), access.places[where(1)]
+    access.metrics, access.heard = parse("etcd_server_is_leader 1\n"), (9,)
     leader.replies["MemberPromote"] = AnswerLost("x")
-    promote = Promote(9, "m9", Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS))
+    promote = Promote(9, "m9", Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS, heard=True))
     assert "no answer to the request yet" in str(kept.join._promote(promote, view(1, LEARNER)))
     assert kept.join.tracks["m9"].memory.vote == "asked"
     leader.replies["MemberPromote"] = TooManyLearners("x")

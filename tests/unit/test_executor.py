@@ -38,7 +38,7 @@ from unit.views import CLUSTER, answer, member, url, view
 
 ADD = AddLearner("m9", (url(9),))
 LEARNER = member(9, learner=True)
-PROMOTE = Promote(9, "m9", Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS, wall=1_000_000.0))
+PROMOTE = Promote(9, "m9", Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS, wall=1_000_000.0, heard=True))
 SEEN = view(3)
 
 

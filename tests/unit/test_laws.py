@@ -20,7 +20,7 @@ from quorate.core.quorum import margin, quorum
 from unit.views import CLUSTER, answer, member, url, view
 
 VOTERS = st.integers(1, 9)
-PROOF = Proof(20, CLUSTER, 3, 100, 100, 0.0, ROUNDS)
+PROOF = Proof(20, CLUSTER, 3, 100, 100, 0.0, ROUNDS, heard=True)
 LEARNER = member(20, learner=True)
 
 

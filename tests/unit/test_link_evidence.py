@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -24,7 +24,9 @@ from quorate.etcd.observation.link_counters import (
     hears_everybody,
     heartbeat_bytes,
 )
-from quorate.host.tcp_links import Connection, _connection, linked_peers
+from quorate.etcd.observation.voter_links import UNREADABLE_SECONDS
+from quorate.host.sock_diag import Carried, established
+from quorate.host.tcp_links import Connection, connection_of, linked_peers
 from unit.fakes import FakeAccess, FakeClock, where
 from unit.views import member, url, view
 
@@ -32,14 +34,14 @@ OWN = ["https://10.0.0.9:2380"]
 HERE = "10.0.0.9"
 
 
-def they(host: str, count: int = 2, retransmits: int = 0) -> list[Connection]:
-    """Connections that somebody dialed to us."""
-    return [Connection((HERE, 2380), (host, 40000 + number), retransmits) for number in range(count)]
+def they(host: str, count: int = 2, *, heard: bool = True) -> list[Connection]:
+    """Connections that somebody dialed to us: we send on them."""
+    return [Connection((HERE, 2380), (host, 40000 + number), hears=False, heard=heard) for number in range(count)]
 
 
-def we(host: str, count: int = 2, retransmits: int = 0, port: int = 2380) -> list[Connection]:
-    """Connections that we dialed."""
-    return [Connection((HERE, 50000 + number), (host, port), retransmits) for number in range(count)]
+def we(host: str, count: int = 2, *, hears: bool = True, port: int = 2380) -> list[Connection]:
+    """Connections that we dialed: we receive on them."""
+    return [Connection((HERE, 50000 + number), (host, port), hears=hears, heard=False) for number in range(count)]
 
 
 def links(table: list[Connection], *peers: str) -> list[bool]:
@@ -59,8 +61,8 @@ def test_a_peer_is_linked_that_dialed_us_and_that_we_dialed_on_both_streams() ->
         we("10.0.0.1"),
         they("10.0.0.1", 1) + we("10.0.0.1"),
         they("10.0.0.1") + we("10.0.0.1", 1),
-        they("10.0.0.1", retransmits=2) + we("10.0.0.1"),
-        they("10.0.0.1") + we("10.0.0.1", retransmits=2),
+        they("10.0.0.1", heard=False) + we("10.0.0.1"),
+        they("10.0.0.1") + we("10.0.0.1", hears=False),
         they("10.0.0.1") + we("10.0.0.1", port=2379),
     ],
     ids=["we dialed nobody", "nobody dialed us", "one in", "one out", "lost in", "lost out", "client port"],
@@ -86,16 +88,36 @@ def test_a_peer_whose_name_leads_nowhere_makes_all_of_it_unknown() -> None:
     assert linked_peers([], OWN, {1: ["https://"]}) is None
 
 
-def row_of(state: str, retransmits: str = "00000000") -> str:
-    """A row as the kernel prints it: addresses as words in the byte order of the machine."""
-    local, remote = (f"{struct.unpack('=I', bytes((10, 0, 0, last)))[0]:08X}" for last in (9, 1))
-    return f"   0: {local}:094C {remote}:9C40 {state} 00000000:00000000 02:000A7D8C {retransmits}     0        0 123"
+QUIET = Carried((HERE, 2380), ("10.0.0.1", 40000), 0, 500, 500, 1.7, 1.7)
 
 
-def test_only_established_connections_of_the_kernels_table_count() -> None:
-    assert _connection(row_of("01", "00000003")) == Connection((HERE, 2380), ("10.0.0.1", 40000), 3)
-    for state in ("02", "06", "08", "0A"):
-        assert _connection(row_of(state)) is None
+@pytest.mark.parametrize(
+    ("one", "hears", "heard"),
+    [
+        (QUIET, True, True),
+        (replace(QUIET, data_ago=2.6), False, True),
+        (replace(QUIET, ack_ago=2.6), True, False),
+        (replace(QUIET, retransmits=2), True, False),
+        # Made a moment ago, and nothing has come through it: only the handshake did.
+        (replace(QUIET, received=0, acked=1, data_ago=0.0, ack_ago=0.0), False, False),
+    ],
+)
+def test_a_connection_counts_by_what_it_has_carried_lately(one: Carried, hears: bool, heard: bool) -> None:
+    """Where the data of one end is lost, connections stay, and new ones are made: of four voters one had the vote that only the
+    leader reached."""
+    assert connection_of(one) == Connection(one.local, one.remote, hears, heard)
+
+
+def test_the_kernel_tells_what_a_connection_has_carried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        server, _ = listener.accept()
+        with server:
+            client.sendall(b"x" * 100)
+            assert len(server.recv(200)) == 100
+            found = {one.local[1]: one for one in established() or []}
+            there, here = found[server.getsockname()[1]], found[client.getsockname()[1]]
+            assert there.received == 100 and there.remote == client.getsockname() and there.data_ago < 60
+            assert here.acked >= 100 and here.received == 0 and here.retransmits == 0
 
 
 # -- counters of heartbeats --------------------------------------------------------------------------------------------
@@ -176,31 +198,31 @@ def counting() -> Iterator[Counting]:
 
 
 def test_a_link_is_seen_when_both_ends_hear_everybody(counting: Counting) -> None:
-    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
 
 
 @pytest.mark.parametrize("rates", [{"m2": FULL}, {"m9": FULL}], ids=["the learner is deaf", "the voter is deaf"])
 def test_a_link_is_not_seen_when_one_end_does_not_hear_everybody(counting: Counting, rates: dict[str, float]) -> None:
-    assert counting.run(4, m1=FULL, **rates) == {1: True, 2: False}
+    assert counting.run(4, m1=FULL, **rates) == {2: False}
 
 
 def test_a_counter_that_fell_was_restarted_and_what_was_counted_before_says_nothing(counting: Counting) -> None:
-    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
     counting.values[2] = 0.0
-    assert counting.run(0.5, m1=FULL, m9=FULL) == {1: True, 2: False}
+    assert counting.run(0.5, m1=FULL, m9=FULL) == {2: False}
 
 
 def test_links_are_unknown_while_somebody_does_not_answer_or_tells_no_counters(counting: Counting) -> None:
     counting.seen = replace(SEEN, replies={**SEEN.replies, 2: NoResponse("gone")})
-    assert counting.run(1, m1=FULL, m9=FULL) == {1: True}, "the leader feeds it, and of the other nobody can tell"
+    assert counting.run(1, m1=FULL, m9=FULL) == {}, "of a voter that is silent nobody can tell"
     counting.seen, counting.values[2] = SEEN, None
     counting.counters = LinkCounters(counting.access, counting.clock)
-    assert counting.run(1, m1=FULL, m9=FULL) == {1: True}
+    assert counting.run(1, m1=FULL, m9=FULL) == {}
 
 
 def test_a_link_that_was_up_ten_seconds_ago_is_not_seen_by_that(counting: Counting) -> None:
-    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
-    assert counting.run(5, m1=FULL, m9=FULL) == {1: True, 2: False}
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
+    assert counting.run(5, m1=FULL, m9=FULL) == {2: False}
 
 
 def beside_a_silent_one(counting: Counting) -> Counting:
@@ -212,15 +234,15 @@ def beside_a_silent_one(counting: Counting) -> Counting:
 
 def test_a_silent_member_is_left_out_of_the_count_only_when_nobody_has_heard_it_for_a_while(counting: Counting) -> None:
     three = beside_a_silent_one(counting)
-    assert three.run(3.75, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: False}
-    assert three.run(1.0, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: True}
+    assert three.run(3.75, m1=FULL, m2=FULL, m9=FULL) == {2: False}
+    assert three.run(1.0, m1=FULL, m2=FULL, m9=FULL) == {2: True}
 
 
 @pytest.mark.parametrize("hears", [1, 2, 9])
 def test_a_silent_member_that_somebody_hears_is_not_left_out_of_the_count(counting: Counting, hears: int) -> None:
     three = beside_a_silent_one(counting)
     three.hears_3 = hears
-    assert three.run(9, m1=FULL, m2=FULL, m9=FULL) == {1: True, 2: False}
+    assert three.run(9, m1=FULL, m2=FULL, m9=FULL) == {2: False}
 
 
 # -- patience ----------------------------------------------------------------------------------------------------------
@@ -250,6 +272,12 @@ class Evidence:
     def state(self, other: int) -> str:
         return self.evidence.added(SEEN, self.track).links.state(9, other)
 
+    def look_for(self, seconds: float) -> None:
+        """Look after look, without a pause."""
+        for _ in range(round(seconds)):
+            self.clock.pass_time(1)
+            self.state(2)
+
 
 @pytest.fixture
 def evidence() -> Iterator[Evidence]:
@@ -260,13 +288,13 @@ def evidence() -> Iterator[Evidence]:
 def test_a_link_is_looked_for_a_while_before_it_counts_as_missing(evidence: Evidence) -> None:
     assert (evidence.state(1), evidence.state(2)) == ("up", "assumed")
     assert not evidence.evidence.is_settled(evidence.track)
-    evidence.clock.pass_time(PATIENCE_SECONDS)
+    evidence.look_for(PATIENCE_SECONDS)
     assert evidence.state(2) == "down" and evidence.evidence.is_settled(evidence.track)
 
 
 def test_a_link_that_comes_up_is_not_missed_any_more(evidence: Evidence) -> None:
     evidence.state(2)
-    evidence.clock.pass_time(PATIENCE_SECONDS - 1)
+    evidence.look_for(PATIENCE_SECONDS - 1)
     evidence.runtime.links_seen = {1: True, 2: True}
     assert evidence.state(2) == "up" and not evidence.track.links_missed_at
     evidence.runtime.links_seen = {1: True, 2: False}
@@ -277,8 +305,26 @@ def test_a_link_that_comes_up_is_not_missed_any_more(evidence: Evidence) -> None
 def test_a_link_that_was_missed_stays_missed_until_it_is_seen_up(evidence: Evidence) -> None:
     """A voter that stands still for a moment, or metrics that cannot be read, are no evidence for it."""
     evidence.state(2)
-    evidence.clock.pass_time(PATIENCE_SECONDS)
+    evidence.look_for(PATIENCE_SECONDS)
     evidence.runtime.links_seen = {1: True}
     assert evidence.state(2) == "down"
     evidence.runtime.links_seen = {1: True, 2: True}
     assert evidence.state(2) == "up"
+
+
+def test_what_was_missed_before_a_suspension_is_looked_for_anew(evidence: Evidence) -> None:
+    """Neither up nor down is known then, and nothing may be assumed: a cut that came meanwhile made a voter of a learner that
+    only the leader reached."""
+    evidence.look_for(PATIENCE_SECONDS + 1)
+    assert evidence.state(2) == "down"
+    evidence.clock.pass_time(5)
+    assert evidence.state(2) == "assumed" and not evidence.evidence.is_settled(evidence.track)
+
+
+def test_links_of_which_nothing_is_known_are_asked_for_a_while_before_they_are_assumed(evidence: Evidence) -> None:
+    """The followers' metrics could not be read for two seconds, and the learner got its vote at once."""
+    evidence.runtime.links_seen = {}
+    evidence.state(2)
+    assert not evidence.evidence.is_settled(evidence.track)
+    evidence.look_for(UNREADABLE_SECONDS)
+    assert evidence.evidence.is_settled(evidence.track) and evidence.state(2) == "assumed"

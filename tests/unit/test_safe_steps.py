@@ -15,7 +15,7 @@ from quorate.core.membership import ClusterView, NoResponse, margin_of
 from unit.views import CLUSTER, answer, member, url, view
 
 LEARNER = member(9, learner=True)
-PROOF = Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS)
+PROOF = Proof(9, CLUSTER, 3, 100, 100, 0.0, ROUNDS, heard=True)
 PROMOTE = Promote(9, "m9", PROOF)
 ADD = AddLearner("m8", (url(8),))
 

@@ -26,7 +26,12 @@ that this machine was suspended, and the learner may have died meanwhile."""
 class Proof:
     """Proof that the learner `member_id`, asked at `at` (`wall` on the wall clock), answered as a learner of `cluster_id` and
     had applied past `target_index`: the commit index of `leader_id` in `term` after a write of ours. `rounds` such rounds
-    succeeded in a row."""
+    succeeded in a row. `heard`: whether the leader has received something from the learner since before the last write; None
+    where the leader's metrics cannot be read.
+
+    That a learner applies what the leader sends says nothing about the way back: a leader feeds it for seconds without an
+    acknowledgement. One voter that did not hear its learner promoted it, and the two had no quorum any more.
+    """
 
     member_id: int
     cluster_id: int
@@ -37,6 +42,7 @@ class Proof:
     rounds: int
     wall: float = 0.0
     leader_id: int = 0
+    heard: bool | None = None
 
     def holds(self, *, member_id: int, cluster_id: int, now: float) -> bool:
         """Returns whether this proof is about that member of that cluster, complete, and still fresh."""

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 from quorate.core.ids import format_id
+from quorate.core.links import pair
 from quorate.core.membership import ClusterView
 from quorate.core.quorum import margin_on_links, quorum
 
@@ -29,7 +30,8 @@ def carries(heir: int, voters: Collection[int], linked: Linked) -> bool:
 
 def heirs(view: ClusterView, leaving: int, tried: Collection[int] = ()) -> list[int]:
     """Returns the voters that could lead without `leaving`, the best first: with most links that are known to work, then with
-    most applied. A link that is only assumed counts here; the invariant of the transfer judges whether it may.
+    most that work in the worlds that the counters allow, then with most applied. A link that is only assumed counts here; the
+    invariant of the transfer judges whether it may.
 
     One that answers but does not follow may be cut off from the leader, and one with too few links gets no majority: a
     transfer to either stops writes until raft abandons it, an election timeout later.
@@ -37,9 +39,10 @@ def heirs(view: ClusterView, leaving: int, tried: Collection[int] = ()) -> list[
     stay = without(view, leaving)
     fit = [one for one in stay if one not in tried and view.may_lead(one) and carries(one, stay, view.linked)]
 
-    def worth(voter: int) -> tuple[int, int]:
-        answer = view.answer(voter)
-        return sum(view.proven_link(voter, other) for other in stay if other != voter), answer.applied_index if answer else 0
+    def worth(voter: int) -> tuple[int, int, int]:
+        answer, others = view.answer(voter), [other for other in stay if other != voter]
+        likely = sum(pair(voter, other) not in world for world in view.links.worlds for other in others)
+        return sum(view.proven_link(voter, other) for other in others), likely, answer.applied_index if answer else 0
 
     return sorted(fit, key=worth, reverse=True)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from quorate.arguments import spelled
 from quorate.core.actions import Action, AddLearner, AddVoter, MoveLeader, Promote, Remove, StopMember, WipeData
 from quorate.core.heirs import carries, label, named_links, sure_margin, without
+from quorate.core.links import pair
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
 from quorate.core.quorum import quorum
 from quorate.errors import Refused
@@ -156,16 +157,36 @@ def _removal_lowers(step: Step, action: Remove) -> str | None:
         return _no_quorum_left(step.view, target)
     if action.named and step.limits.accept_reduced_tolerance:
         return None
-    # A replacement alone is no consent to a lower margin: where it was, a NEW that was a voter already, and an operator who
-    # removed another voter meanwhile, cost a cluster of three its tolerance.
-    before = min(before, step.limits.succession.margin) if step.limits.succession else before
-    if after < before:
-        return f"the cluster could lose {after} more voters instead of {before}"
+    if why := _lowers_somewhere(step, target, dead=dead):
+        return why
     if leads and sure_margin(step.view, target) < 0:
         # While the leader stays, its own links keep the quorum, and each read proves them. Once it has gone, the links between
         # its followers must: four voters, three of which reached only the leader, took no writes for most of a minute.
         return f"it leads, and without it {_too_few_links(step.view, without(step.view, target))}"
     return None
+
+
+def _lowers_somewhere(step: Step, target: int, *, dead: bool) -> str | None:
+    """Returns why the removal lowers the margin, in the view or in any world that the counters allow. One cut that may be here
+    or there was counted before the removal and not after it: a live voter left without consent."""
+    view, succession = step.view, step.limits.succession
+    if view.links.doubtful:
+        return "too many links between the voters are not known to work to tell what it would cost"
+    worlds = [view, *(replace(view, links=replace(view.links, down=cut)) for cut in view.links.worlds)]
+    for world in worlds:
+        before, after = removal_margins(world, target, dead=dead)
+        # A replacement alone is no consent to a lower margin: where it was, a NEW that was a voter already, and an operator who
+        # removed another voter meanwhile, cost a cluster of three its tolerance.
+        before = min(before, succession.margin) if succession else before
+        if after < before:
+            unsure = f": {_unsure_links(view, target)}" if world is not view else ""
+            return f"the cluster could lose {after} more voters instead of {before}{unsure}"
+    return None
+
+
+def _unsure_links(view: ClusterView, target: int) -> str:
+    unknown = named_links(view, without(view, target), view.proven_link)
+    return f"one of the links {unknown} does not work, or more"
 
 
 def _no_quorum_left(view: ClusterView, target: int) -> str:
@@ -229,7 +250,10 @@ def promoted(view: ClusterView, action: Promote) -> ClusterView:
             told = replace(base, member_id=action.member_id, leader=leader.id, is_learner=False, errors=())
             replies[action.member_id] = replace(told, raft_index=max(told.raft_index, action.proof.target_index))
     read_by = None if view.read_by is None else view.read_by | {action.member_id}
-    return replace(view, members=members, replies=replies, read_by=read_by)
+    links = view.links
+    if leader is not None and not action.proof.heard:
+        links = replace(links, unproved=links.unproved | {pair(leader.id, action.member_id)})
+    return replace(view, members=members, replies=replies, read_by=read_by, links=links)
 
 
 def _is_voter(member: Member | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 LinkState: TypeAlias = Literal["up", "down", "assumed"]
@@ -20,10 +20,16 @@ class Links:
 
     A link in neither is unknown. Between two members that answer it is assumed to work, and shown as assumed: between two
     followers of an idle cluster no traffic names its sender, so without metrics no outsider can know.
+
+    `unproved`: links of the leader that no read proves. `worlds`: what else may be cut, each a set of links that may be cut
+    together; `doubtful`: something is cut, and there are too many ways in which it may be.
     """
 
     up: frozenset[frozenset[int]] = frozenset()
     down: frozenset[frozenset[int]] = frozenset()
+    unproved: frozenset[frozenset[int]] = frozenset()
+    worlds: tuple[frozenset[frozenset[int]], ...] = ()
+    doubtful: bool = False
 
     def state(self, one: int, other: int) -> LinkState:
         """Returns the known state; a link that was seen both up and down counts as down."""
@@ -36,11 +42,17 @@ class Links:
         """Returns these links updated with newer ones of one member to others: True for up, False for down."""
         touched = {pair(member_id, other) for other in seen}
         up = {pair(member_id, other) for other, works in seen.items() if works}
-        return Links((self.up - touched) | up, (self.down - touched) | (touched - up))
+        return replace(self, up=(self.up - touched) | up, down=(self.down - touched) | (touched - up))
 
     def merged(self, other: Links) -> Links:
-        """Returns the union; a link that either saw down is down."""
-        return Links(self.up | other.up, self.down | other.down)
+        """Returns the union; a link that either saw down is down. The worlds are those of the one that has any."""
+        return Links(
+            self.up | other.up,
+            self.down | other.down,
+            self.unproved | other.unproved,
+            self.worlds or other.worlds,
+            self.doubtful or other.doubtful,
+        )
 
     def missing(self, member_id: int, among: Iterable[int]) -> list[int]:
         """Returns the members of `among` whose link to `member_id` is known to be down."""

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from quorate.core.catch_up import lag_entries
 from quorate.core.ids import format_id, same_url
-from quorate.core.links import NO_LINKS, Links
+from quorate.core.links import NO_LINKS, Links, pair
 from quorate.core.quorum import margin, margin_on_links, quorum
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import ConfigError, NoSuchMember
@@ -205,7 +205,9 @@ class ClusterView:
     def _leads_to(self, leader_id: int, follower_id: int) -> bool:
         """Returns whether a linearizable read on the follower has just proved its two-way link to this leader."""
         leader = self.leader
-        return leader is not None and leader.id == leader_id and bool(self.read_by) and self.follows(follower_id)
+        if leader is None or leader.id != leader_id or pair(leader_id, follower_id) in self.links.unproved:
+            return False
+        return bool(self.read_by) and self.follows(follower_id)
 
     def may_lead(self, voter_id: int) -> bool:
         """Returns whether this voter has, or will have in a moment, every committed entry. One that lags, or is not seen, may

@@ -51,6 +51,11 @@ class Kept:
     member_id: int = 0
 
 
+def voter_kept(name: str, member_id: int) -> Kept:
+    """Returns the outcome where etcd has confirmed the promotion, and the voter was not seen to serve."""
+    return Kept(name, f"{name} is a voter: etcd confirmed its promotion; it was not seen to serve yet", member_id)
+
+
 @dataclass(frozen=True, slots=True)
 class NotUndone:
     """The rollback did not finish: the learner may still be listed. It has no vote; the same command continues."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,3 +76,25 @@ def _space(etcd: Etcd) -> str:
 
 def _address(etcd: Etcd) -> str:
     return etcd.peer_url.removeprefix("http://").partition(":")[0]
+
+
+def mute(one: Etcd, *others: Etcd) -> None:
+    """What it sends as a member does not arrive at the others, who may still send to it: data is lost, connections stay."""
+    for other in others:
+        _drop_data(other, _address(one), PEER_PORT)
+
+
+def mute_clients(one: Etcd, lab: Lab) -> None:
+    """Its answers to clients do not arrive on the machine that is no member's."""
+    inside = ("nsenter", lab.beside[1])
+    _drop(inside, _address(one), ("--sport", "2379"))
+
+
+def _drop_data(receiver: Etcd, sender: str, port: str) -> None:
+    for way in ("--sport", "--dport"):
+        _drop(receiver.before, sender, (way, port))
+
+
+def _drop(inside: Sequence[str], sender: str, port: Sequence[str]) -> None:
+    flags = ("--tcp-flags", "PSH", "PSH")
+    run(*inside, "iptables", "-w", "-A", "INPUT", "-s", sender, "-p", "tcp", *port, *flags, "-j", "DROP")

@@ -29,8 +29,9 @@ _LISTEN = "127.0.0.1:9382"
 def unit(provide: Path | None, provide_timeout: float, served: Served, folder: Path | None) -> None:
     """Print a systemd unit that runs the autopilot.
 
-    It runs with these flags. The service tells systemd after each look that it lives, and is restarted when it hangs. Certificates are read where they
-    are, and again when they are renewed. What variables say now is written as flags; of a password only its file.
+    It runs with these flags. The service tells systemd after each look that it lives, and is restarted when it hangs.
+    Certificates are read where they are, and again when they are renewed. What variables say now is written as flags; of a
+    password only its file.
 
     \b
     Example:
@@ -51,8 +52,8 @@ def unit(provide: Path | None, provide_timeout: float, served: Served, folder: P
 def manifest(image: str, listen: str, folder: Path | None) -> None:
     """Print a static pod that runs the autopilot.
 
-    It runs with these flags, from a file in /etc/kubernetes/manifests of a node, and works while the API server is down: the kubelet starts it from the file. The folders of the certificates are mounted
-    read-only.
+    It runs with these flags, from a file in /etc/kubernetes/manifests of a node, and works while the API server is down. The
+    folders of the certificates are mounted read-only.
 
     \b
     Example:

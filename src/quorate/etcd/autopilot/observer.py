@@ -19,8 +19,8 @@ from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
-from quorate.etcd.observation.absence_watch import received_from
-from quorate.etcd.observation.catch_up_proof import Candidate, prove
+from quorate.etcd.observation.absence_watch import Witnesses, received_from
+from quorate.etcd.observation.catch_up_proof import candidate_of, prove
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 SWAP_SECONDS = 600.0
@@ -33,12 +33,12 @@ _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 
 @dataclass(slots=True)
 class Observer:
-    """Looks at one cluster again and again. `pages`: for each silent voter, how many pages of metrics each other one has
-    served. `unwitnessed`: the voters whose metrics could not be read when all answered."""
+    """Looks at one cluster again and again. `witnesses`: for each silent voter, what the pages of the other ones have
+    said. `unwitnessed`: the voters whose metrics could not be read when all answered."""
 
     cluster: Cluster
     sight: Sight = field(default_factory=Sight)
-    pages: dict[int, dict[int, float]] = field(default_factory=dict[int, dict[int, float]])
+    witnesses: dict[int, Witnesses] = field(default_factory=dict[int, Witnesses])
     unwitnessed: frozenset[int] = frozenset()
     _last: Moment | None = None
     _witnessed_at: float | None = None
@@ -73,18 +73,20 @@ class Observer:
 
     def _received(self, view: ClusterView) -> Mapping[int, Received | None]:
         silent = silent_voters(view) if view.linearizable else []
-        self.pages = {voter.id: self.pages.get(voter.id, {}) for voter in silent}
-        return {voter.id: received_from(self.cluster.access, view, voter.id, self.pages[voter.id]) for voter in silent}
+        self.witnesses = {voter.id: self.witnesses.get(voter.id) or Witnesses() for voter in silent}
+        access, clock = self.cluster.access, self.cluster.clock
+        return {voter.id: received_from(access, clock, view, voter.id, self.witnesses[voter.id]) for voter in silent}
 
     def prove(self, view: ClusterView, learner: Member) -> Proof | None:
         """Returns the proof that the learner is aligned now, or None. Costs every member two writes."""
         access = self.cluster.access
-        leader, own = (endpoint_of(access, one) if one else None for one in (view.leader, learner))
-        if leader is None or own is None:
+        own = endpoint_of(access, learner)
+        candidate = candidate_of(access, view, learner, access.channel(own)) if own is not None else None
+        if candidate is None:
             return None
-        candidate = Candidate(learner, view.cluster_id, access.channel(leader), access.channel(own))
         with suppress(EtcdError):
-            return prove(candidate, self.cluster.clock)
+            found = prove(candidate, self.cluster.clock)
+            return found if isinstance(found, Proof) else None
         return None
 
     def memory(self, orders: Orders, joins: Sequence[PendingJoin]) -> Memory:
@@ -95,7 +97,7 @@ class Observer:
             return at.now + (wall - at.wall)
 
         return Memory(
-            {member: _with_pages(proof, self.pages.get(member, {})) for member, proof in self.sight.absences().items()},
+            {member: _with_pages(proof, self.witnesses.get(member)) for member, proof in self.sight.absences().items()},
             self.sight.silent_since,
             self.sight.aligned_since,
             owned=frozenset(join.member.id for join in joins if join.member and join.memory.member_id == join.member.id),
@@ -125,8 +127,8 @@ def view_age(view: ClusterView, cluster: Cluster) -> float:
     return cluster.clock.now() - view.taken_at
 
 
-def _with_pages(absence: Absence, pages: Mapping[int, float]) -> Absence:
-    return replace(absence, pages=tuple(sorted(pages.items())))
+def _with_pages(absence: Absence, witnesses: Witnesses | None) -> Absence:
+    return replace(absence, pages=witnesses.numbers() if witnesses is not None else ())
 
 
 def at_work(view: ClusterView, joins: Iterable[PendingJoin], lock: HeldLock | None) -> str:

@@ -22,11 +22,12 @@ from quorate.core.actions import (
     VerifyVoter,
     Wait,
 )
+from quorate.core.catch_up import Proof
 from quorate.core.decide_join import decide_join
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.join_memory import remember
 from quorate.core.membership import ClusterView, Member
-from quorate.core.outcome import JoinOutcome, Kept, NotUndone, VoteUnknown, as_dict, describe, is_unknown
+from quorate.core.outcome import JoinOutcome, Kept, NotUndone, VoteUnknown, as_dict, describe, is_unknown, voter_kept
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import JoinFailed, QuorateError, foreseen
 from quorate.etcd.client import kv
@@ -61,7 +62,7 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, JoinState
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.membership.undo import Undo
 from quorate.etcd.observation import catch_up_proof
-from quorate.etcd.observation.catch_up_proof import Candidate
+from quorate.etcd.observation.catch_up_proof import Candidate, NotProved, candidate_of
 from quorate.etcd.observation.look import endpoint_of
 from quorate.report import Report
 
@@ -246,7 +247,14 @@ class Join:
     def _promote(self, action: Promote, view: ClusterView) -> str | None:
         track = self.tracks[action.name]
         track.proof = None
-        confirm = confirm_by_proof(self._looking.now, self._prove_once_more)
+
+        def look() -> ClusterView:
+            now = self._looking.now()
+            if not self._looking.links_settled(track):
+                raise NotConfirmed("the learner's links to the voters are looked for anew")
+            return now
+
+        confirm = confirm_by_proof(look, self._prove_once_more)
         outcome = self._executor(track).carry_out(action, view, self.limits, confirm)
         if isinstance(outcome, Applied):
             track.mark("promoted", self.clock.now())
@@ -257,7 +265,7 @@ class Join:
         use: a leader that has just answered does not hang."""
         candidate = self._candidate(self.tracks[action.name], action.member_id, view)
         proof = catch_up_proof.prove(candidate, self.clock, rounds=1) if candidate else None
-        if candidate is None or proof is None:
+        if candidate is None or not isinstance(proof, Proof):
             return None
         return with_newer_proof(action, proof), candidate.leader, self.access.routes.round_trip(candidate.own.endpoint)
 
@@ -277,9 +285,11 @@ class Join:
 
     def _prove(self, track: JoinState, member_id: int, view: ClusterView) -> str | None:
         candidate = self._candidate(track, member_id, view)
-        track.proof = catch_up_proof.prove(candidate, self.clock) if candidate else None
-        if track.proof is None:
-            return "the learner did not apply what was just written"
+        found = catch_up_proof.prove(candidate, self.clock) if candidate else NotProved("no leader can be asked")
+        if isinstance(found, NotProved):
+            track.proof = None
+            return found.why
+        track.proof = found
         self._mark(track.spec.name, "aligned")
         return None
 
@@ -291,7 +301,7 @@ class Join:
         own = self._own(track, member)
         slowest = max(self.access.routes.seconds_at(own.endpoint), self.access.routes.seconds_at(where))
         patience = max(catch_up_proof.ROUND_SECONDS, 8 * slowest)
-        return Candidate(member, view.cluster_id, self.access.channel(where), own, patience)
+        return candidate_of(self.access, view, member, own, patience)
 
     def _own(self, track: JoinState, member: Member) -> Channel:
         """Returns the channel to the joiner itself: it answered a moment ago, so there is an endpoint."""
@@ -346,6 +356,8 @@ def _kept(track: JoinState) -> JoinOutcome:
     name, memory = track.spec.name, track.memory
     if memory.vote == "asked":
         return VoteUnknown(name, memory.member_id)
+    if memory.vote == "given":
+        return voter_kept(name, memory.member_id)
     if memory.adding and not memory.member_id:
         return NotUndone(name, "the answer to its add was lost")
     kept = f"nothing was rolled back, because of {spelled('--keep-on-failure')}"

@@ -55,6 +55,10 @@ class JoinLook:
     def __post_init__(self) -> None:
         self._evidence = LinkEvidence(self.access, self.clock)
 
+    def links_settled(self, track: JoinState) -> bool:
+        """Returns whether no more will be known of the joiner's links; before that nothing may be assumed of them."""
+        return self._evidence.is_settled(track)
+
     def take(self) -> ClusterView | NotSeen:
         """Returns the cluster now. Raises errors that a retry does not change."""
         try:
@@ -117,7 +121,7 @@ class JoinLook:
             listed_itself_at=track.listed_itself_at,
             can_restart=track.runtime.can_restart and self.policy.restart_learner,
             memory=track.memory,
-            links_pending=bool(track.links_missed_at) and not self._evidence.is_settled(track),
+            links_pending=not self.links_settled(track),
             awaited=self._awaited(track, process, view),
             may_start=track.starts.may_start(self.clock.now()),
             proof=track.proof,

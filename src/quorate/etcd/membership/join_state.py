@@ -75,7 +75,8 @@ class JoinState:
     """The state of one joiner in this run. `memory`: what later runs must also know. `peer_answers`: its peer port was seen to
     serve. `dialled_at`, `dialled`: when its peer port was dialled last to see whether anything listens, and why nothing did.
     `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: for each link to a
-    voter that is not up, since when it is missed."""
+    voter that is not up, since when it is missed; `links_unknown`: the voters of whose link nothing is known; `links_began_at`,
+    `links_looked_at`: since when, and when last, links were looked for without a pause."""
 
     spec: JoinSpec
     runtime: Runtime
@@ -94,6 +95,9 @@ class JoinState:
     proof: Proof | None = None
     verified: bool = False
     links_missed_at: dict[int, float] = field(default_factory=dict[int, float])
+    links_unknown: frozenset[int] = frozenset()
+    links_began_at: float | None = None
+    links_looked_at: float | None = None
     marks: dict[str, float] = field(default_factory=dict[str, float])
 
     def mark(self, step: str, now: float) -> None:

@@ -10,12 +10,13 @@ from quorate.deadline import Clock
 from quorate.etcd.client.connections import Access
 from quorate.etcd.membership.join_state import JoinState
 from quorate.etcd.observation.link_counters import PATIENCE_SECONDS, LinkCounters
+from quorate.etcd.observation.voter_links import UNREADABLE_SECONDS, pause_seconds
 
 
 @dataclass(slots=True)
 class LinkEvidence:
     """Adds what is known of the joiners' links to a view: from this host's kernel where their etcd runs here, else from the
-    byte counters in the members' metrics. Neither is asked while the cluster has one voter: the proof shows that link."""
+    byte counters in the members' metrics. The link with the leader is not asked for: the proof shows both its directions."""
 
     access: Access
     clock: Clock
@@ -33,11 +34,19 @@ class LinkEvidence:
         member = self._learner(view, track)
         if member is None:
             return view
-        voters = [voter for voter in view.voters if view.follows(voter.id)]
+        now = self.clock.now()
+        if track.links_looked_at is None or now - track.links_looked_at > pause_seconds(self.access):
+            # What was seen before a suspension says nothing about now.
+            track.links_began_at = now
+            track.links_missed_at.clear()
+        track.links_looked_at = now
+        leader = view.leader.id if view.leader else 0
+        voters = [voter for voter in view.voters if view.follows(voter.id) and voter.id != leader]
         seen = track.runtime.links({voter.id: voter.peer_urls for voter in voters})
         if seen is None:
             seen = self._counters.links_of(view, member.id)
         known = {**dict.fromkeys(track.links_missed_at, False), **seen}
+        track.links_unknown = frozenset(voter.id for voter in voters if voter.id not in known)
         links = self._patiently(view.links, member.id, known, track)
         return replace(view, links=links)
 
@@ -62,5 +71,10 @@ class LinkEvidence:
         return self.clock.now() - track.links_missed_at.get(other, self.clock.now()) >= PATIENCE_SECONDS
 
     def is_settled(self, track: JoinState) -> bool:
-        """Returns whether every missed link has been missed long enough to count as missing."""
+        """Returns whether further looks would show no more: every missed link has been missed long enough to count as missing,
+        and the voters of which nothing is known have been asked for long enough."""
+        now = self.clock.now()
+        asked_for = now - (track.links_began_at if track.links_began_at is not None else now)
+        if track.links_unknown and asked_for < UNREADABLE_SECONDS:
+            return False
         return all(self._is_missing(track, other) for other in track.links_missed_at)

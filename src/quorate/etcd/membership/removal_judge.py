@@ -148,13 +148,18 @@ class RemovalJudge:
         """Returns a view whose links decide: enough of them are known to work, or no more will be known. What nobody has looked
         at would count as working: of four voters, three that only the leader reached looked like three that reach each other.
         """
-        while self._rests_on_assumed_links(view, goal) and not self.links.settled(view):
+        while self.needs_links(view, goal):
             self.say("looking whether the other voters are linked to each other")
             keep()
             self.clock.sleep(_POLL_SECONDS)
             self.links.begin()
             view = self.look()
         return view
+
+    def needs_links(self, view: ClusterView, goal: RemoveGoal) -> bool:
+        """Returns whether the verdict rests on links that are only assumed, and further looks would show more: also at the last
+        look, because after a suspension nothing that was seen before it is known any more."""
+        return self._rests_on_assumed_links(view, goal) and not self.links.settled(view)
 
     def _rests_on_assumed_links(self, view: ClusterView, goal: RemoveGoal) -> bool:
         member = view.by_id(goal.member_id)

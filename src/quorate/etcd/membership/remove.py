@@ -251,11 +251,17 @@ class _Rounds:
         return PutOff(outcome.error.what)
 
     def _carried_out(self, step: Remove, view: ClusterView) -> Outcome:
-        looking = confirm_by_looking(self.access, lambda: self.judge.look(self.progress.leaving), self.clock)
+        def look() -> ClusterView:
+            now = self.judge.look(self.progress.leaving)
+            if self.judge.needs_links(now, self.allowed.goal):
+                raise NotConfirmed("the links between the voters are looked for anew")
+            return now
+
+        looking = confirm_by_looking(self.access, look, self.clock)
 
         def confirm(action: MembershipChange) -> Confirmed:
             last = looking(action)
-            if step.absence is not None and not is_still_absent(self.access, last.view, step.absence):
+            if step.absence is not None and not is_still_absent(self.access, self.clock, last.view, step.absence):
                 raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can report on it")
             # The last check before the removal: a run that was suspended for longer than its lease must not continue.
             self.lock.check()

@@ -11,7 +11,7 @@ from quorate.core.decide_undo import UndoGoal, decide_undo
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.join_memory import JoinMemory, taken_up
 from quorate.core.membership import ClusterView
-from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown
+from quorate.core.outcome import JoinOutcome, Kept, NotUndone, Undone, VoteUnknown, voter_kept
 from quorate.deadline import Deadline
 from quorate.errors import QuorateError, Refused, foreseen
 from quorate.etcd.client.endpoint import Endpoint
@@ -60,6 +60,8 @@ class Undo:
 
     def _unfinished(self, why: str) -> JoinOutcome:
         name, member_id = self.spec.name, self.memory.member_id
+        if self.memory.vote == "given":
+            return voter_kept(name, member_id)
         return VoteUnknown(name, member_id) if self.memory.may_vote else NotUndone(name, why, member_id)
 
     def _reach_goal(self) -> JoinOutcome:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from quorate.core.absence import Absence, AbsenceWatch
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
-from quorate.deadline import Deadline, SystemClock
+from quorate.core.versions import Version
+from quorate.deadline import Clock, Deadline, SystemClock
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.observation.link_counters import Sample, hears, heartbeat_bytes
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.report import Event, Report
 
@@ -24,6 +27,9 @@ _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 _EVERY_SECONDS = 0.4
 """Followers answer the leader's heartbeats ten times a second: about four answers fall between two looks."""
 _SCRAPE_SECONDS = 1.0
+_WINDOW_SECONDS = 12.0
+"""Heartbeats of a member that died longer ago say nothing of who lives now."""
+_MOST_SAMPLES = 40
 _UNKNOWN_SECONDS = 4.0
 """How long the looks may be inconclusive: an election takes two seconds, and a leader whose metrics cannot be read now will not
 become readable later."""
@@ -56,16 +62,16 @@ def watch_absence(
 
     The proof takes `seconds`. A live voter ends the watch at its first answer.
     """
-    watch, pages = AbsenceWatch(member_id, seconds), dict[int, float]()
+    watch, witnesses = AbsenceWatch(member_id, seconds), Witnesses()
     # An election, or a restart of the leader, starts the count again.
     deadline = Deadline(clock, 3 * seconds + _UNKNOWN_SECONDS, "a sign of life")
     known_at = clock.now()
     while not deadline.expired:
         clock.cancel.check()
         keep()
-        watch = _look_once(access, look, watch, clock, pages)
+        watch = _look_once(access, look, watch, clock, witnesses)
         if watch.sign == "alive" or watch.absence is not None:
-            return replace(watch.absence, pages=tuple(sorted(pages.items()))) if watch.absence is not None else None
+            return replace(watch.absence, pages=witnesses.numbers()) if watch.absence is not None else None
         if watch.sign == "silent":
             known_at = clock.now()
         elif clock.now() - known_at > _UNKNOWN_SECONDS:
@@ -76,57 +82,110 @@ def watch_absence(
     return None
 
 
-def is_still_absent(access: Access, view: ClusterView, absence: Absence) -> bool:
+def is_still_absent(access: Access, clock: Clock, view: ClusterView, absence: Absence) -> bool:
     """Returns whether there is no sign of life since the proof: no answer in `view`, and no byte received by the others. A
     restarted member sends heartbeat replies before it serves a client."""
     if view.answer(absence.member_id) is not None:
         return False
-    pages = dict(absence.pages)
-    return absence.still(None if absence.how == "ended" else received_from(access, view, absence.member_id, pages))
+    if absence.how == "ended":
+        return absence.still(None)
+    return absence.still(received_from(access, clock, view, absence.member_id, Witnesses(dict(absence.pages))))
 
 
 def _look_once(
-    access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock, pages: dict[int, float]
+    access: Access, look: Callable[[], ClusterView], watch: AbsenceWatch, clock: SystemClock, witnesses: Witnesses
 ) -> AbsenceWatch:
     try:
         view = look()
     except EtcdError:
         return watch.look(answered=False, received=None, now=clock.now())
     answered = view.answer(watch.member_id) is not None
-    received = None if answered or not view.linearizable else received_from(access, view, watch.member_id, pages)
+    received = None if answered or not view.linearizable else received_from(access, clock, view, watch.member_id, witnesses)
     return watch.look(answered=answered, received=received, now=clock.now())
 
 
-def received_from(access: Access, view: ClusterView, member_id: int, served: dict[int, float]) -> dict[int, float] | None:
+@dataclass(slots=True)
+class Witnesses:
+    """What the pages of the other voters have said of one silent voter. `served`: by voter, the number of its last page;
+    `beats`: its counts of link heartbeats, from all members together."""
+
+    served: dict[int, float] = field(default_factory=dict[int, float])
+    beats: dict[int, deque[Sample]] = field(default_factory=dict[int, "deque[Sample]"])
+
+    def numbers(self) -> tuple[tuple[int, float], ...]:
+        """Returns the number of each voter's last page."""
+        return tuple(sorted(self.served.items()))
+
+    def hear_others(self, view: ClusterView) -> bool:
+        """Returns whether some voter hears more members than answer us: one that is silent towards us lives then. A voter that
+        hears the leader does not campaign, and the leader may not hear it: to the others it sends link heartbeats alone, which
+        carry no name."""
+        answering = frozenset(member.id for member in view.members if view.answer(member.id))
+        return any(
+            hears(list(samples), heartbeat_bytes(Version.told(answer.version))) > len(answering - {voter})
+            for voter, samples in self.beats.items()
+            if (answer := view.answer(voter)) is not None
+        )
+
+    def add(self, voter: int, page: Page) -> None:
+        kept = self.beats.setdefault(voter, deque(maxlen=_MOST_SAMPLES))
+        value = page.metrics.link_heartbeat_bytes() or 0.0
+        if kept and value < kept[-1].value:
+            kept.clear()
+        while kept and page.got_at - kept[0].asked_at > _WINDOW_SECONDS:
+            kept.popleft()
+        kept.append(Sample(page.asked_at, page.got_at, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of metrics, and the moments before and after it."""
+
+    asked_at: float
+    got_at: float
+    metrics: Metrics
+
+
+def received_from(
+    access: Access, clock: Clock, view: ClusterView, member_id: int, witnesses: Witnesses
+) -> dict[int, float] | None:
     """Returns the bytes that each other answering voter has received from the member; None unless all of them can be read, and
     the leader's own page says that it leads. A page without etcd's metrics, for instance a proxy's, would read as "nothing
-    received".
+    received". None also where a voter hears more members than answer us, and where the leader sends the member a snapshot.
 
-    `served`: by member, the count on the last page; updated to the count on this one. A page that was not made for this look
-    shows nothing new: a proxy that cached pages for some seconds had a live voter removed as dead.
+    `witnesses` is updated with these pages. A page that was not made for this look shows nothing new: a proxy that cached pages
+    for some seconds had a live voter removed as dead.
     """
     voters = [voter for voter in view.voters if voter.id != member_id and view.answer(voter.id)]
-    places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
-    asked = [access.submit(partial(_scrape, access), where) for _, where in places]
-    wait(asked, timeout=_SCRAPE_SECONDS)
-    got = [one.result() if one.done() and not one.exception() else None for one in asked]
-    pages = {voter.id: page for (voter, _), page in zip(places, got, strict=True)}
+    pages = _pages(access, clock, voters)
     leader = pages.get(view.leader.id) if view.leader else None
-    if leader is None or not leader.leads or not all(page is not None and page.is_etcds for page in pages.values()):
+    if leader is None or not leader.metrics.leads or pages.keys() != {voter.id for voter in voters}:
         return None
-    if pages.keys() != {voter.id for voter in voters}:
+    if not all(page.metrics.is_etcds for page in pages.values()):
         return None
-    if leader.snapshot_in_flight(member_id):
-        # It has come back and is loading: from the leader it gets no heartbeats meanwhile that it would answer (vault#16919).
-        return None
-    numbers = {voter: page.served for voter, page in pages.items() if page is not None and page.served is not None}
-    fresh = numbers.keys() == pages.keys() and all(number != served.get(voter) for voter, number in numbers.items())
-    served.update(numbers)
+    numbers = {voter: page.metrics.served for voter, page in pages.items() if page.metrics.served is not None}
+    fresh = numbers.keys() == pages.keys() and all(number != witnesses.served.get(voter) for voter, number in numbers.items())
+    witnesses.served.update(numbers)
     if not fresh:
         return None
+    for voter, page in pages.items():
+        witnesses.add(voter, page)
+    # One that is loading a snapshot has come back (vault#16919).
+    if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view):
+        return None
     # A member that has received nothing from the voter since its own start has no counter for it: that is 0 bytes.
-    return {voter: page.received_bytes(member_id) or 0.0 for voter, page in pages.items() if page is not None}
+    return {voter: page.metrics.received_bytes(member_id) or 0.0 for voter, page in pages.items()}
 
 
-def _scrape(access: Access, channel: Channel) -> Metrics | None:
-    return access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)
+def _pages(access: Access, clock: Clock, voters: Sequence[Member]) -> dict[int, Page]:
+    places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
+    asked = [access.submit(partial(_scrape, access, clock), where) for _, where in places]
+    wait(asked, timeout=_SCRAPE_SECONDS)
+    got = [one.result() if one.done() and not one.exception() else None for one in asked]
+    return {voter.id: page for (voter, _), page in zip(places, got, strict=True) if page is not None}
+
+
+def _scrape(access: Access, clock: Clock, channel: Channel) -> Page | None:
+    began = clock.now()
+    found = access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)
+    return Page(began, clock.now(), found) if found is not None else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from quorate.core.catch_up import ROUNDS, Proof
@@ -14,6 +15,7 @@ from quorate.etcd.client import kv, maintenance
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.keys import proof_key
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import MemberList, local_list, reads_through_quorum
@@ -21,40 +23,67 @@ from quorate.etcd.observation.reads import MemberList, local_list, reads_through
 ROUND_SECONDS = 1.0
 """How long one write may take until it is seen applied on the learner."""
 
+_PAGE_SECONDS = 1.0
+_HEARD_EVERY_SECONDS = 0.02
 _POLL_SECONDS = 0.005
 """A learner that dies between the proof and the promotion goes unnoticed: this keeps that window as short as a Status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The learner to prove, its cluster, and the channels to the leader and to the learner itself. `patience`: seconds for one
-    round; more where round trips are slow."""
+    """The learner to prove, its cluster, and the channels to the leader and to the learner itself. `leader_page`: reads the
+    leader's metrics, None where it cannot. `patience`: seconds for one round; more where round trips are slow."""
 
     member: Member
     cluster_id: int
     leader: Channel
     own: Channel
+    leader_page: Callable[[], Metrics | None]
     patience: float = ROUND_SECONDS
 
 
-def prove(candidate: Candidate, clock: Clock, *, rounds: int = ROUNDS) -> Proof | None:
-    """Writes through the leader and sees the write applied on the learner, `rounds` times in a row; returns None when it is
-    not applied (yet).
+def candidate_of(
+    access: Access, view: ClusterView, member: Member, own: Channel, patience: float = ROUND_SECONDS
+) -> Candidate | None:
+    """Returns the learner as a candidate; None while no leader can be asked."""
+    where = endpoint_of(access, view.leader) if view.leader else None
+    if where is None:
+        return None
+    page = partial(access.scrape, where, timeout=_PAGE_SECONDS)
+    return Candidate(member, view.cluster_id, access.channel(where), own, page, patience)
+
+
+@dataclass(frozen=True, slots=True)
+class NotProved:
+    """Why there is no proof (yet)."""
+
+    why: str
+
+
+_NOT_APPLIED = NotProved("the learner did not apply what was just written")
+_NOT_HEARD = NotProved(
+    "it applies what the leader writes, and the leader receives nothing from it: open the way back between their peer ports"
+)
+
+
+def prove(candidate: Candidate, clock: Clock, *, rounds: int = ROUNDS) -> Proof | NotProved:
+    """Writes through the leader and sees the write applied on the learner, `rounds` times in a row, and sees that the leader
+    hears the learner; returns why not when it is not so (yet).
 
     Takes a few milliseconds on an aligned learner. Raises an `EtcdError` that is final. Any other error means "not yet": a
     leader that hesitates for a second must not undo a join of many gigabytes.
     """
     try:
-        proof = None
+        before, proof = candidate.leader_page(), None
         for number in range(1, rounds + 1):
             proof = _one_round(candidate, clock, number)
             if proof is None:
-                return None
-        return proof
+                return _NOT_APPLIED
+        return _with_the_way_back(candidate, clock, proof, before) if proof is not None else _NOT_APPLIED
     except EtcdError as error:
         if error.disposition == "final":
             raise
-        return None
+        return _NOT_APPLIED
 
 
 def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
@@ -82,6 +111,37 @@ def _one_round(candidate: Candidate, clock: Clock, number: int) -> Proof | None:
             )
         clock.sleep(_POLL_SECONDS)
     return None
+
+
+def _with_the_way_back(candidate: Candidate, clock: Clock, proof: Proof, before: Metrics | None) -> Proof | NotProved:
+    """Returns the proof with what the leader has received from the learner since the page `before`, and as old as the learner's
+    last answer after that."""
+    heard = _is_heard(candidate, clock, before)
+    if heard is False:
+        return _NOT_HEARD
+    asked = moment(clock)
+    answer = _answer_of(candidate, Deadline(clock, candidate.patience, "the learner answers"))
+    if answer is None or answer.applied_index < proof.target_index:
+        return _NOT_APPLIED
+    return replace(proof, at=asked.now, wall=asked.wall, heard=heard)
+
+
+def _is_heard(candidate: Candidate, clock: Clock, before: Metrics | None) -> bool | None:
+    """Returns whether the leader's counter of what the learner sends has grown: the answer to the write that was just applied
+    counts there, and one to each heartbeat. None where the leader's pages cannot be read."""
+    if before is None or not before.leads:
+        return None
+    deadline = Deadline(clock, candidate.patience, "the leader hears the learner")
+    member = candidate.member.id
+    while True:
+        page = candidate.leader_page()
+        if page is None or not page.leads:
+            return None
+        if (page.received_bytes(member) or 0.0) > (before.received_bytes(member) or 0.0):
+            return True
+        if deadline.expired:
+            return False
+        clock.sleep(_HEARD_EVERY_SECONDS)
 
 
 def _answer_of(candidate: Candidate, deadline: Deadline) -> MemberStatus | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 
-from quorate.core.links import pair
+from quorate.core.link_worlds import Hearing
 from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.deadline import Clock
@@ -64,14 +64,16 @@ def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
     return hears(samples, unit) >= others
 
 
-def hears(samples: list[Sample], unit: int) -> int:
-    """Returns of how many others, at least, the streams reach this member.
+def hears(samples: list[Sample], unit: int, since: float = -math.inf) -> int:
+    """Returns of how many others, at least, the streams reach this member, by windows that end at `since` or later.
 
     A window shorter than k periods holds at most k heartbeats of each stream. So a count of k for every stream in such a window
     leaves none out. A longer window proves nothing, because one stream may make up for another; nor does a lower count.
     """
     most = 0
     for last in range(len(samples)):
+        if samples[last].got_at < since:
+            continue
         for first in range(last):
             seconds = samples[last].got_at - samples[first].asked_at
             periods = int(seconds / PERIOD_SECONDS) + 1
@@ -89,12 +91,12 @@ class LinkCounters:
     _asked_at: float = float("-inf")
 
     def links_of(self, view: ClusterView, member_id: int) -> Mapping[int, bool]:
-        """Returns, for each voter that follows the leader, whether its link with `member_id` is seen to work both ways;
-        voters whose metrics cannot be read are left out.
+        """Returns, for each voter that follows the leader, the leader apart, whether its link with `member_id` is seen to work
+        both ways; voters whose metrics cannot be read are left out.
 
-        A link is up when both ends hear everybody, or when one end is the leader, which feeds the learner. A member that does
-        not answer us still sends link heartbeats while it lives, and these would make up for a link that is cut. So it is
-        expected like the others, until no member has received anything from it for `_MUTE_SECONDS`.
+        A link is up when both ends hear everybody. A member that does not answer us still sends link heartbeats while it lives,
+        and these would make up for a link that is cut. So it is expected like the others, until no member has received anything
+        from it for `_MUTE_SECONDS`.
         """
         asked = [
             member for member in view.members if view.answer(member.id) and (member.id == member_id or not member.is_learner)
@@ -103,33 +105,19 @@ class LinkCounters:
         others = self._others(view)
         full = {member.id: self._heard(view, member.id) >= others for member in asked if self._recent(member.id)}
         leader = view.leader.id if view.leader else 0
-        found = {voter.id: True for voter in view.voters if voter.id == leader and view.follows(voter.id)}
-        for voter in view.voters:
-            if voter.id != leader and voter.id in full and member_id in full and view.follows(voter.id):
-                found[voter.id] = full[voter.id] and full[member_id]
-        return found
+        known = [voter.id for voter in view.voters if voter.id in full and voter.id != leader and view.follows(voter.id)]
+        return {voter: full[voter] and full[member_id] for voter in known if member_id in full}
 
-    def between_voters(self, view: ClusterView) -> dict[frozenset[int], bool]:
-        """Returns, for each two voters that follow the leader, whether their link is seen to work; voters whose metrics cannot
-        be read are left out. The links of the leader itself are proved by reads.
-
-        A link is up when both ends hear everybody. It is also up when one end does, and the other lacks no more than the
-        members, itself apart, that are not seen to hear everybody: a link breaks for both of its ends, because neither data nor
-        its acknowledgement gets through.
-        """
+    def hearing(self, view: ClusterView) -> dict[int, Hearing]:
+        """Returns of how many others each voter that follows the leader does not hear; voters whose metrics cannot be read are
+        left out. The leader's own links are proved by reads, and it is no candidate for what a follower does not hear."""
         asked = [voter for voter in view.voters if view.answer(voter.id)]
         self._sample(asked)
         others = self._others(view)
-        lacks = {row.id: max(others - self._heard(view, row.id), 0) for row in asked if self._recent(row.id)}
-        deaf = [member.id for member in view.members if lacks.get(member.id, 1)]
         leader = view.leader.id if view.leader else 0
-        known = [voter for voter in lacks if voter != leader and view.follows(voter)]
-
-        def works(one: int, other: int) -> bool:
-            fewest, most = sorted((lacks[one], lacks[other]))
-            return fewest == 0 and most <= len(set(deaf) - {one, other})
-
-        return {pair(one, other): works(one, other) for one, other in combinations(known, 2)}
+        members = frozenset(member.id for member in view.members)
+        known = [voter.id for voter in asked if voter.id != leader and view.follows(voter.id) and self._recent(voter.id)]
+        return {one: Hearing(max(others - self._heard(view, one), 0), members - {one, leader}) for one in known}
 
     def _others(self, view: ClusterView) -> int:
         """Returns how many others a member hears when no link is missing."""
@@ -149,7 +137,9 @@ class LinkCounters:
         """Returns how many others recent samples show at least: a link that was up ten seconds ago may be down."""
         answer = view.answer(member_id)
         assert isinstance(answer, MemberStatus)
-        return hears(self._recent(member_id), heartbeat_bytes(Version.told(answer.version)))
+        # A window that ended before a link was cut shows that it worked then.
+        since = self.clock.now() - PERIOD_SECONDS
+        return hears(self._recent(member_id), heartbeat_bytes(Version.told(answer.version)), since)
 
     def _recent(self, member_id: int) -> list[Sample]:
         since = self.clock.now() - _RECENT_SECONDS
