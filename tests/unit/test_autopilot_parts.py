@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from quorate.config.policy_document import document_of, read_policy
 from quorate.core.absence import MOST_BETWEEN_LOOKS
-from quorate.core.autopilot.case import Memory
+from quorate.core.autopilot.case import Memory, Rule
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.sight import Sight, sight_after
 from quorate.core.decide_autopilot import explained, learners_to_prove
@@ -81,8 +83,15 @@ def test_a_proof_is_made_only_where_it_is_all_that_is_missing() -> None:
 
 def test_each_guard_and_rule_is_explained_by_its_name() -> None:
     names = [name for name, _ in explained(seen(3), Policy(), Memory(), NOW)]
-    guards = ["paused", "one-policy", "sure-of-what-is-seen", "no-alarm", "brake"]
-    assert names == [*guards, "replace-dead", "grow", "yield-seat", "spread", "refill", "no-witness"]
+    guards = ["paused", "policy-fight", "no-quorum", "no-list", "stale-look", "alarm", "brake"]
+    assert names == [*guards, "replace", "grow", "yield-seat", "spread", "provide", "no-witness"]
+    assert set(names) <= set(get_args(Rule))
+
+
+def test_the_document_names_every_rule() -> None:
+    """What a command prints is looked up there."""
+    page = (Path(__file__).parents[2] / "docs" / "autopilot.md").read_text()
+    assert [rule for rule in get_args(Rule) if f"`{rule}`" not in page] == []
 
 
 # -- the policy as a document ------------------------------------------------------------------------------------------

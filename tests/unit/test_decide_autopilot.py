@@ -110,6 +110,32 @@ def test_what_is_not_sure_changes_nothing(looked: ClusterView, expected: tuple[s
     assert decided(decide_autopilot(looked, POLICY, lost(2, 3), NOW)) == expected
 
 
+@pytest.mark.parametrize(
+    ("looked", "expected"),
+    [
+        (seen(3, STANDBY, silent=(2, 3)), ("Page", "no-quorum")),
+        (replace(BEHIND, linearizable=False), ("Wait", "no-list")),
+    ],
+)
+def test_a_look_that_was_slow_for_want_of_a_quorum_is_no_fault_of_this_machine(
+    looked: ClusterView, expected: tuple[str, str]
+) -> None:
+    slow = replace(looked, taken_at=NOW - STALE_SECONDS - 1)
+    assert decided(decide_autopilot(slow, POLICY, lost(2), NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("looked", "policy", "why"),
+    [
+        (seen(3, STANDBY), POLICY, "3 voters and 1 standby, as wanted"),
+        (seen(3, STANDBY), replace(POLICY, standbys=0), "3 voters and 1 standby; 3 and 0 are wanted, and none is removed"),
+        (seen(3, STANDBY), replace(POLICY, voters=1), "3 voters and 1 standby; 1 and 1 are wanted, and none is removed"),
+    ],
+)
+def test_more_than_is_wanted_is_not_called_as_wanted(looked: ClusterView, policy: Policy, why: str) -> None:
+    assert decide_autopilot(looked, policy, Memory(standbys=frozenset({9})), NOW) == Wait("nothing", why)
+
+
 def test_two_deaths_that_are_far_apart_are_two_replacements() -> None:
     """Only voters that fall silent within `after` of each other are a fault of network or power."""
     looked, policy = seen(5, STANDBY, silent=(2, 3)), replace(POLICY, voters=5)

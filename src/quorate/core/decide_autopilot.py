@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from quorate.core.actions import Promote
-from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Wait
-from quorate.core.autopilot.guards import brake, no_alarm, one_policy, paused, sure_of_what_is_seen
+from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Rule, Wait, counted
+from quorate.core.autopilot.guards import alarm, brake, no_list, no_quorum, paused, policy_fight, stale_look
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.replacement import replace_dead
 from quorate.core.autopilot.size import grow, no_witness, refill, yield_seat
@@ -25,20 +25,36 @@ from quorate.core.membership import ClusterView, Member
 
 Decide: TypeAlias = Callable[[Case], Next | None]
 
-GUARDS: tuple[Decide, ...] = (paused, one_policy, sure_of_what_is_seen, no_alarm, brake)
-"""What forbids every action; the first that applies is the reason."""
+GUARDS: tuple[tuple[Rule, Decide], ...] = (
+    ("paused", paused),
+    ("policy-fight", policy_fight),
+    ("no-quorum", no_quorum),
+    ("no-list", no_list),
+    ("stale-look", stale_look),
+    ("alarm", alarm),
+    ("brake", brake),
+)
+"""What forbids every action; the first that applies is the reason. Each is called by the rule that it reports."""
 
-RULES: tuple[Decide, ...] = (replace_dead, grow, yield_seat, spread, refill, no_witness)
-"""What may be done. The first action counts; where there is none, the first reason."""
+RULES: tuple[tuple[Rule, Decide], ...] = (
+    ("replace", replace_dead),
+    ("grow", grow),
+    ("yield-seat", yield_seat),
+    ("spread", spread),
+    ("provide", refill),
+    ("no-witness", no_witness),
+)
+"""What may be done. The first action counts; where there is none, the first reason. Each is called by what it would do; where
+that may not be done, it reports the rule that says why."""
 
 
 def decide_autopilot(view: ClusterView, policy: Policy, memory: Memory, now: float) -> Next:
     """Returns the next action, or why there is none. `now`: on the clock of the view."""
     case = Case(view, policy, memory, now)
-    against = next((one for rule in GUARDS if (one := rule(case)) is not None), None)
+    against = next((one for _, guard in GUARDS if (one := guard(case)) is not None), None)
     if against is not None:
         return against
-    found = [one for rule in RULES if (one := rule(case)) is not None]
+    found = [one for _, rule in RULES if (one := rule(case)) is not None]
     # A voter that is silent, and not yet lost, is no reason not to make another one.
     acts = [one for one in found if isinstance(one, Act | AddStandby)]
     return [*acts, *found, _nothing(case)][0]
@@ -46,16 +62,17 @@ def decide_autopilot(view: ClusterView, policy: Policy, memory: Memory, now: flo
 
 def _nothing(case: Case) -> Wait:
     voters, standbys = len(case.view.voters), len(case.standbys())
-    if voters > case.policy.voters:
+    there = f"{counted(voters, 'voter')} and {counted(standbys, 'standby')}"
+    if voters > case.policy.voters or standbys > case.policy.standbys:
         # Which of them is one too many, only an operator knows.
-        return Wait("nothing", f"{voters} voters and {standbys} standbys; {case.policy.voters} are wanted, and none is removed")
-    return Wait("nothing", f"{voters} voters and {standbys} standbys, as wanted")
+        return Wait("nothing", f"{there}; {case.policy.voters} and {case.policy.standbys} are wanted, and none is removed")
+    return Wait("nothing", f"{there}, as wanted")
 
 
-def explained(view: ClusterView, policy: Policy, memory: Memory, now: float) -> list[tuple[str, Next | None]]:
+def explained(view: ClusterView, policy: Policy, memory: Memory, now: float) -> list[tuple[Rule, Next | None]]:
     """Returns what each guard and each rule says by itself, in their order; None where it does not apply."""
     case = Case(view, policy, memory, now)
-    return [(rule.__name__.replace("_", "-"), rule(case)) for rule in (*GUARDS, *RULES)]
+    return [(name, judge(case)) for name, judge in (*GUARDS, *RULES)]
 
 
 def learners_to_prove(view: ClusterView, policy: Policy, memory: Memory, now: float) -> Iterator[Member]:

@@ -19,6 +19,7 @@ Rule: TypeAlias = Literal[
     "policy-fight",
     "stale-look",
     "unreachable",
+    "not-read",
     "no-list",
     "no-quorum",
     "alarm",
@@ -185,3 +186,16 @@ def named(member: Member) -> str:
 
 def names_of(members: list[Member]) -> str:
     return ", ".join(map(named, members))
+
+
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun: 1 standby, 2 standbys."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def are(members: list[Member]) -> str:
+    """Returns the members' names with the verb: m1 is, m1 and m2 are."""
+    names = [named(one) for one in members]
+    if len(names) < 2:
+        return f"{''.join(names)} is"
+    return f"{', '.join(names[:-1])} and {names[-1]} are"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quorate.core.autopilot.case import Case, Next, Page, Wait, names_of
-from quorate.core.membership import margin_of
+from quorate.core.membership import ClusterView, margin_of
 
 STALE_SECONDS = 3.0
 """Most seconds since the beginning of the look on which is decided."""
@@ -18,7 +18,7 @@ def paused(case: Case) -> Next | None:
     return Wait("paused", f"an operator paused it, for {until - case.now:.0f} s more")
 
 
-def one_policy(case: Case) -> Next | None:
+def policy_fight(case: Case) -> Next | None:
     """Two writers that each restore their own policy would make it grow and shrink in turn: whose it is, nobody here knows."""
     recent = [one for one in case.memory.written if case.now - one.at < case.policy.per]
     if len(recent) < 3:
@@ -29,25 +29,40 @@ def one_policy(case: Case) -> Next | None:
     return Page("policy-fight", f"two policies are written in turn: by {between.by}, and by {last.by}")
 
 
-def sure_of_what_is_seen(case: Case) -> Next | None:
-    """One member's own list may be as old as that member has been cut off; and a look that took long says nothing about now."""
+def no_quorum(case: Case) -> Next | None:
+    return without_quorum(case.view)
+
+
+def without_quorum(view: ClusterView) -> Page | None:
+    """Judged before the age of a look: without a quorum a look takes long, and that is no fault of this machine."""
+    if margin_of(view) >= 0:
+        return None
+    seen = f"{view.reachable_voters} of {len(view.voters)} voters follow a leader"
+    return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")
+
+
+def no_list(case: Case) -> Next | None:
+    return None if case.view.linearizable else without_list()
+
+
+def without_list() -> Wait:
+    """One member's own list may be as old as that member has been cut off."""
+    return Wait("no-list", "no member list can be read through the quorum")
+
+
+def stale_look(case: Case) -> Next | None:
+    """A look that took long says nothing about now."""
     age = case.now - case.view.taken_at
-    if age > STALE_SECONDS:
-        return Wait("stale-look", f"the look began {age:.0f} s ago: this machine was suspended, or busy")
-    left = margin_of(case.view)
-    if left < 0:
-        seen = f"{case.view.reachable_voters} of {len(case.view.voters)} voters follow a leader"
-        return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")
-    if not case.view.linearizable:
-        return Wait("no-list", "no member list can be read through the quorum")
-    return None
+    if age <= STALE_SECONDS:
+        return None
+    return Wait("stale-look", f"the look began {age:.0f} s ago: this machine was suspended, or busy")
 
 
-def no_alarm(case: Case) -> Next | None:
+def alarm(case: Case) -> Next | None:
     """With a full database nothing can be recorded, and where members differ no copy is known to be right."""
     if not case.view.alarms:
         return None
-    kinds = ", ".join(sorted({alarm.kind for alarm in case.view.alarms}))
+    kinds = ", ".join(sorted({one.kind for one in case.view.alarms}))
     return Page("alarm", f"etcd has raised {kinds}: members are not changed before it is cleared")
 
 

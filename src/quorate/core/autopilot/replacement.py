@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, named, names_of
+from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named
 from quorate.core.membership import Member, removal_margins
 
 LEAST_LOOKS = 20
@@ -76,7 +76,7 @@ def _replaced_by(case: Case, dead: Member) -> Next:
     proved = next((one for one in ready if case.proof(one) is not None), None)
     proof = case.proof(proved) if proved is not None else None
     if proved is None or proof is None:
-        return Wait("standby-not-proved", f"{name} is lost; {names_of(ready)} is not proved to have all data now")
+        return Wait("standby-not-proved", f"{name} is lost; {are(ready)} not proved to have all data now")
     return Act("replace", f"{name} is lost and {named(proved)} is ready", remove, Promote(proved.id, named(proved), proof))
 
 

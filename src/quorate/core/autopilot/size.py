@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot.case import Act, AddStandby, Case, Next, Page, Wait, named, names_of
+from quorate.core.autopilot.case import Act, AddStandby, Case, Next, Page, Wait, are, named, names_of
 from quorate.core.membership import Member
 
 
@@ -22,7 +22,7 @@ def grow(case: Case) -> Next | None:
             promote = Promote(learner.id, named(learner), proof)
             return Act("grow", f"{named(learner)} is aligned, and a voter is missing", promote)
     if mine:
-        return Wait("grow-not-aligned", f"{names_of(mine)} is not aligned for {case.policy.aligned_for:g} s yet")
+        return Wait("grow-not-aligned", f"{are(mine)} not aligned for {case.policy.aligned_for:g} s yet")
     return _nobody_to_promote(case)
 
 
@@ -34,8 +34,8 @@ def _nobody_to_promote(case: Case) -> Next:
     missing = f"{len(case.view.voters)} of {case.policy.voters} voters are there"
     foreign = [one for one in case.view.learners if one.id not in case.memory.joining and not _may_be_promoted(case, one)]
     if foreign:
-        names = names_of(foreign)
-        return Wait("foreign-learner", f"{missing}; {names} was added by another tool (promote: any would promote it)")
+        why = f"{missing}; {are(foreign)} of another tool (promote: any would promote it)"
+        return Wait("foreign-learner", why)
     if case.memory.joining or case.memory.waiting:
         return Wait("busy", f"{missing}; a join is at work")
     return Page("too-few-voters", f"{missing}, and there is no learner to promote: add one with 'quorate etcd add'")
@@ -50,7 +50,7 @@ def yield_seat(case: Case) -> Next | None:
     who = f"{', '.join(waiting)} waits for the learner seat of {names_of(standbys)}"
     silent = case.silent()
     if silent:
-        return Wait("seat-kept", f"{who}, which is kept while {names_of(silent)} is silent")
+        return Wait("seat-kept", f"{who}, which is kept while {are(silent)} silent")
     if case.memory.busy:
         return Wait("busy", f"{who}; {case.memory.busy}")
     free = [one for one in standbys if not case.is_held(one)]

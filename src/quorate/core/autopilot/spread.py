@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from quorate.core.actions import MoveLeader, Promote, Remove
-from quorate.core.autopilot.case import Act, Case, Next, Page, Swap, Wait, named, names_of
+from quorate.core.autopilot.case import Act, Case, Next, Page, Swap, Wait, are, named
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.replacement import over_budget
 from quorate.core.membership import Member, margin_of, removal_margins
@@ -70,7 +70,7 @@ def _after(case: Case, leaves: Member, comes: Member) -> Crowding:
 def _against(case: Case, why: str) -> Next | None:
     silent = case.silent()
     if silent:
-        return Wait("silent", f"{why}; nothing is moved while {names_of(silent)} is silent")
+        return Wait("silent", f"{why}; nothing is moved while {are(silent)} silent")
     if case.memory.busy:
         return Wait("busy", f"{why}; {case.memory.busy}")
     return over_budget(case)
@@ -87,7 +87,7 @@ def _go_on(case: Case, swap: Swap) -> Next | None:
 def _against_removal(case: Case, leaves: Member, why: str) -> Next | None:
     silent = case.silent()
     if silent:
-        return Wait("silent", f"{why}, which stays while {names_of(silent)} is silent")
+        return Wait("silent", f"{why}, which stays while {are(silent)} silent")
     if case.is_held(leaves):
         return Wait("held", f"{why}, which an operator holds")
     if case.memory.busy:
