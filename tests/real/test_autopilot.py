@@ -194,13 +194,22 @@ def test_the_commands(three: Home, cli: RunCli) -> None:
     policy = three.layout.root.parent / "policy.yaml"
     policy.write_text("{voters: 3, standbys: 1, replaceDead: {after: 1m}}")
     assert told("policy", "set", str(policy))["generation"] == 1
+    policy.write_text("{voters: 1, standbys: 1, zones: {m9: a}, replaceDead: {after: 1m}}")
+    (unknown,) = told("policy", "set", str(policy), code=3)["error"]["problems"]
+    assert (unknown["path"], unknown["line"]) == ("zones.m9", 1)
+    policy.write_text("{voters: 1, standbys: 1, replaceDead: {after: 90s}}")
+    again = told("policy", "set", str(policy))
+    assert [one["path"] for one in again["changed"]] == ["voters", "replaceDead.after"] and len(again["warnings"]) == 1
+    policy.write_text("{voters: 3, standbys: 1, replaceDead: {after: 1m, brake: 3}}")
+    assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "policy", "set", str(policy), *where).stdout
     assert told("run", "--once")["acting"] is True
     assert told("pause", "--for", "1h", "--why", "disks")["seconds"] == 3600
     assert told("explain")["now"]["rule"] == "paused" and told("status")["pausedUntil"] > 0
     assert told("resume")["wasPaused"] is True and told("hold", "m2", "--for", "1h")["member"]["name"] == "m2"
-    assert [entry["did"] for entry in told("history")["entries"]] == ["policy", "pause", "resume", "hold"]
+    assert [entry["did"] for entry in told("history")["entries"]] == ["policy"] * 3 + ["pause", "resume", "hold"]
     policy.write_text("{voters: 4}")
     assert told("policy", "set", str(policy), code=3)["error"]["code"] == "config"
+    assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "history", *where).stdout
     assert cli("autopilot", "status", *where).stdout.splitlines()[1] == "voters    3 of 3, 1 may fail"
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.config.policy_document import document_of, read_policy
+from quorate.config.policy_document import changes, document_of, read_policy, recorded_policy
+from quorate.config.problems import InvalidConfig
 from quorate.core.absence import MOST_BETWEEN_LOOKS
 from quorate.core.autopilot.case import Memory, Rule
 from quorate.core.autopilot.policy import Policy
@@ -110,24 +111,28 @@ def test_the_document_names_every_rule() -> None:
     )
 )
 def test_a_policy_comes_back_from_its_document(policy: Policy) -> None:
-    told = read_policy(json.dumps(document_of(policy)).encode(), "policy.yaml")
+    told = read_policy(json.dumps(document_of(policy)).encode(), "policy.yaml").policy
+    assert recorded_policy(document_of(policy), "policy") == told
     assert told == (policy if policy.after is not None else replace(policy, per=told.per))
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("votrs: 3", "unknown field `votrs`"),
-        ("replaceDead: {aftr: 1m}", r"unknown field `aftr` - at `\$.replaceDead`"),
-        ("voters: true", "Expected `int`, got `bool`"),
+        ("votrs: 3", r"policy.yaml:1: votrs: there is no such field; did you mean voters\?"),
+        ("replaceDead:\n  aftr: 1m", r"policy.yaml:2: replaceDead.aftr: there is no such field; did you mean after\?"),
+        ("voters: true", "policy.yaml:1: voters: this must be a whole number"),
+        ("voters: '3'", r"this must be a whole number: write it without quotes \(3\)"),
+        ("voters: 3\nvoters: 5", "policy.yaml:2: voters: this key appears twice"),
+        ("zones: {m1: a, m1: b}", "m1: this key appears twice"),
         ("replaceDead: {after: soon}", "replaceDead.after: 'soon' is not a duration"),
         ("voters: 4", "voters: 4 tolerate no more failures than 3"),
-        ("replaceDead: {after: 59s}", "after: 59 s is less than 60 s"),
+        ("replaceDead: {after: 59s}", "policy.yaml:1: replaceDead.after: 59 s is less than 60 s"),
         ("replaceDead: {after: 2h, budget: {per: 1h}}", "the budget would never end"),
         ("replaceDead: {brake: 1}", "would stop every replacement"),
         ("replaceDead: {budget: {day: 0}}", "to only promote, leave replaceDead out"),
-        ("zones: {m1: ''}", "m1 has an empty zone"),
-        ("promote: all", "Invalid enum value 'all'"),
+        ("zones: {m1: ''}", "zones.m1: its zone is empty"),
+        ("promote: owner", r"policy.yaml:1: promote: 'owner' is none of owned, any; did you mean owned\?"),
         ("- a", "is not one mapping"),
         ("", "is empty"),
     ],
@@ -138,8 +143,29 @@ def test_a_policy_that_cannot_hold_is_refused_with_the_reason(text: str, why: st
     assert refused.value.what.startswith("policy.yaml")
 
 
+def test_all_problems_of_a_policy_are_said_at_once() -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        read_policy(b"voters: 4\nstandbys: many\nreplaceDead:\n  after: 5s\n  budget: {dya: 1}\nvoters: 5\n", "p.yaml")
+    assert [(one.path, one.line) for one in refused.value.problems] == [
+        ("standbys", 2),
+        ("replaceDead.after", 4),
+        ("replaceDead.budget.dya", 5),
+        ("voters", 6),
+    ]
+
+
+def test_what_a_policy_changes_is_named_by_path() -> None:
+    new = replace(FAST, standbys=1, zones=(("m1", "a"),))
+    assert changes(replace(FAST, after=600.0), new) == (
+        ("standbys", "0", "1"),
+        ("replaceDead.after", "10m0s", "1m0s"),
+        ("zones.m1", "", "a"),
+    )
+    assert changes(new, new) == ()
+
+
 def test_durations_are_also_seconds() -> None:
-    assert read_policy(b"{alignedFor: 5, replaceDead: {after: 90}}", "p").after == 90.0
+    assert read_policy(b"{alignedFor: 5, replaceDead: {after: 90.5}}", "p").policy.after == 90.5
 
 
 @pytest.mark.parametrize(("voters", "wanted"), [(1, 3), (2, 3), (3, 3), (4, 5), (5, 5), (7, 7), (9, 7)])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quorate.core.absence import Absence
 from quorate.core.actions import MoveLeader, Promote, Remove
 from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Swap, Wait, Written
+from quorate.core.autopilot.fit import cautions, misfits
 from quorate.core.autopilot.guards import STALE_SECONDS
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.replacement import DAY_SECONDS
@@ -313,23 +314,43 @@ def test_a_loss_that_could_not_be_proved_is_said_before_it() -> None:
     ("policy", "word"),
     [
         (Policy(voters=2), "voters: 2 tolerate no more failures than 1: choose 1 or 3"),
-        (Policy(voters=9), "not from 1 to 7"),
+        (Policy(voters=9), "voters: 9 is not from 1 to 7"),
         (Policy(voters=0), "not from 1 to 7"),
-        (Policy(standbys=-1), "below 0"),
-        (Policy(standbys=2), "would leave none of the learner seats (2)"),
-        (Policy(after=59.9), "in which a machine restarts"),
-        (Policy(aligned_for=-1.0), "alignedFor"),
-        (Policy(per=599.0), "the budget would never end"),
-        (Policy(day=0), "allow none"),
-        (Policy(brake=1), "2 is the least"),
-        (Policy(zones=(("a", "x"), ("a", "y"))), "a is named twice"),
-        (Policy(zones=(("a", ""),)), "an empty zone"),
+        (Policy(standbys=-1), "standbys: -1 is below 0"),
+        (Policy(after=59.9), "replaceDead.after: 59.9 s is less than 60 s, in which a machine restarts"),
+        (Policy(aligned_for=-1.0), "alignedFor: -1 s"),
+        (Policy(per=599.0), "replaceDead.budget.per: 599 s is less than after, 600 s: the budget would never end"),
+        (Policy(day=0), "replaceDead.budget.day: 0 replacements allow none"),
+        (Policy(brake=1), "replaceDead.brake: 1 would stop every replacement: 2 is the least"),
+        (Policy(zones=(("a", "x"), ("a", "y"))), "zones.a: this member is named twice"),
+        (Policy(zones=(("a", ""),)), "zones.a: its zone is empty"),
     ],
 )
 def test_a_policy_that_cannot_hold_says_why(policy: Policy, word: str) -> None:
-    found = policy.problems(learner_seats=2)
-    assert len(found) == 1 and word in found[0]
-    assert Policy().problems() == [] and Policy(standbys=1).problems(2) == []
+    (found,) = policy.problems()
+    assert word in f"{found.path}: {found.text}"
+    assert Policy().problems() == []
+
+
+OLD = replace(seen(3), replies={key: replace(answer(key), version="3.5.21") for key in (1, 2, 3)})
+
+
+@pytest.mark.parametrize(
+    ("looked", "policy", "wrong", "warned"),
+    [
+        (seen(3), Policy(), [], []),
+        (seen(3), Policy(zones=(("m1", "a"), ("m11", "b"))), ["zones.m11: no member has that name: did you mean m1?"], []),
+        (seen(1), Policy(zones=(("host", "b"),)), ["zones.host: no member has that name: m1"], []),
+        (OLD, Policy(standbys=1), [], []),
+        (OLD, Policy(standbys=2), ["standbys: 2 are more than one, and etcd before 3.6 has one learner seat"], []),
+        (seen(3), Policy(standbys=2), [], ["standbys: 2 need --max-learners of 2 or more on every member"]),
+        (seen(3), Policy(voters=1), [], ["voters: 1 are fewer than the 3 of now: none is removed"]),
+    ],
+)
+def test_a_policy_is_held_against_the_cluster(looked: ClusterView, policy: Policy, wrong: list[str], warned: list[str]) -> None:
+    assert [f"{one.path}: {one.text}" for one in misfits(policy, looked)] == wrong
+    found = cautions(policy, looked)
+    assert len(found) == len(warned) and all(one.startswith(begin) for one, begin in zip(found, warned, strict=True))
 
 
 def mostly(draw: st.DrawFn, good: T, bad: T) -> T:

@@ -61,3 +61,7 @@ def _decimal(value: int, unit: int) -> str:
     whole, rest = divmod(value, unit)
     fraction = f"{rest:0{len(str(unit)) - 1}d}".rstrip("0") if rest else ""
     return f"{whole}.{fraction}" if fraction else str(whole)
+
+
+class Seconds(Duration):
+    """A duration that may also be written as a number of seconds."""

@@ -2,90 +2,134 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TypeAlias, get_args
 
-import msgspec
-
-from quorate.config.duration import Duration
-from quorate.core.autopilot.policy import Policy
-from quorate.errors import ConfigError
-from quorate.foreign.documents import RECORD, read_mapping
+from quorate.config.duration import Duration, Seconds
+from quorate.config.problems import InvalidConfig, Problem, Problems
+from quorate.config.schema import Value, decode
+from quorate.core.autopilot.policy import Flaw, Policy, Promotion
+from quorate.core.suggestions import close_names, did_you_mean
+from quorate.foreign import documents
+from quorate.foreign.documents import RECORD, BadDocument, Leaf, Mapping, Node, Sequence
 
 _NANO = 10**9
+_PROMOTIONS: tuple[Promotion, ...] = get_args(Promotion)
 
 
-_Time: TypeAlias = str | int | float
-"""A duration such as 10m, or seconds."""
-
-
-# Unknown fields are errors: a misspelled one would be taken to have worked.
-class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    per: _Time = "30m"
+class Budget(Value, frozen=True):
+    per: Seconds = Seconds(30 * 60 * _NANO)
     day: int = 3
 
 
-class ReplaceDead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    after: _Time = "10m"
+class ReplaceDead(Value, frozen=True):
+    after: Seconds = Seconds(10 * 60 * _NANO)
     budget: Budget = Budget()
     brake: int = 2
 
 
-class PolicyDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class PolicyDocument(Value, frozen=True):
     """As `Policy`; durations as `10m` or in seconds. Without `replace_dead` no voter is replaced."""
 
     voters: int = 3
     standbys: int = 0
-    promote: Literal["owned", "any"] = "owned"
-    aligned_for: _Time = "10s"
+    promote: str = "owned"
+    aligned_for: Seconds = Seconds(10 * _NANO)
     replace_dead: ReplaceDead | None = None
     zones: dict[str, str] = {}
 
 
-def read_policy(content: bytes, where: str, learner_seats: int | None = None) -> Policy:
-    """Returns the policy of a document. `where`: its place, for messages; `learner_seats`: as in `Policy.problems`. Raises
-    `ConfigError` that names everything that is wrong with it."""
-    fields = read_mapping(content, where, RECORD)
-    try:
-        document = msgspec.convert(fields, PolicyDocument)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}", advice="'quorate autopilot policy get' prints one that is right") from None
-    policy = policy_of(document, where)
-    problems = policy.problems(learner_seats)
-    if problems:
-        raise ConfigError(f"{where}: {'; '.join(problems)}", advice="correct what is named")
+Changes: TypeAlias = tuple[tuple[str, str, str], ...]
+"""The fields in which two policies differ: path, before, after; empty where one has no such field."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyText:
+    """A policy that somebody wrote: its place, and its tree with the lines of the fields."""
+
+    policy: Policy
+    where: str
+    root: Mapping
+
+    def refuse(self, flaws: list[Flaw]) -> None:
+        """Raises `InvalidConfig` that names every flaw by file, line and path, unless there is none."""
+        _raise(self.where, _placed(flaws, self.root))
+
+
+def read_policy(content: bytes, where: str) -> PolicyText:
+    """Returns the policy of a document. `where`: its place, for messages. Raises `InvalidConfig` that names everything that is
+    wrong with it, and `BadDocument`."""
+    problems = Problems(where)
+    nodes = documents.read_nodes(content, where, problems.add, RECORD)
+    if not nodes or (isinstance(nodes[0], Leaf) and nodes[0].value is None):
+        raise documents.empty(where)
+    root = nodes[0]
+    if len(nodes) != 1 or not isinstance(root, Mapping):
+        raise BadDocument(f"{where} is not one mapping", advice="'quorate autopilot policy get' prints one that is right")
+    policy = _policy_of(root, problems)
+    wrong = {one.path for one in problems.found if not one.is_read}
+    # A rule that the default of a wrong value breaks is no problem of its own.
+    broken = [one for one in policy.problems() if one.path not in wrong]
+    _raise(where, [*problems.found, *_placed(broken, root)])
+    return PolicyText(policy, where, root)
+
+
+def recorded_policy(fields: object, where: str) -> Policy:
+    """Returns the policy of a record, not judged: a rule that came later must not stop an autopilot. Raises `InvalidConfig`."""
+    problems = Problems(where)
+    policy = _policy_of(_node(fields), problems)
+    problems.raise_if_any()
     return policy
 
 
-def policy_of(document: PolicyDocument, where: str) -> Policy:
-    """Returns the policy, not judged. Raises `ConfigError` for what is no duration."""
+def _raise(where: str, problems: list[Problem]) -> None:
+    if problems:
+        raise InvalidConfig(where, sorted(problems, key=lambda one: one.line))
+
+
+def _placed(flaws: list[Flaw], root: Mapping) -> list[Problem]:
+    from quorate.config.resolve import line_of
+
+    return [Problem(path, text, line_of(root, path)) for path, text in flaws]
+
+
+def _policy_of(root: Node, problems: Problems) -> Policy:
+    document = decode(root, PolicyDocument, problems)
+    promote = next((one for one in _PROMOTIONS if one == document.promote), None)
+    if promote is None:
+        _refuse_promotion(root, document.promote, problems)
     policy = Policy(
         document.voters,
         document.standbys,
-        document.promote,
-        _seconds(document.aligned_for, f"{where}: alignedFor"),
+        promote or "owned",
+        document.aligned_for.seconds,
         after=None,
         zones=tuple(sorted(document.zones.items())),
     )
     dead = document.replace_dead
     if dead is None:
         return policy
-    return replace(
-        policy,
-        after=_seconds(dead.after, f"{where}: replaceDead.after"),
-        per=_seconds(dead.budget.per, f"{where}: replaceDead.budget.per"),
-        day=dead.budget.day,
-        brake=dead.brake,
-    )
+    return replace(policy, after=dead.after.seconds, per=dead.budget.per.seconds, day=dead.budget.day, brake=dead.brake)
 
 
-def _seconds(value: _Time, where: str) -> float:
-    if isinstance(value, str):
-        try:
-            return Duration.parse(value).seconds
-        except ValueError as error:
-            raise ConfigError(f"{where}: {error}") from None
-    return float(value)
+def _refuse_promotion(root: Node, given: str, problems: Problems) -> None:
+    from quorate.config.resolve import line_of
+
+    if any(one.path == "promote" and not one.is_read for one in problems.found):
+        return
+    question = did_you_mean(close_names(given, _PROMOTIONS)[:1])
+    text = f"{given!r} is none of {', '.join(_PROMOTIONS)}{f'; {question}' if question else ''}"
+    problems.add("promote", text, line_of(root if isinstance(root, Mapping) else None, "promote"))
+
+
+def _node(value: object) -> Node:
+    """Returns plain values as a tree, without lines."""
+    if isinstance(value, dict):
+        return Mapping(tuple((str(key), _node(inner)) for key, inner in value.items()), 0)
+    if isinstance(value, list):
+        return Sequence(tuple(map(_node, value)), 0)
+    scalar = value if isinstance(value, str | int | float) else None
+    return Leaf(scalar, "" if scalar is None else str(scalar), 0)
 
 
 def document_of(policy: Policy) -> dict[str, object]:
@@ -103,6 +147,20 @@ def document_of(policy: Policy) -> dict[str, object]:
             "brake": policy.brake,
         }
     return {**made, "zones": dict(policy.zones)}
+
+
+def changes(before: Policy, after: Policy) -> Changes:
+    """Returns what a new policy changes, by the paths of the document."""
+    old, new = _flat(document_of(before)), _flat(document_of(after))
+    paths = dict.fromkeys([*new, *old])
+    return tuple((path, old.get(path, ""), new.get(path, "")) for path in paths if old.get(path) != new.get(path))
+
+
+def _flat(document: dict[str, object], above: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in document.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": str(value)}
+    return found
 
 
 def _duration(seconds: float) -> str:

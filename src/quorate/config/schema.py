@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar, get_args, get_origin
 from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
-from quorate.config.duration import Duration
+from quorate.config.duration import Duration, Seconds
 from quorate.config.problems import Problems
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
@@ -28,7 +28,13 @@ class Value(Struct, frozen=True):
 
 
 T = TypeVar("T", bound=Value)
-_WORDS = {str: "a string", int: "a whole number", bool: "true or false", Duration: "a duration such as 4m0s"}
+_WORDS = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    Duration: "a duration such as 4m0s",
+    Seconds: "a duration such as 10m or 30s",
+}
 
 
 def key_of(name: str, explicit: str = "") -> str:
@@ -113,8 +119,10 @@ def _entries(node: Node, hint: Any, problems: Problems, path: str) -> dict[str, 
 
 def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     if isinstance(node, Leaf):
-        if hint is Duration and isinstance(node.value, str):
-            return _duration(node, problems, path)
+        if hint in (Duration, Seconds) and isinstance(node.value, str):
+            return _duration(node.text, node.line, problems, path)
+        if hint is Seconds and type(node.value) in (int, float):
+            return _duration(f"{node.text}s", node.line, problems, path)
         # bool is an int for Python, not for a file.
         if type(node.value) is hint:
             return node.value
@@ -132,11 +140,11 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     return found
 
 
-def _duration(node: Leaf, problems: Problems, path: str) -> Duration:
+def _duration(text: str, line: int, problems: Problems, path: str) -> Duration:
     try:
-        return Duration.parse(node.text)
+        return Duration.parse(text)
     except ValueError as error:
-        problems.add(path, str(error), node.line)
+        problems.add(path, str(error), line)
         return Duration(0)
 
 

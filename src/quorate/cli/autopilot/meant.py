@@ -16,6 +16,7 @@ from quorate.cli.local.completers import clusters
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from quorate.core.membership import ClusterView
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.coordination.autopilot_store import AutopilotStore
     from quorate.report import Report
@@ -81,10 +82,28 @@ def _refuse_both() -> None:
 
 
 def store_of(cluster: Cluster) -> AutopilotStore:
-    """Returns the records of the cluster. Raises `Refused` where no list can be read through the quorum: an order would be
-    about a member that may be gone."""
-    from quorate.etcd.coordination.autopilot_store import AutopilotStore
+    """Returns the records of the cluster, for an order. Raises `Refused` where no list can be read through the quorum: an order
+    would be about a member that may be gone."""
     from quorate.etcd.membership.first_step import agreed
 
-    view = agreed(cluster.look())
+    return records_of(cluster, agreed(cluster.look()))
+
+
+def read_view(cluster: Cluster) -> ClusterView:
+    """Returns a look, for a command that only reads. Raises `EtcdError` where no list can be read through the quorum: nothing
+    was to be changed, so nothing is refused."""
+    from quorate.core.membership import starting_advice
+    from quorate.etcd.client.errors import Unavailable
+    from quorate.etcd.membership.first_step import no_quorum
+
+    view = cluster.look()
+    if not view.linearizable:
+        raise Unavailable(no_quorum(view).what, advice=f"{starting_advice(view)}, then run the same command again")
+    return view
+
+
+def records_of(cluster: Cluster, view: ClusterView) -> AutopilotStore:
+    """Returns the records of the cluster that was seen."""
+    from quorate.etcd.coordination.autopilot_store import AutopilotStore
+
     return AutopilotStore(cluster.access, cluster.endpoints, cluster.clock, view.cluster_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quorate.cli.autopilot.meant import cluster_meant, cluster_options, store_of
+from quorate.cli.autopilot.meant import cluster_meant, cluster_options, read_view, records_of
 from quorate.cli.common import commands
 from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
@@ -45,8 +45,9 @@ def get(folder: Path | None, form: str) -> None:
     from quorate.etcd.autopilot.loop import default_policy
 
     with cluster_meant(folder) as cluster:
-        orders = store_of(cluster).read()
-        policy = orders.policy or default_policy(cluster.look())
+        view = read_view(cluster)
+        orders = records_of(cluster, view).read()
+        policy = orders.policy or default_policy(view)
     made = document_of(policy)
     if form == "json":
         emit(form, "AutopilotPolicy", {"generation": orders.generation, "policy": made}, lambda: None)
@@ -61,22 +62,39 @@ def get(folder: Path | None, form: str) -> None:
 def set_policy(file: Path, folder: Path | None, form: str) -> None:
     """Write the policy of FILE (- for standard input) to etcd, where every instance reads it at its next look.
 
+    Every problem is named with its line and path, and then nothing is written. What differs from the policy of before is
+    printed.
+
     \b
     Example:
       quorate autopilot policy set policy.yaml
     """
     from quorate.config.policy_document import document_of, read_policy
+    from quorate.core.autopilot.fit import cautions, misfits
+    from quorate.etcd.autopilot.loop import default_policy
+    from quorate.etcd.coordination.autopilot_records import changed_fields
+    from quorate.etcd.membership.first_step import agreed
     from quorate.foreign.local_files import read_at_most, shown
+    from quorate.report import Notice
 
-    policy = read_policy(read_at_most(file, _MOST_BYTES), shown(file))
+    text = read_policy(read_at_most(file, _MOST_BYTES), shown(file))
     with cluster_meant(folder) as cluster:
-        generation = store_of(cluster).set_policy(policy)
-    emit(
-        form,
-        "AutopilotPolicy",
-        {"generation": generation, "policy": document_of(policy)},
-        lambda: echo(f"the policy is set; it is number {generation}"),
-    )
+        view = agreed(cluster.look())
+        text.refuse(misfits(text.policy, view))
+        warnings = cautions(text.policy, view)
+        for warning in warnings:
+            cluster.report(Notice(warning, "warning"))
+        generation, changed = records_of(cluster, view).set_policy(text.policy, default_policy(view))
+
+    def table() -> None:
+        echo(f"the policy is set; it is number {generation}")
+        for path, before, after in changed:
+            echo(f"{path}: {before or 'none'} -> {after or 'none'}")
+        if not changed:
+            echo("it says what the one before it said")
+
+    fields = {"policy": document_of(text.policy), "changed": changed_fields(changed), "warnings": warnings}
+    emit(form, "AutopilotPolicy", {"generation": generation, **fields}, table)
 
 
 group.add_command(get)

@@ -14,7 +14,7 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, margin_of
-from quorate.foreign.values import mapping_of, text_of
+from quorate.foreign.values import mapping_of, rows_of, text_of
 
 if TYPE_CHECKING:
     from quorate.etcd.autopilot.loop import Round
@@ -184,5 +184,11 @@ def _more(fields: Mapping[str, object]) -> dict[str, object]:
 def _what(one: Entry) -> str:
     members = {word: mapping_of(one.fields.get(word)) for word in ("removed", "promoted") if word in one.fields}
     named = [f"{word} {text_of(member.get('name'))}" for word, member in members.items()]
+    named += [_change(row) for row in rows_of(one.fields.get("changed"))]
     details = [text_of(one.fields.get(word)) for word in ("name", "why", "error") if one.fields.get(word)]
     return "; ".join([*named, *details])
+
+
+def _change(row: Mapping[str, object]) -> str:
+    before, after = text_of(row.get("before")) or "none", text_of(row.get("after")) or "none"
+    return f"{text_of(row.get('path'))}: {before} -> {after}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Promotion: TypeAlias = Literal["owned", "any"]
 """Which learners get a vote: those that a join of this tool added or that are marked as standbys, or every one."""
@@ -14,6 +14,13 @@ shorter limits removed members that were loading a snapshot (vault#16919, vault 
 
 MOST_VOTERS = 7
 """etcd's own advice: every write waits for a majority."""
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a field of a policy. `path`: as it is written in the document, such as replaceDead.after."""
+
+    path: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +50,40 @@ class Policy:
     def zone_of(self, name: str) -> str:
         return dict(self.zones).get(name, "")
 
-    def problems(self, learner_seats: int | None = None) -> list[str]:
-        """Returns everything that makes the policy one that cannot hold. `learner_seats`: how many learners every member
-        allows, where that is known."""
-        found: list[str] = []
+    def problems(self) -> list[Flaw]:
+        """Returns everything that makes the policy one that cannot hold in any cluster."""
+        found: list[Flaw] = []
         if not 1 <= self.voters <= MOST_VOTERS:
-            found.append(f"voters: {self.voters} is not from 1 to {MOST_VOTERS}")
+            found.append(Flaw("voters", f"{self.voters} is not from 1 to {MOST_VOTERS}"))
         elif self.voters % 2 == 0:
             less = self.voters - 1
-            found.append(f"voters: {self.voters} tolerate no more failures than {less}: choose {less} or {self.voters + 1}")
+            text = f"{self.voters} tolerate no more failures than {less}: choose {less} or {self.voters + 1}"
+            found.append(Flaw("voters", text))
         if self.standbys < 0:
-            found.append(f"standbys: {self.standbys} is below 0")
-        if learner_seats is not None and self.standbys > learner_seats - 1:
-            found.append(f"standbys: {self.standbys} would leave none of the learner seats ({learner_seats}) for a join")
-        if self.after is not None and self.after < LEAST_AFTER:
-            found.append(f"after: {self.after:g} s is less than {LEAST_AFTER:g} s, in which a machine restarts")
+            found.append(Flaw("standbys", f"{self.standbys} is below 0"))
         if self.aligned_for < 0:
-            found.append(f"alignedFor: {self.aligned_for:g} s is below 0")
-        if self.after is not None and self.per < self.after:
-            found.append(f"per: {self.per:g} s is less than after, {self.after:g} s: the budget would never end")
-        if self.day < 1:
-            found.append(f"day: {self.day} replacements allow none: to only promote, leave replaceDead out")
-        if self.brake < 2:
-            found.append(f"brake: {self.brake} would stop every replacement: 2 is the least")
-        return [*found, *self._of_zones()]
+            found.append(Flaw("alignedFor", f"{self.aligned_for:g} s is below 0"))
+        return [*found, *self._of_replacements(), *self._of_zones()]
 
-    def _of_zones(self) -> list[str]:
+    def _of_replacements(self) -> list[Flaw]:
+        if self.after is None:
+            return []
+        found: list[Flaw] = []
+        if self.after < LEAST_AFTER:
+            text = f"{self.after:g} s is less than {LEAST_AFTER:g} s, in which a machine restarts"
+            found.append(Flaw("replaceDead.after", text))
+        if self.per < self.after:
+            text = f"{self.per:g} s is less than after, {self.after:g} s: the budget would never end"
+            found.append(Flaw("replaceDead.budget.per", text))
+        if self.day < 1:
+            text = f"{self.day} replacements allow none: to only promote, leave replaceDead out"
+            found.append(Flaw("replaceDead.budget.day", text))
+        if self.brake < 2:
+            found.append(Flaw("replaceDead.brake", f"{self.brake} would stop every replacement: 2 is the least"))
+        return found
+
+    def _of_zones(self) -> list[Flaw]:
         names = [name for name, _ in self.zones]
         twice = sorted({name for name in names if names.count(name) > 1})
-        found = [f"zones: {name or 'a member without a name'} is named twice" for name in twice]
-        return found + [f"zones: {name} has an empty zone" for name, zone in self.zones if not zone]
+        found = [Flaw(f"zones.{name}", "this member is named twice") for name in twice]
+        return found + [Flaw(f"zones.{name}", "its zone is empty") for name, zone in self.zones if not zone]

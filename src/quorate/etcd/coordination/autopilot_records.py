@@ -14,14 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from quorate.config.policy_document import PolicyDocument, document_of, policy_of
+from quorate.config.policy_document import Changes, document_of, recorded_policy
 from quorate.core.autopilot.case import Swap, Written
 from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
-from quorate.errors import QuorateError
+from quorate.errors import ConfigError
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination import this_run
 from quorate.etcd.coordination.this_run import Origin, origin_of
@@ -173,8 +171,8 @@ class _Reading:
 
     def _read_policy(self, name: str, told: Mapping[str, Any]) -> None:
         try:
-            self.policy = policy_of(msgspec.convert(told.get("policy"), PolicyDocument), name)
-        except (msgspec.ValidationError, QuorateError) as error:
+            self.policy = recorded_policy(told.get("policy"), name)
+        except ConfigError as error:
             self.troubles.append(f"{name} holds no policy: {error}")
             return
         self.generation = integer_of(told.get("generation"))
@@ -232,6 +230,11 @@ def _member(told: Mapping[str, Any], name: str) -> int:
 def digest_of(policy: Policy) -> str:
     """Returns what tells one policy from another in the log."""
     return hashlib.sha256(json.dumps(document_of(policy), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changed_fields(changed: Changes) -> list[dict[str, str]]:
+    """Returns what a policy changed, for its entry in the log and for programs."""
+    return [{"path": path, "before": before, "after": after} for path, before, after in changed]
 
 
 def mark_of(member: Member, cluster_id: int, at: float) -> bytes:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from quorate.config.policy_document import Changes, changes
 from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
@@ -42,8 +43,9 @@ class AutopilotStore:
         rows = self._ask(lambda channel, seconds: kv.get_prefix(channel, AUTOPILOT, timeout=seconds))
         return records.orders_of(rows, self.cluster_id)
 
-    def set_policy(self, policy: Policy) -> int:
-        """Writes the policy; returns its generation. Raises `Refused` where one is there that this version cannot read."""
+    def set_policy(self, policy: Policy, without: Policy) -> tuple[int, Changes]:
+        """Writes the policy; returns its generation, and what it changes. `without`: the policy that was followed where none
+        was set. Raises `Refused` where one is there that this version cannot read."""
         orders = self.read()
         if orders.troubles:
             raise Refused(
@@ -51,10 +53,11 @@ class AutopilotStore:
                 state="nothing was changed",
                 advice="use the version that wrote them; or delete them: etcdctl del --prefix /quorate/autopilot/",
             )
-        generation = orders.generation + 1
+        generation, changed = orders.generation + 1, changes(orders.policy or without, policy)
         self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
-        self.note("policy", generation=generation, digest=records.digest_of(policy))
-        return generation
+        fields = records.changed_fields(changed)
+        self.note("policy", generation=generation, digest=records.digest_of(policy), changed=fields)
+        return generation, changed
 
     def begin_with(self, policy: Policy) -> None:
         """Writes the policy unless there is one: what an autopilot does is then there to be read."""
