@@ -20,6 +20,7 @@ from quorate.etcd.autopilot.loop import Autopilot, Round
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_store import ActingKey
+from quorate.foreign.values import mapping_of, rows_of
 from quorate.local import cluster as local
 from quorate.local import standby
 from quorate.local.home import Home
@@ -50,6 +51,12 @@ def until(pilot: Autopilot, holds: Callable[[Round], bool], seconds: float = 30.
             return found
         assert not deadline.expired, found
         clock.sleep(0.3)
+
+
+def told_of(entry: records.Entry) -> dict[str, object]:
+    """The members of an entry, by the words for what was done to them, or only begun."""
+    words = ("removing", "promoting", "removed", "promoted")
+    return {word: mapping_of(entry.fields[word])["name"] for word in words if word in entry.fields}
 
 
 def roles(home: Home) -> dict[str, str]:
@@ -95,7 +102,10 @@ def test_a_lost_voter_is_replaced_by_the_standby(three: Home) -> None:
         assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
         after = pilot.round()
         assert (after.next.rule, len(after.orders.replaced())) == ("too-few-standbys", 1)
-        assert [entry.did for entry in after.orders.log] == ["replace", "done"]
+        assert [(entry.did, told_of(entry)) for entry in after.orders.log] == [
+            ("replace", {"removing": "m2", "promoting": "s1"}),
+            ("done", {"removed": "m2", "promoted": "s1"}),
+        ]
         assert after.orders.standbys == {}
 
 
@@ -111,7 +121,9 @@ def test_a_pause_that_is_shorter_than_the_limit_changes_nothing(three: Home) -> 
     assert roles(three)["m2"] == "voter"
 
 
-def test_a_replacement_that_was_cut_off_between_its_steps_is_finished(three: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_that_was_cut_off_between_its_steps_is_finished(
+    three: Home, cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By another instance, too: there are fewer voters than wanted then, and the standby is there."""
 
     def cut(*_: object) -> None:
@@ -126,7 +138,13 @@ def test_a_replacement_that_was_cut_off_between_its_steps_is_finished(three: Hom
     with piloted(three) as other:
         done = until(other, lambda one: one.next.rule == "grow")
         assert done.acts and not done.failed
-        assert [entry.did for entry in other.round().orders.log] == ["replace", "failed", "promote", "done"]
+        log = other.round().orders.log
+        assert [entry.did for entry in log] == ["replace", "failed", "promote", "done"]
+        assert told_of(log[1]) == {"removed": "m2", "promoting": "s1"}
+        assert [(one["name"], one["is"]) for one in rows_of(log[1].fields["found"])] == [("m2", "no member"), ("s1", "learner")]
+        rows = cli("autopilot", "history", "--dir", str(three.layout.root)).stdout.splitlines()
+        assert "removed m2; promoting s1; cut off; after it m2 was no member, s1 was a learner" in rows[2]
+        assert "promoting s1" in rows[3] and "promoted s1" not in rows[3] and "promoted s1" in rows[4]
     assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
 
 

@@ -205,6 +205,24 @@ def test_records_are_read_back() -> None:
     assert found.instance is not None and (found.instance.lease, found.instance.said["rule"]) == (77, "nothing")
 
 
+def test_entries_of_the_first_version_are_read_as_what_they_were() -> None:
+    """It wrote `removed` of what was only begun, and of what failed."""
+    gone = {"id": "2", "name": "m2"}
+    log = orders_of(
+        [
+            row(records.log_key(1.0), kept(at=1.0, did="replace", removed=gone, promoted={"id": "9", "name": "s1"})),
+            row(records.log_key(2.0), kept(at=2.0, did="failed", removed=gone, error="x")),
+            row(records.log_key(3.0), kept(at=3.0, did="done", removed=gone)),
+            row(records.log_key(4.0), kept(at=4.0, did="failed", removed=gone, promoting={"id": "9"}, found=None)),
+        ],
+        CLUSTER,
+    )
+    words = ("removed", "promoted", "removing", "promoting")
+    found = [{word for word in words if word in one.fields} for one in log.log]
+    assert found == [{"removing", "promoting"}, {"removing"}, {"removed"}, {"removed", "promoting"}]
+    assert log.replaced() == (1.0,), "the budget counts what was begun, whoever wrote it"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [

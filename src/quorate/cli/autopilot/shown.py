@@ -181,12 +181,39 @@ def _more(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if name not in _OWN}
 
 
+_WORDS = {
+    "removed": "removed",
+    "promoted": "promoted",
+    "leads": "leadership went to",
+    "removing": "removing",
+    "promoting": "promoting",
+    "movesLeaderTo": "moving leadership to",
+}
+
+
 def _what(one: Entry) -> str:
-    members = {word: mapping_of(one.fields.get(word)) for word in ("removed", "promoted") if word in one.fields}
-    named = [f"{word} {text_of(member.get('name'))}" for word, member in members.items()]
+    named = [f"{said} {_called(mapping_of(one.fields[word]))}" for word, said in _WORDS.items() if word in one.fields]
     named += [_change(row) for row in rows_of(one.fields.get("changed"))]
     details = [text_of(one.fields.get(word)) for word in ("name", "why", "error") if one.fields.get(word)]
-    return "; ".join([*named, *details])
+    return "; ".join([*named, *details, *_found(one)])
+
+
+def _found(one: Entry) -> list[str]:
+    """Returns what the members of a failed action were after it."""
+    if "found" not in one.fields:
+        return []
+    if one.fields["found"] is None:
+        return ["not known: what the members were after it"]
+    seen = ", ".join(f"{_called(row)} was {_a(text_of(row.get('is')))}" for row in rows_of(one.fields["found"]))
+    return [f"after it {seen}"]
+
+
+def _a(role: str) -> str:
+    return role if role.startswith("no ") else f"a {role}"
+
+
+def _called(member: Mapping[str, object]) -> str:
+    return text_of(member.get("name")) or text_of(member.get("id"))
 
 
 def _change(row: Mapping[str, object]) -> str:

@@ -3,8 +3,8 @@ use: a decision that has become old, or one that two instances made, ends in a r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from quorate.core.actions import MoveLeader, Promote, Remove
 from quorate.core.autopilot.case import Act
@@ -21,25 +21,37 @@ _STALL_SECONDS = 10.0
 """For a learner that is proved to be aligned. One that then does not get its vote is looked at anew."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step of an action: the words for it before and after, and its member."""
+
+    doing: str
+    did: str
+    member_id: int
+
+
 def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView) -> None:
-    """Carries out the action, and records it before and after. Raises what its steps raise, and `Refused` where another
-    instance acts by now."""
+    """Carries out the action. It is recorded as begun before, and as done or failed after. Raises what its steps raise, and
+    `Refused` where another instance acts by now."""
     store, quick = key.store, replace(cluster, policy=replace(cluster.policy, stall_seconds=_STALL_SECONDS))
-    fields = _fields(act, view)
     if not key.is_still_ours():
         raise Refused(
             "another instance of the autopilot acts now",
             state="nothing was changed",
             advice="quorate autopilot status    # shows which",
         )
+    steps, done = _steps(act), list[_Step]()
     # Before the first step: a replacement that is cut off counts against the budget too.
-    store.note(entry_of(act), **fields)
+    store.note(entry_of(act), rule=act.rule, why=act.why, **_begun(steps, view))
     try:
-        _do(quick, store, act, view)
+        _do(quick, store, act, view, done)
     except QuorateError as error:
-        store.note("failed", **fields, error=error.what[:500])
+        left = steps[len(done) :]
+        seen = _seen_after(cluster, steps, view)
+        told = {**_ended(done, view), **_begun(left, view), "error": error.what[:500], "found": seen}
+        store.note("failed", rule=act.rule, **told)
         raise
-    store.note("done", **fields)
+    store.note("done", rule=act.rule, **_ended(steps, view))
 
 
 def entry_of(act: Act) -> str:
@@ -53,21 +65,42 @@ def entry_of(act: Act) -> str:
             return {"replace": "replace", "yield-seat": "remove-standby"}.get(act.rule, "remove")
 
 
-def _do(cluster: Cluster, store: AutopilotStore, act: Act, view: ClusterView) -> None:
+def _steps(act: Act) -> list[_Step]:
+    match act.action:
+        case Promote() as promote:
+            return [_promoting(promote)]
+        case MoveLeader() as move:
+            return [_Step("movesLeaderTo", "leads", move.target_id)]
+        case Remove() as remove:
+            removal = _Step("removing", "removed", remove.member_id)
+            return [removal, *([_promoting(act.then)] if act.then is not None else [])]
+
+
+def _promoting(promote: Promote) -> _Step:
+    return _Step("promoting", "promoted", promote.member_id)
+
+
+def _do(cluster: Cluster, store: AutopilotStore, act: Act, view: ClusterView, done: list[_Step]) -> None:
+    """Takes the steps, and adds each to `done` once it is done."""
+    left = iter(_steps(act))
     match act.action:
         case Promote() as promote:
             if act.leaves:
                 store.begin_swap(promote.member_id, act.leaves)
             _promote(cluster, store, promote, view)
+            done.append(next(left))
         case MoveLeader() as move:
             target = view.by_id(move.target_id)
             assert target is not None, "leadership goes to a member of this view"
             cluster.move_leader(target)
+            done.append(next(left))
         case Remove() as remove:
             _remove(cluster, remove, view)
+            done.append(next(left))
             # At once: there is one voter fewer until then.
             if act.then is not None:
                 _promote(cluster, store, act.then, view)
+                done.append(next(left))
             # A standby that gave up its seat is none any more, and a change of zones is over.
             store.unmark(remove.member_id)
             store.end_swap()
@@ -89,21 +122,31 @@ def _promote(cluster: Cluster, store: AutopilotStore, action: Promote, view: Clu
     store.unmark(learner.id)
 
 
-def _fields(act: Act, view: ClusterView) -> dict[str, object]:
-    names = {member.id: member.name for member in view.members}
-    found: dict[str, object] = {"rule": act.rule, "why": act.why}
-    for label, member_id in _members_of(act):
-        found[label] = {"id": format_id(member_id), "name": names.get(member_id, "")}
-    return found
+def _begun(steps: Sequence[_Step], view: ClusterView) -> dict[str, object]:
+    return {one.doing: _named(one.member_id, view) for one in steps}
 
 
-def _members_of(act: Act) -> Iterator[tuple[str, int]]:
-    match act.action:
-        case Promote() as promote:
-            yield "promoted", promote.member_id
-        case MoveLeader() as move:
-            yield "leads", move.target_id
-        case Remove() as remove:
-            yield "removed", remove.member_id
-    if act.then is not None:
-        yield "promoted", act.then.member_id
+def _ended(steps: Sequence[_Step], view: ClusterView) -> dict[str, object]:
+    return {one.did: _named(one.member_id, view) for one in steps}
+
+
+def _named(member_id: int, view: ClusterView) -> dict[str, str]:
+    member = view.by_id(member_id)
+    return {"id": format_id(member_id), "name": member.name if member is not None else ""}
+
+
+def _seen_after(cluster: Cluster, steps: Sequence[_Step], view: ClusterView) -> list[dict[str, str]] | None:
+    """Returns what the members of a failed action are now: an answer that was lost says nothing about its change. None where no
+    list can be read through the quorum."""
+    try:
+        now = cluster.look()
+    except QuorateError:
+        return None
+    if not now.linearizable:
+        return None
+    return [{**_named(one.member_id, view), "is": _role(now, one.member_id)} for one in steps]
+
+
+def _role(view: ClusterView, member_id: int) -> str:
+    member = view.by_id(member_id)
+    return "no member" if member is None else "learner" if member.is_learner else "voter"

@@ -165,7 +165,8 @@ class _Reading:
         elif row.key == SWAP:
             self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
-            self.log.append(Entry(row.key, _at(told, "at"), text_of(told.get("did")), told, origin_of(told)))
+            did = text_of(told.get("did"))
+            self.log.append(Entry(row.key, _at(told, "at"), did, _as_meant(did, told), origin_of(told)))
         else:
             self._read_mark(row, name, told)
 
@@ -210,6 +211,17 @@ class _Reading:
 def _order(told: Mapping[str, Any]) -> Order:
     """Returns an order; one without an end, or with one that is no number, holds until it is revoked."""
     return Order(_at(told, "until") or math.inf, text_of(told.get("why")), origin_of(told))
+
+
+_OF_THE_FIRST = {"removed": "removing", "promoted": "promoting", "leads": "movesLeaderTo"}
+
+
+def _as_meant(did: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the fields of an entry in the words of now. The first version wrote what was only begun, or failed, in the words
+    for what is done; its failures have no `found`."""
+    if did == "done" or "found" in told:
+        return told
+    return {_OF_THE_FIRST.get(name, name): value for name, value in told.items()}
 
 
 def _at(told: Mapping[str, Any], name: str) -> float:
