@@ -108,6 +108,16 @@ class SystemClock:
         self.cancel.wait(seconds)
 
 
+def utc(wall: float) -> str | None:
+    """Returns a moment (unix seconds) as `-o json` shows it, in UTC; None where it is no date, as one that never comes."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One moment on both clocks."""

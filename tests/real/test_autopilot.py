@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +24,7 @@ from quorate.etcd.autopilot import act
 from quorate.etcd.autopilot.loop import Autopilot, Round
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
+from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey
 from quorate.foreign.values import mapping_of, rows_of
 from quorate.local import cluster as local
@@ -59,6 +65,12 @@ def told_of(entry: records.Entry) -> dict[str, object]:
     return {word: mapping_of(entry.fields[word])["name"] for word in words if word in entry.fields}
 
 
+def read(found: Round) -> Orders:
+    """The records of a round that read them."""
+    assert found.orders is not None and found.read_ago == 0.0
+    return found.orders
+
+
 def roles(home: Home) -> dict[str, str]:
     return {member.name: "learner" if member.is_learner else "voter" for member in home.look().members}
 
@@ -89,7 +101,7 @@ def test_a_standby_that_was_cut_off_before_its_mark_is_continued(
     assert roles(home) == {"m1": "voter", "s1": "learner"}
     assert home.load().member("s1").phase == "standby"
     with piloted(home) as pilot:
-        assert list(pilot.round().orders.standbys) == [result.member_id]
+        assert list(read(pilot.round()).standbys) == [result.member_id]
 
 
 def test_a_lost_voter_is_replaced_by_the_standby(three: Home) -> None:
@@ -101,12 +113,12 @@ def test_a_lost_voter_is_replaced_by_the_standby(three: Home) -> None:
         assert not done.failed and done.acts
         assert roles(three) == {"m1": "voter", "m3": "voter", "s1": "voter"}
         after = pilot.round()
-        assert (after.next.rule, len(after.orders.replaced())) == ("too-few-standbys", 1)
-        assert [(entry.did, told_of(entry)) for entry in after.orders.log] == [
+        assert (after.next.rule, len(read(after).replaced())) == ("too-few-standbys", 1)
+        assert [(entry.did, told_of(entry)) for entry in read(after).log] == [
             ("replace", {"removing": "m2", "promoting": "s1"}),
             ("done", {"removed": "m2", "promoted": "s1"}),
         ]
-        assert after.orders.standbys == {}
+        assert read(after).standbys == {}
 
 
 def test_a_pause_that_is_shorter_than_the_limit_changes_nothing(three: Home) -> None:
@@ -117,7 +129,7 @@ def test_a_pause_that_is_shorter_than_the_limit_changes_nothing(three: Home) -> 
             until(pilot, lambda one: one.silent_seconds().get(_id(one, "m2"), 0) > FAST.window / 2)
             local.resume(three, "m2")
             until(pilot, lambda one: one.next.rule == "nothing")
-        assert pilot.round().orders.log == ()
+        assert read(pilot.round()).log == ()
     assert roles(three)["m2"] == "voter"
 
 
@@ -138,7 +150,7 @@ def test_a_replacement_that_was_cut_off_between_its_steps_is_finished(
     with piloted(three) as other:
         done = until(other, lambda one: one.next.rule == "grow")
         assert done.acts and not done.failed
-        log = other.round().orders.log
+        log = read(other.round()).log
         assert [entry.did for entry in log] == ["replace", "failed", "promote", "done"]
         assert told_of(log[1]) == {"removed": "m2", "promoting": "s1"}
         assert [(one["name"], one["is"]) for one in rows_of(log[1].fields["found"])] == [("m2", "no member"), ("s1", "learner")]
@@ -168,7 +180,7 @@ def test_an_instance_that_does_not_act_changes_nothing_and_takes_over(three: Hom
         with piloted(three) as second:
             assert not second.round().acts
             first.leave()
-            assert until(second, lambda one: one.acts).orders.troubles == ()
+            assert read(until(second, lambda one: one.acts)).troubles == ()
 
 
 def test_what_operators_order_counts_at_the_next_look(three: Home) -> None:
@@ -185,7 +197,7 @@ def test_what_operators_order_counts_at_the_next_look(three: Home) -> None:
         assert member is not None
         store.hold(member, 60, "its host is repaired")
         local.kill(three, "m2")
-        assert until(pilot, lambda one: one.next.rule == "held").orders.holds[member.id].why == "its host is repaired"
+        assert read(until(pilot, lambda one: one.next.rule == "held")).holds[member.id].why == "its host is repaired"
         assert set(roles(three)) == {"m1", "m2", "m3", "s1"}
 
 
@@ -222,13 +234,74 @@ def test_the_commands(three: Home, cli: RunCli) -> None:
     assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "policy", "set", str(policy), *where).stdout
     assert told("run", "--once")["acting"] is True
     assert told("pause", "--for", "1h", "--why", "disks")["seconds"] == 3600
-    assert told("explain")["now"]["rule"] == "paused" and told("status")["pausedUntil"] > 0
+    assert told("explain")["now"]["rule"] == "paused" and told("status")["paused"] is True
+    assert cli("autopilot", "status", *where).stderr == "", "what it says is one thing"
     assert told("resume")["wasPaused"] is True and told("hold", "m2", "--for", "1h")["member"]["name"] == "m2"
     assert [entry["did"] for entry in told("history")["entries"]] == ["policy"] * 3 + ["pause", "resume", "hold"]
     policy.write_text("{voters: 4}")
     assert told("policy", "set", str(policy), code=3)["error"]["code"] == "config"
     assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "history", *where).stdout
-    assert cli("autopilot", "status", *where).stdout.splitlines()[1] == "voters    3 of 3, 1 may fail"
+    assert cli("autopilot", "status", *where).stdout.splitlines()[2:4] == [
+        "voters    3 listed, 3 answer; 3 wanted; 1 may fail",
+        "standbys  1 listed (s1), 1 answers; 1 wanted",
+    ]
+    assert "s1 is a learner: until 20" in cli("autopilot", "hold", "s1", "--for", "1h", *where).stdout
+    assert cli("autopilot", "hold", "m2", "--for", "1h", *where).stdout.startswith(
+        "m2 is not replaced, nor its vote moved, until"
+    )
+
+
+def test_without_a_quorum_nothing_is_stated_that_was_not_read(three: Home, cli: RunCli, tmp_path: Path) -> None:
+    where = ("--dir", str(three.layout.root))
+
+    def told(*words: str, code: int) -> dict[str, Any]:
+        done = cli("autopilot", *words, *where, "-o", "json")
+        assert done.returncode == code, done
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    (tmp_path / "policy").write_text("{voters: 3, standbys: 1, replaceDead: {after: 1m}}")
+    assert told("policy", "set", str(tmp_path / "policy"), code=0)["generation"] == 1
+    with piloted(three) as pilot:
+        assert read(pilot.round()).policy == Policy(standbys=1, after=60.0)
+        local.kill(three, "m2")
+        local.kill(three, "m3")
+        kept = until(pilot, lambda one: one.next.rule == "no-quorum")
+        assert kept.policy == FAST and kept.orders is not None and kept.read_ago > 0
+    for rule in ("no-quorum", "unreachable"):
+        if rule == "unreachable":
+            local.kill(three, "m1")
+            local.kill(three, "s1")
+        shown = told("status", code=1)
+        assert shown["now"]["rule"] == rule and shown["recordsRead"] is False
+        unknown = ("policy", "generation", "acting", "paused", "pausedUntil", "holds", "standbys")
+        assert [word for word in unknown if shown[word] is not None] == []
+        assert told("explain", code=1)["rules"] is None and told("history", code=1)["entries"] is None
+        assert told("run", "--once", "--dry-run", code=1)["recordsSecondsAgo"] is None
+        table = cli("autopilot", "status", *where)
+        assert table.returncode == 1 and table.stdout.startswith(f"acting    not known: {shown['now']['why'][:20]}")
+        assert "nobody" not in table.stdout and "600" not in table.stdout
+    assert told("policy", "get", code=1)["error"]["code"] == "unreachable"
+
+
+def test_a_run_is_a_log_with_times_and_ends_with_a_word(three: Home) -> None:
+    words = (sys.executable, "-m", "quorate", "autopilot", "run", "--dir", str(three.layout.root))
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stderr is not None
+            first, second = running.stderr.readline(), running.stderr.readline()
+            running.send_signal(signal.SIGINT)
+            rest = running.stderr.read()
+        finally:
+            running.kill()
+    cluster_id = f"{three.look().cluster_id:x}"
+    date = r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ info: "
+    assert re.match(
+        f"{date}watching cluster {cluster_id}: voters m1, m2, m3; standbys s1; no policy is set, so: voters 3", first
+    )
+    assert re.match(f"{date}nothing: 3 voters and 1 standby; 3 and 0 are wanted, and none is removed$", second)
+    assert running.returncode == 130 and "rolling back" not in rest
+    assert re.search(f"{date}stopped: this instance acts no more$", rest, re.MULTILINE)
 
 
 def test_a_standby_of_any_cluster_keeps_the_seat_with_consent(three: Home, cli: RunCli) -> None:

@@ -11,12 +11,13 @@ from quorate.core.autopilot.case import Act, Memory, Page, Wait
 from quorate.core.autopilot.policy import Policy
 from quorate.etcd.autopilot.loop import Round
 from quorate.etcd.autopilot.metrics import Exporter
+from quorate.etcd.coordination.autopilot_records import Orders
 from unit.test_decide_autopilot import NOW, STANDBY, proof, seen
 from unit.views import answer
 
 POLICY = Policy(voters=3, standbys=1, zones=(("m1", "a"), ("m2", "a"), ("m3", "b")))
 KNOWN = Memory(standbys=frozenset({9}), silent_since={2: NOW - 42.0}, waiting=("m4",))
-ROUND = Round(Wait("silent", "m2 is silent"), seen(3, STANDBY, silent=(2,)), POLICY, KNOWN, acts=True)
+ROUND = Round(Wait("silent", "m2 is silent"), seen(3, STANDBY, silent=(2,)), POLICY, KNOWN, Orders(), acts=True)
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -109,6 +110,10 @@ def test_a_hostile_name_stays_one_label() -> None:
 
 def test_before_the_first_look_and_without_a_cluster_there_is_a_page() -> None:
     assert ("quorate_build_info", ("1.2.3",)) in page()
+    unread = page(Round(Page("no-quorum", "x"), seen(3, STANDBY, silent=(2, 3))))
+    known = {name for name, _ in unread}
+    assert not known & {"quorate_members_wanted", "quorate_zone_voters", "quorate_autopilot_paused"}
+    assert [labels for name, labels in unread if name == "quorate_members"] == [("voter",)]
     found = page(Round(Page("unreachable", "no member can be asked")))
     assert found["quorate_autopilot_blocked", ("unreachable",)] == 1
     assert not [name for name, _ in found if name.startswith("quorate_cluster")]

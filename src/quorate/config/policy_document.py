@@ -151,9 +151,14 @@ def document_of(policy: Policy) -> dict[str, object]:
 
 def changes(before: Policy, after: Policy) -> Changes:
     """Returns what a new policy changes, by the paths of the document."""
-    old, new = _flat(document_of(before)), _flat(document_of(after))
+    old, new = flat_document(before), flat_document(after)
     paths = dict.fromkeys([*new, *old])
     return tuple((path, old.get(path, ""), new.get(path, "")) for path in paths if old.get(path) != new.get(path))
+
+
+def flat_document(policy: Policy) -> dict[str, str]:
+    """Returns the fields of the policy by their paths."""
+    return _flat(document_of(policy))
 
 
 def _flat(document: dict[str, object], above: str = "") -> dict[str, str]:

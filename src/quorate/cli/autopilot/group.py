@@ -8,8 +8,8 @@ from quorate.cli.etcd.connection import CONNECTION, connection_options
 _IN = "quorate.cli.autopilot."
 _LATER = {
     "explain": (f"{_IN}shown", "explain", "Show why nothing is done, or what is next, and by which rule."),
-    "history": (f"{_IN}shown", "history", "Show what it did, and what operators ordered."),
-    "hold": (f"{_IN}orders", "hold", "Exempt MEMBER from being replaced for a time."),
+    "history": (f"{_IN}history", "history", "Show what it began, what it did, and what operators ordered."),
+    "hold": (f"{_IN}orders", "hold", "Exempt MEMBER from being replaced, moved or removed for a time."),
     "manifest": (f"{_IN}install", "manifest", "Print a static pod that runs the autopilot."),
     "pause": (f"{_IN}orders", "pause", "Let it do nothing for a time."),
     "policy": (f"{_IN}policy", "group", "Show and set how many voters and standbys it keeps, and when a voter is lost."),

@@ -60,7 +60,7 @@ def watched_cluster(folder: Path | None, report: Report) -> Iterator[Cluster]:
     from quorate.etcd.cluster import Cluster
 
     cancel, book = Cancel(), LazyJournal()
-    with cancelling(cancel):
+    with cancelling(cancel, "what has been begun is ended or left to the next instance"):
         if folder is None:
             with connected(cancel) as connection:
                 yield Cluster(connection.access, connection.endpoints, SystemClock(cancel), report, book.note)

@@ -7,11 +7,14 @@ from pathlib import Path
 import click
 
 from quorate.cli.autopilot.meant import cluster_meant, cluster_options, store_of
+from quorate.cli.autopilot.seen import dated
 from quorate.cli.common.commands import command
 from quorate.cli.common.durations import Seconds
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.completers import member_names
 from quorate.core.ids import format_id
+from quorate.core.membership import Member
+from quorate.deadline import utc
 
 _TIME = Seconds(1.0)
 _why = click.option("--why", default="", help="The reason, for who looks at it later.")
@@ -32,8 +35,9 @@ def pause(seconds: float, why: str, folder: Path | None, form: str) -> None:
       quorate autopilot pause --for 2h --why 'firmware updates'
     """
     with cluster_meant(folder) as cluster:
-        store_of(cluster).pause(seconds, why)
-    emit(form, "AutopilotOrder", {"order": "pause", "seconds": seconds, "why": why}, lambda: echo(f"paused for {seconds:g} s"))
+        until = store_of(cluster).pause(seconds, why)
+    fields = {"order": "pause", "seconds": seconds, "until": utc(until), "why": why}
+    emit(form, "AutopilotOrder", fields, lambda: echo(f"paused until {dated(until)}"))
 
 
 @command()
@@ -59,7 +63,10 @@ def resume(folder: Path | None, form: str) -> None:
 @cluster_options
 @output_option()
 def hold(member: str, seconds: float, why: str, folder: Path | None, form: str) -> None:
-    """Exempt MEMBER from being replaced for a time.
+    """Exempt MEMBER from being replaced, moved or removed for a time.
+
+    A voter is not replaced when it is lost, and its vote is not moved to another zone. A standby is not removed for a join that
+    waits for its seat, and gets no vote for the sake of a zone; it still takes the place of a voter that is lost.
 
     \b
     Examples:
@@ -68,8 +75,27 @@ def hold(member: str, seconds: float, why: str, folder: Path | None, form: str) 
     """
     with cluster_meant(folder) as cluster:
         held = cluster.member(member)
-        store_of(cluster).hold(held, seconds, why)
-    name = held.name or format_id(held.id)
-    text = f"{name} is not replaced for {seconds:g} s" if seconds else f"{name} may be replaced again"
-    fields = {"order": "hold", "member": {"id": format_id(held.id), "name": held.name}, "seconds": seconds, "why": why}
+        until = store_of(cluster).hold(held, seconds, why)
+    text = _held(held, until) if until is not None else f"{_named(held)} is held no longer"
+    fields = {
+        "order": "hold",
+        "member": {"id": format_id(held.id), "name": held.name},
+        "seconds": seconds,
+        "until": utc(until) if until is not None else None,
+        "why": why,
+    }
     emit(form, "AutopilotOrder", fields, lambda: echo(text))
+
+
+def _named(member: Member) -> str:
+    return member.name or format_id(member.id)
+
+
+def _held(member: Member, until: float) -> str:
+    """Returns what a hold means for this member: of a learner nothing is replaced."""
+    if not member.is_learner:
+        return f"{_named(member)} is not replaced, nor its vote moved, until {dated(until)}"
+    return (
+        f"{_named(member)} is a learner: until {dated(until)} it is not removed for its seat, and gets no vote for the sake of "
+        "a zone; it still takes the place of a voter that is lost or missing"
+    )

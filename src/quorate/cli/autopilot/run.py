@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from quorate.cli.autopilot.advice import advised, decision_fields
 from quorate.cli.autopilot.meant import cluster_options, watched_cluster
 from quorate.cli.autopilot.serve import Served, Shows, serve_options
 from quorate.cli.common.commands import command
@@ -16,7 +18,7 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, emit_document, emit_event, enveloped, output_option
-from quorate.errors import Interrupted
+from quorate.errors import Interrupted, QuorateError
 
 if TYPE_CHECKING:
     from quorate.etcd.autopilot.loop import Autopilot, Round
@@ -55,6 +57,9 @@ def run(
     It looks once a second and does at most one thing at a time. Several instances may run: one acts, the others take over when
     it is gone. The policy is kept in etcd ('quorate autopilot policy'); without one, the number of voters of now is kept.
 
+    What it watches and decides is a log on stderr, in UTC: each decision once, and a wait every 30 seconds. Without a quorum it
+    keeps what it read last, and says how old that is; --once then exits with code 1.
+
     PROGRAM gets QUORATE_ENDPOINTS, QUORATE_CLUSTER_ID and QUORATE_WHY, and ends with 0 once its standby is added, by
     'quorate etcd add NAME --standby' on the new host.
 
@@ -64,22 +69,26 @@ def run(
       quorate autopilot run --once --dry-run -o json
       quorate autopilot run --listen 127.0.0.1:9382 --provide /usr/local/sbin/new-standby
     """
-    from quorate.cli.common.progress import progress
+    from quorate.cli.common.progress import dated_lines
+    from quorate.etcd.autopilot.decision_log import DecisionLog
     from quorate.etcd.autopilot.loop import Autopilot
     from quorate.host.standby_program import StandbyProgram
+    from quorate.report import Notice
 
-    with progress() as report, watched_cluster(folder, report) as cluster:
+    with watched_cluster(folder, dated_lines) as cluster:
         maker = StandbyProgram(provide, cluster.clock, provide_timeout) if provide is not None else None
         pilot = Autopilot(cluster, acting=not dry_run, maker=maker)
         try:
             if once:
-                _show_one(pilot, form, dry_run=dry_run)
+                _show_one(pilot, form, folder, dry_run=dry_run)
                 return
-            with served.serving(cluster.clock, report) as pages:
-                shown: list[Shows] = [_Shown(pilot, form), *([pages] if pages is not None else [])]
+            pilot.tell = DecisionLog(cluster.report, cluster.clock, partial(advised, folder=folder))
+            with served.serving(cluster.clock, cluster.report) as pages:
+                shown: list[Shows] = [_Shown(pilot, form, folder), *([pages] if pages is not None else [])]
                 pilot.rounds(lambda decided: _show_all(shown, decided))
         except (Interrupted, KeyboardInterrupt):
-            # Ctrl-C and SIGTERM are how a daemon ends: there is nothing to say about it.
+            # Ctrl-C and SIGTERM are how a daemon ends: that is no failure.
+            cluster.report(Notice("stopped: this instance acts no more"))
             ctx.exit(Interrupted.exit_code)
         finally:
             if maker is not None:
@@ -91,25 +100,32 @@ def _show_all(shown: Sequence[Shows], decided: Round) -> None:
         one.show(decided)
 
 
-def _show_one(pilot: Autopilot, form: str, *, dry_run: bool) -> None:
+def _fields(decided: Round, pilot: Autopilot, folder: Path | None) -> dict[str, object]:
+    return {**decided.as_dict(pilot.cluster.clock.wall()), **decision_fields(decided.next, folder)}
+
+
+def _show_one(pilot: Autopilot, form: str, folder: Path | None, *, dry_run: bool) -> None:
     try:
         decided = pilot.round()
     finally:
         pilot.leave()
 
     def table() -> None:
-        echo(f"{decided.next.rule}: {decided.next.why}")
+        echo(f"{decided.next.rule}: {advised(decided.next, folder)}")
         if dry_run:
             echo(NOTHING_DONE)
 
-    emit(form, "AutopilotDecision", decided.as_dict(pilot.cluster.clock.wall()), table)
+    emit(form, "AutopilotDecision", _fields(decided, pilot, folder), table)
+    if decided.orders is None:
+        # Nothing was decided on: a script must not take that for a quiet cluster.
+        raise click.exceptions.Exit(QuorateError.exit_code)
 
 
 class _Shown:
     """What a run without an end shows: systemd each round, a program each decision that differs from the one before."""
 
-    def __init__(self, pilot: Autopilot, form: str) -> None:
-        self._pilot, self._form = pilot, form
+    def __init__(self, pilot: Autopilot, form: str, folder: Path | None) -> None:
+        self._pilot, self._form, self._folder = pilot, form, folder
         self._last: tuple[str, str] | None = None
 
     def show(self, decided: Round) -> None:
@@ -120,5 +136,5 @@ class _Shown:
         if self._form == "table" or word == self._last:
             return
         self._last = word
-        row = enveloped("AutopilotDecision", decided.as_dict(self._pilot.cluster.clock.wall()))
+        row = enveloped("AutopilotDecision", _fields(decided, self._pilot, self._folder))
         emit_event(row) if self._form == "json" else emit_document(row)

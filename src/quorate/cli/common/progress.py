@@ -39,6 +39,21 @@ def progress() -> Iterator[Report]:
         yield report
 
 
+def dated_lines(message: Message) -> None:
+    """Reports each message as a line of a log, with its time in UTC: for a run without an end."""
+    from quorate.deadline import utc
+
+    log_message(message)
+    if not is_shown(message):
+        return
+    at = (utc(time.time()) or "").partition(".")[0]
+    match message:
+        case Notice():
+            echo(f"{at}Z ", *_notice(message), err=True)
+        case Event(member=member, phase=phase):
+            echo(f"{at}Z {member} {phase}: {describe(message)}", err=True)
+
+
 def is_shown(message: Message) -> bool:
     """Returns whether a message is for stderr: with --quiet only warnings are."""
     return not Logs.quiet or (isinstance(message, Notice) and message.level == "warning")

@@ -16,6 +16,7 @@ _IN_THE_MIDDLE = (
     "stopped in the middle, outcome unknown: run the same command again, it looks and resumes; "
     "'quorate etcd unlock' shows joins that were cut off"
 )
+_ROLLING_BACK = "rolling back what can be rolled back"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -30,8 +31,8 @@ def asking() -> Iterator[None]:
 
 
 @contextmanager
-def cancelling(cancel: Cancel) -> Iterator[None]:
-    """Turns the signals into a request to stop, during the block.
+def cancelling(cancel: Cancel, first: str = _ROLLING_BACK) -> Iterator[None]:
+    """Turns the signals into a request to stop, during the block. `first`: what the command does before it ends.
 
     The handler only records the request. Code that waits checks it, so no effect is cut off in the middle. The second signal
     exits at once with code 5, because it is then unknown how far the undo got.
@@ -42,7 +43,7 @@ def cancelling(cancel: Cancel) -> Iterator[None]:
             say_while_stopping(_IN_THE_MIDDLE, OutcomeUnknown("stopped in the middle", state=_IN_THE_MIDDLE).as_dict())
             os._exit(OutcomeUnknown.exit_code)
         cancel.request(signal.Signals(number).name)
-        say_while_stopping("stopping: rolling back what can be rolled back (a second signal exits at once)")
+        say_while_stopping(f"stopping: {first} (a second signal exits at once)")
 
     with _handled_by(handle):
         yield

@@ -38,7 +38,7 @@ def _nobody_to_promote(case: Case) -> Next:
         return Wait("foreign-learner", why)
     if case.memory.joining or case.memory.waiting:
         return Wait("busy", f"{missing}; a join is at work")
-    return Page("too-few-voters", f"{missing}, and there is no learner to promote: add one with 'quorate etcd add'")
+    return Page("too-few-voters", f"{missing}, and there is no learner to promote")
 
 
 def yield_seat(case: Case) -> Next | None:
@@ -75,8 +75,7 @@ def refill(case: Case) -> Next | None:
 def _made(case: Case, count: str) -> Next:
     match case.memory.provider:
         case "none":
-            missing = f"{count}: the next loss is not replaced; add one with 'quorate etcd add NAME --standby'"
-            return Page("too-few-standbys", missing)
+            return Page("too-few-standbys", f"{count}: the next loss is not replaced")
         case "failed":
             return Page("provide-failed", f"{count}, and the program that makes one failed: its log says why")
         case "at work":

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Provider, Wait
+from quorate.core.autopilot.guards import without_list, without_quorum
 from quorate.core.autopilot.policy import Policy
 from quorate.core.decide_autopilot import decide_autopilot, learners_to_prove
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
+from quorate.deadline import utc
 from quorate.errors import QuorateError
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
@@ -20,10 +22,8 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.etcd.coordination.pending_joins import PendingJoins
-from quorate.loggers import logger
 from quorate.report import Notice
 
-_LOGGER = logger(__name__)
 ROUND_SECONDS = 1.0
 _SAY_SECONDS = 15.0
 """At least so often the acting instance writes what it decided: `status` tells an old word by its age."""
@@ -44,29 +44,37 @@ class StandbyMaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round. `view`: None when no member answered. `policy`, `memory`: what was decided on; `orders`: the records;
-    `acts`: whether this instance may act; `failed`: why the action did not succeed; `seconds`: how long it took."""
+    """One round. `view`: None when no member answered. `policy`, `orders`: what was decided on, and the records; None where
+    they were never read, and `read_ago` seconds old. `memory`: what the looks add up to. `acts`: whether this instance may act;
+    `failed`: why the action did not succeed; `seconds`: how long it took."""
 
     next: Next
     view: ClusterView | None = None
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
     memory: Memory = field(default_factory=Memory)
-    orders: Orders = field(default_factory=Orders)
+    orders: Orders | None = None
+    read_ago: float = 0.0
     acts: bool = False
     failed: str = ""
     seconds: float = 0.0
 
     def as_dict(self, wall: float) -> dict[str, object]:
-        """Returns the round as JSON fields."""
-        return {**self.said(wall), "acting": self.acts, "cluster": self.view.as_dict() if self.view is not None else None}
+        """Returns the round as JSON fields; null for what was not read."""
+        return {
+            **self.said(wall),
+            "at": utc(wall),
+            "acting": self.acts,
+            "recordsSecondsAgo": round(self.read_ago, 1) if self.orders is not None else None,
+            "cluster": self.view.as_dict() if self.view is not None else None,
+        }
 
     def said(self, wall: float) -> dict[str, object]:
-        """Returns what was decided, as fields for the record of the instance and for `-o json`."""
+        """Returns what was decided, as fields for the record of the instance; `wall`: unix seconds, as in every record."""
         silent = {format_id(member): round(at, 1) for member, at in self.silent_seconds().items()}
         return {
             **next_fields(self.next),
             "at": wall,
-            "silentSeconds": silent,
+            "silentSeconds": silent if self.view is not None else None,
             **({"failed": self.failed} if self.failed else {}),
         }
 
@@ -89,21 +97,36 @@ def default_policy(view: ClusterView) -> Policy:
     return Policy(voters=min(count if count % 2 else count + 1, 7))
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The records as they were read last, and the policy that was followed then. `at`: seconds of the clock of the looks."""
+
+    orders: Orders
+    policy: Policy | None
+    at: float
+
+
+def _tell_nobody(_decided: Round) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Autopilot:
     """One instance. `acting` takes the key of the instance that acts; without it nothing is changed, as in a dry run.
-    `policy`: decided on instead of the one in etcd, for a trial of it. `maker`: makes standbys that are missing."""
+    `policy`: decided on instead of the one in etcd, for a trial of it. `maker`: makes standbys that are missing. `tell`: gets
+    each decision before it is carried out."""
 
     cluster: Cluster
     acting: bool = True
     policy: Policy | None = None
     maker: StandbyMaker | None = None
+    tell: Callable[[Round], None] = _tell_nobody
     observer: Observer = field(init=False)
     credentials: Credentials = field(init=False)
     _key: ActingKey | None = None
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
-    _seen: Policy = field(default_factory=Policy)
+    _read: _Reading | None = None
 
     def __post_init__(self) -> None:
         self.observer = Observer(self.cluster)
@@ -130,13 +153,8 @@ class Autopilot:
         """Takes one look, decides, and carries out what was decided if this instance acts."""
         if said := self.credentials.refresh():
             self.cluster.report(Notice(said))
-        try:
-            decided = self._decided()
-        except EtcdError as error:
-            if error.disposition == "final":
-                raise
-            decided = Round(Page("unreachable", f"no member can be asked: {error.what}"))
-        self._tell(decided)
+        decided = self._decided()
+        self.tell(decided)
         found, view, key = decided.next, decided.view, self._key
         if not decided.acts or view is None or key is None or not isinstance(found, Act | AddStandby):
             return decided
@@ -166,19 +184,42 @@ class Autopilot:
         )
 
     def _decided(self) -> Round:
-        view = self.observer.look(self._seen)
+        followed = self._read.policy if self._read is not None else None
+        try:
+            view = self.observer.look(followed or Policy())
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            return self._unread(Page("unreachable", f"no member can be asked: {error.what}"), None)
         if not view.linearizable:
-            found = decide_autopilot(view, self._seen, Memory(silent_since=self.observer.sight.silent_since), self._now())
-            return Round(found, view, self._seen)
+            return self._unread(without_quorum(view) or without_list(), view)
+        try:
+            return self._judged(view)
+        except EtcdError as error:
+            if error.disposition == "final":
+                raise
+            return self._unread(Page("not-read", f"what is kept in etcd cannot be read: {error.what}"), view)
+
+    def _unread(self, found: Next, view: ClusterView | None) -> Round:
+        """Returns a round in which no record was read: with those that were read last, if any were."""
+        read, silent = self._read, self.observer.sight.silent_since
+        if read is None:
+            return Round(found, view, memory=Memory(silent_since=silent))
+        memory = Memory(silent_since=silent, standbys=frozenset(read.orders.standbys))
+        return Round(found, view, read.policy, memory, read.orders, read_ago=self._now() - read.at)
+
+    def _judged(self, view: ClusterView) -> Round:
         key = self._key_of(view)
         orders = key.store.read()
         if orders.troubles:
-            return Round(Page("bad-record", "; ".join(orders.troubles)), view, self._seen, orders=orders)
-        self._seen = policy = self.policy or orders.policy or default_policy(view)
+            self._read = _Reading(orders, orders.policy, self._now())
+            return Round(Page("bad-record", "; ".join(orders.troubles)), view, orders.policy, orders=orders)
+        policy = self.policy or orders.policy or default_policy(view)
+        self._read = _Reading(orders, policy, self._now())
         memory = self._memory(view, orders)
         found, memory = self._with_proofs(view, policy, memory)
         decided = Round(found, view, policy, memory, orders)
-        return replace(decided, acts=True) if self.acting and self._is_acting(key, decided) else decided
+        return replace(decided, acts=True) if self.acting and self._is_acting(key, policy, decided) else decided
 
     def _key_of(self, view: ClusterView) -> ActingKey:
         if self._key is None:
@@ -203,35 +244,25 @@ class Autopilot:
                 break
         return decide_autopilot(view, policy, memory, self._now()), memory
 
-    def _is_acting(self, key: ActingKey, decided: Round) -> bool:
+    def _is_acting(self, key: ActingKey, policy: Policy, decided: Round) -> bool:
         """Keeps the key of the instance that acts, or takes it where it is free; writes what was decided."""
-        said = decided.said(self.cluster.clock.wall())
-        if not key.lease and decided.orders.instance is not None:
+        orders, said = decided.orders, decided.said(self.cluster.clock.wall())
+        if not key.lease and orders is not None and orders.instance is not None:
             return False
         if not key.is_ours(said):
             return False
-        if decided.orders.policy is None and self.policy is None:
-            key.store.begin_with(decided.policy)
-        now = self.cluster.clock.now()
-        if _word(decided) != self._said or now - self._said_at >= _SAY_SECONDS:
+        if orders is not None and orders.policy is None and self.policy is None:
+            key.store.begin_with(policy)
+        now, word = self.cluster.clock.now(), word_of(decided.next)
+        if word != self._said or now - self._said_at >= _SAY_SECONDS:
             key.say(said)
-            self._said_at = now
+            self._said, self._said_at = word, now
         return True
-
-    def _tell(self, decided: Round) -> None:
-        """Reports a decision once, and again when it changes."""
-        if _word(decided) == self._said:
-            return
-        self._said = _word(decided)
-        fields = next_fields(decided.next)
-        _LOGGER.info("%s: %s", decided.next.rule, decided.next.why, extra={"fields": fields})
-        text = f"{decided.next.rule}: {decided.next.why}"
-        self.cluster.report(Notice(text, "warning") if isinstance(decided.next, Page) else Notice(text))
 
     def _now(self) -> float:
         return self.cluster.clock.now()
 
 
-def _word(decided: Round) -> tuple[type, str]:
+def word_of(found: Next) -> tuple[type, str]:
     """Returns what a decision is but for its numbers, which change from second to second."""
-    return type(decided.next), decided.next.rule
+    return type(found), found.rule

@@ -106,9 +106,10 @@ def _of_decision(decided: Round) -> _Gauges:
     found = decided.next
     kind = "page" if isinstance(found, Page) else "wait" if isinstance(found, Wait) else "act"
     blocked = found.rule if kind == "page" or found.rule in _FORBIDS else ""
-    paused = float(found.rule == "paused")
     yield _one("quorate_autopilot_leader", "Whether this instance acts.", (), ((), float(decided.acts)))
-    yield _one("quorate_autopilot_paused", "Whether an operator paused it.", (), ((), paused))
+    if decided.orders is not None:
+        paused = float(found.rule == "paused")
+        yield _one("quorate_autopilot_paused", "Whether an operator paused it.", (), ((), paused))
     states = [((state,), float(state == kind)) for state in ("wait", "act", "page")]
     yield _one("quorate_autopilot_state", "What was decided: page means that somebody has to look.", ("state",), *states)
     rows = [((blocked,), 1.0)] if blocked else []
@@ -124,11 +125,16 @@ def _of_cluster(decided: Round, view: ClusterView) -> _Gauges:
     optimistic = "The margin once the standbys that answer have taken the places of voters that fail one after the other."
     yield _one("quorate_cluster_optimistic_margin_members", optimistic, (), ((), float(margin + ready)))
     roles = Counter(_role(decided, one) for one in view.members)
-    rows = [((role,), float(roles[role])) for role in ("voter", "standby", "learner")]
+    # Which learners are standbys is kept in etcd.
+    known = ("voter", "standby", "learner") if decided.orders is not None else ("voter",)
+    rows = [((role,), float(roles[role])) for role in known]
     yield _one("quorate_members", "Members that are listed.", ("role",), *rows)
-    wanted = [(("voter",), float(decided.policy.voters)), (("standby",), float(decided.policy.standbys))]
+    policy = decided.policy
+    if policy is None:
+        return
+    wanted = [(("voter",), float(policy.voters)), (("standby",), float(policy.standbys))]
     yield _one("quorate_members_wanted", "Members that the policy asks for.", ("role",), *wanted)
-    zones = Counter(decided.policy.zone_of(one.name) for one in view.voters)
+    zones = Counter(policy.zone_of(one.name) for one in view.voters)
     rows = [((zone,), float(count)) for zone, count in sorted(zones.items())]
     yield _one("quorate_zone_voters", "Voters in each zone of the policy.", ("zone",), *rows)
 
@@ -154,7 +160,8 @@ def _answering(view: ClusterView) -> Iterator[tuple[Member, MemberStatus]]:
 
 def _known(decided: Round, view: ClusterView, member: Member) -> tuple[str, str, str]:
     status = view.answer(member.id)
-    return decided.policy.zone_of(member.name), _role(decided, member), status.version if status is not None else ""
+    zone = decided.policy.zone_of(member.name) if decided.policy is not None else ""
+    return zone, _role(decided, member), status.version if status is not None else ""
 
 
 def _role(decided: Round, member: Member) -> str:

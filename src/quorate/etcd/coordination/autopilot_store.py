@@ -64,10 +64,12 @@ class AutopilotStore:
         value = records.policy_record(policy, 1, self.cluster_id, self.clock.wall())
         self._ask(lambda channel, seconds: kv.create(channel, records.POLICY, value, timeout=seconds))
 
-    def pause(self, seconds: float | None, why: str) -> None:
-        """Forbids every action for `seconds`; None: until `resume`."""
-        self._put(records.PAUSE, self._order(seconds, why))
+    def pause(self, seconds: float, why: str) -> float:
+        """Forbids every action for `seconds`; returns until when, in unix seconds."""
+        until = self.clock.wall() + seconds
+        self._put(records.PAUSE, self._order(until, why))
         self.note("pause", seconds=seconds, why=why)
+        return until
 
     def resume(self) -> bool:
         """Revokes a pause; returns whether there was one."""
@@ -76,14 +78,15 @@ class AutopilotStore:
             self.note("resume")
         return there
 
-    def hold(self, member: Member, seconds: float, why: str) -> None:
-        """Exempts a member from being replaced for `seconds`; 0 revokes that."""
-        key = records.hold_key(member.id)
+    def hold(self, member: Member, seconds: float, why: str) -> float | None:
+        """Exempts a member for `seconds`; returns until when, in unix seconds. 0 revokes that; then None."""
+        key, until = records.hold_key(member.id), self.clock.wall() + seconds
         if seconds > 0:
-            self._put(key, self._order(seconds, why))
+            self._put(key, self._order(until, why))
         else:
             self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
         self.note("hold", member=format_id(member.id), name=member.name, seconds=seconds, why=why)
+        return until if seconds > 0 else None
 
     def mark(self, member: Member) -> None:
         """Marks a learner as a standby."""
@@ -110,8 +113,7 @@ class AutopilotStore:
         with suppress(EtcdError):
             self._ask(_prune)
 
-    def _order(self, seconds: float | None, why: str) -> bytes:
-        until = None if seconds is None else self.clock.wall() + seconds
+    def _order(self, until: float, why: str) -> bytes:
         return records.record(clusterId=format_id(self.cluster_id), until=until, why=why)
 
     def _put(self, key: bytes, value: bytes, lease_id: int = 0) -> None:
