@@ -238,6 +238,10 @@ def test_the_commands(three: Home, cli: RunCli) -> None:
     assert cli("autopilot", "status", *where).stderr == "", "what it says is one thing"
     assert told("resume")["wasPaused"] is True and told("hold", "m2", "--for", "1h")["member"]["name"] == "m2"
     assert [entry["did"] for entry in told("history")["entries"]] == ["policy"] * 3 + ["pause", "resume", "hold"]
+    root = str(three.layout.root)
+    for way in (("--dir", root, "policy", "get"), ("policy", "--dir", root, "get"), ("--dir", root, "history")):
+        assert cli("autopilot", *way).returncode == 0
+    assert "m2" in cli("autopilot", "status", QUORATE_LOCAL_DIR=root).stdout
     policy.write_text("{voters: 4}")
     assert told("policy", "set", str(policy), code=3)["error"]["code"] == "config"
     assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "history", *where).stdout

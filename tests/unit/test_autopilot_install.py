@@ -76,3 +76,34 @@ def test_the_pod_mounts_the_certificates_and_serves_its_probes(cli: RunCli, tmp_
 def test_what_could_not_work_is_refused(cli: RunCli, words: tuple[str, ...], said: str) -> None:
     made = cli("autopilot", *words, "--endpoints", "127.0.0.1:1") if "--dir" not in words else cli("autopilot", *words)
     assert made.returncode == 3 and said in made.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "meant"),
+    [
+        (("unit", "--dir", "a"), {"QUORATE_LOCAL_DIR": "b"}, "--dir={here}/a"),
+        (("unit",), {"QUORATE_LOCAL_DIR": "b"}, "--dir={here}/b"),
+        (("--dir", "a", "unit"), {"QUORATE_LOCAL_DIR": "b", "ETCDCTL_ENDPOINTS": "x:1"}, "--dir={here}/a"),
+        (("--dir", "a", "unit", "--dir", "c"), {}, "--dir={here}/c"),
+        (("unit", "--endpoints", "x:1"), {"QUORATE_LOCAL_DIR": "b"}, "--endpoints=x:1"),
+    ],
+)
+def test_the_command_line_says_which_cluster_is_meant_and_then_the_variable(
+    cli: RunCli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], variables: dict[str, str], meant: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = exec_start(cli("autopilot", *words, **variables).stdout)
+    assert line.endswith(f" run {meant.format(here=tmp_path)}"), line
+
+
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        (("--dir", "a", "unit", "--endpoints", "x:1"), {}),
+        (("--endpoints", "x:1", "unit", "--dir", "a"), {}),
+        (("unit",), {"QUORATE_LOCAL_DIR": "b", "ETCDCTL_ENDPOINTS": "x:1"}),
+    ],
+)
+def test_two_clusters_are_refused(cli: RunCli, words: tuple[str, ...], variables: dict[str, str]) -> None:
+    made = cli("autopilot", *words, **variables)
+    assert made.returncode == 3 and "means a local cluster" in made.stderr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from quorate.cli.autopilot.meant import HANDED_DOWN, group_options
 from quorate.cli.common import commands
-from quorate.cli.etcd.connection import CONNECTION, connection_options
 
 _IN = "quorate.cli.autopilot."
 _LATER = {
@@ -20,8 +20,8 @@ _LATER = {
 }
 
 
-@commands.group("autopilot", later=_LATER, hands_down=CONNECTION)
-@connection_options
+@commands.group("autopilot", later=_LATER, hands_down=HANDED_DOWN)
+@group_options
 def group() -> None:
     """Keep an etcd cluster at its size: learners that are aligned get a vote, a lost voter is replaced by a standby.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from quorate.cli.common.folders import FOLDER
-from quorate.cli.etcd.connection import connected, connection_options, named_by_hand
+from quorate.cli.etcd.connection import CONNECTION, connected, connection_options, named_by_hand
 from quorate.cli.etcd.opening import LazyJournal, cluster_opened
 from quorate.cli.local.completers import clusters
 from quorate.errors import ConfigError
@@ -24,17 +27,67 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
+HANDED_DOWN = CONNECTION | {"folder"}
+"""What may stand before the command: the connection flags, and --dir."""
+
+_KEY = "quorate.autopilot.dir"
+
+
 def cluster_options(command: Command) -> Command:
-    """Adds the connection flags and --dir."""
-    return connection_options(
-        click.option(
-            "--dir",
-            "folder",
-            type=FOLDER,
-            help="Directory of a local cluster ('quorate local'), instead of the connection flags.",
-            shell_complete=clusters,
-        )(command)
-    )
+    """Adds the connection flags and --dir; the command gets the directory that is meant as `folder`."""
+
+    @wraps(command)
+    def with_folder(*arguments: Any, folder: Path | None, **options: Any) -> Any:
+        return command(*arguments, folder=_folder_meant(folder), **options)
+
+    return connection_options(_dir_option(with_folder))
+
+
+def group_options(command: Command) -> Command:
+    """Adds the same to a group, which hands them down."""
+    return connection_options(_dir_option(command, expose_value=False))
+
+
+def _dir_option(command: Command, **more: Any) -> Command:
+    return click.option(
+        "--dir",
+        "folder",
+        type=FOLDER,
+        envvar=_VARIABLE,
+        help="Directory of a local cluster ('quorate local'), instead of the connection flags.",
+        shell_complete=clusters,
+        callback=_remember,
+        **more,
+    )(command)
+
+
+_VARIABLE = "QUORATE_LOCAL_DIR"
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Keeps what the command line says; the one that is nearest to the command counts."""
+    if ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+        ctx.meta[_KEY] = value
+    return value
+
+
+def _folder_meant(named: Path | None) -> Path | None:
+    """Returns the directory of the command line, else that of the variable; None where the connection flags say which cluster
+    is meant. Raises `ConfigError` where two are meant: an order for one must not reach the other."""
+    by_hand: Path | None = click.get_current_context().meta.get(_KEY)
+    flags = named_by_hand()
+    if by_hand is not None and flags:
+        raise ConfigError(f"--dir means a local cluster, and {flags[0]} another: leave one out")
+    if by_hand is not None or named is None:
+        return by_hand
+    if flags:
+        return None
+    if os.environ.get("ETCDCTL_ENDPOINTS"):
+        raise ConfigError(
+            f"{_VARIABLE} means a local cluster, and ETCDCTL_ENDPOINTS may mean another",
+            advice="pass --dir or --endpoints, or unset one of the variables",
+        )
+    return named
 
 
 @contextmanager
@@ -44,7 +97,6 @@ def cluster_meant(folder: Path | None) -> Iterator[Cluster]:
         with cluster_opened() as cluster:
             yield cluster
         return
-    _refuse_both()
     from quorate.cli.local.opening import opened
     from quorate.etcd.cluster import Cluster
 
@@ -66,19 +118,12 @@ def watched_cluster(folder: Path | None, report: Report) -> Iterator[Cluster]:
                 yield Cluster(connection.access, connection.endpoints, SystemClock(cancel), report, book.note)
             book.close()
             return
-        _refuse_both()
         from quorate.cli.local.opening import layout_of
         from quorate.local.home import Home
 
         home = Home(layout_of(folder), SystemClock(cancel), report)
         with home.access() as access, home.journal() as note:
             yield Cluster(access, home.seeds(), home.clock, report, note)
-
-
-def _refuse_both() -> None:
-    named = named_by_hand()
-    if named:
-        raise ConfigError(f"--dir means a local cluster, and {named[0]} another: leave one out")
 
 
 def store_of(cluster: Cluster) -> AutopilotStore:

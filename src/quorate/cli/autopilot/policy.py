@@ -6,19 +6,18 @@ from pathlib import Path
 
 import click
 
-from quorate.cli.autopilot.meant import cluster_meant, cluster_options, read_view, records_of
+from quorate.cli.autopilot.meant import HANDED_DOWN, cluster_meant, cluster_options, group_options, read_view, records_of
 from quorate.cli.common import commands
 from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
-from quorate.cli.etcd.connection import CONNECTION, connection_options
 
 _MOST_BYTES = 1 << 16
 
 
-@commands.group("policy", hands_down=CONNECTION)
-@connection_options
+@commands.group("policy", hands_down=HANDED_DOWN)
+@group_options
 def group() -> None:
     """Show and set how many voters and standbys it keeps, and when a voter is lost.
 
