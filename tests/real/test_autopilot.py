@@ -22,15 +22,20 @@ from quorate.deadline import Deadline
 from quorate.errors import HostError
 from quorate.etcd.autopilot import act
 from quorate.etcd.autopilot.loop import Autopilot, Round
+from quorate.etcd.client import auth
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.endpoint import Login
+from quorate.etcd.client.errors import PermissionDenied
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey
 from quorate.foreign.values import mapping_of, rows_of
+from quorate.local import certificates, standby
 from quorate.local import cluster as local
-from quorate.local import standby
 from quorate.local.home import Home
 from quorate.local.standby import join_as_standby
+from quorate.secret import Secret
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 FAST = Policy(voters=3, standbys=1, aligned_for=0.5, after=3.0, per=60.0)
@@ -306,6 +311,53 @@ def test_a_run_is_a_log_with_times_and_ends_with_a_word(three: Home) -> None:
     assert re.match(f"{date}nothing: 3 voters and 1 standby; 3 and 0 are wanted, and none is removed$", second)
     assert running.returncode == 130 and "rolling back" not in rest
     assert re.search(f"{date}stopped: this instance acts no more$", rest, re.MULTILINE)
+
+
+def test_a_right_that_is_missing_ends_the_run(three: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next try would be refused too, and each counts against the budget."""
+
+    def refused(*_: object) -> None:
+        raise PermissionDenied("etcdserver: permission denied")
+
+    monkeypatch.setattr(act, "_remove", refused)
+    with piloted(three) as pilot:
+        local.kill(three, "m2")
+        with pytest.raises(PermissionDenied):
+            until(pilot, lambda one: one.next.rule == "replace")
+
+
+def test_a_user_who_may_not_do_it_is_named_before_it_begins(make_home: MakeHome, any_etcd: str, cli: RunCli) -> None:
+    """With auth on a lost voter would be the first to show it."""
+    home = make_home()
+    local.up(home, 1, any_etcd)
+    secret, pki, seed = Secret("s3cret-pass"), home.layout.pki, home.seeds()[0]
+    ways = (f"--endpoints={seed}", f"--cacert={pki}/ca.crt")
+    files = (*ways, f"--cert={pki}/healthcheck-client.crt", f"--key={pki}/healthcheck-client.key")
+
+    def error(*words: str, code: int = 1) -> dict[str, Any]:
+        done = cli("autopilot", "run", "--once", *words, *files, "-o", "json", ETCDCTL_PASSWORD="s3cret-pass")
+        assert done.returncode == code and "s3cret" not in done.stdout + done.stderr, done
+        found: dict[str, Any] = json.loads(done.stdout)
+        return dict(found.get("error", {}))
+
+    with Channel(seed, certificates.client_tls(home.layout)) as plain:
+        for name in ("root", "pilot"):
+            auth.add_user(plain, name, secret, timeout=5)
+            auth.add_role(plain, name, timeout=5)
+            auth.grant_role(plain, name, name, timeout=5)
+        assert error("--user=pilot", code=0) == {}, "authentication is off"
+        auth.enable(plain, timeout=5)
+    members = "MemberPromote, MemberRemove and MoveLeader, which need the role root"
+    refused = error("--user=pilot")
+    assert refused["code"] == "permission" and refused["message"].endswith(
+        f"the user pilot what an autopilot does: Range below /quorate/; Put and DeleteRange below /quorate/; {members}"
+    )
+    assert error("--user=pilot", "--dry-run")["message"].endswith("what an autopilot does: Range below /quorate/")
+    with Channel(seed, certificates.client_tls(home.layout), Login("root", secret)) as root:
+        auth.allow_all(root, "pilot", b"/quorate/", b"/quorate0", timeout=5)
+    assert error("--user=pilot")["message"].endswith(f"what an autopilot does: {members}")
+    assert error("--user=pilot", "--dry-run", code=0) == {} and error("--user=root", code=0) == {}
+    assert error()["code"] in ("permission", "login"), "of a user without a name only an RPC shows it"
 
 
 def test_a_standby_of_any_cluster_keeps_the_seat_with_consent(three: Home, cli: RunCli) -> None:

@@ -22,6 +22,7 @@ from quorate.core.decide_autopilot import explained, learners_to_prove
 from quorate.core.membership import ClusterView
 from quorate.errors import ConfigError
 from quorate.etcd.autopilot.loop import default_policy
+from quorate.etcd.client import auth
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_records import Orders, orders_of
@@ -250,3 +251,26 @@ def test_an_order_without_an_end_holds_until_it_is_revoked(until: object) -> Non
     value = kept(until=until) if not (isinstance(until, float) and math.isnan(until)) else kept()
     pause = orders_of([row(records.PAUSE, value)], CLUSTER).pause
     assert pause is not None and pause.until == math.inf
+
+
+# -- what its user may do ----------------------------------------------------------------------------------------------
+
+ALL_OURS = auth.Range(b"/quorate/", b"/quorate0")
+
+
+@pytest.mark.parametrize(
+    ("rows", "whole"),
+    [
+        ([], False),
+        ([(b"/quorate/", b"/quorate0")], True),
+        ([(b"\0", b"\0")], True),
+        ([(b"/", b"0")], True),
+        ([(b"/quorate/", b"/quorate/m")], False),
+        ([(b"/quorate/m", b"/quorate0"), (b"/quorate/", b"/quorate/n")], True),
+        ([(b"/quorate/n", b"/quorate0"), (b"/quorate/", b"/quorate/m")], False),
+        ([(b"/quorate/", b"")], False),
+        ([(b"/quorate/autopilot/", b"/quorate/autopilot0")], False),
+    ],
+)
+def test_ranges_of_a_user_hold_all_keys_or_not(rows: list[tuple[bytes, bytes]], whole: bool) -> None:
+    assert auth.covers(tuple(auth.Range(*row) for row in rows), ALL_OURS) is whole

@@ -72,6 +72,7 @@ def run(
     from quorate.cli.common.progress import dated_lines
     from quorate.etcd.autopilot.decision_log import DecisionLog
     from quorate.etcd.autopilot.loop import Autopilot
+    from quorate.etcd.autopilot.permissions import check_rights
     from quorate.host.standby_program import StandbyProgram
     from quorate.report import Notice
 
@@ -79,6 +80,7 @@ def run(
         maker = StandbyProgram(provide, cluster.clock, provide_timeout) if provide is not None else None
         pilot = Autopilot(cluster, acting=not dry_run, maker=maker)
         try:
+            check_rights(cluster, changes=not dry_run)
             if once:
                 _show_one(pilot, form, folder, dry_run=dry_run)
                 return

@@ -17,7 +17,7 @@ from quorate.errors import QuorateError
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.client.credentials import Credentials
-from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.errors import EtcdError, PermissionDenied
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
@@ -171,6 +171,9 @@ class Autopilot:
                 carry_out(self.cluster, key, found, view)
             elif self.maker is not None:
                 self._make_standby(self.maker, found, view, key)
+        except PermissionDenied:
+            # The next try would be refused too, and count against the budget.
+            raise
         except QuorateError as error:
             self.cluster.clock.cancel.check()
             return error.what

@@ -107,6 +107,11 @@ class Channel:
             self._refused, self._token = self._token, None
             return self._unary(method, request, timeout, self._metadata(timeout))
 
+    def user(self, timeout: float) -> str:
+        """Returns who is logged in; empty without a login, and where authentication is off. Raises as a call does."""
+        is_known = self._login is not None and bool(self._metadata(timeout))
+        return self._login.user if self._login is not None and is_known else ""
+
     def call_once(self, method: Method[Req, Res], request: Req, timeout: float, handover: Handover = NO_HANDOVER) -> Res:
         """Makes one unary call as `call`, but never twice. What was true when the caller looked may not be true after a login,
         during which a learner died and was promoted all the same; a refused token ends the call, and the next one has a new

@@ -115,6 +115,12 @@ USER_ADD: Method[wire.UserAddRequest, wire.HeaderResponse] = Method(_auth("UserA
 USER_GRANT_ROLE: Method[wire.UserGrantRoleRequest, wire.HeaderResponse] = Method(
     _auth("UserGrantRole"), wire.HeaderResponse.FromString
 )
+USER_GET: Method[wire.UserGetRequest, wire.UserGetResponse] = Method(
+    _auth("UserGet"), wire.UserGetResponse.FromString, reads_only=True
+)
+ROLE_GET: Method[wire.RoleGetRequest, wire.RoleGetResponse] = Method(
+    _auth("RoleGet"), wire.RoleGetResponse.FromString, reads_only=True
+)
 ROLE_ADD: Method[wire.RoleAddRequest, wire.HeaderResponse] = Method(_auth("RoleAdd"), wire.HeaderResponse.FromString)
 ROLE_GRANT_PERMISSION: Method[wire.RoleGrantPermissionRequest, wire.HeaderResponse] = Method(
     _auth("RoleGrantPermission"), wire.HeaderResponse.FromString
