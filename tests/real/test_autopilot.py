@@ -298,13 +298,15 @@ def test_a_run_is_a_log_with_times_and_ends_with_a_word(three: Home) -> None:
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None
-            first, second = running.stderr.readline(), running.stderr.readline()
+            acting, first, second = (running.stderr.readline() for _ in range(3))
             running.send_signal(signal.SIGINT)
             rest = running.stderr.read()
+            running.wait(30)
         finally:
             running.kill()
     cluster_id = f"{three.look().cluster_id:x}"
     date = r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ info: "
+    assert re.match(f"{date}this instance acts$", acting)
     assert re.match(
         f"{date}watching cluster {cluster_id}: voters m1, m2, m3; standbys s1; no policy is set, so: voters 3", first
     )

@@ -10,7 +10,8 @@ from quorate.core.autopilot.case import Memory, Next, Page, Wait
 from quorate.core.autopilot.policy import Policy
 from quorate.etcd.autopilot.decision_log import DecisionLog
 from quorate.etcd.autopilot.loop import Round
-from quorate.etcd.coordination.autopilot_records import Orders
+from quorate.etcd.coordination.autopilot_records import Instance, Orders
+from quorate.etcd.coordination.this_run import Origin
 from quorate.report import Recorder
 from unit.fakes import FakeClock
 from unit.test_decide_autopilot import STANDBY, seen
@@ -31,11 +32,25 @@ def test_it_begins_with_what_is_watched_and_by_which_policy() -> None:
     first, second = reported(ROUND, ROUND)
     assert first.endswith("voters m1, m2, m3; standbys m9; policy number 2: voters 3, standbys 0, promote owned, " + REST)
     assert second == "nothing: as wanted"
+    assert len(reported(ROUND, replace(ROUND, orders=Orders(Policy(), 3)))) == 2, "it is the same policy"
     newer = replace(ROUND, orders=Orders(Policy(standbys=1), 3), policy=Policy(standbys=1))
     assert "policy number 3: voters 3, standbys 1" in reported(ROUND, newer)[2]
 
 
 REST = "alignedFor 10s, replaceDead.after 10m0s, replaceDead.budget.per 30m0s, replaceDead.budget.day 3, replaceDead.brake 2"
+
+
+def test_who_acts_is_said_when_it_changes() -> None:
+    other = Instance(Origin("host-b", 7), 1, 0.0, {})
+    watching = replace(ROUND, orders=replace(read(ROUND), instance=other))
+    acts = replace(watching, acts=True)
+    said = [one for one in reported(watching, watching, acts, replace(acts, read_ago=3.0), acts) if "acts" in one]
+    assert said == ["host-b (pid 7) acts, and this instance only watches", "this instance acts"]
+
+
+def read(found: Round) -> Orders:
+    assert found.orders is not None
+    return found.orders
 
 
 def test_a_wait_is_repeated_with_its_numbers_and_a_page_is_not() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from quorate.config.policy_document import flat_document
 from quorate.core.autopilot.case import Next, Page, Wait
+from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, in_order
 from quorate.deadline import Clock
@@ -27,7 +28,8 @@ class DecisionLog:
     report: Report
     clock: Clock
     advised: Callable[[Next], str]
-    _watched: tuple[int, int] | None = None
+    _watched: tuple[int, Policy] | None = None
+    _acting: str = ""
     _word: tuple[type, str] | None = None
     _text: str = ""
     _at: float = 0.0
@@ -47,17 +49,29 @@ class DecisionLog:
         self.report(Notice(shown, "warning") if isinstance(found, Page) else Notice(shown))
 
     def _introduce(self, decided: Round) -> None:
-        """Says which cluster is watched, and by which policy; again when another policy is followed."""
+        """Says who acts, which cluster is watched, and by which policy; again when that changes."""
         view, orders = decided.view, decided.orders
         if view is None or orders is None or decided.policy is None or decided.read_ago:
             return
-        watched = (view.cluster_id, orders.generation)
+        acting = _acting(decided, orders)
+        if acting not in ("", self._acting):
+            self._acting = acting
+            self.report(Notice(acting))
+        watched = (view.cluster_id, decided.policy)
         if watched == self._watched:
             return
         fields = ", ".join(f"{path} {value}" for path, value in flat_document(decided.policy).items())
         number = f"policy number {orders.generation}" if orders.policy is not None else "no policy is set, so"
         self._watched = watched
         self.report(Notice(f"watching {_members(view, orders)}; {number}: {fields}"))
+
+
+def _acting(decided: Round, orders: Orders) -> str:
+    """Returns which instance acts; empty where that was not read."""
+    if decided.acts:
+        return "this instance acts"
+    other = orders.instance
+    return f"{other.origin.host} (pid {other.origin.pid}) acts, and this instance only watches" if other is not None else ""
 
 
 def _members(view: ClusterView, orders: Orders) -> str:
