@@ -206,12 +206,17 @@ def test_what_operators_order_counts_at_the_next_look(three: Home) -> None:
         assert set(roles(three)) == {"m1", "m2", "m3", "s1"}
 
 
-def test_a_record_of_a_newer_version_stops_it(three: Home) -> None:
+def test_a_record_of_a_newer_version_stops_it(three: Home, cli: RunCli) -> None:
     with piloted(three) as pilot:
         found = pilot.round()
         assert pilot._key is not None and found.view is not None
         pilot._key.store._put(records.PAUSE, b'{"format": 2}')
         assert pilot.round().next.rule == "bad-record"
+        for command in ("status", "explain", "history"):
+            shown = cli("autopilot", command, "--dir", str(three.layout.root), "-o", "json")
+            told = json.loads(shown.stdout)
+            # It may be a pause, for all that is known.
+            assert shown.returncode == 1 and told.get("paused") is None and told.get("entries") is None
 
 
 def test_the_commands(three: Home, cli: RunCli) -> None:

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from quorate.cli.autopilot.meant import cluster_options
 from quorate.cli.autopilot.seen import by, dated, origin_fields, seen_by
 from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.deadline import utc
-from quorate.errors import QuorateError
 from quorate.foreign.values import mapping_of, rows_of, text_of
 
 if TYPE_CHECKING:
@@ -43,18 +40,17 @@ def history(folder: Path | None, form: str) -> None:
     Example:
       quorate autopilot history
     """
-    decided = seen_by(folder).decided
-    log = decided.orders.log if decided.orders is not None else None
+    seen = seen_by(folder)
+    log = seen.orders.log if seen.orders is not None else None
 
     def table() -> None:
         if log is None:
-            echo(f"not known: {decided.next.why}")
+            echo(f"not known: {seen.decided.next.why}")
             return
         print_table(("TIME", "DID", "WHAT", "BY"), [(dated(one.at), one.did, _what(one), by(one.origin)) for one in log])
 
     emit(form, "AutopilotHistory", {"entries": None if log is None else [_entry(one) for one in log]}, table)
-    if log is None:
-        raise click.exceptions.Exit(QuorateError.exit_code)
+    seen.fail_unless_read()
 
 
 def _entry(one: Entry) -> dict[str, object]:

@@ -118,7 +118,7 @@ def _show_one(pilot: Autopilot, form: str, folder: Path | None, *, dry_run: bool
             echo(NOTHING_DONE)
 
     emit(form, "AutopilotDecision", _fields(decided, pilot, folder), table)
-    if decided.orders is None:
+    if decided.orders is None or decided.orders.troubles:
         # Nothing was decided on: a script must not take that for a quiet cluster.
         raise click.exceptions.Exit(QuorateError.exit_code)
 

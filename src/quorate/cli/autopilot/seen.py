@@ -7,12 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from quorate.cli.autopilot.meant import cluster_meant
 from quorate.core.ids import format_id
+from quorate.errors import QuorateError
 from quorate.foreign.values import mapping_of
 
 if TYPE_CHECKING:
     from quorate.etcd.autopilot.loop import Round
+    from quorate.etcd.coordination.autopilot_records import Orders
     from quorate.etcd.coordination.this_run import Origin
 
 
@@ -22,6 +26,17 @@ class Seen:
 
     decided: Round
     wall: float
+
+    @property
+    def orders(self) -> Orders | None:
+        """Returns the records; None where they, or one of them, could not be read: what is missing might be a pause."""
+        orders = self.decided.orders
+        return orders if orders is not None and not orders.troubles else None
+
+    def fail_unless_read(self) -> None:
+        """Ends the command with code 1: a script must not take what is not known for a quiet cluster."""
+        if self.orders is None:
+            raise click.exceptions.Exit(QuorateError.exit_code)
 
 
 def seen_by(folder: Path | None) -> Seen:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from quorate.cli.autopilot.advice import advised, decision_fields
 from quorate.cli.autopilot.meant import cluster_options
 from quorate.cli.autopilot.seen import Seen, by, dated, number, origin_fields, seen_by
@@ -16,12 +14,10 @@ from quorate.cli.common.output import echo, emit, output_option, print_table
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, margin_of
 from quorate.deadline import utc
-from quorate.errors import QuorateError
 from quorate.foreign.values import text_of
 
 if TYPE_CHECKING:
     from quorate.core.autopilot.policy import Policy
-    from quorate.etcd.autopilot.loop import Round
     from quorate.etcd.coordination.autopilot_records import Instance, Orders
 
 _NOT_KNOWN = "not known"
@@ -45,16 +41,16 @@ def status(folder: Path | None, form: str) -> None:
     def table() -> None:
         decided, view = seen.decided, seen.decided.view
         echo(f"acting    {_acting(seen)}")
-        echo(f"policy    {_policy(decided)}")
+        echo(f"policy    {_policy(seen)}")
         if view is not None:
             echo(f"voters    {_voters(view, decided.policy)}")
-            echo(f"standbys  {_standbys(view, decided)}")
+            echo(f"standbys  {_standbys(view, seen)}")
         for line in _forbidden(seen):
             echo(line)
         echo(f"now       {decided.next.rule}: {advised(decided.next, folder)}")
 
     emit(form, "AutopilotStatus", _status(seen, folder), table)
-    _fail_unless_read(seen)
+    seen.fail_unless_read()
 
 
 @command(ends=READS)
@@ -73,7 +69,7 @@ def explain(folder: Path | None, form: str) -> None:
       quorate autopilot explain -o json
     """
     seen = seen_by(folder)
-    decided, rows = seen.decided, _rules(seen.decided, folder)
+    decided, rows = seen.decided, _rules(seen, folder)
 
     def table() -> None:
         echo(f"acting    {_acting(seen)}")
@@ -84,23 +80,17 @@ def explain(folder: Path | None, form: str) -> None:
         echo(f"so: {decided.next.rule}: {advised(decided.next, folder)}")
 
     emit(form, "AutopilotExplanation", {**_status(seen, folder), "rules": rows}, table)
-    _fail_unless_read(seen)
+    seen.fail_unless_read()
 
 
-def _fail_unless_read(seen: Seen) -> None:
-    """A script that checks the exit code must not take what is not known for a quiet cluster."""
-    if seen.decided.orders is None:
-        raise click.exceptions.Exit(QuorateError.exit_code)
-
-
-def _rules(decided: Round, folder: Path | None) -> list[dict[str, object]] | None:
+def _rules(seen: Seen, folder: Path | None) -> list[dict[str, object]] | None:
     """Returns what each guard and rule says; None where what they judge by was not read."""
     from quorate.core.decide_autopilot import explained
 
-    view, policy, orders = decided.view, decided.policy, decided.orders
-    if view is None or policy is None or orders is None or orders.troubles:
+    view, policy = seen.decided.view, seen.decided.policy
+    if view is None or policy is None or seen.orders is None:
         return None
-    rules = explained(view, policy, decided.memory, view.taken_at)
+    rules = explained(view, policy, seen.decided.memory, view.taken_at)
     return [
         {"name": name, **(decision_fields(found, folder) if found is not None else {"decision": None})} for name, found in rules
     ]
@@ -114,11 +104,11 @@ def _explained(row: dict[str, object]) -> tuple[str, ...]:
 def _status(seen: Seen, folder: Path | None) -> dict[str, Any]:
     from quorate.config.policy_document import document_of
 
-    decided, wall = seen.decided, seen.wall
-    orders, view = decided.orders, decided.view
+    decided, orders, wall = seen.decided, seen.orders, seen.wall
+    view, policy = decided.view, decided.policy if orders is not None else None
     return {
         "recordsRead": orders is not None,
-        "policy": document_of(decided.policy) if decided.policy is not None else None,
+        "policy": document_of(policy) if policy is not None else None,
         "generation": orders.generation if orders is not None else None,
         "acting": _acting_fields(orders.instance) if orders is not None and orders.instance is not None else None,
         **_orders_fields(orders, wall),
@@ -146,7 +136,7 @@ def _acting_fields(acting: Instance) -> dict[str, object]:
 
 
 def _acting(seen: Seen) -> str:
-    orders = seen.decided.orders
+    orders = seen.orders
     if orders is None:
         return f"{_NOT_KNOWN}: {seen.decided.next.why}"
     if orders.instance is None:
@@ -156,13 +146,14 @@ def _acting(seen: Seen) -> str:
     return f"{by(orders.instance.origin)}; {ago:.0f} s ago: {text_of(said.get('rule'))}: {text_of(said.get('why'))}"
 
 
-def _policy(decided: Round) -> str:
+def _policy(seen: Seen) -> str:
     from quorate.config.policy_document import flat_document
 
-    if decided.policy is None or decided.orders is None:
+    policy, orders = seen.decided.policy, seen.orders
+    if policy is None or orders is None:
         return _NOT_KNOWN
-    number_of = f"number {decided.orders.generation}" if decided.orders.policy is not None else "none is set; followed would be"
-    return f"{number_of}: {', '.join(f'{path} {value}' for path, value in flat_document(decided.policy).items())}"
+    which = f"number {orders.generation}" if orders.policy is not None else "none is set; followed would be"
+    return f"{which}: {', '.join(f'{path} {value}' for path, value in flat_document(policy).items())}"
 
 
 def _voters(view: ClusterView, policy: Policy | None) -> str:
@@ -173,13 +164,14 @@ def _voters(view: ClusterView, policy: Policy | None) -> str:
     return f"{len(view.voters)} listed, {_answer(view.answering_voters)}; {wanted}; {fail}"
 
 
-def _standbys(view: ClusterView, decided: Round) -> str:
-    if decided.orders is None or decided.policy is None:
+def _standbys(view: ClusterView, seen: Seen) -> str:
+    policy, orders = seen.decided.policy, seen.orders
+    if policy is None or orders is None:
         return _NOT_KNOWN
-    there = [one for one in view.learners if one.id in decided.orders.standbys]
+    there = [one for one in view.learners if one.id in orders.standbys]
     answering = sum(1 for one in there if view.answer(one.id) is not None)
     names = f" ({', '.join(one.name or format_id(one.id) for one in there)})" if there else ""
-    return f"{len(there)} listed{names}, {_answer(answering)}; {decided.policy.standbys} wanted"
+    return f"{len(there)} listed{names}, {_answer(answering)}; {policy.standbys} wanted"
 
 
 def _answer(count: int) -> str:
@@ -188,7 +180,7 @@ def _answer(count: int) -> str:
 
 def _forbidden(seen: Seen) -> list[str]:
     """Returns a line for each order that holds now."""
-    orders, view, wall = seen.decided.orders, seen.decided.view, seen.wall
+    orders, view, wall = seen.orders, seen.decided.view, seen.wall
     if orders is None:
         return [f"orders    {_NOT_KNOWN}"]
     lines: list[str] = []
