@@ -3,6 +3,7 @@ voter that is lost. No change is sent to find out."""
 
 from __future__ import annotations
 
+from quorate.arguments import spelled
 from quorate.etcd.client.anyone import ask_anyone
 from quorate.etcd.client.auth import ROOT, Range, Rights, covers, rights_of
 from quorate.etcd.client.channel import Channel
@@ -32,7 +33,7 @@ def check_rights(cluster: Cluster, *, changes: bool) -> None:
     raise PermissionDenied(
         f"etcd would refuse the user {user} what an autopilot does: {'; '.join(refused)}",
         state="nothing was changed",
-        advice=f"{needed} to {user}, or name a user with --user who has it",
+        advice=f"{needed} to {user}, or name a user who has it with {spelled('--user')}",
     )
 
 
