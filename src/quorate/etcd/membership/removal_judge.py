@@ -109,8 +109,7 @@ class RemovalJudge:
         member = view.by_id(self.goal.member_id)
         if member is None:
             return Allowed(limits, self.goal)
-        if view.answer(member.id) is not None:
-            view = self._with_links(view, self.goal, keep)
+        view = self._with_links(view, self.goal, keep)
         try:
             self._check(view, limits, self.goal)
         except Refused:
