@@ -10,6 +10,7 @@ from pathlib import Path
 
 import quorate
 from quorate.errors import QuorateError
+from quorate.spelling import for_the_command_line
 
 _ROOT = Path(__file__).resolve().parents[1]
 ERRORS, JSON = (_ROOT / "docs" / "reference" / name for name in ("errors.md", "json.md"))
@@ -74,8 +75,9 @@ def meaning(kind: type[QuorateError]) -> str:
 def errors_page() -> str:
     """One row for each code: that of the class that introduced it."""
     rows: dict[str, str] = {}
-    for kind in sorted(classes(), key=lambda one: len(one.__mro__)):
-        rows.setdefault(kind.code, f"| `{kind.code}` | {kind.exit_code} | {meaning(kind)} | {kind.next_step} |")
+    with for_the_command_line():
+        for kind in sorted(classes(), key=lambda one: len(one.__mro__)):
+            rows.setdefault(kind.code, f"| `{kind.code}` | {kind.exit_code} | {meaning(kind)} | {kind.in_general()} |")
     return _HEAD_OF_ERRORS + "\n".join(rows[code] for code in sorted(rows)) + "\n"
 
 

@@ -1,9 +1,9 @@
 """The arguments of the library. A wrong type ends in an error that names the argument, not in a traceback from the middle of a
-change; and texts that advise an option name it as the command line and the library spell it."""
+change."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from functools import cache, wraps
 from inspect import Signature, isfunction, signature
 from types import UnionType
@@ -27,31 +27,6 @@ _IN_WORDS = {
     "int": "a number",
     "str": "text",
 }
-
-
-_IN_PYTHON = {
-    "--absence": "absence_seconds",
-    "--accept-reduced-tolerance": "accept_reduced_tolerance=True",
-    "--cacert": "ca",
-    "--cert": "cert",
-    "--endpoints": "endpoints",
-    "--keep-on-failure": "keep_on_failure=True",
-    "--key": "key",
-    "--password-file": "password",
-    "--timeout": "timeout or stall_seconds",
-    "--user": "user",
-}
-"""Options of the command line, and what the library has for them."""
-
-
-def spelled(*flags: str) -> str:
-    """Returns the options as the command line spells them and, in brackets, as the library does."""
-    return f"{_listed(flags)} ({_listed([_IN_PYTHON[flag] for flag in flags])})"
-
-
-def _listed(words: Sequence[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def checked(kind: type[Kind]) -> type[Kind]:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from quorate.arguments import spelled
 from quorate.errors import Interrupted, QuorateError
 from quorate.loggers import logger
 
@@ -25,7 +24,8 @@ class DeadlineExceeded(QuorateError):
     """A wait ran out of time."""
 
     code = "deadline"
-    next_step = f"fix the cause that the message names, or allow more time with {spelled('--timeout')}"
+    next_step = "fix the cause that the message names, or allow more time with {options}"
+    options = ("--timeout",)
 
 
 class Clock(Protocol):

@@ -18,6 +18,9 @@ because scripts depend on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from quorate.spelling import spelled
 
 
 class QuorateError(Exception):
@@ -30,7 +33,9 @@ class QuorateError(Exception):
     exit_code = 1
     code = "failed"
     next_step = "fix the cause that the message names, then run the same command again"
-    """What helps in general: the advice of an error that has none of its own. It is never wrong, whatever failed."""
+    """What helps in general: the advice of an error that has none of its own. It is never wrong, whatever failed. `{options}`
+    are the `options`, as whoever reads it passes them."""
+    options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, what: str, *, state: str = "", advice: str = "") -> None:
         super().__init__(what)
@@ -42,11 +47,16 @@ class QuorateError(Exception):
     @property
     def advice(self) -> str:
         """The next command or action: that of this failure (`own_advice`), or else what helps in general. Never empty."""
-        return self.own_advice or self.next_step
+        return self.own_advice or self.in_general()
 
     @advice.setter
     def advice(self, text: str) -> None:
         self.own_advice = text
+
+    @classmethod
+    def in_general(cls) -> str:
+        """Returns `next_step` with its options."""
+        return cls.next_step.replace("{options}", spelled(*cls.options)) if cls.options else cls.next_step
 
     def conclude(self, state: str, outcomes: tuple[dict[str, object], ...], *, unknown: bool) -> None:
         """Records how the failed run ended: `state` for people, `outcomes` for programs. When the state of the cluster is

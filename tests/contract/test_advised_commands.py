@@ -137,7 +137,7 @@ def test_every_error_has_advice(kind: type[QuorateError]) -> None:
     """The library promises it; `own_advice` is what a failure has to say itself."""
     plain, own = QuorateError.__new__(kind), "this"
     plain.own_advice = ""
-    assert plain.advice == kind.next_step
+    assert plain.advice == kind.in_general()
     plain.advice = own
     assert (plain.advice, plain.own_advice) == (own, own)
 

@@ -155,7 +155,7 @@ def test_tls_files_that_fit(pki: Path) -> None:
         ("text", "one.crt", "one.key", "holds no"),
         ("ca.crt", "text", "one.key", "holds no"),
         ("none", "one.crt", "one.key", "cannot read"),
-        ("ca.crt", "one.crt", None, "both --cert and --key"),
+        ("ca.crt", "one.crt", None, "both cert and key"),
     ],
 )
 def test_tls_files_that_do_not(pki: Path, ca: str, cert: str, key: str | None, said: str) -> None:

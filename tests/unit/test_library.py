@@ -19,13 +19,13 @@ from conftest import ROOT
 
 import quorate
 from quorate import Cluster, ConfigError, connect
-from quorate.arguments import _IN_PYTHON
 from quorate.core.invariants import UnsafeStep
 from quorate.core.membership import Member, pick
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import NoSuchMember
-from quorate.etcd.client.endpoint import Endpoint
-from quorate.etcd.client.errors import NoAnswer, Unreachable
+from quorate.etcd.client.endpoint import Endpoint, TlsFiles, load_tls
+from quorate.etcd.client.errors import NoAnswer, TlsRefused, Unreachable
+from quorate.spelling import _IN_PYTHON, for_the_command_line
 
 from . import views
 
@@ -192,8 +192,8 @@ def test_values_that_programs_make_have_types_too() -> None:
 
 def test_a_pem_text_is_no_path_and_is_not_shown() -> None:
     pem = "-----BEGIN PRIVATE KEY-----\nMIIBsecret\n-----END PRIVATE KEY-----\n"
-    for name, flag in (("ca", "--cacert"), ("cert", "--cert"), ("key", "--key")):
-        with pytest.raises(ConfigError, match=rf"^{flag} \({name}\) was given the text of a PEM file$") as refused:
+    for name in ("ca", "cert", "key"):
+        with pytest.raises(ConfigError, match=rf"^{name} was given the text of a PEM file$") as refused:
             connect(["127.0.0.1:1"], **{name: pem})  # type: ignore[arg-type]
         assert "secret" not in str(refused.value.as_dict())
 
@@ -247,7 +247,20 @@ def test_a_whole_id_means_that_member_whatever_others_are_called() -> None:
     assert pick(short, raised.value.advice.rpartition(" ")[2]).id in (0xA, 0xB), "the advice is not ambiguous"
 
 
-def test_advice_below_the_command_line_names_an_option_in_both_spellings() -> None:
+def test_an_option_is_spelled_as_its_reader_passes_it() -> None:
+    files = TlsFiles(cert=Path("client.crt"))
+    with pytest.raises(ConfigError) as for_programs:
+        load_tls(files)
+    with for_the_command_line(), pytest.raises(ConfigError) as for_people:
+        load_tls(files)
+    assert (for_programs.value.advice, for_people.value.advice) == ("pass both cert and key", "pass both --cert and --key")
+    refused = TlsRefused("the handshake failed")
+    with for_the_command_line():
+        assert refused.advice == "check --cacert, --cert and --key"
+    assert refused.advice == "check ca, cert and key"
+
+
+def test_advice_below_the_command_line_names_no_option_by_itself() -> None:
     """As `spelled` writes it: whoever calls the library has no flags."""
     rooms = [ROOT / "src/quorate/core", ROOT / "src/quorate/etcd"]
     files = [*(path for room in rooms for path in room.rglob("*.py")), *(ROOT / "src/quorate").glob("*.py")]

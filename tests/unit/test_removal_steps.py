@@ -168,7 +168,7 @@ def test_a_removal_that_was_not_applied_proves_anew_that_the_member_is_dead(leav
 
     leaving.leader.replies["MemberRemove"] = remove
     leaving.of(RemoveGoal(3, "m3"))
-    with pytest.raises(Refused, match="0 more voters instead of 1"):
+    with pytest.raises(Refused, match="0 voters could fail then, instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert leaving.leader.asked.count("MemberRemove") == 1
 
@@ -182,7 +182,7 @@ def test_what_answers_again_at_the_last_look_is_not_removed_as_dead(leaving: Lea
         access.places[where(3)] = back
 
     leaving.of(RemoveGoal(3, "m3"), note)
-    with pytest.raises(UnsafeStep, match="0 more voters instead of 1"):
+    with pytest.raises(UnsafeStep, match="0 voters could fail then, instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "ended")))
     assert "MemberRemove" not in leaving.leader.asked
     assert leaving.removal._outcome() == Unchanged(leaving.removal.goal.name, 3), "nothing was sent: that is known"
@@ -193,7 +193,7 @@ def test_what_the_others_hear_again_is_not_removed_as_dead(leaving: Leaving) -> 
     leaving.access.places = cluster(3)
     leaving.access.places.pop(where(3))
     leaving.of(RemoveGoal(3, "m3"))
-    with pytest.raises(Refused, match="0 more voters instead of 1"):
+    with pytest.raises(Refused, match="0 voters could fail then, instead of 1"):
         reach(leaving.removal, RemoveGoal(3, "m3", Absence(3, "silent", 10.0, 21)))
     assert "MemberRemove" not in leaving.leader.asked
 

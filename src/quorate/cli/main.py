@@ -33,6 +33,7 @@ from quorate.cli.common.output import (
 )
 from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
 from quorate.foreign.text import OUR_FLAGS, to_paste
+from quorate.spelling import for_the_command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +216,7 @@ def run_with(arguments: list[str]) -> int:
     Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
     Printed.to_the_end, Printed.lost = False, None
     OUR_FLAGS.set(())
-    with logs.session():
+    with logs.session(), for_the_command_line():
         return _ended(arguments)
 
 

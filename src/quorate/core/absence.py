@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from quorate.arguments import spelled
 from quorate.core.ids import format_id
 from quorate.errors import ConfigError
+from quorate.spelling import spelled
 
 ABSENCE_SECONDS = 10.0
 """Default seconds without a sign of life. A voter that paused for two seconds, because its machine was snapshotted or its

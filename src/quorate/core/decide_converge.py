@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quorate.arguments import checked, spelled
+from quorate.arguments import checked
 from quorate.core.actions import Done, Refuse
 from quorate.core.ids import format_id, normalise_url, same_url
 from quorate.core.membership import (
@@ -23,9 +23,10 @@ from quorate.core.membership import (
     silent_voters,
     starting_advice,
 )
-from quorate.core.quorum import quorum
+from quorate.core.quorum import fewer_may_fail, quorum
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
+from quorate.spelling import spelled
 
 
 @checked
@@ -193,7 +194,7 @@ def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted]
     if goal.accept_reduced_tolerance:
         return removal
     return Refuse(
-        f"without {removal.member.name} the cluster could lose {left} more voters instead of {before}",
+        f"without {removal.member.name}, {fewer_may_fail(left, before)}",
         f"accept the lower tolerance with {spelled('--accept-reduced-tolerance')}",
     )
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from quorate.arguments import spelled
 from quorate.core.actions import Action, AddLearner, AddVoter, MoveLeader, Promote, Remove, StopMember, WipeData
 from quorate.core.heirs import carries, label, named_links, sure_margin, without
 from quorate.core.links import pair
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
-from quorate.core.quorum import quorum
+from quorate.core.quorum import fewer_may_fail, quorum
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
+from quorate.spelling import spelled
 
-_CONSENT = spelled("--accept-reduced-tolerance")
 _OPEN_PORTS = "open the peer ports between all members, in both directions"
 _SEE_LINKS = "'quorate etcd status' shows who follows; choose another voter, or repair its peer links first"
 VIEW_SECONDS = 5.0
@@ -136,7 +135,7 @@ def _promotion_lowers(step: Step, action: Promote, before: int) -> str | None:
         return None
     for one, other in ((before, after), (alive_before, alive_after)):
         if other < one:
-            return f"the cluster could lose {other} more voters instead of {one}{named}"
+            return f"{fewer_may_fail(other, one)}{named}"
     if lowest_margin_of(later) < 0:
         return "too few links between the voters are known to work: without the others there would be no quorum"
     if missing and len(view.voters) % 2 == 0:
@@ -180,7 +179,7 @@ def _lowers_somewhere(step: Step, target: int, *, dead: bool) -> str | None:
         before = min(before, succession.margin) if succession else before
         if after < before:
             unsure = f": {_unsure_links(view, target)}" if world is not view else ""
-            return f"the cluster could lose {after} more voters instead of {before}{unsure}"
+            return f"{fewer_may_fail(after, before)}{unsure}"
     return None
 
 
@@ -368,18 +367,18 @@ def _advice(name: str, step: Step) -> str:
         return freeing(step.view.learners)
     if name == leadership_keeps_a_quorum.__name__:
         follows = isinstance(step.action, MoveLeader) and step.view.follows(step.action.target_id)
-        return f"{_OPEN_PORTS}; or, where /metrics cannot be read, accept the risk with {_CONSENT}" if follows else _SEE_LINKS
+        return f"{_OPEN_PORTS}; or, where /metrics cannot be read, accept the risk with {_consent()}" if follows else _SEE_LINKS
     if name != margin_not_lowered.__name__:
         return ""
     if isinstance(step.action, Remove):
         return _removal_advice(step, step.action)
     if isinstance(step.action, Promote):
-        return f"{_OPEN_PORTS}; 'quorate etcd add' can also accept the lower tolerance with {_CONSENT}"
+        return f"{_OPEN_PORTS}; 'quorate etcd add' can also accept the lower tolerance with {_consent()}"
     return ""
 
 
 def _removal_advice(step: Step, action: Remove) -> str:
-    view, consent = step.view, f"accept the lower tolerance with {_CONSENT}"
+    view, consent = step.view, f"accept the lower tolerance with {_consent()}"
     before, after = removal_margins(view, action.member_id, dead=False)
     silent = [row for row in view.voters if row.id != action.member_id and not view.follows(row.id)]
     if silent:
@@ -393,3 +392,7 @@ def _removal_advice(step: Step, action: Remove) -> str:
         # With all links up it would cost nothing: it is they that are not known.
         return f"{_OPEN_PORTS}, and let /metrics be read at the members' client URLs; or {consent}"
     return f"add a member first, or {consent}"
+
+
+def _consent() -> str:
+    return spelled("--accept-reduced-tolerance")

@@ -21,6 +21,11 @@ def margin(voters: int, reachable: int) -> int:
     return reachable - quorum(voters)
 
 
+def fewer_may_fail(after: int, before: int) -> str:
+    """Returns the reason against a step that lowers the margin from `before` to `after`, in words."""
+    return f"{after} voter{'' if after == 1 else 's'} could fail then, instead of {before}"
+
+
 def margin_on_links(voters: Sequence[int], linked: Callable[[int, int], bool], may_lead: Callable[[int], bool]) -> int:
     """Returns the largest f such that the cluster still decides whichever f voters fail; -1 when it does not decide now.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, margin_of, removal_margins
+from quorate.core.quorum import fewer_may_fail
 from quorate.errors import Refused
 from quorate.files import remove_file, write_atomic
 from quorate.foreign.documents import RECORD, BadDocument, read_object
@@ -15,6 +16,7 @@ from quorate.foreign.local_files import read_trusted
 from quorate.foreign.values import integer_of, is_newer, text_of
 from quorate.local.home import Home
 from quorate.local.rows import row_of
+from quorate.spelling import spelled
 
 _FORMAT = 1
 
@@ -81,9 +83,10 @@ def _judged(home: Home, view: ClusterView, old: str, new: str, *, consent: bool)
         if after < before:
             raise Refused(
                 f"{new} is a voter already, so nothing would take the place of {old} ({format_id(target.id)}): "
-                f"the cluster could lose {after} more voters instead of {before}",
+                f"{fewer_may_fail(after, before)}",
                 state="nothing was changed",
-                advice="choose another name for the new member, or accept the lower tolerance: --accept-reduced-tolerance",
+                advice="choose another name for the new member, or accept the lower tolerance with "
+                f"{spelled('--accept-reduced-tolerance')}",
             )
     return margin, False
 

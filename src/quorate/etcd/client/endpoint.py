@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from quorate.arguments import spelled
 from quorate.core.ids import address_of
 from quorate.errors import ConfigError
 from quorate.foreign.local_files import read_at_most
 from quorate.secret import Secret
+from quorate.spelling import spelled
 
 DEFAULT_PORT = 2379
 _MOST_BYTES = 1 << 20

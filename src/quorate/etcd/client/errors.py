@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from quorate.arguments import spelled
 from quorate.errors import QuorateError
+from quorate.spelling import spelled
 
 Disposition: TypeAlias = Literal["final", "retryable", "ambiguous"]
 """final: the same call will fail again. retryable: the call changed nothing and may succeed later. ambiguous: the call may have
@@ -44,7 +44,12 @@ class TlsRefused(Unreachable):
     """The TLS handshake failed; waiting will not help."""
 
     code = "tls"
-    next_step = f"check {spelled('--cacert', '--cert', '--key')}"
+    next_step = "check {options}"
+    options = (
+        "--cacert",
+        "--cert",
+        "--key",
+    )
     disposition: Disposition = "final"
 
 
@@ -165,21 +170,24 @@ class ProxyAnswers(EtcdError):
     """A grpc-proxy answers at the endpoint: through it nobody can tell which member is asked."""
 
     code = "proxy"
-    next_step = f"give the endpoints of the members themselves with {spelled('--endpoints')}"
+    next_step = "give the endpoints of the members themselves with {options}"
+    options = ("--endpoints",)
 
 
 class LoginFailed(EtcdError):
     """The user or the password is wrong."""
 
     code = "login"
-    next_step = f"check the password and {spelled('--user')}"
+    next_step = "check the password and {options}"
+    options = ("--user",)
 
 
 class AuthOff(EtcdError):
     """The cluster has authentication switched off: there is no user to log in as."""
 
     code = "auth-off"
-    next_step = f"leave out {spelled('--user')}"
+    next_step = "leave out {options}"
+    options = ("--user",)
 
 
 class TokenExpired(EtcdError):

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from quorate.arguments import spelled
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import Member
 from quorate.deadline import Deadline, SystemClock
@@ -40,6 +39,7 @@ from quorate.etcd.keys import SEATS, join_key
 from quorate.foreign.text import to_paste
 from quorate.foreign.values import is_newer, text_of
 from quorate.report import Notice, Report
+from quorate.spelling import spelled
 
 T = TypeVar("T")
 _TTL_SECONDS = 10

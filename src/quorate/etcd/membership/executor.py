@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from quorate.arguments import spelled
 from quorate.core import invariants
 from quorate.core.actions import AddLearner, AddVoter, MembershipChange, Promote, Remove
 from quorate.core.catch_up import SEND_SECONDS, Proof
@@ -121,7 +120,8 @@ class AddedElsewhere(EtcdError):  # noqa: N818
     """Another cluster answered the add; the cluster that was looked at is as it was."""
 
     code = "another-cluster"
-    next_step = f"find out which cluster runs at this endpoint; name one with {spelled('--endpoints')}"
+    next_step = "find out which cluster runs at this endpoint; name one with {options}"
+    options = ("--endpoints",)
 
 
 @dataclass(frozen=True, slots=True)

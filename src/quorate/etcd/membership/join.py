@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from quorate.arguments import spelled
 from quorate.core.actions import (
     Action,
     AddLearner,
@@ -65,6 +64,7 @@ from quorate.etcd.observation import catch_up_proof
 from quorate.etcd.observation.catch_up_proof import Candidate, NotProved, candidate_of
 from quorate.etcd.observation.look import endpoint_of
 from quorate.report import Report
+from quorate.spelling import spelled
 
 _POLL_SECONDS = 0.01
 """A learner of a small cluster has its data within tens of milliseconds; a look costs about five."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from quorate.arguments import spelled
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence, check_absence_seconds
 from quorate.core.actions import Do, MoveLeader, Refuse, Remove
@@ -23,6 +22,7 @@ from quorate.etcd.membership.first_step import BEFORE_A_REFUSAL, no_quorum
 from quorate.etcd.observation.absence_watch import watch_absence
 from quorate.etcd.observation.look import LookTimeouts, observe
 from quorate.etcd.observation.voter_links import VoterLinks
+from quorate.spelling import spelled
 
 REMOVE_PATIENCE = LookTimeouts(members=1.5, status=0.5)
 _POLL_SECONDS = 0.1

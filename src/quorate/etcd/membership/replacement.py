@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from quorate.arguments import spelled
 from quorate.core.absence import Absence
 from quorate.core.ids import format_id, same_url
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, Member, find_members, margin_of, pick, removal_margins, starting_advice
 from quorate.core.outcome import Joined, Removed, Unchanged, as_dict
+from quorate.core.quorum import fewer_may_fail
 from quorate.errors import ConfigError, QuorateError, Refused
 from quorate.etcd.coordination.replacements import Replacements
 from quorate.etcd.membership.remove import Removal
+from quorate.spelling import spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Replacement:
         if after < before:
             raise Refused(
                 f"{new.name or format_id(new.id)} is a voter already, so nothing would take the place of {target.name}: "
-                f"the cluster could lose {after} more voters instead of {before}",
+                f"{fewer_may_fail(after, before)}",
                 state="nothing was changed",
                 advice="give the name and peer URL of a new member, or accept the lower tolerance with "
                 f"{spelled('--accept-reduced-tolerance')}",

@@ -7,18 +7,16 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from quorate.arguments import spelled
 from quorate.core.ids import format_id
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls
 from quorate.etcd.client.metrics import Metrics
 from quorate.foreign.resolve import resolve
 from quorate.foreign.urls import parts_of
+from quorate.spelling import spelled
 
 _SECONDS = 2.0
 _SLOW_FSYNC_SECONDS = 0.05
-
-_LONGER = f"run the same command again, with a longer {spelled('--timeout')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def _link_problem(suspect: StalledLearner, leader: Metrics | None) -> Stall | No
         return Stall(
             "snapshot-in-flight",
             "the leader is still sending it the database",
-            f"{_LONGER}; if that does not help, look at the network between the two",
+            f"{_longer()}; if that does not help, look at the network between the two",
         )
     if not leader.linked(suspect.member_id):
         return Stall(
@@ -156,9 +154,13 @@ def _data_problem(suspect: StalledLearner) -> Stall:
         return Stall("receiving", "its etcd runs, but has no member list yet", "wait, or look at its log for 'raft' errors")
     itself = next((row for row in listed.members if row.id == suspect.member_id), None)
     if itself is None or not itself.client_urls:
-        return Stall("receiving", "it is still receiving the data", _LONGER)
+        return Stall("receiving", "it is still receiving the data", _longer())
     return Stall(
         "not-serving",
         "it has the data, but its client port does not answer yet",
         "etcd 3.6 and newer may need 7 s for this (docs/lost-publish.md); run the same command again",
     )
+
+
+def _longer() -> str:
+    return f"run the same command again, with a longer {spelled('--timeout')}"

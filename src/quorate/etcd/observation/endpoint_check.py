@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from quorate.arguments import spelled
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.errors import EtcdError, NoAnswer, TlsRefused, Unreachable
 from quorate.foreign.resolve import SocketAddress, resolve
+from quorate.spelling import spelled
 
 _SECONDS = 2.0
 _MOST_AT_ONCE = 16
