@@ -1,6 +1,6 @@
 """`python -m quorate`."""
 
-from quorate.cli.main import run
+from quorate.cli.entry import run
 
 if __name__ == "__main__":
     run()

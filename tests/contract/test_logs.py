@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_ends_the_log_and_not_the_command(tmp_path: Path) ->
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
-        "from quorate.cli.main import run\n"
+        "from quorate.cli.entry import run\n"
         "run()"
     )
     log = tmp_path / "log"

@@ -60,7 +60,7 @@ def test_a_command_that_is_imported_later_has_the_help_that_its_group_shows() ->
 def test_the_collector_runs_seldom_and_not_at_exit() -> None:
     script = (
         "import atexit, gc, sys\n"
-        "from quorate.cli.main import run\n"
+        "from quorate.cli.entry import run\n"
         "atexit.register(lambda: print(gc.isenabled(), gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 10_000))\n"
         "sys.argv[1:] = ['--version']\n"
         "run()"

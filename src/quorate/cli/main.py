@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -194,8 +194,8 @@ def completion(shell: str) -> None:
     document(script(main, shell) + "\n")
 
 
-def run() -> NoReturn:
-    """Runs the command line of this process and exits with its exit code: the console script."""
+def run_process() -> int:
+    """Runs the command line of this process, and returns its exit code."""
     # Almost all objects that start-up makes stay. To look for cycles among them takes a tenth of the time of a short command,
     # and the last collection, at exit, takes as long again.
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
@@ -208,7 +208,13 @@ def run() -> NoReturn:
         answer(main, asked)
     code = run_with(sys.argv[1:])
     gc.freeze()
-    sys.exit(code)
+    return code
+
+
+def interrupted(arguments: list[str]) -> int:
+    """Prints that the command was interrupted, for a Ctrl-C that came before or after `run_with`; returns the exit code."""
+    Printed.form = _wanted_form(arguments)
+    return _fail(Interrupted("interrupted"), arguments)
 
 
 def run_with(arguments: list[str]) -> int:
