@@ -49,9 +49,6 @@ def echo(*parts: str, err: bool = False) -> None:
 def document(text: str | bytes, *, err: bool = False) -> None:
     """Prints a text of ours unchanged: JSON, YAML, a file, a script. The caller has quoted untrusted values by the rules of
     that format. Raises `StdoutClosed` or `HostError` as the write does."""
-    if Printed.is_closed and not err:
-        _lose(HostError("stdout is closed", state="only output is lost", advice="direct stdout into a file, or to /dev/null"))
-        return
     _write(text, err=err)
 
 
@@ -62,6 +59,9 @@ class StdoutClosed(Exception):  # noqa: N818
 def _write(text: str | bytes, *, err: bool, color: bool | None = None) -> None:
     """Writes to stdout or stderr. Where stderr takes no write, nobody reads it. Where stdout takes none, the command
     ends, unless it changes something (`Printed.to_the_end`). Raises `StdoutClosed` or `HostError`."""
+    if Printed.is_closed and not err:
+        _lose(HostError("stdout is closed", state="only output is lost", advice="direct stdout into a file, or to /dev/null"))
+        return
     try:
         click.echo(text, nl=False, err=err, color=color)
     except OSError as error:
@@ -132,7 +132,7 @@ class Printed:
     """Set while a command changes something and prints as it does: the change goes on without its output, which is `lost`."""
     lost: HostError | None = None
     is_closed: bool = False
-    """The caller has closed stdout: a document for a program cannot be delivered. Text for people is not missed."""
+    """The caller has closed stdout: what was asked for cannot be shown, to people or to programs. That is no success."""
 
 
 def enveloped(kind: str, data: Mapping[str, object]) -> dict[str, object]:
