@@ -30,7 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".engines" / "bin"
-RUN = "import sys; from quorate.cli.entry import run; run()"
+RUN = "import sys; from quorate.__main__ import run; run()"
 CONFIG = """apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens:
