@@ -7,6 +7,7 @@
     ├── OutcomeUnknown          5    a change may or may not have happened; running the command again is safe
     ├── Interrupted             130  the user or the system asked us to stop
     ├── HostError               1    a file, process or port on this machine
+    ├── PartlyDone              1    a later step was refused, after others were done
     ├── Unforeseen              1    an unexpected exception; what was begun was rolled back
     ├── JoinFailed              1    a join did not finish; says whether it was undone
     └── EtcdError               1    etcd answered with an error, or did not answer (quorate.etcd.client.errors)
@@ -125,6 +126,35 @@ class Refused(QuorateError):
     exit_code = 4
     code = "refused"
     next_step = "change what the message names, then run the same command again; quorate help COMMAND lists its options"
+
+
+class PartlyDone(QuorateError):
+    """A later step was refused, or failed its check, after others were done. `state` names what was done; `reason` is what
+    would have ended the command with nothing changed, as the first step."""
+
+    code = "partly-done"
+    next_step = "fix what the message names, then run the same command again: it resumes"
+
+    def __init__(self, reason: QuorateError, state: str) -> None:
+        super().__init__(reason.what, state=state, advice=reason.advice)
+        self.reason, self.outcomes = reason, reason.outcomes
+
+    def lines(self) -> list[str]:
+        return self.reason.lines()
+
+    def as_dict(self) -> dict[str, object]:
+        return {**self.reason.as_dict(), **super().as_dict(), "reason": self.reason.code}
+
+
+def having_done(error: QuorateError, done: str) -> QuorateError:
+    """Returns the error of a run that had changed something before it failed, with a state that says what. The exit codes of
+    a check, a configuration and a refusal would claim that nothing was changed: such an error becomes a `PartlyDone`."""
+    rest = "" if error.state == "nothing was changed" else error.state
+    state = "; ".join(filter(None, (rest, done)))
+    if isinstance(error, PreflightFailed | ConfigError | Refused):
+        return PartlyDone(error, state)
+    error.state = state
+    return error
 
 
 class OutcomeUnknown(QuorateError):

@@ -13,7 +13,7 @@ from conftest import RunCli
 from outcomes import outcomes
 
 from quorate.cli.local.opening import opened
-from quorate.errors import ConfigError, HostError, Interrupted, Refused
+from quorate.errors import ConfigError, HostError, Interrupted, PartlyDone, Refused
 from quorate.etcd.cluster import Cluster
 from quorate.local import cluster, growth
 from quorate.local.home import Home
@@ -146,7 +146,7 @@ def test_a_size_that_is_refused_late_says_what_was_started(home: Home, etcd36: s
     cluster.up(home, 3, etcd36)
     cluster.kill(home, "m2")
     monkeypatch.setattr(cluster, "voters_before", lambda _home: [])
-    with pytest.raises(Refused, match="more than the 2 asked for") as refused:
+    with pytest.raises(PartlyDone, match="more than the 2 asked for") as refused:
         cluster.up(home, 2)
     assert refused.value.state == "no member was added or removed; started: m2"
     assert not home.layout.wanted.exists()

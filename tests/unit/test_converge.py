@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import pytest
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from quorate.core.absence import Absence
 from quorate.core.actions import AddLearner, Done, Refuse, Remove
-from quorate.core.decide_converge import ConvergeGoal, JoinNext, RemoveNext, Wanted, after, decide_converge, steps
+from quorate.core.decide_converge import ConvergeGoal, JoinNext, NextStep, RemoveNext, Wanted, after, decide_converge, steps
 from quorate.core.invariants import Limits, Step, violations
 from quorate.core.links import Links, pair
 from quorate.core.membership import ClusterView, NoResponse, margin_of
+from quorate.errors import PartlyDone, PreflightFailed, Refused
+from quorate.etcd.membership.converge import Convergence
+from unit.fakes import FakeClock
 from unit.views import CLUSTER, member, url, view
 
 
@@ -126,3 +130,58 @@ def test_no_step_breaks_an_invariant_and_the_end_is_reached(
         pytest.fail("it never ends")
     if isinstance(choice, Done):
         assert {row.peer_urls[0] for row in seen.voters} == {row.peer_url for row in goal.wanted} and not seen.learners
+
+
+@dataclass
+class World:
+    """A cluster that does what it is told; `undermine` changes it after each step."""
+
+    seen: ClusterView
+    undermine: Callable[[ClusterView], ClusterView] = lambda seen: seen
+    done: list[str] = field(default_factory=list[str])
+
+    def towards(self, goal: ConvergeGoal) -> Convergence:
+        return Convergence(
+            goal,
+            FakeClock(),
+            lambda: self.seen,
+            lambda _view, _goal: (),
+            lambda _view, step: self.done.append(f"check {step.member.name}"),
+            lambda row: self._take(JoinNext(row)),
+            lambda gone: self._take(RemoveNext(gone, "")),
+        )
+
+    def _take(self, step: NextStep) -> None:
+        self.done.append(f"{'join' if isinstance(step, JoinNext) else 'remove'} {step.member.name}")
+        self.seen = self.undermine(after(self.seen, step))
+
+
+def test_a_plan_whose_last_step_is_refused_is_not_begun() -> None:
+    """It removed m4, and ended with the exit code of "nothing was changed"."""
+    world = World(view(4))
+    with pytest.raises(Refused, match="without m4, 0 voters could fail then, instead of 1") as refused:
+        world.towards(want(1, 2)).run()
+    assert (world.done, refused.value.exit_code, refused.value.state) == ([], 4, "nothing was changed")
+
+
+def test_a_plan_with_a_member_that_no_join_would_add_is_not_begun() -> None:
+    world = World(view(4))
+    goal = ConvergeGoal((*want(1, 2, 3).wanted, Wanted("m9", "http://0.0.0.0:2380")))
+    with pytest.raises(PreflightFailed, match="no other member can reach it"):
+        world.towards(goal).run()
+    assert world.done == []
+
+
+def test_a_step_that_is_refused_after_others_does_not_end_with_nothing_changed() -> None:
+    world = World(view(4), lambda seen: dead(seen, 1, 2))
+    with pytest.raises(PartlyDone, match="there is no quorum") as ended:
+        world.towards(want(1, 2, 5)).run()
+    assert world.done == ["check m3", "remove m3"] and ended.value.exit_code == 1
+    assert ended.value.state == "done before: removed m3"
+    assert ended.value.as_dict()["code"] == "partly-done" and ended.value.as_dict()["reason"] == "refused"
+
+
+def test_a_run_that_takes_all_its_steps_judges_the_plan_once() -> None:
+    world = World(view(3))
+    world.towards(want(1, 2, 4)).run()
+    assert world.done == ["check m4", "join m4", "remove m3"]

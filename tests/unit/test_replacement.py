@@ -11,7 +11,7 @@ import pytest
 from quorate.core.absence import Absence
 from quorate.core.membership import ClusterView, Member, NoResponse
 from quorate.core.outcome import Joined
-from quorate.errors import ConfigError, HostError, Refused
+from quorate.errors import ConfigError, HostError, PartlyDone, Refused
 from quorate.etcd.coordination.replacements import Replacements
 from quorate.etcd.membership.remove import Removal
 from quorate.etcd.membership.replacement import Replacement
@@ -161,3 +161,17 @@ def test_a_replacement_on_a_local_list_is_refused(steps: Steps) -> None:
     with pytest.raises(Refused, match="read through the quorum"):
         steps.run("m3")
     assert steps.log == []
+
+
+def test_the_second_half_that_is_refused_does_not_end_with_nothing_changed(steps: Steps) -> None:
+    """Exit code 4 means that nothing was changed: the other half was."""
+    steps.seen = replace(steps.seen, replies={**steps.seen.replies, 3: NoResponse("gone")})
+    steps.dead = True
+
+    def refused() -> Joined:
+        raise Refused("another join has the seat", state="nothing was changed", advice="wait for it")
+
+    with pytest.raises(PartlyDone, match="another join has the seat") as ended:
+        steps.replacement().run("m3", refused, lambda: None)
+    assert (ended.value.exit_code, ended.value.state, ended.value.advice) == (1, "m3 was removed before", "wait for it")
+    assert [one["outcome"] for one in ended.value.outcomes] == ["removed"]

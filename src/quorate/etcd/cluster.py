@@ -19,11 +19,10 @@ from quorate.core.actions import AddLearner
 from quorate.core.ids import normalise_url, normalised
 from quorate.core.invariants import Succession
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView, Member, name_of, pick, starting_advice
+from quorate.core.membership import ClusterView, Member, name_of, pick
 from quorate.deadline import SystemClock
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError
 from quorate.etcd.client import maintenance
-from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
@@ -192,17 +191,9 @@ class Cluster:
 
     def preflight(self, view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
         """Returns the findings before a member is added at `peer_urls`; changes nothing."""
-        from quorate.core.view_findings import findings
-        from quorate.etcd.coordination.pending_joins import learners_there
-        from quorate.etcd.observation.member_list_check import Comparison
-        from quorate.etcd.observation.peer_url_check import answering_already
+        from quorate.etcd.membership.preflight import found_before_an_add
 
-        found = findings(view, name, peer_urls)
-        found += answering_already(self.access, view, peer_urls)
-        found += Comparison(self.access, self.status, self.clock, self.timeout).disagreements(view)
-        if view.leader is not None:
-            found += learners_there(self._leader_channel(view), view, peer_urls[0], timeout=self.timeout)
-        return found
+        return found_before_an_add(self.access, self.clock, self.status, view, name, peer_urls, timeout=self.timeout)
 
     def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
         """Adds `name` to the member list as a learner and does nothing more; returns it with that list.
@@ -261,19 +252,19 @@ class Cluster:
     ) -> list[NextStep]:
         """Turns the present members into `wanted`, one safe step at a time; returns the steps taken.
 
-        Raises `Refused` where no safe step is left, and what `add` and `remove` raise. Running it again continues.
+        Raises `Refused` or `PreflightFailed` with nothing changed for a plan of which a step is known to be refused, what `add`
+        and `remove` raise, and `PartlyDone` where a later step is refused. Running it again continues.
         """
         from quorate.core.decide_converge import ConvergeGoal
-        from quorate.etcd.membership.converge import Convergence
-
-        def remove(member: Member) -> None:
-            self.remove(member, accept_reduced_tolerance=accept_reduced_tolerance)
+        from quorate.etcd.membership.converge import Convergence, first_check
 
         def join(row: Wanted) -> None:
             self.add(row.name, row.peer_url, start=start)
 
+        check = first_check(self.check_join, partial(self.check_remove, accept_reduced_tolerance=accept_reduced_tolerance))
+        remove = partial(self.remove, accept_reduced_tolerance=accept_reduced_tolerance)
         goal = ConvergeGoal(tuple(wanted), accept_reduced_tolerance)
-        return Convergence(goal, self.clock, self.status, self.proved_dead, join, remove).run()
+        return Convergence(goal, self.clock, self.status, self.proved_dead, check, join, remove).run()
 
     def proved_dead(self, view: ClusterView, goal: ConvergeGoal) -> frozenset[int]:
         """Returns the unwanted voters whose absence is proved. Silence in one look does not prove death."""
@@ -312,16 +303,6 @@ class Cluster:
 
         limits, joiners = limits_of(self.policy, cluster_id), [(spec, runtime)]
         return Join(self.access, self.clock, self.endpoints, joiners, limits, self.policy, self.report, self.note)
-
-    def _leader_channel(self, view: ClusterView) -> Channel:
-        where = endpoint_of(self.access, view.leader) if view.leader else None
-        if where is None:
-            raise Refused(
-                "no member reports that it leads",
-                state="nothing was changed",
-                advice=f"{starting_advice(view)}, then run the same command again",
-            )
-        return self.access.channel(where)
 
     def remove(self, which: str | Member, *, accept_reduced_tolerance: bool = False) -> Member:
         """Removes the member `which`; leadership is moved away from it first. Returns the member as it was.

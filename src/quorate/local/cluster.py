@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, size_advice
-from quorate.core.outcome import Unchanged, as_dict
-from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.core.outcome import Unchanged
+from quorate.errors import ConfigError, QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.removal_judge import RemovePolicy
@@ -20,7 +20,7 @@ from quorate.files import remove_file, remove_tree
 from quorate.host import ports, process
 from quorate.host.process import Identity
 from quorate.local import growth, lost, replacement
-from quorate.local.grow import grow_by
+from quorate.local.grow import grow_by, having_joined
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.removed import refuse_removed, removed, report_removed
@@ -129,10 +129,13 @@ def replace_member(
             with home.locked("etcd replace"):
                 replacement.began_with_removal(home, old, new)
             leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
-        with home.locked("etcd replace"):
-            grown = _join_once(home, new, etcd)
-            replacement.ended(home)
-            return grown
+        try:
+            with home.locked("etcd replace"):
+                grown = _join_once(home, new, etcd)
+                replacement.ended(home)
+                return grown
+        except QuorateError as error:
+            raise _having_left(error, members.get(old)) from error
     with home.locked("etcd replace"):
         margin = replacement.began(home, old, new, accept_reduced_tolerance=accept_reduced_tolerance)
         grown = _join_once(home, new, etcd)
@@ -141,16 +144,13 @@ def replace_member(
     try:
         left = leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession)
     except QuorateError as error:
-        _say_joined(error, grown)
-        raise
+        raise having_joined(error, grown.joined) from error
     return replace(grown, view=left) if left is not None else grown
 
 
-def _say_joined(error: QuorateError, grown: GrowResult) -> None:
-    """Adds to the error of a removal what was joined before it: the error itself is about the removal."""
-    error.outcomes = (*(as_dict(one) for one in grown.joined), *error.outcomes)
-    rest = "" if grown.joined and error.state == "nothing was changed" else error.state
-    error.state = "; ".join(filter(None, (rest, *(f"{one.name} has joined" for one in grown.joined))))
+def _having_left(error: QuorateError, old: LocalMember | None) -> QuorateError:
+    """Returns the error of the join of a replacement, whose old member this run has removed."""
+    return having_done(error, f"{old.name} was removed before") if old is not None else error
 
 
 def _join_once(home: Home, name: str, etcd: str | None) -> GrowResult:

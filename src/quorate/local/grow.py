@@ -9,7 +9,8 @@ from pathlib import Path
 
 from quorate.core import versions
 from quorate.core.join_memory import JoinMemory
-from quorate.errors import Refused
+from quorate.core.outcome import as_dict
+from quorate.errors import QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
@@ -26,7 +27,21 @@ def grow_by(home: Home, names: Sequence[str], etcd: str | None) -> list[JoinResu
     """Joins members of these names: in parallel when every member allows several learners, else one after the other."""
     joiners = [prepare(home, name, etcd) for name in names]
     batches = [joiners] if home.load().max_learners > 1 else [[joiner] for joiner in joiners]
-    return [result for batch in batches if batch for result in run_join(home, batch, _policy(home))]
+    joined: list[JoinResult] = []
+    try:
+        for batch in filter(None, batches):
+            joined += run_join(home, batch, _policy(home))
+    except QuorateError as error:
+        raise having_joined(error, joined) from error
+    return joined
+
+
+def having_joined(error: QuorateError, joined: Sequence[JoinResult]) -> QuorateError:
+    """Returns the error of a run that had joined members before it: the error itself is about a later step."""
+    if not joined:
+        return error
+    error.outcomes = (*map(as_dict, joined), *error.outcomes)
+    return having_done(error, "; ".join(f"{one.name} has joined" for one in joined))
 
 
 def _policy(home: Home) -> JoinPolicy:

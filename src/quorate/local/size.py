@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from quorate.core.membership import ClusterView, in_order, size_advice
 from quorate.core.quorum import margin
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.local import state
 from quorate.local.home import Home
@@ -89,6 +89,7 @@ def having_started(names: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (ConfigError, Refused) as error:
-        if names:
-            error.state = f"no member was added or removed; started: {', '.join(names)}"
-        raise
+        if not names:
+            raise
+        error.state = "no member was added or removed"
+        raise having_done(error, f"started: {', '.join(names)}") from error

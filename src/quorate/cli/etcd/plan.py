@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,11 @@ from quorate.cli.etcd.connection import connection_options
 from quorate.cli.etcd.join_options import JoinOptions, join_options
 from quorate.cli.etcd.opening import cluster_opened, cluster_to_change
 from quorate.cli.etcd.start_hook import starter
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.core.decide_converge import Choice, NextStep, Wanted
     from quorate.core.membership import ClusterView
-    from quorate.etcd.cluster import Cluster
 
 _MOST_BYTES = 1 << 20
 _KEYS = ("apiVersion", "kind", "linearizable", "members")
@@ -57,6 +57,7 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
       ./wanted-members.sh | quorate etcd plan --want -
     """
     from quorate.core.decide_converge import ConvergeGoal, steps
+    from quorate.etcd.membership.converge import first_check, judge_plan
 
     wanted, consent = read_wanted(want), joining.accept_reduced_tolerance
     changes = apply_it and not dry_run
@@ -71,38 +72,10 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
         dead = cluster.proved_dead(view, goal)
         found = list(steps(view, goal, dead))
         _show_plan(view, found, form)
-        _judge_joins(view, found)
-        _judge_first(cluster, view, found[0], dead, consent=consent)
+        removal = partial(cluster.check_remove, accept_reduced_tolerance=consent)
+        judge_plan(view, found, dead, first_check(cluster.check_join, removal))
     if form == "table":
         echo(f"{NOTHING_DONE}; --apply carries the plan out")
-
-
-def _judge_joins(view: ClusterView, choices: list[Choice]) -> None:
-    """Raises `PreflightFailed` for new members that no join would add, each in the cluster that it would find."""
-    from quorate.core.decide_converge import JoinNext, RemoveNext, after
-    from quorate.core.new_member import new_member_findings
-    from quorate.core.view_findings import judge
-    from quorate.report import silent
-
-    for choice in choices:
-        if not isinstance(choice, JoinNext | RemoveNext):
-            return
-        if isinstance(choice, JoinNext):
-            judge(new_member_findings(view, choice.member.name, [choice.member.peer_url]), silent)
-        view = after(view, choice)
-
-
-def _judge_first(cluster: Cluster, view: ClusterView, choice: Choice, dead: Collection[int], *, consent: bool) -> None:
-    """Raises what the first step would raise before it changes anything."""
-    from quorate.core.decide_converge import JoinNext, RemoveNext
-
-    match choice:
-        case JoinNext(member=row):
-            cluster.check_join(view, row.name, row.peer_url)
-        case RemoveNext(member=member) if member.id not in dead:
-            cluster.check_remove(f"{member.id:x}", accept_reduced_tolerance=consent)
-        case _:
-            pass
 
 
 def read_wanted(path: Path) -> list[Wanted]:
@@ -164,7 +137,7 @@ def _words(step: NextStep) -> str:
 
 
 def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
-    """Prints the steps, each with how many may fail after it. Raises `Refused` when the steps end in a refusal."""
+    """Prints the steps, each with how many may fail after it."""
     from quorate.core.actions import Done, Refuse
     from quorate.core.decide_converge import after, margin_after
 
@@ -193,8 +166,6 @@ def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
 
     refused = {"reason": refusal.why, "advice": refusal.advice} if refusal else None
     emit(form, "Plan", {"steps": rows, "refused": refused}, table)
-    if refusal is not None:
-        raise Refused(refusal.why, state="nothing was changed", advice=refusal.advice)
 
 
 def _show_taken(view: ClusterView, taken: list[NextStep], form: str) -> None:

@@ -11,7 +11,7 @@ from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, Member, find_members, margin_of, pick, removal_margins, starting_advice
 from quorate.core.outcome import Joined, Removed, Unchanged, as_dict
 from quorate.core.quorum import fewer_may_fail
-from quorate.errors import ConfigError, QuorateError, Refused
+from quorate.errors import ConfigError, QuorateError, Refused, having_done
 from quorate.etcd.coordination.replacements import Replacements
 from quorate.etcd.membership.remove import Removal
 from quorate.spelling import spelled
@@ -110,25 +110,32 @@ class Replacement:
         try:
             return join()
         except QuorateError as error:
-            _say_half(error, Removed(target.name, target.id), "was removed before")
-            raise
+            raise _having(Removed(target.name, target.id), "was removed before", error) from error
 
     def _join_then_remove(self, target: Member, margin: int, join: Callable[[], Joined]) -> Joined:
         try:
             result = join()
         except QuorateError as error:
-            _say_half(error, Unchanged(target.name, target.id), "is still a member")
+            half = Unchanged(target.name, target.id)
+            error.outcomes = (as_dict(half), *error.outcomes)
+            error.state = "; ".join(filter(None, (_beyond_nothing(error), f"{_called(half)} is still a member")))
             raise
         try:
             self.removal_of_live(target, succession=Succession(result.member_id, margin)).run()
         except QuorateError as error:
-            _say_half(error, result, "has joined")
-            raise
+            raise _having(result, "has joined", error) from error
         return result
 
 
-def _say_half(error: QuorateError, half: Joined | Removed | Unchanged, words: str) -> None:
-    """Adds to the error which half of a replacement is done: the error itself is about the other half."""
+def _having(half: Joined | Removed, words: str, error: QuorateError) -> QuorateError:
+    """Returns the error of the second half of a replacement, with the half that is done."""
     error.outcomes = (as_dict(half), *error.outcomes)
-    rest = "" if error.state == "nothing was changed" else error.state
-    error.state = "; ".join(filter(None, (rest, f"{half.name or format_id(half.member_id)} {words}")))
+    return having_done(error, f"{_called(half)} {words}")
+
+
+def _beyond_nothing(error: QuorateError) -> str:
+    return "" if error.state == "nothing was changed" else error.state
+
+
+def _called(half: Joined | Removed | Unchanged) -> str:
+    return half.name or format_id(half.member_id)
