@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,51 @@ def test_every_dry_run_ends_by_saying_that_nothing_was_done(
 def test_a_dry_run_of_a_replacement_says_what_goes_first(home: Home, etcd36: str, capsys: pytest.CaptureFixture[str]) -> None:
     cluster.up(home, 3, etcd36)
     run_with(["etcd", "replace", "m3", "m9", f"--peer-urls={FREE}", *flags_of(home), "--dry-run"])
-    assert "after the join, because it is alive" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "after the join, because it is alive" in shown and "afterwards: 3 voters, 1 may fail (now 1)" in shown
     cluster.kill(home, "m3")
     run_with(["etcd", "replace", "m3", "m9", f"--peer-urls={FREE}", *flags_of(home), "--dry-run", "--absence=3s"])
     assert "before the join, because it is dead" in capsys.readouterr().out
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert run_with(["etcd", *arguments, "--dry-run"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_dry_run_on_a_local_cluster_asks_for_the_decisions_of_the_real_run(
+    home: Home, etcd36: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It named one order of the two halves, whatever there was, and no member that would be started."""
+    cluster.up(home, 3, etcd36)
+    words = ["replace", "m3", "m9", f"--dir={home.layout.root}"]
+    alive = planned(capsys, *words)
+    assert alive[0].startswith("1. would add m9") and alive[1].startswith("2. would move leadership away from m3")
+    assert "afterwards: 3 voters, 1 may fail (now 1)" in alive
+    cluster.kill(home, "m3")
+    dead = planned(capsys, *words)
+    assert dead[0] == "1. would remove m3, because it does not run" and dead[1].startswith("2. would add m9")
+    assert "afterwards: 3 voters, 1 may fail (now 0)" in dead
+    added = planned(capsys, "add", "m9", f"--dir={home.layout.root}")
+    assert added[0] == "1. would start m3, which does not run" and added[1].startswith("2. would add m9")
+    cluster.start(home, "m3")
+    for name in ("m3", "m2"):
+        cluster.pause(home, name)
+        for verb in (words, ["add", "m9", f"--dir={home.layout.root}"]):
+            real, plan = said(capsys, *verb), said(capsys, *verb, "--dry-run")
+            assert real[:2] == plan[:2] == (4, f"error: {name} is paused"), (real, plan)
+        cluster.resume(home, name)
+
+
+def test_a_dry_run_says_how_many_may_fail_afterwards(home: Home, etcd36: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It showed the number of now, which nobody asked for."""
+    cluster.up(home, 3, etcd36)
+    words = ["remove", "m3", "--accept-reduced-tolerance", *flags_of(home)]
+    assert "afterwards: 2 voters, 0 may fail (now 1)" in planned(capsys, *words)
+    shown = json.loads("\n".join(planned(capsys, *words, "-o", "json")))
+    assert shown["afterwards"] == {"voters": 2, "quorum": 2, "margin": 0} and shown["margin"]["margin"] == 1
+    added = planned(capsys, "add", "m9", f"--peer-urls={FREE}", *flags_of(home))
+    assert "afterwards: 4 voters, 1 may fail (now 1)" in added
+    kept = planned(capsys, "add", "m9", f"--peer-urls={FREE}", "--standby", "--occupy-the-seat", *flags_of(home))
+    assert kept[0] == f"would add m9 at {FREE} as a learner, and keep it as a standby"
+    assert "afterwards: 3 voters, 1 may fail (now 1)" in kept

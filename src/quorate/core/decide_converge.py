@@ -7,23 +7,22 @@ alternate, so there is never more than one voter above the larger of the two siz
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from quorate.arguments import checked
 from quorate.core.actions import Done, Refuse
+from quorate.core.foresight import having_joined, having_left
 from quorate.core.ids import format_id, normalise_url, same_url
 from quorate.core.membership import (
     ClusterView,
     Member,
-    MemberStatus,
-    StatusResult,
     margin_of,
     removal_margins,
     silent_voters,
     starting_advice,
 )
-from quorate.core.quorum import fewer_may_fail, quorum
+from quorate.core.quorum import fewer_may_fail
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
 from quorate.spelling import spelled
@@ -219,36 +218,5 @@ def steps(view: ClusterView, goal: ConvergeGoal, dead: Collection[int] = ()) -> 
 def after(view: ClusterView, step: NextStep) -> ClusterView:
     """Returns the view as it would be after the step has succeeded."""
     if isinstance(step, RemoveNext):
-        rest = tuple(member for member in view.members if member.id != step.member.id)
-        return replace(view, members=rest, replies=_led_by_one_of(view, rest))
-    joined, taken = step.member, view.by_peer_urls((step.member.peer_url,))
-    member_id = taken.id if taken else max((member.id for member in view.members), default=0) + 1
-    others = tuple(member for member in view.members if member.id != member_id)
-    voter = Member(member_id, joined.name, (joined.peer_url,))
-    read_by = None if view.read_by is None else view.read_by | {member_id}
-    replies = {**view.replies, member_id: _answer(view, member_id)}
-    return replace(view, members=(*others, voter), replies=replies, read_by=read_by)
-
-
-def _answer(view: ClusterView, member_id: int) -> MemberStatus:
-    leader = view.leader.id if view.leader else member_id
-    known = view.answer(leader)
-    if known is not None:
-        return replace(known, member_id=member_id, is_learner=False)
-    return MemberStatus(member_id, view.cluster_id, "", leader, 0, 0, 0, is_learner=False, db_size=0, db_size_in_use=0)
-
-
-def _led_by_one_of(view: ClusterView, rest: tuple[Member, ...]) -> dict[int, StatusResult]:
-    """Returns the replies of the remaining members. When the leader was removed, the first voter that answers leads."""
-    kept = {member.id: view.replies[member.id] for member in rest if member.id in view.replies}
-    voters = [member.id for member in rest if not member.is_learner and isinstance(kept.get(member.id), MemberStatus)]
-    if not voters or (view.leader is not None and view.leader.id in voters):
-        return dict(kept)
-    return {key: replace(reply, leader=voters[0]) if isinstance(reply, MemberStatus) else reply for key, reply in kept.items()}
-
-
-def margin_after(view: ClusterView, step: NextStep) -> tuple[int, int, int]:
-    """Returns the voters, their quorum and how many of them may fail, after the step has succeeded."""
-    later = after(view, step)
-    voters = len(later.voters)
-    return voters, quorum(voters), margin_of(later)
+        return having_left(view, step.member.id)
+    return having_joined(view, step.member.name, step.member.peer_url)

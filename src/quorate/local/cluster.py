@@ -7,7 +7,6 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, size_advice
 from quorate.core.outcome import Unchanged
@@ -15,11 +14,10 @@ from quorate.errors import ConfigError, QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.removal_judge import RemovePolicy
-from quorate.etcd.membership.remove import Removal
 from quorate.files import remove_file, remove_tree
-from quorate.host import ports, process
+from quorate.host import process
 from quorate.host.process import Identity
-from quorate.local import growth, lost, replacement
+from quorate.local import growth, lost, removal, replacement
 from quorate.local.grow import grow_by, having_joined
 from quorate.local.home import Home
 from quorate.local.layout import check_name
@@ -120,12 +118,13 @@ def replace_member(
     """Replaces `old` by `new`: a live `old` leaves when `new` serves; a dead one is removed first, because it counts against
     the quorum. A second run resumes: an `old` that it removed is skipped. Raises `ConfigError` for any other that is none."""
     members = {member.name: member for member in home.load().members}
-    if new not in members or members[new].phase != "member":
+    if not replacement.has_joined(home, new):
         # Before a dead member is removed for one that cannot join.
         check_new(home.load(), new)
     replacement.refuse_nobody(home, old, new)
-    if old not in members or home.daemon(old).identity() is None:
-        if old in members:
+    order = replacement.order_of(home, old)
+    if order != "join first":
+        if order == "remove first":
             with home.locked("etcd replace"):
                 replacement.began_with_removal(home, old, new)
             leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
@@ -155,7 +154,7 @@ def _having_left(error: QuorateError, old: LocalMember | None) -> QuorateError:
 
 def _join_once(home: Home, name: str, etcd: str | None) -> GrowResult:
     """Joins as `join` does; skips a member of that name which an earlier run joined."""
-    if any(member.name == name and member.phase == "member" for member in home.load().members):
+    if replacement.has_joined(home, name):
         return GrowResult((), (), wait_for_quorum(home))
     return _join(home, name, etcd)
 
@@ -183,7 +182,7 @@ def leave(
         # On disk before the removal: a run cut off after it must know not to start this member again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
-            _remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
+            removal.remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
         except QuorateError as error:
             unchanged = any(one["outcome"] == Unchanged.kind for one in error.outcomes)
             unasked = not begun and not error.outcomes
@@ -220,32 +219,6 @@ def _settle_leaving(home: Home, member: LocalMember) -> str:
             return f"{member.name} is no longer a member; run the same command again to delete its data"
         home.save(home.load().with_member(member))
         return f"{member.name} is still a member; nothing was changed"
-
-
-def _remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
-    wait_for_leader(home)
-    with home.access() as access, home.journal() as note:
-        view = home.observe(access)
-        listed = row_of(home, view, member)
-        if listed is None and view.linearizable:
-            return
-        if listed is None:
-            unread = f"cannot read whether {member.name} is a member: there is no quorum"
-            raise lost.explained(home, Refused(unread, state="nothing was changed"))
-        ended = _has_ended(home, member)
-        policy = replace(policy, ended=ended)
-        removal = Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy)
-        try:
-            removal.run()
-        except Refused as error:
-            raise lost.explained(home, error) from None
-
-
-def _has_ended(home: Home, member: LocalMember) -> bool:
-    """Returns whether the member is known not to run. That there is no record of its process shows nothing: somebody may have
-    deleted it. An etcd that runs, or hangs, holds its ports; that of the original where this directory is a copy."""
-    without = home.daemon(member.name).identity() is None
-    return without and all(ports.is_free(port) for port in (member.peer_port, member.client_port))
 
 
 def down(home: Home, *, purge: bool = False) -> list[str]:

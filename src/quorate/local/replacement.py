@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, margin_of, removal_margins
@@ -19,6 +20,22 @@ from quorate.local.rows import row_of
 from quorate.spelling import spelled
 
 _FORMAT = 1
+
+
+Order: TypeAlias = Literal["join first", "remove first", "join only"]
+
+
+def order_of(home: Home, old: str) -> Order:
+    """Returns which half goes first: a dead member is removed before the join, because it counts against the quorum. One that
+    an earlier run removed leaves only the join."""
+    if all(member.name != old for member in home.load().members):
+        return "join only"
+    return "remove first" if home.daemon(old).identity() is None else "join first"
+
+
+def has_joined(home: Home, new: str) -> bool:
+    """Returns whether an earlier run has joined the new member."""
+    return any(member.name == new and member.phase == "member" for member in home.load().members)
 
 
 def began(home: Home, old: str, new: str, *, accept_reduced_tolerance: bool = False) -> int:

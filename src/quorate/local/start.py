@@ -53,11 +53,7 @@ def start_members(home: Home) -> tuple[str, ...]:
     Returns the names of the started members. Raises `Refused` for a paused one, `HostError` for one that cannot start.
     """
     certificates.ensure_cluster_certificates(home.layout)
-    names = [member.name for member in home.load().members if _should_run(home, member)]
-    _refuse_paused(home, names)
-    down = [name for name in names if home.daemon(name).identity() is None]
-    gone = removed_now(home) if down else set[str]()
-    down = [name for name in down if name not in gone]
+    down = down_members(home)
     empty = [name for name in down if _is_empty(home, name)]
     started = [name for name in down if name not in empty]
     failed: HostError | None = None
@@ -76,6 +72,26 @@ def start_members(home: Home) -> tuple[str, ...]:
     if empty:
         raise without_data(home, empty)
     return tuple(started)
+
+
+def down_members(home: Home, *, leaves: str = "") -> list[str]:
+    """Returns the members that should run and do not, but for those that were removed from the cluster, and one that `leaves`
+    before. Raises `Refused` for a paused one."""
+    names = [member.name for member in home.load().members if member.name != leaves and _should_run(home, member)]
+    _refuse_paused(home, names)
+    down = [name for name in names if home.daemon(name).identity() is None]
+    gone = removed_now(home) if down else set[str]()
+    return [name for name in down if name not in gone]
+
+
+def check_start(home: Home, *, leaves: str = "") -> list[str]:
+    """Raises what `start_members` would raise before it starts any, changing nothing; returns the names of those that it would
+    start."""
+    down = down_members(home, leaves=leaves)
+    empty = [name for name in down if _is_empty(home, name)]
+    if empty:
+        raise without_data(home, empty)
+    return down
 
 
 def _is_empty(home: Home, name: str) -> bool:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from quorate.local import cluster
+from quorate.local import cluster, removal
 from quorate.local.home import Home
 from real.rows.harness import Etcd, Lab, until
 from real.rows.local_tools import must, roles, row_of
@@ -55,7 +55,7 @@ def test_a_member_without_a_record_of_its_process_is_not_known_to_have_ended(hom
     kept = record.read_bytes()
     record.unlink()
     member = home.load().member("m3")
-    assert not cluster._has_ended(home, member)
+    assert not removal._has_ended(home, member)
     record.write_bytes(kept)
     cluster.stop(home, "m3")
-    assert cluster._has_ended(home, member)
+    assert removal._has_ended(home, member)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from quorate.cli.common.output import echo, emit, print_table, size, styled
+from quorate.core.foresight import afterwards
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, in_order, lag_of, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum
@@ -146,6 +147,19 @@ def print_margin(view: ClusterView) -> None:
     """Prints how many voters answer, the quorum, and how many more may fail."""
     found = verdict_of(view)
     echo(f"{found.counts}: ", styled(found.text, fg="red") if found.level == "bad" else f"{found.text}{found.assumed}")
+
+
+def afterwards_json(later: ClusterView) -> dict[str, object]:
+    """Returns the numbers of the cluster after a planned change."""
+    return {"afterwards": afterwards(later).as_dict()}
+
+
+def print_afterwards(view: ClusterView, later: ClusterView) -> None:
+    """Prints how many voters there will be after a planned change, and how many of them may fail: what a dry run is read for."""
+    found, now = afterwards(later), margin_of(view)
+    voters = f"{found.voters} voter{'' if found.voters == 1 else 's'}"
+    left = "no quorum" if found.margin < 0 else f"{found.margin} may fail"
+    echo(f"afterwards: {voters}, {left} (now {max(now, 0)})" if now >= 0 else f"afterwards: {voters}, {left}")
 
 
 def gap_json(gap: WriteGap | None) -> dict[str, object]:

@@ -17,22 +17,20 @@ from quorate.cli.common.option_groups import given_flags
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.completers import learner_names, member_names, voter_names
 from quorate.cli.etcd.connection import connection_options, given_by_hand, named_by_hand
-from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options, new_member_options
+from quorate.cli.etcd.host_options import HostOptions, new_member_options
 from quorate.cli.etcd.join_options import JoinOptions, timeout_option, with_patience
+from quorate.cli.etcd.joiner import joiner_of
 from quorate.cli.etcd.opening import cluster_to_change
+from quorate.cli.etcd.planned import PLAIN_ADD, Swap, say_add, show_errors, show_removal
 from quorate.cli.etcd.standby import Standby, standby_options
-from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.cli.local.change import Add, Replace, local_change
 from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from quorate.core.finding import Finding
     from quorate.core.membership import ClusterView, Member
     from quorate.etcd.cluster import Cluster
-    from quorate.etcd.membership.external import Start
     from quorate.etcd.membership.join_state import JoinResult
     from quorate.etcd.observation.write_probe import WriteGap
-    from quorate.member.join_here import Host
 
 Command = Callable[..., Any]
 
@@ -83,9 +81,9 @@ def add(
         return
     with cluster_to_change() as opened:
         cluster = standby.applied(joining.applied(opened))
-        joiner = _joiner(cluster, name, peer_url, host, joining)
+        joiner = joiner_of(cluster, name, peer_url, host, joining)
         if dry_run:
-            _say_add(joiner, form, _PLAIN_ADD)
+            say_add(joiner, form, PLAIN_ADD)
             return
         with joining.probed(cluster) as gap:
             result = joiner.join()
@@ -103,54 +101,6 @@ def _refuse_options_of_a_remote_cluster(*used: str) -> None:
     if named := named_by_hand():
         both = f"--dir and {', '.join(named)} name two clusters"
         raise ConfigError(both, state="nothing was changed", advice="pass one of them")
-
-
-@dataclass(frozen=True, slots=True)
-class _Joiner:
-    """A member to add, and what runs it: this host (`here`), or the user's `start` and `restart`."""
-
-    cluster: Cluster
-    name: str
-    peer_url: str
-    start: Start
-    restart: Start | None
-    here: Host | None
-    probe_inbound: bool
-
-    def join(self) -> JoinResult:
-        if self.here is None:
-            return self.cluster.add(self.name, self.peer_url, start=self.start, restart=self.restart)
-        from quorate.member.join_here import add_here
-
-        return add_here(self.cluster, self.here, probe_inbound=self.probe_inbound)
-
-    def judge(self) -> None:
-        """Raises `PreflightFailed` for anything that would make the join fail. Changes nothing."""
-        from quorate.core.view_findings import judge
-
-        view, found = self.look()
-        judge(self.cluster.join_findings(view, self.name, self.peer_url, found), self.cluster.report)
-
-    def look(self) -> tuple[ClusterView, list[Finding]]:
-        """Returns the cluster and the findings of this host's checks."""
-        if self.here is None:
-            return self.cluster.status(), []
-        from quorate.member.join_here import look
-
-        return look(self.cluster, self.here)
-
-
-def _joiner(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, joining: JoinOptions) -> _Joiner:
-    from quorate.core.ids import normalise_url
-
-    if peer_url is None:
-        advice = f"add --peer-urls https://HOST:2380, with the address of the machine of {name}"
-        raise ConfigError("--peer-urls is missing: where will the other members reach the new one?", advice=advice)
-    check_host(host)
-    url = normalise_url(peer_url)
-    here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
-    hooks = joining, cluster.clock.cancel, cluster.report
-    return _Joiner(cluster, name, url, starter(*hooks), restarter(*hooks), here, not host.no_inbound_probe)
 
 
 @command()
@@ -213,7 +163,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
         if dry_run:
-            _show_view(cluster, form, _Done("RemovePlan", "remove", gone, f"would remove {label}", NOTHING_DONE))
+            show_removal(cluster.status(), form, gone, label)
         else:
             _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
@@ -246,10 +196,10 @@ def replace(
         return
     with cluster_to_change() as opened:
         cluster = joining.applied(opened)
-        joiner = _joiner(cluster, new, peer_url, host, joining)
+        joiner = joiner_of(cluster, new, peer_url, host, joining)
         if dry_run:
-            gone, first = cluster.check_swap(old, joiner.peer_url, lambda: _show_errors(joiner, form))
-            _say_add(joiner, form, _Swap(gone, first))
+            gone, first = cluster.check_swap(old, joiner.peer_url, lambda: show_errors(joiner, form))
+            say_add(joiner, form, Swap(gone, first))
             return
         with joining.probed(cluster) as gap:
             result = cluster.swap(old, joiner.peer_url, joiner.join, joiner.judge)
@@ -274,72 +224,6 @@ def move_leader(member: str, consent: bool, form: str) -> None:
         _show_view(cluster, form, _Done("MoveLeaderResult", "movedTo", leader, f"{leader.name} is the leader"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Swap:
-    """The member that a join replaces, None for none, and whether it is removed before the join."""
-
-    old: Member | None = None
-    first: bool = False
-
-
-_PLAIN_ADD = _Swap()
-
-
-def _say_add(joiner: _Joiner, form: str, swap: _Swap) -> None:
-    """Prints the plan of a join with its findings; raises what the join itself would raise before its first change."""
-    view, found = _show_errors(joiner, form)
-    if not swap.first and view.by_peer_urls((joiner.peer_url,)) is None:
-        joiner.cluster.check_add(view, joiner.name, [joiner.peer_url])
-    _show_plan(joiner, form, view, found, swap)
-
-
-def _show_errors(joiner: _Joiner, form: str) -> tuple[ClusterView, list[Finding]]:
-    """Returns the cluster and what the join is judged by. Raises `PreflightFailed` as the join would; a program gets the plan
-    with its findings as well."""
-    from quorate.core.finding import errors_of
-    from quorate.core.view_findings import judge
-
-    view, here = joiner.look()
-    found = joiner.cluster.join_findings(view, joiner.name, joiner.peer_url, here)
-    if errors_of(found):
-        if form != "table":
-            _show_plan(joiner, form, view, found, _PLAIN_ADD)
-        judge(found, joiner.cluster.report)
-    return view, found
-
-
-def _show_plan(joiner: _Joiner, form: str, view: ClusterView, found: list[Finding], swap: _Swap) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, named_json, print_margin
-
-    name, url = joiner.name, joiner.peer_url
-
-    def table() -> None:
-        echo(_plan_words(view, name, url))
-        if swap.old is not None:
-            order = "before the join, because it is dead or a learner" if swap.first else "after the join, because it is alive"
-            echo(f"would remove {swap.old.name or 'an unstarted member'} ({swap.old.id:x}) {order}")
-        print_margin(view)
-        for finding in found:
-            echo(f"{finding.level} {finding.name}: {finding.text}")
-        echo(NOTHING_DONE)
-
-    plan = {
-        "add": {"name": name, "peerURL": url},
-        "remove": named_json(swap.old) if swap.old else None,
-        "findings": [one.as_dict() for one in found],
-    }
-    emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
-
-
-def _plan_words(view: ClusterView, name: str, url: str) -> str:
-    known = view.by_peer_urls((url,))
-    if known is None:
-        return f"would add {name} at {url} as a learner, promote it once aligned, and verify it"
-    if known.is_learner:
-        return f"would continue with the learner {known.id:x} at {url}: start {name}, promote it once aligned, and verify it"
-    return f"{name} ({known.id:x}) is a voter already: would verify that it serves"
-
-
 def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | None = None) -> None:
     from quorate.cli.common.cluster_output import cluster_json, gap_json, print_gap, print_margin, print_members
 
@@ -358,14 +242,12 @@ def _show_join(cluster: Cluster, result: JoinResult, form: str, gap: WriteGap | 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A change of one member, done or planned: `kind` and `key` are for JSON, `text` and the line at the end, `last`, are for
-    people."""
+    """A change of one member: `kind` and `key` are for JSON, `text` is for people."""
 
     kind: str
     key: str
     member: Member
     text: str
-    last: str = ""
 
 
 def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
@@ -377,8 +259,6 @@ def _show_view(cluster: Cluster, form: str, done: _Done) -> None:
         echo(done.text)
         if view is not None:
             print_margin(view)
-        if done.last:
-            echo(done.last)
 
     emit(form, done.kind, {done.key: named_json(done.member), **(cluster_json(view) if view else {})}, table)
 

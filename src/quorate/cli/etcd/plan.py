@@ -139,17 +139,17 @@ def _words(step: NextStep) -> str:
 def _show_plan(view: ClusterView, choices: list[Choice], form: str) -> None:
     """Prints the steps, each with how many may fail after it."""
     from quorate.core.actions import Done, Refuse
-    from quorate.core.decide_converge import after, margin_after
+    from quorate.core.decide_converge import after
+    from quorate.core.foresight import afterwards
 
     rows: list[dict[str, object]] = []
     words: list[str] = []
     for number, choice in enumerate(choices, 1):
         if isinstance(choice, Done | Refuse):
             break
-        voters, quorum, margin = margin_after(view, choice)
         words.append(_words(choice))
-        rows.append({"step": number, **choice.as_dict(), "voters": voters, "quorum": quorum, "margin": margin})
         view = after(view, choice)
+        rows.append({"step": number, **choice.as_dict(), **afterwards(view).as_dict()})
     refusal = choices[-1] if isinstance(choices[-1], Refuse) else None
 
     def table() -> None:

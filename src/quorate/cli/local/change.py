@@ -49,55 +49,88 @@ def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> N
     _show(grown, form, probe.gap)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a run would do now: its steps in their order. `new` joins, or has joined; `gone` leaves."""
+
+    new: str
+    gone: Member | None
+    steps: tuple[str, ...]
+
+
 def _say(home: Home, change: Change, form: str) -> None:
-    from quorate.cli.common.cluster_output import cluster_json, print_margin
+    """Prints the plan. Raises what the run would raise before its first change: it is asked for the same decisions."""
+    from quorate.cli.common.cluster_output import afterwards_json, cluster_json, print_afterwards, print_margin
+    from quorate.core.foresight import having_joined, having_left
 
     view = home.look()
-    match change:
-        case Add(name=name):
-            new, gone = name, None
-            _check_new(home, name, len(view.voters))
-            text = f"would add {name} as a learner, promote it once aligned, and verify it"
-        case Replace(old=old, new=new):
-            gone = _check_replace(home, change, view)
-            text = f"would add {new} as a learner, promote it, {_removal(old, gone)}"
+    plan = _plan_of_add(home, change.name, view) if isinstance(change, Add) else _plan_of_replacement(home, change, view)
+    known = next((member.peer_url for member in home.load().members if member.name == plan.new), "")
+    grown = having_joined(view, plan.new, known)
+    later = having_left(grown, plan.gone.id) if plan.gone else grown
 
     def table() -> None:
-        echo(text)
+        for number, step in enumerate(plan.steps, 1):
+            echo(f"would {step}" if len(plan.steps) == 1 else f"{number}. would {step}")
         print_margin(view)
+        print_afterwards(view, later)
         echo(NOTHING_DONE)
 
-    removal = {"id": f"{gone.id:x}", "name": gone.name} if gone else None
-    plan: dict[str, object] = {"add": {"name": new, "peerURL": None}, "remove": removal, "findings": []}
-    emit(form, "JoinPlan", {**plan, **cluster_json(view)}, table)
+    removal = {"id": f"{plan.gone.id:x}", "name": plan.gone.name} if plan.gone else None
+    shown: dict[str, object] = {"add": {"name": plan.new, "peerURL": known or None}, "remove": removal, "findings": []}
+    emit(form, "JoinPlan", {**shown, **afterwards_json(later), **cluster_json(view)}, table)
 
 
-def _removal(old: str, gone: Member | None) -> str:
-    return f"move leadership away from {old}, and remove {old}" if gone else f"and remove nothing: {old} is gone already"
+def _plan_of_add(home: Home, name: str, view: ClusterView) -> _Plan:
+    starts = _check_join(home, name, len(view.voters))
+    return _Plan(name, None, (*_started(starts), _joined(name)))
 
 
-def _check_new(home: Home, name: str, voters: int) -> None:
+def _plan_of_replacement(home: Home, change: Replace, view: ClusterView) -> _Plan:
+    from quorate.local import cluster, removal, replacement
+    from quorate.local.rows import row_of
+
+    old, new = change.old, change.new
+    if not replacement.has_joined(home, new):
+        cluster.check_new(home.load(), new)
+    replacement.refuse_nobody(home, old, new)
+    order = replacement.order_of(home, old)
+    if order == "join first":
+        replacement.check(home, old, new, accept_reduced_tolerance=change.accept_reduced_tolerance)
+    elif order == "remove first":
+        removal.check(home, old, accept_reduced_tolerance=change.accept_reduced_tolerance)
+    gone = row_of(home, view, home.load().member(old)) if order != "join only" else None
+    leaves = order == "remove first"
+    joins: tuple[str, ...] = (f"verify {new}, which has joined",)
+    if not replacement.has_joined(home, new):
+        starts = _check_join(home, new, len(view.voters) - leaves, leaves=old if leaves else "")
+        joins = (*_started(starts), _joined(new))
+    match order:
+        case "join first":
+            return _Plan(new, gone, (*joins, f"move leadership away from {old} if it leads, and remove {old}"))
+        case "remove first":
+            return _Plan(new, gone, (f"remove {old}, because it does not run", *joins))
+        case "join only":
+            return _Plan(new, None, (*joins, f"remove nothing: {old} is gone already"))
+
+
+def _check_join(home: Home, name: str, voters: int, *, leaves: str = "") -> tuple[str, ...]:
+    """Raises what a join would raise before its first change; returns the members that it would start first."""
     from quorate.local import cluster, size
+    from quorate.local.start import check_start
 
     cluster.check_new(home.load(), name)
     size.check_room(home, voters)
+    return tuple(check_start(home, leaves=leaves))
 
 
-def _check_replace(home: Home, change: Replace, view: ClusterView) -> Member | None:
-    """Raises what the replacement would raise before its first change. Returns the old member; None when an earlier run removed
-    it."""
-    from quorate.local import replacement
-    from quorate.local.rows import row_of
+def _started(names: tuple[str, ...]) -> tuple[str, ...]:
+    which = "which does not run" if len(names) == 1 else "which do not run"
+    return (f"start {', '.join(names)}, {which}",) if names else ()
 
-    old, new, voters = change.old, change.new, len(view.voters)
-    members = {member.name: member for member in home.load().members}
-    replacement.refuse_nobody(home, old, new)
-    alive = old in members and home.daemon(old).identity() is not None
-    if alive:
-        replacement.check(home, old, new, accept_reduced_tolerance=change.accept_reduced_tolerance)
-    if new not in members or members[new].phase != "member":
-        _check_new(home, new, voters if alive or old not in members else voters - 1)
-    return row_of(home, view, members[old]) if old in members else None
+
+def _joined(name: str) -> str:
+    return f"add {name} as a learner, promote it once aligned, and verify it"
 
 
 def _show(grown: GrowResult, form: str, gap: WriteGap) -> None:
