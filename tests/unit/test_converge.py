@@ -185,3 +185,36 @@ def test_a_run_that_takes_all_its_steps_judges_the_plan_once() -> None:
     world = World(view(3))
     world.towards(want(1, 2, 4)).run()
     assert world.done == ["check m4", "join m4", "remove m3"]
+
+
+def learners(*numbers: int) -> tuple[Wanted, ...]:
+    return tuple(Wanted(f"m{number}", url(number), is_learner=True) for number in numbers)
+
+
+def test_a_wanted_learner_that_is_one_stays_as_it_is() -> None:
+    """The list of a cluster with a standby, as the goal, made a voter of it."""
+    there = replace(view(3, member(9, learner=True)), standbys=frozenset({9}))
+    goal = ConvergeGoal((*want(1, 2, 3).wanted, *learners(9)))
+    assert list(steps(there, goal)) == [Done()]
+    assert words(there, ConvergeGoal((*want(1, 2, 3, 4).wanted, *learners(9)))) == ["+m4"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "why", "advice"),
+    [
+        ((*want(1, 2).wanted, *learners(3)), "m3 is wanted as a learner and is a voter", "add it as a standby"),
+        ((*want(1, 2, 3).wanted, *learners(7)), "m7 is wanted as a learner and is no member", "quorate etcd add m7"),
+        (learners(1, 2, 3), "the goal has no voters", "at least one voter"),
+    ],
+)
+def test_a_wanted_learner_that_is_none_is_refused(goal: tuple[Wanted, ...], why: str, advice: str) -> None:
+    decided = decide_converge(view(3), ConvergeGoal(goal))
+    assert isinstance(decided, Refuse) and why in decided.why and advice in decided.advice
+
+
+def test_a_step_says_that_it_is_about_a_standby() -> None:
+    there = replace(view(3, member(9, learner=True)), standbys=frozenset({9}))
+    removed, promoted = decide_converge(there, want(1, 2, 3)), decide_converge(there, want(1, 2, 3, 9))
+    assert isinstance(removed, RemoveNext) and removed.why == "a standby of the autopilot that is not wanted"
+    assert isinstance(promoted, JoinNext) and promoted.listed == member(9, learner=True)
+    assert promoted.as_dict()["action"] == "promote" and promoted.why == "a standby of the autopilot"

@@ -31,10 +31,12 @@ from quorate.spelling import spelled
 @checked
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One member that the cluster shall have. Raises `ConfigError` for what is no peer URL."""
+    """One member that the cluster shall have; `is_learner`: as the learner that it is, such as a standby. Raises `ConfigError`
+    for what is no peer URL."""
 
     name: str
     peer_url: str
+    is_learner: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -46,7 +48,7 @@ class Wanted:
 @checked
 @dataclass(frozen=True, slots=True)
 class ConvergeGoal:
-    """The goal: the voters are exactly `wanted`, and there is no learner. Fewer voters than now may tolerate fewer
+    """The goal: the voters and the learners are exactly `wanted`. Fewer voters than now may tolerate fewer
     failures, which needs consent. Raises `ConfigError` for a name or a peer URL that two of them have."""
 
     wanted: tuple[Wanted, ...]
@@ -68,13 +70,22 @@ def named_twice(wanted: Sequence[Wanted]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class JoinNext:
-    """Makes `member` a verified voter: adds it, or continues with the learner that is listed already."""
+    """Makes `member` a verified voter: adds it, or continues with the learner that is `listed` already. `why` says what is
+    special about that learner."""
 
     member: Wanted
+    listed: Member | None = None
+    why: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """Returns the step as `-o json` shows it."""
-        return {"action": "join", "id": None, "name": self.member.name, "peerURL": self.member.peer_url, "reason": ""}
+        return {
+            "action": "promote" if self.listed else "join",
+            "id": format_id(self.listed.id) if self.listed else None,
+            "name": self.member.name,
+            "peerURL": self.member.peer_url,
+            "reason": self.why,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +118,11 @@ def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int]
     The law: no step lowers how many voters may fail, except the last removals towards a smaller goal, and only with consent.
     Why it holds: dead members are removed first, which lowers nothing. Then a live member is removed only where the margin
     stays as it is, such as from four voters to three; otherwise a wanted member joins. So joins and removals alternate."""
-    if not goal.wanted:
-        return Refuse("the goal has no members", "a cluster needs at least one voter: name the members that it shall have")
+    if all(row.is_learner for row in goal.wanted):
+        return Refuse(
+            "the goal has no voters" if goal.wanted else "the goal has no members",
+            "a cluster needs at least one voter: name the members that it shall have",
+        )
     if margin_of(view) < 0:
         # Each step would be refused anyway. Refusing here gives the operator one reason instead of a failed step.
         return Refuse(
@@ -116,12 +130,13 @@ def decide_converge(view: ClusterView, goal: ConvergeGoal, dead: Collection[int]
             f"{starting_advice(view)} first",
         )
     unwanted = [member for member in view.members if not _is_wanted(member, goal)]
-    missing = [row for row in goal.wanted if not _is_voter_already(row, view)]
+    missing = [row for row in goal.wanted if not row.is_learner and not _is_voter_already(row, view)]
     # A wanted learner that is listed already holds the seat that the others wait for.
     missing.sort(key=lambda row: view.by_peer_urls((row.peer_url,)) is None)
     return (
         _renamed(view, goal)
-        or _remove_dead(unwanted, dead)
+        or _no_learner(view, goal)
+        or _remove_dead(view, unwanted, dead)
         or _clash(unwanted, missing)
         or _take_turns(view, unwanted, missing, goal)
     )
@@ -141,12 +156,13 @@ def unwanted_silent(view: ClusterView, goal: ConvergeGoal) -> list[Member]:
     return [row for row in view.voters if not _is_wanted(row, goal) and view.answer(row.id) is None]
 
 
-def _remove_dead(unwanted: list[Member], dead: Collection[int]) -> RemoveNext | None:
+def _remove_dead(view: ClusterView, unwanted: list[Member], dead: Collection[int]) -> RemoveNext | None:
     """Removes unwanted learners and dead voters. A learner has no vote and a dead voter only counts against the quorum, so
     neither removal lowers the margin. While an unwanted learner holds the one learner seat, no other member can join."""
     for member in unwanted:
         if member.is_learner:
-            return RemoveNext(member, "a learner that is not wanted")
+            what = "a standby of the autopilot" if view.is_standby(member) else "a learner"
+            return RemoveNext(member, f"{what} that is not wanted")
         if member.id in dead:
             return RemoveNext(member, "it is dead and is not wanted")
     return None
@@ -161,6 +177,24 @@ def _renamed(view: ClusterView, goal: ConvergeGoal) -> Refuse | None:
             return Refuse(
                 f"the member at {row.peer_url} is named {member.name}, not {row.name}",
                 f"name it {member.name}; or give the peer URL that {row.name} will have",
+            )
+    return None
+
+
+def _no_learner(view: ClusterView, goal: ConvergeGoal) -> Refuse | None:
+    """Refuses a wanted learner that is none: plans make voters, and etcd takes no vote back. One that is there stays as it
+    is."""
+    for row in (row for row in goal.wanted if row.is_learner):
+        member = view.by_peer_urls((row.peer_url,))
+        if member is None:
+            add = to_paste("quorate", "etcd", "add", row.name, "--peer-urls", row.peer_url, "--standby")
+            return Refuse(
+                f"{row.name} is wanted as a learner and is no member: a plan adds voters", f"{add}    # or leave it out"
+            )
+        if not member.is_learner:
+            return Refuse(
+                f"{row.name} is wanted as a learner and is a voter: etcd takes no vote back",
+                "want it as a voter, without isLearner; or remove it, and add it as a standby",
             )
     return None
 
@@ -183,7 +217,9 @@ def _take_turns(view: ClusterView, unwanted: list[Member], missing: list[Wanted]
     if removal is not None and len(view.voters) > 1 and left >= before:
         return removal
     if missing:
-        return JoinNext(missing[0])
+        listed = view.by_peer_urls((missing[0].peer_url,))
+        standby = listed is not None and view.is_standby(listed)
+        return JoinNext(missing[0], listed, "a standby of the autopilot" if standby else "")
     if removal is None:
         return Done()
     if left < 0:

@@ -364,7 +364,7 @@ def _advice(name: str, step: Step) -> str:
     if name == one_change_in_flight.__name__ and isinstance(step.action, AddLearner) and step.view.learners:
         from quorate.core.new_member import freeing
 
-        return freeing(step.view.learners)
+        return freeing(step.view, step.view.learners)
     if name == leadership_keeps_a_quorum.__name__:
         follows = isinstance(step.action, MoveLeader) and step.view.follows(step.action.target_id)
         return f"{_OPEN_PORTS}; or, where /metrics cannot be read, accept the risk with {_consent()}" if follows else _SEE_LINKS

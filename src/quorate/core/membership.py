@@ -106,7 +106,8 @@ class ClusterView:
     `linearizable` is False when the member list is one member's own copy, because no member could read it through the quorum:
     such a list may be as old as its member has been cut off. `read_by`: the voters that answered a linearizable read in this
     look, which proves a two-way link between each of them and the leader; None when no voter was asked. `links`: what else is
-    known of the links between members.
+    known of the links between members. `standbys`: the learners that are marked as standbys of the autopilot; None where the
+    marks were not read.
     """
 
     cluster_id: int
@@ -118,6 +119,7 @@ class ClusterView:
     warnings: tuple[str, ...] = field(default=())
     read_by: frozenset[int] | None = None
     links: Links = NO_LINKS
+    standbys: frozenset[int] | None = None
 
     @property
     def voters(self) -> tuple[Member, ...]:
@@ -149,6 +151,10 @@ class ClusterView:
             return self.by_id(next(iter(followed)))
         newest = max(named or claims, key=lambda claim: claim.raft_term, default=None)
         return self.by_id(newest.member_id) if newest else None
+
+    def is_standby(self, member: Member) -> bool:
+        """Returns whether the member is known to be a standby of the autopilot."""
+        return member.is_learner and self.standbys is not None and member.id in self.standbys
 
     def by_id(self, member_id: int) -> Member | None:
         return next((member for member in self.members if member.id == member_id), None)
@@ -229,8 +235,11 @@ class ClusterView:
         }
 
     def member_fields(self, member: Member) -> dict[str, object]:
-        """Returns the member's fields, and whether it leads."""
-        return {**member.as_dict(), "isLeader": self.leader is not None and self.leader.id == member.id}
+        """Returns the member's fields, whether it leads, and whether it is a standby: null for a learner whose mark was not
+        read."""
+        marked = self.is_standby(member) if self.standbys is not None or not member.is_learner else None
+        leads = self.leader is not None and self.leader.id == member.id
+        return {**member.as_dict(), "isStandby": marked, "isLeader": leads}
 
     def _status_fields(self, member: Member) -> dict[str, object]:
         """Returns the member's fields with its status, or with the reason why it did not answer."""

@@ -25,14 +25,19 @@ _BROADCAST = "255.255.255.255"
 _Check: TypeAlias = Callable[[ClusterView, str, Sequence[str]], Iterator[Finding]]
 
 
-def freeing(learners: Iterable[Member]) -> str:
+def freeing(view: ClusterView, learners: Iterable[Member]) -> str:
     """Returns how the seats of learners that nobody makes voters are freed, with the whole commands; NAME is for the user to
-    choose where the learner has none."""
+    choose where the learner has none. A standby waits on purpose: what removes it is never advised without that word."""
     ways = []
     for one in learners:
         remove = to_paste("quorate", "etcd", "remove", f"{one.id:x}")
         adopt = to_paste("quorate", "etcd", "adopt", f"{one.id:x}", one.name or "NAME")
-        ways.append(f"if nobody finishes the join of {one.id:x}: '{adopt}' takes it over, '{remove}' removes it")
+        unless = "" if view.standbys is not None else " and it is no standby of the autopilot ('quorate etcd members' shows it)"
+        ways.append(
+            f"{one.id:x} is a standby of the autopilot, which has no replacement without it; '{remove}' gives its seat up"
+            if view.is_standby(one)
+            else f"if nobody finishes the join of {one.id:x}{unless}: '{adopt}' takes it over, '{remove}' removes it"
+        )
     return "; ".join(ways)
 
 

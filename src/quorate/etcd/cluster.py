@@ -97,6 +97,13 @@ class Cluster:
             return replace(view, warnings=(*view.warnings, f"alarms are unknown: {error.text}"))
         return replace(view, alarms=alarms)
 
+    def with_standbys(self, view: ClusterView) -> ClusterView:
+        """Returns what a look showed, with the learners that are standbys of the autopilot: one more read where there are
+        learners."""
+        from quorate.etcd.coordination.standby_marks import with_standbys
+
+        return with_standbys(self.access, self.endpoints, self.clock, view, seconds=min(self.timeout, 2.0))
+
     def detail(self, view: ClusterView, *, with_hash: bool = False) -> Detail:
         """Returns more about the members that `status` showed: lag in seconds, and with `with_hash` the hash of each voter's
         keys, which scans their whole stores."""
@@ -263,8 +270,12 @@ class Cluster:
 
         check = first_check(self.check_join, partial(self.check_remove, accept_reduced_tolerance=accept_reduced_tolerance))
         remove = partial(self.remove, accept_reduced_tolerance=accept_reduced_tolerance)
+
+        def look() -> ClusterView:
+            return self.with_standbys(self.status())
+
         goal = ConvergeGoal(tuple(wanted), accept_reduced_tolerance)
-        return Convergence(goal, self.clock, self.status, self.proved_dead, check, join, remove).run()
+        return Convergence(goal, self.clock, look, self.proved_dead, check, join, remove).run()
 
     def proved_dead(self, view: ClusterView, goal: ConvergeGoal) -> frozenset[int]:
         """Returns the unwanted voters whose absence is proved. Silence in one look does not prove death."""

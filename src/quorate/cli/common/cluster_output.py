@@ -39,10 +39,10 @@ def named_json(member: Member) -> dict[str, object]:
 
 
 def role(member: Member, view: ClusterView) -> str:
-    """Returns learner, leader or voter. One that only claims to lead is a voter: a leader without a quorum reports that it
-    leads for up to two election timeouts."""
+    """Returns learner, standby, leader or voter. One that only claims to lead is a voter: a leader without a quorum reports
+    that it leads for up to two election timeouts."""
     if member.is_learner:
-        return "learner"
+        return "standby" if view.is_standby(member) else "learner"
     leads = view.leader is not None and view.leader.id == member.id and view.reachable_voters > 0
     return "leader" if leads else "voter"
 
@@ -155,7 +155,7 @@ def afterwards_json(later: ClusterView) -> dict[str, object]:
 
 
 def print_afterwards(view: ClusterView, later: ClusterView) -> None:
-    """Prints how many voters there will be after a planned change, and how many of them may fail: what a dry run is read for."""
+    """Prints how many voters there will be after a planned change, and how many of them may fail."""
     found, now = afterwards(later), margin_of(view)
     voters = f"{found.voters} voter{'' if found.voters == 1 else 's'}"
     left = "no quorum" if found.margin < 0 else f"{found.margin} may fail"

@@ -117,6 +117,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     with cluster_to_change() as opened:
         cluster = with_patience(opened, timeout)
         found = cluster.check_promote(member)
+        standby = found.is_learner and cluster.with_standbys(cluster.look()).is_standby(found)
         result = None if dry_run else cluster.promote(member)
         if result is not None:
             _show_join(cluster, result, form)
@@ -124,7 +125,8 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
     from quorate.cli.common.cluster_output import named_json
 
     name = found.name or f"{found.id:x}"
-    text = f"{name} is already a voter" if not found.is_learner else f"would promote {name} once it is aligned"
+    what = f"{name}, a standby of the autopilot," if standby else name
+    text = f"{name} is already a voter" if not found.is_learner else f"would promote {what} once it is aligned"
     promote_next = [named_json(found)] if found.is_learner else []
 
     def table() -> None:
@@ -132,7 +134,7 @@ def promote(member: str, form: str, timeout: float, dry_run: bool) -> None:
         if dry_run:
             echo(NOTHING_DONE)
 
-    emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next}, table)
+    emit(form, "PromotePlan", {"dryRun": dry_run, "promote": promote_next, "isStandby": standby}, table)
 
 
 @command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -94,7 +95,7 @@ def status(form: str, with_hash: bool) -> None:
     from quorate.etcd.observation.detail import differ
 
     with cluster_opened() as cluster:
-        view = cluster.status()
+        view = cluster.with_standbys(cluster.status())
         detail = cluster.detail(view, with_hash=with_hash)
     differs = differ(detail.hashes)
     data = {**cluster_json(view, detail), **({"dataDiffers": differs} if with_hash else {})}
@@ -117,7 +118,12 @@ def _observed() -> ClusterView:
     clock = SystemClock()
     with waited_for(clock) as connection:
         patience = LookTimeouts(connection.timeout, min(connection.timeout, 2.0))
-        return observe(connection.access, connection.endpoints, clock, patience=patience)
+        view = observe(connection.access, connection.endpoints, clock, patience=patience)
+        if not view.learners:
+            return replace(view, standbys=frozenset())
+        from quorate.etcd.coordination.standby_marks import with_standbys
+
+        return with_standbys(connection.access, connection.endpoints, clock, view, seconds=patience.members)
 
 
 @group.command(ends=(0, 1, 3, 5, 130))

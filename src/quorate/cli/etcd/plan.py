@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 1 << 20
 _KEYS = ("apiVersion", "kind", "linearizable", "members")
-_MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isLeader", "clientURLs")
-"""The keys of `etcd members -o yaml`, and peerURL; only the name and the URL say what is wanted."""
+_MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isStandby", "isLeader", "clientURLs")
+"""The keys of `etcd members -o yaml`, and peerURL; the name, the URL and isLearner say what is wanted."""
 
 
 @command()
@@ -46,6 +46,7 @@ _MEMBER_KEYS = ("name", "peerURL", "peerURLs", "id", "status", "isLearner", "isL
 def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: bool) -> None:
     """Show the safe steps to the members of a file. With --apply, carry them out.
 
+    A member with 'isLearner: true', such as a standby, stays the learner that it is; all others are to be voters.
     Unwanted dead members are removed first. Then joins and removals alternate, so that no step lowers how many members may
     fail. Each step is decided from the current state, so the same command resumes an interrupted run.
 
@@ -68,7 +69,7 @@ def plan(want: Path, joining: JoinOptions, form: str, apply_it: bool, dry_run: b
             taken = cluster.converge(wanted, start=start, accept_reduced_tolerance=consent)
             _show_taken(cluster.status(), taken, form)
             return
-        view, goal = cluster.status(), ConvergeGoal(tuple(wanted), consent)
+        view, goal = cluster.with_standbys(cluster.status()), ConvergeGoal(tuple(wanted), consent)
         dead = cluster.proved_dead(view, goal)
         found = list(steps(view, goal, dead))
         _show_plan(view, found, form)
@@ -97,14 +98,15 @@ def read_wanted(path: Path) -> list[Wanted]:
     rows = document.get("members")
     if not isinstance(rows, list):
         raise ConfigError(f"{path} has no list 'members'", advice="each row has a name and a peerURL")
-    pairs = [_name_and_url(row, f"{path}: members[{number}]") for number, row in enumerate(rows)]
-    wanted = [Wanted(name, normalise_url(url)) for name, url in pairs]
+    read = [_read_row(row, f"{path}: members[{number}]") for number, row in enumerate(rows)]
+    wanted = [Wanted(name, normalise_url(url), learner) for name, url, learner in read]
     if problem := named_twice(wanted):
         raise ConfigError(f"{path} has {problem}")
     return wanted
 
 
-def _name_and_url(row: Any, where: str) -> tuple[str, str]:
+def _read_row(row: Any, where: str) -> tuple[str, str, bool]:
+    """Returns the name, the peer URL, and whether the member is wanted as the learner that it is."""
     if not isinstance(row, dict):
         raise ConfigError(f"{where} is not a member: it needs a name and a peerURL")
     _refuse_unknown(row, _MEMBER_KEYS, where)
@@ -117,7 +119,10 @@ def _name_and_url(row: Any, where: str) -> tuple[str, str]:
         raise ConfigError(f"{where} has no name")
     if not isinstance(url, str):
         raise ConfigError(f"{where} ({name}) needs exactly one peerURL")
-    return name, url
+    learner = row.get("isLearner", False)
+    if not isinstance(learner, bool):
+        raise ConfigError(f"{where} ({name}): isLearner is true or false")
+    return name, url, learner
 
 
 def _refuse_unknown(mapping: Mapping[str, object], known: Sequence[str], where: str) -> None:
@@ -131,6 +136,9 @@ def _refuse_unknown(mapping: Mapping[str, object], known: Sequence[str], where: 
 def _words(step: NextStep) -> str:
     from quorate.core.decide_converge import JoinNext
 
+    if isinstance(step, JoinNext) and step.listed is not None:
+        what = f", {step.why}," if step.why else ""
+        return f"promote {step.member.name} ({step.listed.id:x}){what} once it is aligned"
     if isinstance(step, JoinNext):
         return f"join {step.member.name} at {step.member.peer_url}, as a learner first"
     return f"remove {step.member.name or 'an unstarted member'} ({step.member.id:x}): {step.why}"

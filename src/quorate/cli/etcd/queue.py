@@ -15,8 +15,7 @@ from quorate.cli.etcd.opening import cluster_opened, cluster_to_change
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
-    from quorate.core.membership import Member
-    from quorate.etcd.cluster import Cluster
+    from quorate.core.membership import ClusterView, Member
     from quorate.etcd.coordination.pending_joins import PendingJoin
     from quorate.etcd.coordination.this_run import Origin
 
@@ -46,10 +45,12 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
     from quorate.core.new_member import freeing
 
     others: list[Member] = []
+    view: ClusterView | None = None
     with cluster_opened() if which is None or dry_run else cluster_to_change() as cluster:
         if which is None or dry_run:
             found = [] if which == _REMOVALS else cluster.leftovers(which)
-            others = [] if which else _without_a_join(cluster, found)
+            view = None if which else cluster.with_standbys(cluster.look())
+            others = _without_a_join(view, found) if view else []
             lock = cluster.held_lock() if which in (None, _REMOVALS) else None
         elif which == _REMOVALS:
             found, lock = [], cluster.unlock_removals()
@@ -70,19 +71,23 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
         if found:
             _show_joins(found, freed=freed)
         for one in others:
-            echo(f"the learner {one.name or '(unstarted)'} at {one.peer_urls[0]} has no join here; {freeing([one])}")
+            assert view is not None
+            what = "is kept as a standby" if view.is_standby(one) else "has no join here"
+            echo(f"the learner {one.name or '(unstarted)'} at {one.peer_urls[0]} {what}; {freeing(view, [one])}")
         if dry_run:
             echo(NOTHING_DONE)
 
     shown = {"freed": freed, "joins": [one.as_dict() for one in found], "removalLock": lock.as_dict() if lock else None}
-    more = {"learnersWithoutJoin": [one.as_dict() for one in others]} if which is None else {}
+    rows = [{**one.as_dict(), "isStandby": view.member_fields(one)["isStandby"]} for one in others] if view else []
+    more = {"learnersWithoutJoin": rows} if which is None else {}
     emit(form, "PendingJoins", {**shown, **more}, table)
 
 
-def _without_a_join(cluster: Cluster, found: list[PendingJoin]) -> list[Member]:
-    """Returns the learners of which no join is known, as those of other tools: they hold the learner seats as well."""
+def _without_a_join(view: ClusterView, found: list[PendingJoin]) -> list[Member]:
+    """Returns the learners of which no join is known, as those of other tools, and standbys: they hold the learner seats as
+    well."""
     known = {one.member.id for one in found if one.member is not None}
-    return [one for one in cluster.look().learners if one.id not in known]
+    return [one for one in view.learners if one.id not in known]
 
 
 def _show_joins(found: list[PendingJoin], *, freed: bool) -> None:
@@ -96,7 +101,8 @@ def _say_what_stays(freed: list[PendingJoin]) -> None:
     for one in freed:
         if one.member is not None and one.member.is_learner:
             command = to_paste("quorate", "etcd", "remove", f"{one.member.id:x}")
-            echo(f"the learner {one.member.id:x} stays in the member list; remove it with: {command}")
+            what = "learner" if one.ends_as == "voter" else "learner, which was to be a standby of the autopilot,"
+            echo(f"the {what} {one.member.id:x} stays in the member list; remove it with: {command}")
 
 
 def _row(one: PendingJoin) -> tuple[str, ...]:

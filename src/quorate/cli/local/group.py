@@ -16,7 +16,7 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.local.completers import member_names
 from quorate.cli.local.opening import dir_option, opened
-from quorate.cli.local.standby import join_standby
+from quorate.cli.local.standby import join_standby, with_standbys
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 
@@ -165,7 +165,7 @@ def status(folder: Path | None, form: str) -> None:
 
     with opened(folder) as home:
         processes = processes_of(home)
-        view = _look(home, processes)
+        view = with_standbys(home, _look(home, processes))
         here = compare(home, view, processes)
     shown = {**cluster_json(view), "processes": here.processes}
     emit(form, "LocalStatus", shown, lambda: print_local_status(view, here, home.layout.option))
@@ -201,7 +201,7 @@ def members(folder: Path | None, form: str) -> None:
     from quorate.cli.common.cluster_output import show_members
 
     with opened(folder) as home:
-        show_members(home.look(), form)
+        show_members(with_standbys(home, home.look()), form)
 
 
 @group.command()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -27,8 +28,10 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination.join_record import NOTHING, SeatRequest, describe, fields_of, who
+from quorate.etcd.coordination.standby_marks import marked
 from quorate.etcd.coordination.this_run import Origin, origin_of
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, SEATS, join_key, proof_key
+from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, text_of
 
 T = TypeVar("T")
@@ -151,13 +154,20 @@ def drop_old_proofs(channel: Channel, view: ClusterView, *, timeout: float) -> i
     return sum(kv.delete(channel, key, timeout=timeout) for key in old)
 
 
-def refuse_running(channel: Channel, member: Member, *, timeout: float) -> None:
-    """Raises `Refused` for a voter, and while the run that registered the learner is still running."""
+def refuse_adoption(channel: Channel, view: ClusterView, member: Member, *, timeout: float) -> None:
+    """Raises `Refused` for a voter, for a standby, and while the run that registered the learner is still running."""
     if not member.is_learner:
         raise Refused(
             f"{member.name or format(member.id, 'x')} is a voter: there is nothing to adopt",
             state="nothing was changed",
             advice="name a learner: quorate etcd members shows them",
+        )
+    if member.id in marked(channel, view, timeout=timeout):
+        promote, remove = (to_paste("quorate", "etcd", verb, f"{member.id:x}") for verb in ("promote", "remove"))
+        raise Refused(
+            f"{member.name or format_id(member.id)} is a standby of the autopilot: its join is done",
+            state="nothing was changed",
+            advice=f"'{promote}' gives it a vote now; '{remove}' takes it from the autopilot",
         )
     for row in kv.get_prefix(channel, SEATS, timeout=timeout):
         fields = fields_of(row)
@@ -169,10 +179,10 @@ def refuse_running(channel: Channel, member: Member, *, timeout: float) -> None:
             )
 
 
-def adopt(channel: Channel, member: Member, request: SeatRequest, *, timeout: float) -> None:
+def adopt(channel: Channel, view: ClusterView, member: Member, request: SeatRequest, *, timeout: float) -> None:
     """Records that the learner `member` belongs to the join `request`, so that the join may also roll it back. Raises as
-    `refuse_running`."""
-    refuse_running(channel, member, timeout=timeout)
+    `refuse_adoption`."""
+    refuse_adoption(channel, view, member, timeout=timeout)
     memory = JoinMemory(member_id=member.id, ours=True, listed=True)
     kv.put(channel, join_key(request.peer_url), describe(request, memory), timeout=timeout)
 
@@ -214,13 +224,13 @@ class PendingJoins:
     def check_adopt(self, member: Member, name: str, view: ClusterView) -> Member:
         """Raises what `adopt` would raise now, changing nothing; otherwise returns the learner."""
         self._check_name(member, name, view)
-        self._ask(lambda channel, seconds: refuse_running(channel, member, timeout=seconds))
+        self._ask(lambda channel, seconds: refuse_adoption(channel, view, member, timeout=seconds))
         return member
 
     def adopt(self, member: Member, name: str, view: ClusterView) -> Member:
         self._check_name(member, name, view)
         request = SeatRequest(secrets.token_hex(8), name, normalised(member.peer_urls[0]), view.cluster_id)
-        self._ask(lambda channel, seconds: adopt(channel, member, request, timeout=seconds))
+        self._ask(lambda channel, seconds: adopt(channel, view, member, request, timeout=seconds))
         return member
 
     def _check_name(self, member: Member, name: str, view: ClusterView) -> None:
@@ -251,9 +261,11 @@ def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeou
         known = {left.peer_url: left for left in find(channel, view, timeout=timeout)}
     except EtcdError:
         known = {}
+    with suppress(EtcdError):
+        view = replace(view, standbys=marked(channel, view, timeout=timeout))
     for learner in others:
         left = known.get(learner.peer_urls[0])
-        whose = "of an unknown join"
+        whose = "a standby of the autopilot" if view.is_standby(learner) else "of an unknown join"
         if left is not None:
             at_work = "running" if left.place is not None else "interrupted"
             whose = f"of the join of {left.name!r} from {left.host} (pid {left.pid}), {at_work}"
@@ -262,5 +274,5 @@ def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeou
             "learner-there",
             "warning",
             text,
-            f"the join waits for its seat; {freeing([learner])}",
+            f"the join waits for its seat; {freeing(view, [learner])}",
         )

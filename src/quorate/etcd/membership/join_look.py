@@ -210,7 +210,7 @@ class JoinLook:
         if None not in listed or not others or len(view.learners) < self.policy.learner_seats:
             return None
         names = ", ".join(f"{one.name or 'an unstarted learner'} ({one.id:x})" for one in others)
-        return Stall("seat-taken", f"the learner seat is taken by {names}", freeing(others))
+        return Stall("seat-taken", f"the learner seat is taken by {names}", freeing(view, others))
 
     def _diagnose_learner(self, track: JoinState, member: Member, view: ClusterView) -> Stall | None:
         if view.answer(member.id) is None:
