@@ -186,7 +186,11 @@ def _overlaps(services: list[rules.Network], pods: list[rules.Network]) -> Itera
 
 def _host_bits(path: str, text: str) -> Iterator[Finding]:
     for part, network in zip(text.split(","), _networks(text), strict=False):
-        if ipaddress.ip_address(part.partition("/")[0].strip()) != network.network_address:
+        written = part.partition("/")[0].strip()
+        if written != (plain := rules.without_leading_zeros(written)):
+            # Other programs read a number that begins with 0 as octal.
+            yield Finding(_CLUSTER, path, f"{part.strip()} has a number that begins with 0: write {network}", is_note=True)
+        if ipaddress.ip_address(plain) != network.network_address:
             yield Finding(_CLUSTER, path, f"{part.strip()} is an address in {network}: write {network}", is_note=True)
 
 

@@ -13,6 +13,7 @@ _WILDCARD = re.compile(rf"\*\.{_LABEL}(?:\.{_LABEL})*")
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
 _HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?"
+_LIKE_A_HOST = re.compile(r"[^\s:/\[\]]+")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_HOST}|(?:{_HOST}/)?{_PART}(?:/{_PART})*")
 """A registry alone is allowed: the image's name follows it."""
@@ -68,7 +69,23 @@ def endpoint(text: str) -> str | None:
         return f"{text!r}: {number!r} is not a port: 1 to 65535"
     if is_address(host) or subdomain(host) is None:
         return None
-    return f"{text!r} is not of the form HOST or HOST:PORT"
+    if "://" in text:
+        return f"{text!r} is a URL: give HOST or HOST:PORT, without {text.partition('://')[0]}://"
+    if host.lower() != host and subdomain(host.lower()) is None:
+        return f"{text!r} has capital letters, which RFC 1123 does not allow: write {text.lower()}"
+    if not _LIKE_A_HOST.fullmatch(host):
+        return f"{text!r} is not of the form HOST or HOST:PORT"
+    return f"{text!r}: {subdomain(host)} (RFC 1123)"
+
+
+def discovery_endpoint(text: str) -> str | None:
+    """Checks HOST:PORT of an API server that is only asked, in no manifest and no certificate. Resolvers and TLS take capital
+    letters and underscores, and so does kubeadm."""
+    host, number = split_endpoint(text)
+    if number is None:
+        return f"{text!r} is a URL: give HOST:PORT" if "://" in text else f"{text!r} is not of the form HOST:PORT"
+    plain = f"[{host}]" if ":" in host else host.lower().replace("_", "-")
+    return None if endpoint(f"{plain}:{number}") is None else endpoint(text)
 
 
 def split_endpoint(text: str) -> tuple[str, str | None]:
@@ -97,11 +114,22 @@ def _network(text: str) -> Network:
     address, _, length = text.partition("/")
     try:
         # Python also takes masks (/255.240.0.0), their inverse and zones; kube-apiserver ends with them.
-        if not length.isdecimal() or not is_address(address):
+        plain = without_leading_zeros(address)
+        if not length.isdecimal() or not is_address(plain):
             raise ValueError(text)
-        return ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(f"{plain}/{length}", strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is not a subnet such as 10.96.0.0/12") from None
+
+
+def without_leading_zeros(address: str) -> str:
+    """Returns an IPv4 address as the components read it: they take 010 for 10, as kubeadm does, and Python refuses it."""
+    parts = address.split(".")
+    return (
+        ".".join(part.lstrip("0") or "0" for part in parts)
+        if len(parts) == 4 and all(parts) and ":" not in address
+        else address
+    )
 
 
 def token(text: str) -> str | None:

@@ -269,10 +269,7 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
 
 
 def _check_discovery_endpoint(text: str, path: str, problems: Problems) -> None:
-    if rules.split_endpoint(text)[1] is None:
-        problems.add(path, f"{text!r} is not of the form HOST:PORT")
-    else:
-        _apply(rules.endpoint, text, path, problems)
+    _apply(rules.discovery_endpoint, text, path, problems)
 
 
 def _is_pin(text: str) -> bool:
