@@ -203,12 +203,27 @@ def foreseen(error: BaseException) -> QuorateError:
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("interrupted")
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return _not_permitted(error)
     made = Unforeseen(f"{type(error).__name__}{_place(error)}: this should not happen", advice=_REPORT)
     made.__cause__ = error
     return made
 
 
-_REPORT = "run the same command again: it looks at the cluster and resumes; then please report this error"
+_REPORT = "run the same command again, and please report this error"
+
+
+def _not_permitted(error: PermissionError) -> HostError:
+    """Returns the error for a path that this user may not use: every look at a file may meet one, and no traceback helps."""
+    import os
+
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    made = HostError(
+        f"user {os.geteuid()} may not use {path}: {error.strerror}",
+        advice="run this as root, or as the user to whom that path belongs",
+    )
+    made.__cause__ = error
+    return made
 
 
 def _place(error: BaseException) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import platform
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import quorate
 from quorate.cli.common.durations import DURATION, WAIT, Seconds
 from quorate.cli.common.output import size
 from quorate.cli.common.progress import PlainProgress, describe
-from quorate.cli.main import main
+from quorate.cli.main import main, run_with
 from quorate.report import Event, Notice
 
 
@@ -214,3 +216,25 @@ def test_an_option_that_would_be_ignored_is_refused(cli: RunCli, words: list[str
         else cli("etcd", "add", "m9", *words)
     )
     assert done.returncode == 3 and named in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["init phase certs all", "init phase kubeconfig admin", "config print init-defaults", "doctor"]
+)
+def test_a_path_that_this_user_may_not_use_is_named(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was "this should not happen", for a user who is not root. Tests run as root, whom the kernel refuses nothing."""
+    kept, real = str(tmp_path / "etc"), os.stat
+
+    def stat(path: str | Path, *args: object, **more: object) -> os.stat_result:
+        if str(path).startswith(kept):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", stat)
+    code = run_with([*words.split(), "--rootfs", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert "should not happen" not in said and "resumes" not in said
+    if words.startswith("init"):
+        assert code == 1 and f"may not use {kept}" in said and "run this as root" in said, said
