@@ -158,6 +158,8 @@ def test_health_tells_learners_and_dead_ones_apart(home: Home, etcd36: str, cli:
     cluster.kill(home, "m2")
     done = cli("etcd", "health", *flags_of(home), "-o", "json")
     found = {row["name"]: row["healthy"] for row in json.loads(done.stdout)["members"]}
+    took = {row["name"]: row["seconds"] for row in json.loads(done.stdout)["members"]}
+    assert all((took[name] is not None) == healthy for name, healthy in found.items()), "no time of who did not answer"
     assert done.returncode == 1 and found == {"m1": True, "m2": False, "m3": True}
 
 

@@ -146,9 +146,12 @@ def health(write: bool, form: str) -> None:
     with cluster_opened() as cluster:
         found = cluster.health(write=write)
 
+    def took(seconds: float | None) -> str:
+        return "" if seconds is None else f"{seconds * 1000:.1f} ms"
+
     def table() -> None:
         rows = [
-            (f"{one.member.id:x}", one.member.name or "(unstarted)", one.reason or "healthy", f"{one.seconds * 1000:.1f} ms")
+            (f"{one.member.id:x}", one.member.name or "(unstarted)", one.reason or "healthy", took(one.seconds))
             for one in found
         ]
         print_table(("ID", "NAME", "HEALTH", "TOOK"), rows)

@@ -11,7 +11,7 @@ from quorate.deadline import Clock
 from quorate.etcd.client import kv
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
-from quorate.etcd.client.errors import EtcdError, PermissionDenied
+from quorate.etcd.client.errors import EtcdError, NoAnswer, PermissionDenied, Unreachable
 from quorate.etcd.observation.look import endpoint_of
 
 _KEY = b"/quorate/health"
@@ -19,10 +19,11 @@ _KEY = b"/quorate/health"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The result of one check. `seconds`: how long it took; `reason`: why the member is not healthy, empty when it is."""
+    """The result of one check. `seconds`: how long the answer took, None for a member that did not answer: how long it was
+    waited for says nothing about it. `reason`: why the member is not healthy, empty when it is."""
 
     member: Member
-    seconds: float
+    seconds: float | None
     reason: str = ""
 
     @property
@@ -36,7 +37,7 @@ class Health:
             "name": self.member.name,
             "isLearner": self.member.is_learner,
             "healthy": self.healthy,
-            "seconds": round(self.seconds, 4),
+            "seconds": None if self.seconds is None else round(self.seconds, 4),
             "reason": self.reason,
         }
 
@@ -52,20 +53,26 @@ def check_health(access: Access, view: ClusterView, clock: Clock, *, timeout: fl
         for member, where in reachable
     ]
     answered = {health.member.id: health for health in (future.result() for future in asked)}
-    return [answered.get(member.id) or Health(member, 0.0, "it advertises no client URL") for member in in_order(view)]
+    return [answered.get(member.id) or Health(member, None, "it advertises no client URL") for member in in_order(view)]
 
 
 def _probe(channel: Channel, *, member: Member, clock: Clock, timeout: float, write: bool) -> Health:
     began = clock.now()
-    reason = _problem(channel, member, timeout=timeout, write=write)
+    try:
+        reason = _problem(channel, member, timeout=timeout, write=write)
+    except (Unreachable, NoAnswer) as error:
+        return Health(member, None, error.text)
     return Health(member, clock.now() - began, reason)
 
 
 def _problem(channel: Channel, member: Member, *, timeout: float, write: bool) -> str:
+    """Returns why the member is not healthy; raises for one that does not answer."""
     try:
         kv.get(channel, _KEY, timeout=timeout, serializable=member.is_learner)
     except PermissionDenied:
         pass
+    except (Unreachable, NoAnswer):
+        raise
     except EtcdError as error:
         return error.text
     return _write_problem(channel, timeout) if write and not member.is_learner else ""
