@@ -215,11 +215,9 @@ _REPORT = "run the same command again, and please report this error"
 
 def _not_permitted(error: PermissionError) -> HostError:
     """Returns the error for a path that this user may not use: every look at a file may meet one, and no traceback helps."""
-    import os
-
-    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    path = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else str(error.filename)
     made = HostError(
-        f"user {os.geteuid()} may not use {path}: {error.strerror}",
+        f"this user may not use {path}: {error.strerror}",
         advice="run this as root, or as the user to whom that path belongs",
     )
     made.__cause__ = error

@@ -44,6 +44,7 @@ def test_exit_codes_are_stable() -> None:
         "Interrupted": 130,
         "HostError": 1,
         "JoinFailed": 1,
+        "PartlyDone": 1,
         "Unforeseen": 1,
     }
 

@@ -100,6 +100,8 @@ class Cluster:
     def with_standbys(self, view: ClusterView) -> ClusterView:
         """Returns what a look showed, with the learners that are standbys of the autopilot: one more read where there are
         learners."""
+        if not view.learners:
+            return replace(view, standbys=frozenset())
         from quorate.etcd.coordination.standby_marks import with_standbys
 
         return with_standbys(self.access, self.endpoints, self.clock, view, seconds=min(self.timeout, 2.0))
@@ -297,7 +299,7 @@ class Cluster:
         member = self.check_promote(which)
         if not member.is_learner:
             return None
-        name = member.name or f"unstarted-{member.id:x}"
+        name = member.name or f"{member.id:x}"
         memory = JoinMemory(member_id=member.id, listed=True)
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
         policy, runtime = replace(self.policy, keep_on_failure=True), ExternalProcess(name, nothing_to_start, started=True)

@@ -42,7 +42,7 @@ def _removal(
     try:
         if listed is None:
             unread = f"cannot read whether {member.name} is a member: there is no quorum"
-            raise Refused(unread, state="nothing was changed", advice="look at the cluster: quorate local status")
+            raise Refused(unread, state="nothing was changed", advice=f"quorate local status {home.layout.option}")
         policy = replace(policy, ended=_has_ended(home, member))
         yield Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy)
     except Refused as error:
