@@ -205,3 +205,10 @@ def test_our_own_views_are_commands() -> None:
             found = ctx.command.get_command(ctx, word)
             assert found is not None
             ctx = click.Context(found, ctx)
+
+
+def test_the_plural_of_a_group_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["members", "list"]) == 3
+    assert "quorate etcd member list" in capsys.readouterr().err
+    assert run_with(["etcd", "members", "list"]) == 3
+    assert "Did you mean 'quorate etcd member list'?" in capsys.readouterr().err

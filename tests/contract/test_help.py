@@ -195,3 +195,9 @@ def test_help_of_what_has_no_commands_says_so(cli: RunCli) -> None:
 def test_every_exit_code_of_an_error_has_a_meaning() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.QuorateError)]
     assert {0, *(kind.exit_code for kind in kinds)} == set(MEANING)
+
+
+@pytest.mark.parametrize("words", [["etcd", "help", "add"], ["help", "etcd", "add"], ["etcd", "add", "--help"]])
+def test_help_may_stand_anywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(words) == 0
+    assert capsys.readouterr().out.startswith("Usage: quorate etcd add [OPTIONS] NAME")

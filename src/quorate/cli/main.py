@@ -13,7 +13,7 @@ import click
 
 from quorate import __version__
 from quorate.cli.common import logs
-from quorate.cli.common.commands import Context, Group, group
+from quorate.cli.common.commands import Group, group, help_of
 from quorate.cli.common.completion import VARIABLE, matching
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.go_flags import plain_flags
@@ -120,15 +120,7 @@ def print_help(ctx: click.Context, /, words: tuple[str, ...]) -> None:
       quorate help
       quorate help etcd add
     """
-    shown = ctx.find_root()
-    left = list(words)
-    while left:
-        if not isinstance(shown.command, click.Group):
-            raise click.UsageError(f"{shown.command_path} has no commands: leave out {' '.join(left)}", shown)
-        name, command, left = shown.command.resolve_command(shown, left)
-        assert command is not None
-        shown = Context(command, shown, name)
-    document(shown.get_help() + "\n")
+    document(help_of(ctx.find_root(), words))
 
 
 @main.command("version", ends=PRINTS)

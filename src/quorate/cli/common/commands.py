@@ -206,6 +206,10 @@ class Group(click.Group, Command):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            if name == "help":
+                # As `--help`, which may stand anywhere: only the top of the tree lists a command of that name.
+                document(help_of(ctx, [word for word in args[1:] if not word.startswith("-")]))
+                ctx.exit()
             problem = self.foreign(ctx, args) if self.foreign is not None else None
             if problem is not None:
                 raise problem
@@ -246,6 +250,18 @@ class Group(click.Group, Command):
         found = [(name, self.get_command(ctx, name)) for name in now]
         rows = [(name, one.get_short_help_str(_MOST_SHORT_HELP)) for name, one in found if one is not None and not one.hidden]
         return sorted([*rows, *((name, text) for name, (_, _, text) in self.later.items())])
+
+
+def help_of(shown: click.Context, words: Sequence[str]) -> str:
+    """Returns the help of the command that `words` name below the one of `shown`."""
+    left = list(words)
+    while left:
+        if not isinstance(shown.command, click.Group):
+            raise click.UsageError(f"{shown.command_path} has no commands: leave out {' '.join(left)}", shown)
+        name, found, left = shown.command.resolve_command(shown, left)
+        assert found is not None
+        shown = Context(found, shown, name)
+    return shown.get_help() + "\n"
 
 
 def command(name: str | None = None, **settings: Any) -> Callable[[Callback], Command]:

@@ -103,10 +103,12 @@ def _program_of(words: tuple[str, ...]) -> str | None:
 
 def below_etcd(words: Sequence[str]) -> UsageProblem | None:
     """Returns the answer at the top of the tree, where etcdctl's `member` is a command of `quorate etcd`."""
+    words = tuple(words)
     if {*words[:1]} & _KUBECTL or ({*words[:1]} & {"get", "delete"} and {*words[1:2]} & _OBJECTS):
         problem = f"quorate has no command '{words[0]}': kubectl has it, for the objects of a cluster"
         return UsageProblem(problem, state="nothing was changed", advice=to_paste("kubectl", *without_secrets(words)))
-    if words and words[0] == "member" and tuple(words[1:2]) != ("update",):
+    plural = words[:1] == ("members",) and bool(words[1:]) and not words[1].startswith("-")
+    if words and (words[0] == "member" or plural) and tuple(words[1:2]) != ("update",):
         command = to_paste("quorate", "etcd", "member", *map(of_name, words[1:2]), *without_secrets(words[2:]))
         return UsageProblem("the command 'member' is in the group 'etcd'", state="nothing was changed", advice=command)
     return instead_of(words)

@@ -76,10 +76,23 @@ def of_words_left(command: click.Command, error: click.UsageError) -> str:
         return ""
     words = error.message.partition("(")[2].rstrip(".)").split()
     names = _siblings(error)
+    meant = _below_the_singular(command, error, words)
+    if meant:
+        return f". Did you mean '{meant}'?"
     if "all" in names and words and names.issuperset(words):
         return ". Give one name, or all."
     flag = next((flag for flag in _FILES if any(flag in param.opts for param in command.params)), "")
     return f". Give a file with {flag} FILE." if flag else ""
+
+
+def _below_the_singular(command: click.Command, error: click.UsageError, words: Sequence[str]) -> str:
+    """Returns the command that was meant where a list is named as the group of commands for one row is: 'members list'."""
+    parent, name = error.ctx.parent if error.ctx else None, (command.name or "").removesuffix("s")
+    if parent is None or not isinstance(parent.command, click.Group) or name == command.name or not words:
+        return ""
+    group = parent.command.get_command(parent, name)
+    known = isinstance(group, click.Group) and group.get_command(parent, words[0]) is not None
+    return f"{parent.command_path} {name} {words[0]}" if known else ""
 
 
 def _siblings(error: click.UsageError) -> set[str]:
