@@ -246,6 +246,19 @@ def test_certs_commands(cli: RunCli, config: str, root: Path) -> None:
     assert cli("kubeconfig", "user", *at).returncode == 3
 
 
+def test_a_users_kubeconfig_names_the_node_below_the_root(cli: RunCli, config: str, root: Path) -> None:
+    """It named the address of the host on which it was made."""
+    at = ("--config", config, "--rootfs", str(root))
+    assert cli("init", "phase", "certs", "ca", *at).returncode == 0
+    words = ("kubeconfig", "user", "--rootfs", str(root), "--client-name", "alice")
+    assert "an address of this host" in cli(*words).stderr
+    assert cli("init", "phase", "kubeconfig", "admin", *at).returncode == 0
+    of_the_node = yaml.safe_load((root / "etc/kubernetes/admin.conf").read_text())["clusters"][0]["cluster"]["server"]
+    made = cli(*words)
+    assert yaml.safe_load(made.stdout)["clusters"][0]["cluster"]["server"] == of_the_node, made.stderr
+    assert "an address of this host" not in made.stderr
+
+
 def test_images_as_text_and_json(cli: RunCli, config: str) -> None:
     text = cli("config", "images", "list", "--config", config).stdout.splitlines()
     data = json.loads(cli("config", "images", "list", "--config", config, "-o", "json").stdout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -13,6 +13,10 @@ from quorate.cli.common.output import document
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.errors import ConfigError
+from quorate.report import Notice, Report
+
+if TYPE_CHECKING:
+    from quorate.phases.base.context import Context
 
 
 @commands.group("kubeconfig", ends=READS, hands_down=ROOTFS)
@@ -47,7 +51,26 @@ def user(**parameters: Any) -> None:
     report = render.to_stderr()
     made = setup.init_setup(file, report)
     context = setup.init_context(made, file, setup.tree_for(file, report), report)
+    if file.text("rootfs") and not file.text("config"):
+        context = _at_the_node(context, report)
     if period is not None:
         context = dataclasses.replace(context, cluster=replace(context.cluster, certificate_validity_period=period))
     token = Secret(given.text("token")) if given.text("token") else None
     document(user_kubeconfig(context, name, given.words("org"), token))
+
+
+def _at_the_node(context: Context, report: Report) -> Context:
+    """Returns the context with the API server of the node below --rootfs, as its admin.conf has it: the address of this host is
+    that of another machine."""
+    from quorate.pki.kubeconfig import parse
+
+    path = f"{context.config_folder}/admin.conf"
+    found = context.tree.read(path)
+    server = parse(found, path).server.removeprefix("https://").rstrip("/") if found is not None else ""
+    if not server:
+        text = (
+            f"there is no {path} below --rootfs: the file names {context.endpoint.advertise_address}, an address of this host"
+        )
+        report(Notice(f"{text}; give the node's own with --config", "warning"))
+        return context
+    return dataclasses.replace(context, cluster=replace(context.cluster, control_plane_endpoint=server))
