@@ -29,6 +29,7 @@ from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
 from quorate.etcd.membership.undo import Undo
+from quorate.report import Event
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, row, where
 from unit.views import CLUSTER, member, url, view
 
@@ -107,6 +108,19 @@ def test_an_undo_removes_then_stops_then_deletes(access: FakeAccess) -> None:
     outcome, done = undone(access)
     assert outcome == Undone("m9", 9, "deleted") and done == ["stop", "wipe"]
     assert "MemberRemove" in access.places[where(1)].asked
+
+
+@pytest.mark.parametrize(
+    ("memory", "said"),
+    [(JoinMemory(), "nothing was registered yet"), (OURS, "rolling back the incomplete join")],
+)
+def test_an_undo_says_what_there_is_to_roll_back(access: FakeAccess, memory: JoinMemory, said: str) -> None:
+    """A join that never got a seat has nothing to roll back."""
+    told: list[object] = []
+    undo = undo_of(access, FakeRuntime(), memory)
+    undo.report = told.append
+    undo.run()
+    assert told[0] == Event("undo", "m9", said)
 
 
 def test_an_undo_waits_while_it_cannot_be_read_whose_data_is_here(access: FakeAccess, monkeypatch: pytest.MonkeyPatch) -> None:

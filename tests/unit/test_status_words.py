@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from quorate.cli.common.cluster_output import health_words, role, verdict_of
+import pytest
+
+from quorate.cli.common.cluster_output import health_words, print_status, role, verdict_of
 from quorate.core.decide_converge import ConvergeGoal, Wanted, decide_converge
-from quorate.core.membership import starting_advice
+from quorate.core.membership import NoResponse, starting_advice
 from quorate.etcd.membership.first_step import no_quorum
 from unit.views import answer, url, view
 
@@ -32,3 +34,12 @@ def test_who_is_down_is_named_where_a_quorum_is_missing() -> None:
     decision = decide_converge(seen, ConvergeGoal((Wanted("m1", url(1)),)))
     assert getattr(decision, "advice", "") == "start the members that are down (m2, m3) first"
     assert starting_advice(view(3)) == "wait for the election"
+
+
+def test_why_a_member_does_not_answer_stands_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a pipe each row is one line: one paused member made all of them two hundred columns wide."""
+    reason = "cannot connect: the port is open, but etcd does not answer: it may be starting, hang, or have no quorum"
+    seen = view(3, answers={1: answer(1), 2: answer(2)})
+    print_status(replace(seen, replies={**seen.replies, 3: NoResponse(reason)}))
+    table, below = capsys.readouterr().out.split("m3: no answer: ")
+    assert below.startswith(reason) and max(map(len, table.splitlines())) < 80 and " no answer" in table

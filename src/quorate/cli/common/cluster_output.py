@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from quorate.cli.common.output import echo, emit, print_table, size, styled
-from quorate.core.foresight import afterwards
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, in_order, lag_of, lowest_margin_of, margin_of
 from quorate.core.quorum import quorum
@@ -65,7 +64,12 @@ def print_status(view: ClusterView, detail: Detail | None = None) -> None:
 
 
 def print_notes(view: ClusterView) -> None:
-    """Prints what belongs below the lines of the members: the margin, the alarms, and whether the list may be stale."""
+    """Prints what belongs below the lines of the members: why one does not answer, which would make every line as long as that
+    sentence, the margin, the alarms, and whether the list may be stale."""
+    for member in in_order(view):
+        reply = view.replies.get(member.id)
+        if isinstance(reply, NoResponse):
+            echo(f"{member.name or format_id(member.id)}: no answer: {reply.reason}")
     print_margin(view)
     print_alarms(view)
     print_staleness(view)
@@ -92,7 +96,8 @@ def status_rows(view: ClusterView, detail: Detail | None = None) -> list[Sequenc
 
 def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Sequence[str]:
     reply = view.replies.get(member.id)
-    head = (format_id(member.id), member.name or "(unstarted)", role(member, view), health_words(member, view))
+    health = "no answer" if isinstance(reply, NoResponse) else health_words(member, view)
+    head = (format_id(member.id), member.name or "(unstarted)", role(member, view), health)
     if not isinstance(reply, MemberStatus):
         return (*head, "", "", "")
     database = f"{size(reply.db_size)} of {size(reply.db_quota)}" if reply.db_quota else size(reply.db_size)
@@ -151,11 +156,15 @@ def print_margin(view: ClusterView) -> None:
 
 def afterwards_json(later: ClusterView) -> dict[str, object]:
     """Returns the numbers of the cluster after a planned change."""
+    from quorate.core.foresight import afterwards
+
     return {"afterwards": afterwards(later).as_dict()}
 
 
 def print_afterwards(view: ClusterView, later: ClusterView) -> None:
     """Prints how many voters there will be after a planned change, and how many of them may fail."""
+    from quorate.core.foresight import afterwards
+
     found, now = afterwards(later), margin_of(view)
     voters = f"{found.voters} voter{'' if found.voters == 1 else 's'}"
     left = "no quorum" if found.margin < 0 else f"{found.margin} may fail"

@@ -49,7 +49,8 @@ class Undo:
     def run(self) -> JoinOutcome:
         """Rolls the learner back if it is ours and has no vote; returns the outcome."""
         name = self.spec.name
-        self.report(Event("undo", name, "rolling back the incomplete join"))
+        begun = self.memory.member_id or self.memory.adding
+        self.report(Event("undo", name, "rolling back the incomplete join" if begun else "nothing was registered yet"))
         try:
             return self._reach_goal()
         except QuorateError as error:
