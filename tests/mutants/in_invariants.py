@@ -58,8 +58,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "promotion may lower the margin",
         INVARIANTS,
-        '        if other < one:\n            return f"the cluster could lose',
-        '        if other < one - 9:\n            return f"the cluster could lose',
+        '        if other < one:\n            return f"{fewer_may_fail(',
+        '        if other < one - 9:\n            return f"{fewer_may_fail(',
         _steps("test_a_promotion_of_a_learner_that_only_the_leader_reaches_lowers_the_margin"),
         "a voter that only the leader reaches raises the quorum and not those who reach one (S3)",
     ),
