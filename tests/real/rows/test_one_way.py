@@ -58,7 +58,7 @@ def test_a_living_voter_that_only_the_leader_does_not_hear_is_not_dead(tmp_path:
         mute_clients(n5, lab)
         time.sleep(_LOST_FOR)
         code, shown = run(lab, "remove", "n5")
-        assert code == 4 and "1 voters could fail then, instead of 2" in shown, shown
+        assert code == 4 and "1 voter could fail then, instead of 2" in shown, shown
         assert "n5" in lab.roles(n1)
 
 
