@@ -21,7 +21,6 @@ from quorate.errors import HostError, Interrupted
 from quorate.foreign.documents import read_mapping
 from quorate.foreign.local_files import read_at_most
 from quorate.foreign.trust import distrust_way
-from quorate.host import cri_pb2 as wire
 from quorate.host import ports
 from quorate.host.cri import Runtime
 from quorate.host.etcd_binary import read_version
@@ -212,42 +211,6 @@ def test_ctrl_c_does_not_wait_for_the_container_runtime(tmp_path: Path) -> None:
     finally:
         ended.set()
         runtime.stop(0).wait()
-
-
-def test_the_pod_of_another_manifest_is_not_stopped(tmp_path: Path) -> None:
-    """Somebody joins this node anew while a reset waits for the pod of the manifest that it has removed."""
-    pods = {"old": "uid-1"}
-    stopped: list[str] = []
-
-    def listed(_request: bytes, _context: object) -> bytes:
-        found = wire.ListSandboxesResponse()
-        for pod, uid in pods.items():
-            one = found.items.add(id=pod, state=wire.SANDBOX_READY)
-            one.metadata.uid = uid
-        return found.SerializeToString()
-
-    def stop(request: bytes, _context: object) -> bytes:
-        pod = wire.SandboxId.FromString(request).pod_sandbox_id
-        stopped.append(pod)
-        del pods[pod]
-        pods["new"] = "uid-2"
-        return b""
-
-    class Pods(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-        def service(self, details: grpc.HandlerCallDetails) -> Any:
-            called = stop if details.method.endswith("/StopPodSandbox") else listed
-            return grpc.unary_unary_rpc_method_handler(called)
-
-    runtime = grpc.server(futures.ThreadPoolExecutor(2))
-    runtime.add_generic_rpc_handlers((Pods(),))
-    runtime.add_insecure_port(f"unix:{tmp_path}/cri.sock")
-    runtime.start()
-    try:
-        with Runtime.connect(f"{tmp_path}/cri.sock") as asked:
-            asked.see_static_pod_gone("etcd", SystemClock(), kubelet_runs=False, advice="")
-    finally:
-        runtime.stop(0).wait()
-    assert stopped == ["old"]
 
 
 @pytest.mark.parametrize("words", [["local", "status"], ["local", "down", "--purge"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
@@ -11,18 +12,38 @@ from quorate.errors import HostError
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount. `id`: the kernel's, which it gives to another mount once this one is gone; `device`: MAJOR:MINOR. Together
+    they tell one mount from another at the same place."""
+
+    id: str
+    device: str
+    place: Path
+
+
+def mounts_below(folder: Path) -> list[Mount]:
+    """Returns the mounts strictly below a folder whose path has no links, the deepest first. Raises `HostError`."""
+    return [one for one in _mounts() if one.place != folder and one.place.is_relative_to(folder)]
+
+
 def mounted_below(folder: Path) -> list[Path]:
     """Returns the mount points strictly below a folder whose path has no links, the deepest first. Raises `HostError`."""
-    return [place for place in mount_points() if place != folder and place.is_relative_to(folder)]
+    return [one.place for one in mounts_below(folder)]
 
 
 def mount_points() -> list[Path]:
     """Returns all mount points of this process's namespace, the last mounted first. Raises `HostError`."""
+    return [one.place for one in _mounts()]
+
+
+def _mounts() -> list[Mount]:
     try:
         lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").split("\n")
     except OSError as error:
         raise HostError(f"cannot read the mount points: {error.strerror}") from error
-    return [Path(decode(fields[4])) for line in reversed(lines) if len(fields := line.split(" ")) > 4]
+    rows = [fields for line in reversed(lines) if len(fields := line.split(" ")) > 4]
+    return [Mount(fields[0], fields[2], Path(decode(fields[4]))) for fields in rows]
 
 
 def decode(text: str) -> str:

@@ -191,19 +191,26 @@ class Runtime:
         request = wire.StopContainerRequest(container_id=container_id, timeout=grace)
         self._call(f"{_RUNTIME}/StopContainer", request, wire.Empty.FromString, timeout=grace + _RPC_SECONDS)
 
-    def see_static_pod_gone(self, component: str, clock: SystemClock, *, kubelet_runs: bool, advice: str) -> None:
+    def see_static_pod_gone(
+        self, component: str, clock: SystemClock, *, kubelet_runs: bool, advice: str, refuse: Callable[[], None]
+    ) -> None:
         """Waits until the pod of a removed manifest has stopped for good. Raises `DeadlineExceeded` with `advice` after 60 s.
 
         A kubelet that has not noticed the removal restarts an exited container, on whatever its folders hold by then. Only the
         kubelet stops the sandbox, so a stopped sandbox shows that it has noticed. Where no kubelet runs, or after 10 s, we
         stop the sandbox. Only what is a pod at the first look is waited for and stopped: a pod with another uid is of another
         manifest, which somebody has put there since.
+
+        The same manifest, written again, gives its pod the same uid. `refuse` therefore raises where a manifest is there again.
+        It is called after each list and before the stops: a sandbox that was listed before is not of a manifest that comes
+        after it.
         """
         labels = {"component": component, "tier": "control-plane", "io.kubernetes.pod.namespace": "kube-system"}
         deadline = Deadline(clock, _STOP_SECONDS, f"the pod of {component} has stopped")
         kubelets = Deadline(clock, _KUBELET_SECONDS if kubelet_runs else 0.0, "the kubelet has stopped it")
         removed = {one.uid for one in self.sandboxes(labels) if one.ready}
         while ready := [one for one in self.sandboxes(labels) if one.ready and one.uid in removed]:
+            refuse()
             if kubelets.expired:
                 for sandbox in ready:
                     self.stop_sandbox(sandbox.id)

@@ -94,12 +94,16 @@ class StaticPod(OnThisHost):
             self._crashes.begin_at(None)
 
     def restart(self) -> None:
-        """Stops the container; the kubelet starts it again, at once the first time."""
+        """Stops the container; the kubelet starts it again, at once the first time. Raises `HostError`, with nothing stopped,
+        where the manifest is of another program by now: so is its container."""
         with Runtime.connect(self.socket, self.clock.cancel) as runtime:
-            for container in runtime.containers(_CONTAINER):
-                if container.running:
-                    runtime.stop_container(container.id, grace=_GRACE_SECONDS)
-                    self._crashes.begin_at(container.attempt + 1)
+            running = [one for one in self._ours(runtime) if one.running]
+            # After the list: what was listed before is not of a manifest that comes after it.
+            if self._is_there() and stamp_at(self.manifest) != self._seen:
+                raise self._of_another()
+            for container in running:
+                runtime.stop_container(container.id, grace=_GRACE_SECONDS)
+                self._crashes.begin_at(container.attempt + 1)
 
     def _is_there(self) -> bool:
         """Returns whether the manifest exists, and keeps which one it is at the first look: one that comes later is of another
@@ -113,8 +117,18 @@ class StaticPod(OnThisHost):
         if not self._is_there():
             return
         if self._seen is None:
-            raise HostError(f"{self.manifest} was written by another program since this run looked: it was left as it is")
+            raise self._of_another()
         remove_file_if(self.manifest, self._seen)
+
+    def _of_another(self) -> HostError:
+        return HostError(
+            f"{self.manifest} was written by another program since this run looked: it was left as it is, and so is its pod",
+            advice="look at the etcd that runs here, then run the same command again",
+        )
+
+    def _refuse_another(self) -> None:
+        if stamp_at(self.manifest) is not None:
+            raise self._of_another()
 
     def stop(self) -> None:
         """Removes the manifest and waits until the pod is gone. Raises `HostError` for one that another program wrote."""
@@ -125,6 +139,7 @@ class StaticPod(OnThisHost):
                 self.clock,
                 kubelet_runs=self.kubelet.may_run(),
                 advice="'crictl pods' shows the pod; stop the kubelet, then the pod",
+                refuse=self._refuse_another,
             )
 
     def has_leftovers(self) -> bool:

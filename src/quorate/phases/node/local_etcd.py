@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 from quorate.errors import HostError, Refused
-from quorate.foreign.documents import BadDocument, read_mapping
-from quorate.foreign.values import text_of
+from quorate.foreign.documents import BadDocument, read_mapping, read_object
+from quorate.foreign.urls import parts_of
+from quorate.foreign.values import text_of, texts_of
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import UNREADABLE, DataIdentity, data_owner
 from quorate.host.member_data import is_meant, of_another
@@ -22,6 +24,13 @@ from quorate.tree import Tree
 
 LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
 """The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
+
+LEAVING = f"{CONFIG_FOLDER}/.quorate-reset-leaving.json"
+"""Notes, from before the removal is asked for, which member is about to leave, and where the others are. Once it has left its
+etcd has ended, and the manifest of a first node names no other: a reset that was killed there could not ask anybody."""
+
+NOTES = (LEFT, LEAVING)
+"""What a reset that was cut off may have left, beside the data."""
 
 _SEAL = ".quorate-left"
 """A file in the data of that member, which names it. Without it the note is void: another tool has deleted the data since."""
@@ -37,6 +46,38 @@ def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
     """Notes that the member `owner` has left, or is abandoned."""
     tree.write(f"{etcd.data_dir}/{_SEAL}", _seal_of(owner), mode=0o600)
     tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
+
+
+def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
+    """Takes that note back: the member stays."""
+    tree.remove(f"{etcd.data_dir}/{_SEAL}")
+    tree.remove(LEFT)
+
+
+def note_leaving(tree: Tree, owner: DataIdentity, urls: Iterable[str]) -> None:
+    """Notes that the removal of the member `owner` is about to be asked for. `urls`: the client URLs of the other members."""
+    fields = {"member": f"{owner.member_id:x}", "cluster": f"{owner.cluster_id:x}", "urls": list(urls)}
+    tree.write(LEAVING, json.dumps(fields, indent=1).encode() + b"\n", mode=0o600)
+
+
+def urls_beside_leaving(tree: Tree, owner: DataIdentity | None) -> list[str]:
+    """Returns where the other members of a member that may have left were; none where the note is of another one."""
+    content = tree.read(LEAVING)
+    if content is None or owner is None:
+        return []
+    try:
+        noted = read_object(content, LEAVING)
+    except BadDocument:
+        # These are only more places to ask: without them the run ends as it would without the note.
+        return []
+    is_of = (noted.get("member"), noted.get("cluster")) == (f"{owner.member_id:x}", f"{owner.cluster_id:x}")
+    return [one for one in texts_of(noted.get("urls")) if is_secured(one)] if is_of else []
+
+
+def is_secured(url: str) -> bool:
+    """Returns whether a URL that a member advertises may be used: the health check's certificate is for https."""
+    parts = parts_of(url)
+    return parts.scheme == "https" and bool(parts.host)
 
 
 def _seal_of(owner: DataIdentity | None) -> bytes:
@@ -65,7 +106,8 @@ def delete_data(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None
     if not tree.take(etcd.data_dir, is_owners, keep=(_SEAL,)):
         raise of_another(real_path(tree, etcd.data_dir))
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
-    tree.remove(LEFT)
+    for note in NOTES:
+        tree.remove(note)
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:

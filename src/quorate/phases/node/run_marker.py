@@ -15,7 +15,7 @@ from quorate.foreign.places import Stamp
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of, texts_of
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, Context
 from quorate.phases.base.this_node import ThisNode
-from quorate.phases.node.local_etcd import LEFT
+from quorate.phases.node.local_etcd import NOTES
 from quorate.report import ResourceWritten, RunMessage, silent
 from quorate.tree import NewContent, RealTree, Tree
 
@@ -85,7 +85,8 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
     looked_at = sorted(may_be_made)
     before = frozenset([*(path for path in looked_at if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
-    context.tree.remove(LEFT)
+    for note in NOTES:
+        context.tree.remove(note)
     mark = Marker(command, context.node.name, before, began, resumed=False, looked_at=frozenset(looked_at))
     _write(context.tree, mark)
     return mark

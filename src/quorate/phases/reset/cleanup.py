@@ -9,15 +9,14 @@ from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import run_marker
-from quorate.phases.node.local_etcd import LEFT, delete_data
+from quorate.phases.node.local_etcd import NOTES, delete_data
 from quorate.phases.node.paths import CONFS
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun
+from quorate.phases.reset.state import ResetRun, folders, is_emptied
 from quorate.pki.table import BASES, SA_KEY, SA_PUB
 from quorate.report import Notice
 
 PHASE = "reset"
-_DEFAULT_PKI = f"{CONFIG_FOLDER}/pki"
 
 
 def clean_up(run: ResetRun) -> None:
@@ -25,7 +24,7 @@ def clean_up(run: ResetRun) -> None:
     left."""
     run.look()
     run.refuse_changed()
-    folders = mounts.folders(run)
+    emptied = folders(run)
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
     if run.left is None:
@@ -38,15 +37,15 @@ def clean_up(run: ResetRun) -> None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
             _try(partial(delete_data, run.tree, run.left, run.owner), left)
     verb = "Would delete" if run.dry_run else "Deleting"
-    run.say(PHASE, f"{verb} contents of directories: [{' '.join(folders)}]")
-    for folder in folders:
+    run.say(PHASE, f"{verb} contents of directories: [{' '.join(emptied)}]")
+    for folder in emptied:
         run.refuse_changed()
         _try(partial(_empty, run, folder), left)
     run.say(PHASE, f"{verb} files: [{' '.join(files)}]")
     for path in files:
         _try(partial(run.remove, path), left)
     run.refuse_changed()
-    for path in (run_marker.PATH, LEFT):
+    for path in (run_marker.PATH, *NOTES):
         _try(partial(run.tree.remove, path), left)
     if left:
         raise HostError(
@@ -66,7 +65,7 @@ def _try(step: Callable[[], None], left: list[str]) -> None:
 def _empty(run: ResetRun, folder: str) -> None:
     """Empties a folder. In a certificates' folder that the user named, only certificates are deleted: a mistyped --cert-dir
     /home emptied /home."""
-    if folder in mounts.OWN or folder == _DEFAULT_PKI:
+    if is_emptied(folder):
         run.empty(folder)
         return
     for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
@@ -81,24 +80,31 @@ def _end_kubelet(run: ResetRun) -> None:
         run.kubelet.stop()
     except HostError as error:
         run.report(Notice(error.what, "warning"))
-    # Before the look at what another program made: pods that begin later may be its.
+    # Before the look at what another program made: pods and mounts that begin later may be its.
     until_ns = int(run.clock.wall() * 1e9)
+    volumes = mounts.volumes(run)
     try:
         run.refuse_changed()
     except HostError:
         # This run was suspended, and another program has joined the node meanwhile: its kubelet runs again.
         _try(run.kubelet.start, [])
         raise
-    _remove_pods(run, until_ns)
+    have_ended = _remove_pods(run, until_ns)
     run.say(PHASE, f'Unmounting mounted directories in "{KUBELET_FOLDER}"')
     run.refuse_changed()
-    mounts.unmount(run)
+    mounts.unmount(run, volumes)
+    if have_ended and not run.kubelet.may_run():
+        # Not before: the kubelet and its pods make and change files there until they have ended.
+        run.note_content(KUBELET_FOLDER)
 
 
-def _remove_pods(run: ResetRun, until_ns: int) -> None:
-    """Ends the pods of Kubernetes. The runtime may run other containers too, which this interface does not show."""
+def _remove_pods(run: ResetRun, until_ns: int) -> bool:
+    """Ends the pods of Kubernetes. The runtime may run other containers too, which this interface does not show. Returns
+    whether all have ended."""
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.end_sandboxes(run.clock, until_ns=until_ns)
     except (CriError, HostError) as error:
         run.report(Notice(f"pods may still run: {error.what}", "warning"))
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from quorate.core.membership import ClusterView, Member, odd_advice
@@ -24,12 +24,18 @@ from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.local_etcd import (
+    LEAVING,
+    LEFT,
     delete_data,
     doubt_without_manifest,
+    forget_left,
     has_left,
+    is_secured,
     local_etcd,
+    note_leaving,
     note_left,
     refuse_data_without_manifest,
+    urls_beside_leaving,
 )
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
@@ -37,7 +43,7 @@ from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
 PHASE = "reset"
-_STATUS_SECONDS = 2.0
+_STATUS_SECONDS, _MANIFEST_MODE = 2.0, 0o600
 
 
 def remove_member(run: ResetRun) -> None:
@@ -69,10 +75,12 @@ def remove_member(run: ResetRun) -> None:
     run.refuse_changed()
     if left is not None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
+        # It was, perhaps, the only one, whose etcd still runs.
+        run.is_alone = not run.abandon
     else:
         _leave_or_abandon(run, etcd)
     if not run.dry_run:
-        _end_pod(run)
+        end_pod(run, etcd)
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd, run.owner)
     run.left = etcd
@@ -138,6 +146,7 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
             return
         if len(view.members) == 1:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
+            run.is_alone = not run.abandon
             return
         _refuse_elsewhere(etcd, cluster, member, run.this_node)
         label = f"etcd member {member.name or etcd.name} ({member.id:x})"
@@ -148,9 +157,21 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> None:
             return
         run.say(PHASE, f"Removing {label}")
         run.refuse_changed()
-        cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
+        _remove(run, cluster, view, member)
         run.say(PHASE, "Removed; the member is seen to be absent")
     _advise(run, etcd)
+
+
+def _remove(run: ResetRun, cluster: Cluster, view: ClusterView, member: Member) -> None:
+    """Removes the member, and notes before that it is about to leave, and whom a run that resumes can ask about it."""
+    if run.owner is not None:
+        others = [url for one in view.members if one.id != member.id for url in one.client_urls]
+        note_leaving(run.tree, run.owner, filter(is_secured, others))
+    try:
+        cluster.remove(f"{member.id:x}", accept_reduced_tolerance=True)
+    except Refused:
+        run.tree.remove(LEAVING)
+        raise
 
 
 def _member(run: ResetRun, etcd: LocalEtcd, view: ClusterView) -> Member | None:
@@ -222,19 +243,33 @@ def _advise(run: ResetRun, etcd: LocalEtcd) -> None:
 
 
 @contextmanager
+def _own(run: ResetRun, etcd: LocalEtcd) -> Iterator[Cluster]:
+    """Yields the cluster as this node's own member shows it."""
+    with _access(run) as access:
+        yield Cluster(access, [Endpoint.parse(url) for url in etcd.client_urls], run.clock, run.report, policy=JoinPolicy(60.0))
+
+
+@contextmanager
 def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> Iterator[Cluster]:
     """Yields the cluster with the certificates on this node, whether or not an API server runs. It is reached through this
     member and the others in its manifest. Raises `ConfigError` when a certificate is missing."""
     own = [] if without_own else list(etcd.client_urls)
     others = [url(parts_of(one).host, etcd.client_port) for one in etcd.rows.values() if one not in etcd.peer_urls]
+    others += urls_beside_leaving(run.tree, run.owner)
+    with _access(run) as access:
+        targets = [Endpoint.parse(url) for url in [*own, *others]]
+        seeds = _known(access, targets, run) or targets
+        yield Cluster(access, seeds, run.clock, run.report, policy=JoinPolicy(60.0))
+
+
+@contextmanager
+def _access(run: ResetRun) -> Iterator[Access]:
     files = tls_files(run.tree, run.reset.certificates_dir, "healthcheck-client")
     missing = [str(path) for path in (files.ca, files.cert, files.key) if path is None or not path.is_file()]
     if missing:
         raise ConfigError(f"certificates for etcd are missing: {', '.join(missing)}")
     with Access(load_tls(files), None, run.clock.cancel) as access:
-        targets = [Endpoint.parse(url) for url in [*own, *others]]
-        seeds = _known(access, targets, run) or targets
-        yield Cluster(access, seeds, run.clock, run.report, policy=JoinPolicy(60.0))
+        yield access
 
 
 def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpoint]:
@@ -244,15 +279,35 @@ def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpo
         view = Cluster(access, targets, run.clock, run.report).status()
     except QuorateError:
         return []
-    # Of the URLs that a member advertises only https is used: the health check's certificate is for this cluster's members.
-    urls = [url for member in view.members for url in member.client_urls[:1] if parts_of(url).scheme == "https"]
-    told = [Endpoint.parse(url) for url in urls if parts_of(url).host]
+    told = [Endpoint.parse(url) for member in view.members for url in member.client_urls[:1] if is_secured(url)]
     return list(dict.fromkeys([*targets, *told]))
 
 
-def _end_pod(run: ResetRun) -> None:
-    run.remove(manifest_path("etcd"))
+def end_pod(run: ResetRun, etcd: LocalEtcd) -> None:
+    """Removes the manifest and waits until the pod is gone. Raises `Refused`, with the manifest in its place, where the only
+    member is not the only one any more: a member that joined while this run was suspended lost its quorum for ever."""
+    path = manifest_path("etcd")
+    manifest = run.tree.read(path)
+    if run.is_alone and manifest is not None:
+        _look_once_more(run, etcd)
+    # Where a run that was cut off has removed the manifest, its note holds it.
+    manifest = manifest or run.tree.read(LEFT) or b""
+    run.remove(path)
     run.refuse_changed()
+
+    def refuse() -> None:
+        run.refuse_changed()
+        if not run.is_alone:
+            return
+        try:
+            joined = _joined_since(run, etcd)
+        except QuorateError:
+            # It has ended: nothing is left to be saved by not stopping it.
+            return
+        if joined:
+            run.tree.create(path, manifest, mode=_MANIFEST_MODE)
+            _keep_if_joined(run, etcd, joined, f"its data was not touched, and {path} was put back")
+
     try:
         with Runtime.connect(run.cri_socket, run.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
@@ -260,6 +315,7 @@ def _end_pod(run: ResetRun) -> None:
                 run.clock,
                 kubelet_runs=run.kubelet.may_run(),
                 advice="'crictl pods' shows the pod; stop the kubelet, then run the same command again",
+                refuse=refuse,
             )
     except (CriError, DeadlineExceeded) as error:
         gone = "is abandoned, and may still be listed" if run.abandon else "has left its cluster"
@@ -268,3 +324,42 @@ def _end_pod(run: ResetRun) -> None:
             state=f"the member {gone}; its manifest was deleted, its data was not",
             advice=error.own_advice or "start the container runtime and run the same command again",
         ) from error
+
+
+def _look_once_more(run: ResetRun, etcd: LocalEtcd) -> None:
+    """Raises `Refused` where other members have joined, and where that cannot be read; nothing is deleted then."""
+    try:
+        joined = _joined_since(run, etcd)
+    except QuorateError as error:
+        forget_left(run.tree, etcd)
+        raise Refused(
+            f"it cannot be read once more whether this node's etcd is still the only member: {error.what}",
+            state="its manifest and its data were not touched",
+            advice=error.own_advice or "run the same command again",
+        ) from error
+    _keep_if_joined(run, etcd, joined, "its manifest and its data were not touched")
+
+
+def _joined_since(run: ResetRun, etcd: LocalEtcd) -> list[Member]:
+    """Returns the other members of the list that this node's own etcd reads now, learners too; none where it is not listed
+    itself. Raises what a look raises."""
+    with _own(run, etcd) as cluster:
+        view = cluster.status()
+    own = view.by_id(run.owner.member_id) if run.owner is not None else view.by_peer_urls(etcd.peer_urls)
+    return [one for one in view.members if own is not None and one.id != own.id]
+
+
+def _keep_if_joined(run: ResetRun, etcd: LocalEtcd, joined: Sequence[Member], state: str) -> None:
+    """Raises `Refused` where other members have joined: the note that this one has left is taken back."""
+    if not joined:
+        return
+    forget_left(run.tree, etcd)
+    shown = ", ".join(f"{one.name or 'a member that was not started'} ({one.id:x})" for one in joined)
+    remove = run.this_node.command("etcd", "remove", f"{joined[0].id:x}")
+    raise Refused(
+        f"this node's etcd was the only member when this run looked, and {shown} joined since: without this one, the cluster "
+        "would have no quorum",
+        state=f"the member of this node is still listed; {state}",
+        advice="run the same command again, which removes this member from that cluster first; or, when the cluster is to end, "
+        f"remove what joined: {remove}",
+    )

@@ -6,33 +6,23 @@ Mounts are checked before the etcd member is removed: afterwards the reset canno
 from __future__ import annotations
 
 import os
-import posixpath
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from quorate.errors import HostError, Refused
-from quorate.foreign.mounts import mounted_below
+from quorate.foreign.mounts import Mount, mounted_below, mounts_below
 from quorate.host import programs
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
+from quorate.phases.base.context import KUBELET_FOLDER
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.reset.state import ResetRun
+from quorate.phases.reset.state import ResetRun, folders
 from quorate.report import Notice
-
-TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
-OWN = (MANIFESTS_FOLDER, KUBELET_FOLDER, TMP_FOLDER)
-"""Folders that are emptied whole, whatever --cert-dir names."""
 
 _UMOUNT_SECONDS, _ANSWER_SECONDS = 30.0, 2.0
 """A network file system whose server is gone never answers; the reset continues and reports what stayed mounted."""
 _FLAGS = {"MNT_FORCE": ("--force",), "MNT_DETACH": ("--lazy",), "UMOUNT_NOFOLLOW": ("--no-canonicalize",)}
 _OF_PODS = ("pods", "plugins")
 """Below these the kubelet mounts volumes. A mount point that is one of these itself is a disk that an administrator mounted."""
-
-
-def folders(run: ResetRun) -> list[str]:
-    """Returns the folders whose contents a reset deletes, in addition to etcd's data."""
-    tmp = [TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
-    return list(dict.fromkeys([MANIFESTS_FOLDER, posixpath.normpath(run.reset.certificates_dir), KUBELET_FOLDER, *tmp]))
 
 
 def refuse(run: ResetRun, etcd: LocalEtcd | None) -> None:
@@ -84,18 +74,24 @@ def _answers(place: Path) -> bool:
     return answered.wait(_ANSWER_SECONDS)
 
 
-def unmount(run: ResetRun) -> None:
-    """Unmounts the pods' volumes, the deepest first. One that stays mounted is reported and not touched: the deletion does not
-    enter it."""
+def volumes(run: ResetRun) -> list[Mount]:
+    """Returns the mounts of pods' volumes, the deepest first."""
     where = run.tree.at(KUBELET_FOLDER)
+    return [one for one in mounts_below(where) if _is_volume(one.place, where, KUBELET_FOLDER)]
+
+
+def unmount(run: ResetRun, seen: Sequence[Mount]) -> None:
+    """Unmounts the pods' volumes that were seen, the deepest first; a mount that came since is of a pod that began since. One
+    that stays mounted is reported and not touched: the deletion does not enter it."""
     flags = [word for flag in run.reset.unmount_flags for word in _FLAGS.get(flag, ())]
-    for place in mounted_below(where):
-        if not _is_volume(place, where, KUBELET_FOLDER):
+    for one in seen:
+        # Of several at one place, umount ends the last.
+        if next((there for there in volumes(run) if there.place == one.place), None) != one:
             continue
         try:
-            done = programs.run(["umount", *flags, "--", str(place)], seconds=_UMOUNT_SECONDS, cancel=run.clock.cancel)
+            done = programs.run(["umount", *flags, "--", str(one.place)], seconds=_UMOUNT_SECONDS, cancel=run.clock.cancel)
             why = done.err.strip() if done.code else ""
         except HostError as error:
             why = error.what
         if why:
-            run.report(Notice(f"cannot unmount {place}: {why}", "warning"))
+            run.report(Notice(f"cannot unmount {one.place}: {why}", "warning"))

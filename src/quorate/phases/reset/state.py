@@ -11,13 +11,14 @@ from pathlib import Path
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
+from quorate.foreign.content import Content, content_of
 from quorate.foreign.deletion import TAKEN, NotDeleted
 from quorate.foreign.places import Stamp, stamp_at
 from quorate.host.etcd_identity import DataIdentity
 from quorate.host.kubelet import Kubelet
 from quorate.host.member_data import is_meant, of_another
 from quorate.manifests.control_plane import PODS
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
 from quorate.phases.base.node_files import real_path, runtime_socket
 from quorate.phases.base.this_node import HERE, ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
@@ -27,6 +28,11 @@ from quorate.pki.table import BASES, SA_KEY, SA_PUB
 from quorate.report import PhaseLine, PhaseReport
 from quorate.tree import Tree
 
+_TMP_FOLDER = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
+_EMPTIED = (MANIFESTS_FOLDER, f"{CONFIG_FOLDER}/pki", KUBELET_FOLDER, _TMP_FOLDER)
+"""Folders that are emptied whole. In any other that --cert-dir names only certificates are deleted."""
+_MOST_NAMED = 5
+
 
 @dataclass(slots=True)
 class ResetRun:
@@ -34,8 +40,10 @@ class ResetRun:
     member although the cluster still lists it. `left`: the etcd whose data this run has deleted.
 
     `seen`: the files that tell this node from one that was made here since, as they were when this run looked; None once this
-    run has deleted one, or where there was none. `data_dir`, `owner`: where etcd's data is, and the member whose it was then.
-    Before each step that cannot be undone they are compared with what is there."""
+    run has deleted one, or where there was none. `content`: of the folders that are emptied whole, also what tells nothing: a
+    manifest of the operator's, a copy of a CA's key. `data_dir`, `owner`: where etcd's data is, and the member whose it was
+    then. Before each step that cannot be undone they are compared with what is there. `is_alone`: the etcd here was the only
+    member at the last look."""
 
     reset: v4.ResetConfiguration
     tree: Tree
@@ -48,7 +56,9 @@ class ResetRun:
     left: LocalEtcd | None = None
     has_looked: bool = False
     seen: dict[str, Stamp | None] = field(default_factory=dict[str, "Stamp | None"])
+    content: dict[str, Content] = field(default_factory=dict[str, Content])
     data_dir: str = ""
+    is_alone: bool = False
     owner: DataIdentity | None = None
     dry_run: bool = False
     this_node: ThisNode = HERE
@@ -62,7 +72,14 @@ class ResetRun:
         """Notes what is here, once a run."""
         if not self.has_looked:
             self.seen = {path: self._stamp(path) for path in _telling(self)}
+            for folder in folders(self):
+                if is_emptied(folder) and folder != KUBELET_FOLDER:
+                    self.note_content(folder)
             self.has_looked = True
+
+    def note_content(self, folder: str) -> None:
+        """Notes what is in a folder, once the only program that may change it is this one."""
+        self.content[folder] = content_of(self.tree.at(folder))
 
     def refuse_changed(self) -> None:
         """Raises `HostError` when another program has made something of a node here, or changed it, since this run looked."""
@@ -73,8 +90,19 @@ class ResetRun:
                     state="what this run did before is done; nothing more was deleted",
                     advice="look at what works on this node, then run the same command again",
                 )
+        # The kubelet's is large, and is compared when it is emptied.
+        came = [path for folder in self.content if folder != KUBELET_FOLDER for path in self._came(folder)]
+        if came:
+            raise _came_since(came)
         if self.data_dir and not is_meant(real_path(self.tree, self.data_dir), lambda found: found == self.owner):
             raise of_another(real_path(self.tree, self.data_dir))
+
+    def _came(self, folder: str, where: Path | None = None) -> list[str]:
+        """Returns what is in a folder now, or where it was taken, and was not at the look."""
+        if folder not in self.content:
+            return []
+        there = content_of(where or self.tree.at(folder))
+        return sorted(f"{folder}/{name}" for name, _ in there - self.content[folder])
 
     def _stamp(self, path: str) -> Stamp | None:
         """Returns the stamp of a file, also of one that an earlier run had taken away to delete it when it was cut off."""
@@ -94,8 +122,12 @@ class ResetRun:
     def empty(self, folder: str, *, keep: Collection[str] = ()) -> None:
         """Deletes the content of a folder, if it is what was there when this run looked: it is taken away, looked at, and only
         then deleted. Raises `HostError`, with everything in its place, where another program has made something there."""
+        came: list[str] = []
 
         def is_as_seen(taken: Path) -> bool:
+            came[:] = self._came(folder, taken)
+            if came:
+                return False
             inside = {path: seen for path, seen in self.seen.items() if path.startswith(f"{folder}/")}
             return all(stamp_at(taken / path.removeprefix(f"{folder}/")) in (None, seen) for path, seen in inside.items())
 
@@ -108,6 +140,8 @@ class ResetRun:
             raise
         if not is_deleted:
             self.refuse_changed()
+            if came:
+                raise _came_since(came)
             taken = f"{folder}/{TAKEN}"
             raise HostError(
                 f"{taken} holds what an earlier run took away to delete it, and newer files have its names"
@@ -123,6 +157,25 @@ class ResetRun:
 
     def say(self, phase: str, text: str) -> None:
         self.report(PhaseLine(phase, text))
+
+
+def folders(run: ResetRun) -> list[str]:
+    """Returns the folders whose contents a reset deletes, in addition to etcd's data."""
+    tmp = [_TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
+    return list(dict.fromkeys([MANIFESTS_FOLDER, posixpath.normpath(run.reset.certificates_dir), KUBELET_FOLDER, *tmp]))
+
+
+def is_emptied(folder: str) -> bool:
+    """Returns whether a folder is emptied whole, whatever is in it."""
+    return folder in _EMPTIED
+
+
+def _came_since(paths: list[str]) -> HostError:
+    return HostError(
+        f"{', '.join(paths[:_MOST_NAMED])} came since this run looked: another program, or somebody, put it there",
+        state="what this run did before is done; nothing more was deleted",
+        advice="move away what is to be kept, then run the same command again, which deletes the rest",
+    )
 
 
 def _telling(run: ResetRun) -> list[str]:
