@@ -173,8 +173,12 @@ def test_a_key_of_a_ca_is_completed_only_where_the_run_made_it(context: Context,
         certs.ensure_all(context)
     run_marker.finish(context)
     context.tree.remove(key_path)
-    run_marker.begin(context, "init", may_be_made(context))
+    mark = run_marker.begin(context, "init", may_be_made(context))
     context.tree.write(key_path, before or b"", mode=0o600)
+    with pytest.raises(PreflightFailed, match=r"\.key exists without its certificate"):
+        certs.ensure_all(context)
+    context.tree.remove(key_path)
+    run_marker.noting(context, mark)[0].tree.write(key_path, before or b"", mode=0o600)
     certs.ensure_all(context)
     assert context.tree.read(key_path) == before
     read_pair(tmp_path / "etc/kubernetes/pki" / base)
@@ -200,7 +204,7 @@ def test_certs_of_an_init_that_was_killed_before_any_file_are_finished_by_the_ne
     context: Context, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Ten pairs: each run of the loop is killed right before another of their files."""
-    run_marker.begin(context, "init", may_be_made(context))
+    context, _ = run_marker.noting(context, run_marker.begin(context, "init", may_be_made(context)))
     killed(monkeypatch, number)
     with pytest.raises(KeyboardInterrupt):
         certs.ensure_all(context)

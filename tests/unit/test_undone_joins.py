@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace as with_changes
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from kubeadm_cases import everything
 from member_data import write_log
+from pods import Pods, serving
 
 from quorate.errors import HostError, PreflightFailed
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
+from quorate.phases import doctor
 from quorate.phases.base.context import Context
 from quorate.phases.join import undo as undo_join
 from quorate.phases.node import certs, run_marker
+from quorate.phases.node import checks as node_checks
 from quorate.phases.node.paths import may_be_made
 from quorate.phases.node.run_marker import Marker
+from quorate.phases.start import kubelet_start
 from quorate.report import Notice, RunMessage
 from unit.test_kubeadm_runs import prepared
 
@@ -82,9 +87,77 @@ def test_a_marker_is_void_for_what_another_program_made_since(context: Context, 
     text = copied.read_text()
     copied.unlink()
     copied.write_text(text)
+    assert not run_marker.is_resumed(context, "join")
     again = run_marker.begin(context, "join", may_be_made(context))
-    assert again.resumed and {"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt"} <= again.before
+    assert not again.resumed and {"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/ca.crt"} <= again.before
     assert undo_join.look(prepared(context), again).seen == {}
+
+
+def systemctl(folder: Path) -> tuple[Kubelet, Path]:
+    """Returns a kubelet whose service does nothing, and the file that lists what it was asked."""
+    program, asked = folder / "systemctl", folder / "asked"
+    program.write_text(f'#!/bin/sh\necho "$2" >> {asked}\n')
+    program.chmod(0o755)
+    return Kubelet(str(program)), asked
+
+
+def test_a_void_marker_resumes_nothing_and_ends_no_pod_of_the_live_node(context: Context, tmp_path: Path) -> None:
+    """A join was killed, and kubeadm made the node since. The same join again passed preflight, failed, and stopped the kubelet
+    and every pod since the first run: "what the join made on this node was deleted"."""
+    told: list[RunMessage] = []
+    kubelet, asked = systemctl(tmp_path)
+    context = with_changes(context, kubelet=kubelet, report=told.append, now=datetime.now(UTC))
+    noted, _ = begun(context)
+    everything(noted)
+    join_again(tmp_path)
+    assert run_marker.is_resumed(context, "join") is node_checks.is_resumed(context, "join") is False
+    found = next(doctor.check_unfinished(context, ""))
+    assert found.level == "warning" and found.advice == "rm /etc/kubernetes/.quorate-run.json", "a reset would end a live node"
+    assert any("another program wrote /etc/kubernetes/" in one.text for one in told if isinstance(one, Notice))
+    with serving(Path(context.cri_socket.removeprefix("unix://")), Pods()) as pods:
+        pods.begin("live", "uid", "kube-apiserver")
+        noted, mark = begun(context)
+        (tmp_path / "etc/kubernetes/admin.conf").unlink()
+        before = files(tmp_path)
+        assert mark().began_ns == int(context.now.timestamp() * 1e9) and not mark().resumed
+        state = undo_join.take_back(prepared(noted), undo_join.look(prepared(noted), mark()))
+    assert state == "this join had made nothing on this node"
+    assert pods.stopped == [] and not asked.exists() and files(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["join", "init"])
+def test_a_node_that_came_since_the_checks_is_not_taken_for_the_runs(context: Context, tmp_path: Path, command: str) -> None:
+    """Preflight had counted its files as those of the run that was cut off."""
+    noted, _ = run_marker.noting(context, run_marker.begin(context, command, may_be_made(context)))
+    everything(noted)
+    assert run_marker.is_resumed(context, command)
+    join_again(tmp_path)
+    marker = (tmp_path / "etc/kubernetes/.quorate-run.json").read_text()
+    with pytest.raises(PreflightFailed, match="written by another program since this run looked"):
+        run_marker.begin(context, command, may_be_made(context), checked_as_resumed=True)
+    assert (tmp_path / "etc/kubernetes/.quorate-run.json").read_text() == marker, "the next run would resume by a new one"
+
+
+def test_the_kubelet_of_another_program_is_not_stopped(context: Context, tmp_path: Path) -> None:
+    kubelet, asked = systemctl(tmp_path)
+    noted, _ = begun(with_changes(context, kubelet=kubelet))
+    certs.ensure_named(noted, "ca")
+    kubelet_start.stop(noted)
+    assert asked.read_text() == "stop\n"
+    (tmp_path / "etc/kubernetes/kubelet.conf").write_text("of the node that joined")
+    with pytest.raises(HostError, match=r"kubelet\.conf was written by another program since this run began"):
+        kubelet_start.stop(noted)
+    assert asked.read_text() == "stop\n"
+
+
+def test_the_marker_of_an_older_init_is_resumed(context: Context, tmp_path: Path) -> None:
+    """It noted nothing of what it wrote."""
+    run_marker.begin(context, "init", may_be_made(context))
+    path = tmp_path / "etc/kubernetes/.quorate-run.json"
+    path.write_text(path.read_text().replace(',\n "isNoted": true', ""))
+    everything(context)
+    assert "isNoted" not in path.read_text() and run_marker.is_resumed(context, "init")
+    assert run_marker.made_by_the_run(context, "/etc/kubernetes/pki/ca.key")
 
 
 def test_a_join_that_was_killed_resumes_as_the_owner_of_what_it_wrote(context: Context, tmp_path: Path) -> None:

@@ -49,7 +49,10 @@ def check_user(context: Context, _admin: str) -> Iterator[Finding]:
 
 
 def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
-    if context.tree.is_file(run_marker.PATH):
+    if path := run_marker.void_since(context):
+        text = f"{run_marker.PATH} is the record of an init or join that was cut off, and another program wrote {path} since"
+        yield Finding("unfinished", "warning", text, f"rm {run_marker.PATH}")
+    elif context.tree.is_file(run_marker.PATH):
         text = "an init or join of this node was cut off"
         yield Finding("unfinished", "error", text, f"run the same command again, or: {context.this_node.command('reset')}")
 

@@ -20,13 +20,16 @@ def carry_out(run: InitRun) -> None:
     run = replace(run, waits="wait-control-plane" not in skipped)
     checks, rest = TREE[:1], TREE[1:]
     around = partial(timed, run.context.clock, run.context.report)
+    was_resumed = run_marker.is_resumed(run.context, "init")
     run_all(checks, STEPS, run, skipped & {"preflight"}, around)
     if run.context.dry_run:
         run_all(rest, STEPS, run, skipped - {"preflight"}, around)
         return
-    mark = run_marker.begin(run.context, "init", paths.may_be_made(run.context))
+    may_be_made = paths.may_be_made(run.context)
+    mark = run_marker.begin(run.context, "init", may_be_made, checked_as_resumed=was_resumed)
     if mark.resumed:
         run.context.report(Notice("an earlier init of this node was cut off: resuming from its files"))
+    run = replace(run, context=run_marker.noting(run.context, mark)[0])
     run_all(rest, STEPS, run, skipped - {"preflight"}, around)
     # Without phase wait-control-plane nothing else would start the manifests that an earlier run held back.
     staged_start.start(run.context)

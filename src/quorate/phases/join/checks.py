@@ -12,7 +12,7 @@ from quorate.kube.errors import KubeError
 from quorate.phases.join.found_cluster import find_cluster
 from quorate.phases.join.prepared_join import PreparedJoin, prepare
 from quorate.phases.join.request import JoinAccount, JoinRequest
-from quorate.phases.node import certs, run_marker, static_pods
+from quorate.phases.node import certs, static_pods
 from quorate.phases.node import checks as node_checks
 from quorate.pki.table import SA_KEY, SA_PUB, entries
 from quorate.preflight import node
@@ -23,7 +23,7 @@ _TOO_FAR_SECONDS = 300.0
 
 def run(request: JoinRequest, account: JoinAccount) -> PreparedJoin:
     """Checks this host, finds the cluster and returns the prepared join. Raises `PreflightFailed` with nothing changed."""
-    base, resumed = request.context, run_marker.is_resumed(request.context, "join")
+    base, resumed = request.context, node_checks.is_resumed(request.context, "join")
     role = () if request.control_plane else (node.check_ca_file,)
     facts = node_checks.facts_of(base)
     account.findings += node_checks.run_checks(base, (*node.JOIN_NODE, *role), facts, resumed=resumed)

@@ -30,6 +30,7 @@ def carry_out(request: JoinRequest) -> JoinAccount:
     account = JoinAccount()
     if {phase.name for phase in TREE} <= skipped:
         return account
+    was_resumed = run_marker.is_resumed(base, "join")
     try:
         join = _prepared(request, account, skipped)
         objects = _objects_there(join)
@@ -40,7 +41,8 @@ def carry_out(request: JoinRequest) -> JoinAccount:
     if base.dry_run:
         _run_rest(join, skipped)
         return account
-    mark = run_marker.begin(join.context, "join", paths.may_be_made(join.context), objects)
+    may_be_made = paths.may_be_made(join.context)
+    mark = run_marker.begin(join.context, "join", may_be_made, objects, checked_as_resumed=was_resumed)
     if mark.resumed:
         base.report(Notice("an earlier join of this node was cut off: resuming from its files"))
     noted, mark_now = run_marker.noting(join.context, mark)

@@ -54,7 +54,8 @@ def look(join: PreparedJoin, mark: Marker) -> Made:
 
 
 def take_back(join: PreparedJoin, made: Made) -> str:
-    """Stops the kubelet and its pods; deletes the node's object if this join made it, and every file that was not there before.
+    """Stops the kubelet that this join has configured, and its pods; deletes the node's object if this join made it, and every
+    file that was not there before.
 
     Returns the state in words. A step that fails is reported and does not stop the others, but none is taken where another
     program has worked on this node since the look.
@@ -62,10 +63,11 @@ def take_back(join: PreparedJoin, made: Made) -> str:
     context, mark = join.context, made.mark
     first = _Steps(context, made)
     first.take("the manifests may still exist", lambda: _remove(context, made, _manifests()))
-    first.take("the kubelet may still run", lambda: _stop_kubelet(context, made))
-    # Before the next look at what another program wrote: pods that began later may be its.
-    until_ns = int(context.clock.wall() * 1e9)
-    first.take("pods may still run", lambda: _end_pods(context, mark.began_ns, until_ns))
+    if run_marker.has_kubelet(mark):
+        first.take("the kubelet may still run", lambda: _stop_kubelet(context, made))
+        # Before the next look at what another program wrote: pods that began later may be its.
+        until_ns = int(context.clock.wall() * 1e9)
+        first.take("pods may still run", lambda: _end_pods(context, mark.began_ns, until_ns))
     later = _Steps(context, _with_kubelets(context, made), first.done)
     later.take("the node's object may still exist", lambda: _delete_node(join, context, made.uid))
     later.take("data of etcd may still exist", lambda: _take_data(context, later.made))
@@ -75,6 +77,8 @@ def take_back(join: PreparedJoin, made: Made) -> str:
         return "another program has worked on this node since: what is here now was left as it is, see the warnings"
     if later.done[-1]:
         context.tree.remove(run_marker.PATH)
+    if not later.made.seen and not made.uid and all(later.done):
+        return "this join had made nothing on this node"
     return "what the join made on this node was deleted" + ("" if all(later.done) else ", but see the warnings")
 
 

@@ -22,10 +22,20 @@ def check_init_node(context: Context) -> list[Finding]:
     """Checks the first node: it runs a control plane, and needs its images. Raises `ConfigError` for a manifest that could not
     be written."""
     static_pods.check_manifests(context)
-    resumed = run_marker.is_resumed(context, "init")
+    resumed = is_resumed(context, "init")
     return run_checks(
         context, node.INIT, facts_of(context), wants_images=True, resumed=resumed, more=external_findings(context)
     )
+
+
+def is_resumed(context: Context, command: str) -> bool:
+    """Returns whether this run resumes one that was cut off here. Warns where it would, had no other program worked on this
+    node since."""
+    path = run_marker.void_since(context, command)
+    if path:
+        text = f"an earlier {command} of this node was cut off, and another program wrote {path} since: nothing here is its own"
+        context.report(Notice(text, "warning"))
+    return run_marker.is_resumed(context, command)
 
 
 def external_findings(context: Context) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
 
 
 def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
-    """Takes that note back: the member stays."""
+    """Deletes that note: the member stays."""
     tree.remove(f"{etcd.data_dir}/{_SEAL}")
     tree.remove(LEFT)
 

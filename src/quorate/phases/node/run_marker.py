@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 
-from quorate.errors import PreflightFailed
+from quorate.errors import HostError, PreflightFailed
 from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.places import Stamp
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of, texts_of
@@ -66,11 +66,24 @@ class Marker:
         return replace(self, wrote={**self.wrote, path: written})
 
 
-def begin(context: Context, command: str, may_be_made: Iterable[str], objects: Iterable[str] = ()) -> Marker:
+def begin(
+    context: Context,
+    command: str,
+    may_be_made: Iterable[str],
+    objects: Iterable[str] = (),
+    *,
+    checked_as_resumed: bool = False,
+) -> Marker:
     """Returns the marker of an earlier run of the same command, or writes a new one. `may_be_made`: every path that the run
-    may write; `objects`: of the cluster, those that exist before the run.
+    may write; `objects`: of the cluster, those that exist before the run; `checked_as_resumed`: what an earlier run made was no
+    obstacle to the checks.
 
-    Raises `PreflightFailed` when another command, or one for another node name, was cut off here.
+    Where another program has worked on the node since the earlier run, as `kubeadm reset` and a join after it, what is here now
+    is not of that run, and nothing else is: its kubelet, its pods. A marker that was believed for ever let an undo delete a
+    live node's files, and end its pods. That files of the run are gone shows nothing: its undo may have deleted them.
+
+    Raises `PreflightFailed` when another command, or one for another node name, was cut off here, and where another program
+    came since the checks.
     """
     left = _read(context.tree, context.this_node)
     if left is not None and (left.command, left.node) != (command, context.node.name):
@@ -80,8 +93,15 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
             advice=f"finish it with the same command, or remove them with '{context.this_node.command('reset')}'; "
             f"{PATH} is its record",
         )
-    if left is not None:
-        return _taken_up(context, left)
+    path = foreign(context.tree, left) if left is not None else ""
+    if left is not None and not path:
+        return left
+    if path and checked_as_resumed:
+        raise PreflightFailed(
+            f"{path} was written by another program since this run looked: this node may have joined meanwhile",
+            state="nothing was changed",
+            advice="look at what works on this node",
+        )
     looked_at = sorted(may_be_made)
     before = frozenset([*(path for path in looked_at if context.tree.mode(path) is not None), *objects])
     began = int(context.now.timestamp() * 1e9)
@@ -92,27 +112,15 @@ def begin(context: Context, command: str, may_be_made: Iterable[str], objects: I
     return mark
 
 
-def _taken_up(context: Context, left: Marker) -> Marker:
-    """Returns the marker of an earlier run. Where another program has worked on the node since, as `kubeadm reset` and a join
-    after it, what is here now is not of that run: a marker that was believed for ever let an undo delete a live node's files,
-    and a CA that was copied here by hand. That files of the run are gone shows nothing: its undo may have deleted them."""
-    if not foreign(context.tree, left):
-        return left
-    there = frozenset(path for path in left.looked_at | left.wrote.keys() if context.tree.mode(path) is not None)
-    taken = replace(left, before=left.before | there, wrote={})
-    _write(context.tree, taken)
-    return taken
-
-
 def foreign(tree: Tree, mark: Marker) -> str:
     """Returns a file that neither was there before the run nor is of the run: another program has worked on this node since.
-    Empty where there is none, and where it is not known what the run wrote (a marker of 0.2 and older).
+    Empty where there is none, and where it is not known what the run wrote (a marker of 0.2 and older, and of an older init).
 
     A file that is only new counts too: kubeadm takes certificates that are here as they are, and adds the rest.
     """
     if not mark.knows:
         return ""
-    kubelet_is_ours = _KUBELET_CONFIG in mark.wrote
+    kubelet_is_ours = has_kubelet(mark)
     for path in sorted(mark.looked_at - mark.before):
         seen = tree.stamp(path)
         by_kubelet = kubelet_is_ours and path in BY_KUBELET and path not in mark.wrote
@@ -122,6 +130,11 @@ def foreign(tree: Tree, mark: Marker) -> str:
         if written is None or not written.is_at(tree, path, seen):
             return path
     return ""
+
+
+def has_kubelet(mark: Marker) -> bool:
+    """Returns whether the kubelet has its configuration from the run, so that it, and its pods, are the run's."""
+    return not mark.knows or _KUBELET_CONFIG in mark.wrote
 
 
 def noting(context: Context, mark: Marker) -> tuple[Context, Callable[[], Marker]]:
@@ -181,6 +194,7 @@ def _write(tree: Tree, mark: Marker) -> None:
         "beganNs": mark.began_ns,
         "lookedAt": sorted(mark.looked_at),
         "wrote": {path: _fields(one) for path, one in mark.wrote.items()},
+        "isNoted": mark.knows,
     }
     tree.write(PATH, json.dumps(fields, indent=1).encode() + b"\n", mode=_MODE)
 
@@ -191,15 +205,43 @@ def _fields(one: Written) -> dict[str, object]:
 
 
 def is_resumed(context: Context, command: str) -> bool:
+    """Returns whether the same command was cut off here, and no other program has worked on this node since."""
+    left = _of(context, command)
+    return left is not None and not foreign(context.tree, left)
+
+
+def void_since(context: Context, command: str = "") -> str:
+    """Returns the file of another program that makes the marker of a run that was cut off here void; empty where none does.
+    `command`: init or join; empty for either, of any node name."""
+    left = _of(context, command) if command else _read(context.tree, context.this_node)
+    return foreign(context.tree, left) if left is not None else ""
+
+
+def _of(context: Context, command: str) -> Marker | None:
     left = _read(context.tree, context.this_node)
-    return left is not None and (left.command, left.node) == (command, context.node.name)
+    return left if left is not None and (left.command, left.node) == (command, context.node.name) else None
 
 
 def made_by_the_run(context: Context, path: str) -> bool:
-    """Returns whether the run that was cut off here, or is under way, made this file: it was not there when that run began.
-    Without a marker nothing is known, and it returns False."""
+    """Returns whether the run that was cut off here, or is under way, made this file: it was not there when that run began, and
+    is the one that the run wrote. Without a marker nothing is known, and it returns False."""
     left = _read(context.tree, context.this_node)
-    return left is not None and path in left.looked_at and path not in left.before
+    if left is None or path not in left.looked_at or path in left.before:
+        return False
+    written, seen = left.wrote.get(path), context.tree.stamp(path)
+    return not left.knows or (written is not None and seen is not None and written.is_at(context.tree, path, seen))
+
+
+def refuse_foreign(context: Context) -> None:
+    """Raises `HostError` where another program has worked on this node since the run that is under way began. A phase alone has
+    no run: nothing is known then."""
+    mark = _read(context.tree, context.this_node) if isinstance(context.tree, _NotedTree) else None
+    path = foreign(context.tree, mark) if mark is not None else ""
+    if path:
+        raise HostError(
+            f"{path} was written by another program since this run began: its kubelet is left as it is",
+            advice="look at what works on this node",
+        )
 
 
 def _written(row: object) -> Written:
@@ -238,7 +280,8 @@ def _read(tree: Tree, here: ThisNode) -> Marker | None:
         before, looked_at = (frozenset(texts_of(one)) for one in (told["before"], told.get("lookedAt")))
         wrote = {path: _written(row) for path, row in mapping_of(told.get("wrote")).items()}
         mark = Marker(command, node, before, integer_of(told["beganNs"]), resumed=True, looked_at=looked_at, wrote=wrote)
-        return replace(mark, knows="wrote" in told)
+        # An init of 0.3 and older has the field, and never noted anything in it.
+        return replace(mark, knows="wrote" in told and (command == "join" or told.get("isNoted") is True))
     except (BadDocument, KeyError, ValueError):
         raise PreflightFailed(
             f"{PATH} cannot be read: a run was cut off here, and it is unknown what it made",

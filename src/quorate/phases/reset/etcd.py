@@ -350,7 +350,7 @@ def _joined_since(run: ResetRun, etcd: LocalEtcd) -> list[Member]:
 
 
 def _keep_if_joined(run: ResetRun, etcd: LocalEtcd, joined: Sequence[Member], state: str) -> None:
-    """Raises `Refused` where other members have joined: the note that this one has left is taken back."""
+    """Raises `Refused` where other members have joined: the note that this one has left is deleted."""
     if not joined:
         return
     forget_left(run.tree, etcd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quorate.phases.base.context import Context
-from quorate.phases.node import kubelet_files
+from quorate.phases.node import kubelet_files, run_marker
 from quorate.report import Notice
 
 
@@ -18,8 +18,10 @@ def run(context: Context, shared: dict[str, Any] | None = None) -> None:
 
 
 def stop(context: Context) -> None:
-    """Stops the kubelet: it must not read files that are only half written."""
+    """Stops the kubelet: it must not read files that are only half written. Raises `HostError` for that of another program,
+    which has worked on this node since the run began."""
     if not context.dry_run:
+        run_marker.refuse_foreign(context)
         context.kubelet.stop()
 
 
