@@ -35,6 +35,7 @@ class Host:
     def __init__(self, home: Home, folder: Path, etcd: str, name: str = "m9") -> None:
         self.home, self.folder, self.etcd, self.name = home, folder, etcd, name
         folder.mkdir()
+        self.data = folder / "data"
         self.peer_port, self.client_port = ports.reserve(2, home.layout.lock)
         self.make_certificates()
 
@@ -48,10 +49,6 @@ class Host:
         for base in ("server", "peer"):
             spec = LeafSpec(self.name, usages, names or pki.node_names(self.name, ()), validity=validity, kind="ECDSA-P256")  # type: ignore[arg-type]
             write_pair(self.folder / base, make_leaf(spec, ca, now=datetime.now(UTC)))
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
 
     def arguments(self, runtime: str) -> list[str]:
         folder, seats = self.folder, self.home.load().max_learners
@@ -167,6 +164,51 @@ def test_voters_that_cannot_dial_in_are_noticed_before_etcd_starts(host: Host, c
     done = cli(*arguments)
     assert done.returncode == 2, "the check of the certificates says it first"
     assert members(host.home) == {"m1": False}
+
+
+@pytest.mark.parametrize("setting", ["wal-dir", "data-dir", "config-file"])
+def test_a_log_or_data_elsewhere_is_refused_before_the_join(host: Host, cli: RunCli, setting: str) -> None:
+    """Its undo waited for 20 s, and then left the learner listed and running: nothing showed whose data it was."""
+    for more in ([], ["--dry-run"]):
+        done = cli(*host.arguments("process"), f"--etcd-arg={setting}={host.folder}/elsewhere", *more)
+        error = error_of(done)
+        assert done.returncode == 2 and f"with --{setting} its log or its data would be elsewhere" in error["message"]
+        assert members(host.home) == {"m1": False} and not host.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "why"),
+    [("/", 3, "is the root of the file system"), ("n" * 246, 3, "has 246 bytes, and may have 241"), ("n" * 241, 0, "")],
+)
+def test_a_place_that_cannot_hold_a_member_is_refused_as_what_it_is(
+    host: Host, cli: RunCli, name: str, code: int, why: str
+) -> None:
+    """It was a ValueError of pathlib, and "choose a directory that you can write to"."""
+    host.data = host.folder / name
+    for more in (["--dry-run"], []):
+        done = cli(*host.arguments("process"), *more)
+        assert done.returncode == code, done.stderr
+        if code:
+            error = error_of(done)
+            assert why in error["message"] and error["state"] == "nothing was changed"
+    if code:
+        host.data = host.folder / "data"
+
+
+def test_a_read_only_file_system_is_named_before_anything_is_tried(host: Host, cli: RunCli, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(disk)], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    host.data = disk / "etcd/data"
+    try:
+        for more in (["--dry-run"], []):
+            done = cli(*host.arguments("process"), *more)
+            error = error_of(done)
+            assert done.returncode == 2 and "mounted read-only" in error["message"]
+            assert error["state"] == "nothing was changed"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_start_that_fails_is_undone_on_this_host_too(host: Host, cli: RunCli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -30,6 +31,9 @@ from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
 from quorate.etcd.membership.undo import Undo
 from quorate.report import Event
+from quorate.foreign.text import OUR_FLAGS
+from quorate.member.checks import Case, check_settings
+from quorate.member.spec import EtcdSpec
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, row, where
 from unit.views import CLUSTER, member, url, view
 
@@ -134,6 +138,33 @@ def test_an_undo_waits_while_it_cannot_be_read_whose_data_is_here(access: FakeAc
 
     monkeypatch.setattr(runtime, "data_member", data_member)
     assert undo_of(access, runtime).run() == Undone("m9", 9, "deleted") and runtime.log == ["stop", "wipe"]
+
+
+def test_an_undo_that_cannot_read_whose_data_is_here_names_the_command_that_removes_the_learner(
+    access: FakeAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A join of an older version with --wal-dir: no run can ever read it, and "run the same command again" went on for ever."""
+    runtime = FakeRuntime()
+
+    def data_member() -> int:
+        raise Refused("its log is elsewhere")
+
+    monkeypatch.setattr(runtime, "data_member", data_member)
+    token = OUR_FLAGS.set(("--endpoints=a:1",))
+    try:
+        outcome = undo_of(access, runtime).run()
+    finally:
+        OUR_FLAGS.reset(token)
+    assert isinstance(outcome, NotUndone) and outcome.member_id == 9 and runtime.log == []
+    assert "stop its etcd, then quorate etcd --endpoints=a:1 remove 9 removes the learner" in outcome.why
+
+
+def test_the_learner_of_an_earlier_run_with_a_log_elsewhere_is_named() -> None:
+    spec = EtcdSpec("m9", Path("/etcd"), Path("/data"), url(9), url(8), extra=(("wal-dir", "/wal"),))
+    (begun,) = check_settings(Case(spec, view(1, member(9, learner=True)), resumed=True))
+    assert begun.level == "error" and "quorate etcd remove 9 removes the learner" in begun.advice
+    (fresh,) = check_settings(Case(spec, view(1), resumed=False))
+    assert "remove" not in fresh.advice
 
 
 def test_an_undo_asks_nothing_of_the_member_that_it_removes(access: FakeAccess) -> None:

@@ -139,7 +139,9 @@ def _open(path: Path) -> int | None:
         return None
     except OSError as error:
         raise HostError(
-            f"cannot open the lock {path}: {error.strerror}", advice="choose a directory that you can write to"
+            f"cannot open the lock {path}: {error.strerror}",
+            state="nothing was changed",
+            advice="choose a directory that you can write to",
         ) from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

@@ -18,10 +18,11 @@ from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.etcd.observation import diagnose
+from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
 from quorate.member.data_dir import DataDir
-from quorate.member.spec import EtcdSpec, listen_url
+from quorate.member.spec import MOVES_DATA, EtcdSpec, listen_url
 
 if TYPE_CHECKING:
     from quorate.pki.certificates import Usage
@@ -90,6 +91,23 @@ def check_data(case: Case) -> Iterator[Finding]:
     elif not case.resumed and data.exists() and (not data.is_dir() or any(data.iterdir())):
         advice = "move it away if it is not needed; a removed member's data must not be used again"
         yield Finding("data-dir", "error", f"{data} is not empty", advice)
+
+
+def check_settings(case: Case) -> Iterator[Finding]:
+    """Checks that the log stays in the data directory. Where it is elsewhere, nothing tells whose data it is, and a join that
+    fails could never be rolled back."""
+    moved = [name for name, _ in case.spec.extra if name in MOVES_DATA]
+    if not moved:
+        return
+    shown = ", ".join(f"--{name}" for name in moved)
+    listed = case.view.by_peer_urls((case.spec.peer_url,))
+    begun = ""
+    if listed is not None and listed.is_learner:
+        remove = to_paste("quorate", "etcd", "remove", f"{listed.id:x}")
+        begun = f"; of an earlier run that had it, stop the etcd, then {remove} removes the learner"
+    text = f"with {shown} its log or its data would be elsewhere: nothing could tell later whose data this is"
+    leave_out = f"leave out {shown}: --data-dir says where the member is"
+    yield Finding("etcd-arg", "error", text, leave_out + begun)
 
 
 def check_disk(case: Case) -> Iterator[Finding]:
@@ -170,6 +188,7 @@ def _skew(voter: Member, told_at: float | None, began: float) -> list[Finding]:
 CHECKS: Sequence[Callable[[Case], Iterator[Finding]]] = (
     check_certificates,
     check_data,
+    check_settings,
     check_disk,
     check_ports,
     check_version,

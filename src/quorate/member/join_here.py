@@ -13,7 +13,7 @@ from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.member import checks, inbound_probe
 from quorate.member.checks import Case
-from quorate.member.place_lock import working_on
+from quorate.member.place_lock import refuse_place, working_on
 from quorate.member.spec import EtcdSpec
 from quorate.report import Event, Notice, Report
 
@@ -34,6 +34,7 @@ class Host:
 
 def look(cluster: Cluster, host: Host) -> tuple[ClusterView, list[Finding]]:
     """Returns the cluster, and the findings about this host before it joins; changes nothing."""
+    refuse_place(host.spec)
     view = cluster.status()
     return view, host.findings() + checks.findings(Case(host.spec, view, resumed=_is_resumed(host, view)))
 

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quorate.deadline import Clock
+from quorate.errors import HostError, PreflightFailed
 from quorate.files import make_folder, remove_if_empty
 from quorate.host import lock
-from quorate.member.spec import EtcdSpec
+from quorate.member.spec import EtcdSpec, check_place
 from quorate.report import Notice, Report
 
 _SECONDS = 5.0
@@ -23,7 +24,8 @@ _SECONDS = 5.0
 
 @contextmanager
 def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
-    """Holds the lock for the block. Raises `Refused`, which names the command that holds it."""
+    """Holds the lock for the block. Raises `Refused`, which names the command that holds it, and as `refuse_place`."""
+    refuse_place(spec)
     data = Path(os.path.realpath(spec.data_dir))
     path = data.with_name(f".{data.name}.quorate.lock")
 
@@ -38,7 +40,7 @@ def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
         clock=clock,
         seconds=_SECONDS,
         tell=tell,
-        prepare=lambda: make_folder(path.parent),
+        prepare=lambda: _make_parents(path.parent),
         what=f"the member in {spec.data_dir}",
     ) as held:
         try:
@@ -47,3 +49,27 @@ def working_on(spec: EtcdSpec, clock: Clock, report: Report) -> Iterator[None]:
             held.remove()
             for folder in missing:
                 remove_if_empty(folder)
+
+
+def refuse_place(spec: EtcdSpec) -> None:
+    """Raises `ConfigError` for a data directory that leads to a place where nothing can be kept next to it, and
+    `PreflightFailed` for one on a file system that is read-only."""
+    data = Path(os.path.realpath(spec.data_dir))
+    check_place(data)
+    above = next(one for one in data.parents if one.exists())
+    # A data directory that is a mount itself has its records next to it, on another file system.
+    for folder in (above, *([data] if data.exists() else [])):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise PreflightFailed(
+                f"{folder} is on a file system that is mounted read-only: no member can be in {spec.data_dir}",
+                state="nothing was changed",
+                advice="mount it writable, or choose another directory with --data-dir",
+            )
+
+
+def _make_parents(folder: Path) -> None:
+    try:
+        make_folder(folder)
+    except HostError as error:
+        error.state = error.state or "nothing was changed"
+        raise

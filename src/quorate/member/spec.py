@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.core.ids import address_of
-from quorate.errors import HostError
+from quorate.errors import ConfigError, HostError
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.foreign.resolve import resolve
 from quorate.foreign.text import assignment
@@ -33,6 +34,9 @@ class EtcdSpec:
     begins: bool = False
     """True for the first member of a new cluster."""
 
+    def __post_init__(self) -> None:
+        check_place(self.data_dir)
+
     @property
     def has_data(self) -> bool:
         """Returns whether etcd has written a WAL there: then it knows its own id and ignores every initial setting."""
@@ -46,6 +50,32 @@ class EtcdSpec:
     def peer_tls(self) -> Tls | None:
         """Returns the TLS for requests to other peers, or None; raises `ConfigError` when the files do not fit together."""
         return load_tls(self.peer) if self.peer else None
+
+
+_MOST_NAME_BYTES = 255 - len("..quorate.lock")
+"""A name of the usual file systems has at most 255 bytes; the longest name next to the data is that of its lock."""
+
+
+def check_place(data_dir: Path) -> None:
+    """Raises `ConfigError` for a data directory next to which nothing of its own can be kept."""
+    if not data_dir.name:
+        raise ConfigError(
+            f"the data directory {data_dir} is the root of the file system: what is known of the data is kept next to it",
+            state="nothing was changed",
+            advice="name a directory of its own, such as /var/lib/etcd",
+        )
+    length = len(os.fsencode(data_dir.name))
+    if length > _MOST_NAME_BYTES:
+        raise ConfigError(
+            f"the name of the data directory has {length} bytes, and may have {_MOST_NAME_BYTES}: what is known of the data is "
+            "kept next to it, under longer names",
+            state="nothing was changed",
+            advice="choose a shorter name",
+        )
+
+
+MOVES_DATA = frozenset({"wal-dir", "data-dir", "config-file"})
+"""Settings after which the data, or its log, is not where this run looks for it: nothing could tell later whose data it is."""
 
 
 def settings(spec: EtcdSpec, initial_cluster: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from quorate.etcd.membership.executor import Indeterminate, MembershipExecutor, 
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
 from quorate.etcd.observation.look import LookTimeouts, observe
 from quorate.etcd.observation.statuses import settle_statuses
+from quorate.foreign.text import to_paste
 from quorate.report import Event, Report
 
 _SECONDS = 20.0
@@ -94,8 +95,16 @@ class Undo:
             goal = self._goal()
         except Refused as error:
             # An etcd that begins has a database a few milliseconds before its log: the next look knows more.
-            return Wait("undo", self.spec.name, error.what)
+            return Wait("undo", self.spec.name, f"{error.what}{self._by_hand()}")
         return decide_undo(view, goal)
+
+    def _by_hand(self) -> str:
+        """Returns how the learner is removed where it cannot be read whose data this is: no later run knows more."""
+        if not self.memory.member_id:
+            return ""
+        return (
+            f"; stop its etcd, then {to_paste('quorate', 'etcd', 'remove', f'{self.memory.member_id:x}')} removes the learner"
+        )
 
     def perform(self, step: Action, view: ClusterView) -> PutOff | None:
         try:
