@@ -15,8 +15,12 @@ from unit.views import answer, member, view
 
 from quorate.cli.common.commands import Group
 from quorate.cli.main import main, run_with
+from quorate.core.actions import Refuse
+from quorate.core.decide_undo import UndoGoal, decide_undo
+from quorate.core.join_memory import JoinMemory
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.membership.first_step import refuse_leader
+from quorate.foreign.text import OUR_FLAGS
 from quorate.phases.base.this_node import HERE, TAKES, ThisNode
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "quorate"
@@ -153,3 +157,66 @@ def test_a_leader_that_cannot_be_is_refused_with_what_to_do(number: int, advised
     with pytest.raises(Refused) as ended:
         refuse_leader(looked, found)
     assert ended.value.advice == f"{advised}; or name a voter that answers: m1, m3"
+
+
+OF_A_CLUSTER = re.compile(r"\bquorate etcd [a-z]")
+EXPLAINED = {
+    "cli/etcd/host_options.py": "what another command does",
+    "local/rows.py": "after the variables of that cluster",
+}
+SHOWN = ("Notice", "Kept", "NotUndone", "Refuse", "Wait", "echo", "say")
+
+
+def written_into_states(source: str) -> Iterator[str]:
+    """The texts of states, notices and outcomes, and those that name a member, in which a command about a cluster is written
+    out: the flags that say which cluster are missing there. What an error advises gets them at the end."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            shown: list[ast.expr] = [node]
+            ends = [part.value for part in node.values if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            if not any(re.search(r"\bquorate etcd [a-z ]+ $", text) for text in ends):
+                continue
+        elif isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            shown = [word.value for word in node.keywords if word.arg == "state"] + (list(node.args) if name in SHOWN else [])
+        else:
+            continue
+        for part in shown:
+            for text in ast.walk(part):
+                if isinstance(text, ast.Constant) and isinstance(text.value, str) and OF_A_CLUSTER.search(text.value):
+                    yield text.value
+
+
+def test_no_state_notice_or_outcome_writes_out_a_command_about_a_cluster() -> None:
+    """`'quorate etcd remove a825…' removes it`: pasted, it was about another cluster's member."""
+    found = {
+        str(path.relative_to(SRC)): shown for path in SRC.rglob("*.py") if (shown := [*written_into_states(path.read_text())])
+    }
+    assert {name: shown for name, shown in found.items() if name not in EXPLAINED} == {}
+    assert set(EXPLAINED) <= set(found), "an exception that is none any more"
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        'raise Refused("no", state="see quorate etcd status")',
+        'report(Notice(f"{what}: see quorate etcd status"))',
+        'Refuse(why, "quorate etcd members shows them")',
+        "left = f\"remove it with 'quorate etcd remove {one:x}'\"",
+    ],
+)
+def test_the_guard_of_states_finds_a_planted_text(planted: str) -> None:
+    assert [*written_into_states(planted)] != []
+    assert [*written_into_states('raise Refused("no", advice="quorate etcd status shows them")')] == []
+
+
+def test_the_outcome_of_a_join_names_the_cluster() -> None:
+    before = OUR_FLAGS.set(("--endpoints=a:1",))
+    try:
+        goal = UndoGoal(
+            "m9", ("https://10.0.0.9:2380",), JoinMemory(), running=False, has_data=False, has_leftovers=False, data_member=0
+        )
+        refusal = decide_undo(view(1, member(9, learner=True)), goal)
+    finally:
+        OUR_FLAGS.reset(before)
+    assert isinstance(refusal, Refuse) and refusal.advice == "quorate etcd --endpoints=a:1 remove 9 removes it"

@@ -8,6 +8,7 @@ from quorate.core.absence import Absence
 from quorate.core.actions import Decision, Do, Done, MoveLeader, Refuse, Remove, Wait
 from quorate.core.heirs import heirs, named_links, without
 from quorate.core.membership import ClusterView
+from quorate.foreign.text import to_paste
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +47,6 @@ def _no_heir(view: ClusterView, goal: RemoveGoal) -> Refuse:
     why = f"{goal.name} leads, and no other voter could lead those that stay"
     missing = named_links(view, stay, view.linked)
     if not missing:
-        return Refuse(why, "wait until another voter has caught up ('quorate etcd status'), then run the same command again")
+        status = to_paste("quorate", "etcd", "status")
+        return Refuse(why, f"wait until another voter has caught up ({status} shows it), then run the same command again")
     return Refuse(f"{why}: no link works between {missing}", f"open the peer ports, in both directions, between {missing}")

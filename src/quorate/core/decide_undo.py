@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from quorate.core.actions import Decision, Do, Done, Refuse, Remove, StartMember, StopMember, Wait, WipeData
 from quorate.core.join_memory import JoinMemory, is_our_add
 from quorate.core.membership import ClusterView, Member
+from quorate.foreign.text import to_paste
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _when_absent(goal: UndoGoal) -> Decision:
 def _add_unknown(goal: UndoGoal) -> Refuse:
     return Refuse(
         f"it is unknown whether {goal.name} was registered: the answer to the add was lost, and the member is not listed",
-        "check with 'quorate etcd members', then run the same command again",
+        f"check with {to_paste('quorate', 'etcd', 'members')}, then run the same command again",
         "add-unknown",
     )
 
@@ -93,7 +94,7 @@ def _refuse(member: Member, goal: UndoGoal) -> Decision | None:
         )
         return Refuse(
             f"the learner {member.id:x} at {member.peer_urls[0]} {who}; it was left as it is",
-            f"'quorate etcd remove {member.id:x}' removes it",
+            f"{to_paste('quorate', 'etcd', 'remove', f'{member.id:x}')} removes it",
             "not-ours",
         )
     return None

@@ -156,7 +156,8 @@ def check_rows(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Itera
     for member in _others(view, peer_urls):
         if not all(is_carried(member.name, url) for url in member.peer_urls):
             text = f"the member {member.id:x} has a name or a peer URL that --initial-cluster cannot carry: {member.name!r}"
-            advice = f"restart it under another name, correct its URL, or remove it: quorate etcd remove {member.id:x}"
+            remove = to_paste("quorate", "etcd", "remove", f"{member.id:x}")
+            advice = f"restart it under another name, correct its URL, or remove it: {remove}"
             yield Finding("member-not-carried", "error", text, advice)
 
 

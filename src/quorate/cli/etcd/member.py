@@ -13,6 +13,7 @@ from quorate.cli.etcd.completers import learner_ids, member_ids
 from quorate.cli.etcd.connection import CONNECTION, Connection, connected, connection_options, left_to_etcdctl
 from quorate.cli.etcd.opening import cluster_to_change, waited_for
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -91,7 +92,7 @@ def add(name: str, peer_urls: str, learner: bool, write_out: str, as_hex: bool) 
     with cluster_to_change() as cluster:
         added, view = cluster.register(name, peer_urls.split(","))
     if not learner:
-        advice = f"quorate etcd member promote {added.id:x}"
+        advice = to_paste("quorate", "etcd", "member", "promote", f"{added.id:x}")
         echo(f"the member was added as a learner, without a vote; once its etcd runs, run: {advice}", err=True)
     if write_out != "simple":
         _echo_list(write_out, as_hex=as_hex)

@@ -36,6 +36,7 @@ from quorate.etcd.client.errors import (
 )
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.observation.look import endpoint_of
+from quorate.foreign.text import to_paste
 from quorate.loggers import logger
 from quorate.report import Notice, Report, silent
 
@@ -188,9 +189,8 @@ class MembershipExecutor:
         what = (
             f"{describe(last.action)['do']} was sent {handed.seconds:.1f} s after the last look, more than {last.within:.1f} s"
         )
-        self.report(
-            Notice(f"{what}: this machine was suspended while it sent it; check the members ('quorate etcd status')", "warning")
-        )
+        check = f"check the members: {to_paste('quorate', 'etcd', 'status')}"
+        self.report(Notice(f"{what}: this machine was suspended while it sent it; {check}", "warning"))
         return replace(outcome, late=round(handed.seconds, 3))
 
     def _note_outcome(self, action: MembershipChange, result: str, detail: dict[str, object]) -> None:
@@ -322,7 +322,8 @@ def _in_cluster(channel: Channel, added: member_rpc.Added, cluster_id: int) -> i
     try:
         member_rpc.remove(channel, added.member_id, timeout=RPC_SECONDS)
     except EtcdError as error:
-        left = f"it is still there ({error.what}): remove it with 'quorate etcd remove {added.member_id:x}'"
+        remove = to_paste("quorate", "etcd", "remove", f"{added.member_id:x}")
+        left = f"it is still there ({error.what}): remove it with {remove}"
     raise AddedElsewhere(
         f"cluster {added.cluster_id:x} answered instead of {cluster_id:x}, and added the member {added.member_id:x}; {left}"
     )

@@ -14,6 +14,7 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.reads import local_list
+from quorate.foreign.text import to_paste
 
 _SETTLE_SECONDS = 5.0
 """A voter that only lags applies the change within the time of an election; one that still differs after this has diverged."""
@@ -43,7 +44,10 @@ class Comparison:
             differing = self._still(differing)
         for text in differing.values():
             yield Finding(
-                "membership-differs", "error", text, "replace that member if this persists; 'quorate etcd status' shows all"
+                "membership-differs",
+                "error",
+                text,
+                f"replace that member if this persists; {to_paste('quorate', 'etcd', 'status')} shows all",
             )
 
     def _still(self, differing: dict[int, str]) -> dict[int, str]:
