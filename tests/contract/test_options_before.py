@@ -12,6 +12,7 @@ import pytest
 from quorate.cli.common.commands import Group
 from quorate.cli.main import main, run_with
 from quorate.errors import Refused
+from quorate.foreign.text import to_paste
 
 DEAD, OTHER, THIRD = "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"
 
@@ -204,6 +205,7 @@ def test_a_command_that_an_error_advises_asks_the_same_cluster(
     )
     said = capsys.readouterr().err
     assert f"quorate etcd {shown} remove c" in said and f"quorate etcd {shown} status" in said and "secret" not in said
+    assert to_paste("quorate", "etcd", "status") == "quorate etcd status", "of that command only"
     monkeypatch.setenv("ETCDCTL_ENDPOINTS", DEAD)
     assert run_with(["etcd", "status"]) == 4
     assert "quorate etcd remove c " in capsys.readouterr().err, "the variable is still there when it is pasted"

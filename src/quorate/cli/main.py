@@ -213,9 +213,12 @@ def run_with(arguments: list[str]) -> int:
     """Runs one command line. Prints its error, if any, and returns the exit code."""
     Printed.shape, Printed.form = "nothing", _wanted_form(arguments)
     Printed.to_the_end, Printed.lost = False, None
-    OUR_FLAGS.set(())
-    with logs.session(), for_the_command_line():
-        return _ended(arguments)
+    before = OUR_FLAGS.set(())
+    try:
+        with logs.session(), for_the_command_line():
+            return _ended(arguments)
+    finally:
+        OUR_FLAGS.reset(before)
 
 
 def _ended(arguments: list[str]) -> int:
