@@ -29,12 +29,15 @@ settings.load_profile("quorate")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    # Port reservations and journals of the tests, shared by the workers, who inherit this; gone when the session ends.
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="quorate-tests-")
+
+def pytest_configure() -> None:
+    """Makes the folder of the tests' port reservations and journals, which the workers inherit; it is gone when the session
+    ends. Not with the import: scripts that import this module end no session."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="quorate-tests-")
 
 
-def pytest_sessionfinish() -> None:
+def pytest_unconfigure() -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 

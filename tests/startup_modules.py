@@ -86,6 +86,8 @@ def recorded() -> dict[str, list[str]]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as text:
+        # The ports are reserved there, not in the home of whoever runs this.
+        os.environ["XDG_STATE_HOME"] = text
         folder, home = Path(text), Home(Layout(Path(text) / "cluster"))
         try:
             variables = variables_of(home, str(BIN / "etcd-3.6"))

@@ -125,6 +125,18 @@ def test_the_stubs_are_those_of_the_proto(tmp_path: Path) -> None:
         assert path.read_text() == (source / path.relative_to(tmp_path)).read_text(), "run 'make proto'"
 
 
+def test_the_import_of_the_fixtures_makes_nothing(tmp_path: Path) -> None:
+    """Scripts import them too, and end no session that would delete it: a folder in /tmp stayed of each."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "XDG"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import conftest"],
+        cwd=ROOT / "tests",
+        env={**environment, "TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0 and list(tmp_path.iterdir()) == []
+
+
 def test_files_stay_readable() -> None:
     long = {str(path): count for path in SOURCES if (count := len(path.read_text().splitlines())) > 400}
     assert long == {}
