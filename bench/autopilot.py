@@ -3,8 +3,8 @@
 - `promotion`: from a learner that is aligned to its vote, less `alignedFor` (asked: 1.5 s at most).
 - `replacement`: from the end of `after` to three voters that serve (asked: 3 s, or twice a script that sends the same two RPCs
   in the same run); the longest gap of a writer, and its lost writes.
-- `cost`: resident memory, share of a core, and Status calls a second and member, of the daemon beside a healthy cluster of three
-  (asked: 60 MB, 1 %, one).
+- `cost`: resident memory, share of a core, and Status calls a second and member, of the daemon beside a healthy cluster of
+  three (asked: 60 MB, 1 %, one).
 - `false removals`: pauses shorter than `after`, for --hours of simulated time and --minutes of real time (asked: none).
 
 Beside them, from their rules: k3s looks every 15 s, k0s every 10 s, etcd's own proposal (PR 21744) every 4 s.
@@ -31,20 +31,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from writer import Writer, writing  # noqa: E402
+from writer import Writer, writing
 
-from quorate.core.autopilot.case import Act  # noqa: E402
-from quorate.core.autopilot.policy import Policy  # noqa: E402
-from quorate.etcd.autopilot.loop import Autopilot, Round  # noqa: E402
-from quorate.etcd.client import kv  # noqa: E402
-from quorate.etcd.client.errors import EtcdError  # noqa: E402
-from quorate.etcd.cluster import Cluster  # noqa: E402
-from quorate.etcd.membership import member_rpc  # noqa: E402
-from quorate.local import cluster as local  # noqa: E402
-from quorate.local import grow  # noqa: E402
-from quorate.local.home import Home  # noqa: E402
-from quorate.local.layout import Layout  # noqa: E402
-from quorate.local.standby import join_as_standby  # noqa: E402
+from quorate.core.autopilot.case import Act
+from quorate.core.autopilot.policy import Policy
+from quorate.etcd.autopilot.loop import Autopilot, Round
+from quorate.etcd.client import kv
+from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.membership import member_rpc
+from quorate.local import cluster as local
+from quorate.local import grow
+from quorate.local.home import Home
+from quorate.local.layout import Layout
+from quorate.local.standby import join_as_standby
 
 AFTER = 12.0
 POLICY = Policy(voters=3, standbys=1, aligned_for=2.0, after=AFTER, per=15.0)
@@ -233,7 +233,8 @@ def _statuses(home: Home) -> dict[str, float]:
 
 def simulated(hours: float, figures: Figures, seed: int) -> None:
     """Pauses of all voters in turn, each shorter than the limit, by the policy's defaults."""
-    from model.pilots import acts, piloted as simulated_cluster
+    from model.pilots import acts
+    from model.pilots import piloted as simulated_cluster
 
     choice, policy = random.Random(seed), Policy(voters=3, standbys=1)
     pilots = simulated_cluster(policy=policy)

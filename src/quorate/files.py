@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import pwd
 import stat
@@ -13,9 +12,10 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import deletion
+from quorate.foreign.aside import new_beside, remove_if, sweep, sync
 from quorate.foreign.inside import holder
 from quorate.foreign.local_files import distrust
-from quorate.foreign.places import Stamp, stamp_of
+from quorate.foreign.places import Stamp
 from quorate.foreign.trust import distrust_way
 
 
@@ -45,45 +45,7 @@ def create_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
     has that name: a rename would replace what another program put there since it was looked for."""
     with _beside(folder, name, content, mode=mode, like=None) as aside:
         os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        _sync(folder)
-
-
-def remove_if(folder: int, name: str, seen: Stamp) -> bool:
-    """Deletes the file of an open folder that was seen, and returns True. Returns False, and leaves the file, where it is
-    another one. Raises OSError; FileNotFoundError where there is none.
-
-    Another file is not touched. The one is given another name first, and looked at again there: what another program writes
-    between a look and the deletion would be lost. The kubelet reads no name that begins with a dot.
-    """
-    if _stamp(folder, name) != seen:
-        return False
-    aside = f".{name}.{os.urandom(4).hex()}"
-    os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
-    is_expected = False
-    try:
-        is_expected = _stamp(folder, aside) == seen
-    finally:
-        if not is_expected:
-            _give_back(folder, aside, name)
-        with suppress(FileNotFoundError):
-            os.unlink(aside, dir_fd=folder)
-        _sync(folder)
-    return is_expected
-
-
-def _stamp(folder: int, name: str) -> Stamp:
-    return stamp_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
-
-
-def _give_back(folder: int, aside: str, name: str) -> None:
-    """Gives a file its name again. One that has the name by now is newer, and stays."""
-    try:
-        os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
-        pass
-    except OSError:
-        # A file system without links: a manifest that keeps the other name is one that the kubelet no longer reads.
-        os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+        sync(folder)
 
 
 @contextmanager
@@ -96,7 +58,7 @@ def staged(
 
         def put() -> None:
             os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-            _sync(folder)
+            sync(folder)
 
         yield put
 
@@ -105,8 +67,10 @@ def staged(
 def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
     """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed. Deletes those
     that killed writers have left in the folder: they may hold private keys."""
-    _sweep(folder)
-    aside, fd = _new_beside(folder, name, mode & 0o600)
+    with suppress(OSError):
+        # What cannot be looked at stays: a write does not fail for that.
+        sweep(folder)
+    aside, fd = new_beside(folder, name, mode & 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             if like is not None:
@@ -122,63 +86,6 @@ def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_
     finally:
         with suppress(FileNotFoundError):
             os.unlink(aside, dir_fd=folder)
-
-
-_MARK = "quorate-"
-_HEX_DIGITS = 8
-
-
-def _new_beside(folder: int, name: str, mode: int) -> tuple[str, int]:
-    """Returns the name and the descriptor of a new file that is locked. Before it is, a sweep may take it for one that was
-    left: then another is made."""
-    while True:
-        aside = f".{name}.{_MARK}{os.urandom(_HEX_DIGITS // 2).hex()}"
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
-        if _is_locked(fd) is not False and os.fstat(fd).st_nlink:
-            return aside, fd
-        os.close(fd)
-
-
-def _sweep(folder: int) -> None:
-    """Deletes what killed writers have left in the folder. What cannot be looked at stays: a write does not fail for that."""
-    with suppress(OSError):
-        here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            for one in os.listdir(here):
-                if meant_for(one):
-                    _delete_if_left(here, one)
-        finally:
-            os.close(here)
-
-
-def meant_for(name: str) -> str:
-    """Returns the name of the file that a file next to it was written for; empty for one that is no such file."""
-    start, digits = name[:-_HEX_DIGITS], name[-_HEX_DIGITS:]
-    is_one = start.startswith(".") and start.endswith(f".{_MARK}") and not digits.strip("0123456789abcdef")
-    return start.removeprefix(".").removesuffix(f".{_MARK}") if is_one else ""
-
-
-def _delete_if_left(folder: int, name: str) -> None:
-    with suppress(OSError):
-        # Never another user's, and a link or a pipe is none of ours.
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            status = os.fstat(fd)
-            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and _is_locked(fd):
-                os.unlink(name, dir_fd=folder)
-        finally:
-            os.close(fd)
-
-
-def _is_locked(fd: int) -> bool | None:
-    """Locks an open file. Returns False where another process has locked it, None where this file system has no locks."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _give(fd: int, like: os.stat_result) -> None:
@@ -206,15 +113,6 @@ def _attribute(where: str | int, name: str) -> bytes | None:
         if error.errno in (errno.ENODATA, errno.ENOTSUP):
             return None
         raise
-
-
-def _sync(folder: int) -> None:
-    # `folder` may be open with O_PATH, for walking only; such a descriptor cannot be fsynced.
-    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def open_log(path: Path) -> int:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import create_into, make_one, remove_if, staged, write_into
-from quorate.foreign import deletion, places
+from quorate.files import create_into, make_one, staged, write_into
+from quorate.foreign import deletion, places, taking
+from quorate.foreign.aside import remove_if, sweep
 from quorate.foreign.inside import Place, holder, target
 from quorate.foreign.local_files import read_at_most
-from quorate.foreign.places import Stamp, stamp_of
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.loggers import logger
 from quorate.report import PhaseReport, ResourceWritten, silent
 
@@ -109,12 +110,17 @@ class Tree(Protocol):
         ...
 
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
-        """Deletes the content of a folder as `empty`, but takes it away first, and looks at it there with `is_meant`. Returns
-        False, with everything in its place, where that does."""
+        """Deletes the content of a folder except `keep`; the folder stays. It is taken away first, and looked at there with
+        `is_meant`; returns False, with everything in its place, where that does. Otherwise as `remove`; see `taking.take`."""
         ...
 
-    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
-        """Deletes the content of a folder except `keep`; the folder stays. Otherwise as `remove`."""
+    def take_named(self, path: str, names: Sequence[str], is_meant: Callable[[Path], bool]) -> bool:
+        """Deletes these entries of a folder as `take`, and none beside them; see `taking.take_named`."""
+        ...
+
+    def sweep(self, path: str) -> list[str]:
+        """Deletes what killed runs have left in a folder beside the files that they wrote or deleted, and gives back what they
+        had not to delete; see `aside.sweep`. Returns the names of those that stay."""
         ...
 
     def at(self, path: str) -> Path:
@@ -257,8 +263,12 @@ class RealTree:
         deletion.remove(path, root=self.root)
 
     def stamp(self, path: str) -> Stamp | None:
-        found = self._status(path)
-        return stamp_of(found) if found is not None else None
+        with self._told(path, "look at"):
+            try:
+                with holder(self.root, path) as place:
+                    return stamp_at(place.name or ".", dir_fd=place.folder)
+            except FileNotFoundError:
+                return None
 
     def remove_if(self, path: str, seen: Stamp) -> None:
         with self._told(path, "delete"), suppress(FileNotFoundError), holder(self.root, path) as place:
@@ -269,12 +279,18 @@ class RealTree:
                 )
 
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
-        """Deletes what is in a folder; see `deletion.take`."""
-        return deletion.take(path, is_meant, root=self.root, keep=keep)
+        return taking.take(path, is_meant, root=self.root, keep=keep)
 
-    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
-        """Deletes what is in a folder; see `deletion.empty`."""
-        deletion.empty(path, root=self.root, keep=keep)
+    def take_named(self, path: str, names: Sequence[str], is_meant: Callable[[Path], bool]) -> bool:
+        return taking.take_named(path, names, is_meant, root=self.root)
+
+    def sweep(self, path: str) -> list[str]:
+        with self._told(path, "look at"):
+            try:
+                with target(self.root, path) as place:
+                    return places.within(place, sweep)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
 
 _FOLDER_MODE = 0o755
@@ -347,15 +363,19 @@ class DryTree:
         self.remove(path)
 
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
-        if not is_meant(self.at(path)):
+        return self.take_named(path, [name for name in self.names(path) if name not in keep], is_meant)
+
+    def take_named(self, path: str, names: Sequence[str], is_meant: Callable[[Path], bool]) -> bool:
+        there = frozenset(self.names(path)) & frozenset(names)
+        if there and not is_meant(self.at(path)):
             return False
-        self.empty(path, keep=keep)
+        for name in sorted(there):
+            self.remove(f"{path.rstrip('/')}/{name}")
         return True
 
-    def empty(self, path: str, *, keep: Collection[str] = ()) -> None:
-        for name in self.names(path):
-            if name not in keep:
-                self.remove(f"{path.rstrip('/')}/{name}")
+    def sweep(self, path: str) -> list[str]:  # noqa: ARG002
+        """Does nothing: what killed runs have left is no part of what a run does."""
+        return []
 
     def at(self, path: str) -> Path:
         return self.below.at(path)

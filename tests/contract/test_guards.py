@@ -26,6 +26,7 @@ WRITES = {
     "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
     "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
     "files.py": "write_atomic: what every other file is written with",
+    "foreign/aside.py": "the file beside its place that write_atomic then renames",
     "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",
     "host/disk.py": "the time of an fsync is measured on a file without a name",
     "host/lock.py": "a lock is held on an open file, which tells who holds it",
@@ -37,8 +38,11 @@ WRITES = {
 }
 DELETES = {
     "etcd/client/maintenance.py": "the part of a snapshot that was broken off",
-    "files.py": "what write_atomic left when it failed or was killed, and remove_file, one file that is ours",
+    "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
+    "foreign/aside.py": "one file that was looked at, and what killed runs have left beside their files",
     "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",
+    "foreign/kernel.py": "a rename that replaces nothing, where the file system has only links",
+    "foreign/taking.py": "what is in a folder is taken away, looked at, and deleted by foreign/deletion.py",
     "local/runtime.py": "the log of a member takes the place of the one before it",
     "local/cluster.py": "the folder of a local cluster, only when it is empty",
 }

@@ -12,7 +12,7 @@ import pytest
 from quorate.cli.main import run_with
 from quorate.errors import HostError
 from quorate.files import make_folder, private_folder, remove_tree
-from quorate.foreign import deletion
+from quorate.foreign import deletion, taking
 from quorate.foreign.deletion import NotDeleted
 from quorate.foreign.inside import LeadsOut
 from quorate.foreign.local_files import read_trusted
@@ -42,6 +42,10 @@ def mount(kind: str, source: Path | str, place: Path, mounts: list[Path]) -> Non
     mounts.append(place)
 
 
+def empty(path: str, *, root: Path = Path("/")) -> None:
+    assert taking.take(path, lambda _: True, root=root)
+
+
 @as_root
 @pytest.mark.parametrize("kind", ["bind", "tmpfs"])
 @pytest.mark.parametrize("name", ["volume", "a volume with blanks", "tab\tand\\backslash"])
@@ -55,7 +59,7 @@ def test_what_is_mounted_below_a_folder_is_not_entered(kind: str, name: str, tmp
     mount(kind, share, place, mounts)
     (place / "precious").write_text("of the pod")
     assert mounted_below(folder) == [place]
-    for delete in (deletion.remove, deletion.empty):
+    for delete in (deletion.remove, empty):
         with pytest.raises(NotDeleted, match="mounted") as refused:
             delete(str(folder))
         assert [path for path, _ in refused.value.left] == [place]
@@ -72,14 +76,14 @@ def test_a_mounted_file_stays_and_the_rest_goes(tmp_path: Path, mounts: list[Pat
     (folder / "z").write_text("")
     mount("bind", other, folder / "file", mounts)
     with pytest.raises(NotDeleted):
-        deletion.empty(str(folder))
+        empty(str(folder))
     assert os.listdir(folder) == ["file"]
     assert other.read_text() == "precious"
 
 
 @as_root
 def test_of_a_folder_that_is_a_mount_point_the_contents_go(tmp_path: Path, mounts: list[Path]) -> None:
-    for delete in (deletion.empty, deletion.remove):
+    for delete in (empty, deletion.remove):
         folder = tmp_path / delete.__name__
         folder.mkdir()
         mount("tmpfs", "", folder, mounts)
@@ -93,11 +97,11 @@ def test_a_folder_behind_our_own_link_is_emptied_and_the_link_stays(tmp_path: Pa
     """Row i1.2: /var/lib may be a link."""
     (tmp_path / "disk" / "lib" / "etcd" / "member").mkdir(parents=True)
     (tmp_path / "var").symlink_to(tmp_path / "disk")
-    deletion.empty(str(tmp_path / "var" / "lib" / "etcd"))
+    empty(str(tmp_path / "var" / "lib" / "etcd"))
     assert os.listdir(tmp_path / "disk" / "lib" / "etcd") == []
     (tmp_path / "etcd").symlink_to("disk/lib/etcd")
     (tmp_path / "disk" / "lib" / "etcd" / "member").mkdir()
-    deletion.empty(str(tmp_path / "etcd"))
+    empty(str(tmp_path / "etcd"))
     assert os.listdir(tmp_path / "disk" / "lib" / "etcd") == []
     assert (tmp_path / "etcd").is_symlink()
 
@@ -117,7 +121,7 @@ def test_a_link_of_somebody_else_is_not_followed(way: str, tmp_path: Path) -> No
     else:
         folder.chmod(0o777)
     with pytest.raises(LeadsOut, match="is not followed"):
-        deletion.empty(str(link))
+        empty(str(link))
     with pytest.raises(LeadsOut, match="is not followed"):
         deletion.remove(str(link / "file"))
     tree = RealTree(Path("/"))
@@ -140,7 +144,7 @@ def test_links_without_end_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="too many links"):
         RealTree(tmp_path).read("/a/x")
     with pytest.raises(HostError, match="too many links"):
-        deletion.empty(str(tmp_path / "a"))
+        empty(str(tmp_path / "a"))
 
 
 def test_a_tree_of_any_depth_is_deleted(tmp_path: Path) -> None:
@@ -271,5 +275,5 @@ def test_below_another_root_the_message_names_the_file_that_was_touched(tmp_path
         tree.write("/etc/kubernetes/admin.conf", b"", mode=0o600)
     assert f"cannot write {tmp_path}/etc/kubernetes/admin.conf: " in refused.value.what
     with pytest.raises(HostError) as refused:
-        deletion.empty("/etc", root=tmp_path)
+        empty("/etc", root=tmp_path)
     assert f" {tmp_path}/etc:" in refused.value.what

@@ -14,7 +14,7 @@ from quorate.config.types import ResetConfiguration
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, Refused
 from quorate.host.cri import Runtime
-from quorate.host.etcd_identity import UNREADABLE
+from quorate.host.member_data import look_at
 from quorate.phases.node.local_etcd import delete_data, local_etcd
 from quorate.phases.reset import cleanup as cleanup_node
 from quorate.phases.reset import mounts
@@ -169,7 +169,7 @@ def test_what_the_pod_mounts_is_the_data_and_not_what_the_flag_says(node: Node, 
     etcd = local_etcd(RealTree(node.root))
     assert etcd is not None
     assert etcd.data_dir == data
-    delete_data(RealTree(node.root), etcd, UNREADABLE)
+    delete_data(RealTree(node.root), etcd, look_at(node.root / data.lstrip("/")))
     assert strangers.exists()
     assert not own.exists()
 

@@ -13,16 +13,18 @@ import pytest
 from member_data import write_log
 
 from hostile.test_reset import MANIFEST, Node
-from quorate import files
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import HostError, Refused
-from quorate.files import remove_if
-from quorate.foreign.places import Stamp
+from quorate.foreign import aside, kernel
+from quorate.foreign.aside import remove_if
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.host import addresses
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
+from quorate.host.member_data import look_at
 from quorate.phases.base.this_node import HERE
 from quorate.phases.node import local_etcd
+from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.local_etcd import delete_data, refuse_data_without_manifest
 from quorate.phases.reset import cleanup, etcd
 from quorate.phases.reset.state import ResetRun
@@ -120,59 +122,58 @@ def test_a_manifest_that_comes_while_the_folder_is_emptied_stays(
     assert_new_member_stays(node)
 
 
-def test_data_of_a_new_member_is_not_deleted_as_that_of_the_old(node: Node) -> None:
-    """A reset that was suspended after its member had left deleted the data of the voter that had joined here since."""
+@pytest.fixture
+def found(node: Node) -> LocalEtcd:
+    """The etcd of the node, whose data is that of the member OLD."""
     node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
-    tree = RealTree(node.root)
-    found = local_etcd.local_etcd(tree)
-    assert found is not None
+    write_log(node.root / DATA, OLD)
+    etcd_here = local_etcd.local_etcd(RealTree(node.root))
+    assert etcd_here is not None
+    return etcd_here
+
+
+def test_data_of_a_new_member_is_not_deleted_as_that_of_the_old(node: Node, found: LocalEtcd) -> None:
+    """A reset that was suspended after its member had left deleted the data of the voter that had joined here since."""
+    tree, seen = RealTree(node.root), look_at(node.root / DATA)
     write_log(node.root / DATA, NEW)
     for _ in range(2):
         with pytest.raises(HostError, match="is of another etcd member than when this run looked"):
-            delete_data(tree, found, OLD)
+            delete_data(tree, found, seen)
         assert data_identity(node.root / DATA) == NEW
-    delete_data(tree, found, NEW)
+    delete_data(tree, found, look_at(node.root / DATA))
     assert list((node.root / DATA).iterdir()) == []
 
 
-def test_data_that_was_moved_away_when_the_run_was_killed_is_looked_at_again(node: Node) -> None:
-    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
-    tree = RealTree(node.root)
-    found = local_etcd.local_etcd(tree)
-    assert found is not None
+def test_data_that_was_moved_away_when_the_run_was_killed_is_looked_at_again(node: Node, found: LocalEtcd) -> None:
+    seen = look_at(node.root / DATA)
     write_log(node.root / DATA, NEW)
     (node.root / DATA / ".quorate-taken").mkdir()
     (node.root / DATA / "member").rename(node.root / DATA / ".quorate-taken/member")
     with pytest.raises(HostError, match="another etcd member"):
-        delete_data(tree, found, OLD)
+        delete_data(RealTree(node.root), found, seen)
     assert data_identity(node.root / DATA) == NEW
 
 
-def test_a_reset_that_was_killed_while_it_deleted_goes_on(node: Node) -> None:
+def test_a_reset_that_was_killed_while_it_deleted_goes_on(node: Node, found: LocalEtcd) -> None:
     """What it had taken away is its own: the same command ends, and does not call it another program's."""
+    (node.root / MANIFESTS / "etcd.yaml").unlink()
     for path in (f"{MANIFESTS}/kube-scheduler.yaml", "etc/kubernetes/pki/etcd/ca.crt", "var/lib/kubelet/config.yaml"):
         text = "{spec: {containers: [{command: [kube-scheduler]}]}}"
         folder, _, name = path.rpartition("/")
         node.write(f"{folder.removesuffix('/etcd')}/.quorate-taken/{'etcd/' if '/etcd/' in path else ''}{name}", text)
-    write_log(node.root / DATA / ".quorate-taken", OLD)
+    (node.root / DATA / ".quorate-taken").mkdir()
+    (node.root / DATA / "member").rename(node.root / DATA / ".quorate-taken/member")
     assert data_identity(node.root / DATA) == OLD
     cleanup.clean_up(reset(node))
     assert not list((node.root / "etc").rglob("*.*")) and not list((node.root / "var/lib/kubelet").iterdir())
-    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
-    found = local_etcd.local_etcd(RealTree(node.root))
-    assert found is not None
-    delete_data(RealTree(node.root), found, OLD)
+    delete_data(RealTree(node.root), found, look_at(node.root / DATA))
     assert list((node.root / DATA).iterdir()) == []
 
 
-def test_a_note_that_a_member_has_left_is_of_that_member(node: Node) -> None:
+def test_a_note_that_a_member_has_left_is_of_that_member(node: Node, found: LocalEtcd) -> None:
     """An operator had made a new member in its place, and moved its manifest away for now: its data was deleted unasked."""
-    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
     tree = RealTree(node.root)
-    found = local_etcd.local_etcd(tree)
-    assert found is not None
-    write_log(node.root / DATA, OLD)
-    local_etcd.note_left(tree, found, OLD)
+    local_etcd.note_left(tree, found, look_at(node.root / DATA))
     (node.root / MANIFESTS / "etcd.yaml").unlink()
     assert local_etcd.has_left(tree) is not None
     write_log(node.root / DATA, NEW)
@@ -350,42 +351,52 @@ def test_addresses_of_this_host() -> None:
     assert all(addresses.is_of_this_host(str(one)) for one in addresses.of_interfaces())
 
 
-@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("has", ["renameat2", "links", "neither"])
 def test_a_manifest_that_came_between_look_and_deletion_gets_its_name_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: str
 ) -> None:
-    """Also on a file system without links: the kubelet reads no name that begins with a dot."""
+    """Also on a file system without that rename, and without links: the kubelet reads no name that begins with a dot."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, "no links here")
 
-    if not links:
+    if has != "renameat2":
+        monkeypatch.setattr(kernel, "_libc", object)
+    if has == "neither":
         monkeypatch.setattr(os, "link", refuse)
     path = tmp_path / "etcd.yaml"
-    path.write_text("new")
-    looks = iter([Stamp(0, 1, 2, 3), Stamp(0, 4, 5, 6)])
-    monkeypatch.setattr(files, "_stamp", lambda _folder, _name: next(looks))
+    path.write_text("old")
+    seen = stamp_at(path)
+    assert seen is not None
+    real = kernel.rename_new
+
+    def replaced(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        if source == path.name:
+            path.unlink()
+            path.write_text("new")
+        real(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(aside, "rename_new", replaced)
     folder = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        assert not remove_if(folder, path.name, Stamp(0, 1, 2, 3))
+        assert not remove_if(folder, path.name, seen)
     finally:
         os.close(folder)
     assert path.read_text() == "new" and os.listdir(tmp_path) == ["etcd.yaml"]
 
 
-def test_what_is_seen_to_be_anothers_is_not_even_moved(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_seen_to_be_anothers_is_not_even_moved(node: Node, found: LocalEtcd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its etcd runs: for the time of a look it would have lost its folder, and a kill then would have left it there."""
-    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
-    tree = RealTree(node.root)
-    found = local_etcd.local_etcd(tree)
-    assert found is not None
+    tree, seen = RealTree(node.root), look_at(node.root / DATA)
     write_log(node.root / DATA, NEW)
+    local_etcd.note_left(tree, found, seen)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is moved")
 
     monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(aside, "rename_new", refuse)
     with pytest.raises(HostError, match="another etcd member"):
-        delete_data(tree, found, OLD)
+        delete_data(tree, found, seen)
     with pytest.raises(HostError, match="was written by another program"):
         tree.remove_if(f"/{MANIFESTS}/etcd.yaml", Stamp(0, 1, 2, 3))

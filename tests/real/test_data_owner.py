@@ -54,3 +54,18 @@ def test_a_database_that_was_made_this_moment_is_nobodys(tmp_path: Path) -> None
     (tmp_path / "member/snap").mkdir(parents=True)
     (tmp_path / "member/snap/db").touch()
     assert data_owner(tmp_path) is None and not has_log(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["etcd-3.4", "etcd-3.5", "etcd-3.6", "etcd-3.7"])
+@pytest.mark.parametrize("gone", ["wal", "snap/db"])
+def test_what_a_member_could_not_do_without_is_somebodys(tmp_path: Path, program: str, gone: str) -> None:
+    """A part of a real member is no empty directory, and neither is one in which it was moved aside."""
+    data = tmp_path / "data"
+    run(program, data, seconds=2)
+    owner = data_owner(data)
+    assert owner not in (None, UNREADABLE)
+    (data / "member" / gone).rename(data / "member" / f"{gone}.bak")
+    assert data_owner(data) == (UNREADABLE if gone == "wal" else owner)
+    (data / "member" / f"{gone}.bak").rename(data / "member" / gone)
+    (data / "member").rename(data / "member.saved")
+    assert data_owner(data) == UNREADABLE

@@ -30,10 +30,10 @@ from quorate.etcd.membership.join import Join
 from quorate.etcd.membership.join_state import JoinPolicy
 from quorate.etcd.membership.runtime import JoinSpec, Process, Runtime
 from quorate.etcd.membership.undo import Undo
-from quorate.report import Event
 from quorate.foreign.text import OUR_FLAGS
 from quorate.member.checks import Case, check_settings
 from quorate.member.spec import EtcdSpec
+from quorate.report import Event
 from unit.fakes import FakeAccess, FakeClock, Server, cluster, row, where
 from unit.views import CLUSTER, member, url, view
 

@@ -67,6 +67,16 @@ def test_nothing_is_taken_back_of_a_node_that_joined_again_since_the_look(contex
         undo_join.look(prepared(noted), mark())
 
 
+def test_what_lies_beside_the_data_of_a_join_is_named_and_stays(context: Context, tmp_path: Path) -> None:
+    told: list[RunMessage] = []
+    noted, mark = begun(with_changes(context, kubelet=Kubelet("/bin/true"), report=told.append))
+    write_log(tmp_path / "var/lib/etcd", OLD)
+    (tmp_path / "var/lib/etcd/before.db").write_text("x")
+    undo_join.take_back(prepared(noted), undo_join.look(prepared(noted), mark()))
+    assert files(tmp_path) == {"var/lib/etcd/before.db": "x"}
+    assert any("also holds before.db: it was left as it is" in one.text for one in told if isinstance(one, Notice))
+
+
 def test_data_of_another_member_stays_where_the_files_are_the_joins(context: Context, tmp_path: Path) -> None:
     noted, mark = begun(with_changes(context, kubelet=Kubelet("/bin/false")))
     everything(noted)
@@ -198,6 +208,37 @@ def test_what_the_kubelet_of_the_join_made_is_of_the_join(context: Context, tmp_
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("x")
     assert len(undo_join.look(prepared(noted), mark()).seen) == 3
+
+
+def test_certificates_of_another_kubelet_stay(context: Context, tmp_path: Path) -> None:
+    """They were deleted as those of the join's kubelet, whatever folder that was."""
+    noted, mark = begun(with_changes(context, kubelet=Kubelet("/bin/true")))
+    noted.tree.write("/var/lib/kubelet/config.yaml", b"a", mode=0o600)
+    folder = tmp_path / "var/lib/kubelet/pki"
+    folder.mkdir()
+    (folder / "kubelet.crt").write_text("of the join's")
+    made = undo_join.look(prepared(noted), mark())
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    (folder / "kubelet.crt").write_text("of another")
+    with pytest.raises(HostError, match="is of another program by now"):
+        undo_join._take_kubelets(noted, made)
+    assert (folder / "kubelet.crt").read_text() == "of another"
+    (folder / "kubelet.crt").unlink()
+    folder.rmdir()
+    (tmp_path / "moved").rename(folder)
+    undo_join._take_kubelets(noted, made)
+    assert not folder.exists()
+
+
+def test_a_rollback_sweeps_the_folders_in_which_it_deletes(context: Context, tmp_path: Path) -> None:
+    noted, mark = begun(with_changes(context, kubelet=Kubelet("/bin/true")))
+    certs.ensure_named(noted, "ca")
+    left = tmp_path / "etc/kubernetes/pki/.ca.key.quorate-0123abcd"
+    made = undo_join.look(prepared(noted), mark())
+    left.write_text("a key")
+    undo_join.take_back(prepared(noted), made)
+    assert files(tmp_path) == {}
 
 
 @pytest.mark.parametrize("killed", ["before the write", "after it"])

@@ -67,8 +67,10 @@ def endpoint(text: str) -> str | None:
     host, number = split_endpoint(text)
     if number is not None and (not number.isdecimal() or port(int(number)) is not None):
         return f"{text!r}: {number!r} is not a port: 1 to 65535"
-    if is_address(host) or subdomain(host) is None:
-        return None
+    return None if is_address(host) or subdomain(host) is None else _why_no_host(host, text)
+
+
+def _why_no_host(host: str, text: str) -> str:
     if "://" in text:
         return f"{text!r} is a URL: give HOST or HOST:PORT, without {text.partition('://')[0]}://"
     if host.lower() != host and subdomain(host.lower()) is None:

@@ -202,7 +202,9 @@ class Cluster:
         """Returns the findings before a member is added at `peer_urls`; changes nothing."""
         from quorate.etcd.membership.preflight import found_before_an_add
 
-        return found_before_an_add(self.access, self.clock, self.status, view, name, peer_urls, timeout=self.timeout)
+        return found_before_an_add(
+            self.access, self.clock, self.status, view, name=name, peer_urls=peer_urls, timeout=self.timeout
+        )
 
     def register(self, name: str, peer_urls: Sequence[str]) -> tuple[Member, ClusterView]:
         """Adds `name` to the member list as a learner and does nothing more; returns it with that list.

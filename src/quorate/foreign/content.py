@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from quorate.errors import HostError
-from quorate.foreign.deletion import TAKEN
 from quorate.foreign.mounts import mount_points
-from quorate.foreign.places import Stamp, stamp_of
+from quorate.foreign.places import Stamp, stamp_at
+from quorate.foreign.taking import JUDGED, TAKEN
 
 Content: TypeAlias = frozenset[tuple[str, Stamp]]
 """Each file, link and folder: its path below the folder, and which one it is."""
@@ -35,12 +35,11 @@ def _below(folder: Path, inside: str, mounts: frozenset[Path]) -> Iterator[tuple
         path = Path(entry.path)
         if path in mounts:
             continue
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
+        stamp = stamp_at(path)
+        if stamp is None:
             continue
-        is_taken = not inside and entry.name == TAKEN
+        is_taken = not inside and entry.name in (TAKEN, JUDGED)
         if not is_taken:
-            yield f"{inside}{entry.name}", stamp_of(status)
+            yield f"{inside}{entry.name}", stamp
         if entry.is_dir(follow_symlinks=False):
             yield from _below(path, "" if is_taken else f"{inside}{entry.name}/", mounts)

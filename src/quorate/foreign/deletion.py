@@ -9,13 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.foreign.inside import Place, holder, target
+from quorate.foreign.inside import Place, holder
 from quorate.foreign.mounts import mount_of, mount_points
 
 _ROOT = Path("/")
@@ -36,8 +35,9 @@ class NotDeleted(HostError):
 
 
 @dataclass(slots=True)
-class _Deleting:
-    """One deletion. `mounts`: resolved paths, read before anything is touched: opening a dead network mount may not return."""
+class Deleting:
+    """One deletion below open folders. `mounts`: resolved paths, read before anything is touched: opening a dead network mount
+    may not return."""
 
     mounts: frozenset[Path]
     left: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
@@ -48,8 +48,8 @@ class _Deleting:
 
     def contents(self, folder: int, where: Path, keep: Collection[str] = ()) -> bool:
         """Deletes the contents of an open folder, but for `keep`. Returns whether all of them could be deleted."""
-        home, before = mount_of(folder), len(self.left)
-        if self.top == -1:
+        home, before, is_top = mount_of(folder), len(self.left), self.top == -1
+        if is_top:
             self.top, self.top_depth = folder, self.depth
         for name in sorted(os.listdir(folder)):
             if name not in keep:
@@ -57,6 +57,8 @@ class _Deleting:
         while self.depth == self.top_depth and self.raised:
             name = self.raised.pop()
             self.entry(folder, name, where / name, home)
+        if is_top:
+            self.top = -1
         return len(self.left) == before
 
     def entry(self, folder: int, name: str, where: Path, home: int) -> None:
@@ -99,8 +101,9 @@ class _Deleting:
             raise NotDeleted(tuple(self.left))
 
 
-def _begin() -> _Deleting:
-    return _Deleting(frozenset(mount_points()))
+def begin() -> Deleting:
+    """Returns a deletion, for which the mounts are read."""
+    return Deleting(frozenset(mount_points()))
 
 
 def remove(path: str, *, root: Path = _ROOT) -> None:
@@ -112,10 +115,11 @@ def remove(path: str, *, root: Path = _ROOT) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise HostError(f"cannot delete {_shown(root, path)}: {error.strerror}") from error
+        raise HostError(f"cannot delete {shown(root, path)}: {error.strerror}") from error
 
 
-def _shown(root: Path, path: str) -> str:
+def shown(root: Path, path: str) -> str:
+    """Returns a path below a root as messages name it."""
     return path if root == _ROOT else f"{root}{path}"
 
 
@@ -123,133 +127,17 @@ def _remove(place: Place) -> None:
     found = place.status()
     if found is None or not place.name:
         return
-    work = _begin()
+    work = begin()
     if stat.S_ISDIR(found.st_mode) and place.path in work.mounts:
-        _empty(place, work, ())
+        _empty(place, work)
     else:
         work.entry(place.folder, place.name, place.path, mount_of(place.folder))
     work.finish()
 
 
-def empty(path: str, *, root: Path = _ROOT, keep: Collection[str] = ()) -> None:
-    """Deletes the contents of a folder, but for the names in `keep`. The folder stays, and so does a link in its place, which
-    is followed by the rule of `inside`. A missing folder is no error. Raises as `remove`."""
-    try:
-        with target(root, path) as place:
-            found = place.status() if place.name else None
-            if found is None:
-                return
-            work = _begin()
-            _empty(place, work, keep)
-            work.finish()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise HostError(f"cannot delete the contents of {_shown(root, path)}: {error.strerror}") from error
-
-
-TAKEN = ".quorate-taken"
-"""Holds what was taken away and is not deleted yet. The kubelet reads no name that begins with a dot."""
-
-IsMeant = Callable[[Path], bool]
-"""Looks at what was taken away, in the folder of that path; returns whether it is what may be deleted."""
-
-
-def take(path: str, is_meant: IsMeant, *, root: Path = _ROOT, keep: Collection[str] = ()) -> bool:
-    """Deletes the contents of a folder as `empty`, but takes them away first, looks at them there, and only then deletes them;
-    what another program makes in the folder meanwhile stays. Returns False, with everything back in its place, where
-    `is_meant` does. What a run that was cut off had taken away is looked at first.
-
-    A mount, and a folder with mounts below it, cannot be taken away: such are looked at and emptied where they are.
-    """
-    try:
-        with target(root, path) as place:
-            found = place.status() if place.name else None
-            if found is None:
-                return True
-            folder = place.open(os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                return _Taking(folder, place.path, _begin(), is_meant).run(frozenset(keep))
-            finally:
-                os.close(folder)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise HostError(f"cannot delete the contents of {_shown(root, path)}: {error.strerror}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    folder: int
-    where: Path
-    work: _Deleting
-    is_meant: IsMeant
-
-    def run(self, keep: frozenset[str]) -> bool:
-        mounted = {name for name in os.listdir(self.folder) if self._is_mounted(name)}
-        for _ in range(2):
-            if TAKEN not in os.listdir(self.folder):
-                # Nothing is moved that is seen to be another's.
-                if not self.is_meant(self.where):
-                    return False
-                self._take(keep | mounted)
-            if not self._deleted():
-                return False
-        if mounted - keep:
-            if not self.is_meant(self.where):
-                return False
-            self.work.contents(self.folder, self.where, frozenset(os.listdir(self.folder)) - mounted | keep)
-        self.work.finish()
-        return True
-
-    def _is_mounted(self, name: str) -> bool:
-        return any(place.is_relative_to(self.where / name) for place in self.work.mounts)
-
-    def _take(self, keep: frozenset[str]) -> None:
-        os.mkdir(TAKEN, 0o700, dir_fd=self.folder)
-        taken = self._open()
-        try:
-            for name in sorted(frozenset(os.listdir(self.folder)) - keep - {TAKEN}):
-                with suppress(FileNotFoundError):
-                    os.rename(name, name, src_dir_fd=self.folder, dst_dir_fd=taken)
-        except OSError:
-            # Half of it cannot be moved, as on an overlay: nothing stays where nobody looks for it.
-            self._give_back(taken)
-            raise
-        finally:
-            os.close(taken)
-
-    def _deleted(self) -> bool:
-        """Deletes what was taken away, if it is meant; else puts it back."""
-        taken = self._open()
-        try:
-            if self.is_meant(self.where / TAKEN):
-                self.work.contents(taken, self.where / TAKEN)
-                is_meant = True
-            else:
-                self._give_back(taken)
-                is_meant = False
-        finally:
-            os.close(taken)
-        with suppress(OSError):
-            # Not empty: what could not be deleted is named at the end.
-            os.rmdir(TAKEN, dir_fd=self.folder)
-        return is_meant
-
-    def _give_back(self, taken: int) -> None:
-        there = os.listdir(self.folder)
-        for name in os.listdir(taken):
-            # One that has the name by now is newer, and stays.
-            if name not in there:
-                os.rename(name, name, src_dir_fd=taken, dst_dir_fd=self.folder)
-
-    def _open(self) -> int:
-        return os.open(TAKEN, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
-
-
-def _empty(place: Place, work: _Deleting, keep: Collection[str]) -> None:
+def _empty(place: Place, work: Deleting) -> None:
     folder = place.open(os.O_RDONLY | os.O_DIRECTORY)
     try:
-        work.contents(folder, place.path, keep)
+        work.contents(folder, place.path)
     finally:
         os.close(folder)

@@ -5,39 +5,49 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign.inside import Place
+from quorate.foreign.kernel import born_ns
 from quorate.foreign.local_files import distrust
+
+NOT_KNOWN = -1
+"""Stands for a birth that nobody noted, as in the records of 0.3 and older: no file has it, so such a stamp equals none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """What tells one file from another that has its name, whatever they hold: kubeadm writes the same manifest again for
-    another member. A rename keeps it. For a folder it tells only which one it is."""
+    another member. A rename keeps it. `born_ns`: 0 where the file system does not know it. For a folder the stamp tells only
+    which one it is: an inode number is used again at once, so that the birth alone tells it from one that came since."""
 
     device: int
     inode: int
     modified_ns: int
     size: int
+    born_ns: int = NOT_KNOWN
 
 
-def stamp_of(found: os.stat_result) -> Stamp:
-    """Returns the stamp of a file or folder by its status."""
-    if stat.S_ISDIR(found.st_mode):
-        return Stamp(found.st_dev, found.st_ino, 0, 0)
-    return Stamp(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-
-
-def stamp_at(path: Path) -> Stamp | None:
-    """Returns the stamp of a file or folder, of a link itself; None where there is none."""
+def stamp_at(path: str | Path, *, dir_fd: int | None = None) -> Stamp | None:
+    """Returns the stamp of a file or folder, of a link itself; None where there is none. Raises OSError."""
     try:
-        return stamp_of(path.lstat())
+        return _stamped(os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd))
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _stamped(fd: int) -> Stamp:
+    """Returns the stamp of an open file, and closes it: both calls are about one file."""
+    try:
+        found, born = os.fstat(fd), born_ns(fd)
+    finally:
+        os.close(fd)
+    if stat.S_ISDIR(found.st_mode):
+        return Stamp(found.st_dev, found.st_ino, 0, 0, born)
+    return Stamp(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, born)
 
 
 def stamps_behind(paths: Iterable[Path]) -> tuple[Stamp | None, ...]:
@@ -48,7 +58,7 @@ def stamps_behind(paths: Iterable[Path]) -> tuple[Stamp | None, ...]:
 
 def _stamp_behind(path: Path) -> Stamp | None:
     try:
-        return stamp_of(path.stat())
+        return _stamped(os.open(path, os.O_PATH | os.O_CLOEXEC))
     except OSError:
         return None
 
@@ -88,10 +98,15 @@ def replaceable(place: Place) -> os.stat_result | None:
 def names(place: Place) -> list[str]:
     """Returns the names in a folder, sorted; none where it is no folder. Raises OSError."""
     try:
-        fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
+        return within(place, lambda folder: sorted(os.listdir(folder)))
     except NotADirectoryError:
         return []
+
+
+def within(place: Place, work: Callable[[int], list[str]]) -> list[str]:
+    """Returns what `work` does with a folder, which is open for it. Raises OSError."""
+    fd = place.open(os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return sorted(os.listdir(fd))
+        return work(fd)
     finally:
         os.close(fd)

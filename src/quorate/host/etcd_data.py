@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from pathlib import Path
 
 
 def has_log(data_dir: Path) -> bool:
-    """Returns whether etcd has written a log: it then knows its identity and ignores every --initial-* flag. The log may be
-    elsewhere (--wal-dir), or a link to it lead nowhere now: that is no empty directory."""
-    return os.path.lexists(data_dir / "member" / "wal") or has_used_database(data_dir)
+    """Returns whether an etcd that is started there resumes as a member: it has a log, knows its identity and ignores every
+    --initial-* flag. The log may be elsewhere (--wal-dir), a link to it lead nowhere now, or nobody may look: that is no empty
+    directory. What a run has taken away, to delete it, is not there (`etcd_identity.data_owner` finds it)."""
+    return is_there(data_dir / "member" / "wal") or has_used_database(data_dir)
+
+
+def is_there(path: Path) -> bool:
+    """Returns whether something has that name, or may have it: who may not look does not know."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 _META, _PAGE_HEADER = struct.Struct("<IIIIQQQQQ"), struct.Struct("<QHHI")
@@ -23,7 +36,7 @@ def has_used_database(data_dir: Path) -> bool:
     or a new one. etcd makes it before its log, and a member that cannot join leaves it so: with one bucket at most (3.4 to
     3.7)."""
     path = data_dir / "member" / "snap" / "db"
-    if not os.path.lexists(path):
+    if not is_there(path):
         return False
     try:
         # Empty: etcd has made the file this moment.
@@ -66,3 +79,33 @@ def received_bytes(data_dir: Path) -> int | None:
         # The folder does not exist yet, or a file was renamed meanwhile: the next call sees more.
         return max(arriving or there, default=None)
     return max(arriving or there, default=None)
+
+
+_TOUCHED = ".touch"
+"""etcd writes and deletes it to see whether it may write in a folder."""
+
+
+def is_new(member: Path) -> bool:
+    """Returns whether `member`, in a data directory, holds nothing but what an etcd makes before it has its identity: folders,
+    a database without content, and the log that the next start deletes because it was not finished. Raises OSError."""
+    if not _has_only(member, "snap", "wal", "wal.tmp") or has_used_database(member.parent):
+        return False
+    db = member / "snap" / "db"
+    return (
+        _is_empty(member / "wal")
+        and all(name.endswith((".wal", ".tmp")) for name in _names(member / "wal.tmp"))
+        and (not is_there(member / "snap") or _has_only(member / "snap", "db"))
+        and (not is_there(db) or stat.S_ISREG(db.lstat().st_mode))
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if is_there(folder) else []
+
+
+def _is_empty(folder: Path) -> bool:
+    return not is_there(folder) or _has_only(folder)
+
+
+def _has_only(folder: Path, *names: str) -> bool:
+    return stat.S_ISDIR(folder.lstat().st_mode) and set(os.listdir(folder)) <= {*names, _TOUCHED}

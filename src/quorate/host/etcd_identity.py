@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import Refused
-from quorate.foreign.deletion import TAKEN
-from quorate.host.etcd_data import has_used_database
+from quorate.foreign.aside import meant_for
+from quorate.foreign.taking import JUDGED, TAKEN
+from quorate.foreign.text import visible
+from quorate.host.etcd_data import is_new, is_there
 
-_TRIES = 3
+_TRIES, _MOST_NAMED = 3, 5
 _HEAD_BYTES = 4096
 _METADATA = 1
 
@@ -31,8 +33,17 @@ class DataIdentity:
 
 
 UNREADABLE = DataIdentity(0, 0)
-"""Stands for data of which it cannot be read whose it is: a log that is damaged, or elsewhere (--wal-dir). It is never "there
-is no data": a join that took it for that deleted the data of a voter."""
+"""Stands for data of which it cannot be read whose it is: a log that is damaged, or elsewhere (--wal-dir), and anything that is
+not what an etcd makes there. It is never "there is no data": a join that took it for that deleted the data of a voter, and the
+copy of a member that an operator had made beside it."""
+
+MEMBER = "member"
+"""The one entry that etcd makes in its data directory."""
+
+SEAL = ".quorate-left"
+"""A file in the data of a member that has left, or is abandoned, which names it."""
+
+_FOUND = "lost+found"
 
 
 class UnknownOwner(Refused):
@@ -43,41 +54,97 @@ class UnknownOwner(Refused):
 
 
 def data_identity(data_dir: Path) -> DataIdentity | None:
-    """Returns the ids in a data directory; None when no etcd has written there. Raises `UnknownOwner`."""
-    found = data_owner(data_dir)
+    """Returns the ids in a data directory; None when nothing is there. Raises `UnknownOwner`."""
+    return _known(data_dir, data_owner(data_dir))
+
+
+def _known(data_dir: Path, found: DataIdentity | None) -> DataIdentity | None:
     if found == UNREADABLE:
-        raise UnknownOwner(
-            f"cannot read which member the data in {data_dir} belongs to: its log is damaged, or elsewhere (--wal-dir)",
-            state="nothing was deleted: the cluster may count on that member",
-            advice="find the member in the list ('quorate etcd member list' on another node), and remove it by its id",
-        )
+        raise unknown(data_dir)
     return found
 
 
+def unknown(data_dir: Path) -> UnknownOwner:
+    """Returns the error for data of which it cannot be read whose it is."""
+    beside = strangers(data_dir)
+    if member_owner(data_dir) is None and beside:
+        what = f"{data_dir} holds {named(beside)}, which is not what an etcd makes there, and may be a copy of a member"
+        return UnknownOwner(what, state="nothing was deleted", advice="move it away, then run the same command again")
+    return UnknownOwner(
+        f"cannot read which member the data in {data_dir} belongs to: its log is damaged, or elsewhere (--wal-dir)",
+        state="nothing was deleted: the cluster may count on that member",
+        advice="find the member in the list ('quorate etcd member list' on another node), and remove it by its id",
+    )
+
+
+def named(names: Sequence[str]) -> str:
+    """Returns the first of some names of files, in words."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(visible(name) for name in names[:_MOST_NAMED])}{more}"
+
+
 def data_owner(data_dir: Path) -> DataIdentity | None:
-    """Returns as `data_identity`, but `UNREADABLE` instead of raising, for comparisons. What a run that was cut off has taken
-    away, to delete it, is still data of its member."""
-    return _owner_in(data_dir) or _owner_in(data_dir / TAKEN)
+    """Returns whose a data directory is: the member that wrote there; None where it is missing, or has nothing but what is ours
+    by name and what an etcd makes before it has its identity; `UNREADABLE` for everything else. What a run that was cut off has
+    taken away, to delete it, is still data of its member."""
+    found = member_owner(data_dir)
+    return UNREADABLE if found is None and strangers(data_dir) else found
 
 
-def _owner_in(data_dir: Path) -> DataIdentity | None:
+def member_owner(data_dir: Path) -> DataIdentity | None:
+    """Returns as `data_owner`, of `member` alone, whatever lies beside it."""
+    return owner_in(data_dir) or owner_in(data_dir / TAKEN)
+
+
+def strangers(data_dir: Path) -> list[str]:
+    """Returns the names of what lies beside `member`, also of what was taken away, and is not ours by name."""
+    return [*_strangers_in(data_dir), *(f"{TAKEN}/{name}" for name in _strangers_in(data_dir / TAKEN))]
+
+
+def _strangers_in(folder: Path) -> list[str]:
     try:
-        head = _first_bytes(data_dir / "member" / "wal")
-        found = _from_head(head) if head is not None else None
+        names = os.listdir(folder)
+        return sorted(name for name in names if not _is_ours(name) and not _is_empty_lost_and_found(folder / name))
+    except FileNotFoundError:
+        # A link that leads nowhere: what it leads to may be on a disk that is not mounted.
+        return ["."] if folder.is_symlink() else []
+    except OSError:
+        return ["."]
+
+
+def _is_ours(name: str) -> bool:
+    return name in (MEMBER, SEAL, TAKEN, JUDGED) or meant_for(name) == SEAL
+
+
+def _is_empty_lost_and_found(path: Path) -> bool:
+    return path.name == _FOUND and not os.listdir(path)
+
+
+def owner_in(folder: Path) -> DataIdentity | None:
+    """Returns as `member_owner`, but does not look at what was taken away."""
+    member = folder / MEMBER
+    try:
+        if not is_there(member):
+            return None
+        head = _first_bytes(member / "wal")
+        if head is None:
+            head = _first_bytes(member / "wal.tmp") or b""
+            # Only room is made there until etcd writes its ids.
+            if not head.strip(b"\0") and is_new(member):
+                return None
+        return _from_head(head) or UNREADABLE
     except (OSError, ValueError, IndexError, KeyError, struct.error):
         return UNREADABLE
-    if found is not None:
-        return found
-    return UNREADABLE if head is not None or has_used_database(data_dir) else None
 
 
 def _first_bytes(wal: Path) -> bytes | None:
-    """Returns the beginning of the log; None where there is none. Raises OSError, also for a link that leads nowhere."""
+    """Returns the beginning of the log; None where there is none. Raises OSError, also for a link that leads nowhere, and for a
+    log whose first part is gone each time."""
     for _ in range(_TRIES):
         try:
             names = sorted(name for name in os.listdir(wal) if name.endswith(".wal"))
         except FileNotFoundError:
-            if os.path.lexists(wal):
+            if is_there(wal):
                 raise
             return None
         if not names:
@@ -88,12 +155,12 @@ def _first_bytes(wal: Path) -> bytes | None:
         except FileNotFoundError:
             # etcd deletes old parts of its log.
             continue
-    return b""
+    raise FileNotFoundError(wal)
 
 
 def member_of(data_dir: Path) -> int:
-    """Returns the id of the member that wrote a data directory; 0 when there is none. Raises `UnknownOwner`."""
-    owner = data_identity(data_dir)
+    """Returns the id of the member whose `member` is in a data directory; 0 when there is none. Raises `UnknownOwner`."""
+    owner = _known(data_dir, member_owner(data_dir))
     return owner.member_id if owner else 0
 
 

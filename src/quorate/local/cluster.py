@@ -335,7 +335,8 @@ def _is_absent(home: Home, member: LocalMember) -> bool | None:
 def _forget(home: Home, name: str) -> None:
     runtime = home.runtime(name)
     runtime.stop()
-    runtime.wipe(None)
+    # Of the member that has left: a snapshot that was restored there since is another's.
+    runtime.wipe(home.load().member(name).memory.member_id or None)
     replacement.left(home, name)
     home.save(home.load().without(name))
 

@@ -17,6 +17,7 @@ from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, limits_of
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.files import remove_file
 from quorate.host import etcd_binary, ports
+from quorate.host.member_data import settle
 from quorate.local import certificates, replacement
 from quorate.local.home import Home
 from quorate.local.layout import check_name, check_root
@@ -85,6 +86,8 @@ def run_join(home: Home, joiners: Sequence[LocalMember], policy: JoinPolicy) -> 
     """Runs the engine for joiners that are saved already."""
     for joiner in joiners:
         _forget_ended_process(home, joiner.name)
+        if home.daemon(joiner.name).identity() is None:
+            settle(home.layout.member(joiner.name).data)
     try:
         with home.access() as access, home.journal() as note:
             pairs = [(spec_of(home, joiner), home.runtime(joiner.name)) for joiner in joiners]
@@ -120,7 +123,7 @@ def _settle(home: Home, joiners: Iterable[LocalMember]) -> None:
         for joiner in joiners:
             if joiner.peer_url in voters:
                 saved = saved.with_member(replace(saved.member(joiner.name), phase="member"))
-            elif not home.layout.member(joiner.name).folder.exists():
+            elif not home.runtime(joiner.name).has_leftovers():
                 saved = saved.without(joiner.name)
         home.save(saved)
 

@@ -88,7 +88,7 @@ class Home:
 
     def runtime(self, name: str) -> PlainProcess:
         """Returns the runtime of the member's etcd; raises `ConfigError` when there is no member of that name."""
-        return process_of(self.layout, self.load(), name, self.clock)
+        return process_of(self.layout, self.load(), name, self.clock, self.report)
 
     def daemon(self, name: str) -> Daemon:
         """Returns the member's process, also when the saved state no longer has the member."""

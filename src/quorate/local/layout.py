@@ -19,7 +19,8 @@ from pathlib import Path
 
 from quorate.core.new_member import check_new_name
 from quorate.errors import ConfigError
-from quorate.files import meant_for, user_folder
+from quorate.files import user_folder
+from quorate.foreign.aside import meant_for
 from quorate.foreign.text import to_paste
 from quorate.host import etcd_data
 
@@ -75,6 +76,19 @@ class MemberPaths:
     @property
     def process(self) -> Path:
         return self.folder / "process.json"
+
+    @property
+    def made(self) -> list[Path]:
+        """Returns what we and its etcd make in the folder, but for the data: also rotated logs, and what killed writes left."""
+        try:
+            names = sorted(entry.name for entry in self.folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        ours = {self.pki.parent.name, self.log.name, f"{self.log.name}.1", self.output.name, self.process.name}
+        return [self.folder / name for name in names if name in ours or meant_for(name) in ours or self._is_rotated(name)]
+
+    def _is_rotated(self, name: str) -> bool:
+        return name.startswith(f"{self.log.stem}-") and name.endswith(self.log.suffix)
 
     @property
     def has_data(self) -> bool:

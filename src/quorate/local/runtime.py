@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,17 @@ from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.etcd.client.endpoint import TlsFiles
-from quorate.files import make_folder, remove_tree
+from quorate.files import make_folder, remove_if_empty, remove_tree
 from quorate.foreign.trust import distrust_way
 from quorate.host import etcd_binary, ports, process
 from quorate.host.daemon import Daemon
-from quorate.host.member_data import of_member, take_data
+from quorate.host.etcd_identity import named
+from quorate.host.member_data import has_leftovers, of_member, refuse_taken, take_data
 from quorate.local.layout import Layout, MemberPaths
 from quorate.local.state import LocalMember, State
 from quorate.member.process import PlainProcess
 from quorate.member.spec import EtcdSpec, flags, settings
+from quorate.report import Notice, Report, silent
 
 REMOVED = "removed"
 _KEPT_LOG_BYTES = 32 << 20
@@ -28,7 +31,7 @@ _ROTATION = {"maxsize": 32, "maxage": 0, "maxbackups": 2, "localtime": False, "c
 """Megabytes and files: at most about 100 MB of log a member."""
 
 
-def process_of(layout: Layout, state: State, name: str, clock: SystemClock) -> PlainProcess:
+def process_of(layout: Layout, state: State, name: str, clock: SystemClock, report: Report = silent) -> PlainProcess:
     """Returns the runtime of the member `name`; raises `ConfigError` when there is none of that name."""
     member, paths = state.member(name), layout.member(name)
 
@@ -36,7 +39,7 @@ def process_of(layout: Layout, state: State, name: str, clock: SystemClock) -> P
         version = etcd_binary.read_version(Path(member.etcd))
         return [member.etcd, *flags(settings(spec_of(member, paths, state, version), rows))]
 
-    files = LocalFiles(member, layout)
+    files = LocalFiles(member, layout, report)
     return PlainProcess(name, member.peer_url, paths.data, daemon_of(paths), files, command, clock)
 
 
@@ -90,22 +93,34 @@ class LocalFiles:
 
     member: LocalMember
     layout: Layout
+    report: Report = silent
 
     @property
     def is_begun(self) -> bool:
-        return self.layout.member(self.member.name).folder.exists()
+        paths = self.layout.member(self.member.name)
+        return has_leftovers(paths.data) or any(map(os.path.lexists, paths.made))
 
     def prepare(self) -> None:
         self._refuse_taken_ports()
         paths = self.layout.member(self.member.name)
+        refuse_taken(paths.data)
         make_folder(paths.data)
         _rotate(paths.log)
         self._refuse_doubtful()
 
     def give_back(self, owner: int | None) -> None:
-        """Deletes all files of the member: the engine has seen that it is no longer a member."""
-        take_data(self.layout.member(self.member.name).data, of_member(owner))
-        remove_tree(self.layout.member(self.member.name).folder)
+        """Deletes all files of the member: the engine has seen that it is no longer a member. What others have put into its
+        folder stays."""
+        paths = self.layout.member(self.member.name)
+        take_data(paths.data, of_member(owner))
+        for path in paths.made:
+            remove_tree(path)
+        for folder in (paths.data, paths.folder):
+            remove_if_empty(folder)
+        if paths.folder.exists():
+            left = [str(path.relative_to(paths.folder)) for one in (paths.folder, paths.data) for path in _in(one)]
+            names = named(sorted(name for name in left if name != paths.data.name))
+            self.report(Notice(f"{paths.folder} also holds {names}: it was left as it is", "warning"))
 
     def _refuse_taken_ports(self) -> None:
         name = self.member.name
@@ -126,6 +141,10 @@ class LocalFiles:
                 state="nothing was started",
                 advice=f"check this program, and who wrote {self.layout.state}; or pass another etcd with --etcd",
             )
+
+
+def _in(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _rotate(log: Path) -> None:

@@ -14,6 +14,7 @@ from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
 from quorate.host import ports
+from quorate.host.member_data import settle
 from quorate.local import certificates, state
 from quorate.local.home import Home
 from quorate.local.layout import check_root
@@ -54,6 +55,8 @@ def start_members(home: Home) -> tuple[str, ...]:
     """
     certificates.ensure_cluster_certificates(home.layout)
     down = down_members(home)
+    for name in down:
+        settle(home.layout.member(name).data)
     empty = [name for name in down if _is_empty(home, name)]
     started = [name for name in down if name not in empty]
     failed: HostError | None = None
@@ -110,6 +113,7 @@ def start_one(home: Home, name: str) -> None:
     directory that etcd cannot use."""
     member = home.load().member(name)
     check_root(home.layout.root)
+    settle(home.layout.member(name).data)
     if _is_empty(home, name):
         if member.phase == "joining":
             raise HostError(

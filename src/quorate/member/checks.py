@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,11 @@ from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
 from quorate.etcd.observation import diagnose
+from quorate.foreign.taking import TAKEN
 from quorate.foreign.text import to_paste
 from quorate.foreign.urls import parts_of
 from quorate.host import disk, etcd_binary, ports
+from quorate.host.etcd_identity import named
 from quorate.member.data_dir import DataDir
 from quorate.member.spec import MOVES_DATA, EtcdSpec, listen_url
 
@@ -90,7 +93,10 @@ def check_data(case: Case) -> Iterator[Finding]:
         yield Finding("data-dir", "error", f"{data} is a symlink", "pass the path of the directory itself")
     elif not case.resumed and data.exists() and (not data.is_dir() or any(data.iterdir())):
         advice = "move it away if it is not needed; a removed member's data must not be used again"
-        yield Finding("data-dir", "error", f"{data} is not empty", advice)
+        if os.path.lexists(data / TAKEN):
+            advice = f"{data / TAKEN} holds what a run that was cut off had taken away, to delete it: see whose it is; {advice}"
+        holds = f": it holds {named(sorted(os.listdir(data)))}" if data.is_dir() else ""
+        yield Finding("data-dir", "error", f"{data} is not empty{holds}", advice)
 
 
 def check_settings(case: Case) -> Iterator[Finding]:

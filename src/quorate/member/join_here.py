@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from quorate.core.finding import Finding
 from quorate.core.membership import ClusterView
+from quorate.errors import PreflightFailed, QuorateError
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.runtime import JoinSpec, Runtime
+from quorate.host.etcd_identity import data_owner
+from quorate.host.member_data import left_beside, settle
 from quorate.member import checks, inbound_probe
 from quorate.member.checks import Case
 from quorate.member.place_lock import refuse_place, working_on
@@ -42,9 +45,10 @@ def look(cluster: Cluster, host: Host) -> tuple[ClusterView, list[Finding]]:
 def _is_resumed(host: Host, view: ClusterView) -> bool:
     """Returns whether the files here are from a join of ours that was cut off. Data of a member that is not listed is not: it
     may be all that is left of a removed member. Also where a record of ours says that it never had a vote: another tool may
-    have given it one, and the list, and the record, may be those of a snapshot that was restored."""
+    have given it one, and the list, and the record, may be those of a snapshot that was restored. So may anything else that
+    lies in the data directory: an operator had moved the last copy of a cluster aside there."""
     listed = view.by_peer_urls((host.spec.peer_url,)) is not None
-    return host.runtime.has_leftovers() and (listed or not host.spec.has_data)
+    return host.runtime.has_leftovers() and (listed or data_owner(host.spec.data_dir) is None)
 
 
 def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> JoinResult:
@@ -54,7 +58,14 @@ def add_here(cluster: Cluster, host: Host, *, probe_inbound: bool = True) -> Joi
     `Cluster.join`. A second call resumes the join.
     """
     with working_on(host.spec, cluster.clock, cluster.report):
-        return _add_here(cluster, host, probe_inbound=probe_inbound)
+        settle(host.spec.data_dir)
+        try:
+            return _add_here(cluster, host, probe_inbound=probe_inbound)
+        except QuorateError as error:
+            left = left_beside(host.spec.data_dir)
+            if left and not isinstance(error, PreflightFailed):
+                cluster.report(Notice(left, "warning"))
+            raise
 
 
 def _add_here(cluster: Cluster, host: Host, *, probe_inbound: bool) -> JoinResult:

@@ -12,7 +12,7 @@ from quorate.deadline import SystemClock
 from quorate.etcd.membership.runtime import Process
 from quorate.host.daemon import Daemon
 from quorate.host.environment import for_programs
-from quorate.member.data_dir import DataDir
+from quorate.member.data_dir import OUTPUT, RECORD, DataDir
 from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, flags, settings
 
@@ -76,7 +76,7 @@ class PlainProcess(OnThisHost):
 def process_of(spec: EtcdSpec, clock: SystemClock) -> PlainProcess:
     """Returns the runtime of `spec`; its output and the identity of its process are kept next to the data."""
     beside = spec.beside
-    daemon = Daemon(beside, beside / "process.json", beside / "output.log")
+    daemon = Daemon(beside, beside / RECORD, beside / OUTPUT)
 
     def command(rows: Sequence[tuple[str, str]]) -> list[str]:
         return [str(spec.program), *flags(settings(spec, rows))]

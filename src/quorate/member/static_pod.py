@@ -15,7 +15,7 @@ from quorate.foreign.places import Stamp, stamp_at
 from quorate.host.crash_counter import CrashCounter
 from quorate.host.cri import Container, CriError, Runtime
 from quorate.host.kubelet import Kubelet
-from quorate.host.member_data import of_member, refuse_another, take_data
+from quorate.host.member_data import has_leftovers, of_member, refuse_another, refuse_taken, take_data
 from quorate.member.on_this_host import OnThisHost
 
 _CONTAINER = "etcd"
@@ -29,7 +29,7 @@ _GRACE_SECONDS = 5
 @dataclass(slots=True)
 class StaticPod(OnThisHost):
     """The static pod. `write` writes the manifest for these rows of --initial-cluster; `image` is its image; `log_lines` reads
-    the last lines of a container's log. The data directory was empty when the join began: `wipe` empties it again."""
+    the last lines of a container's log."""
 
     manifest: Path
     data_dir: Path
@@ -88,6 +88,7 @@ class StaticPod(OnThisHost):
 
     def start(self, initial_cluster: Sequence[tuple[str, str]]) -> None:
         if not self._is_there():
+            refuse_taken(self.data_dir)
             self.write(initial_cluster)
             self._seen, self._has_looked = stamp_at(self.manifest), True
             self._since = self.clock.now()
@@ -143,10 +144,10 @@ class StaticPod(OnThisHost):
             )
 
     def has_leftovers(self) -> bool:
-        return self.manifest.exists() or (self.data_dir.is_dir() and any(self.data_dir.iterdir()))
+        return self.manifest.exists() or has_leftovers(self.data_dir)
 
     def wipe(self, owner: int | None) -> None:
-        """Empties the data directory, as it was when the join began. Raises `HostError`."""
+        """Deletes the manifest and the member's data, and nothing beside either. Raises `HostError`."""
         refuse_another(self.data_dir, of_member(owner))
         self._remove_manifest()
         take_data(self.data_dir, of_member(owner))

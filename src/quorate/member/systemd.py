@@ -16,7 +16,7 @@ from quorate.host.last_words import etcd_reason
 from quorate.host.member_data import of_member, refuse_another
 from quorate.host.systemd import Systemd, UnitState
 from quorate.host.units import unit_text, unit_word
-from quorate.member.data_dir import DataDir
+from quorate.member.data_dir import VARIABLES, DataDir
 from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, environment_lines, settings
 
@@ -55,7 +55,7 @@ class SystemdUnit(OnThisHost):
 
     @property
     def variables_file(self) -> Path:
-        return self.spec.beside / "etcd.env"
+        return self.spec.beside / VARIABLES
 
     @property
     def place(self) -> DataDir:

@@ -15,7 +15,7 @@ from quorate.core.membership import ClusterView, margin_of, odd_advice
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.coordination.pending_joins import PendingJoin
-from quorate.foreign.deletion import TAKEN
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.foreign.urls import parts_of
 from quorate.host import facts, kubelet
 from quorate.host.cri import Runtime
@@ -23,7 +23,7 @@ from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.join import etcd as etcd_join
-from quorate.phases.node import kubeconfigs, renewal, run_marker, static_pods
+from quorate.phases.node import kubeconfigs, leftovers, renewal, run_marker, static_pods
 from quorate.phases.node.local_etcd import local_etcd
 from quorate.phases.start import wait_healthy
 
@@ -58,14 +58,17 @@ def check_unfinished(context: Context, _admin: str) -> Iterator[Finding]:
 
 
 def check_taken_away(context: Context, _admin: str) -> Iterator[Finding]:
-    """Finds data of a member that a reset or an undo had taken away when it was cut off: its etcd would begin empty."""
+    """Finds data of a member that a reset or an undo had taken away when it was cut off: its etcd would begin empty. And what
+    killed runs have left beside other files, which may hold keys."""
     local = context.cluster.etcd.local
-    taken = f"{local.data_dir}/{TAKEN}" if local is not None else ""
-    if taken and context.tree.names(taken):
-        text = f"{taken} holds what a reset or a rollback took away when it was cut off"
-        yield Finding(
-            "unfinished", "error", text, f"when a member runs here, move it back to {local.data_dir if local else ''}"
-        )
+    for held, mend in ((TAKEN, "when a member runs here, move it back to {}"), (JUDGED, "delete it; it was in {}")):
+        path = f"{local.data_dir}/{held}" if local is not None else ""
+        if local is not None and context.tree.names(path):
+            text = f"{path} holds what a reset or a rollback took away when it was cut off"
+            yield Finding("unfinished", "error", text, mend.format(local.data_dir))
+    for path in leftovers.found(context.tree, context.cluster.certificates_dir):
+        text = f"{path} was left by a run that was cut off, or is of one that is at work now; it may hold a private key"
+        yield Finding("unfinished", "warning", text, "when no quorate is at work here, see what it is, and delete it")
 
 
 def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:

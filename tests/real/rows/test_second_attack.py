@@ -15,7 +15,6 @@ from quorate.errors import Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.cluster import Cluster
-from quorate.host.etcd_identity import data_identity
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.reset import etcd as etcd_leave
 from quorate.phases.reset.state import ResetRun
@@ -41,7 +40,7 @@ def leave(patch: pytest.MonkeyPatch, etcd: Etcd, *others: Etcd) -> None:
     tree = RealTree(Path("/"))
     run = ResetRun(reset=None, tree=tree, clock=SystemClock(), report=lambda _: None, ask=lambda _: False)  # type: ignore[arg-type]
     local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, (etcd.client_url,), str(etcd.data))
-    run.owner = data_identity(etcd.data)
+    etcd_leave._note_owner(run, local)
     etcd_leave._leave(run, local)
 
 

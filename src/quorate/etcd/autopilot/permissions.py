@@ -3,12 +3,12 @@ voter that is lost. No change is sent to find out."""
 
 from __future__ import annotations
 
-from quorate.arguments import spelled
 from quorate.etcd.client.anyone import ask_anyone
 from quorate.etcd.client.auth import ROOT, Range, Rights, covers, rights_of
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.errors import EtcdError, LoginFailed, PermissionDenied
 from quorate.etcd.cluster import Cluster
+from quorate.spelling import spelled
 
 _OURS = Range(b"/quorate/", b"/quorate0")
 """Its own records, those of joins and of the lock for removals, and the key of a proof."""

@@ -21,9 +21,9 @@ def found_before_an_add(
     clock: SystemClock,
     look: Callable[[], ClusterView],
     view: ClusterView,
+    *,
     name: str,
     peer_urls: Sequence[str],
-    *,
     timeout: float,
 ) -> list[Finding]:
     """Returns the findings before `name` is added at `peer_urls` to the cluster of `view`; changes nothing. `timeout`: seconds

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from quorate.errors import HostError, QuorateError, foreseen
-from quorate.foreign.places import Stamp
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.foreign.values import mapping_of, text_of
 from quorate.host.cri import Runtime
-from quorate.host.etcd_identity import DataIdentity, data_owner
-from quorate.host.member_data import is_meant, of_another
+from quorate.host.etcd_identity import MEMBER
+from quorate.host.member_data import NOTHING_SEEN, DataSeen, left_beside, look_at, of_another
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.api_access import connected
-from quorate.phases.base.context import KUBELET_FOLDER, Context
+from quorate.phases.base.context import Context
 from quorate.phases.base.node_files import real_path
 from quorate.phases.join.prepared_join import PreparedJoin
-from quorate.phases.node import paths, run_marker, static_pods
+from quorate.phases.node import leftovers, paths, run_marker, static_pods
 from quorate.phases.node.run_marker import Marker
 from quorate.report import Notice
 
@@ -30,11 +30,11 @@ _KUBELETS = run_marker.BY_KUBELET[0]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the join made on this node, as it was at one look. `seen`: its files; `owner`: whose data is here; `uid`: of the
-    node's object, empty where the object is not this join's or was not seen; `mark`: what the join wrote."""
+    """What the join made on this node, as it was at one look. `seen`: its files; `data`: what is in etcd's folder; `uid`: of
+    the node's object, empty where the object is not this join's or was not seen; `mark`: what the join wrote."""
 
     seen: Mapping[str, Stamp]
-    owner: DataIdentity | None
+    data: DataSeen
     uid: str
     mark: Marker
 
@@ -45,7 +45,7 @@ def look(join: PreparedJoin, mark: Marker) -> Made:
     stamps = {path: context.tree.stamp(path) for path in paths.may_be_made(context) if path not in mark.before}
     made = Made(
         {path: seen for path, seen in stamps.items() if seen is not None},
-        data_owner(_data_dir(context)) if context.cluster.etcd.local is not None else None,
+        look_at(_data_dir(context)) if context.cluster.etcd.local is not None else NOTHING_SEEN,
         _uid_of_node(join, mark),
         mark,
     )
@@ -72,7 +72,7 @@ def take_back(join: PreparedJoin, made: Made) -> str:
     later.take("the node's object may still exist", lambda: _delete_node(join, context, made.uid))
     later.take("data of etcd may still exist", lambda: _take_data(context, later.made))
     later.take("files of the kubelet may still exist", lambda: _take_kubelets(context, later.made))
-    later.take("files may still exist", lambda: _remove(context, later.made, _files(context, later.made)))
+    later.take("files may still exist", lambda: _remove_files(context, later.made))
     if run_marker.foreign(context.tree, mark):
         return "another program has worked on this node since: what is here now was left as it is, see the warnings"
     if later.done[-1]:
@@ -139,6 +139,11 @@ def _remove(context: Context, made: Made, wanted: list[str]) -> None:
             context.tree.remove_if(path, made.seen[path])
 
 
+def _remove_files(context: Context, made: Made) -> None:
+    _remove(context, made, _files(context, made))
+    leftovers.sweep(context.tree, context.cluster.certificates_dir, context.report)
+
+
 def _files(context: Context, made: Made) -> list[str]:
     folders = (_KUBELETS, f"{_local_dir(context)}/member")
     return [path for path in made.seen if path not in folders]
@@ -157,30 +162,25 @@ def _take_data(context: Context, made: Made) -> None:
     """Deletes the data of the member that was here at the look."""
     if f"{_local_dir(context)}/member" not in made.seen:
         return
-
-    def is_owners(data_dir: Path) -> bool:
-        return is_meant(data_dir, lambda found: found == made.owner)
-
-    if not _take_only(context, _local_dir(context), "member", is_owners):
+    if not context.tree.take_named(_local_dir(context), [MEMBER], made.data.is_meant):
         raise of_another(_data_dir(context))
+    if left := left_beside(_data_dir(context)):
+        context.report(Notice(left, "warning"))
 
 
 def _take_kubelets(context: Context, made: Made) -> None:
-    """Deletes the certificates of the kubelet that this join started. No file of ours tells whose they are: what this join
-    wrote beside them does."""
+    """Deletes the certificates of the kubelet that this join started. No file of ours tells whose they are: that it is the
+    folder that was looked at does, and what this join wrote beside it."""
     if _KUBELETS not in made.seen:
         return
 
-    def is_ours(_taken: Path) -> bool:
-        return not run_marker.foreign(context.tree, made.mark)
+    folder, _, name = _KUBELETS.rpartition("/")
 
-    if not _take_only(context, KUBELET_FOLDER, "pki", is_ours):
+    def is_ours(taken: Path) -> bool:
+        return stamp_at(taken / name) == made.seen[_KUBELETS] and not run_marker.foreign(context.tree, made.mark)
+
+    if not context.tree.take_named(folder, [name], is_ours):
         raise HostError(f"{_KUBELETS} is of another program by now: it was left as it is")
-
-
-def _take_only(context: Context, folder: str, name: str, is_meant_there: Callable[[Path], bool]) -> bool:
-    """Takes one folder away; see `Tree.take`."""
-    return context.tree.take(folder, is_meant_there, keep=frozenset(context.tree.names(folder)) - {name})
 
 
 def _stop_kubelet(context: Context, made: Made) -> None:

@@ -7,15 +7,13 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
 
 from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping, read_object
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import text_of, texts_of
-from quorate.host.etcd_data import has_log
-from quorate.host.etcd_identity import UNREADABLE, DataIdentity, data_owner
-from quorate.host.member_data import is_meant, of_another
+from quorate.host.etcd_identity import SEAL, UNREADABLE, DataIdentity, member_owner
+from quorate.host.member_data import DataSeen, look_at, of_another
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, may_run_etcd, parse
@@ -32,9 +30,6 @@ etcd has ended, and the manifest of a first node names no other: a reset that wa
 NOTES = (LEFT, LEAVING)
 """What a reset that was cut off may have left, beside the data."""
 
-_SEAL = ".quorate-left"
-"""A file in the data of that member, which names it. Without it the note is void: another tool has deleted the data since."""
-
 _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
 _USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
@@ -42,15 +37,15 @@ _KUBELET_FLAGS = f"{KUBELET_FOLDER}/kubeadm-flags.env"
 _PATH_FLAG = "--pod-manifest-path"
 
 
-def note_left(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
-    """Notes that the member `owner` has left, or is abandoned."""
-    tree.write(f"{etcd.data_dir}/{_SEAL}", _seal_of(owner), mode=0o600)
+def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
+    """Notes that the member whose data was seen has left, or is abandoned."""
+    tree.write(f"{etcd.data_dir}/{SEAL}", _seal_of(seen), mode=0o600)
     tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
 
 
 def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
     """Deletes that note: the member stays."""
-    tree.remove(f"{etcd.data_dir}/{_SEAL}")
+    tree.remove(f"{etcd.data_dir}/{SEAL}")
     tree.remove(LEFT)
 
 
@@ -80,34 +75,48 @@ def is_secured(url: str) -> bool:
     return parts.scheme == "https" and bool(parts.host)
 
 
-def _seal_of(owner: DataIdentity | None) -> bytes:
-    return f"{owner.member_id:x} {owner.cluster_id:x}\n".encode() if owner is not None else b"no member\n"
+def _seal_of(seen: DataSeen) -> bytes:
+    """Returns what the seal in the data says: the ids, and which folder it is. Without the folder, as in a seal of 0.2 and
+    older, a snapshot that was restored with the same ids was deleted; such a seal is of no data. Another boot may give the
+    device another number."""
+    if seen.owner is None:
+        return b"no member\n"
+    folders = " ".join(f"{one.inode}:{one.born_ns}" if one is not None else "none" for one in seen.folders)
+    return f"{seen.owner.member_id:x} {seen.owner.cluster_id:x} {folders}\n".encode()
 
 
 def has_left(tree: Tree) -> LocalEtcd | None:
     """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
     another member, made since, and asking the cluster again does no harm. So is one of another member than that whose data is
-    here: an operator may have made a new one, and its manifest be moved away for now."""
+    here, or than the folders that it is in: an operator may have made or restored one, and its manifest be moved away for now.
+    Without the seal the note is void: another tool has deleted the data since."""
     noted = None if tree.is_file(manifest_path("etcd")) else _parsed(tree, LEFT)
     if noted is None:
         return None
-    seal, there = tree.read(f"{noted.data_dir}/{_SEAL}"), data_owner(real_path(tree, noted.data_dir))
-    return noted if seal is not None and (there is None or seal == _seal_of(there)) else None
+    return noted if is_sealed(tree, noted, look_at(real_path(tree, noted.data_dir))) else None
 
 
-def delete_data(tree: Tree, etcd: LocalEtcd, owner: DataIdentity | None) -> None:
-    """Deletes the data, the seal last: until then the same command resumes. Mounts in the data are not touched. Raises
-    `HostError` with what is left, and, with nothing deleted, for data of another member than `owner`: a reset that was
-    suspended deleted the data of the voter that had joined here since."""
+def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
+    """Returns whether the data that was seen is that of the member that has left, or is gone."""
+    seal = tree.read(f"{noted.data_dir}/{SEAL}")
+    return seal is not None and (seen.owner is None or seal == _seal_of(seen))
 
-    def is_owners(data_dir: Path) -> bool:
-        return is_meant(data_dir, lambda found: found == owner)
 
-    if not tree.take(etcd.data_dir, is_owners, keep=(_SEAL,)):
+def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
+    """Deletes the data that was seen, and what was seen beside it; the seal last: until then the same command resumes. Mounts
+    in the data are not touched. Raises `HostError` with what is left, and, with nothing deleted, for data of another member: a
+    reset that was suspended deleted the data of the voter that had joined here since, and a restored snapshot.
+
+    The note of the member stays until the reset ends: its etcd may make new data until its kubelet is stopped,
+    and a reset that is killed while it deletes that must find it again."""
+    seal = f"{etcd.data_dir}/{SEAL}"
+    if not tree.is_file(seal) and tree.names(etcd.data_dir):
+        with suppress(HostError):
+            # On a full disk there is room for it only when the data is gone.
+            tree.write(seal, _seal_of(seen), mode=0o600)
+    if not tree.take_named(etcd.data_dir, seen.names, seen.is_meant):
         raise of_another(real_path(tree, etcd.data_dir))
-    tree.remove(f"{etcd.data_dir}/{_SEAL}")
-    for note in NOTES:
-        tree.remove(note)
+    tree.remove(seal)
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:
@@ -161,11 +170,10 @@ def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
     if not tree.is_file(f"{certificates}/{_PEER_KEY}"):
         return
     for folder, manifest in [(_USUAL_DATA, ""), *_named_by_moved(tree)]:
-        if not has_log(real_path(tree, folder)):
+        owner = member_owner(real_path(tree, folder))
+        if owner is None:
             continue
-        owner = data_owner(real_path(tree, folder))
-        is_known = owner is not None and owner != UNREADABLE
-        of = f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}" if owner and is_known else "of an etcd member"
+        of = "of an etcd member" if owner == UNREADABLE else f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}"
         back = f"move {manifest} back" if manifest else "put its manifest back"
         raise Refused(
             f"there is no {manifest_path('etcd')}, and {folder} holds data {of}",

@@ -254,8 +254,9 @@ def _written(row: object) -> Written:
 
 
 def _stamp(row: object) -> Stamp:
+    """Reads a stamp. One of 4 numbers is of 0.2 or older, and does not tell when its file was born: it equals none."""
     numbers = [integer_of(one, -1) for one in row] if isinstance(row, list) else []
-    if len(numbers) != 4 or min(numbers) < 0:
+    if len(numbers) not in (4, 5) or min(numbers) < 0:
         raise ValueError("no stamp")
     return Stamp(*numbers)
 

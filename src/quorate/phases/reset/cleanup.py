@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable
 from functools import partial
 
 from quorate.errors import HostError
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
-from quorate.phases.node import run_marker
+from quorate.phases.node import leftovers, run_marker
 from quorate.phases.node.local_etcd import NOTES, delete_data
 from quorate.phases.node.paths import CONFS
 from quorate.phases.reset import mounts
@@ -35,7 +36,7 @@ def clean_up(run: ResetRun) -> None:
         _end_kubelet(run)
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
-            _try(partial(delete_data, run.tree, run.left, run.owner), left)
+            _try(partial(delete_data, run.tree, run.left, run.data), left)
     verb = "Would delete" if run.dry_run else "Deleting"
     run.say(PHASE, f"{verb} contents of directories: [{' '.join(emptied)}]")
     for folder in emptied:
@@ -47,6 +48,7 @@ def clean_up(run: ResetRun) -> None:
     run.refuse_changed()
     for path in (run_marker.PATH, *NOTES):
         _try(partial(run.tree.remove, path), left)
+    _try(partial(leftovers.sweep, run.tree, posixpath.normpath(run.reset.certificates_dir), run.report), left)
     if left:
         raise HostError(
             f"this node is not completely reset: {'; '.join(left)}",

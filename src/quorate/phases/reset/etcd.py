@@ -18,7 +18,8 @@ from quorate.foreign.urls import parts_of
 from quorate.host.addresses import is_of_this_host
 from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
-from quorate.host.etcd_identity import data_identity, data_owner
+from quorate.host.etcd_identity import UNREADABLE, member_owner, unknown
+from quorate.host.member_data import look_at, of_another
 from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.base.this_node import ThisNode
@@ -30,6 +31,7 @@ from quorate.phases.node.local_etcd import (
     doubt_without_manifest,
     forget_left,
     has_left,
+    is_sealed,
     is_secured,
     local_etcd,
     note_leaving,
@@ -73,6 +75,8 @@ def remove_member(run: ResetRun) -> None:
     _note_owner(run, etcd)
     # What was read is of the etcd that was here at the look: a run that was suspended removed the member that had joined since.
     run.refuse_changed()
+    if left is not None and not is_sealed(run.tree, left, run.data):
+        raise of_another(real_path(run.tree, left.data_dir))
     if left is not None:
         run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
         # It was, perhaps, the only one, whose etcd still runs.
@@ -82,16 +86,18 @@ def remove_member(run: ResetRun) -> None:
     if not run.dry_run:
         end_pod(run, etcd)
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
-    delete_data(run.tree, etcd, run.owner)
+    delete_data(run.tree, etcd, run.data)
     run.left = etcd
 
 
 def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:
-    """Notes whose data is here. Raises `UnknownOwner` where that cannot be read, unless the member is abandoned: then only data
-    that still cannot be read is deleted."""
+    """Notes whose data is here, and which folders it is in. Raises `UnknownOwner` where that cannot be read, unless the member
+    is abandoned: then only what is in the same folders is deleted."""
     data_dir = real_path(run.tree, etcd.data_dir)
-    run.owner = data_owner(data_dir) if run.abandon else data_identity(data_dir)
-    run.data_dir = etcd.data_dir
+    seen = look_at(data_dir)
+    if seen.owner == UNREADABLE and not (run.abandon and member_owner(data_dir) == UNREADABLE):
+        raise unknown(data_dir)
+    run.data, run.data_dir = seen, etcd.data_dir
 
 
 def _refuse_lost_manifest(run: ResetRun) -> None:
@@ -122,7 +128,7 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
 
 def _note_left(run: ResetRun, etcd: LocalEtcd) -> None:
     try:
-        note_left(run.tree, etcd, run.owner)
+        note_left(run.tree, etcd, run.data)
     except HostError as error:
         gone = "may still be listed" if run.abandon else "has left its cluster"
         error.state = f"the etcd member of this node {gone}; its data and its manifest are still here"

@@ -12,11 +12,12 @@ from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
 from quorate.foreign.content import Content, content_of
-from quorate.foreign.deletion import TAKEN, NotDeleted
+from quorate.foreign.deletion import NotDeleted
 from quorate.foreign.places import Stamp, stamp_at
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host.etcd_identity import DataIdentity
 from quorate.host.kubelet import Kubelet
-from quorate.host.member_data import is_meant, of_another
+from quorate.host.member_data import NOTHING_SEEN, DataSeen, of_another
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS_FOLDER
 from quorate.phases.base.node_files import real_path, runtime_socket
@@ -41,7 +42,7 @@ class ResetRun:
 
     `seen`: the files that tell this node from one that was made here since, as they were when this run looked; None once this
     run has deleted one, or where there was none. `content`: of the folders that are emptied whole, also what tells nothing: a
-    manifest of the operator's, a copy of a CA's key. `data_dir`, `owner`: where etcd's data is, and the member whose it was
+    manifest of the operator's, a copy of a CA's key. `data_dir`, `data`: where etcd's data is, and what was there
     then. Before each step that cannot be undone they are compared with what is there. `is_alone`: the etcd here was the only
     member at the last look."""
 
@@ -59,9 +60,14 @@ class ResetRun:
     content: dict[str, Content] = field(default_factory=dict[str, Content])
     data_dir: str = ""
     is_alone: bool = False
-    owner: DataIdentity | None = None
+    data: DataSeen = NOTHING_SEEN
     dry_run: bool = False
     this_node: ThisNode = HERE
+
+    @property
+    def owner(self) -> DataIdentity | None:
+        """The member whose data was there."""
+        return self.data.owner
 
     @property
     def cri_socket(self) -> str:
@@ -94,7 +100,7 @@ class ResetRun:
         came = [path for folder in self.content if folder != KUBELET_FOLDER for path in self._came(folder)]
         if came:
             raise _came_since(came)
-        if self.data_dir and not is_meant(real_path(self.tree, self.data_dir), lambda found: found == self.owner):
+        if self.data_dir and not self.data.is_still_in(real_path(self.tree, self.data_dir)):
             raise of_another(real_path(self.tree, self.data_dir))
 
     def _came(self, folder: str, where: Path | None = None) -> list[str]:
@@ -106,8 +112,8 @@ class ResetRun:
 
     def _stamp(self, path: str) -> Stamp | None:
         """Returns the stamp of a file, also of one that an earlier run had taken away to delete it when it was cut off."""
-        folder, _, name = path.rpartition("/")
-        aside = [f"{folder}/{TAKEN}/{name}", f"{posixpath.dirname(folder)}/{TAKEN}/{posixpath.basename(folder)}/{name}"]
+        (folder, name), above = posixpath.split(path), posixpath.split(posixpath.dirname(path))
+        aside = [one for held in (TAKEN, JUDGED) for one in (f"{folder}/{held}/{name}", f"{above[0]}/{held}/{above[1]}/{name}")]
         return next(filter(None, map(self.tree.stamp, [path, *aside])), None)
 
     def remove(self, path: str) -> None:
@@ -142,12 +148,8 @@ class ResetRun:
             self.refuse_changed()
             if came:
                 raise _came_since(came)
-            taken = f"{folder}/{TAKEN}"
             raise HostError(
-                f"{taken} holds what an earlier run took away to delete it, and newer files have its names"
-                if self.tree.names(taken)
-                else f"the files in {folder} were written by another program since this run looked: they were left as they are",
-                advice=f"delete {taken}, then run the same command again" if self.tree.names(taken) else "",
+                f"the files in {folder} were written by another program since this run looked: they were left as they are"
             )
         self._expect_gone(folder)
 
