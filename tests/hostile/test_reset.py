@@ -75,7 +75,7 @@ class Node:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    made = Node(tmp_path / "root")
+    made = Node(tmp_path / "n")
     (made.root / KUBELET).mkdir(parents=True)
     yield made
     for place in reversed(made.mounts):

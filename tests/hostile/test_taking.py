@@ -24,7 +24,7 @@ from quorate.tree import RealTree
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    made_node = Node(tmp_path / "root")
+    made_node = Node(tmp_path / "n")
     made_node.root.mkdir()
     yield made_node
     for place in made_node.mounts:
