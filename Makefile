@@ -10,7 +10,7 @@ NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench-startup: dev engines engines-kube  ## Short commands beside etcdctl, kubea
 
 bench-kube: dev engines engines-kube  ## init and joins beside the real kubeadm's, on real nodes
 	$(BIN)/python bench/kube.py
+
+bench-autopilot: dev engines  ## What the autopilot does and costs, beside a script of the same RPCs (an hour; see --help)
+	$(BIN)/python bench/autopilot.py
 
 bench: dev engines  ## Our join against the tightest loop of the same run
 	$(BIN)/python bench/join_floor.py

@@ -1,6 +1,7 @@
 """The operator's program that makes a new standby, run beside the looks of the autopilot.
 
-It is named on the command line of the daemon, never in etcd: whoever may write to etcd must not choose what runs here as root.
+It is named on the command line of the daemon, never in etcd (decision 27): whoever may write to etcd must not choose what runs
+here as root.
 """
 
 from __future__ import annotations
