@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mutants import (
+    in_autopilot,
     in_coordination,
     in_decisions,
     in_invariants,
@@ -27,4 +28,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *in_plans.MUTANTS,
     *in_newest.MUTANTS,
     *in_one_way.MUTANTS,
+    *in_autopilot.MUTANTS,
 )

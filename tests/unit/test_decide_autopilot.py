@@ -253,6 +253,7 @@ def test_a_vote_goes_to_the_zone_that_has_none() -> None:
     ("looked", "policy", "known", "expected"),
     [
         (seen(3, STANDBY), replace(SPREAD, zones=ZONES[1:]), READY, ("Wait", "nothing")),
+        (seen(3, STANDBY), replace(SPREAD, zones=ZONES[2:]), READY, ("Wait", "nothing")),
         (seen(3, STANDBY), replace(SPREAD, zones=(*ZONES[:3], ("m9", "a"))), READY, ("Wait", "nothing")),
         (seen(3, STANDBY), replace(SPREAD, zones=(*ZONES[:3], ("m9", "b"))), READY, ("Wait", "nothing")),
         (seen(3, STANDBY), SPREAD, replace(READY, proofs={}), ("Wait", "standby-not-proved")),
