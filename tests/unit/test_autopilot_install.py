@@ -35,6 +35,13 @@ def test_a_unit_whose_program_needs_the_host_is_not_locked_in(cli: RunCli) -> No
     assert "ProtectSystem" not in made.stdout and "NoNewPrivileges=yes" in made.stdout
 
 
+def test_the_unit_of_a_local_cluster_may_write_there(cli: RunCli, tmp_path: Path) -> None:
+    """Its journal is in the folder; a /tmp of the service's own would hide one that is there."""
+    made = cli("autopilot", "unit", "--dir", str(tmp_path)).stdout
+    assert f"ReadWritePaths={tmp_path}" in made and "PrivateTmp" not in made
+    assert "PrivateTmp=yes" in service_text(Service("x", ("/bin/x",), writes=("/srv/x",)))
+
+
 @pytest.mark.parametrize("word", ["a b", "100%", "$HOME", 'say "x"', "back\\slash"])
 def test_words_reach_the_program_as_they_are(word: str) -> None:
     line = exec_start(service_text(Service("x", ("/bin/echo", word))))

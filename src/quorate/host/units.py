@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from quorate.errors import HostError
 
@@ -26,11 +27,12 @@ def unit_word(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Service:
     """A daemon that notifies systemd. `words`: its command line. `runs_programs`: it starts the user's own programs, for which
-    nobody here knows what they need."""
+    nobody here knows what they need. `writes`: folders to which it writes, besides its state."""
 
     description: str
     words: tuple[str, ...]
     runs_programs: bool = False
+    writes: tuple[str, ...] = ()
 
 
 def service_text(service: Service) -> str:
@@ -38,6 +40,11 @@ def service_text(service: Service) -> str:
     that belong to etcd's own user."""
     line = " ".join(map(unit_word, service.words))
     limits = _UNLIMITED if service.runs_programs else _HARDENED
+    if not service.runs_programs:
+        limits += "".join(f"ReadWritePaths={unit_word(folder)}\n" for folder in service.writes)
+        # A folder of its own in their place would hide these.
+        hidden = any(Path(folder).is_relative_to(tmp) for folder in service.writes for tmp in _TEMPORARY)
+        limits += "" if hidden else "PrivateTmp=yes\n"
     return f"""[Unit]
 Description={unit_text(service.description)}
 Wants=network-online.target
@@ -61,13 +68,13 @@ WantedBy=multi-user.target
 """
 
 
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  # named, not used
 _UNLIMITED = """NoNewPrivileges=yes
 """
 _HARDENED = """CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
-PrivateTmp=yes
 PrivateDevices=yes
 ProtectKernelTunables=yes
 ProtectKernelModules=yes

@@ -42,7 +42,8 @@ def unit(provide: Path | None, provide_timeout: float, served: Served, folder: P
     words = [_program(), "autopilot", "run", *_meant(folder), *served.flags()]
     if provide is not None:
         words += [f"--provide={provide.absolute()}", f"--provide-timeout={provide_timeout:g}s"]
-    document(service_text(Service("quorate autopilot", tuple(words), runs_programs=provide is not None)))
+    writes = (str(folder.absolute()),) if folder is not None else ()
+    document(service_text(Service("quorate autopilot", tuple(words), provide is not None, writes)))
 
 
 @command(ends=PRINTS)
