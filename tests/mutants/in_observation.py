@@ -10,6 +10,7 @@ STATUSES = "etcd/observation/statuses.py"
 PROOF = "etcd/observation/catch_up_proof.py"
 WATCH = "etcd/observation/absence_watch.py"
 COUNTERS = "etcd/observation/link_counters.py"
+BEATS = "etcd/observation/heartbeats.py"
 EVIDENCE = "etcd/membership/link_evidence.py"
 TCP = "host/tcp_links.py"
 
@@ -277,26 +278,26 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "long window",
-        COUNTERS,
-        "periods = int(seconds / PERIOD_SECONDS) + 1",
+        BEATS,
+        "periods = int((end.got_at - start.asked_at) / PERIOD_SECONDS) + 1",
         "periods = 1",
         _links("test_counters_show_a_link_only_where_no_stream_can_make_up_for_another"),
         "in a longer window one stream makes up for another",
     ),
     Mutant(
         "window without the way",
-        COUNTERS,
-        "seconds = samples[last].got_at - samples[first].asked_at",
-        "seconds = samples[last].asked_at - samples[first].got_at",
+        BEATS,
+        "int((end.got_at - start.asked_at) / PERIOD_SECONDS)",
+        "int((end.asked_at - start.got_at) / PERIOD_SECONDS)",
         _links("test_counters_measure_a_window_from_question_to_answer"),
         "a counter is read at some moment between question and answer",
     ),
     Mutant(
         "one stream of two",
-        COUNTERS,
-        "_STREAMS = 2\n",
-        "_STREAMS = 1\n",
-        _links("test_counters_show_a_link_only_where_no_stream_can_make_up_for_another"),
+        BEATS,
+        "(3, 6): 40,",
+        "(3, 6): 20,",
+        _links("test_heartbeats_count_what_the_version_counts"),
         "both streams of a link carry what raft needs",
     ),
     Mutant(
@@ -318,8 +319,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "counters beside a silent member",
         COUNTERS,
-        "return len(view.members) - 1 - self._mute(view)",
-        "return sum(view.answer(member.id) is not None for member in view.members) - 1",
+        "return frozenset(one for one in silent if self._is_mute(one))",
+        "return frozenset(silent)",
         _links("test_a_silent_member_is_left_out_of_the_count_only_when_nobody_has_heard_it_for_a_while"),
         "one that only we cannot reach would stand in for a link that is cut",
     ),

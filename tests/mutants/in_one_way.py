@@ -70,6 +70,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "what cannot be counted may cost anything",
     ),
     _one(
+        "one size for all versions",
+        "etcd/observation/heartbeats.py",
+        "return _MIXED.get((receiver.series, sender.series), own)",
+        "return own",
+        "link_evidence.py::test_a_beat_counts_what_its_receiver_and_its_sender_make_of_it",
+        "one 3.6 member counted as five at a 3.7 one",
+    ),
+    _one(
+        "silent voter that lives",
+        INVARIANTS,
+        "    return _lowers_if_alive(step, target)\n",
+        "    return None\n",
+        "link_worlds.py::test_a_silent_voter_may_stand_in_for_a_link_that_is_cut",
+        "its heartbeats stood in for a link that is cut",
+    ),
+    _one(
         "one end is enough",
         WORLDS,
         "if not heard[one].lacks and not heard[other].lacks:",
@@ -80,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "heartbeats without a name",
         WATCH,
-        "if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view):",
+        "if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view, member_id):",
         "if leader.metrics.snapshot_in_flight(member_id):",
         "absence.py::test_a_voter_whose_heartbeats_arrive_anywhere_lives",
         "it lives, and only the leader and we do not hear it",
@@ -88,8 +104,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "voter that loads a snapshot",
         WATCH,
-        "if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view):",
-        "if witnesses.hear_others(view):",
+        "if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view, member_id):",
+        "if witnesses.hear_others(view, member_id):",
         "absence.py::test_a_voter_that_is_sent_a_snapshot_is_not_absent",
         "it has come back",
     ),

@@ -18,9 +18,9 @@ from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.observation.absence_watch import watch_absence
-from quorate.etcd.observation.link_counters import PERIOD_SECONDS
+from quorate.etcd.observation.heartbeats import PERIOD_SECONDS
 from unit.fakes import FakeAccess, FakeClock, where
-from unit.views import view
+from unit.views import member, view
 
 
 def watched(
@@ -208,6 +208,19 @@ def test_a_voter_whose_heartbeats_arrive_anywhere_lives(senders: int, proved: bo
         beating(access, clock, senders)
         found = watch_absence(access, silent_view, 3, clock, seconds=10.0, say=lambda _: None)
     assert (found is not None) == proved
+
+
+def test_a_learner_that_others_hear_by_name_is_no_sign_of_anothers_life() -> None:
+    """It is out of our reach alone; a dead voter could not be removed beside it."""
+    beside = view(3, member(9, learner=True))
+    quiet = {3: NoResponse("nothing"), 9: NoResponse("nothing")}
+    seen = replace(beside, replies={**beside.replies, **quiet})
+    with watching(PAGE) as access:
+        clock = FakeClock()
+        access.heard = (9,)
+        beating(access, clock, 2)
+        found = watch_absence(access, lambda: seen, 3, clock, seconds=10.0, say=lambda _: None)
+    assert found is not None
 
 
 def test_a_voter_that_is_sent_a_snapshot_is_not_absent() -> None:

@@ -25,7 +25,8 @@ from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.leadership import LeaderStays
 from quorate.etcd.membership.removal_judge import RemovalJudge, RemovePolicy
-from quorate.etcd.observation.link_counters import PATIENCE_SECONDS, PERIOD_SECONDS
+from quorate.etcd.observation.heartbeats import PERIOD_SECONDS
+from quorate.etcd.observation.link_counters import PATIENCE_SECONDS
 from quorate.etcd.observation.voter_links import VoterLinks
 from unit.fakes import FakeAccess, FakeClock, cluster, where
 from unit.views import CLUSTER, answer, view

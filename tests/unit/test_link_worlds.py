@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.core import invariants
+from quorate.core.absence import Absence
 from quorate.core.actions import Promote, Remove
 from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.invariants import Limits, Step
 from quorate.core.link_worlds import Hearing, known_links, worlds
 from quorate.core.links import Links, pair
 from quorate.core.membership import ClusterView, removal_margins
-from unit.views import CLUSTER, member, view
+from unit.views import CLUSTER, answer, member, view
 
 FOLLOWERS = (2, 3, 4, 5)
 EDGES = tuple(permutations(FOLLOWERS, 2))
@@ -72,6 +73,17 @@ def test_what_cannot_be_told_needs_consent() -> None:
     seen = replace(view(4), links=Links(doubtful=True))
     assert "too many links" in judged(seen, Remove(4, named=True))
     assert not judged(seen, Remove(4, named=True), consent=True)
+
+
+def test_a_silent_voter_may_stand_in_for_a_link_that_is_cut() -> None:
+    """m4 is heard by m2 and m3, which do not hear each other: by the counts it is dead, and these are linked. It was removed
+    without consent, and with the leader the quorum went."""
+    quiet = {number: answer(number) for number in (1, 2, 3)}
+    seen = replace(view(4, answers=quiet), links=Links(if_alive=(frozenset({pair(2, 3)}),)))
+    dead = Absence(4, "silent", 60.0, 100, 0.0)
+    assert "if it lives" in judged(seen, Remove(4, named=True, absence=dead))
+    gone = replace(seen, links=Links(if_alive=(frozenset({pair(2, 4), pair(3, 4)}),)))
+    assert not judged(gone, Remove(4, named=True, absence=dead))
 
 
 def promote(heard: bool | None) -> Promote:

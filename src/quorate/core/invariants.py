@@ -180,6 +180,20 @@ def _lowers_somewhere(step: Step, target: int, *, dead: bool) -> str | None:
         if after < before:
             unsure = f": {_unsure_links(view, target)}" if world is not view else ""
             return f"{fewer_may_fail(after, before)}{unsure}"
+    return _lowers_if_alive(step, target)
+
+
+def _lowers_if_alive(step: Step, target: int) -> str | None:
+    """Returns why the removal of a voter that is silent to us and to the leader lowers the margin if it lives: its heartbeats
+    may stand in for those of a link between two others that is cut."""
+    view, leader = step.view, step.view.leader
+    if view.answer(target) is not None or leader is None:
+        return None
+    for cut in view.links.if_alive:
+        world = replace(view, links=replace(view.links, down=cut | {pair(leader.id, target)}))
+        before, after = removal_margins(world, target, dead=False)
+        if after < before:
+            return f"{fewer_may_fail(after, before)} if it lives: {_unsure_links(view, target)}"
     return None
 
 

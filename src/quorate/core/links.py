@@ -22,7 +22,8 @@ class Links:
     followers of an idle cluster no traffic names its sender, so without metrics no outsider can know.
 
     `unproved`: links of the leader that no read proves. `worlds`: what else may be cut, each a set of links that may be cut
-    together; `doubtful`: something is cut, and there are too many ways in which it may be.
+    together; `doubtful`: something is cut, and there are too many ways in which it may be; `if_alive`: the worlds in which
+    members live that are silent to us and to the leader, with at most one link cut between those that answer.
     """
 
     up: frozenset[frozenset[int]] = frozenset()
@@ -30,6 +31,7 @@ class Links:
     unproved: frozenset[frozenset[int]] = frozenset()
     worlds: tuple[frozenset[frozenset[int]], ...] = ()
     doubtful: bool = False
+    if_alive: tuple[frozenset[frozenset[int]], ...] = ()
 
     def state(self, one: int, other: int) -> LinkState:
         """Returns the known state; a link that was seen both up and down counts as down."""
@@ -52,6 +54,7 @@ class Links:
             self.unproved | other.unproved,
             self.worlds or other.worlds,
             self.doubtful or other.doubtful,
+            self.if_alive or other.if_alive,
         )
 
     def missing(self, member_id: int, among: Iterable[int]) -> list[int]:

@@ -183,7 +183,9 @@ class JoinLook:
         # A learner that has caught up applies what others and our own proofs write: that is no progress.
         far = member is not None and lag_of(view, member) > NEAR_ENTRIES
         applied = answer.applied_index if answer and far else 0
-        return Progress(len(track.marks) + started, track.received or 0, applied)
+        # Nor does its database grow by more than our proofs, once it had everything.
+        received = 0 if "aligned" in track.marks else track.received or 0
+        return Progress(len(track.marks) + started, received, applied)
 
     def _is_fed(self, track: JoinState, view: ClusterView) -> bool:
         member = self.member(track, view)

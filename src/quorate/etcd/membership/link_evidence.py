@@ -42,9 +42,12 @@ class LinkEvidence:
         track.links_looked_at = now
         leader = view.leader.id if view.leader else 0
         voters = [voter for voter in view.voters if view.follows(voter.id) and voter.id != leader]
-        seen = track.runtime.links({voter.id: voter.peer_urls for voter in voters})
-        if seen is None:
-            seen = self._counters.links_of(view, member.id)
+        # All other members are named: the connections of one that is left out would stand in for those that are missing.
+        peers = {other.id: other.peer_urls for other in view.members if other.id != member.id}
+        linked, asked = track.runtime.links(peers), {voter.id for voter in voters}
+        if linked is None:
+            linked = self._counters.links_of(view, member.id)
+        seen = {other: works for other, works in linked.items() if other in asked}
         known = {**dict.fromkeys(track.links_missed_at, False), **seen}
         track.links_unknown = frozenset(voter.id for voter in voters if voter.id not in known)
         links = self._patiently(view.links, member.id, known, track)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,14 +11,13 @@ from functools import partial
 from quorate.core.absence import Absence, AbsenceWatch
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
-from quorate.core.versions import Version
 from quorate.deadline import Clock, Deadline, SystemClock
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.client.metrics import Metrics
-from quorate.etcd.observation.link_counters import Sample, hears, heartbeat_bytes
+from quorate.etcd.observation.heartbeats import Sample, beats_of, exceeds, least_beat
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 from quorate.report import Event, Report
 
@@ -107,25 +106,37 @@ def _look_once(
 @dataclass(slots=True)
 class Witnesses:
     """What the pages of the other voters have said of one silent voter. `served`: by voter, the number of its last page;
-    `beats`: its counts of link heartbeats, from all members together."""
+    `beats`: its counts of link heartbeats, from all members together; `counts`: of what it received from each silent member;
+    `named`: those of them that somebody hears."""
 
     served: dict[int, float] = field(default_factory=dict[int, float])
+    counts: dict[tuple[int, int], float] = field(default_factory=dict[tuple[int, int], float])
+    named: set[int] = field(default_factory=set[int])
     beats: dict[int, deque[Sample]] = field(default_factory=dict[int, "deque[Sample]"])
 
     def numbers(self) -> tuple[tuple[int, float], ...]:
         """Returns the number of each voter's last page."""
         return tuple(sorted(self.served.items()))
 
-    def hear_others(self, view: ClusterView) -> bool:
-        """Returns whether some voter hears more members than answer us: one that is silent towards us lives then. A voter that
+    def hear_others(self, view: ClusterView, member_id: int) -> bool:
+        """Returns whether some voter hears more members than are known to live: the silent one may live then. A voter that
         hears the leader does not campaign, and the leader may not hear it: to the others it sends link heartbeats alone, which
         carry no name."""
-        answering = frozenset(member.id for member in view.members if view.answer(member.id))
+        living = {member.id for member in view.members if view.answer(member.id)} | self.named - {member_id}
         return any(
-            hears(list(samples), heartbeat_bytes(Version.told(answer.version))) > len(answering - {voter})
+            exceeds(list(samples), beats_of(view, voter, living - {voter}), least_beat(view, voter))
             for voter, samples in self.beats.items()
-            if (answer := view.answer(voter)) is not None
         )
+
+    def hear_by_name(self, pages: Mapping[int, Page], silent: Iterable[int]) -> None:
+        """Notes which of the silent members somebody has received something from since the page before: a learner that only we
+        do not reach is no sign of another's life."""
+        for member in silent:
+            for voter, page in pages.items():
+                key, count = (voter, member), page.metrics.received_bytes(member) or 0.0
+                if count > self.counts.get(key, count):
+                    self.named.add(member)
+                self.counts[key] = count
 
     def add(self, voter: int, page: Page) -> None:
         kept = self.beats.setdefault(voter, deque(maxlen=_MOST_SAMPLES))
@@ -171,7 +182,8 @@ def received_from(
     for voter, page in pages.items():
         witnesses.add(voter, page)
     # One that is loading a snapshot has come back (vault#16919).
-    if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view):
+    witnesses.hear_by_name(pages, [one.id for one in view.members if view.answer(one.id) is None])
+    if leader.metrics.snapshot_in_flight(member_id) or witnesses.hear_others(view, member_id):
         return None
     # A member that has received nothing from the voter since its own start has no counter for it: that is 0 bytes.
     return {voter: page.metrics.received_bytes(member_id) or 0.0 for voter, page in pages.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import wait
@@ -10,23 +9,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from quorate.core.link_worlds import Hearing
-from quorate.core.membership import ClusterView, Member, MemberStatus
-from quorate.core.versions import Version
+from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.observation.heartbeats import PERIOD_SECONDS, Sample, beats_of, exceeds, hears, least_beat
 from quorate.etcd.observation.look import endpoint_of
-
-PERIOD_SECONDS = 5 / 3
-"""Each stream between two members carries a link heartbeat this often, whatever else it carries (rafthttp
-`ConnReadTimeout` / 3), and between two members there are two streams in each direction."""
 
 PATIENCE_SECONDS = 8.0
 """How long a link may be down before it counts as missing. Peers dial a new member within a tenth of a second; counters need
 a full period of 1.7 s, and four seconds more to distinguish a dead member from one that is only silent to us."""
 
-_STREAMS = 2
 _EVERY_SECONDS = 0.2
 _SCRAPE_SECONDS = 1.0
 _MOST_SAMPLES = 40
@@ -37,48 +31,6 @@ _RECENT_SECONDS = 4.0
 """Two periods of heartbeats and their slack: older samples say nothing about the link now."""
 _MUTE_SECONDS = 4.0
 """A voter that is cut off campaigns every one to two seconds, and every member that still hears it counts those bytes."""
-
-
-def heartbeat_bytes(version: Version) -> int:
-    """Returns the bytes that one link heartbeat adds to the counter: 30 up to 3.5, 20 on 3.6, 2 from 3.7 on (measured)."""
-    if version.series <= (3, 5):
-        return 30
-    return 20 if version.series == (3, 6) else 2
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading of the link heartbeat counter, the moments before and after it, and the page that showed it."""
-
-    asked_at: float
-    got_at: float
-    value: float
-    page: Metrics | None = None
-
-    def received(self, member_id: int) -> float:
-        return (self.page.received_bytes(member_id) or 0.0) if self.page else 0.0
-
-
-def hears_everybody(samples: list[Sample], others: int, unit: int) -> bool:
-    """Returns whether some window shows that the streams of all `others` reach this member."""
-    return hears(samples, unit) >= others
-
-
-def hears(samples: list[Sample], unit: int, since: float = -math.inf) -> int:
-    """Returns of how many others, at least, the streams reach this member, by windows that end at `since` or later.
-
-    A window shorter than k periods holds at most k heartbeats of each stream. So a count of k for every stream in such a window
-    leaves none out. A longer window proves nothing, because one stream may make up for another; nor does a lower count.
-    """
-    most = 0
-    for last in range(len(samples)):
-        if samples[last].got_at < since:
-            continue
-        for first in range(last):
-            seconds = samples[last].got_at - samples[first].asked_at
-            periods = int(seconds / PERIOD_SECONDS) + 1
-            most = max(most, int((samples[last].value - samples[first].value) // (_STREAMS * unit * periods)))
-    return most
 
 
 @dataclass(slots=True)
@@ -102,8 +54,8 @@ class LinkCounters:
             member for member in view.members if view.answer(member.id) and (member.id == member_id or not member.is_learner)
         ]
         self._sample(asked)
-        others = self._others(view)
-        full = {member.id: self._heard(view, member.id) >= others for member in asked if self._recent(member.id)}
+        mute = self._mute(view)
+        full = {member.id: not self._lacks(view, member.id, mute) for member in asked if self._recent(member.id)}
         leader = view.leader.id if view.leader else 0
         known = [voter.id for voter in view.voters if voter.id in full and voter.id != leader and view.follows(voter.id)]
         return {voter: full[voter] and full[member_id] for voter in known if member_id in full}
@@ -113,33 +65,50 @@ class LinkCounters:
         left out. The leader's own links are proved by reads, and it is no candidate for what a follower does not hear."""
         asked = [voter for voter in view.voters if view.answer(voter.id)]
         self._sample(asked)
-        others = self._others(view)
+        return self._hearing(view, self._mute(view))
+
+    def hearing_of_the_silent(self, view: ClusterView) -> dict[int, Hearing]:
+        """Returns the same with all silent members among those that may be heard, but for those with which no voter has a
+        connection: one that we and the leader do not hear may be heard by the others, and stand in for a link that is cut."""
+        return self._hearing(view, frozenset(one.id for one in view.members if self._is_gone(view, one.id)))
+
+    def _hearing(self, view: ClusterView, left_out: frozenset[int]) -> dict[int, Hearing]:
         leader = view.leader.id if view.leader else 0
-        members = frozenset(member.id for member in view.members)
-        known = [voter.id for voter in asked if voter.id != leader and view.follows(voter.id) and self._recent(voter.id)]
-        return {one: Hearing(max(others - self._heard(view, one), 0), members - {one, leader}) for one in known}
+        members = frozenset(member.id for member in view.members) - left_out
+        known = [voter.id for voter in view.voters if voter.id != leader and view.follows(voter.id) and self._recent(voter.id)]
+        return {one: Hearing(self._lacks(view, one, left_out), members - {one, leader}) for one in known}
 
-    def _others(self, view: ClusterView) -> int:
-        """Returns how many others a member hears when no link is missing."""
-        return len(view.members) - 1 - self._mute(view)
+    def _is_gone(self, view: ClusterView, member_id: int) -> bool:
+        """Returns whether a member that does not answer us has no connection with any voter that does: its process has ended.
+        One whose machine has vanished keeps them for minutes."""
+        if view.answer(member_id) is not None:
+            return False
+        pages = [found[-1].page for voter in view.voters if view.answer(voter.id) and (found := self._recent(voter.id))]
+        return bool(pages) and all(page is not None and not page.linked(member_id) for page in pages)
 
-    def _mute(self, view: ClusterView) -> int:
-        """Returns how many of the members that do not answer us were not heard by any member for `_MUTE_SECONDS`."""
-        return sum(self._is_mute(member.id) for member in view.members if view.answer(member.id) is None)
+    def _lacks(self, view: ClusterView, member_id: int, left_out: frozenset[int]) -> int:
+        """Returns how many of the other members recent samples do not show: a link that was up ten seconds ago may be down."""
+        senders = self._senders(view, member_id, frozenset(one.id for one in view.members) - left_out)
+        # A window that ended before a link was cut shows that it worked then.
+        return len(senders) - hears(self._recent(member_id), senders, self.clock.now() - PERIOD_SECONDS)
+
+    def _senders(self, view: ClusterView, receiver: int, senders: frozenset[int]) -> list[int]:
+        return beats_of(view, receiver, senders - {receiver})
+
+    def _mute(self, view: ClusterView) -> frozenset[int]:
+        """Returns the members that do not answer us and were not heard by any member for `_MUTE_SECONDS`: neither by name, nor
+        in heartbeats beyond those of who answers."""
+        silent = [member.id for member in view.members if view.answer(member.id) is None]
+        answering = frozenset(member.id for member in view.members) - frozenset(silent)
+        if any(exceeds(self._recent(one), self._senders(view, one, answering), least_beat(view, one)) for one in answering):
+            return frozenset()
+        return frozenset(one for one in silent if self._is_mute(one))
 
     def _is_mute(self, member_id: int) -> bool:
         since = self.clock.now() - _RECENT_SECONDS
         heard = [list(samples) for member, samples in self._samples.items() if member != member_id]
         current = [samples for samples in heard if samples and samples[-1].got_at >= since]
         return bool(current) and all(_nothing_from(member_id, samples) for samples in current)
-
-    def _heard(self, view: ClusterView, member_id: int) -> int:
-        """Returns how many others recent samples show at least: a link that was up ten seconds ago may be down."""
-        answer = view.answer(member_id)
-        assert isinstance(answer, MemberStatus)
-        # A window that ended before a link was cut shows that it worked then.
-        since = self.clock.now() - PERIOD_SECONDS
-        return hears(self._recent(member_id), heartbeat_bytes(Version.told(answer.version)), since)
 
     def _recent(self, member_id: int) -> list[Sample]:
         since = self.clock.now() - _RECENT_SECONDS

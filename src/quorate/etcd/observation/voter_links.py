@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from quorate.core.link_worlds import Hearing, known_links, worlds
+from quorate.core.link_worlds import Cut, Hearing, known_links, worlds
 from quorate.core.links import Links
 from quorate.core.membership import ClusterView
 from quorate.deadline import Clock
@@ -61,13 +61,22 @@ class VoterLinks:
                 self._lacking_since.setdefault(voter, now)
             else:
                 self._lacking_since.pop(voter, None)
-        return replace(view, links=view.links.merged(self._links()))
+        return replace(view, links=view.links.merged(self._links(view)))
 
-    def _links(self) -> Links:
+    def _links(self, view: ClusterView) -> Links:
         up, _ = known_links(self._heard)
         _, down = known_links({voter: found for voter, found in self._heard.items() if self._is_missing(voter)})
         possible = worlds(self._heard)
-        return Links(up, down, worlds=possible, doubtful=not possible)
+        return Links(up, down, worlds=possible, doubtful=not possible, if_alive=self._if_alive(view))
+
+    def _if_alive(self, view: ClusterView) -> tuple[Cut, ...]:
+        silent = [voter.id for voter in view.voters if view.answer(voter.id) is None]
+        if not silent:
+            return ()
+        answering = frozenset(voter.id for voter in view.voters) - frozenset(silent)
+        found = worlds(self._counters.hearing_of_the_silent(view))
+        # Two cuts, and a silence besides, would be three faults at once.
+        return tuple(cut for cut in found if sum(link <= answering for link in cut) <= 1)
 
     def settled(self, view: ClusterView) -> bool:
         """Returns whether further looks would show no more: each follower hears everybody, has lacked somebody for long, or
