@@ -19,11 +19,12 @@ from conftest import MakeHome, RunCli, engine
 from prometheus_client.parser import text_string_to_metric_families
 from writer import writing
 
-from quorate.core.autopilot.case import Act
+from quorate.core.autopilot.case import Act, Memory
 from quorate.deadline import Deadline, SystemClock, wait_until
 from quorate.etcd.autopilot import act
 from quorate.etcd.autopilot.loop import Round
 from quorate.etcd.cluster import Cluster
+from quorate.etcd.coordination import autopilot_records as records
 from quorate.local import cluster as local
 from quorate.local import grow
 from quorate.local.home import Home
@@ -231,3 +232,76 @@ def test_it_runs_as_a_service(three: Home, cli: RunCli) -> None:
 def _restarted(lab: Lab, first: int) -> bool:
     now = int(lab.property("quorate-autopilot", "MainPID") or 0)
     return now not in (0, first) and lab.property("quorate-autopilot", "ActiveState") == "active"
+
+
+# -- what happens between the decision and its steps -------------------------------------------------------------------
+
+
+@contextmanager
+def before_the_removal(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> Iterator[None]:
+    """Does something once, directly before the autopilot's removal begins."""
+    remove, done = act._remove, list[bool]()
+
+    def removing(*given: object) -> None:
+        if not done:
+            done.append(True)
+            deed()
+        remove(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(act, "_remove", removing)
+        yield
+
+
+def test_a_standby_that_has_a_vote_by_now_does_not_give_up_its_seat(
+    make_home: MakeHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator promoted it between the decision and the removal: a live voter was removed."""
+    home, etcd = make_home(), engine("etcd-3.6")
+    local.up(home, 3, etcd)
+    join_as_standby(home, "s1", etcd)
+
+    def promoted() -> None:
+        with home.access() as access:
+            cluster = Cluster(access, home.seeds(), home.clock, home.report)
+            cluster.promote("s1")
+
+    with piloted(home) as pilot:
+        monkeypatch.setattr(type(pilot.observer), "memory", _waiting(type(pilot.observer).memory))
+        with before_the_removal(monkeypatch, promoted):
+            found = until(pilot, lambda one: one.next.rule == "yield-seat")
+    assert "voter" in found.failed
+    assert roles(home)["s1"] == "voter"
+
+
+def _waiting(memory: Callable[..., Memory]) -> Callable[..., Memory]:
+    return lambda *given: replace(memory(*given), waiting=("m9",))
+
+
+def test_a_pause_that_comes_behind_the_decision_counts(three: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with piloted(three) as pilot:
+        local.kill(three, "m2")
+
+        def paused() -> None:
+            assert pilot._key is not None
+            pilot._key.store.pause(60, "firmware")
+
+        with before_the_removal(monkeypatch, paused):
+            found = until(pilot, lambda one: one.next.rule == "replace")
+        assert "paused" in found.failed
+        assert roles(three)["m2"] == "voter"
+        assert pilot.round().next.rule == "paused"
+
+
+def test_the_budget_outlives_the_log(three: Home) -> None:
+    """Two hundred entries of orders pushed the replacement out of it, and a second voter was replaced."""
+    with piloted(three, replace(FAST, per=3600.0, day=1)) as pilot:
+        local.kill(three, "m2")
+        until(pilot, lambda one: one.next.rule == "replace" and not one.failed)
+        assert pilot._key is not None
+        for number in range(records.KEPT + 5):
+            pilot._key.store.note("hold", number=number)
+        assert "replace" not in did(pilot.round())
+        local.kill(three, "m3")
+        until(pilot, lambda one: one.next.rule == "budget")
+    assert roles(three)["m3"] == "voter"

@@ -19,6 +19,7 @@ from quorate.core.autopilot.case import Memory, Rule
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.sight import Sight, sight_after
 from quorate.core.decide_autopilot import explained, learners_to_prove
+from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
 from quorate.errors import ConfigError
 from quorate.etcd.autopilot.loop import default_policy
@@ -238,6 +239,21 @@ def test_entries_of_the_first_version_are_read_as_what_they_were() -> None:
 def test_a_record_that_cannot_be_used_is_a_trouble(key: bytes, value: bytes, why: str) -> None:
     (trouble,) = orders_of([row(key, value)], CLUSTER).troubles
     assert why in trouble
+
+
+@pytest.mark.parametrize("wrong", [{"brake": 0}, {"brake": -1}, {"after": "1s"}, {"budget": {"per": "0s", "day": 99}}])
+def test_a_policy_that_no_file_may_have_is_none_in_a_record_either(wrong: dict[str, object]) -> None:
+    """Who may write to etcd need not have asked us: a live voter was removed after 18 s, and `brake: 0` ended the daemon."""
+    fields = {"voters": 3, "replaceDead": {"after": "10m", **wrong}}
+    value = records.record(policy=fields, clusterId=format_id(CLUSTER), generation=1)
+    found = records.orders_of([KeyValue(records.POLICY, value, 1, 1, 0)], CLUSTER)
+    assert found.policy is None and "holds no policy" in found.troubles[0]
+
+
+def test_a_number_that_is_no_float_is_none() -> None:
+    value = f'{{"format": 1, "clusterId": "{format_id(CLUSTER)}", "until": {10**400}}}'.encode()
+    found = records.orders_of([KeyValue(records.PAUSE, value, 1, 1, 0)], CLUSTER)
+    assert found.troubles or (found.pause is not None and found.pause.until == math.inf)
 
 
 def test_records_of_another_cluster_are_void() -> None:

@@ -246,7 +246,7 @@ def test_a_vote_goes_to_the_zone_that_has_none() -> None:
     assert found == Act("spread", "m9 has taken the place of m1: leadership goes to m9", MoveLeader(9, leaving=1))
     led = replace(four, replies={key: replace(row, leader=9) for key, row in four.replies.items()})  # type: ignore[arg-type]
     found = decide_autopilot(led, SPREAD, half, NOW)
-    assert found == Act("spread", "m9 has taken the place of m1, which goes", Remove(1, named=True))
+    assert found == Act("spread", "m9 has taken the place of m1, which goes", Remove(1, named=True), successor=9)
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,28 @@ def test_a_vote_goes_to_the_zone_that_has_none() -> None:
 )
 def test_the_spread_waits(looked: ClusterView, policy: Policy, known: Memory, expected: tuple[str, str]) -> None:
     assert decided(decide_autopilot(looked, policy, known, NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("zones", "rule"),
+    [
+        ((("m1", "a"), ("m2", "b"), ("m3", "b"), ("m9", "c")), "spread"),
+        ((("m2", "b"), ("m3", "b"), ("m9", "c")), "spread"),
+        ((), "spread"),
+    ],
+)
+def test_a_change_of_zones_is_judged_by_the_zones_of_now(zones: tuple[tuple[str, str], ...], rule: str) -> None:
+    """m1 was to go; by the corrected policy it is the only voter of its zone."""
+    half = replace(READY, standbys=frozenset(), swap=Swap(9, 1))
+    assert decided(decide_autopilot(seen(3, member(9)), replace(SPREAD, zones=zones), half, NOW)) == ("Page", rule)
+
+
+def test_a_hold_of_one_lost_voter_is_none_of_another() -> None:
+    """It waited for the hold of the one that had been silent for longer."""
+    looked, policy = seen(5, STANDBY, silent=(2, 3)), replace(POLICY, voters=5)
+    since = {2: NOW - 3 * POLICY.window, 3: NOW - POLICY.window}
+    found = decide_autopilot(looked, policy, lost(2, 3, silent_since=since, held={2: NOW + 1}), NOW)
+    assert isinstance(found, Act) and isinstance(found.action, Remove) and found.action.member_id == 3
 
 
 def test_a_voter_that_is_lost_in_a_change_of_zones_goes_without_a_successor() -> None:

@@ -75,9 +75,13 @@ def read_policy(content: bytes, where: str) -> PolicyText:
 
 
 def recorded_policy(fields: object, where: str) -> Policy:
-    """Returns the policy of a record, not judged: a rule that came later must not stop an autopilot. Raises `InvalidConfig`."""
+    """Returns the policy of a record, judged as one of a file: who may write to etcd need not have asked this program. Raises
+    `InvalidConfig`."""
     problems = Problems(where)
     policy = _policy_of(_node(fields), problems)
+    problems.raise_if_any()
+    for path, text in policy.problems():
+        problems.add(path, text, 0)
     problems.raise_if_any()
     return policy
 

@@ -14,11 +14,13 @@ from quorate.foreign.text import to_paste
 @dataclass(frozen=True, slots=True)
 class RemoveGoal:
     """The goal: the member `member_id`, named by the operator, is not in the member list. `absence`: the proof that it is
-    dead, if there is one. `tried`: the voters that did not take over leadership from it when they were asked to."""
+    dead, if there is one. `as_learner`: it goes only while it has no vote. `tried`: the voters that did not take over
+    leadership from it when they were asked to."""
 
     member_id: int
     name: str
     absence: Absence | None = None
+    as_learner: bool = False
     tried: frozenset[int] = frozenset()
 
 
@@ -37,7 +39,7 @@ def decide_remove(view: ClusterView, goal: RemoveGoal) -> Decision:
         # elect a leader. Moving leadership first costs tens of milliseconds.
         found = heirs(view, leader.id, goal.tried)
         return Do(MoveLeader(found[0], leaving=leader.id)) if found else _no_heir(view, goal)
-    return Do(Remove(goal.member_id, named=True, absence=goal.absence))
+    return Do(Remove(goal.member_id, named=not goal.as_learner, owned=goal.as_learner, absence=goal.absence))
 
 
 def _no_heir(view: ClusterView, goal: RemoveGoal) -> Refuse:

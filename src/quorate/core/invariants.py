@@ -193,7 +193,7 @@ def _lowers_if_alive(step: Step, target: int) -> str | None:
         world = replace(view, links=replace(view.links, down=cut | {pair(leader.id, target)}))
         before, after = removal_margins(world, target, dead=False)
         if after < before:
-            return f"{fewer_may_fail(after, before)} if it lives: {_unsure_links(view, target)}"
+            return f"{fewer_may_fail(after, before)} if it lives, which nobody here can tell: stop its process for good first"
     return None
 
 

@@ -60,8 +60,8 @@ class StandbyProgram:
 
     def start(self, words: Mapping[str, str]) -> None:
         """Starts it with `words` in its environment. Raises `HostError`."""
-        self._refuse_strangers()
         try:
+            self._refuse_strangers()
             self._running = start_visibly([str(self.path)], {**for_hooks(os.environ), **words})
         except HostError:
             self._ended(-1)
@@ -95,7 +95,7 @@ class StandbyProgram:
         if code == 0 and not late:
             self._failures, pause = 0, _REST_SECONDS
         else:
-            self._failures, pause = self._failures + 1, min(_FIRST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
+            self._failures, pause = self._failures + 1, min(_FIRST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
         _LOGGER.info("%s ended with code %d; it is not run again for %.0f s", self.path, code, pause)
         self._free_at = self.clock.now() + pause
 

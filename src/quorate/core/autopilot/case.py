@@ -66,13 +66,14 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Act:
     """The next action on the members. `then`: what follows at once, whose proof is given already. `leaves`: the voter that is
-    to go once the promotion is done; its removal is a later action."""
+    to go once the promotion is done; its removal is a later action. `successor`: the voter that has its place by then."""
 
     rule: Rule
     why: str
     action: Promote | Remove | MoveLeader
     then: Promote | None = None
     leaves: int = 0
+    successor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

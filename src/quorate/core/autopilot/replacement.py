@@ -13,12 +13,11 @@ DAY_SECONDS = 24 * 3600.0
 
 
 def replace_dead(case: Case) -> Next | None:
-    """Replaces the voter that has been silent longest by a standby that is proved ready."""
+    """Replaces the voter that has been silent longest by a standby that is proved ready; the next one where something speaks
+    against it that is not against all of them."""
     silent = sorted(case.silent(), key=lambda voter: case.memory.silent_since.get(voter.id, case.now))
-    if not silent:
-        return None
-    dead = silent[0]
-    return _may_not_go(case, dead) or _replaced_by(case, dead)
+    found = [_may_not_go(case, dead) or _replaced_by(case, dead) for dead in silent]
+    return next((one for one in found if isinstance(one, Act)), found[0] if found else None)
 
 
 def _may_not_go(case: Case, dead: Member) -> Next | None:
@@ -54,7 +53,8 @@ def over_budget(case: Case) -> Next | None:
     today = [at for at in case.memory.replaced if case.now - at < DAY_SECONDS]
     recent = [at for at in today if case.now - at < case.policy.per]
     if recent:
-        ago = case.now - max(recent)
+        # An entry of a host whose clock is ahead is of no later than now.
+        ago = max(0.0, case.now - max(recent))
         return Page("budget", f"a voter was replaced {ago:.0f} s ago; allowed is one in {case.policy.per:.0f} s")
     if len(today) >= case.policy.day:
         return Page("budget", f"{len(today)} voters were replaced in the last day; allowed are {case.policy.day}")

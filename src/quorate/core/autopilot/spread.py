@@ -81,7 +81,21 @@ def _go_on(case: Case, swap: Swap) -> Next | None:
     assert leaves is not None, "a change that is not over has both"
     assert comes is not None, "a change that is not over has both"
     why = f"{named(comes)} has taken the place of {named(leaves)}"
-    return _against_removal(case, leaves, why) or _removed(case, leaves, comes, why)
+    return _against_removal(case, leaves, why) or _not_best(case, leaves, why) or _removed(case, leaves, comes, why)
+
+
+def _not_best(case: Case, leaves: Member, why: str) -> Next | None:
+    """The zones may be others by now: whose going would leave a worse spread than another's stays."""
+    voters = case.view.voters
+    if not _all_zones_known(case.policy, voters):
+        return Page("spread", f"{why}; the zones are not known any more, and no voter is removed")
+
+    def left(gone: Member) -> Crowding:
+        return crowding(case.policy.zone_of(one.name) for one in voters if one.id != gone.id)
+
+    if left(leaves) > min(map(left, voters)):
+        return Page("spread", f"{why}; by the zones of now another one should go: no voter is removed")
+    return None
 
 
 def _against_removal(case: Case, leaves: Member, why: str) -> Next | None:
@@ -105,4 +119,4 @@ def _removed(case: Case, leaves: Member, comes: Member, why: str) -> Next:
     _, after = removal_margins(case.view, leaves.id, dead=False)
     if after < min(margin_of(case.view), (case.policy.voters - 1) // 2):
         return Page("spread", f"{why}; removing it now would leave {after} that may fail")
-    return Act("spread", f"{why}, which goes", Remove(leaves.id, named=True))
+    return Act("spread", f"{why}, which goes", Remove(leaves.id, named=True), successor=comes.id)

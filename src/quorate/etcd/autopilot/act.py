@@ -3,16 +3,21 @@ use: a decision that has become old, or one that two instances made, ends in a r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from quorate.core.actions import MoveLeader, Promote, Remove
 from quorate.core.autopilot.case import Act
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.ids import format_id
+from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView
 from quorate.errors import QuorateError, Refused
+from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
+from quorate.etcd.coordination.autopilot_records import CHANGES_OF_VOTERS, Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
@@ -30,9 +35,9 @@ class _Step:
     member_id: int
 
 
-def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView) -> None:
-    """Carries out the action. It is recorded as begun before, and as done or failed after. Raises what its steps raise, and
-    `Refused` where another instance acts by now."""
+def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, orders: Orders) -> None:
+    """Carries out the action, which was decided by `orders`. It is recorded as begun before, and as done or failed after.
+    Raises what its steps raise, and `Refused` where another instance acts by now, or an order came meanwhile."""
     store, quick = key.store, replace(cluster, policy=replace(cluster.policy, stall_seconds=_STALL_SECONDS))
     if not key.is_still_ours():
         raise Refused(
@@ -42,16 +47,38 @@ def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView) -> 
         )
     steps, done = _steps(act), list[_Step]()
     # Before the first step: a replacement that is cut off counts against the budget too.
+    if entry_of(act) in CHANGES_OF_VOTERS:
+        store.spend()
     store.note(entry_of(act), rule=act.rule, why=act.why, **_begun(steps, view))
+    still = partial(_refuse_ordered, store, act, orders)
     try:
-        _do(quick, store, act, view, done)
+        still()
+        _do(_Doing(quick, store, view, still), act, done)
     except QuorateError as error:
         left = steps[len(done) :]
         seen = _seen_after(cluster, steps, view)
         told = {**_ended(done, view), **_begun(left, view), "error": error.what[:500], "found": seen}
         store.note("failed", rule=act.rule, **told)
         raise
-    store.note("done", rule=act.rule, **_ended(steps, view))
+    # What fails now came after the action, and does not undo it.
+    with suppress(QuorateError):
+        store.note("done", rule=act.rule, **_ended(steps, view))
+
+
+def _refuse_ordered(store: AutopilotStore, act: Act, decided_by: Orders) -> None:
+    """Raises `Refused` where an operator has ordered something since the decision: a run that was suspended went on all the
+    same."""
+    now, wall = store.read(), store.clock.wall()
+    held = [one.member_id for one in _steps(act) if one.member_id in now.holds and now.holds[one.member_id].until > wall]
+    why = "; ".join(now.troubles)
+    if now.pause is not None and now.pause.until > wall:
+        why = "an operator paused it meanwhile"
+    elif held and act.rule != "grow":
+        why = f"an operator holds {', '.join(map(format_id, held))} meanwhile"
+    elif now.generation != decided_by.generation and decided_by.policy is not None:
+        why = "the policy was changed meanwhile"
+    if why:
+        raise Refused(why, state="nothing more was changed", advice="quorate autopilot status")
 
 
 def entry_of(act: Act) -> str:
@@ -80,46 +107,62 @@ def _promoting(promote: Promote) -> _Step:
     return _Step("promoting", "promoted", promote.member_id)
 
 
-def _do(cluster: Cluster, store: AutopilotStore, act: Act, view: ClusterView, done: list[_Step]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """What the steps need. `still`: raises what speaks against a removal at the last moment."""
+
+    cluster: Cluster
+    store: AutopilotStore
+    view: ClusterView
+    still: Callable[[], None]
+
+
+def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
     """Takes the steps, and adds each to `done` once it is done."""
-    left = iter(_steps(act))
+    left, store = iter(_steps(act)), doing.store
     match act.action:
         case Promote() as promote:
             if act.leaves:
                 store.begin_swap(promote.member_id, act.leaves)
-            _promote(cluster, store, promote, view)
+            _promote(doing, promote)
             done.append(next(left))
         case MoveLeader() as move:
-            target = view.by_id(move.target_id)
+            target = doing.view.by_id(move.target_id)
             assert target is not None, "leadership goes to a member of this view"
-            cluster.move_leader(target)
+            doing.cluster.move_leader(target)
             done.append(next(left))
         case Remove() as remove:
-            _remove(cluster, remove, view)
+            _remove(doing, act, remove)
             done.append(next(left))
             # At once: there is one voter fewer until then.
             if act.then is not None:
-                _promote(cluster, store, act.then, view)
+                _promote(doing, act.then)
                 done.append(next(left))
             # A standby that gave up its seat is none any more, and a change of zones is over.
-            store.unmark(remove.member_id)
-            store.end_swap()
+            with suppress(EtcdError):
+                store.unmark(remove.member_id)
+                store.end_swap()
 
 
-def _remove(cluster: Cluster, action: Remove, view: ClusterView) -> None:
-    member = view.by_id(action.member_id)
+def _remove(doing: _Doing, act: Act, action: Remove) -> None:
+    member, cluster = doing.view.by_id(action.member_id), doing.cluster
     assert member is not None, "a removal is decided on the members of this view"
-    goal = RemoveGoal(member.id, member.name or format_id(member.id), action.absence)
+    # Who was a standby at the decision may have a vote by now: an operator gave it.
+    goal = RemoveGoal(member.id, member.name or format_id(member.id), action.absence, as_learner=act.rule == "yield-seat")
+    # Who takes its place, in a change of zones, has to be there and serve.
+    succession = Succession(act.successor, 0) if act.successor else None
     # No shorter watch takes the place of the proof: a voter that lived meanwhile is not lost.
-    policy = RemovePolicy(cluster.policy.stall_seconds, absence_seconds=None)
-    Removal(cluster.access, cluster.clock, cluster.endpoints, goal, cluster.report, cluster.note, policy).run()
+    policy = RemovePolicy(cluster.policy.stall_seconds, absence_seconds=None, succession=succession)
+    tools = (cluster.access, cluster.clock, cluster.endpoints)
+    Removal(*tools, goal, cluster.report, cluster.note, policy, doing.still).run()
 
 
-def _promote(cluster: Cluster, store: AutopilotStore, action: Promote, view: ClusterView) -> None:
-    learner = view.by_id(action.member_id)
+def _promote(doing: _Doing, action: Promote) -> None:
+    learner = doing.view.by_id(action.member_id)
     assert learner is not None, "a promotion is decided on the members of this view"
-    cluster.promote(learner)
-    store.unmark(learner.id)
+    doing.cluster.promote(learner)
+    with suppress(EtcdError):
+        doing.store.unmark(learner.id)
 
 
 def _begun(steps: Sequence[_Step], view: ClusterView) -> dict[str, object]:

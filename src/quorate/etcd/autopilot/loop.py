@@ -17,7 +17,7 @@ from quorate.errors import QuorateError
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.client.credentials import Credentials
-from quorate.etcd.client.errors import EtcdError, PermissionDenied
+from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound, NoSpace, PermissionDenied
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
@@ -159,16 +159,16 @@ class Autopilot:
         if not decided.acts or view is None or key is None or not isinstance(found, Act | AddStandby):
             return decided
         began = self.cluster.clock.now()
-        failed = self._failure_of(found, view, key)
+        failed = self._failure_of(found, view, key, decided.orders)
         said = f"{found.why}, and it could not be done: {failed}" if failed else f"done: {found.why}"
         self.cluster.report(Notice(said, "warning") if failed else Notice(said))
         return replace(decided, failed=failed, seconds=self.cluster.clock.now() - began)
 
-    def _failure_of(self, found: Act | AddStandby, view: ClusterView, key: ActingKey) -> str:
+    def _failure_of(self, found: Act | AddStandby, view: ClusterView, key: ActingKey, orders: Orders | None) -> str:
         """Carries it out; returns why that did not succeed."""
         try:
             if isinstance(found, Act):
-                carry_out(self.cluster, key, found, view)
+                carry_out(self.cluster, key, found, view, orders or Orders())
             elif self.maker is not None:
                 self._make_standby(self.maker, found, view, key)
         except PermissionDenied:
@@ -222,7 +222,15 @@ class Autopilot:
         memory = self._memory(view, orders)
         found, memory = self._with_proofs(view, policy, memory)
         decided = Round(found, view, policy, memory, orders)
-        return replace(decided, acts=True) if self.acting and self._is_acting(key, policy, decided) else decided
+        return replace(decided, acts=True) if self.acting and self._may_act(key, policy, decided) else decided
+
+    def _may_act(self, key: ActingKey, policy: Policy, decided: Round) -> bool:
+        """Keeps the books of the instance that acts. A cluster that takes no writes is no reason to end: it is what is said."""
+        try:
+            return self._is_acting(key, policy, decided)
+        except (NoSpace, CorruptCluster, LeaseNotFound) as error:
+            self.cluster.report(Notice(f"what is decided cannot be written to etcd: {error.what}", "warning"))
+            return False
 
     def _key_of(self, view: ClusterView) -> ActingKey:
         if self._key is None:
@@ -236,7 +244,11 @@ class Autopilot:
         joins = pending.find(view)
         busy = at_work(view, joins, pending.lock())
         provider = self.maker.state() if self.maker is not None else "none"
-        return replace(self.observer.memory(orders, joins), busy=busy, provider=provider)
+        now = self._now()
+        spent = tuple(now - ago for ago in self._key_of(view).store.spent_ago(orders))
+        known = self.observer.memory(orders, joins)
+        # By the log too: its entries of an earlier version have no key of their own.
+        return replace(known, busy=busy, provider=provider, replaced=spent or known.replaced)
 
     def _with_proofs(self, view: ClusterView, policy: Policy, memory: Memory) -> tuple[Next, Memory]:
         """Proves the learner whose proof is all that an action lacks; the next one where that fails."""

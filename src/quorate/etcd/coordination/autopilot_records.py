@@ -32,9 +32,14 @@ FORMAT = 1
 
 POLICY, PAUSE, INSTANCE = AUTOPILOT + b"policy", AUTOPILOT + b"pause", AUTOPILOT + b"instance"
 SWAP = AUTOPILOT + b"swap"
+SPENT = AUTOPILOT + b"spent/"
+"""One key for each change of a voter that counts against the budget, with a lease of a day: the log is pruned, and the clocks
+of two hosts differ."""
 HOLDS, STANDBYS, LOG = AUTOPILOT + b"hold/", AUTOPILOT + b"standby/", AUTOPILOT + b"log/"
 CHANGES_OF_VOTERS = ("replace", "spread")
 """The entries of the log that count against the budget."""
+_LATEST = 1e12
+"""Unix seconds that no clock shows: thirty thousand years."""
 KEPT = 200
 """Most entries of the log."""
 
@@ -71,7 +76,8 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All records. `policy`: None where none was set. `troubles`: the records that cannot be used, each with the reason."""
+    """All records. `policy`: None where none was set. `spent`: the leases of the changes that count against the budget.
+    `troubles`: the records that cannot be used, each with the reason."""
 
     policy: Policy | None = None
     generation: int = 0
@@ -82,10 +88,11 @@ class Orders:
     log: tuple[Entry, ...] = ()
     instance: Instance | None = None
     swap: Swap | None = None
+    spent: tuple[int, ...] = ()
     troubles: tuple[str, ...] = ()
 
     def replaced(self) -> tuple[float, ...]:
-        """Returns when replacements began: they count against the budget, however they ended."""
+        """Returns when replacements began, by the log: they count against the budget, however they ended."""
         return tuple(entry.at for entry in self.log if entry.did in CHANGES_OF_VOTERS)
 
     def written(self) -> tuple[Written, ...]:
@@ -140,6 +147,7 @@ class _Reading:
     log: list[Entry] = field(default_factory=list[Entry])
     instance: Instance | None = None
     swap: Swap | None = None
+    spent: list[int] = field(default_factory=list[int])
     troubles: list[str] = field(default_factory=list[str])
 
     def add(self, row: KeyValue) -> None:
@@ -162,6 +170,9 @@ class _Reading:
         elif row.key == INSTANCE:
             said = told.get("said")
             self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), said if isinstance(said, dict) else {})
+        elif row.key.startswith(SPENT):
+            if row.lease:
+                self.spent.append(row.lease)
         elif row.key == SWAP:
             self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
@@ -204,6 +215,7 @@ class _Reading:
             tuple(sorted(self.log, key=lambda entry: entry.key)),
             self.instance,
             self.swap,
+            tuple(self.spent),
             tuple(self.troubles),
         )
 
@@ -226,7 +238,8 @@ def _as_meant(did: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _at(told: Mapping[str, Any], name: str) -> float:
     value = told.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # A number of four hundred digits is an int to a reader of JSON, and no float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LATEST < value < _LATEST:
         return 0.0
     return float(value)
 

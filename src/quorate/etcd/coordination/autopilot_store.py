@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from quorate.config.policy_document import Changes, changes
@@ -25,6 +26,7 @@ from quorate.etcd.keys import AUTOPILOT
 
 T = TypeVar("T")
 TTL_SECONDS = 15
+DAY_SECONDS = 24 * 3600
 _SECONDS = 3.0
 """For one call: the loop looks once a second, and a member that hangs must not blind it for longer than a proof is fresh."""
 
@@ -104,6 +106,18 @@ class AutopilotStore:
     def end_swap(self) -> None:
         self._ask(lambda channel, timeout: kv.delete(channel, records.SWAP, timeout=timeout))
 
+    def spend(self) -> None:
+        """Counts a change of a voter against the budget, before it is begun. Raises `EtcdError`: what is not counted is not
+        done."""
+        granted = self._ask(lambda channel, seconds: lease.grant(channel, DAY_SECONDS, timeout=seconds))
+        value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall())
+        self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
+
+    def spent_ago(self, orders: Orders) -> tuple[float, ...]:
+        """Returns how many seconds ago each change that counts against the budget was begun, by etcd's own clock."""
+        left = [self._ask(partial(_seconds_left, one)) for one in orders.spent]
+        return tuple(float(DAY_SECONDS - seconds) for seconds in left if seconds is not None)
+
     def note(self, did: str, **fields: object) -> None:
         """Adds an entry to the log; removes the oldest beyond what is kept. Raises `EtcdError`: a replacement whose beginning
         is not recorded would not count against the budget."""
@@ -121,6 +135,10 @@ class AutopilotStore:
 
     def _ask(self, what: Callable[[Channel, float], T]) -> T:
         return ask_anyone(self.access, self.seeds, what, self.clock, seconds=_SECONDS)
+
+
+def _seconds_left(held: int, channel: Channel, seconds: float) -> int | None:
+    return lease.time_to_live(channel, held, timeout=seconds)
 
 
 def _prune(channel: Channel, seconds: float) -> None:
@@ -169,6 +187,10 @@ class ActingKey:
         now, held = self.store.clock.now(), self.lease
         if now - self.renewed_at >= TTL_SECONDS / 3:
             self.store._ask(lambda channel, seconds: lease.keep_alive(channel, held, timeout=seconds))
+            # Somebody may have deleted the key, and another instance taken it.
+            if not self.is_still_ours():
+                self.leave()
+                return False
             self.renewed_at = now
         return True
 

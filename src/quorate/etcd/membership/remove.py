@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
@@ -46,7 +46,7 @@ _MOST_TRANSFERS = 2
 
 @dataclass(slots=True)
 class Removal:
-    """One removal of the member that `goal` names."""
+    """One removal of the member that `goal` names. `still`: raises what speaks against it at the last moment."""
 
     access: Access
     clock: SystemClock
@@ -55,6 +55,7 @@ class Removal:
     report: Report
     note: Note
     policy: RemovePolicy
+    still: Callable[[], None] = do_nothing
     _progress: _Progress = field(init=False)
     _judge: RemovalJudge = field(init=False)
     _said: set[str] = field(default_factory=set[str])
@@ -96,7 +97,9 @@ class Removal:
 
     def _reach_goal(self, lock: RemovalLock, allowed: Allowed) -> None:
         deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
-        rounds = _Rounds(self.access, self.clock, self.note, self._judge, lock, allowed, self._progress, self.report)
+        rounds = _Rounds(
+            self.access, self.clock, self.note, self._judge, lock, allowed, self._progress, self.report, self.still
+        )
         match drive(rounds, self.clock, deadline, every=_POLL_SECONDS):
             case Done():
                 return
@@ -154,6 +157,7 @@ class _Rounds:
     allowed: Allowed
     progress: _Progress
     report: Report = silent
+    still: Callable[[], None] = do_nothing
     _judge_again: bool = False
     """The removal was put off: the proof about the member is renewed, because the member may have come back."""
     _transfers: dict[int, str] = field(default_factory=dict[int, str])
@@ -265,6 +269,7 @@ class _Rounds:
                 raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can report on it")
             # The last check before the removal: a run that was suspended for longer than its lease must not continue.
             self.lock.check()
+            self.still()
             return last
 
         executor = MembershipExecutor(self.access, self.clock, self.note, self.report)
