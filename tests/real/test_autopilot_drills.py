@@ -293,6 +293,17 @@ def test_a_pause_that_comes_behind_the_decision_counts(three: Home, monkeypatch:
         assert pilot.round().next.rule == "paused"
 
 
+def test_an_order_of_a_host_whose_clock_is_behind_holds(three: Home) -> None:
+    """Its end was past for everybody else: the pause held nobody, and said that it did."""
+    with piloted(three) as pilot:
+        pilot.round()
+        assert pilot._key is not None
+        store = pilot._key.store
+        store._put(records.PAUSE, store._order(store.clock.wall() - 900, "firmware"), store._lease_of(4.0))
+        assert pilot.round().next.rule == "paused"
+        until(pilot, lambda one: one.next.rule == "nothing")
+
+
 def test_the_budget_outlives_the_log(three: Home) -> None:
     """Two hundred entries of orders pushed the replacement out of it, and a second voter was replaced."""
     with piloted(three, replace(FAST, per=3600.0, day=1)) as pilot:

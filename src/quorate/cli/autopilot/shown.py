@@ -121,7 +121,7 @@ def _status(seen: Seen, folder: Path | None) -> dict[str, Any]:
 def _orders_fields(orders: Orders | None, wall: float) -> dict[str, object]:
     if orders is None:
         return dict.fromkeys(("paused", "pausedUntil", "holds", "standbys"))
-    paused = orders.pause is not None and orders.pause.until > wall
+    paused = orders.pause is not None and orders.pause.forbids(wall)
     return {
         "paused": paused,
         "pausedUntil": utc(orders.pause.until) if orders.pause is not None and paused else None,
@@ -184,10 +184,10 @@ def _forbidden(seen: Seen) -> list[str]:
     if orders is None:
         return [f"orders    {_NOT_KNOWN}"]
     lines: list[str] = []
-    if orders.pause is not None and orders.pause.until > wall:
+    if orders.pause is not None and orders.pause.forbids(wall):
         lines.append(f"paused    until {dated(orders.pause.until)}: {orders.pause.why or 'no reason was given'}")
     for member_id, order in orders.holds.items():
-        if order.until > wall:
+        if order.forbids(wall):
             why = order.why or "no reason was given"
             lines.append(f"held      {_name(view, member_id)} until {dated(order.until)}: {why}")
     return lines

@@ -69,9 +69,9 @@ def _refuse_ordered(store: AutopilotStore, act: Act, decided_by: Orders) -> None
     """Raises `Refused` where an operator has ordered something since the decision: a run that was suspended went on all the
     same."""
     now, wall = store.read(), store.clock.wall()
-    held = [one.member_id for one in _steps(act) if one.member_id in now.holds and now.holds[one.member_id].until > wall]
+    held = [one.member_id for one in _steps(act) if one.member_id in now.holds and now.holds[one.member_id].forbids(wall)]
     why = "; ".join(now.troubles)
-    if now.pause is not None and now.pause.until > wall:
+    if now.pause is not None and now.pause.forbids(wall):
         why = "an operator paused it meanwhile"
     elif held and act.rule != "grow":
         why = f"an operator holds {', '.join(map(format_id, held))} meanwhile"

@@ -17,7 +17,7 @@ from quorate.core.versions import Version
 from quorate.deadline import Moment, age, moment
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
-from quorate.etcd.coordination.autopilot_records import Orders
+from quorate.etcd.coordination.autopilot_records import Order, Orders
 from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
 from quorate.etcd.observation.absence_watch import Witnesses, received_from
 from quorate.etcd.observation.catch_up_proof import candidate_of, prove
@@ -96,6 +96,10 @@ class Observer:
         def here(wall: float) -> float:
             return at.now + (wall - at.wall)
 
+        def until(order: Order) -> float:
+            # While etcd has it it holds, also where the clock of who ordered it is behind ours.
+            return max(here(order.until), at.now + 1.0) if order.leased else here(order.until)
+
         return Memory(
             {member: _with_pages(proof, self.witnesses.get(member)) for member, proof in self.sight.absences().items()},
             self.sight.silent_since,
@@ -104,8 +108,8 @@ class Observer:
             standbys=frozenset(orders.standbys),
             joining=frozenset(join.member.id for join in joins if join.member and join.place is not None),
             waiting=tuple(join.name or join.peer_url for join in joins if _waits(join)),
-            held={member: here(order.until) for member, order in orders.holds.items()},
-            paused_until=here(orders.pause.until) if orders.pause is not None else None,
+            held={member: until(order) for member, order in orders.holds.items()},
+            paused_until=until(orders.pause) if orders.pause is not None else None,
             replaced=tuple(map(here, orders.replaced())),
             written=tuple(replace(one, at=here(one.at)) for one in orders.written()),
             swap=_fresh(orders.swap, at.wall),

@@ -46,11 +46,17 @@ KEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Until when something is forbidden, and what the operator said about it."""
+    """Until when something is forbidden, and what the operator said about it. `leased`: etcd ends it, by its own clock; `until`
+    is what the operator's host meant, whose clock may differ."""
 
     until: float
     why: str
     origin: Origin
+    leased: bool = False
+
+    def forbids(self, wall: float) -> bool:
+        """Returns whether it holds at `wall`, in unix seconds of this host."""
+        return self.leased or self.until > wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,7 @@ class _Reading:
         if row.key == POLICY:
             self._read_policy(name, told)
         elif row.key == PAUSE:
-            self.pause = _order(told)
+            self.pause = _order(told, row.lease)
         elif row.key == INSTANCE:
             said = told.get("said")
             self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), said if isinstance(said, dict) else {})
@@ -200,7 +206,7 @@ class _Reading:
                 self.troubles.append(f"{name} names no member")
                 return
             if prefix == HOLDS:
-                self.holds[member_id] = _order(told)
+                self.holds[member_id] = _order(told, row.lease)
             else:
                 self.standbys[member_id] = text_of(told.get("name"))
 
@@ -220,9 +226,9 @@ class _Reading:
         )
 
 
-def _order(told: Mapping[str, Any]) -> Order:
+def _order(told: Mapping[str, Any], lease: int) -> Order:
     """Returns an order; one without an end, or with one that is no number, holds until it is revoked."""
-    return Order(_at(told, "until") or math.inf, text_of(told.get("why")), origin_of(told))
+    return Order(_at(told, "until") or math.inf, text_of(told.get("why")), origin_of(told), lease != 0)
 
 
 _OF_THE_FIRST = {"removed": "removing", "promoted": "promoting", "leads": "movesLeaderTo"}

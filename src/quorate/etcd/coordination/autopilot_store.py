@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class AutopilotStore:
     def pause(self, seconds: float, why: str) -> float:
         """Forbids every action for `seconds`; returns until when, in unix seconds."""
         until = self.clock.wall() + seconds
-        self._put(records.PAUSE, self._order(until, why))
+        self._put(records.PAUSE, self._order(until, why), self._lease_of(seconds))
         self.note("pause", seconds=seconds, why=why)
         return until
 
@@ -84,7 +85,7 @@ class AutopilotStore:
         """Exempts a member for `seconds`; returns until when, in unix seconds. 0 revokes that; then None."""
         key, until = records.hold_key(member.id), self.clock.wall() + seconds
         if seconds > 0:
-            self._put(key, self._order(until, why))
+            self._put(key, self._order(until, why), self._lease_of(seconds))
         else:
             self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
         self.note("hold", member=format_id(member.id), name=member.name, seconds=seconds, why=why)
@@ -126,6 +127,11 @@ class AutopilotStore:
         self._put(records.log_key(at), value)
         with suppress(EtcdError):
             self._ask(_prune)
+
+    def _lease_of(self, seconds: float) -> int:
+        """Returns a lease of that time: an order ends by etcd's clock, whatever those of the hosts say."""
+        whole = max(1, math.ceil(seconds))
+        return self._ask(lambda channel, timeout: lease.grant(channel, whole, timeout=timeout))
 
     def _order(self, until: float, why: str) -> bytes:
         return records.record(clusterId=format_id(self.cluster_id), until=until, why=why)
