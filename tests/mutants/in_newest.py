@@ -174,9 +174,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "standing consent of a replacement",
-        "core/invariants.py",
-        "before = min(before, succession.margin) if succession else before",
-        "before = 0 if succession else before",
+        "core/removal_worlds.py",
+        "before = before if at_most is None else min(before, at_most)",
+        "before = before if at_most is None else 0",
         "safe_steps.py::test_who_is_replaced_leaves_no_fewer_to_fail_than_before",
         "somebody else removed a voter meanwhile (J2)",
     ),

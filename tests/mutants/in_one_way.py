@@ -5,7 +5,7 @@ from __future__ import annotations
 from mutants.mutants import Mutant
 
 PROOF, WATCH = "etcd/observation/catch_up_proof.py", "etcd/observation/absence_watch.py"
-INVARIANTS, WORLDS = "core/invariants.py", "core/link_worlds.py"
+INVARIANTS, WORLDS, REMOVAL = "core/invariants.py", "core/link_worlds.py", "core/removal_worlds.py"
 
 
 def _one(name: str, file: str, before: str, after: str, test: str, why: str) -> Mutant:
@@ -55,7 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "view alone is judged",
-        INVARIANTS,
+        REMOVAL,
         "    for world in worlds:\n",
         "    for world in worlds[:1]:\n",
         "heirs.py::test_a_cut_between_followers_is_counted_on_both_sides_of_a_removal",
@@ -63,7 +63,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "doubt is no objection",
-        INVARIANTS,
+        REMOVAL,
         "    if view.links.doubtful:\n",
         "    if False:\n",
         "link_worlds.py::test_what_cannot_be_told_needs_consent",
@@ -79,8 +79,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one(
         "silent voter that lives",
-        INVARIANTS,
-        "    return _lowers_if_alive(step, target)\n",
+        REMOVAL,
+        "    return _lowers_if_alive(view, target)\n",
         "    return None\n",
         "link_worlds.py::test_a_silent_voter_may_stand_in_for_a_link_that_is_cut",
         "its heartbeats stood in for a link that is cut",

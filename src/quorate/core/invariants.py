@@ -13,6 +13,7 @@ from quorate.core.heirs import carries, label, named_links, sure_margin, without
 from quorate.core.links import pair
 from quorate.core.membership import ClusterView, Member, lowest_margin_of, margin_of, removal_margins
 from quorate.core.quorum import fewer_may_fail, quorum
+from quorate.core.removal_worlds import lowers_somewhere
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
 from quorate.spelling import spelled
@@ -156,50 +157,14 @@ def _removal_lowers(step: Step, action: Remove) -> str | None:
         return _no_quorum_left(step.view, target)
     if action.named and step.limits.accept_reduced_tolerance:
         return None
-    if why := _lowers_somewhere(step, target, dead=dead):
+    succession = step.limits.succession
+    if why := lowers_somewhere(step.view, target, dead=dead, at_most=succession.margin if succession else None):
         return why
     if leads and sure_margin(step.view, target) < 0:
         # While the leader stays, its own links keep the quorum, and each read proves them. Once it has gone, the links between
         # its followers must: four voters, three of which reached only the leader, took no writes for most of a minute.
         return f"it leads, and without it {_too_few_links(step.view, without(step.view, target))}"
     return None
-
-
-def _lowers_somewhere(step: Step, target: int, *, dead: bool) -> str | None:
-    """Returns why the removal lowers the margin, in the view or in any world that the counters allow. One cut that may be here
-    or there was counted before the removal and not after it: a live voter left without consent."""
-    view, succession = step.view, step.limits.succession
-    if view.links.doubtful:
-        return "too many links between the voters are not known to work to tell what it would cost"
-    worlds = [view, *(replace(view, links=replace(view.links, down=cut)) for cut in view.links.worlds)]
-    for world in worlds:
-        before, after = removal_margins(world, target, dead=dead)
-        # A replacement alone is no consent to a lower margin: where it was, a NEW that was a voter already, and an operator who
-        # removed another voter meanwhile, cost a cluster of three its tolerance.
-        before = min(before, succession.margin) if succession else before
-        if after < before:
-            unsure = f": {_unsure_links(view, target)}" if world is not view else ""
-            return f"{fewer_may_fail(after, before)}{unsure}"
-    return _lowers_if_alive(step, target)
-
-
-def _lowers_if_alive(step: Step, target: int) -> str | None:
-    """Returns why the removal of a voter that is silent to us and to the leader lowers the margin if it lives: its heartbeats
-    may stand in for those of a link between two others that is cut."""
-    view, leader = step.view, step.view.leader
-    if view.answer(target) is not None or leader is None:
-        return None
-    for cut in view.links.if_alive:
-        world = replace(view, links=replace(view.links, down=cut | {pair(leader.id, target)}))
-        before, after = removal_margins(world, target, dead=False)
-        if after < before:
-            return f"{fewer_may_fail(after, before)} if it lives, which nobody here can tell: stop its process for good first"
-    return None
-
-
-def _unsure_links(view: ClusterView, target: int) -> str:
-    unknown = named_links(view, without(view, target), view.proven_link)
-    return f"one of the links {unknown} does not work, or more"
 
 
 def _no_quorum_left(view: ClusterView, target: int) -> str:
