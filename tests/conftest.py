@@ -42,6 +42,21 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
+NODE_FOLDERS = ("/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _this_machine_stays_as_it_is() -> Iterator[None]:
+    """A test that takes this machine for its node leaves files where all later ones look: they saw a node that had been one."""
+    before = {path: _names(path) for path in NODE_FOLDERS}
+    yield
+    assert {path: _names(path) for path in NODE_FOLDERS} == before, "a test made or deleted files of a node on this machine"
+
+
+def _names(path: str) -> list[str] | None:
+    return sorted(str(one) for one in Path(path).rglob("*")) if Path(path).exists() else None
+
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".engines" / "bin"
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -37,9 +36,11 @@ def leave(patch: pytest.MonkeyPatch, etcd: Etcd, *others: Etcd) -> None:
             yield Cluster(access, seeds)
 
     patch.setattr(etcd_leave, "_cluster", reached)
-    tree = RealTree(Path("/"))
+    # The node's root is the member's own folder: its notes must not be made on this machine.
+    tree = RealTree(etcd.folder)
     run = ResetRun(reset=None, tree=tree, clock=SystemClock(), report=lambda _: None, ask=lambda _: False)  # type: ignore[arg-type]
-    local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, (etcd.client_url,), str(etcd.data))
+    data = f"/{etcd.data.relative_to(etcd.folder)}"
+    local = LocalEtcd(etcd.name, (etcd.peer_url,), (etcd.client_url,), {}, (etcd.client_url,), data)
     etcd_leave._note_owner(run, local)
     etcd_leave._leave(run, local)
 
