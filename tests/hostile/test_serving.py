@@ -70,20 +70,30 @@ def test_what_is_no_request_for_a_page_gets_a_short_answer(port: int, request_by
     assert get(port) == b"up 1\n"
 
 
-def test_clients_that_say_nothing_hold_nobody(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there are places: the next one waits no longer than they may stay."""
-    monkeypatch.setattr(http, "SECONDS", 1.0)
+@pytest.mark.parametrize("kind", ["plain", "TLS"])
+def test_a_crowd_that_says_nothing_holds_nobody(tmp_path: Path, kind: str) -> None:
+    """More of them than there are places: who has asked for nothing for longest goes, and a probe is answered at once."""
+    ca = new_ca()
+    (tmp_path / "ca.crt").write_bytes(ca.certificate_pem())
+    identity = Identity(*written(tmp_path, "server", leaf(ca)), tmp_path / "ca.crt") if kind == "TLS" else None
     threads = threading.active_count()
-    with ExitStack() as held:
-        silent = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(http.MOST_CONNECTIONS - 1)]
-        silent[0].sendall(b"GET /metrics HT")
-        assert get(port) == b"up 1\n", "one place is free"
-        crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(50)]
-        assert threading.active_count() <= threads + http.MOST_CONNECTIONS
-        for one in (*silent, *crowd):
-            one.settimeout(10)
-            assert _rest(one) == b"", "each is closed without an answer"
-        assert get(port) == b"up 1\n"
+    with serving(Listen("127.0.0.1", 0, identity), ROUTES) as port, ExitStack() as held:
+        crowd = [held.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(3 * http.MOST_CONNECTIONS)]
+        crowd[-1].sendall(b"GET /metrics HT" if identity is None else b"\x16\x03")
+        for _ in range(3):
+            found = get(port) if identity is None else fetched(port, tmp_path / "ca.crt", written(tmp_path, "good", leaf(ca)))
+            assert found == b"up 1\n"
+        # Its own thread, that which accepts, and one that has been told to end.
+        assert threading.active_count() <= threads + http.MOST_CONNECTIONS + 2
+        crowd[0].settimeout(10)
+        assert _rest(crowd[0]) == b"", "the first one is closed without an answer"
+
+
+def test_who_says_nothing_is_closed_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        assert _rest(client) == b""
+    assert get(port) == b"up 1\n"
 
 
 def _rest(client: socket.socket) -> bytes:
@@ -132,6 +142,15 @@ def new_ca() -> Pair:
     return make_ca("clients", now=datetime.now(UTC), kind="ECDSA-P256")
 
 
+def fetched(port: int, authority: Path, pair: tuple[Path, Path] | None) -> bytes:
+    context = ssl.create_default_context(cafile=str(authority))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if pair is not None:
+        context.load_cert_chain(*pair)
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", timeout=10, context=context) as answer:
+        return bytes(answer.read())
+
+
 def test_only_who_shows_a_certificate_of_the_clients_ca_is_served(tmp_path: Path) -> None:
     ca, other = new_ca(), new_ca()
     (tmp_path / "ca.crt").write_bytes(ca.certificate_pem())
@@ -139,19 +158,11 @@ def test_only_who_shows_a_certificate_of_the_clients_ca_is_served(tmp_path: Path
     good = written(tmp_path, "good", leaf(ca))
     bad = written(tmp_path, "bad", leaf(other))
 
-    def fetched(port: int, pair: tuple[Path, Path] | None) -> bytes:
-        context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if pair is not None:
-            context.load_cert_chain(*pair)
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", timeout=10, context=context) as answer:
-            return bytes(answer.read())
-
     with serving(Listen("127.0.0.1", 0, identity), ROUTES) as port:
-        assert fetched(port, good) == b"up 1\n"
+        assert fetched(port, tmp_path / "ca.crt", good) == b"up 1\n"
         for stranger in (None, bad):
             with pytest.raises((urllib.error.URLError, OSError)):
-                fetched(port, stranger)
+                fetched(port, tmp_path / "ca.crt", stranger)
         # Plain HTTP, and a client that opens TLS and goes no further, leave the server as it is.
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -159,10 +170,10 @@ def test_only_who_shows_a_certificate_of_the_clients_ca_is_served(tmp_path: Path
         # Renewed: first the certificate alone, which does not fit the key, then both.
         renewed = leaf(ca)
         (tmp_path / "server.crt").write_bytes(renewed.certificate_pem())
-        assert fetched(port, good) == b"up 1\n"
+        assert fetched(port, tmp_path / "ca.crt", good) == b"up 1\n"
         before = identity.context()
         written(tmp_path, "server", renewed)
-        assert fetched(port, good) == b"up 1\n"
+        assert fetched(port, tmp_path / "ca.crt", good) == b"up 1\n"
         assert identity.context() is not before
 
 

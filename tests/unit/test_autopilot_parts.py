@@ -170,7 +170,7 @@ def test_durations_are_also_seconds() -> None:
     assert read_policy(b"{alignedFor: 5, replaceDead: {after: 90.5}}", "p").policy.after == 90.5
 
 
-@pytest.mark.parametrize(("voters", "wanted"), [(1, 3), (2, 3), (3, 3), (4, 5), (5, 5), (7, 7), (9, 7)])
+@pytest.mark.parametrize(("voters", "wanted"), [(1, 1), (2, 3), (3, 3), (4, 5), (5, 5), (7, 7), (9, 7)])
 def test_without_a_policy_the_size_is_kept(voters: int, wanted: int) -> None:
     assert default_policy(view(voters)).voters == wanted and default_policy(view(voters)).problems() == []
 

@@ -102,6 +102,7 @@ def test_a_lost_voter_stays_where_something_speaks_against(known: Memory, expect
         (replace(BEHIND, taken_at=NOW - STALE_SECONDS - 1), ("Wait", "stale-look")),
         (replace(BEHIND, linearizable=False), ("Wait", "no-list")),
         (replace(BEHIND, alarms=(Alarm(1, "NOSPACE"),)), ("Page", "alarm")),
+        (replace(BEHIND, alarms_known=False), ("Wait", "alarm")),
         (seen(3, STANDBY, silent=(2, 3)), ("Page", "no-quorum")),
         (seen(5, STANDBY, silent=(2, 3)), ("Page", "brake")),
         (seen(3, STANDBY), ("Wait", "nothing")),

@@ -106,8 +106,8 @@ class ClusterView:
     `linearizable` is False when the member list is one member's own copy, because no member could read it through the quorum:
     such a list may be as old as its member has been cut off. `read_by`: the voters that answered a linearizable read in this
     look, which proves a two-way link between each of them and the leader; None when no voter was asked. `links`: what else is
-    known of the links between members. `standbys`: the learners that are marked as standbys of the autopilot; None where the
-    marks were not read.
+    known of the links between members. `alarms_known`: False where the alarms were asked for in vain. `standbys`: the learners
+    that are marked as standbys of the autopilot; None where the marks were not read.
     """
 
     cluster_id: int
@@ -116,6 +116,7 @@ class ClusterView:
     taken_at: float
     linearizable: bool = True
     alarms: tuple[Alarm, ...] = ()
+    alarms_known: bool = True
     warnings: tuple[str, ...] = field(default=())
     read_by: frozenset[int] | None = None
     links: Links = NO_LINKS

@@ -90,11 +90,12 @@ class Cluster:
         """Returns what a look showed, with the alarms that are raised."""
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
-            return view
+            return replace(view, alarms_known=False)
         try:
             alarms = maintenance.alarms(self.access.channel(where), timeout=min(self.timeout, 2.0))
         except EtcdError as error:
-            return replace(view, warnings=(*view.warnings, f"alarms are unknown: {error.text}"))
+            warnings = (*view.warnings, f"alarms are unknown: {error.text}")
+            return replace(view, alarms_known=False, warnings=warnings)
         return replace(view, alarms=alarms)
 
     def with_standbys(self, view: ClusterView) -> ClusterView:

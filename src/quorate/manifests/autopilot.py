@@ -40,7 +40,8 @@ def autopilot_pod(pod: AutopilotPod) -> Object:
         "readinessProbe": probe("/readyz", periodSeconds=5, failureThreshold=3),
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
+            # Keys of other users, as etcd's, are read; nothing else of root's is kept.
+            "capabilities": {"add": ["DAC_READ_SEARCH"], "drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": [

@@ -27,6 +27,8 @@ _LOGGER = logger(__name__)
 MOST_CONNECTIONS = 32
 SECONDS = 5.0
 """From the connection to the end of the answer; a Prometheus scrape has 10 s by default."""
+_FREED_SECONDS = 0.5
+"""For the thread of a connection that was ended to free its place."""
 _MOST_BYTES = 16 * 1024
 """Of a request's head. Prometheus sends some 300 bytes."""
 
@@ -57,7 +59,7 @@ class Listen:
 def serving(listen: Listen, routes: Routes) -> Iterator[int]:
     """Serves `routes` for the block, on threads of its own; yields the port. Raises `HostError` where it cannot listen."""
     listener = _listener(listen)
-    places = threading.BoundedSemaphore(MOST_CONNECTIONS)
+    places = _Places()
     accepting = threading.Thread(target=_accept, args=(listener, listen, routes, places), name="quorate-http", daemon=True)
     accepting.start()
     try:
@@ -84,7 +86,42 @@ def _listener(listen: Listen) -> socket.socket:
         ) from None
 
 
-def _accept(listener: socket.socket, listen: Listen, routes: Routes, places: threading.BoundedSemaphore) -> None:
+class _Places:
+    """The places of connections. Where all are taken, the connection that has been without a request for longest is ended: a
+    crowd that says nothing kept a kubelet's probe out, and the kubelet then ended a daemon that was well."""
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, socket.socket] = {}
+
+    def take(self) -> bool:
+        """Returns whether there is a place now."""
+        if self._free.acquire(blocking=False):
+            return True
+        with self._lock:
+            oldest = next(iter(self._waiting), None)
+            ended = self._waiting.pop(oldest) if oldest is not None else None
+            if ended is not None:
+                with suppress(OSError):
+                    # Past the methods of a TLS socket, which its own thread uses now.
+                    socket.socket.shutdown(ended, socket.SHUT_RDWR)
+        return self._free.acquire(timeout=_FREED_SECONDS)
+
+    def waits(self, place: int, connection: socket.socket) -> None:
+        """Notes that the connection has not sent its request yet; `place` is its thread."""
+        with self._lock:
+            self._waiting[place] = connection
+
+    def has_asked(self, place: int) -> None:
+        with self._lock:
+            self._waiting.pop(place, None)
+
+    def free(self) -> None:
+        self._free.release()
+
+
+def _accept(listener: socket.socket, listen: Listen, routes: Routes, places: _Places) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -94,7 +131,7 @@ def _accept(listener: socket.socket, listen: Listen, routes: Routes, places: thr
             # Out of file descriptors, or a client that left at once: neither may end the server, nor make it spin.
             time.sleep(0.05)
             continue
-        if not places.acquire(blocking=False):
+        if not places.take():
             connection.close()
             continue
         worker = threading.Thread(target=_serve, args=(connection, listen, routes, places), daemon=True)
@@ -102,7 +139,7 @@ def _accept(listener: socket.socket, listen: Listen, routes: Routes, places: thr
             worker.start()
         except RuntimeError:
             connection.close()
-            places.release()
+            places.free()
 
 
 def _is_shut(listener: socket.socket) -> bool:
@@ -112,22 +149,26 @@ def _is_shut(listener: socket.socket) -> bool:
         return True
 
 
-def _serve(connection: socket.socket, listen: Listen, routes: Routes, places: threading.BoundedSemaphore) -> None:
-    ends_at = time.monotonic() + SECONDS
+def _serve(connection: socket.socket, listen: Listen, routes: Routes, places: _Places) -> None:
+    ends_at, place = time.monotonic() + SECONDS, threading.get_ident()
     try:
-        # OSError: the client left, or let its time run out.
-        with suppress(OSError, h11.LocalProtocolError), _secured(connection, listen.identity, ends_at) as secured:
-            _exchange(secured, routes, ends_at)
+        # OSError: the client left, or let its time run out. ValueError: it was ended between two calls on it.
+        with suppress(OSError, ValueError, h11.LocalProtocolError), _wrapped(connection, listen.identity) as secured:
+            places.waits(place, secured)
+            secured.settimeout(_left(ends_at))
+            if isinstance(secured, ssl.SSLSocket):
+                secured.do_handshake()
+            _exchange(secured, routes, ends_at, lambda: places.has_asked(place))
     finally:
+        places.has_asked(place)
         connection.close()
-        places.release()
+        places.free()
 
 
-def _secured(connection: socket.socket, identity: Identity | None, ends_at: float) -> socket.socket:
-    connection.settimeout(_left(ends_at))
+def _wrapped(connection: socket.socket, identity: Identity | None) -> socket.socket:
     if identity is None:
         return connection
-    return identity.context().wrap_socket(connection, server_side=True)
+    return identity.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
 
 def _left(ends_at: float) -> float:
@@ -137,7 +178,7 @@ def _left(ends_at: float) -> float:
     return left
 
 
-def _exchange(connection: socket.socket, routes: Routes, ends_at: float) -> None:
+def _exchange(connection: socket.socket, routes: Routes, ends_at: float, asked: Callable[[], None]) -> None:
     protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_BYTES)
     try:
         request = _request(connection, protocol, ends_at)
@@ -146,6 +187,7 @@ def _exchange(connection: socket.socket, routes: Routes, ends_at: float) -> None
     else:
         if request is None:
             return
+        asked()
         found = _answer(request, routes)
     headers = [
         ("Content-Type", found.kind),

@@ -60,6 +60,8 @@ def stale_look(case: Case) -> Next | None:
 
 def alarm(case: Case) -> Next | None:
     """With a full database nothing can be recorded, and where members differ no copy is known to be right."""
+    if not case.view.alarms_known:
+        return Wait("alarm", "it cannot be read whether etcd has raised an alarm")
     if not case.view.alarms:
         return None
     kinds = ", ".join(sorted({one.kind for one in case.view.alarms}))

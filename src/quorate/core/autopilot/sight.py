@@ -64,5 +64,13 @@ def sight_after(sight: Sight, view: ClusterView, received: Mapping[int, Received
     )
 
 
+def with_earlier(sight: Sight, silent: Mapping[int, float]) -> Sight:
+    """Returns the sight with what the instance before has seen: for how many seconds each voter was silent. That tells losses
+    one after the other from losses together (the brake); it proves no voter lost, which only looks of one's own do."""
+    now = sight.looked_at or 0.0
+    since = {one: min(at, now - silent.get(one, 0.0)) for one, at in sight.silent_since.items()}
+    return replace(sight, silent_since=since)
+
+
 def _is_near(view: ClusterView, learner: Member) -> bool:
     return view.answer(learner.id) is not None and lag_of(view, learner) <= NEAR_ENTRIES

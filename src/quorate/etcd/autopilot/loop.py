@@ -13,7 +13,7 @@ from quorate.core.decide_autopilot import decide_autopilot, learners_to_prove
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
 from quorate.deadline import utc
-from quorate.errors import QuorateError
+from quorate.errors import QuorateError, Refused
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.client.credentials import Credentials
@@ -25,13 +25,19 @@ from quorate.etcd.coordination.pending_joins import PendingJoins
 from quorate.report import Notice
 
 ROUND_SECONDS = 1.0
+_ENDS_SECONDS = 15.0
+"""For a program that is ended because it took too long."""
 _SAY_SECONDS = 15.0
 """At least so often the acting instance writes what it decided: `status` tells an old word by its age."""
-_LEAST_VOTERS = 3
 
 
 class StandbyMaker(Protocol):
     """What makes a new standby when one is missing."""
+
+    @property
+    def seconds(self) -> float:
+        """For how long it may be at work."""
+        ...
 
     def state(self) -> Provider:
         """Returns whether it may be started now."""
@@ -92,8 +98,8 @@ def next_fields(found: Next) -> dict[str, object]:
 
 def default_policy(view: ClusterView) -> Policy:
     """Returns the policy of a cluster for which none was set: as many voters as there are, or one more where that number is
-    even, and at least three."""
-    count = max(len(view.voters), _LEAST_VOTERS)
+    even."""
+    count = len(view.voters)
     return Policy(voters=min(count if count % 2 else count + 1, 7))
 
 
@@ -124,6 +130,7 @@ class Autopilot:
     observer: Observer = field(init=False)
     credentials: Credentials = field(init=False)
     _key: ActingKey | None = None
+    _providing: int = 0
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
     _read: _Reading | None = None
@@ -146,8 +153,11 @@ class Autopilot:
 
     def leave(self) -> None:
         """Lets another instance act."""
-        if self._key is not None:
-            self._key.leave()
+        if self._key is None:
+            return
+        if self._providing:
+            self._key.store.end_providing(self._providing)
+        self._key.leave()
 
     def round(self) -> Round:
         """Takes one look, decides, and carries out what was decided if this instance acts."""
@@ -180,6 +190,9 @@ class Autopilot:
         return ""
 
     def _make_standby(self, maker: StandbyMaker, found: AddStandby, view: ClusterView, key: ActingKey) -> None:
+        self._providing = key.store.begin_providing(maker.seconds + _ENDS_SECONDS)
+        if not self._providing:
+            raise Refused("the program of another instance is at work", state="nothing was changed")
         urls = [url for voter in view.voters for url in voter.client_urls[:1]]
         key.store.note("provide", rule=found.rule, why=found.why)
         maker.start(
@@ -218,6 +231,8 @@ class Autopilot:
             self._read = _Reading(orders, orders.policy, self._now())
             return Round(Page("bad-record", "; ".join(orders.troubles)), view, orders.policy, orders=orders)
         policy = self.policy or orders.policy or default_policy(view)
+        if self._read is None:
+            self.observer.begin_with(orders.silent)
         self._read = _Reading(orders, policy, self._now())
         memory = self._memory(view, orders)
         found, memory = self._with_proofs(view, policy, memory)
@@ -243,12 +258,22 @@ class Autopilot:
         pending = PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout)
         joins = pending.find(view)
         busy = at_work(view, joins, pending.lock())
-        provider = self.maker.state() if self.maker is not None else "none"
-        now = self._now()
-        spent = tuple(now - ago for ago in self._key_of(view).store.spent_ago(orders))
+        now, store = self._now(), self._key_of(view).store
+        provider = self._provider(self.maker, orders, store) if self.maker is not None else "none"
+        spent = tuple(now - ago for ago in store.spent_ago(orders))
         known = self.observer.memory(orders, joins)
         # By the log too: its entries of an earlier version have no key of their own.
         return replace(known, busy=busy, provider=provider, replaced=spent or known.replaced)
+
+    def _provider(self, maker: StandbyMaker, orders: Orders, store: AutopilotStore) -> Provider:
+        """Returns whether a standby may be made now. That of an instance that was killed may still be at work."""
+        state = maker.state()
+        if self._providing and state != "at work":
+            store.end_providing(self._providing)
+            self._providing = 0
+        elif state == "ready" and orders.is_providing:
+            return "at work"
+        return state
 
     def _with_proofs(self, view: ClusterView, policy: Policy, memory: Memory) -> tuple[Next, Memory]:
         """Proves the learner whose proof is all that an action lacks; the next one where that fails."""
@@ -271,6 +296,8 @@ class Autopilot:
         now, word = self.cluster.clock.now(), word_of(decided.next)
         if word != self._said or now - self._said_at >= _SAY_SECONDS:
             key.say(said)
+            if silent := decided.silent_seconds():
+                key.store.say_silent(silent)
             self._said, self._said_at = word, now
         return True
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
 from quorate.core.autopilot.case import Memory, Swap
 from quorate.core.autopilot.policy import Policy
-from quorate.core.autopilot.sight import Received, Sight, sight_after, silent_voters
+from quorate.core.autopilot.sight import Received, Sight, sight_after, silent_voters, with_earlier
 from quorate.core.catch_up import Proof
 from quorate.core.membership import ClusterView, Member
 from quorate.core.versions import Version
@@ -54,6 +54,10 @@ class Observer:
         self.sight = sight_after(self.sight, view, self._received(view), policy)
         self._ask_witnesses(view)
         return view
+
+    def begin_with(self, silent: Mapping[int, float]) -> None:
+        """Takes over since when voters have been silent, from the instance before."""
+        self.sight = with_earlier(self.sight, silent)
 
     def _ask_witnesses(self, view: ClusterView) -> None:
         """Reads the metrics of all voters now and then while all answer: whether a loss could be proved is known before it."""

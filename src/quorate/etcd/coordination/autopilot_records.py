@@ -25,7 +25,7 @@ from quorate.etcd.coordination import this_run
 from quorate.etcd.coordination.this_run import Origin, origin_of
 from quorate.etcd.keys import AUTOPILOT
 from quorate.foreign.documents import RECORD, BadDocument, read_object
-from quorate.foreign.values import integer_of, is_newer, text_of
+from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of
 
 FORMAT = 1
 """The format of every record here."""
@@ -35,6 +35,13 @@ SWAP = AUTOPILOT + b"swap"
 SPENT = AUTOPILOT + b"spent/"
 """One key for each change of a voter that counts against the budget, with a lease of a day: the log is pruned, and the clocks
 of two hosts differ."""
+SILENT = AUTOPILOT + b"silent"
+"""For how long each silent voter has been so, leased for `SILENT_TTL`: who takes over knows voters that fell silent one after
+the other from those that did together."""
+SILENT_TTL = 45
+PROVIDING = AUTOPILOT + b"provide"
+"""There while the program that makes a standby is at work, leased for as long as it may be: it outlives a daemon that is
+killed, and the next one started a second machine."""
 HOLDS, STANDBYS, LOG = AUTOPILOT + b"hold/", AUTOPILOT + b"standby/", AUTOPILOT + b"log/"
 CHANGES_OF_VOTERS = ("replace", "spread")
 """The entries of the log that count against the budget."""
@@ -83,7 +90,9 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class Orders:
     """All records. `policy`: None where none was set. `spent`: the leases of the changes that count against the budget.
-    `troubles`: the records that cannot be used, each with the reason."""
+    `silent`: for how many seconds each voter was silent when the instance that acts, or has acted until a moment ago, said so.
+    `is_providing`: whether some instance's program makes a standby. `troubles`: the records that cannot be used, each with the
+    reason."""
 
     policy: Policy | None = None
     generation: int = 0
@@ -95,6 +104,8 @@ class Orders:
     instance: Instance | None = None
     swap: Swap | None = None
     spent: tuple[int, ...] = ()
+    silent: Mapping[int, float] = field(default_factory=dict[int, float])
+    is_providing: bool = False
     troubles: tuple[str, ...] = ()
 
     def replaced(self) -> tuple[float, ...]:
@@ -154,6 +165,8 @@ class _Reading:
     instance: Instance | None = None
     swap: Swap | None = None
     spent: list[int] = field(default_factory=list[int])
+    silent: Mapping[int, float] = field(default_factory=dict[int, float])
+    is_providing: bool = False
     troubles: list[str] = field(default_factory=list[str])
 
     def add(self, row: KeyValue) -> None:
@@ -173,9 +186,8 @@ class _Reading:
             self._read_policy(name, told)
         elif row.key == PAUSE:
             self.pause = _order(told, row.lease)
-        elif row.key == INSTANCE:
-            said = told.get("said")
-            self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), said if isinstance(said, dict) else {})
+        elif row.key in (INSTANCE, SILENT, PROVIDING):
+            self._read_leased(row, told)
         elif row.key.startswith(SPENT):
             if row.lease:
                 self.spent.append(row.lease)
@@ -186,6 +198,18 @@ class _Reading:
             self.log.append(Entry(row.key, _at(told, "at"), did, _as_meant(did, told), origin_of(told)))
         else:
             self._read_mark(row, name, told)
+
+    def _read_leased(self, row: KeyValue, told: Mapping[str, Any]) -> None:
+        """Without its lease such a record never ends: it is nobody's, and void."""
+        if not row.lease:
+            return
+        if row.key == INSTANCE:
+            self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), mapping_of(told.get("said")))
+        elif row.key == SILENT:
+            seconds = mapping_of(told.get("seconds"))
+            self.silent = {_id_of(member): max(0.0, _at(seconds, member)) for member in seconds}
+        else:
+            self.is_providing = True
 
     def _read_policy(self, name: str, told: Mapping[str, Any]) -> None:
         try:
@@ -222,6 +246,8 @@ class _Reading:
             self.instance,
             self.swap,
             tuple(self.spent),
+            self.silent,
+            self.is_providing,
             tuple(self.troubles),
         )
 
@@ -251,9 +277,13 @@ def _at(told: Mapping[str, Any], name: str) -> float:
 
 
 def _member(told: Mapping[str, Any], name: str) -> int:
+    return _id_of(told.get(name))
+
+
+def _id_of(value: object) -> int:
     """Returns a member id; 0, which no member has, where there is none."""
     try:
-        return int(text_of(told.get(name)), 16)
+        return int(text_of(value), 16)
     except ValueError:
         return 0
 

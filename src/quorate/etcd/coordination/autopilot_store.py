@@ -114,6 +114,27 @@ class AutopilotStore:
         value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall())
         self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
 
+    def say_silent(self, seconds: Mapping[int, float]) -> None:
+        """Records for how long each voter has been silent, for the instance that comes next."""
+        told = {format_id(member): round(one, 1) for member, one in seconds.items()}
+        granted = self._lease_of(records.SILENT_TTL)
+        self._put(records.SILENT, records.record(clusterId=format_id(self.cluster_id), seconds=told), granted)
+
+    def begin_providing(self, seconds: float) -> int:
+        """Takes the one place for a program that makes a standby, for `seconds`; returns its lease, for `end_providing`; 0
+        where another instance's program is at work."""
+        granted = self._lease_of(seconds)
+        value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall())
+        if self._ask(lambda channel, timeout: kv.create(channel, records.PROVIDING, value, timeout=timeout, lease=granted)):
+            return granted
+        self.end_providing(granted)
+        return 0
+
+    def end_providing(self, held: int) -> None:
+        """Frees that place; best effort, because it ends by itself."""
+        with suppress(EtcdError):
+            self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
+
     def spent_ago(self, orders: Orders) -> tuple[float, ...]:
         """Returns how many seconds ago each change that counts against the budget was begun, by etcd's own clock."""
         left = [self._ask(partial(_seconds_left, one)) for one in orders.spent]
@@ -212,6 +233,10 @@ class ActingKey:
             return True
         with suppress(EtcdError):
             self.store._ask(lambda channel, seconds: lease.revoke(channel, granted, timeout=seconds))
+        held = self.store._ask(lambda channel, seconds: kv.get(channel, records.INSTANCE, timeout=seconds))
+        if held is not None and not held.lease:
+            # It is nobody's, and would keep the place for ever.
+            self.store._ask(lambda channel, seconds: kv.delete(channel, records.INSTANCE, timeout=seconds))
         return False
 
     def _value(self, said: Mapping[str, object]) -> bytes:
