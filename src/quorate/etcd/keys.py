@@ -1,4 +1,5 @@
-"""Every key below /quorate/ that this tool writes, in one place. A cluster loses nothing when all of them are deleted."""
+"""Every key below /quorate/ that this tool writes, in one place, and the one that it reads elsewhere. A cluster loses nothing
+when all of those below /quorate/ are deleted."""
 
 from __future__ import annotations
 
@@ -18,6 +19,9 @@ CHANGE = b"/quorate/change"
 
 AUTOPILOT = b"/quorate/autopilot/"
 """Orders to the autopilot and what it did, without a lease; the key of the instance that acts is leased."""
+
+KUBEADM_CONFIG = b"/registry/configmaps/kube-system/kubeadm-config"
+"""Where a Kubernetes cluster keeps its configuration; only read."""
 
 PROOFS = b"/quorate/align/"
 """Keys that proofs of alignment write; no other program has a reason to watch them."""

@@ -108,8 +108,7 @@ def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
     """Reports manifests that are still held back, and static pods that do not run, with the last lines of their log."""
     for name in _PODS:
         if context.tree.is_file(static_pods.staged_path(name)):
-            text = f"{name} was not started: its manifest is held back as {static_pods.staged_path(name)}"
-            yield Finding("pods", "error", text, "run the init or join of this node again: it was cut off")
+            yield _held_back(context, name)
     with Runtime.connect(context.cri_socket, context.clock.cancel) as runtime:
         for name in _PODS:
             if not context.tree.is_file(static_pods.manifest_path(name)):
@@ -123,6 +122,16 @@ def check_pods(context: Context, _admin: str) -> Iterator[Finding]:
                 else "It has no container."
             )
             yield Finding("pods", "error", f"{name} is not running. {words}", f"crictl ps -a --name {name}")
+
+
+def _held_back(context: Context, name: str) -> Finding:
+    text = f"{name} was not started: its manifest is held back as {static_pods.staged_path(name)}"
+    if context.tree.is_file(run_marker.PATH):
+        return Finding("pods", "error", text, "run the init or join of this node again: it was cut off")
+    run = context.this_node.command("autopilot", "run", "--stacked")
+    return Finding(
+        "pods", "warning", f"{text}, as on the node of a standby until its etcd is a voter", f"{run}    # starts it then"
+    )
 
 
 def check_api(context: Context, admin: str) -> Iterator[Finding]:
@@ -144,9 +153,9 @@ def check_etcd(context: Context, _admin: str) -> Iterator[Finding]:
     own = local_etcd(context.tree)
     if own is None:
         return
-    with etcd_join.etcd_cluster(context, own.client_urls) as cluster:
+    with etcd_join.etcd_cluster(context, [*own.client_urls, *own.others]) as cluster:
         try:
-            view = cluster.status()
+            view = cluster.with_standbys(cluster.status())
         except EtcdError as error:
             ends = f"crictl ps -a --name etcd    # its log says why it ended; {context.this_node.command('etcd', 'status')}"
             yield Finding("etcd", "error", error.what, error.own_advice or ends)
@@ -178,6 +187,10 @@ def _members(view: ClusterView, node: ThisNode) -> Iterator[Finding]:
             text = f"etcd member {name} does not answer"
             yield Finding(
                 "etcd-members", "error", text, f"start it, or replace it: {node.command('etcd', 'replace', name, 'NEW')}"
+            )
+        elif view.is_standby(member):
+            yield Finding(
+                "etcd-members", "info", f"etcd member {name} is a standby: the autopilot gives it a vote when one is lost"
             )
         elif member.is_learner:
             text = f"etcd member {name} is a learner: it has no vote"

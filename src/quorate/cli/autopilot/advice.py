@@ -15,7 +15,9 @@ _ADD: dict[str, tuple[str, ...]] = {"too-few-voters": (), "too-few-standbys": ("
 
 
 def advice(found: Next, folder: Path | None) -> str:
-    """Returns the command that adds what is missing, with the flags of the connection; empty where nothing is missing."""
+    """Returns the command that makes what is missing, with the flags of the connection; empty where nothing is missing."""
+    if found.rule == "not-prepared":
+        return to_paste("quorate", "autopilot", "unit", "--stacked")
     more = _ADD.get(found.rule)
     if more is None:
         return ""
@@ -27,7 +29,8 @@ def advice(found: Next, folder: Path | None) -> str:
 def advised(found: Next, folder: Path | None) -> str:
     """Returns why it was decided so, and what can be done about it."""
     command = advice(found, folder)
-    return f"{found.why}; add one: {command}" if command else found.why
+    lead = "on that node" if found.rule == "not-prepared" else "add one"
+    return f"{found.why}; {lead}: {command}" if command else found.why
 
 
 def decision_fields(found: Next, folder: Path | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from quorate.cli.autopilot.meant import cluster_options
+from quorate.cli.autopilot.on_node import MANIFESTS, mean_own_node, stacked_option
 from quorate.cli.autopilot.serve import Served, serve_options
 from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
@@ -24,9 +25,10 @@ _LISTEN = "127.0.0.1:9382"
 @command(ends=PRINTS)
 @click.option("--provide", type=click.Path(path_type=Path), metavar="PROGRAM", help="As of run.", shell_complete=files)
 @click.option("--provide-timeout", type=DURATION, default="15m", show_default=True, help="As of run.")
+@stacked_option
 @serve_options
 @cluster_options
-def unit(provide: Path | None, provide_timeout: float, served: Served, folder: Path | None) -> None:
+def unit(provide: Path | None, provide_timeout: float, stacked: bool, served: Served, folder: Path | None) -> None:
     """Print a systemd unit that runs the autopilot.
 
     It runs with these flags. The service tells systemd after each look that it lives, and is restarted when it hangs.
@@ -39,10 +41,12 @@ def unit(provide: Path | None, provide_timeout: float, served: Served, folder: P
     """
     from quorate.host.units import Service, service_text
 
-    words = [_program(), "autopilot", "run", *_meant(folder), *served.flags()]
+    if stacked:
+        mean_own_node(folder)
+    words = [_program(), "autopilot", "run", *_meant(folder), *(["--stacked"] if stacked else []), *served.flags()]
     if provide is not None:
         words += [f"--provide={provide.absolute()}", f"--provide-timeout={provide_timeout:g}s"]
-    writes = (str(folder.absolute()),) if folder is not None else ()
+    writes = (str(folder.absolute()),) if folder is not None else (MANIFESTS,) if stacked else ()
     document(service_text(Service("quorate autopilot", tuple(words), provide is not None, writes)))
 
 

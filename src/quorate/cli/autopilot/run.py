@@ -11,6 +11,7 @@ import click
 
 from quorate.cli.autopilot.advice import advised, decision_fields
 from quorate.cli.autopilot.meant import cluster_options, watched_cluster
+from quorate.cli.autopilot.on_node import mean_own_node, own_node, stacked_option
 from quorate.cli.autopilot.serve import Served, Shows, serve_options
 from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--provide-timeout", type=DURATION, default="15m", show_default=True, help="Time after which that program is ended."
 )
+@stacked_option
 @serve_options
 @cluster_options
 @output_option()
@@ -48,6 +50,7 @@ def run(
     dry_run: bool,
     provide: Path | None,
     provide_timeout: float,
+    stacked: bool,
     served: Served,
     folder: Path | None,
     form: str,
@@ -59,6 +62,9 @@ def run(
 
     What it watches and decides is a log on stderr, in UTC: each decision once, and a wait every 30 seconds. Without a quorum it
     keeps what it read last, and says how old that is; --once then exits with code 1.
+
+    With --stacked on a node of 'quorate join --standby', the components held back there are started once its etcd has its
+    vote; without an instance there that standby replaces nobody.
 
     PROGRAM gets QUORATE_ENDPOINTS, QUORATE_CLUSTER_ID and QUORATE_WHY, and ends with 0 once its standby is added, by
     'quorate etcd add NAME --standby' on the new host.
@@ -76,9 +82,12 @@ def run(
     from quorate.host.standby_program import StandbyProgram
     from quorate.report import Notice
 
+    if stacked:
+        mean_own_node(folder)
     with watched_cluster(folder, dated_lines) as cluster:
         maker = StandbyProgram(provide, cluster.clock, provide_timeout) if provide is not None else None
-        pilot = Autopilot(cluster, acting=not dry_run, maker=maker)
+        own = own_node(cluster.clock, cluster.report) if stacked else None
+        pilot = Autopilot(cluster, acting=not dry_run, maker=maker, own=own)
         try:
             check_rights(cluster, changes=not dry_run)
             if once:

@@ -17,11 +17,13 @@ OFF_UNLESS_GIVEN = (
     "dry-run",
     "force",
     "keep-on-failure",
+    "occupy-the-seat",
     "print-join-command",
     "print-manifest",
     "show-managed-fields",
     "skip-certificate-key-print",
     "skip-token-print",
+    "standby",
     "upload-certs",
 )
 """Switches of kubeadm that are off by default: with "=false" they are dropped.

@@ -341,6 +341,13 @@ def own_etcd() -> OwnEtcd | None:
     return found
 
 
+def widen_own(others: Callable[[], Sequence[str]]) -> None:
+    """Adds further members of the cluster to this node's own etcd, where that is what the running command uses."""
+    own = own_etcd()
+    if own is not None:
+        click.get_current_context().meta[_KEY]["endpoints"] = ",".join(dict.fromkeys([own.url, *others()]))
+
+
 def _own_of_node(rootfs: str) -> OwnEtcd | None:
     from quorate.cli.etcd import own_node
 

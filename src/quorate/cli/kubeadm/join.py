@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,7 +14,7 @@ from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.cli.kubeadm.phase_commands import PROXIES, PhasedGroup, phase_group, phased_group
 from quorate.config import types as v4
 from quorate.deadline import Cancel, SystemClock
-from quorate.errors import UsageProblem
+from quorate.errors import Refused, UsageProblem
 from quorate.phases.join.tree import TREE
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ _FLAGS = (
     "ignore-preflight-errors",
     "keep-on-failure",
     "node-name",
+    "occupy-the-seat",
     "patches",
     "skip-phases",
+    "standby",
     "tls-bootstrap-token",
     "token",
 )
@@ -76,6 +78,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
       quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH
       quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH --control-plane
       quorate join --config join.yaml
+      quorate join lb.example.org:6443 --token TOKEN ... --control-plane --standby --occupy-the-seat
     """
     if ctx.invoked_subcommand is None:
         _join(Given.of(parameters), "")
@@ -137,7 +140,27 @@ def make_request(given: Given, endpoint: str, report: PhaseReport, clock: System
         resolved,
         facts,
         keep_on_failure=given.on("keep-on-failure"),
+        ends_as=_end_of(given, resolved),
     )
+
+
+def _end_of(given: Given, join: v4.JoinConfiguration) -> Literal["voter", "standby"]:
+    """Returns what this node's etcd is to be. Raises `UsageProblem` where there is none, and `Refused` where a standby would
+    keep the only learner seat without consent, as kubeadm's etcd allows one."""
+    if not given.on("standby"):
+        if given.on("occupy-the-seat"):
+            raise UsageProblem("--occupy-the-seat is for a standby", advice="add --standby, or leave it out")
+        return "voter"
+    if join.control_plane is None:
+        raise UsageProblem("a worker has no etcd that could be a standby", advice="add --control-plane, or leave out --standby")
+    if not given.on("occupy-the-seat"):
+        raise Refused(
+            "a standby keeps a learner seat, of which there is one unless all members run with a higher --max-learners: every "
+            "later join of a control-plane node would wait for it",
+            state="nothing was changed",
+            advice="give the seat to the standby with --occupy-the-seat",
+        )
+    return "standby"
 
 
 def _refuse_nothing(given: Given, endpoint: str) -> None:

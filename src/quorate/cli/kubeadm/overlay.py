@@ -32,10 +32,12 @@ _BESIDE_A_FILE = frozenset(
         "kubeconfig-dir",
         "log-file",
         "node-name",
+        "occupy-the-seat",
         "print-join-command",
         "print-manifest",
         "rootfs",
         "show-managed-fields",
+        "standby",
         "upload-certs",
     }
 )

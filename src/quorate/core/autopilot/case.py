@@ -30,6 +30,7 @@ Rule: TypeAlias = Literal[
     "silent",
     "budget",
     "no-standby",
+    "not-prepared",
     "standby-not-proved",
     "replace",
     "grow",
@@ -118,7 +119,8 @@ class Memory:
     somebody's join is at work; `waiting`: the names of joins of this tool that wait for a learner seat. `busy`: who changes the
     member list now, or upgrades it; empty when nobody does. `held`: members that an operator exempts until a time. `replaced`:
     when members were replaced. `written`: the policies of the past, the latest last. `swap`: a change of zones that is half
-    done. `unwitnessed`: voters whose counters cannot be read.
+    done. `unwitnessed`: voters whose counters cannot be read. `is_stacked`: each voter serves the API server of its own node;
+    `prepared`: members on whose node an instance runs that starts an API server once they have a vote.
     """
 
     absences: Mapping[int, Absence] = field(default_factory=dict[int, Absence])
@@ -137,6 +139,8 @@ class Memory:
     swap: Swap | None = None
     provider: Provider = "none"
     unwitnessed: frozenset[int] = frozenset()
+    is_stacked: bool = False
+    prepared: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,11 @@ class Case:
         """Returns the learners that may take a voter's place: marked, and at nobody's work."""
         marked = [one for one in self.view.learners if one.id in self.memory.standbys]
         return [one for one in marked if one.id not in self.memory.joining]
+
+    def is_prepared(self, standby: Member) -> bool:
+        """Returns whether the standby replaces all that a lost voter was: where each voter serves the API server of its own
+        node, a vote without one leaves the control plane as small as the loss made it."""
+        return not self.memory.is_stacked or standby.id in self.memory.prepared
 
     def proof(self, member: Member) -> Proof | None:
         """Returns the proof that this learner is aligned now."""

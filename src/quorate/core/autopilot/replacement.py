@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named
+from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named, names_of
 from quorate.core.membership import Member, removal_margins
 
 LEAST_LOOKS = 20
@@ -69,7 +69,11 @@ def _replaced_by(case: Case, dead: Member) -> Next:
     if case.swap() is not None:
         # Whichever of them it is, the standby that takes its place has its vote already.
         return Act("replace", f"{name} is lost, and one voter was to go", remove)
-    ready = sorted(case.standbys(), key=lambda one: _preference(case, dead, one))
+    standbys = case.standbys()
+    ready = sorted(filter(case.is_prepared, standbys), key=lambda one: _preference(case, dead, one))
+    if standbys and not ready:
+        lacks = f"no instance of the autopilot on the node of {names_of(standbys)} starts its API server"
+        return Page("not-prepared", f"{name} is lost, and {lacks}")
     if not ready:
         # Removing it gains nothing at an odd size, and its return would restore the margin.
         return Page("no-standby", f"{name} is lost, and no standby takes its place: it stays in the list")

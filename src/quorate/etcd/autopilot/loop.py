@@ -16,6 +16,7 @@ from quorate.deadline import utc
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.autopilot.act import carry_out
 from quorate.etcd.autopilot.observer import Observer, at_work
+from quorate.etcd.autopilot.own_node import STACKED_SECONDS, OwnNode, is_stacked
 from quorate.etcd.client.credentials import Credentials
 from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound, NoSpace, PermissionDenied
 from quorate.etcd.cluster import Cluster
@@ -119,18 +120,20 @@ def _tell_nobody(_decided: Round) -> None:
 @dataclass(slots=True)
 class Autopilot:
     """One instance. `acting` takes the key of the instance that acts; without it nothing is changed, as in a dry run.
-    `policy`: decided on instead of the one in etcd, for a trial of it. `maker`: makes standbys that are missing. `tell`: gets
-    each decision before it is carried out."""
+    `policy`: decided on instead of the one in etcd, for a trial of it. `maker`: makes standbys that are missing. `own`: the
+    control-plane node that it runs on. `tell`: gets each decision before it is carried out."""
 
     cluster: Cluster
     acting: bool = True
     policy: Policy | None = None
     maker: StandbyMaker | None = None
+    own: OwnNode | None = None
     tell: Callable[[Round], None] = _tell_nobody
     observer: Observer = field(init=False)
     credentials: Credentials = field(init=False)
     _key: ActingKey | None = None
     _providing: int = 0
+    _stacked: tuple[float, bool] | None = None
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
     _read: _Reading | None = None
@@ -233,6 +236,8 @@ class Autopilot:
         policy = self.policy or orders.policy or default_policy(view)
         if self._read is None:
             self.observer.begin_with(orders.silent)
+        if self.own is not None and self.acting:
+            self.own.attend(view, key.store)
         self._read = _Reading(orders, policy, self._now())
         memory = self._memory(view, orders)
         found, memory = self._with_proofs(view, policy, memory)
@@ -263,7 +268,13 @@ class Autopilot:
         spent = tuple(now - ago for ago in store.spent_ago(orders))
         known = self.observer.memory(orders, joins)
         # By the log too: its entries of an earlier version have no key of their own.
-        return replace(known, busy=busy, provider=provider, replaced=spent or known.replaced)
+        stacked = self._is_stacked(store, now)
+        return replace(known, busy=busy, provider=provider, replaced=spent or known.replaced, is_stacked=stacked)
+
+    def _is_stacked(self, store: AutopilotStore, now: float) -> bool:
+        if self._stacked is None or now - self._stacked[0] >= STACKED_SECONDS:
+            self._stacked = (now, is_stacked(store.kubernetes_setup()))
+        return self._stacked[1]
 
     def _provider(self, maker: StandbyMaker, orders: Orders, store: AutopilotStore) -> Provider:
         """Returns whether a standby may be made now. That of an instance that was killed may still be at work."""

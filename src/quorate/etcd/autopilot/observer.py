@@ -118,6 +118,7 @@ class Observer:
             written=tuple(replace(one, at=here(one.at)) for one in orders.written()),
             swap=_fresh(orders.swap, at.wall),
             unwitnessed=self.unwitnessed,
+            prepared=orders.prepared,
         )
 
 

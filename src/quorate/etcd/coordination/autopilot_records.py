@@ -42,6 +42,9 @@ SILENT_TTL = 45
 PROVIDING = AUTOPILOT + b"provide"
 """There while the program that makes a standby is at work, leased for as long as it may be: it outlives a daemon that is
 killed, and the next one started a second machine."""
+PREPARED = AUTOPILOT + b"prepared/"
+"""One leased key for each member on whose control-plane node an instance runs that starts the components held back there."""
+PREPARED_TTL = 30
 HOLDS, STANDBYS, LOG = AUTOPILOT + b"hold/", AUTOPILOT + b"standby/", AUTOPILOT + b"log/"
 CHANGES_OF_VOTERS = ("replace", "spread")
 """The entries of the log that count against the budget."""
@@ -91,8 +94,8 @@ class Instance:
 class Orders:
     """All records. `policy`: None where none was set. `spent`: the leases of the changes that count against the budget.
     `silent`: for how many seconds each voter was silent when the instance that acts, or has acted until a moment ago, said so.
-    `is_providing`: whether some instance's program makes a standby. `troubles`: the records that cannot be used, each with the
-    reason."""
+    `is_providing`: whether some instance's program makes a standby. `prepared`: members on whose node an instance starts what
+    is held back there. `troubles`: the records that cannot be used, each with the reason."""
 
     policy: Policy | None = None
     generation: int = 0
@@ -106,6 +109,7 @@ class Orders:
     spent: tuple[int, ...] = ()
     silent: Mapping[int, float] = field(default_factory=dict[int, float])
     is_providing: bool = False
+    prepared: frozenset[int] = frozenset()
     troubles: tuple[str, ...] = ()
 
     def replaced(self) -> tuple[float, ...]:
@@ -127,6 +131,10 @@ def hold_key(member_id: int) -> bytes:
 
 def standby_key(member_id: int) -> bytes:
     return STANDBYS + format_id(member_id).encode()
+
+
+def prepared_key(member_id: int) -> bytes:
+    return PREPARED + format_id(member_id).encode()
 
 
 def log_key(at: float) -> bytes:
@@ -167,6 +175,7 @@ class _Reading:
     spent: list[int] = field(default_factory=list[int])
     silent: Mapping[int, float] = field(default_factory=dict[int, float])
     is_providing: bool = False
+    prepared: list[int] = field(default_factory=list[int])
     troubles: list[str] = field(default_factory=list[str])
 
     def add(self, row: KeyValue) -> None:
@@ -186,7 +195,7 @@ class _Reading:
             self._read_policy(name, told)
         elif row.key == PAUSE:
             self.pause = _order(told, row.lease)
-        elif row.key in (INSTANCE, SILENT, PROVIDING):
+        elif row.key in (INSTANCE, SILENT, PROVIDING) or row.key.startswith(PREPARED):
             self._read_leased(row, told)
         elif row.key.startswith(SPENT):
             if row.lease:
@@ -208,6 +217,8 @@ class _Reading:
         elif row.key == SILENT:
             seconds = mapping_of(told.get("seconds"))
             self.silent = {_id_of(member): max(0.0, _at(seconds, member)) for member in seconds}
+        elif row.key.startswith(PREPARED):
+            self.prepared.append(_id_of(row.key[len(PREPARED) :].decode(errors="replace")))
         else:
             self.is_providing = True
 
@@ -248,6 +259,7 @@ class _Reading:
             tuple(self.spent),
             self.silent,
             self.is_providing,
+            frozenset(self.prepared),
             tuple(self.troubles),
         )
 

@@ -23,7 +23,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, LeaseNotFound
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_records import Orders
-from quorate.etcd.keys import AUTOPILOT
+from quorate.etcd.keys import AUTOPILOT, KUBEADM_CONFIG
 
 T = TypeVar("T")
 TTL_SECONDS = 15
@@ -119,6 +119,17 @@ class AutopilotStore:
         told = {format_id(member): round(one, 1) for member, one in seconds.items()}
         granted = self._lease_of(records.SILENT_TTL)
         self._put(records.SILENT, records.record(clusterId=format_id(self.cluster_id), seconds=told), granted)
+
+    def say_prepared(self, member_id: int) -> None:
+        """Records that this instance starts what is held back on the node of this member, once it has a vote."""
+        granted = self._lease_of(records.PREPARED_TTL)
+        self._put(records.prepared_key(member_id), records.record(clusterId=format_id(self.cluster_id)), granted)
+
+    def kubernetes_setup(self) -> bytes | None:
+        """Returns the configuration of the Kubernetes cluster that kubeadm or quorate stored in this etcd, as it is there; None
+        where there is none."""
+        held = self._ask(lambda channel, seconds: kv.get(channel, KUBEADM_CONFIG, timeout=seconds))
+        return held.value if held is not None else None
 
     def begin_providing(self, seconds: float) -> int:
         """Takes the one place for a program that makes a standby, for `seconds`; returns its lease, for `end_providing`; 0

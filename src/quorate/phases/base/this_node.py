@@ -10,6 +10,7 @@ TAKES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("init", "phase", "certs"): ("rootfs", "config", "cert-dir"),
     ("init", "phase", "kubeconfig"): ("rootfs", "config", "cert-dir", "kubeconfig-dir"),
     ("init", "phase", "upload-certs"): ("rootfs", "config"),
+    ("autopilot",): ("rootfs",),
     ("certs", "check-expiration"): ("rootfs", "config", "cert-dir"),
     ("certs", "generate-csr"): ("config",),
     ("certs", "renew"): ("rootfs", "config", "cert-dir"),

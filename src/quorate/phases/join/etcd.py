@@ -10,7 +10,8 @@ from typing import Literal
 from quorate.config import gates
 from quorate.config.types import ExternalEtcd
 from quorate.core.membership import odd_advice
-from quorate.errors import PreflightFailed, QuorateError
+from quorate.errors import PreflightFailed, QuorateError, Refused
+from quorate.etcd.autopilot.standbys import mark
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
@@ -81,6 +82,11 @@ def check(join: PreparedJoin) -> None:
         context.say(CHECK, "Would check that the etcd cluster is healthy")
         return
     context.say(CHECK, "Checking that the etcd cluster is healthy")
+    if context.cluster.etcd.external is not None and join.request.is_standby:
+        raise Refused(
+            "the etcd of this cluster is external: no control-plane node has a member that could be a standby",
+            advice="on a host of that etcd: quorate etcd add NAME --peer-urls URL --standby --occupy-the-seat",
+        )
     if context.cluster.etcd.external is not None:
         _check_external(join, context.cluster.etcd.external)
         return
@@ -127,11 +133,18 @@ def run(join: PreparedJoin) -> None:
         policy = dataclasses.replace(
             cluster.policy,
             keep_on_failure=join.request.keep_on_failure,
-            voter_join=gates.wants_voter_join(context.cluster.feature_gates),
+            voter_join=gates.wants_voter_join(context.cluster.feature_gates) and not join.request.is_standby,
+            ends_as=join.request.ends_as,
         )
         result = _join(context, dataclasses.replace(cluster, policy=policy))
+        if join.request.is_standby:
+            mark(cluster.access, cluster.endpoints, context.clock, cluster.look(), result.member_id)
         advice = _advice(cluster)
     join.account.joined_etcd = True
+    if join.request.is_standby:
+        context.report(ResourceWritten("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a standby"))
+        context.say(PHASE, "The new etcd member has all data, and no vote: it is a standby of the autopilot")
+        return
     context.report(ResourceWritten("member", f"member {context.node.name} ({result.member_id:x}) of etcd, a voter"))
     context.report(Notice(advice))
     context.say(PHASE, f"The new etcd member serves as a voter, {result.timings.get('serving', 0.0):.1f} s after it was added")

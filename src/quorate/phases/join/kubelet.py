@@ -116,9 +116,12 @@ def finish(join: PreparedJoin) -> None:
 
 def _point_to_local(join: PreparedJoin, context: Context) -> None:
     """Points a control plane's kubelet to the API server of its own node, where the feature gate is on. The restart waits until
-    the kubelet has started its components: a kubelet that ends while it creates a pod makes the next one start over."""
-    if not join.request.control_plane or not gates.is_on(
-        "ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates
+    the kubelet has started its components: a kubelet that ends while it creates a pod makes the next one start over. That of a
+    standby keeps the shared endpoint: no API server runs on its node."""
+    if (
+        not join.request.control_plane
+        or join.request.is_standby
+        or not gates.is_on("ControlPlaneKubeletLocalMode", context.minor, context.cluster.feature_gates)
     ):
         return
     path = kubeconfigs.path_of(context, _FINAL)

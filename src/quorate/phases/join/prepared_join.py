@@ -36,8 +36,9 @@ class PreparedJoin:
     @property
     def waits_for_control_plane(self) -> bool:
         """Returns whether the last phase waits until the API server of this node answers."""
-        skipped = self.request.config.skip_phases
-        return self.request.mode == "whole" and self.request.control_plane and "wait-control-plane" not in skipped
+        request = self.request
+        starts = request.control_plane and not request.is_standby
+        return request.mode == "whole" and starts and "wait-control-plane" not in request.config.skip_phases
 
 
 def prepare(cluster: FoundCluster, client: KubeClient, account: JoinAccount) -> PreparedJoin:

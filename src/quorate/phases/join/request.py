@@ -18,17 +18,23 @@ etcd-join; phase: one phase, by its own command."""
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """A join as requested. `context`: of this node; until the cluster is known, with an empty one of the kubelet's version."""
+    """A join as requested. `context`: of this node; until the cluster is known, with an empty one of the kubelet's version.
+    `ends_as`: "standby" keeps the node's etcd as a learner and its components held back, until the autopilot needs them."""
 
     context: Context
     config: v4.JoinConfiguration
     facts: Facts
     mode: Mode = "phase"
     keep_on_failure: bool = False
+    ends_as: Literal["voter", "standby"] = "voter"
 
     @property
     def control_plane(self) -> bool:
         return self.config.control_plane is not None
+
+    @property
+    def is_standby(self) -> bool:
+        return self.ends_as == "standby"
 
     @property
     def admin(self) -> str:

@@ -141,6 +141,23 @@ def closing_words(request: JoinRequest, account: JoinAccount) -> str:
             "Run 'kubectl get nodes' on the control-plane to see this node join the cluster.",
         ]
         return "\n".join(lines)
+    if request.is_standby:
+        run = request.context.this_node.command("autopilot", "unit", "--stacked")
+        return "\n".join(
+            [
+                "",
+                "This node has joined the cluster as a standby of its control plane:",
+                "",
+                "* Its etcd has all data, and no vote.",
+                "* Its API server, controller manager and scheduler are held back until its etcd is a voter.",
+                "",
+                "An instance of the autopilot has to run on it, which starts them then:",
+                "",
+                f"  {run} > /etc/systemd/system/quorate-autopilot.service",
+                "  systemctl daemon-reload && systemctl enable --now quorate-autopilot",
+                "",
+            ]
+        )
     lines += [
         "This node has joined the cluster and a new control plane instance was created:",
         "",

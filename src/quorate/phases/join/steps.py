@@ -51,6 +51,9 @@ def kubelet_start(join: PreparedJoin) -> None:
 def join_etcd(join: PreparedJoin) -> None:
     if join.request.control_plane:
         etcd_join.run(join)
+        if join.request.is_standby:
+            # An API server asks the etcd of its own node, and a learner serves it nothing.
+            return
         static_pods.publish(join.context, (wait_healthy.API_SERVER,) if join.waits_for_control_plane else PODS)
 
 
@@ -73,7 +76,7 @@ def mark(join: PreparedJoin) -> None:
 
 
 def wait(join: PreparedJoin) -> None:
-    if join.request.control_plane:
+    if join.request.control_plane and not join.request.is_standby:
         wait_healthy.run(join.context)
 
 

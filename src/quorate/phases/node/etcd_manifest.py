@@ -61,6 +61,11 @@ class LocalEtcd:
         """The port at which members of this cluster most likely serve clients: that of this one."""
         return next((port for one in self.client_urls if (port := parts_of(one).port)), 2379)
 
+    @property
+    def others(self) -> list[str]:
+        """Where the other members of the time when this one joined most likely serve clients."""
+        return [url(parts_of(one).host, self.client_port) for one in self.rows.values() if one not in self.peer_urls]
+
 
 def parse(content: bytes, where: str) -> LocalEtcd:
     """Returns what the manifest at `where` runs. Raises `Refused` for one that cannot be understood; nothing may be decided or

@@ -12,7 +12,7 @@ from quorate.manifests.patches import PatchSet, read_patches
 from quorate.manifests.pod import Object
 from quorate.phases.base.context import MANIFESTS_FOLDER, Context
 from quorate.phases.node import etcd_manifest
-from quorate.tree import NewContent
+from quorate.tree import NewContent, Tree
 
 _FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
 _ETCD = "etcd"
@@ -107,11 +107,16 @@ def stage(context: Context, names: Iterable[str], until: str) -> None:
 
 def publish(context: Context, names: Iterable[str]) -> None:
     """Lets the kubelet start the staged manifests; names without one are ignored."""
+    publish_in(context.tree, names)
+
+
+def publish_in(tree: Tree, names: Iterable[str]) -> None:
+    """As `publish`, of a node of which only the files are known."""
     for name in names:
-        content = context.tree.read(staged_path(name))
+        content = tree.read(staged_path(name))
         if content is not None:
-            context.tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
-            context.tree.remove(staged_path(name))
+            tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
+            tree.remove(staged_path(name))
 
 
 def manifest(context: Context, name: str) -> bytes:

@@ -20,7 +20,6 @@ from quorate.host.cri import CriError, Runtime
 from quorate.host.etcd_data import has_log
 from quorate.host.etcd_identity import UNREADABLE, member_owner, unknown
 from quorate.host.member_data import look_at, of_another
-from quorate.manifests.etcd import url
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
@@ -260,8 +259,7 @@ def _cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) -> It
     """Yields the cluster with the certificates on this node, whether or not an API server runs. It is reached through this
     member and the others in its manifest. Raises `ConfigError` when a certificate is missing."""
     own = [] if without_own else list(etcd.client_urls)
-    others = [url(parts_of(one).host, etcd.client_port) for one in etcd.rows.values() if one not in etcd.peer_urls]
-    others += urls_beside_leaving(run.tree, run.owner)
+    others = [*etcd.others, *urls_beside_leaving(run.tree, run.owner)]
     with _access(run) as access:
         targets = [Endpoint.parse(url) for url in [*own, *others]]
         seeds = _known(access, targets, run) or targets

@@ -7,8 +7,9 @@ then. On a slow host it exits after ten seconds without an API server, and the k
 
 from __future__ import annotations
 
+from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, PreflightFailed
-from quorate.kube.client import KubeClient
+from quorate.kube.client import KubeClient, Server
 from quorate.kube.errors import KubeError
 from quorate.phases.base import api_access
 from quorate.phases.base.context import Context
@@ -41,11 +42,17 @@ def have_roles(context: Context) -> bool:
     paths = [kubeconfigs.path_of(context, name) for name in _ADMINS]
     admin = next((path for path in paths if context.tree.is_file(path)), paths[-1])
     try:
-        server = api_access.server_of(
-            api_access.read(context.tree, admin, context.this_node), kubeconfigs.local_server(context)
-        )
-        client = KubeClient(server, context.clock, patience=0.0, rpc_seconds=_RPC_SECONDS)
+        parsed = api_access.read(context.tree, admin, context.this_node)
+        return lets_in(api_access.server_of(parsed, kubeconfigs.local_server(context)), context.clock)
+    except (KubeError, PreflightFailed, ConfigError):
+        return False
+
+
+def lets_in(server: Server, clock: SystemClock) -> bool:
+    """Returns whether an API server answers and has the controller manager's role."""
+    try:
+        client = KubeClient(server, clock, patience=0.0, rpc_seconds=_RPC_SECONDS)
         with client.connected():
             return client.find("ClusterRole", _ROLE) is not None
-    except (KubeError, PreflightFailed, ConfigError):
+    except KubeError:
         return False
