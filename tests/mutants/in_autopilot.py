@@ -40,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _one("old look", GUARDS, "if age <= STALE_SECONDS:", "if True:", UNSURE, "it says nothing about now"),
     _one("alarm", GUARDS, "if not case.view.alarms:", "if True:", UNSURE, "where members differ no copy is known to be right"),
+    _one("alarms", GUARDS, "if not case.view.alarms_known:", "if False:", UNSURE, "NOSPACE may be raised"),
     _one("brake", GUARDS, "if together is None:", "if True:", UNSURE, "five voters were walked down to one (consul#5922)"),
     _one("hold", REPLACE, "    if case.is_held(dead):", "    if False:", STAYS, "an operator knows more"),
     _one(
@@ -78,6 +79,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "return marked",
         STAYS,
         "a join is at work on it",
+    ),
+    _one(
+        "vote without an API server",
+        CASE,
+        "return not self.memory.is_stacked or standby.id in self.memory.prepared",
+        "return True",
+        STAYS,
+        "the control plane stays as small as the loss made it",
+    ),
+    _one(
+        "vote of a node that lives",
+        SPREAD,
+        "if case.memory.is_stacked or len(voters)",
+        "if len(voters)",
+        WAITS,
+        "its API server would have no etcd",
     ),
     _one(
         "change of zones that is over",

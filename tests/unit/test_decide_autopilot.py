@@ -83,6 +83,9 @@ BEHIND = seen(3, STANDBY, silent=(2,))
         (lost(2, absences={2: replace(absence(2), looks=20)}), ("Act", "replace")),
         (lost(2, standbys=frozenset()), ("Page", "no-standby")),
         (lost(2, joining=frozenset({9})), ("Page", "no-standby")),
+        (lost(2, is_stacked=True), ("Page", "not-prepared")),
+        (lost(2, is_stacked=True, prepared=frozenset({2})), ("Page", "not-prepared")),
+        (lost(2, is_stacked=True, prepared=frozenset({9})), ("Act", "replace")),
         (lost(2, proofs={}), ("Wait", "standby-not-proved")),
         (lost(2, proofs={9: proof(9, at=NOW - 60)}), ("Wait", "standby-not-proved")),
         (lost(2, proofs={9: replace(proof(9), cluster_id=5)}), ("Wait", "standby-not-proved")),
@@ -260,6 +263,7 @@ def test_a_vote_goes_to_the_zone_that_has_none() -> None:
         (seen(3, STANDBY), SPREAD, replace(READY, proofs={}), ("Wait", "standby-not-proved")),
         (seen(3, STANDBY), SPREAD, replace(READY, replaced=(NOW - 1,)), ("Page", "budget")),
         (seen(3, STANDBY), SPREAD, replace(READY, busy="x"), ("Wait", "busy")),
+        (seen(3, STANDBY), SPREAD, replace(READY, is_stacked=True, prepared=frozenset({9})), ("Wait", "nothing")),
         (seen(3, STANDBY), SPREAD, replace(READY, held={1: NOW + 1, 2: NOW + 1}), ("Wait", "nothing")),
         # Half done: nothing goes on while one is silent, and it is over when either is no voter, or none is too many.
         (seen(3, member(9), silent=(3,)), SPREAD, replace(READY, swap=Swap(9, 1)), ("Wait", "silent")),

@@ -106,7 +106,7 @@ class ClusterView:
     `linearizable` is False when the member list is one member's own copy, because no member could read it through the quorum:
     such a list may be as old as its member has been cut off. `read_by`: the voters that answered a linearizable read in this
     look, which proves a two-way link between each of them and the leader; None when no voter was asked. `links`: what else is
-    known of the links between members. `alarms_known`: False where the alarms were asked for in vain. `standbys`: the learners
+    known of the links between members. `alarms_known`: False where they could not be read. `standbys`: the learners
     that are marked as standbys of the autopilot; None where the marks were not read.
     """
 

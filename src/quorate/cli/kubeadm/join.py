@@ -78,7 +78,7 @@ def group(ctx: click.Context, /, **parameters: Any) -> None:
       quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH
       quorate join lb.example.org:6443 --token TOKEN --discovery-token-ca-cert-hash sha256:HASH --control-plane
       quorate join --config join.yaml
-      quorate join lb.example.org:6443 --token TOKEN ... --control-plane --standby --occupy-the-seat
+      quorate join --config join.yaml --control-plane --standby --occupy-the-seat
     """
     if ctx.invoked_subcommand is None:
         _join(Given.of(parameters), "")

@@ -195,7 +195,9 @@ class Autopilot:
     def _make_standby(self, maker: StandbyMaker, found: AddStandby, view: ClusterView, key: ActingKey) -> None:
         self._providing = key.store.begin_providing(maker.seconds + _ENDS_SECONDS)
         if not self._providing:
-            raise Refused("the program of another instance is at work", state="nothing was changed")
+            raise Refused(
+                "the program of another instance is at work", state="nothing was changed", advice="quorate autopilot history"
+            )
         urls = [url for voter in view.voters for url in voter.client_urls[:1]]
         key.store.note("provide", rule=found.rule, why=found.why)
         maker.start(

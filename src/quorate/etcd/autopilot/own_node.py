@@ -3,9 +3,9 @@ vote, and a node that is out of the cluster says so."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
 from quorate.core.ids import format_id
@@ -19,14 +19,19 @@ from quorate.report import Notice, Report
 STACKED_SECONDS = 60.0
 """For how long it counts which of the two kinds of control plane the cluster has."""
 _PREPARED_SECONDS = 10.0
-_EXTERNAL = re.compile(rb"^etcd:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+external:", re.MULTILINE)
 
 
 def is_stacked(setup: bytes | None) -> bool:
     """Returns whether each voter serves the API server of its own node. `setup`: what the cluster stores of its configuration.
     Where that cannot be understood, as when it is encrypted, it is taken for a stacked one: then nothing is replaced that
     would leave a node without an API server."""
-    return setup is not None and _EXTERNAL.search(setup) is None
+    if setup is None:
+        return False
+    # It is a text inside of another encoding, and found by its lines.
+    lines = iter(setup.splitlines())
+    next((line for line in lines if line.startswith(b"etcd:")), None)
+    inside = takewhile(lambda line: line.startswith((b" ", b"\t")), lines)
+    return not any(line.strip().startswith(b"external:") for line in inside)
 
 
 class Identity(Protocol):

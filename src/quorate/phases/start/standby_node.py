@@ -1,4 +1,5 @@
-"""A control-plane node that is a standby: its etcd is a learner, and its components are held back until that is a voter.
+"""A control-plane node that is a standby: its etcd is a learner, and its components are held back until that is a voter
+(decision 28).
 
 An API server asks the etcd of its own node only, and a learner serves it nothing: started before, it would only crash.
 """
