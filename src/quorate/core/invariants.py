@@ -300,9 +300,14 @@ def view_is_current(step: Step) -> str | None:
     cluster answers as well as ours (etcd#11951). A tool that was paused between a look and its step acts on the past."""
     if step.view.cluster_id != step.limits.cluster_id:
         return f"the endpoints answer for cluster {step.view.cluster_id:x}, this run began on {step.limits.cluster_id:x}"
-    if step.now - step.view.taken_at > VIEW_SECONDS:
+    if is_old(step.view, step.now):
         return f"the last look at the cluster is {step.now - step.view.taken_at:.1f} s old"
     return None
+
+
+def is_old(view: ClusterView, now: float) -> bool:
+    """Returns whether nothing may rest on a look any more at `now`."""
+    return now - view.taken_at > VIEW_SECONDS
 
 
 Rule = Callable[[Step], str | None]

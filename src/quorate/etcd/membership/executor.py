@@ -159,8 +159,11 @@ class MembershipExecutor:
         Between that look and the RPC there is only arithmetic, and the look's age is measured. A record written through a
         leader that hung, between check and RPC, once let a learner be promoted five seconds after its death (fault H1).
 
-        Raises `UnsafeStep` when an invariant forbids the change; nothing was sent then.
+        A look that has become old meanwhile is no fault of the change: it is rejected as not confirmed, and taken again; on a
+        busy machine a removal once ended with an error for it. Raises `UnsafeStep` when an invariant forbids the change.
         """
+        if invariants.is_old(view, self.clock.now()):
+            return Rejected(_too_late(self.clock.now() - view.taken_at, invariants.VIEW_SECONDS))
         invariants.check(Step(view, action, limits, self.clock.now()))
         what = describe(action)
         _LOGGER.info("intent: %s", what["do"], extra={"fields": what})
@@ -216,6 +219,9 @@ class MembershipExecutor:
                 if error.disposition == "final":
                     raise
                 return Rejected(error)
+            took, within = self.clock.now() - last.view.taken_at, invariants.VIEW_SECONDS
+            if took > within:
+                continue
             invariants.check(Step(last.view, last.action, limits, self.clock.now()))
             # A stop that was acknowledged while the journal was written: answers that come at once never see it.
             self.clock.cancel.check()

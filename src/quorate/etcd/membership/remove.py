@@ -212,6 +212,8 @@ class _Rounds:
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             return PutOff("no member reports that it leads")
+        if invariants.is_old(view, self.clock.now()):
+            return PutOff("the last look has become old")
         invariants.check(Step(view, step, self.allowed.limits, self.clock.now()))
         self.judge.say("it leads: moving leadership away first")
         self._transfers[step.target_id] = "it led, and does not lead any more"
