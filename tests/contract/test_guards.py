@@ -89,6 +89,7 @@ EXPRESSIONS = {
     "host/facts.py": "runs with stated lengths, over a text that is cut",
     "host/last_words.py": "words, without a repeat",
     "phases/node/etcd_manifest.py": "one run between brackets, which it cannot hold itself",
+    "phases/node/etcd_signs.py": "single runs that begin after what they cannot hold",
     "config/explain.py": "digits between brackets",
     "config/etcd_image.py": "the tag of an image: from its beginning, no two of its parts can match the same text",
 }

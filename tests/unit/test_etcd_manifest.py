@@ -187,7 +187,7 @@ def test_other_files_beside_it_run_none(tmp_path: Path) -> None:
     folder = tmp_path / "etc/kubernetes/manifests"
     (folder / "folder").mkdir(parents=True)
     (folder / ".etcd.yaml").write_bytes(pod("etcd", *FLAGS))
-    (folder / "proxy.yaml").write_bytes(pod("etcd-proxy", *FLAGS))
+    (folder / "proxy.yaml").write_bytes(b"spec: {containers: [{name: proxy, image: haproxy, args: [-f, /etc/haproxy]}]}")
     assert local_etcd(RealTree(tmp_path)) is None
     (folder / "broken.yaml").write_bytes(b"a: [")
     with pytest.raises(Refused, match=r"broken\.yaml cannot be read, and may run an etcd"):

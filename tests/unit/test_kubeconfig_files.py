@@ -98,6 +98,9 @@ def test_a_token_file_that_holds_no_token_is_not_repeated() -> None:
         ({}, {"auth-provider": {"name": "gcp"}}),
         ({}, {"username": "admin", "password": "geheim"}),
         ({}, {"as": "somebody"}),
+        ({}, {"as-groups": ["system:masters"]}),
+        ({}, {"as-uid": "1"}),
+        ({}, {"as-user-extra": {"a": ["b"]}}),
     ],
 )
 def test_what_is_not_done_here_is_said(cluster: dict[str, Any], user: dict[str, Any], context: Context) -> None:
@@ -151,6 +154,57 @@ def test_a_certificate_in_a_file_has_an_end_and_is_renewed_by_who_wrote_it(conte
         renewal.renew(context, "admin.conf")
     assert "admin.conf" not in renewal.renew_all(context)
     assert context.tree.read(ADMIN) == content
+
+
+def test_a_renewal_keeps_what_else_is_said_of_the_user(context: Context) -> None:
+    """It dropped `as`: from then on the file was of another user, with more rights."""
+    everything(context)
+    data = yaml.safe_load(context.tree.read(ADMIN) or b"")
+    user = data["users"][0]["user"]
+    old = dict(user)
+    extra = {"as": "auditor", "as-groups": ["a"], "token": "t", "extensions": [{"name": "x", "extension": {"y": 1}}]}
+    user |= {**extra, "client-key": "/left/over.key"}
+    data["users"].append({"name": "other", "user": {"token": "t", "client-certificate": "/a.crt"}})
+    context.tree.write(ADMIN, yaml.safe_dump(data).encode(), mode=0o600)
+    renewal.renew(context, "admin.conf")
+    renewed = yaml.safe_load(context.tree.read(ADMIN) or b"")["users"]
+    assert renewed[1:] == data["users"][1:]
+    found = renewed[0]["user"]
+    assert found.keys() == extra.keys() | old.keys() and {key: found[key] for key in extra} == extra
+    assert all(found[key] != old[key] for key in old)
+
+
+def test_what_kubectl_reads_is_read() -> None:
+    """Kind and version may be left out, and lines of base64 be wrapped."""
+    content = of(cluster={"certificate-authority-data": "Q0\nE=\r\n"})
+    assert kubeconfig.parse(content, ADMIN).ca_pem == b"CA"
+    data = yaml.safe_load(content)
+    del data["kind"], data["apiVersion"]
+    assert kubeconfig.parse(yaml.safe_dump(data).encode(), ADMIN).ca_pem == b"CA"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (of(kind="Pod"), "is not a kubeconfig file"),
+        (of(apiVersion="v2"), "is not a kubeconfig file"),
+        (b"a: b\n", "is not a kubeconfig file"),
+        (b"{}\n", "is not a kubeconfig file"),
+        (of() + b"---\n" + of(), "is not a kubeconfig file"),
+        (of(cluster={"certificate-authority-data": "Q0 E="}), "not base64"),
+        (of(users=[{"name": "u", "user": {"token": "t"}}] * 2), "users has the name u twice"),
+        (of(contexts=[{"name": "x", "context": {"cluster": "c"}}] * 2), "contexts has the name x twice"),
+    ],
+)
+def test_what_kubectl_refuses_is_refused(content: bytes, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        kubeconfig.parse(content, ADMIN)
+
+
+def test_a_kubeconfig_without_a_ca_is_said_to_lack_it() -> None:
+    with pytest.raises(ConfigError, match="names no CA of its cluster") as error:
+        api_access.server_of(kubeconfig.parse(of(), ADMIN))
+    assert "certificate-authority-data" in error.value.advice
 
 
 def other_ca() -> bytes:

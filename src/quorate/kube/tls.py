@@ -10,7 +10,13 @@ from quorate.secret import Secret
 
 
 def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] | None = None) -> ssl.SSLContext:
-    """Returns a context that trusts only `ca_pem`. Raises `ConfigError` for a bad certificate, or a key that does not match."""
+    """Returns a context that trusts only `ca_pem`. Raises `ConfigError` for a bad certificate, a key that does not match, and
+    where there is no CA: those of the host are not what a cluster's API server is trusted by."""
+    if not ca_pem.strip():
+        raise ConfigError(
+            "the kubeconfig names no CA of its cluster",
+            advice="add certificate-authority-data: the base64 of the cluster's /etc/kubernetes/pki/ca.crt",
+        )
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

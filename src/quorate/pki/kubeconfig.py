@@ -18,6 +18,8 @@ from quorate.secret import Secret
 
 MODE = 0o600
 _NO_PREFERENCES_SINCE = 34
+_LISTS = ("clusters", "contexts", "users")
+_BREAKS = str.maketrans("", "", "\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,17 @@ def token_of(value: object, where: str) -> str:
 
 
 def with_identity(parsed: Parsed, identity: Identity) -> bytes:
-    """Returns the same file with the current user's credentials replaced."""
-    users = [
-        {**row, "user": identity.fields()} if row.get("name") == parsed.user else row
-        for row in rows_of(parsed.data.get("users"))
-    ]
-    return dump({**parsed.data, "users": users})
+    """Returns the same file with the current user's certificate and key, or token, replaced. Everything else of the user stays,
+    as in kubeadm: a renewal once dropped `as`, and the file was of another user from then on."""
+    fields = identity.fields()
+    # kubectl takes no file that has both, what is embedded and the name of a file for it.
+    dropped = {field.removesuffix("-data") for field in fields if field.endswith("-data")}
+
+    def renewed(row: Mapping[str, object]) -> Mapping[str, object]:
+        kept = {key: value for key, value in mapping_of(row.get("user")).items() if key not in dropped}
+        return {**row, "user": {**kept, **fields}} if row.get("name") == parsed.user else row
+
+    return dump({**parsed.data, "users": list(map(renewed, rows_of(parsed.data.get("users"))))})
 
 
 def with_authority(parsed: Parsed, ca_pem: bytes) -> Parsed:
@@ -150,9 +157,20 @@ def _load(content: bytes, where: str) -> dict[str, Value]:
     except BadDocument as error:
         # The parser's text may repeat a secret: only the place is reported.
         raise ConfigError(f"{where} is not a kubeconfig file", advice=error.own_advice) from None
-    if data.get("kind") != "Config":
+    if not _is_kubeconfig(data):
         raise ConfigError(f"{where} is not a kubeconfig file")
+    for key in _LISTS:
+        names = [visible(text_of(row.get("name"))) for row in rows_of(data.get(key))]
+        if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+            raise ConfigError(f"{where}: {key} has the name {twice[0]} twice", advice="delete or rename one of them")
     return data
+
+
+def _is_kubeconfig(data: Mapping[str, object]) -> bool:
+    """Returns whether kubectl reads it as one: kind and version may be left out. What has neither them nor a list of it is
+    another document."""
+    told = (data.get("kind") or "Config", data.get("apiVersion") or "v1")
+    return told == ("Config", "v1") and (bool(data.get("kind")) or any(key in data for key in _LISTS))
 
 
 def named(data: Mapping[str, object], key: str, name: object, inner: str) -> Mapping[str, object]:
@@ -162,6 +180,7 @@ def named(data: Mapping[str, object], key: str, name: object, inner: str) -> Map
 
 def _decode(text: object, where: str) -> bytes:
     try:
-        return base64.b64decode(text_of(text).encode(), validate=True)
+        # Lines may be wrapped, as `base64` wraps them: Go reads over the breaks.
+        return base64.b64decode(text_of(text).translate(_BREAKS).encode(), validate=True)
     except (binascii.Error, ValueError):
         raise ConfigError(f"{where}: embedded data is not base64") from None

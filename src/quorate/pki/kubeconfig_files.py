@@ -28,6 +28,9 @@ _NOT_DONE_BY_USER = {
     "auth-provider": "gets its credentials from a plugin, which quorate has not",
     "username": "logs in by user and password, which no Kubernetes since 1.19 takes",
     "as": "acts as another user",
+    "as-uid": "acts as another user",
+    "as-groups": "acts as another user",
+    "as-user-extra": "acts as another user",
 }
 
 

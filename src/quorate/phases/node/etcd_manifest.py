@@ -10,7 +10,6 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 from quorate.errors import Refused
 from quorate.foreign.documents import BadDocument, read_mapping
@@ -29,14 +28,6 @@ _USED = (
     "listen-client-urls",
     "config-file",
 )
-_NOT_ETCD = frozenset(
-    {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-vip", "etcdctl", "etcdutl"}
-)
-_IN_A_NAME = re.compile(r"(^|[-_.])etcd([-_.0-9v]|$)", re.IGNORECASE)
-_AS_A_WORD = re.compile(r"(?<![\w.-])(?:/?(?:[\w.-]+/)*)etcd(?:[-_.]?v?[0-9][0-9.]*)?(?![\w/.-])|:-etcd\b", re.IGNORECASE)
-"""The program in a text of a shell, with a path or without. `--etcd-servers`, `etcdctl` and `/var/lib/etcd/x` are none."""
-
-_PATH_OF_FLAG = re.compile(r"(?<![\w-])--?[\w-]+=/\S*")
 _REFERENCE = re.compile(r"\$\$|\$\(([^()$]*)\)")
 _UNKNOWN = re.compile(r"\$\([^()$]*\)")
 
@@ -96,40 +87,6 @@ def parse(content: bytes, where: str) -> LocalEtcd:
         _on_host(settings["data-dir"], container, spec),
         settings.get("wal-dir", ""),
     )
-
-
-def may_run_etcd(content: bytes) -> str:
-    """Returns what shows that a file in the kubelet's folder runs etcd, or may; empty where it does not.
-
-    "Not sure" is "may": each list of ways to start a program lacked one, and a voter stayed dead in the list. Only what is
-    known not to be etcd is none: the control plane's components, whatever their flags name, and etcd's tools.
-    """
-    try:
-        spec = mapping_of(read_mapping(content, "a manifest").get("spec"))
-    except BadDocument:
-        # Half a file, or one too large: the kubelet reads it once it is whole. Letters may be written in other ways.
-        return "cannot be read, and may run an etcd"
-    containers = [row for kind in ("containers", "initContainers") for row in rows_of(spec.get(kind))]
-    return "runs an etcd, or may" if any(map(_may_run_etcd, containers)) else ""
-
-
-def _may_run_etcd(row: Mapping[str, object]) -> bool:
-    command = texts_of(row.get("command"))
-    image = text_of(row.get("image")).partition("@")[0].rpartition("/")[2].partition(":")[0]
-    if command and command[0].rpartition("/")[2] in _NOT_ETCD:
-        return False
-    if not command and image in _NOT_ETCD:
-        return False
-    if _IN_A_NAME.search(image):
-        return True
-    words = [*command, *texts_of(row.get("args")), *(text_of(one.get("value")) for one in rows_of(row.get("env")))]
-    return any(_AS_A_WORD.search(_without_paths_of_flags(word, before)) for before, word in pairwise(["", *words]))
-
-
-def _without_paths_of_flags(word: str, before: str) -> str:
-    """Returns what may name a program in a word: a path that is the value of a flag, such as --data-dir, names a folder."""
-    is_value = before.startswith("-") and before.strip("-") != "" and "=" not in before
-    return "" if is_value and word.startswith("/") else _PATH_OF_FLAG.sub("", word)
 
 
 def _not_understood(where: str, why: str) -> Refused:

@@ -6,17 +6,18 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import pairwise
 
 from quorate.errors import HostError, Refused
-from quorate.foreign.documents import BadDocument, read_mapping, read_object
+from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.urls import parts_of
-from quorate.foreign.values import text_of, texts_of
+from quorate.foreign.values import texts_of
 from quorate.host.etcd_identity import SEAL, UNREADABLE, DataIdentity, member_owner
 from quorate.host.member_data import DataSeen, look_at, of_another
-from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
+from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
-from quorate.phases.node.etcd_manifest import LocalEtcd, may_run_etcd, parse
+from quorate.phases.node.etcd_manifest import LocalEtcd, parse
+from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths, places_of_data
+from quorate.phases.node.kubelet_sources import static_pod_places
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
@@ -32,9 +33,7 @@ NOTES = (LEFT, LEAVING)
 
 _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
-_USUAL_DATA, _KUBELET_CONFIG = "/var/lib/etcd", f"{KUBELET_FOLDER}/config.yaml"
-_KUBELET_FLAGS = f"{KUBELET_FOLDER}/kubeadm-flags.env"
-_PATH_FLAG = "--pod-manifest-path"
+_USUAL_DATA = "/var/lib/etcd"
 
 
 def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
@@ -124,43 +123,34 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
     may be run by another file that the kubelet reads."""
     found = _parsed(tree, manifest_path("etcd"))
     if found is None:
-        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *_folder_of_kubelet(tree)]):
+        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree)]):
             _refuse_another_name(tree, folder)
     return found
-
-
-def _folder_of_kubelet(tree: Tree) -> list[str]:
-    """Returns the folders, or files, that the kubelet's own configuration and flags name. Raises `Refused` for a configuration
-    that cannot be read: a kubelet that runs keeps what it read before."""
-    content, flags = tree.read(_KUBELET_CONFIG), (tree.read(_KUBELET_FLAGS) or b"").decode(errors="replace")
-    try:
-        told = read_mapping(content, _KUBELET_CONFIG) if content is not None and content.strip() else {}
-    except BadDocument as error:
-        raise Refused(
-            f"it is unknown which static pods the kubelet runs: {error.what}",
-            state="nothing was changed: one may be an etcd member that the cluster counts on",
-            advice=f"correct {_KUBELET_CONFIG}; or stop the kubelet and its pods, and delete that file",
-        ) from None
-    named = [text_of(told.get("staticPodPath")), *_values_of(_PATH_FLAG, flags)]
-    return [posixpath.normpath(one) for one in named if one.startswith("/")]
-
-
-def _values_of(flag: str, text: str) -> list[str]:
-    """Returns what a text of flags gives a flag, in either spelling."""
-    words = text.replace('"', " ").replace("'", " ").replace("=", " ").split()
-    return [value for word, value in pairwise(words) if word == flag]
 
 
 def _refuse_another_name(tree: Tree, folder: str) -> None:
     names = [posixpath.basename(folder)] if tree.is_file(folder) else tree.names(folder)
     for name in names:
         path = folder if tree.is_file(folder) else f"{folder}/{name}"
-        if not name.startswith(".") and tree.is_file(path) and (why := may_run_etcd(tree.read(path) or b"")):
+        if name.startswith(".") or not tree.is_file(path):
+            continue
+        content = tree.read(path) or b""
+        if why := may_run_etcd(content) or _mounted_data(tree, content):
             raise Refused(
                 f"{path} {why}, and only {manifest_path('etcd')} is read as this node's",
                 state="nothing was changed: it may be a member that the cluster counts on",
                 advice=f"move it to {manifest_path('etcd')}; or, when it is no member of this cluster, move it away",
             )
+
+
+def _mounted_data(tree: Tree, content: bytes) -> str:
+    """Returns that a pod mounts the data of an etcd member; empty where it mounts none."""
+    for path in mounted_paths(content):
+        below = [] if tree.is_file(path) else tree.names(path)[:_MOST_LOOKED_AT]
+        for folder in places_of_data(path, below):
+            if not tree.is_file(folder) and member_owner(real_path(tree, folder)) is not None:
+                return f"mounts {folder}, which holds the data of an etcd member"
+    return ""
 
 
 def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:

@@ -1,0 +1,111 @@
+"""What shows that a static pod runs etcd, or may, in whatever way its file starts it.
+
+Each list of ways to start a program lacked one: a wrapper, a variable that names the program, an image by its digest. A voter
+stayed dead in the list each time. So a pod is not read for how it starts etcd alone, but for everything that an etcd cannot be
+without: its flags or variables, its data, a name. "Not sure" is "may".
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
+
+_NOT_ETCD = frozenset(
+    {"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-vip", "etcdctl", "etcdutl"}
+)
+"""Their flags name etcd, and their names tell that they are none."""
+
+_IN_A_NAME = re.compile(r"(^|[-_.])etcd([-_.0-9v]|$)", re.IGNORECASE)
+_AS_A_WORD = re.compile(r"(?<![\w.-])etcd(?:[-_.]?v?[0-9][0-9.]*)?(?![\w/.-])|:-etcd\b", re.IGNORECASE)
+"""The program in a text of a shell, with a path or without. `--etcd-servers`, `etcdctl` and `/var/lib/etcd/x` are none."""
+
+_ONLY_ETCDS = re.compile(
+    r"(?<![\w-])--?(initial-cluster|initial-cluster-state|initial-cluster-token|initial-advertise-peer-urls|listen-peer-urls"
+    r"|listen-client-urls|advertise-client-urls|peer-client-cert-auth|snapshot-count)(?![\w-])"
+)
+_VARIABLE = "ETCD_"
+_PATH_OF_FLAG = re.compile(r"(?<![\w-])--?[\w-]+=/\S*")
+
+
+def may_run_etcd(content: bytes) -> str:
+    """Returns what shows that a file in the kubelet's folder runs etcd, or may; empty where nothing does. Where its data is
+    tells more: see `mounted_paths`."""
+    try:
+        pod = read_mapping(content, "a manifest")
+    except BadDocument:
+        # Half a file, or one too large: the kubelet reads it once it is whole. Letters may be written in other ways.
+        return "cannot be read, and may run an etcd"
+    unknown = _unknown_containers(pod)
+    if not unknown:
+        return ""
+    metadata = mapping_of(pod.get("metadata"))
+    labels = mapping_of(metadata.get("labels"))
+    names = [text_of(metadata.get("name")), *map(text_of, labels.values()), *(text_of(row.get("name")) for row in unknown)]
+    is_named = any(_IN_A_NAME.search(name) for name in names)
+    return "runs an etcd, or may" if is_named or any(map(_shows_etcd, unknown)) else ""
+
+
+def mounted_paths(content: bytes) -> list[str]:
+    """Returns the folders of the node that a pod mounts; none of one in which all containers are known not to be etcd, or that
+    cannot be read."""
+    try:
+        pod = read_mapping(content, "a manifest")
+    except BadDocument:
+        return []
+    if not _unknown_containers(pod):
+        return []
+    volumes = rows_of(mapping_of(pod.get("spec")).get("volumes"))
+    paths = [text_of(mapping_of(row.get("hostPath")).get("path")) for row in volumes]
+    return [posixpath.normpath(path) for path in paths if path.startswith("/")]
+
+
+def _unknown_containers(pod: Mapping[str, object]) -> list[Mapping[str, object]]:
+    spec = mapping_of(pod.get("spec"))
+    rows = [row for kind in ("containers", "initContainers") for row in rows_of(spec.get(kind))]
+    return [row for row in rows if not _is_known(row)]
+
+
+def _is_known(row: Mapping[str, object]) -> bool:
+    """Returns whether a container is one that is no etcd, whatever its flags name."""
+    command = texts_of(row.get("command"))
+    program = command[0].rpartition("/")[2] if command else _image(row)
+    return program in _NOT_ETCD
+
+
+def _image(row: Mapping[str, object]) -> str:
+    return text_of(row.get("image")).partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def _shows_etcd(row: Mapping[str, object]) -> bool:
+    variables = rows_of(row.get("env"))
+    words = [*texts_of(row.get("command")), *texts_of(row.get("args")), *(text_of(one.get("value")) for one in variables)]
+    program = words[0].rpartition("/")[2] if words else ""
+    return bool(
+        _IN_A_NAME.search(_image(row))
+        or _IN_A_NAME.search(program)
+        or any(text_of(one.get("name")).startswith(_VARIABLE) for one in variables)
+        or any(_ONLY_ETCDS.search(word) for word in words)
+        or any(_AS_A_WORD.search(_without_paths_of_flags(word, before)) for before, word in pairwise(["", *words]))
+    )
+
+
+def _without_paths_of_flags(word: str, before: str) -> str:
+    """Returns what may name a program in a word: a path that is the value of a flag, such as --data-dir, names a folder."""
+    is_value = before.startswith("-") and before.strip("-") != "" and "=" not in before
+    return "" if is_value and word.startswith("/") else _PATH_OF_FLAG.sub("", word)
+
+
+def places_of_data(path: str, below: list[str]) -> Iterator[str]:
+    """Yields the data directories that a mounted folder may be, hold or be a part of. `below`: the names in it."""
+    yield path
+    at = path
+    while at != "/":
+        at, name = posixpath.split(at)
+        if name == "member":
+            yield at
+    yield from (posixpath.join(path, name) for name in below)
