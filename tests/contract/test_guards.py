@@ -34,7 +34,7 @@ WRITES = {
     "host/process.py": "the log of a member, appended to",
     "host/programs.py": "the output of a program, in files without a name: a pipe could fill up",
     "journal.py": "written in place, into room that was reserved",
-    "kube/tls.py": "a key in memory, for OpenSSL, which reads certificates from files only",
+    "tls_pair.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {
     "etcd/client/maintenance.py": "the part of a snapshot that was broken off",

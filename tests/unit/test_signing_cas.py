@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubeadm_cases import everything
 
 from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs, renewal
 from quorate.pki.certificates import Pair, make_key
-from quorate.pki.store import excluded_names, write_pair
+from quorate.pki.store import excluded_names, read_pair, write_pair
 from quorate.report import Notice, RunMessage
+
+SERVER, MAIL = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION
+ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+"""Go takes it in a CA, OpenSSL does not, and with it whatever is written in Python."""
 
 NOW = datetime.now(UTC)
 OUTSIDE = x509.NameConstraints([x509.DNSName("example.org")], None)
@@ -26,7 +30,12 @@ NO_ADDRESSES = x509.NameConstraints(None, [x509.IPAddress(ipaddress.ip_network("
 
 
 def authority(
-    *, days: tuple[float, float] = (-1, 900), is_ca: bool = True, signs: bool = True, limits: x509.NameConstraints | None = None
+    *,
+    days: tuple[float, float] = (-1, 900),
+    is_ca: bool = True,
+    signs: bool = True,
+    limits: x509.NameConstraints | None = None,
+    passes_on: tuple[x509.ObjectIdentifier, ...] = (),
 ) -> Pair:
     """Returns a CA that somebody made with other tools."""
     key = make_key("ECDSA-P256")
@@ -38,13 +47,22 @@ def authority(
     builder = builder.add_extension(x509.KeyUsage(*usages), critical=True)
     if limits:
         builder = builder.add_extension(limits, critical=True)
+    if passes_on:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(passes_on), critical=False)
     return Pair(builder.sign(key, hashes.SHA256()), key)
+
+
+def of_pss() -> Pair:
+    """Returns a CA whose certificate says that its key signs as RSASSA-PSS alone: no component can verify what it does."""
+    data = Path(__file__).parent / "testdata"
+    return read_pair(data / "rsa-pss-ca")
 
 
 def contents(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+FOLDERS = x509.NameConstraints([x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "a")]))], None)
 WRONG = {
     "expired": (authority(days=(-9, -1)), "ca.crt is valid from"),
     "not yet": (authority(days=(1, 9)), "ca.crt is valid from"),
@@ -52,6 +70,13 @@ WRONG = {
     "usage": (authority(signs=False), "ca.crt may not sign certificates: its key usage lacks keyCertSign"),
     "names": (authority(limits=OUTSIDE), "apiserver.crt is for .*kubernetes.default.*, which the name constraints of its CA"),
     "addresses": (authority(limits=NO_ADDRESSES), r"apiserver\.crt is for 10\.96\.0\.1, .*name constraints"),
+    "mail alone": (authority(passes_on=(MAIL,)), "would be refused by those that trust its CA: .*purpose"),
+    "any use": (authority(passes_on=(ANY,)), "would be refused by those that trust its CA: .*purpose"),
+    "subjects": (
+        authority(limits=FOLDERS),
+        "would be refused by .*constraints on names of a kind that",
+    ),
+    "PSS": (of_pss(), "the key of the CA CN=kubernetes is damaged|would be refused by those that trust its CA"),
 }
 
 
@@ -98,6 +123,26 @@ def test_constraints_that_allow_the_names_are_no_fault(context: Context, tmp_pat
     assert kept_out(x509.NameConstraints([x509.DNSName(""), *every], None)) == []
     assert kept_out(x509.NameConstraints([x509.DNSName("LOCALHOST"), x509.DNSName("cp1"), *every[1:]], None)) == ["10.77.0.11"]
     assert kept_out(x509.NameConstraints([x509.RFC822Name("example.org")], [x509.DNSName("p1")])) == []
+
+
+@pytest.mark.parametrize("usages", [(SERVER, ExtendedKeyUsageOID.CLIENT_AUTH), ()])
+def test_a_ca_of_another_tool_that_is_right_signs(
+    context: Context, tmp_path: Path, usages: tuple[x509.ObjectIdentifier, ...]
+) -> None:
+    everything(context)
+    write_pair(tmp_path / "etc/kubernetes/pki/ca", authority(passes_on=usages))
+    assert {"apiserver", "apiserver-kubelet-client", "admin.conf"} <= set(renewal.renew_all(context))
+
+
+def test_a_ca_for_servers_alone_signs_no_client(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    write_pair(tmp_path / "etc/kubernetes/pki/ca", authority(passes_on=(SERVER,)))
+    renewal.renew(context, "apiserver")
+    before = contents(tmp_path)
+    for act in (lambda: renewal.renew(context, "admin.conf"), lambda: renewal.renew_all(context)):
+        with pytest.raises(PreflightFailed, match=r"conf would be refused by those that trust its CA: unsuitable .* purpose"):
+            act()
+    assert contents(tmp_path) == before
 
 
 def test_an_end_after_the_cas_is_said(context: Context, tmp_path: Path) -> None:

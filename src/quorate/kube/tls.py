@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 
+from quorate import tls_pair
 from quorate.errors import ConfigError
 from quorate.secret import Secret
 
@@ -23,7 +23,7 @@ def context(ca_pem: bytes, certificate_pem: bytes = b"", key_pem: Secret[bytes] 
         # Text outside of the certificates may be in any encoding.
         made.load_verify_locations(cadata=ca_pem.decode("ascii", "ignore"))
         if certificate_pem and key_pem is not None:
-            _load(made, certificate_pem, key_pem)
+            tls_pair.load(made, certificate_pem, key_pem)
     except (ssl.SSLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"the certificates of the kubeconfig cannot be used: {_reason(error)}") from None
     return made
@@ -36,17 +36,6 @@ def unverified() -> ssl.SSLContext:
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
     return made
-
-
-def _load(made: ssl.SSLContext, certificate_pem: bytes, key_pem: Secret[bytes]) -> None:
-    # OpenSSL reads certificates from files only; this one is in memory and has no name.
-    fd = os.memfd_create("quorate", os.MFD_CLOEXEC)
-    try:
-        os.write(fd, certificate_pem + b"\n" + key_pem.reveal())
-        # OpenSSL would ask the terminal for the passphrase of an encrypted key.
-        made.load_cert_chain(f"/proc/self/fd/{fd}", password=lambda: "")
-    finally:
-        os.close(fd)
 
 
 def _reason(error: Exception) -> str:

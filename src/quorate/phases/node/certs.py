@@ -20,6 +20,7 @@ from quorate.pki.certificates import (
     names_by_kind,
     public_key_pem,
 )
+from quorate.pki.proof import refused
 from quorate.pki.store import CERTIFICATE_MODE, KEY_MODE, ca_flaws, flaws, parse_certificate, parse_key
 from quorate.pki.table import SA_KEY, SA_PUB, Entry, entries
 from quorate.report import Notice
@@ -117,6 +118,8 @@ def signed(context: Context, path: str, ca: Pair, make: Callable[[Pair], Pair]) 
     that does not verify takes a component down at its next start. Raises `PreflightFailed` for one."""
     pair = make(ca)
     found = flaws(pair.certificate, path, ca=ca.certificate, names=(), now=context.now)
+    if not found and (why := refused(pair, ca.certificate)):
+        found = [f"{path} would be refused by those that trust its CA: {why}"]
     if found:
         raise _cannot_sign(
             "; ".join(found), "correct the configuration (its names, periods) or replace the CA, then run this again"

@@ -1,0 +1,98 @@
+"""Proves that what a CA signed is accepted: by a handshake in memory, in which both ends verify as real servers and clients do.
+
+A list of what a CA may not have lacked one each time: usages that it passes on, constraints on names, a kind of key that
+signs what nobody can verify. Each made certificates with which no component could be reached.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from quorate import tls_pair
+from quorate.pki.certificates import USAGES, Pair, certificate_pem
+
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for: dates are judged elsewhere, by the time that is passed in."""
+
+_CHECKED_BY_GO = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+
+
+def refused(pair: Pair, ca: x509.Certificate) -> str:
+    """Returns why a server or client that trusts `ca` refuses the certificate for one of its usages; empty if it does not."""
+    if why := _refused_by_go(ca):
+        return why
+    usages = _usages(pair.certificate)
+    try:
+        server, client = _context(ssl.PROTOCOL_TLS_SERVER, pair, ca), _context(ssl.PROTOCOL_TLS_CLIENT, pair, ca)
+        # Each end shows the certificate to the other; only the end that it is meant for looks at it.
+        client.verify_mode = ssl.CERT_REQUIRED if "server" in usages else ssl.CERT_NONE
+        server.verify_mode = ssl.CERT_REQUIRED if "client" in usages else ssl.CERT_NONE
+        _shake_hands(server, client)
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except (ssl.SSLError, OSError) as error:
+        return (error.reason or "") if isinstance(error, ssl.SSLError) else str(error.strerror)
+    return ""
+
+
+def _refused_by_go(ca: x509.Certificate) -> str:
+    """Returns the limit that OpenSSL knows and Go, in which the components are written, does not: it refuses every certificate
+    below one that it must understand and does not."""
+    try:
+        found = ca.extensions.get_extension_for_class(x509.NameConstraints)
+    except x509.ExtensionNotFound:
+        return ""
+    limits: Iterable[x509.GeneralName] = [*(found.value.permitted_subtrees or ()), *(found.value.excluded_subtrees or ())]
+    unknown = any(not isinstance(one, _CHECKED_BY_GO) for one in limits)
+    return "its CA has constraints on names of a kind that Kubernetes cannot check" if found.critical and unknown else ""
+
+
+def _usages(certificate: x509.Certificate) -> set[str]:
+    try:
+        allowed = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return set(USAGES)
+    return (
+        set(USAGES)
+        if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in allowed
+        else {name for name, usage in USAGES.items() if usage in allowed}
+    )
+
+
+def _context(protocol: ssl._SSLMethod, pair: Pair, ca: x509.Certificate) -> ssl.SSLContext:
+    made = ssl.SSLContext(protocol)
+    made.check_hostname = False
+    # How long a key must be is the policy of a distribution's OpenSSL, and not the components'.
+    made.set_ciphers("DEFAULT:@SECLEVEL=0")
+    # A CA that is trusted needs no CA above it, as in Go.
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    made.verify_flags = ssl.VerifyFlags(made.verify_flags | _NO_CHECK_TIME)
+    made.load_verify_locations(cadata=certificate_pem(ca).decode())
+    tls_pair.load(made, pair.certificate_pem(), pair.key_pem())
+    return made
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """Raises `ssl.SSLError` of the end that refuses."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(incoming=to_client, outgoing=to_server),
+        server.wrap_bio(incoming=to_server, outgoing=to_client, server_side=True),
+    ]
+    while ends:
+        waiting = [end for end in ends if not _is_done(end)]
+        if len(waiting) == len(ends) and not (to_server.pending or to_client.pending):
+            raise ssl.SSLError(0, "the handshake does not end")
+        ends = waiting
+
+
+def _is_done(end: ssl.SSLObject) -> bool:
+    try:
+        end.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
