@@ -319,3 +319,17 @@ def test_where_nothing_knows_the_birth_the_rest_tells(tmp_path: Path, monkeypatc
     monkeypatch.setattr(kernel, "_libc", object)
     seen = stamp_at(made(tmp_path, "a") / "a")
     assert seen is not None and seen.born_ns == 0 and stamp_at(tmp_path / "a") == seen
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_only_has_the_name_of_what_was_taken_is_named(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "x").write_text("x")
+    other, place = tmp_path / "other", tmp_path / TAKEN
+    other.mkdir()
+    if kind == "file":
+        place.write_text("not ours")
+    else:
+        place.symlink_to(other)
+    with pytest.raises(HostError, match=rf"{TAKEN} in it is no folder, and not of this tool: move it away"):
+        take(str(tmp_path), lambda _: True)
+    assert (tmp_path / "x").exists() and place.is_symlink() == (kind == "link")

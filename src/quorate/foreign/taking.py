@@ -181,7 +181,11 @@ def _give_back_taken(folder: int, where: Path) -> None:
 
 @contextmanager
 def _taken(folder: int) -> Iterator[int]:
-    fd = os.open(TAKEN, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        fd = os.open(TAKEN, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except NotADirectoryError as error:
+        # A link is none either: where it leads is not what a run of ours took away.
+        raise NotADirectoryError(error.errno, f"{TAKEN} in it is no folder, and not of this tool: move it away") from error
     try:
         yield fd
     finally:
