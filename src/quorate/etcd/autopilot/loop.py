@@ -263,8 +263,8 @@ class Autopilot:
     def _memory(self, view: ClusterView, orders: Orders) -> Memory:
         cluster = self.cluster
         pending = PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout)
-        joins = pending.find(view)
-        busy = at_work(view, joins, pending.lock())
+        joins, lock = pending.find_all(view)
+        busy = at_work(view, joins, lock)
         now, store = self._now(), self._key_of(view).store
         provider = self._provider(self.maker, orders, store) if self.maker is not None else "none"
         spent = tuple(now - ago for ago in store.spent_ago(orders))

@@ -35,7 +35,12 @@ def get(channel: Channel, key: bytes, *, timeout: float, serializable: bool = Fa
 
 def get_prefix(channel: Channel, prefix: bytes, *, timeout: float) -> list[KeyValue]:
     """Returns all keys that begin with `prefix`; an empty prefix means every key."""
-    request = wire.RangeRequest(key=prefix or b"\0", range_end=prefix_end(prefix))
+    return get_range(channel, prefix or b"\0", prefix_end(prefix), timeout=timeout)
+
+
+def get_range(channel: Channel, key: bytes, end: bytes, *, timeout: float) -> list[KeyValue]:
+    """Returns all keys from `key` up to `end`, which is not among them."""
+    request = wire.RangeRequest(key=key, range_end=end)
     return [_key_value(row) for row in channel.call(rpc.RANGE, request, timeout).kvs]
 
 

@@ -73,8 +73,25 @@ class PendingJoin:
 
 def find(channel: Channel, view: ClusterView, *, timeout: float) -> list[PendingJoin]:
     """Returns all joins that have a place or a record, those in the queue first and in its order."""
-    seats = sorted(kv.get_prefix(channel, SEATS, timeout=timeout), key=lambda row: row.create_revision)
-    records = kv.get_prefix(channel, JOINS, timeout=timeout)
+    return _joins(channel, _rows(channel, timeout=timeout), view, timeout=timeout)
+
+
+def find_all(channel: Channel, view: ClusterView, *, timeout: float) -> tuple[list[PendingJoin], HeldLock | None]:
+    """Returns what `find` and `find_lock` return, of one moment, by one call: an autopilot asks every second."""
+    rows = _rows(channel, timeout=timeout)
+    lock = next((row for row in rows if row.key == CHANGE), None)
+    joins = _joins(channel, rows, view, timeout=timeout)
+    return joins, _lock(channel, lock, timeout=timeout) if lock is not None else None
+
+
+def _rows(channel: Channel, *, timeout: float) -> list[KeyValue]:
+    """Returns the rows of the lock, the records and the queue, and what lies between them."""
+    return kv.get_range(channel, CHANGE, kv.prefix_end(SEATS), timeout=timeout)
+
+
+def _joins(channel: Channel, rows: list[KeyValue], view: ClusterView, *, timeout: float) -> list[PendingJoin]:
+    seats = sorted((row for row in rows if row.key.startswith(SEATS)), key=lambda row: row.create_revision)
+    records = [row for row in rows if row.key.startswith(JOINS)]
     by_run: dict[str, list[KeyValue]] = {}
     for row in (*seats, *records):
         by_run.setdefault(_run_of(row), []).append(row)
@@ -102,8 +119,10 @@ class HeldLock:
 def find_lock(channel: Channel, *, timeout: float) -> HeldLock | None:
     """Returns the holder of the lock for removals, or None."""
     row = kv.get(channel, CHANGE, timeout=timeout)
-    if row is None:
-        return None
+    return _lock(channel, row, timeout=timeout) if row is not None else None
+
+
+def _lock(channel: Channel, row: KeyValue, *, timeout: float) -> HeldLock:
     fields = fields_of(row)
     seconds = lease.time_to_live(channel, row.lease, timeout=timeout) if row.lease else None
     origin = origin_of(fields)
@@ -198,6 +217,9 @@ class PendingJoins:
 
     def find(self, view: ClusterView) -> list[PendingJoin]:
         return self._ask(lambda channel, seconds: find(channel, view, timeout=seconds))
+
+    def find_all(self, view: ClusterView) -> tuple[list[PendingJoin], HeldLock | None]:
+        return self._ask(lambda channel, seconds: find_all(channel, view, timeout=seconds))
 
     def lock(self) -> HeldLock | None:
         return self._ask(lambda channel, seconds: find_lock(channel, timeout=seconds))
