@@ -101,7 +101,19 @@ def _components(loaded: Loaded, version: str, found: list[Problem]) -> dict[str,
     minor = parse_version(version).minor
     given = {kind: given_values(loaded.documents[kind], kind, minor, problems) for kind in VERSIONS if kind in loaded.documents}
     found += problems.found
+    if given:
+        from quorate.config.component_rules import refusals
+
+        wrong = tuple(one.path for one in problems.found)
+        for kind, values in given.items():
+            refused = [(path, why) for path, why in refusals(kind, values, minor) if not _is_at(path, wrong)]
+            found += [Problem(path, why, line_of(loaded.documents[kind], path)) for path, why in refused]
     return given
+
+
+def _is_at(path: str, others: tuple[str, ...]) -> bool:
+    """Returns whether a path is one of others, or in one of them: what is wrong by itself breaks no rule besides."""
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in others)
 
 
 def with_port(endpoint: str, port: int) -> str:
@@ -214,16 +226,26 @@ def line_of(document: Mapping | None, path: str) -> int:
     """Returns the line of a field (networking.serviceSubnet, bootstrapTokens[0].token), or of the innermost part of its path
     that the file has; 0 when there is none."""
     node: Node | None = document
-    line = 0
-    for part in path.replace("[", ".[").split("."):
-        if part.startswith("[") and isinstance(node, Sequence):
-            number = int(part[1:-1])
-            node = node.items[number] if number < len(node.items) else None
-        elif isinstance(node, Mapping):
-            node = node.get(part)
-        else:
-            node = None
-        if node is None:
-            break
-        line = node.line
+    line, rest = 0, path
+    while rest and node is not None:
+        node, rest = _below(node, rest)
+        line = node.line if node is not None else line
     return line
+
+
+def _below(node: Node, path: str) -> tuple[Node | None, str]:
+    """Returns what the first part of a path names, and the rest of the path. A key of a mapping may hold dots, as the signals
+    of evictionHard do."""
+    if isinstance(node, Sequence):
+        number, _, rest = path.removeprefix("[").partition("]")
+        is_there = number.isdecimal() and int(number) < len(node.items)
+        return node.items[int(number)] if is_there else None, rest.removeprefix(".")
+    names = (
+        [name for name, _ in node.rows if path == name or path.startswith((f"{name}.", f"{name}["))]
+        if isinstance(node, Mapping)
+        else []
+    )
+    name = max(names, key=len, default=None)
+    if name is None or not isinstance(node, Mapping):
+        return None, ""
+    return node.get(name), path[len(name) :].removeprefix(".")
