@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -20,7 +20,8 @@ from quorate.config.load import Loaded
 from quorate.config.problems import Problem, Problems, describe
 from quorate.config.versions import closest, is_supported, parse_version
 from quorate.errors import ConfigError
-from quorate.foreign.documents import Mapping, Node, Sequence, plain
+from quorate.foreign import documents
+from quorate.foreign.documents import Mapping, Node, plain
 from quorate.foreign.values import mapping_of
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def _of_known_version(cluster: v4.ClusterConfiguration) -> v4.ClusterConfigurati
     return cluster if is_supported(version) else replace(cluster, kubernetes_version=closest(version))
 
 
-def _placed(loaded: Loaded, findings: list[Finding]) -> tuple[list[Problem], list[str]]:
+def _placed(loaded: Loaded, findings: Sequence[Finding]) -> tuple[list[Problem], list[str]]:
     """Returns the findings as problems and as notes, with their lines in the file."""
     placed = [(one, Problem(one.path, one.text, line_of(loaded.documents.get(one.kind), one.path))) for one in findings]
     problems = [problem for one, problem in placed if not one.is_note]
@@ -167,11 +168,10 @@ def _upgrade(loaded: Loaded) -> tuple[v4.UpgradeConfiguration, list[Problem]]:
     return upgrade, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems))
 
 
-def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
-    """Checks every kind that a file has; returns notes. Raises `InvalidConfig` with the problems of all of them, or
-    `ConfigError` when the file has no known kind."""
-    notes: list[str] = []
-    found: list[Problem] = []
+def resolve_any(loaded: Loaded, facts: Facts, further: Sequence[Finding] = ()) -> tuple[str, ...]:
+    """Checks every kind that a file has; returns notes. Raises `InvalidConfig` with the problems of all of them. `further`:
+    what was found by those who know more than the file."""
+    found, notes = _placed(loaded, further)
     if loaded.init is not None or loaded.cluster is not None:
         setup, problems = _init(loaded, facts)
         # The file can be for another host than this one, so this host's address says nothing.
@@ -190,8 +190,6 @@ def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
     if loaded.upgrade is not None:
         found += _upgrade(loaded)[1]
     _refuse(loaded, found)
-    if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
-        raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
     return tuple(dict.fromkeys(notes))
 
 
@@ -216,9 +214,11 @@ def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> 
 
 def _refuse(loaded: Loaded, found: list[Problem]) -> None:
     """Raises all problems in the order of the file. A rule that a value of the wrong form breaks is no problem of its own: the
-    default stands in its place."""
+    default stands in its place. Nor are quotes that a text lacks which is wrong with them, too: 1.34 is no version."""
     wrong = {one.path for one in loaded.problems if not one.is_read}
-    every = [*loaded.problems, *(one for one in found if one.path not in wrong)]
+    broken = {one.path for one in found}
+    read = [one for one in loaded.problems if not (one.is_unquoted and one.path in broken)]
+    every = [*read, *(one for one in found if one.path not in wrong)]
     Problems(loaded.source, sorted(every, key=lambda one: one.line or _AFTER_ALL)).raise_if_any()
 
 
@@ -236,7 +236,7 @@ def line_of(document: Mapping | None, path: str) -> int:
 def _below(node: Node, path: str) -> tuple[Node | None, str]:
     """Returns what the first part of a path names, and the rest of the path. A key of a mapping may hold dots, as the signals
     of evictionHard do."""
-    if isinstance(node, Sequence):
+    if isinstance(node, documents.Sequence):
         number, _, rest = path.removeprefix("[").partition("]")
         is_there = number.isdecimal() and int(number) < len(node.items)
         return node.items[int(number)] if is_there else None, rest.removeprefix(".")
