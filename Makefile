@@ -78,7 +78,7 @@ component-fields:  ## Write what KubeletConfiguration and KubeProxyConfiguration
 component-gates:  ## Write which feature gates the components know in each minor, from the Go modules (10 minutes)
 	$(PYTHON) engines/component_gates.py
 
-component-flags: engines-kube  ## Write which flags the components have in which version, from their sources and themselves (2 minutes)
+component-flags: engines-kube  ## Write which flags the components have in which version, and of which types, from their sources and themselves (2 minutes)
 	$(PYTHON) engines/component_flags.py
 
 mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)

@@ -77,6 +77,7 @@ EXPRESSIONS = {
     "config/api_changes.py": "paths of our own fields; one run of digits",
     "config/component_values.py": "a time, matched whole; one run of digits",
     "config/duration.py": "quadratic on digits, so its text is cut to a length before",
+    "config/flag_values.py": "single runs, matched whole",
     "config/kubelet_rules.py": "matched whole; runs of digits with a sign between, and a name that is measured before",
     "config/labels.py": "a name that is measured before, matched whole",
     "config/quantity.py": "matched whole, over a text that is cut",

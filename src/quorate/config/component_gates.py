@@ -80,6 +80,11 @@ class Gates(Struct, frozen=True):
 
     def refused(self) -> Iterator[tuple[str, str]]:
         """Yields the name of each given gate with which a component of the minor ends, and why."""
+        yield from self.unusable()
+        yield from self._lacking()
+
+    def unusable(self) -> Iterator[tuple[str, str]]:
+        """Yields the gates as `refused`, without those that lack others: these may be given elsewhere."""
         known = gates_of(self.minor)
         for name, value in self.given.items():
             gate = known.get(name)
@@ -87,7 +92,9 @@ class Gates(Struct, frozen=True):
                 yield name, _unknown(name, self.minor)
             elif gate.is_locked and value != gate.is_on:
                 yield name, f"this gate is locked {_word(gate.is_on)} in Kubernetes 1.{self.minor}"
-        for name, gate in known.items():
+
+    def _lacking(self) -> Iterator[tuple[str, str]]:
+        for name, gate in gates_of(self.minor).items():
             off = [one for one in gate.needs if not self.is_on(one)] if self.is_on(name) else []
             if off:
                 # A default never needs what is off by default: one of them is given.
