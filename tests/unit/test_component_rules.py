@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from component_rows import KUBELET_ROWS, PROXY_ROWS
 
 from quorate.config.component_gates import Gates, gates_of
 from quorate.config.component_rules import refusals
-from quorate.config.components import KUBELET
+from quorate.config.components import KUBELET, kubelet_configuration, proxy_configuration
+from quorate.config.defaults import default_cluster
 from quorate.config.load import loads
 from quorate.config.problems import InvalidConfig
 from quorate.config.resolve import resolve_any
+from quorate.config.types import ClusterConfiguration
 from quorate.config.versions import NEWEST, OLDEST
 from unit.test_component_checks import FACTS, file, notes, problems
 
@@ -49,6 +53,8 @@ def test_what_kube_proxy_refuses(body: str, refused: tuple[str, ...]) -> None:
         ("kubelet", "memoryReservationPolicy: TieredReservation", "v1.36.0", "v1.37.0"),
         ("kubelet", "memoryThrottlingFactor: 0.8\nfeatureGates: {MemoryQoS: false}", "v1.37.0", "v1.36.0"),
         ("kubelet", "showHiddenMetricsForVersion: '1.33'", "v1.35.0", "v1.34.0"),
+        ("kubelet", "logging: {flushFrequency: -1}", "v1.35.0", "v1.34.0"),
+        ("kubelet", "logging: {flushFrequency: -1s}", "v1.35.0", "v1.34.0"),
         ("proxy", "mode: nftables", "v1.30.0", "v1.31.0"),
         ("proxy", "mode: ipvs\nfeatureGates: {KubeProxyIPVS: false}", "v1.37.0", ""),
         ("proxy", "nodePortAddresses: [primary, localhost]", "v1.36.0", "v1.37.0"),
@@ -148,6 +154,15 @@ def test_the_defaults_of_a_minor_are_taken(minor: int) -> None:
     defaults = {name: gate.is_on for name, gate in gates_of(minor).items()}
     assert not list(Gates(minor, {}).refused())
     assert not list(Gates(minor, defaults).refused())
+
+
+@pytest.mark.parametrize("minor", range(OLDEST, NEWEST + 1))
+def test_what_is_written_by_default_is_taken(minor: int) -> None:
+    """Zeroes and defaults, as kubeadm stores them and people bring them back."""
+    cluster = default_cluster(ClusterConfiguration(), FACTS)
+    stored = [kubelet_configuration(cluster, None, minor), proxy_configuration(cluster, None, minor)]
+    documents = "\n---\n".join(json.dumps(one) for one in stored)
+    assert paths(f"{file(version=f'v1.{minor}.0').decode()}\n---\n{documents}".encode()) == []
 
 
 def test_a_whole_stage_switches_its_gates() -> None:

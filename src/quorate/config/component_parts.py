@@ -14,6 +14,7 @@ Found: TypeAlias = Iterator[tuple[str, str]]
 """Paths, and what is wrong there."""
 Rule: TypeAlias = Callable[[Given, Gates], Found]
 _MOST_VERBOSE = (1 << 31) - 1
+_FLUSH, _FLUSHES_SINCE = "logging.flushFrequency", 35
 
 
 def at(given: Given, path: str) -> Any:
@@ -76,6 +77,9 @@ def logging(given: Given, gates: Gates) -> Found:
     too, but the components' own flags replace it before it is looked at."""
     if (value := at(given, "logging.verbosity") or 0) > _MOST_VERBOSE:
         yield "logging.verbosity", f"{value} is not in 0 to {_MOST_VERBOSE}"
+    frequency = at(given, _FLUSH)
+    if gates.minor >= _FLUSHES_SINCE and (frequency if isinstance(frequency, int) else duration_at(given, _FLUSH)) < 0:
+        yield _FLUSH, "this must be longer than 0s"
     is_text = text_at(given, "logging.format") in ("", "text")
     for number, item in enumerate(list_at(given, "logging.vmodule")):
         path = f"logging.vmodule[{number}]"
