@@ -18,6 +18,7 @@ from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import read_object
 
 _TABLE = Path(__file__).with_name("component_gates.json")
+_MOST_ASKED = 20
 _WHOLE_STAGES = {"ALPHA": "AllAlpha", "BETA": "AllBeta"}
 
 
@@ -86,10 +87,12 @@ class Gates(Struct, frozen=True):
     def unusable(self) -> Iterator[tuple[str, str]]:
         """Yields the gates as `refused`, without those that lack others: these may be given elsewhere."""
         known = gates_of(self.minor)
+        # Looking for a name that is meant takes milliseconds: a file can have thousands that are none.
+        asking = set([name for name in self.given if name not in _table()][:_MOST_ASKED])
         for name, value in self.given.items():
             gate = known.get(name)
             if gate is None:
-                yield name, _unknown(name, self.minor)
+                yield name, _unknown(name, self.minor, is_asking=name in asking)
             elif gate.is_locked and value != gate.is_on:
                 yield name, f"this gate is locked {_word(gate.is_on)} in Kubernetes 1.{self.minor}"
 
@@ -102,14 +105,14 @@ class Gates(Struct, frozen=True):
                 yield at, f"{name} is on, and needs {' and '.join(off)}, which {'is' if len(off) == 1 else 'are'} off"
 
 
-def _unknown(name: str, minor: int) -> str:
+def _unknown(name: str, minor: int, *, is_asking: bool) -> str:
     rows = _table().get(name)
     text = f"the components of Kubernetes 1.{minor} have no such feature gate"
     if rows:
         return f"{text}: " + (
             f"it is there since 1.{rows[0].since}" if rows[0].since > minor else f"1.{rows[-1].until} was the last"
         )
-    question = did_you_mean(close_names(name, tuple(gates_of(minor)))[:1])
+    question = did_you_mean(close_names(name, tuple(gates_of(minor)))[:1]) if is_asking else ""
     return f"{text}; {question}" if question else text
 
 
