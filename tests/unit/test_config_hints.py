@@ -40,7 +40,7 @@ def problems(kind: str, body: str, version: str = V1BETA4) -> list[str]:
         ("ClusterConfiguration", "proxy: {disabled: 1}", "proxy.disabled: this must be true or false"),
         (
             "ClusterConfiguration",
-            "apiServer: {extraArgs: [{name: profiling, value: no}]}",
+            "apiServer: {extraArgs: [{name: audit-log-path, value: no}]}",
             'apiServer.extraArgs[0].value: this must be a string: put it in quotes ("no")',
         ),
         (
