@@ -10,7 +10,7 @@ NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags component-gates clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +75,10 @@ coverage: dev engines  ## Which part of each room the unit, model and real tests
 component-fields:  ## Write what KubeletConfiguration and KubeProxyConfiguration have in each minor, from the Go modules (10 minutes)
 	$(PYTHON) engines/component_fields.py
 
-component-flags: engines-kube  ## Write which flags the components have in which version, from their sources and themselves (2 minutes)
+component-gates:  ## Write which feature gates the components know in each minor, from the Go modules (10 minutes)
+	$(PYTHON) engines/component_gates.py
+
+component-flags: engines-kube  ## Write which flags the components have in which version, and of which types, from their sources and themselves (2 minutes)
 	$(PYTHON) engines/component_flags.py
 
 mutants: dev  ## Take each safeguard of the engine away alone, and see a test fail (about 5 minutes)

@@ -4,6 +4,9 @@
 from `--help` of the programs that are built here: some names are put together at run time. A name counts as there while its
 text is in the sources of the component, so that a flag whose declaration moved is not taken for one that went. Of the versions
 that are built here, the program itself says which of the names it takes.
+
+It writes component_flag_types.json as well: what the built programs say that a value must be, as far as their names for it are
+known, and no other minor declares the flag otherwise.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from component_fields import PATCHES
 HERE = Path(__file__).parent
 BUILT = HERE.parent / ".engines" / "bin"
 OUT = HERE.parent / "src" / "quorate" / "config" / "component_flags.json"
+TYPES_OUT = OUT.with_name("component_flag_types.json")
 _SERVER = "apiserver/pkg/server/options"
 _SHARED = (_SERVER, "component-base")
 TREES = {
@@ -63,6 +67,24 @@ _CONSTANT = re.compile(r'\b(\w+)\s*(?:string\s*)?=\s*"([a-z][a-z0-9.-]*)"')
 _TEXT = re.compile(r'"([a-z][\w.-]*)"')
 _REFUSALS = ("unknown flag", "flag provided but not defined")
 _HELP = re.compile(r"^\s+(?:-\w, )?--([a-z][\w.-]*)", re.MULTILINE)
+
+
+_HELP_WITH_TYPE = re.compile(r"^\s+(?:-\w, )?--([a-z][\w.-]*)(?: (\S+))?(?:  |$)", re.MULTILINE)
+TYPES = {
+    "": "bool",
+    "int": "int64",
+    "float": "float64",
+    "mapStringBool": "gates",
+    "colonSeparatedMultimapStringString": "gates",
+    "Level": "level",
+    **{name: name for name in ("int32", "uint", "uint32", "float32", "duration", "ip")},
+}
+"""What pflag calls a type in a help, and what the table calls it. `int` is what it calls one of 64 bits, too."""
+_GATES = ("feature-gates",)
+_KINDS = {"Int": "int64", "Float64": "float64", "Uint64": "uint", **{kind: kind.lower() for kind in ("Bool", "Duration", "IP")}}
+_DECLARED_KIND = re.compile(r"\.(" + _KIND + r")VarP?\(\s*[^,\"]*,\s*\"([a-z][\w.-]*)\"")
+_PROBES = (("bool", "true", "2"), ("uint", "1", "-1"), ("int64", "-1", "1s"), ("duration", "1s", "1"), ("float64", "0.5", "x"))
+"""Types of etcd's flags, with a value that one takes and one that it refuses; those before it in the list are ruled out."""
 
 
 def downloaded(module: str) -> Path:
@@ -149,6 +171,65 @@ def written(last: dict[str, int], newest: int) -> dict[str, Any]:
     return {flag: None if minor == newest else minor for flag, minor in sorted(last.items())}
 
 
+def types_of(component: str) -> dict[str, str]:
+    """Returns the types of a component's flags, without those that another minor declares otherwise."""
+    done = subprocess.run([BUILT / component, "--help"], check=False, capture_output=True, text=True)
+    found = {name: TYPES[kind] for name, kind in _HELP_WITH_TYPE.findall(done.stdout + done.stderr) if kind in TYPES}
+    # Of what is listed twice, one is for something else: a map of gates has this name alone.
+    found = {name: kind for name, kind in found.items() if (kind == "gates") == (name in _GATES)}
+    declared_as = [
+        (name, kind)
+        for minor in PATCHES
+        for text in of_kubernetes(component, minor)
+        for kind, name in _DECLARED_KIND.findall(text)
+    ]
+    otherwise = {name for name, kind in declared_as if name in found and _KINDS.get(kind, kind.lower()) != found[name]}
+    kept = {name: kind for name, kind in sorted(found.items()) if name not in otherwise}
+    return {name: _of_address(component, name) if kind == "ip" else kind for name, kind in kept.items()}
+
+
+def _of_address(component: str, flag: str) -> str:
+    """Returns which of two types for addresses a flag has: Kubernetes' own reads 010 as 10."""
+    done = subprocess.run([BUILT / component, f"--{flag}=010.0.0.1", "--version"], check=False, capture_output=True, text=True)
+    return "ip" if "invalid argument" in done.stdout + done.stderr else "ip-with-zeros"
+
+
+def refuses(program: str, flag: str, value: str) -> bool:
+    done = subprocess.run([BUILT / program, f"--{flag}={value}", "--version"], check=False, capture_output=True, text=True)
+    return "parse error" in done.stdout + done.stderr or "invalid boolean value" in done.stdout + done.stderr
+
+
+def type_in(program: str, flag: str) -> str:
+    """Returns the type of a flag of etcd, tried with values; empty for a text, and for what is read in another way."""
+    if not refuses(program, flag, "x"):
+        return ""
+    return next((kind for kind, good, bad in _PROBES if not refuses(program, flag, good) and refuses(program, flag, bad)), "")
+
+
+def types_of_etcds() -> dict[str, str]:
+    """Returns the types on which all series agree that have a flag."""
+    found: dict[str, set[str]] = {}
+    for minor in SERIES:
+        for flag in from_help(f"etcd-3.{minor}"):
+            found.setdefault(flag, set()).add(type_in(f"etcd-3.{minor}", flag))
+    return {flag: min(kinds) for flag, kinds in sorted(found.items()) if len(kinds) == 1 and kinds != {""}}
+
+
+def text_of(tables: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        f"  {json.dumps(name)}: {{\n"
+        + ",\n".join(f"    {json.dumps(flag)}: {json.dumps(what)}" for flag, what in flags.items())
+        + "\n  }"
+        for name, flags in tables.items()
+    ]
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+def write_types() -> None:
+    print("component-flags types", flush=True)
+    TYPES_OUT.write_text(text_of({**{component: types_of(component) for component in TREES}, "etcd": types_of_etcds()}))
+
+
 def main() -> None:
     found = {}
     for component in TREES:
@@ -156,13 +237,8 @@ def main() -> None:
         found[component] = of_component(component)
     print("component-flags etcd", flush=True)
     found["etcd"] = of_etcds()
-    rows = [
-        f"  {json.dumps(name)}: {{\n"
-        + ",\n".join(f"    {json.dumps(flag)}: {json.dumps(minor)}" for flag, minor in flags.items())
-        + "\n  }"
-        for name, flags in found.items()
-    ]
-    OUT.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+    OUT.write_text(text_of(found))
+    write_types()
 
 
 if __name__ == "__main__":

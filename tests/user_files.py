@@ -186,7 +186,7 @@ WRONG = {
     ),
     "two versions of one API that is gone": (
         f"{HEAD3}InitConfiguration\n---\napiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\nclusterName: a\n",
-        ["kind: kubeadm.k8s.io/v1beta2 ClusterConfiguration is not a kind that can be used here"],
+        ["apiVersion: kubeadm.k8s.io/v1beta2 ClusterConfiguration is not a kind that can be used here"],
     ),
     "a kubelet's flag as a field": (
         f"{INIT}{CLUSTER}{KUBELET}anonymousAuth: false\n",

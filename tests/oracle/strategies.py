@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 
 from quorate.config.component_fields import children, fields_of
 from quorate.config.component_limits import KEYS, LIMITS, Bounds
+from quorate.config.component_rules import refusals
+from quorate.config.component_values import given_values
 from quorate.config.components import VERSIONS
+from quorate.config.flag_values import refused, types
+from quorate.config.load import loads
+from quorate.config.problems import Problems
+from quorate.config.render import to_yaml
 
 Values = dict[str, Any]
 
 NAMES = st.sampled_from(["cp1", "node-a", "a.b-c.example", "x9"])
-WORDS = st.sampled_from(["v", "2", "false", "a=b", "x,y", "http://h:1/p?q=1", "true", "0.5"])
+TEXTS = ["v", "2", "false", "a=b", "x,y", "http://h:1/p?q=1", "true", "0.5", "10.8.8.8", "5m", "AllAlpha=false"]
+WORDS = st.sampled_from(TEXTS)
 
 
 def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Values]:
@@ -23,10 +30,15 @@ def maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Values]:
 
 
 def _args(names: list[str], old: bool) -> st.SearchStrategy[Any]:
-    pairs = st.lists(st.tuples(st.sampled_from(names), WORDS), max_size=4)
+    pairs = st.lists(st.sampled_from(names).flatmap(lambda name: st.tuples(st.just(name), _read(name))), max_size=4)
     if old:
         return pairs.map(dict)
     return pairs.map(lambda rows: [{"name": name, "value": value} for name, value in rows])
+
+
+def _read(name: str) -> st.SearchStrategy[str]:
+    """Values that no component ends with: kubeadm writes others, too, and quorate does not."""
+    return st.sampled_from([text for text in TEXTS if not any(list(refused(one, 34, name, text)) for one in types())])
 
 
 def _volumes() -> st.SearchStrategy[Any]:
@@ -184,7 +196,17 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
 
 def component_of(kind: str, minor: int) -> st.SearchStrategy[Values]:
     """Some of the fields that a KubeletConfiguration or a KubeProxyConfiguration has in a minor, by their types."""
-    return _object(kind, minor, "").map(lambda fields: {"apiVersion": VERSIONS[kind], "kind": kind, **fields})
+    return _object(kind, minor, "").map(
+        lambda fields: {"apiVersion": VERSIONS[kind], "kind": kind, **_taken(kind, minor, fields)}
+    )
+
+
+def _taken(kind: str, minor: int, fields: Values) -> Values:
+    """The fields without those with which a component would end: kubeadm writes these, too, and quorate does not."""
+    text = to_yaml({"apiVersion": VERSIONS[kind], "kind": kind, **fields})
+    given = given_values(loads(text.encode(), "f").documents[kind], kind, minor, Problems("f"))
+    wrong = {path.partition(".")[0].partition("[")[0] for path, _ in refusals(kind, given, minor)}
+    return _taken(kind, minor, {name: one for name, one in fields.items() if name not in wrong}) if wrong else fields
 
 
 def _object(kind: str, minor: int, path: str) -> st.SearchStrategy[Values]:

@@ -54,7 +54,7 @@ def test_one_that_cannot_be_read_hides_no_other(node: Context, tmp_path: Path, c
     options = f"--rootfs {tmp_path / 'root'} --config {tmp_path / 'c.yaml'}"
     assert f"quorate init phase certs apiserver {options}" in said.err
     assert f"quorate init phase kubeconfig scheduler {options}" in said.err
-    assert "restore front-proxy-ca from where it is kept" in said.err
+    assert "put the CA of this cluster there, /etc/kubernetes/pki/front-proxy-ca.crt and " in said.err
     assert run(node, tmp_path, "certs", "check-expiration", "-o", "json") == 1
     said = capsys.readouterr()
     data = json.loads(said.out)

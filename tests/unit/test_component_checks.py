@@ -66,7 +66,8 @@ def test_a_flag_that_went_is_refused_with_the_last_version_that_has_it() -> None
     ],
 )
 def test_every_component_and_etcd_by_its_tag(part: str, name: str, lacking: str, having: str) -> None:
-    given = args(part, arg(name, "x"))
+    # Read by every type that is known of these.
+    given = args(part, arg(name, "1"))
     assert [one.split(":")[0] for one in problems(file(cluster=given, version=lacking))] == [
         f"{'etcd.local' if part == 'etcd' else part}.extraArgs[0].name"
     ]
@@ -139,7 +140,7 @@ def test_no_flag_of_another_component_that_went_is_like_one_that_is_there() -> N
 
 def test_known_flags_are_not_doubted() -> None:
     given = args(
-        "apiServer", arg("v", 4), arg("feature_gates", "A=true"), arg("audit-log-mode", "batch"), arg("vmodule", "x=1")
+        "apiServer", arg("v", 4), arg("feature_gates", "AllAlpha=true"), arg("audit-log-mode", "batch"), arg("vmodule", "x=1")
     )
     assert notes(file(cluster=given)) == []
     assert unknown("kubelet", "node-ip") is None
@@ -290,7 +291,7 @@ def test_all_addresses_of_a_family(host: str) -> None:
         file("localAPIEndpoint: {bindPort: 2379}", "etcd: {external: {endpoints: ['https://10.0.0.1:2379']}}"),
         file("localAPIEndpoint: {bindPort: 10249}", "proxy: {disabled: true}"),
         file(cluster=args("etcd", arg("listen-metrics-urls", "http://127.0.0.2:10257"))),
-        file(cluster=args("apiServer", arg("secure-port", "none"))),
+        file(cluster=args("apiServer", arg("secure-port", "0"))),
         file("localAPIEndpoint: {bindPort: 10256}\nskipPhases: [addon/kube-proxy]"),
         file("localAPIEndpoint: {bindPort: 10249}\nskipPhases: [addon]"),
         file(cluster=BOTH.replace("HOST", "::1")),

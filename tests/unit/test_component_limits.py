@@ -16,7 +16,11 @@ from unit.test_component_checks import arg, args, file, notes, problems
         ("kubelet", "containerLogMaxFiles: 1", "containerLogMaxFiles: 1 is too small: 2 or more"),
         ("kubelet", "imageGCHighThresholdPercent: 101", "imageGCHighThresholdPercent: 101 is not in 0 to 100"),
         ("kubelet", "healthzPort: 65536", "healthzPort: 65536 is not in 0 to 65535"),
-        ("kubelet", "cpuCFSQuotaPeriod: 2s", "cpuCFSQuotaPeriod: 2s is not in 1ms to 1s"),
+        (
+            "kubelet",
+            "cpuCFSQuotaPeriod: 2s\nfeatureGates: {CustomCPUCFSQuotaPeriod: true}",
+            "cpuCFSQuotaPeriod: 2s is not in 1ms to 1s",
+        ),
         ("kubelet", "memoryThrottlingFactor: 0", "memoryThrottlingFactor: 0 is not in"),
         ("kubelet", "memoryThrottlingFactor: 1.5", "memoryThrottlingFactor: 1.5 is not in"),
         ("kubelet", "topologyManagerPolicy: besteffort", "topologyManagerPolicy: 'besteffort' is none of none, best-effort"),
@@ -47,7 +51,8 @@ def test_a_value_that_a_component_refuses(kind: str, body: str, said: str) -> No
         "maxPods: 0\nnodeLeaseDurationSeconds: 0\nport: 0\nreadOnlyPort: 0\noomScoreAdj: -1000\nnodeStatusMaxImages: -1",
         "topologyManagerPolicy: ''\nhairpinMode: none\ncpuManagerPolicy: static\nmemoryManagerPolicy: Static\nmaxOpenFiles: 9",
         "evictionHard: {pid.available: 10%, containerfs.available: 5%}\nevictionSoftGracePeriod: {memory.available: 1m}",
-        "cpuCFSQuotaPeriod: 1ms\nmemoryThrottlingFactor: 1\ncontainerLogMonitorInterval: 3s\ncontainerLogMaxFiles: 2",
+        "cpuCFSQuotaPeriod: 1ms\nfeatureGates: {CustomCPUCFSQuotaPeriod: true}",
+        "memoryThrottlingFactor: 1\ncontainerLogMonitorInterval: 3s\ncontainerLogMaxFiles: 2",
     ],
 )
 def test_a_value_that_a_component_takes(body: str) -> None:
@@ -58,10 +63,10 @@ def test_a_value_that_a_component_takes(body: str) -> None:
     ("kind", "body", "refusing", "taking"),
     [
         ("kubelet", "containerLogMaxFiles: 1", "v1.33.0", "v1.32.0"),
-        ("kubelet", "memorySwap: {swapBehavior: UnlimitedSwap}", "v1.30.0", "v1.29.6"),
+        ("kubelet", "memorySwap: {swapBehavior: UnlimitedSwap}\nfeatureGates: {NodeSwap: true}", "v1.30.0", "v1.29.6"),
         ("kubelet", "evictionHard: {containerfs.available: 5%}", "v1.28.0", "v1.29.6"),
-        ("kubelet", "enforceNodeAllocatable: [kube-reserved-compressible]", "v1.31.0", "v1.32.0"),
-        ("proxy", "mode: nftables", "v1.28.0", "v1.29.6"),
+        ("kubelet", "enforceNodeAllocatable: [kube-reserved-compressible]\nkubeReservedCgroup: /k", "v1.31.0", "v1.32.0"),
+        ("proxy", "mode: nftables", "v1.28.0", "v1.31.0"),
     ],
 )
 def test_what_a_component_refuses_depends_on_its_minor(kind: str, body: str, refusing: str, taking: str) -> None:

@@ -56,8 +56,9 @@ WRONG = {
     "clusterDns: [10.96.0.10]": f"clusterDns: {NO_FIELD}; did you mean clusterDNS?",
     "memoryReservationPolicy: None": f"memoryReservationPolicy: {NO_FIELD}: it is there since 1.36",
     "featureGates: {A: yes please}": "featureGates.A: this must be true or false",
-    "registerWithTaints: [{efect: NoSchedule}]": f"registerWithTaints[0].efect: {NO_FIELD}; did you mean effect?",
-    "registerWithTaints: [{timeAdded: x}]": "registerWithTaints[0].timeAdded: this must be a time such as 2026-01-02T15:04:05Z",
+    "registerWithTaints: [{key: a, efect: NoSchedule}]": f"registerWithTaints[0].efect: {NO_FIELD}; did you mean effect?",
+    "registerWithTaints: [{key: a, timeAdded: x}]": ""
+    "registerWithTaints[0].timeAdded: this must be a time such as 2026-01-02T15:04:05Z",
     "reservedMemory: [{limits: {memory: much}}]": "reservedMemory[0].limits.memory: this must be a quantity such as 100Mi",
     "logging: {verbosity: -1}": "logging.verbosity: this must be a whole number of 0 or more",
     "logging: {flushFrequency: soon}": "logging.flushFrequency: this must be a duration such as 5s, or a number of nanoseconds",

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from quorate.config import component_flags, rules
+from quorate.config import component_flags, flag_values, rules
 from quorate.config import types as v4
 from quorate.config.component_ports import clashes
 from quorate.config.components import KUBELET, PROXY
@@ -99,8 +99,12 @@ def _flags(arguments: Arguments) -> Iterator[Finding]:
     for path, arg in _rows(arguments):
         if arguments.minor is not None and (why := component_flags.gone(arguments.component, arguments.minor, arg.name)):
             yield Finding(arguments.kind, f"{path}.name", why)
-        elif doubt := component_flags.unknown(arguments.component, arg.name):
+            continue
+        if doubt := component_flags.unknown(arguments.component, arg.name):
             yield Finding(arguments.kind, f"{path}.name", doubt, is_note=True)
+        minor = None if arguments.component == component_flags.ETCD else arguments.minor
+        for why in flag_values.refused(arguments.component, minor, arg.name, arg.value):
+            yield Finding(arguments.kind, f"{path}.value", why)
 
 
 def _of_one_node(arguments: Arguments) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 They are those of the components' own validation (k8s.io/kubernetes, pkg/kubelet/apis/config/validation and
 pkg/proxy/apis/config/validation), of the kubelet's managers and of its parser of eviction thresholds. What a feature gate or
-another field decides is not here: only what no start survives. Paths are those of `component_fields.json`.
+another field decides is in `kubelet_rules.py` and `proxy_rules.py`. Paths are those of `component_fields.json`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,28 @@ _NOT_NEGATIVE = Bounds(0)
 _BIT, _PERCENT, _PORT, _SCORE = Bounds(0, 31), Bounds(0, 100), Bounds(0, 65535), Bounds(-1000, 1000)
 _FORMATS = (Words(("text", "json")),)
 
+_CIPHERS = (
+    *("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+    *("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256"),
+    *("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"),
+    *("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305"),
+    *("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA"),
+    *("TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256"),
+    *("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+    *("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_RSA_WITH_RC4_128_SHA"),
+    *("TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_AES_128_CBC_SHA256"),
+    *("TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_256_CBC_SHA", "TLS_RSA_WITH_AES_256_GCM_SHA384"),
+    "TLS_RSA_WITH_RC4_128_SHA",
+)
+"""What Go's crypto/tls has had since before the oldest minor, and two names that Kubernetes keeps."""
+
 LIMITS: dict[str, dict[str, Bounds | tuple[Words, ...]]] = {
     "KubeletConfiguration": {
+        "authorization.mode": (Words(("AlwaysAllow", "Webhook")),),
+        "configMapAndSecretChangeDetectionStrategy": (Words(("Get", "Cache", "Watch")),),
         "containerLogMaxFiles": Bounds(2, since=33),
         "containerLogMaxWorkers": Bounds(1, since=30),
         "containerLogMonitorInterval": Bounds("3s", since=30),
-        "cpuCFSQuotaPeriod": Bounds("1ms", "1s"),
         "cpuManagerPolicy": (Words(("none", "static")),),
         "enforceNodeAllocatable[]": (
             Words(_ENFORCED, until=31),
@@ -85,10 +101,14 @@ LIMITS: dict[str, dict[str, Bounds | tuple[Words, ...]]] = {
         "podsPerCore": _NOT_NEGATIVE,
         "port": _PORT,
         "readOnlyPort": _PORT,
+        "registerWithTaints[].effect": (Words(("NoSchedule", "PreferNoSchedule", "NoExecute")),),
         "registryBurst": _NOT_NEGATIVE,
         "registryPullQPS": _NOT_NEGATIVE,
+        "tlsCipherSuites[]": (Words(_CIPHERS),),
+        "tlsMinVersion": (Words(("VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13")),),
         "topologyManagerPolicy": (Words(("none", "best-effort", "restricted", "single-numa-node")),),
         "topologyManagerScope": (Words(("container", "pod")),),
+        "tracing.samplingRatePerMillion": Bounds(0, 1_000_000),
     },
     "KubeProxyConfiguration": {
         "clientConnection.burst": _NOT_NEGATIVE,

@@ -68,13 +68,30 @@ def loads(content: bytes, source: str) -> Loaded:
 def _sort_in(document: Mapping, found: dict[str, tuple[str, Mapping]], problems: Problems) -> None:
     version, kind = document.text("apiVersion"), document.text("kind")
     if not version or not kind:
-        problems.add("", "this document has no apiVersion or no kind", document.line)
+        _unnamed(document, problems)
     elif kind in found:
-        problems.add("kind", f"there is a {kind} already, at line {found[kind][1].line}", document.line)
+        problems.add("kind", f"there is a {kind} already, at line {found[kind][1].line}", _line(document, "kind"))
     elif not _is_known(version, kind):
-        problems.add("kind", f"{version} {kind} is not a kind that can be used here; {_hint(version, kind)}", document.line)
+        # The kind is right where some version has it.
+        field = "apiVersion" if kind in (*V4_KINDS, *VERSIONS) else "kind"
+        text = f"{version} {kind} is not a kind that can be used here; {_hint(version, kind)}"
+        problems.add(field, text, _line(document, field))
     else:
         found[kind] = (version, _without_metadata(document, kind, problems))
+
+
+def _unnamed(document: Mapping, problems: Problems) -> None:
+    for field in ("apiVersion", "kind"):
+        node = document.get(field)
+        if node is None:
+            problems.add(field, f"this document has no {field}", document.line)
+        elif not document.text(field):
+            problems.add(field, "this must be a string that is not empty", node.line)
+
+
+def _line(document: Mapping, field: str) -> int:
+    node = document.get(field)
+    return node.line if node is not None else document.line
 
 
 def _without_metadata(document: Mapping, kind: str, problems: Problems) -> Mapping:

@@ -70,3 +70,12 @@ def migrated(loaded: Loaded, facts: Facts) -> str:
     if loaded.upgrade is not None:
         parts.append(document("UpgradeConfiguration", v4.V1BETA4, resolve_upgrade(loaded)))
     return documents(parts)
+
+
+def left_out(loaded: Loaded) -> list[str]:
+    """Returns a note for each document that `migrated` does not write, as kubeadm does not."""
+    return [
+        f"{loaded.source}:{document.line}: {kind} is not in the result, which has kubeadm's kinds only: copy this document"
+        for kind, document in loaded.documents.items()
+        if kind in COMPONENTS
+    ]

@@ -15,13 +15,15 @@ _MOST_SHOWN = 50
 class Problem(Struct, frozen=True):
     """One problem. `path`: as kubeadm writes it, such as networking.serviceSubnet or bootstrapTokens[0].token. `line`: from 1,
     or 0 when the value did not come from the file. `text`: never holds a secret. `code`: unknown-field for a field that no
-    version of the kind has, invalid for all else. `is_read`: the value was taken as it was meant, so that rules hold for it."""
+    version of the kind has, invalid for all else. `is_read`: the value was taken as it was meant, so that rules hold for it.
+    `is_unquoted`: it was meant as a text, and lacks quotes."""
 
     path: str
     text: str
     line: int = 0
     code: Literal["invalid", "unknown-field"] = "invalid"
     is_read: bool = False
+    is_unquoted: bool = False
 
 
 class Problems(Struct):
@@ -33,9 +35,9 @@ class Problems(Struct):
     def add(self, path: str, text: str, line: int = 0) -> None:
         self.found.append(Problem(path, text, line))
 
-    def add_meant(self, path: str, text: str, line: int) -> None:
+    def add_meant(self, path: str, text: str, line: int, *, is_unquoted: bool) -> None:
         """Adds a value of the wrong type whose meaning is certain, and taken for what follows."""
-        self.found.append(Problem(path, text, line, is_read=True))
+        self.found.append(Problem(path, text, line, is_read=True, is_unquoted=is_unquoted))
 
     def add_unknown(self, path: str, text: str, line: int) -> None:
         """Adds a field that there is not; whoever reads another's document may take it for a warning."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from msgspec import Struct
@@ -20,7 +20,8 @@ from quorate.config.load import Loaded
 from quorate.config.problems import Problem, Problems, describe
 from quorate.config.versions import closest, is_supported, parse_version
 from quorate.errors import ConfigError
-from quorate.foreign.documents import Mapping, Node, Sequence, plain
+from quorate.foreign import documents
+from quorate.foreign.documents import Mapping, Node, plain
 from quorate.foreign.values import mapping_of
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def _of_known_version(cluster: v4.ClusterConfiguration) -> v4.ClusterConfigurati
     return cluster if is_supported(version) else replace(cluster, kubernetes_version=closest(version))
 
 
-def _placed(loaded: Loaded, findings: list[Finding]) -> tuple[list[Problem], list[str]]:
+def _placed(loaded: Loaded, findings: Sequence[Finding]) -> tuple[list[Problem], list[str]]:
     """Returns the findings as problems and as notes, with their lines in the file."""
     placed = [(one, Problem(one.path, one.text, line_of(loaded.documents.get(one.kind), one.path))) for one in findings]
     problems = [problem for one, problem in placed if not one.is_note]
@@ -101,7 +102,19 @@ def _components(loaded: Loaded, version: str, found: list[Problem]) -> dict[str,
     minor = parse_version(version).minor
     given = {kind: given_values(loaded.documents[kind], kind, minor, problems) for kind in VERSIONS if kind in loaded.documents}
     found += problems.found
+    if given:
+        from quorate.config.component_rules import refusals
+
+        wrong = tuple(one.path for one in problems.found)
+        for kind, values in given.items():
+            refused = [(path, why) for path, why in refusals(kind, values, minor) if not _is_at(path, wrong)]
+            found += [Problem(path, why, line_of(loaded.documents[kind], path)) for path, why in refused]
     return given
+
+
+def _is_at(path: str, others: tuple[str, ...]) -> bool:
+    """Returns whether a path is one of others, or in one of them: what is wrong by itself breaks no rule besides."""
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in others)
 
 
 def with_port(endpoint: str, port: int) -> str:
@@ -155,11 +168,10 @@ def _upgrade(loaded: Loaded) -> tuple[v4.UpgradeConfiguration, list[Problem]]:
     return upgrade, _checked(loaded, "UpgradeConfiguration", lambda problems: validate.check_upgrade(upgrade, problems))
 
 
-def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
-    """Checks every kind that a file has; returns notes. Raises `InvalidConfig` with the problems of all of them, or
-    `ConfigError` when the file has no known kind."""
-    notes: list[str] = []
-    found: list[Problem] = []
+def resolve_any(loaded: Loaded, facts: Facts, further: Sequence[Finding] = ()) -> tuple[str, ...]:
+    """Checks every kind that a file has; returns notes. Raises `InvalidConfig` with the problems of all of them. `further`:
+    what was found by those who know more than the file."""
+    found, notes = _placed(loaded, further)
     if loaded.init is not None or loaded.cluster is not None:
         setup, problems = _init(loaded, facts)
         # The file can be for another host than this one, so this host's address says nothing.
@@ -178,8 +190,6 @@ def resolve_any(loaded: Loaded, facts: Facts) -> tuple[str, ...]:
     if loaded.upgrade is not None:
         found += _upgrade(loaded)[1]
     _refuse(loaded, found)
-    if not any((loaded.init, loaded.cluster, loaded.join, loaded.reset, loaded.upgrade)):
-        raise ConfigError(f"{loaded.source} holds no configuration of {v4.GROUP}")
     return tuple(dict.fromkeys(notes))
 
 
@@ -204,9 +214,11 @@ def _checked(loaded: Loaded, kind: str, check: Callable[[Problems], object]) -> 
 
 def _refuse(loaded: Loaded, found: list[Problem]) -> None:
     """Raises all problems in the order of the file. A rule that a value of the wrong form breaks is no problem of its own: the
-    default stands in its place."""
+    default stands in its place. Nor are quotes that a text lacks which is wrong with them, too: 1.34 is no version."""
     wrong = {one.path for one in loaded.problems if not one.is_read}
-    every = [*loaded.problems, *(one for one in found if one.path not in wrong)]
+    broken = {one.path for one in found}
+    read = [one for one in loaded.problems if not (one.is_unquoted and one.path in broken)]
+    every = [*read, *(one for one in found if one.path not in wrong)]
     Problems(loaded.source, sorted(every, key=lambda one: one.line or _AFTER_ALL)).raise_if_any()
 
 
@@ -214,16 +226,26 @@ def line_of(document: Mapping | None, path: str) -> int:
     """Returns the line of a field (networking.serviceSubnet, bootstrapTokens[0].token), or of the innermost part of its path
     that the file has; 0 when there is none."""
     node: Node | None = document
-    line = 0
-    for part in path.replace("[", ".[").split("."):
-        if part.startswith("[") and isinstance(node, Sequence):
-            number = int(part[1:-1])
-            node = node.items[number] if number < len(node.items) else None
-        elif isinstance(node, Mapping):
-            node = node.get(part)
-        else:
-            node = None
-        if node is None:
-            break
-        line = node.line
+    line, rest = 0, path
+    while rest and node is not None:
+        node, rest = _below(node, rest)
+        line = node.line if node is not None else line
     return line
+
+
+def _below(node: Node, path: str) -> tuple[Node | None, str]:
+    """Returns what the first part of a path names, and the rest of the path. A key of a mapping may hold dots, as the signals
+    of evictionHard do."""
+    if isinstance(node, documents.Sequence):
+        number, _, rest = path.removeprefix("[").partition("]")
+        is_there = number.isdecimal() and int(number) < len(node.items)
+        return node.items[int(number)] if is_there else None, rest.removeprefix(".")
+    names = (
+        [name for name, _ in node.rows if path == name or path.startswith((f"{name}.", f"{name}["))]
+        if isinstance(node, Mapping)
+        else []
+    )
+    name = max(names, key=len, default=None)
+    if name is None or not isinstance(node, Mapping):
+        return None, ""
+    return node.get(name), path[len(name) :].removeprefix(".")

@@ -136,7 +136,7 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     if found is None:
         problems.add(path, why, node.line)
         return hint()
-    problems.add_meant(path, why, node.line)
+    problems.add_meant(path, why, node.line, is_unquoted=hint is str)
     return found
 
 

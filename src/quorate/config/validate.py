@@ -18,6 +18,9 @@ USAGES = ("signing", "authentication")
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 UNMOUNT_FLAGS = ("MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW")
 _MOST_SERVICE_BITS = 20
+_WHOLE_COMMAND = (
+    "'quorate token create --print-join-command' on a control-plane node prints the whole command, with a token and the hash"
+)
 _LEAST_SERVICE_ADDRESSES, _LEAST_POD_ADDRESSES = 10, 14
 
 
@@ -248,7 +251,10 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
     token, file = given.bootstrap_token, given.file
     if (token is None) == (file is None):
         problems.add("discovery", "give exactly one of bootstrapToken and file")
-    if token is not None:
+    if token is not None and not token.token:
+        problems.add("discovery.bootstrapToken.token", f"a token is missing: {_WHOLE_COMMAND}")
+        _check_discovery_endpoint(token.api_server_endpoint, "discovery.bootstrapToken.apiServerEndpoint", problems)
+    elif token is not None:
         path = "discovery.bootstrapToken"
         _apply(rules.token, token.token, f"{path}.token", problems)
         _check_discovery_endpoint(token.api_server_endpoint, f"{path}.apiServerEndpoint", problems)

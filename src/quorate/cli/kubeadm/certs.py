@@ -154,7 +154,7 @@ def _stored(given: Given) -> _Stored | None:
     from quorate.config.duration import Duration
     from quorate.errors import PreflightFailed
     from quorate.kube.errors import KubeError
-    from quorate.phases.base.api_access import connected, read
+    from quorate.phases.base.api_access import connected
     from quorate.phases.cluster.stored_config import cluster_text
 
     report = _report(given)
@@ -163,12 +163,31 @@ def _stored(given: Given) -> _Stored | None:
     quick = replace(context, timeouts=replace_struct(context.timeouts, kubernetes_api_call=Duration(_PATIENCE)))
     path = setup.kubeconfig_of(given, f"{context.config_folder}/admin.conf")
     try:
+        trusted = _trusted(given, context, path)
+        if trusted is None:
+            return None
         with connected(quick, path) as client:
             client.rpc_seconds = _PATIENCE / 10**9
-            return _Stored(cluster_text(client), path, read(context.tree, path, context.this_node).ca_pem)
+            return _Stored(cluster_text(client), path, trusted)
     except (KubeError, PreflightFailed) as error:
         _not_read(given, error.what)
         return None
+
+
+def _trusted(given: Given, context: Context, path: str) -> bytes | None:
+    """Returns the CAs that a kubeconfig trusts. One of this node that cannot be read is reported, and gives None: it may be
+    what is to be looked at, or made anew. One that the user names is an error."""
+    from quorate.phases.base.api_access import read, server_of
+
+    try:
+        parsed = read(context.tree, path, context.this_node)
+        server_of(parsed)
+    except ConfigError as error:
+        if given.text("kubeconfig"):
+            raise
+        _not_read(given, error.what)
+        return None
+    return parsed.ca_pem
 
 
 @group.command("check-expiration", ends=READS)

@@ -66,6 +66,7 @@ def validate(file: str | None, **parameters: Any) -> None:
       quorate config validate kubeadm-config.yaml
       envsubst < kubeadm.yaml.in | quorate config validate -
     """
+    from quorate.cli.kubeadm.skipped import doubts_of
     from quorate.config.resolve import resolve_any
     from quorate.foreign.documents import MOST_BYTES
     from quorate.foreign.local_files import read_at_most, shown
@@ -77,7 +78,7 @@ def validate(file: str | None, **parameters: Any) -> None:
         loaded = loads(content, shown(path))
     facts = setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime)
     with _invalid_shown(given.text("form")):
-        notes = resolve_any(loaded, facts)
+        notes = resolve_any(loaded, facts, doubts_of(loaded))
     for note in notes:
         report(Notice(note, "warning"))
     emit(given.text("form"), "ValidationResult", {"valid": True, "notes": notes, "problems": []}, lambda: echo("ok"))
@@ -116,14 +117,17 @@ def migrate(**parameters: Any) -> None:
       quorate config migrate --old-config v1beta3.yaml --new-config v1beta4.yaml
     """
     from quorate.cli.common.named_files import content_of, write_named
-    from quorate.config.printing import migrated
+    from quorate.config.printing import left_out, migrated
 
-    given = Given.of(parameters)
+    given, report = Given.of(parameters), render.to_stderr()
     target = Path(given.text("new-config"))
     # Before the old file is read, which may be the same: an edit that comes in between is not written over.
     before = content_of(target) if given.text("new-config") else None
-    loaded = noting(load(_need(given, "old-config")), is_metadata)
-    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), render.to_stderr(), setup.usual_runtime))
+    read = load(_need(given, "old-config"))
+    loaded = noting(read, is_metadata)
+    text = migrated(loaded, setup.facts_for(loaded, setup.root_of(given), report, setup.usual_runtime))
+    for note in (*left_out(loaded), *loaded.notes[len(read.notes) :]):
+        report(Notice(note, "warning"))
     if given.text("new-config"):
         # The file may contain bootstrap tokens and a certificate key.
         write_named(target, text.encode(), mode=0o600, instead_of=before)

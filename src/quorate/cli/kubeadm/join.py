@@ -164,12 +164,12 @@ def _end_of(given: Given, join: v4.JoinConfiguration) -> Literal["voter", "stand
 
 
 def _refuse_nothing(given: Given, endpoint: str) -> None:
-    """Raises `UsageProblem` when nothing says which cluster is to be joined."""
-    if endpoint or _has_admin(given) or given.names() & {"config", "token", "discovery-file", "discovery-token"}:
+    """Raises `UsageProblem` when nothing says which cluster is to be joined, or with which token."""
+    if _has_admin(given) or given.names() & {"config", "token", "discovery-file", "discovery-token"}:
         return
+    missing = "no cluster to join is named: give HOST:PORT with" if not endpoint else f"no token is given for {endpoint}: give"
     raise UsageProblem(
-        "no cluster to join is named: give HOST:PORT with --token and --discovery-token-ca-cert-hash, or --discovery-file, "
-        "or --config",
+        f"{missing} --token and --discovery-token-ca-cert-hash, or --discovery-file, or --config",
         state="nothing was changed",
         advice="'quorate token create --print-join-command' on a control-plane node prints the whole command",
     )

@@ -13,7 +13,7 @@ from quorate.cli.common.output import document
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.errors import ConfigError
-from quorate.report import Notice, Report
+from quorate.report import Notice, Report, silent
 
 if TYPE_CHECKING:
     from quorate.phases.base.context import Context
@@ -49,7 +49,8 @@ def user(**parameters: Any) -> None:
     period = overlay.duration(given, "validity-period")
     file = Given({key: value for key, value in given.values.items() if key in ("config", "rootfs")})
     report = render.to_stderr()
-    made = setup.init_setup(file, report)
+    # Without a configuration there is nothing to warn of: which version is assumed does not matter to a kubeconfig.
+    made = setup.init_setup(file, report if file.text("config") else silent)
     context = setup.init_context(made, file, setup.tree_for(file, report), report)
     if file.text("rootfs") and not file.text("config"):
         context = _at_the_node(context, report)

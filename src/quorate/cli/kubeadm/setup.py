@@ -128,7 +128,8 @@ def _version(loaded: Loaded, report: Report) -> str:
     if wanted and not is_label(wanted):
         return wanted
     installed = host.kubelet_version()
-    if not installed:
+    if not installed and not wanted:
+        # A label is an error of its own.
         report(Notice(f"no Kubernetes version is given and no kubelet is installed: using {DEFAULT}", "warning"))
     return installed or DEFAULT
 

@@ -51,14 +51,27 @@ def paths(tree: Sequence[Phase], above: str = "") -> Iterator[tuple[str, Phase]]
 
 def check_skipped(tree: Sequence[Phase], skipped: Iterable[str]) -> None:
     """Raises `ConfigError` for an unknown phase: a typing error must not run what was to be skipped."""
+    if wrong := unknown(tree, skipped):
+        raise ConfigError(
+            f"there is no phase {', '.join(wrong)}", advice=question(tree, wrong) or f"phases are: {', '.join(offered(tree))}"
+        )
+
+
+def unknown(tree: Sequence[Phase], names: Iterable[str]) -> list[str]:
+    """Returns the names that no phase of a tree has."""
     known = {path for path, _ in paths(tree)}
     known |= {f"{path.rpartition('/')[0]}/{alias}".lstrip("/") for path, phase in paths(tree) for alias in phase.aliases}
-    wrong = [name for name in skipped if name not in known]
-    if wrong:
-        # Older names and hidden phases are accepted, and offered to nobody: the help does not have them.
-        shown = [path for path, phase in paths(tree) if not phase.hidden]
-        question = did_you_mean([near for name in wrong for near in close(name, shown)[:1]])
-        raise ConfigError(f"there is no phase {', '.join(wrong)}", advice=question or f"phases are: {', '.join(shown)}")
+    return [name for name in names if name not in known]
+
+
+def offered(tree: Sequence[Phase]) -> list[str]:
+    """Returns the phases that the help has. Older names and hidden phases are accepted, and offered to nobody."""
+    return [path for path, phase in paths(tree) if not phase.hidden]
+
+
+def question(tree: Sequence[Phase], wrong: Iterable[str]) -> str:
+    """Returns which phases unknown names were probably meant to be; empty where none looks like them."""
+    return did_you_mean([near for name in wrong for near in close(name, offered(tree))[:1]])
 
 
 Around: TypeAlias = Callable[[str], AbstractContextManager[None]]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
-from quorate.errors import HostError, PreflightFailed
+from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import run_marker
 from quorate.pki.certificates import (
@@ -89,6 +92,37 @@ def files(context: Context, entry: Entry) -> tuple[str, str]:
     return context.pki(f"{entry.base}.crt"), context.pki(f"{entry.base}.key")
 
 
+def anew(context: Context, kind: Literal["certs", "kubeconfig"], name: str, *paths: str) -> str:
+    """Returns how files that are of no use are replaced: they hold a name and usages that nobody can read."""
+    node = replace(context.this_node, config=context.this_node.config or "FILE")
+    command = node.command("init", "phase", kind, name)
+    them = "them" if len(paths) > 1 else "it"
+    return f"move {' and '.join(paths)} to another folder, and make {them} anew by the cluster's configuration: {command}"
+
+
+def remedy(context: Context, entry: Entry) -> str:
+    """Returns what to do about a pair that cannot be read, whichever command finds it."""
+    paths = files(context, entry)
+    if entry.is_ca:
+        return f"put the CA of this cluster there, {' and '.join(paths)}: nobody in the cluster would trust a new one"
+    return anew(context, "certs", entry.name, *paths)
+
+
+def remedy_of_key(context: Context, ca: Entry) -> str:
+    """Returns what to do about a key of a CA that is of no use for its certificate."""
+    return f"put the key of {files(context, ca)[0]} there: the host that made this CA has it"
+
+
+@contextmanager
+def with_remedy(context: Context, entry: Entry) -> Iterator[None]:
+    """Adds to the error for a file of a pair, which the block cannot read, what to do about it."""
+    try:
+        yield
+    except ConfigError as error:
+        error.own_advice = error.own_advice or remedy(context, entry)
+        raise
+
+
 def read_pair(context: Context, entry: Entry) -> Pair:
     """Returns a CA with its key, to sign with. Raises `PreflightFailed` when one is missing, they do not match, or nobody would
     trust what it signs; `ConfigError` when one is broken."""
@@ -103,10 +137,14 @@ def read_pair(context: Context, entry: Entry) -> Pair:
             else f"copy {lacking} from the host that keeps it, or have certificates signed there: {request(context)}"
         )
         raise _cannot_sign(f"{lacking} is missing: it is needed to sign certificates", advice)
-    pair = Pair(parse_certificate(certificate, certificate_path), parse_key(key, key_path))
+    with with_remedy(context, entry):
+        parsed = parse_certificate(certificate, certificate_path)
+    try:
+        pair = Pair(parsed, parse_key(key, key_path))
+    except ConfigError as error:
+        raise _cannot_sign(error.what, remedy_of_key(context, entry)) from error
     if pair.key.public_key() != pair.certificate.public_key():
-        what = f"{key_path} does not belong to {certificate_path}"
-        raise _cannot_sign(what, f"put the key of {certificate_path} there: the host that made this CA has it")
+        raise _cannot_sign(f"{key_path} does not belong to {certificate_path}", remedy_of_key(context, entry))
     found = ca_flaws(pair.certificate, certificate_path, now=context.now)
     if found:
         raise _cannot_sign("; ".join(found), "renew or replace the CA (or correct this host's clock), then run this again")
@@ -152,8 +190,9 @@ def _check_existing(context: Context, entry: Entry) -> bool:
         if key is not None and entry.is_ca and not run_marker.made_by_the_run(context, key_path):
             raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
         return False
-    certificate = parse_certificate(pem, certificate_path)
-    _check_key(context, entry, certificate, key)
+    with with_remedy(context, entry):
+        certificate = parse_certificate(pem, certificate_path)
+        _check_key(context, entry, certificate, key)
     found = (
         ca_flaws(certificate, certificate_path, now=context.now) if entry.is_ca else _leaf_flaws(context, entry, certificate)
     )
@@ -189,7 +228,8 @@ def _leaf_flaws(context: Context, entry: Entry, certificate: Certificate) -> lis
     pem, path = context.tree.read(ca_path), files(context, entry)[0]
     if pem is None:
         return [f"{path} exists without its CA {ca_path}"]
-    ca = parse_certificate(pem, ca_path)
+    with with_remedy(context, signer_of(context, entry)):
+        ca = parse_certificate(pem, ca_path)
     return flaws(certificate, path, ca=ca, names=entry.names, now=context.now, usages=entry.usages)
 
 
@@ -310,7 +350,7 @@ def _refused(context: Context, entry: Entry, what: str) -> PreflightFailed:
     """Returns the refusal of a pair that another one has to replace. A renewal would not do: it keeps names and usages."""
     both = " and ".join(files(context, entry))
     if entry.is_ca:
-        advice = f"put the CA of this cluster there, {both}: nobody in the cluster would trust a new one"
+        advice = remedy(context, entry)
     else:
         advice = f"move {both} to another folder, or correct the configuration; then run the same command again"
     return _refusal(what, advice)

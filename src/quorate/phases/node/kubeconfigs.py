@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quorate.config import gates
 from quorate.config.rules import split_endpoint
-from quorate.errors import HostError, PreflightFailed
+from quorate.errors import ConfigError, HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs
 from quorate.pki import kubeconfig
@@ -97,13 +97,13 @@ def key_kind(context: Context) -> KeyKind:
     return certs.key_kind(context) if context.minor >= _ALGORITHM_SINCE else "RSA-2048"
 
 
-def make(context: Context, file: File, ca: bytes) -> bytes:
-    """Returns a kubeconfig with a new client certificate."""
+def make(context: Context, file: File, ca: bytes, shown: str = "") -> bytes:
+    """Returns a kubeconfig with a new client certificate. `shown`: what messages call it, by default its path on this node."""
     spec = LeafSpec(file.user, ("client",), (), file.organizations, certs.leaf_validity(context), kind=key_kind(context))
     key = context.keys.take(key_kind(context))
     signer = certs.read_pair(context, _ca(context))
-    path = path_of(context, file.name)
-    pair = certs.signed(context, path, signer, lambda ca: make_leaf(spec, ca, now=context.now, key=key))
+    called = shown or path_of(context, file.name)
+    pair = certs.signed(context, called, signer, lambda ca: make_leaf(spec, ca, now=context.now, key=key))
     return kubeconfig.render(
         Identity(file.user, pair),
         server=server_of(context, file),
@@ -149,7 +149,8 @@ def ca_pem(context: Context) -> bytes:
             advice=f"create it first: {context.this_node.command('init', 'phase', 'certs', 'ca')}",
         )
     # Encoded again from the parsed certificate: of a bundle only the first certificate counts, as in kubeadm.
-    return certificate_pem(parse_certificate(pem, path))
+    with certs.with_remedy(context, _ca(context)):
+        return certificate_pem(parse_certificate(pem, path))
 
 
 def _check_existing(context: Context, file: File, ca: bytes) -> bool:
@@ -157,15 +158,19 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
     content = context.tree.read(path)
     if content is None:
         return False
-    parsed = complete(kubeconfig.parse(content, path), path, context.tree.read)
+    try:
+        parsed = complete(kubeconfig.parse(content, path), path, context.tree.read)
+        own = parse_certificate(parsed.certificate_pem, path) if parsed.certificate_pem else None
+    except ConfigError as error:
+        error.own_advice = error.own_advice or certs.anew(context, "kubeconfig", file.name, path)
+        raise
     issuer = parse_certificate(ca, "the cluster's CA")
     if not holds(parsed.ca_pem, issuer):
         raise _refused(path, f"{path} belongs to another CA than {certs.files(context, _ca(context))[0]}")
-    if parsed.certificate_pem:
-        certificate = parse_certificate(parsed.certificate_pem, path)
-        found = flaws(certificate, path, ca=issuer, names=(), now=context.now)
+    if own is not None:
+        found = flaws(own, path, ca=issuer, names=(), now=context.now)
         # The kubelet renews its own.
-        has_only_ended = len(found) == 1 and certificate.not_valid_after_utc < context.now and file.name != "kubelet"
+        has_only_ended = len(found) == 1 and own.not_valid_after_utc < context.now and file.name != "kubelet"
         if has_only_ended:
             raise _refusal(found[0], context.this_node.command("certs", "renew", f"{file.name}.conf"))
         if found:

@@ -76,7 +76,7 @@ def _leaf_expiry(context: Context, name: str, table: dict[str, Entry]) -> Expiry
         unfit = _unfit(context, table[name], certificate) if name in table and certificate else ""
     except (ConfigError, HostError) as error:
         # One that is broken says nothing of the others.
-        return Expiry(name, None, ca.name, unreadable=error.what, fix=error.own_advice or _fix(context, error, name, ca.name))
+        return Expiry(name, None, ca.name, unreadable=error.what, fix=error.own_advice or _fix(context, error, name, table))
     expires = certificate.not_valid_after_utc if certificate else None
     fix = "renew it where its CA's key is" if external else context.this_node.command("certs", "renew", name)
     return Expiry(name, expires, ca.name, external, unfit=unfit, fix=fix if unfit else "")
@@ -102,11 +102,16 @@ def _ca_expiry(context: Context, entry: Entry) -> Expiry:
             return Expiry(entry.name, None)
         certificate = parse_certificate(pem, path)
         unfit = _unfit(context, entry, certificate)
-        fix = f"put the key of {path} there: the host that made this CA has it" if unfit else ""
+        fix = certs.remedy_of_key(context, entry) if unfit else ""
         external = not certs.has_key(context, entry)
         return Expiry(entry.name, certificate.not_valid_after_utc, "", external, unfit=unfit, fix=fix)
     except (ConfigError, HostError) as error:
-        return Expiry(entry.name, None, unreadable=error.what, fix=error.own_advice or _fix(context, error, entry.name, ""))
+        return Expiry(
+            entry.name,
+            None,
+            unreadable=error.what,
+            fix=error.own_advice or _fix(context, error, entry.name, {entry.name: entry}),
+        )
 
 
 def refuse_unfit(rows: Iterable[Expiry]) -> None:
@@ -121,15 +126,12 @@ def refuse_unfit(rows: Iterable[Expiry]) -> None:
         )
 
 
-def _fix(context: Context, error: QuorateError, name: str, authority: str) -> str:
+def _fix(context: Context, error: QuorateError, name: str, table: dict[str, Entry]) -> str:
     if isinstance(error, HostError):
         return "fix what is named" if os.geteuid() == 0 else "run this as root, or fix what is named"
-    if not authority:
-        return f"restore {name} from where it is kept: nobody trusts a new CA"
-    kind = "kubeconfig" if name in _CONFS else "certs"
-    node = replace(context.this_node, config=context.this_node.config or "FILE")
-    command = node.command("init", "phase", kind, name.removesuffix(".conf"))
-    return f"move what is there of {name} away, and make it anew by the cluster's configuration: {command}"
+    if name in table:
+        return certs.remedy(context, table[name])
+    return certs.anew(context, "kubeconfig", name.removesuffix(".conf"), f"{context.config_folder}/{name}")
 
 
 def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certificate | None:
@@ -144,6 +146,16 @@ def _certificate(context: Context, name: str, table: dict[str, Entry]) -> Certif
     pem = complete(kubeconfig.parse(content, path), path, context.tree.read).certificate_pem
     # A kubeconfig with a token has no certificate.
     return parse_certificate(pem, path) if pem else None
+
+
+def _readable(context: Context, name: str, table: dict[str, Entry]) -> Certificate | None:
+    """Returns the certificate. Raises `ConfigError` for one that cannot be read, with the advice that the report of expiries
+    gives."""
+    try:
+        return _certificate(context, name, table)
+    except ConfigError as error:
+        error.own_advice = error.own_advice or _fix(context, error, name, table)
+        raise
 
 
 def _is_in_a_file(context: Context, name: str) -> bool:
@@ -290,7 +302,7 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     paths = certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",)
     # Before anything else is read of them: what is written later is based on this.
     before = {path: context.tree.read(path) for path in paths}
-    old = _certificate(context, name, table)
+    old = _readable(context, name, table)
     if old is None:
         raise PreflightFailed(
             f"{name} is missing: there is nothing to renew",

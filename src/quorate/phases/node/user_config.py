@@ -15,7 +15,7 @@ def user_kubeconfig(context: Context, name: str, groups: tuple[str, ...], token:
     its user only."""
     ca_pem = kubeconfigs.ca_pem(context)
     if token is None:
-        return kubeconfigs.make(context, File("user", name, groups), ca_pem)
+        return kubeconfigs.make(context, File("user", name, groups), ca_pem, f"the kubeconfig of {name}")
     return kubeconfig.render(
         Identity(name, token=token),
         server=kubeconfigs.shared_server(context),
