@@ -82,12 +82,29 @@ def _folder_meant(named: Path | None) -> Path | None:
         return by_hand
     if flags:
         return None
-    if os.environ.get("ETCDCTL_ENDPOINTS"):
+    endpoints = os.environ.get("ETCDCTL_ENDPOINTS")
+    if endpoints and not _are_of(named, endpoints):
         raise ConfigError(
-            f"{_VARIABLE} means a local cluster, and ETCDCTL_ENDPOINTS may mean another",
+            f"{_VARIABLE} means the local cluster in {named}, and ETCDCTL_ENDPOINTS ({endpoints}) another",
+            state="nothing was sent",
             advice="pass --dir or --endpoints, or unset one of the variables",
         )
     return named
+
+
+def _are_of(folder: Path, endpoints: str) -> bool:
+    """Returns whether the endpoints of the variable are those of the local cluster: 'quorate local env' sets them, for the
+    cluster that the other variable names. That of a member that has left since may still be there, as long as another one is a
+    member's. Raises `ConfigError` for what are no endpoints, and for a state that cannot be read."""
+    from quorate.cli.local.opening import layout_of
+    from quorate.etcd.client.endpoint import parse_endpoints
+    from quorate.host.ports import LOOPBACK
+    from quorate.local import state
+
+    saved = state.load(layout_of(folder).state)
+    ports = {member.client_port for member in saved.members} if saved is not None else set[int]()
+    given = parse_endpoints([endpoints])
+    return all(one.host in (LOOPBACK, "localhost") for one in given) and any(one.port in ports for one in given)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
-from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.cli.common.output import KUBEADM_VERSION, document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.config.load import is_metadata, load, loads, noting
@@ -235,9 +235,8 @@ def list_images(**parameters: Any) -> None:
     """
     given = Given.of(parameters)
     found = _images(given)
-    emit(
-        given.text("form"), "ImageList", {"images": found}, lambda: document("".join(f"{visible(image)}\n" for image in found))
-    )
+    shown = {"apiVersion": KUBEADM_VERSION, "images": found}
+    emit(given.text("form"), "Images", shown, lambda: document("".join(f"{visible(image)}\n" for image in found)))
 
 
 def _images(given: Given) -> list[str]:

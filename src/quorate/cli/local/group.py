@@ -135,13 +135,16 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
     from quorate.local import cluster
 
     with opened(folder) as home:
-        view = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+        left = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+    view, voters = left.view, len(left.view.voters) + 1 if left.view is not None else 0
 
     def table() -> None:
         echo(f"{name} was removed and its data deleted")
         if view is not None:
             print_margin(view)
-            echo(f"{len(view.voters) + 1} voters again: quorate local up --members {len(view.voters) + 1} {home.layout.option}")
+        if view is not None and left.took_vote and voters % 2:
+            # An even number tolerates no more failures than the one that there is now.
+            echo(f"{voters} voters again: quorate local up --members {voters} {home.layout.option}")
 
     emit(form, "LeaveResult", {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 
