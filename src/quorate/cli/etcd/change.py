@@ -165,7 +165,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
         if dry_run:
-            show_removal(cluster.status(), form, gone, label)
+            show_removal(cluster.with_standbys(cluster.status()), form, gone, label)
         else:
             _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
@@ -272,7 +272,7 @@ def look_after(cluster: Cluster) -> ClusterView | None:
     from quorate.report import Notice
 
     try:
-        return cluster.status()
+        return cluster.with_standbys(cluster.status())
     except QuorateError as error:
         cluster.report(Notice(f"the change is done, but the cluster could not be read afterwards: {error.what}", "warning"))
         return None

@@ -16,7 +16,7 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.local.completers import member_names
 from quorate.cli.local.opening import dir_option, opened
-from quorate.cli.local.standby import join_standby, with_standbys
+from quorate.cli.local.standby import join_standby, with_standbys, with_standbys_named
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 
@@ -85,7 +85,7 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
     from quorate.local import cluster
 
     with opened(folder) as home:
-        grown = cluster.up(home, members, etcd)
+        grown = with_standbys_named(home, cluster.up(home, members, etcd))
     summary = {"dir": str(home.layout.root), "restarted": list(grown.restarted)}
     emit(form, "LocalUpResult", {**summary, **_grown(grown)}, lambda: _show_grown(grown))
 
@@ -114,7 +114,7 @@ def join(name: str | None, etcd: str | None, standby: bool, occupies: bool, fold
         join_standby(name, etcd, folder, form, occupies=occupies)
         return
     with opened(folder) as home:
-        grown = cluster.join(home, name, etcd)
+        grown = with_standbys_named(home, cluster.join(home, name, etcd))
     emit(form, "JoinResult", _grown(grown), lambda: _show_grown(grown))
 
 
@@ -136,7 +136,8 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
 
     with opened(folder) as home:
         left = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
-    view, voters = left.view, len(left.view.voters) + 1 if left.view is not None else 0
+        view = with_standbys(home, left.view) if left.view is not None else None
+    voters = len(view.voters) + 1 if view is not None else 0
 
     def table() -> None:
         echo(f"{name} was removed and its data deleted")
