@@ -324,4 +324,4 @@ def test_ranges_of_a_user_hold_all_keys_or_not(rows: list[tuple[bytes, bytes]], 
 def test_a_clock_of_another_host_is_named_where_it_differs(at: float, words: str) -> None:
     """It said "-90 s ago". The key of an instance is leased: its word cannot be old."""
     instance = Instance(Origin("cp1", 5), 1, NOW, {"at": at, "rule": "quiet", "why": "all is well"})
-    assert words in _acting(Seen(Round(Wait("nothing", ""), orders=Orders(instance=instance)), NOW))
+    assert words in _acting(Seen(Round(Wait("nothing", ""), orders=Orders(instance=instance)), NOW), None)

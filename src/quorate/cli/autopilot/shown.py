@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.cli.autopilot.advice import advised, decision_fields
-from quorate.cli.autopilot.meant import cluster_options
+from quorate.cli.autopilot.meant import cluster_options, of_this_cluster
 from quorate.cli.autopilot.seen import Seen, by, dated, number, origin_fields, seen_by
 from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import READS
@@ -44,7 +44,7 @@ def status(folder: Path | None, form: str) -> None:
 
     def table() -> None:
         decided, view = seen.decided, seen.decided.view
-        echo(f"acting    {_acting(seen)}")
+        echo(f"acting    {_acting(seen, folder)}")
         echo(f"policy    {_policy(seen)}")
         if view is not None:
             echo(f"voters    {_voters(view, decided.policy)}")
@@ -76,7 +76,7 @@ def explain(folder: Path | None, form: str) -> None:
     decided, rows = seen.decided, _rules(seen, folder)
 
     def table() -> None:
-        echo(f"acting    {_acting(seen)}")
+        echo(f"acting    {_acting(seen, folder)}")
         if rows is None:
             echo(f"rules     {_NOT_KNOWN}: {decided.next.why}")
         else:
@@ -147,12 +147,12 @@ def _acting_fields(acting: Instance) -> dict[str, object]:
     return {**origin_fields(acting.origin), "since": utc(acting.since), "said": said}
 
 
-def _acting(seen: Seen) -> str:
+def _acting(seen: Seen, folder: Path | None) -> str:
     orders = seen.orders
     if orders is None:
         return f"{_NOT_KNOWN}: {seen.decided.next.why}"
     if orders.instance is None:
-        return "nobody: start one with 'quorate autopilot run'"
+        return f"nobody; to start one: {of_this_cluster('run', folder=folder)}"
     said = orders.instance.said
     return (
         f"{by(orders.instance.origin)}; {_ago(seen, orders.instance)}: {text_of(said.get('rule'))}: {text_of(said.get('why'))}"

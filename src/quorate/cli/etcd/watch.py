@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit_document, emit_event, enveloped, output_option
 from quorate.cli.common.signals import ending
 from quorate.cli.etcd import watch_history
-from quorate.cli.etcd.connection import connected, connection_options, given_value
+from quorate.cli.etcd.connection import connected, connection_options, for_etcdctl, given_value
 from quorate.cli.etcd.watch_history import Frame, History
 from quorate.core.membership import ClusterView, in_order, lag_of, margin_of
-from quorate.errors import Interrupted
+from quorate.errors import Interrupted, UsageProblem
 
 if TYPE_CHECKING:
     from quorate.etcd.cluster import Cluster
@@ -30,7 +30,13 @@ _MOST_SECONDS = 1.5
 commands the picture would stand still just when it matters."""
 
 
-@command(ends=READS)
+def _of_keys(ctx: click.Context, words: Sequence[str]) -> UsageProblem:
+    from quorate.cli.common.foreign_commands import watched_keys
+
+    return watched_keys(*for_etcdctl(ctx.parent or ctx, words))
+
+
+@command(ends=READS, foreign=_of_keys)
 @click.option("--interval", type=WAIT, default="1s", show_default=True, help="Time between looks.")
 @click.option("--count", type=click.IntRange(min=1), help="End after this many looks.  [default: until Ctrl-C]")
 @output_option()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ _HANDED_DOWN = ROOTFS | {"kubeconfig"}
 """--kubeconfig is accepted anywhere, as in kubeadm, and used by none of these commands."""
 
 
-@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_HANDED_DOWN)
+def _once_in_kubeadm(_ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
+    from quorate.cli.common.foreign_commands import once_in_kubeadm
+
+    return once_in_kubeadm(["config", *words])
+
+
+@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_HANDED_DOWN, foreign=_once_in_kubeadm)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.

@@ -13,6 +13,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
+from quorate.cli.common.option_groups import refuse_seat_of_a_voter
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.local.completers import member_names
 from quorate.cli.local.opening import dir_option, opened
@@ -38,9 +39,13 @@ def etcd_option(command: Command) -> Command:
 
 
 def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
-    """Returns the answer to a command of etcdctl: `env` is what it needs for a local cluster."""
+    """Returns the answer to another name of ours, and to a command of etcdctl: `env` is what it needs for a local cluster."""
     from quorate.cli.common.foreign_commands import instead_of, without_option
+    from quorate.cli.local.other_words import of_words
 
+    meant = of_words(words)
+    if meant is not None:
+        return meant
     ours = dict.fromkeys([("endpoint", "health"), ("endpoint", "status"), ("ls",)], "quorate local status")
     ours[("rm",)] = "quorate local leave"
     theirs, folder = without_option(words, "--dir")
@@ -95,7 +100,7 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
 @etcd_option
 @click.option("--standby", is_flag=True, help="Keep it as a learner that is aligned, for 'quorate autopilot' to promote.")
 @click.option(
-    "--occupy-the-seat", "occupies", is_flag=True, help="Let a standby keep the only learner seat (etcd 3.5 and older)."
+    "--occupy-the-seat", "occupies", is_flag=True, help="With --standby: let it keep the only learner seat (etcd up to 3.5)."
 )
 @dir_option
 @output_option()
@@ -113,6 +118,8 @@ def join(name: str | None, etcd: str | None, standby: bool, occupies: bool, fold
     if standby:
         join_standby(name, etcd, folder, form, occupies=occupies)
         return
+    if occupies:
+        refuse_seat_of_a_voter()
     with opened(folder) as home:
         grown = with_standbys_named(home, cluster.join(home, name, etcd))
     emit(form, "JoinResult", _grown(grown), lambda: _show_grown(grown))
