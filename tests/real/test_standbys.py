@@ -76,7 +76,7 @@ def test_who_gives_no_url_in_the_shell_of_a_local_cluster_is_led_there(spared: H
         done = cli("etcd", *words.split(), **shell)
         assert done.returncode == 3 and f"next: quorate {meant} --dir {spared.layout.root}    # " in done.stderr
     done = cli("autopilot", "status", "--dir", str(spared.layout.root))
-    assert f"to start one: quorate autopilot --dir {spared.layout.root} run" in done.stdout
+    assert f"to start one: quorate autopilot run --dir {spared.layout.root}" in done.stdout
     assert "--cacert=" in cli("autopilot", "status", *flags_of(spared)).stdout.splitlines()[0]
 
 

@@ -134,7 +134,7 @@ def _naming(folder: Path) -> Iterator[None]:
 
 def of_this_cluster(*words: str, folder: Path | None) -> str:
     """Returns a command of this group, with what names the cluster that is meant."""
-    return to_paste("quorate", "autopilot", *(["--dir", str(folder)] if folder is not None else OUR_FLAGS.get()), *words)
+    return to_paste("quorate", "autopilot", *words, *(["--dir", str(folder)] if folder is not None else OUR_FLAGS.get()))
 
 
 @contextmanager
