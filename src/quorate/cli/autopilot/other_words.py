@@ -25,4 +25,6 @@ def of_words(words: Sequence[str]) -> UsageProblem | None:
     more = ["--for", "0"] if name in _ENDS else []
     command = to_paste("quorate", "autopilot", *_OURS[name], *rest, *more)
     also = "    # an instance ends by Ctrl-C, a service by systemctl" if name in ("disable", "stop") else ""
-    return UsageProblem(f"quorate autopilot has no command {name!r}", state="nothing was changed", advice=f"{command}{also}")
+    return UsageProblem(
+        f"the group 'autopilot' has no command {name!r}", state="nothing was changed", advice=f"{command}{also}"
+    )

@@ -42,4 +42,4 @@ def of_words(words: Sequence[str]) -> UsageProblem | None:
 
 
 def _problem(name: str, advice: str) -> UsageProblem:
-    return UsageProblem(f"quorate local has no command {name!r}", state="nothing was changed", advice=advice)
+    return UsageProblem(f"the group 'local' has no command {name!r}", state="nothing was changed", advice=advice)
