@@ -34,10 +34,10 @@ its code.
 _HEAD_OF_JSON = """# JSON
 
 `-o json` prints one document on standard output, with `apiVersion` and `kind`; `-o yaml` prints the same. `init`, `join`
-and `reset` print events instead, one JSON object a line; `etcd watch` prints one document a line. What failed ends standard
-output: as a document of kind `Error`, or as an `error` event where events came before it. Where a command has printed its
-document (`etcd status` and `etcd members` without a quorum, `etcd health`, `doctor`, `config validate`), the exit code says
-that it is bad news. Progress and the error for people go to standard error.
+and `reset` print events instead, one JSON object a line; `etcd watch` and `token list` print one document a line. What
+failed ends standard output: as a document of kind `Error`, or as an `error` event where events came before it. Where a
+command has printed its document (`etcd status` and `etcd members` without a quorum, `etcd health`, `doctor`, `config
+validate`), the exit code says that it is bad news. Progress and the error for people go to standard error.
 
 The schemas are in [tests/contract/schemas/quorate-v1.json](../../tests/contract/schemas/quorate-v1.json), JSON Schema
 2020-12 with one definition for each kind and event; the tests hold every document that they see against them. Within
@@ -45,7 +45,8 @@ The schemas are in [tests/contract/schemas/quorate-v1.json](../../tests/contract
 Ids of members are hexadecimal, as etcdctl shows them; times are RFC 3339; `seconds` and `Seconds` are seconds.
 
 What mirrors others is not ours and has nothing added: `etcd member list|add|promote|remove -w json` is etcdctl's, `config
-images list` and `certs check-expiration` are kubeadm's.
+images list`, `certs check-expiration` and `token list` are kubeadm's (`output.kubeadm.k8s.io/v1alpha3`). The second also has
+`certificateAuthorities` of what kubeadm prints, and `error` where a certificate cannot be read, at which kubeadm ends.
 
 `make reference` writes this page from the schemas.
 """

@@ -118,6 +118,15 @@ def utc(wall: float) -> str | None:
         return None
 
 
+CORRECT_CLOCK = "compare the clocks of both hosts (timedatectl), and correct the clock that is wrong (timedatectl set-ntp true)"
+"""What to do where the clocks of two hosts differ: none of them is known to be right."""
+
+
+def shown_here() -> str:
+    """Returns what the clock of this host shows, for an error that another clock would not have made."""
+    return f"the clock of this host shows {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}"
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One moment on both clocks."""

@@ -206,6 +206,12 @@ def test_plain_progress_does_not_count_down_the_last_seconds(capsys: pytest.Capt
         (["--peer-urls", "https://a:1", "--no-inbound-probe"], "--no-inbound-probe needs --runtime"),
         (["--dir", "/nowhere", "--timeout", "5", "--key-file", "/x"], "leave out --key-file, --timeout"),
         (["--dir", "/nowhere", "--restart", "true"], "leave out --restart"),
+        (["--peer-urls", "https://a:1", "--occupy-the-seat"], "--occupy-the-seat is for a standby"),
+        (["--dir", "/nowhere", "--occupy-the-seat"], "--occupy-the-seat is for a standby"),
+        (
+            ["--peer-urls", "http://a:1", "--runtime", "process", "--start", "x", "--env-file", "y"],
+            "leave out --start, --env-file",
+        ),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(cli: RunCli, words: list[str], named: str) -> None:
@@ -216,6 +222,11 @@ def test_an_option_that_would_be_ignored_is_refused(cli: RunCli, words: list[str
         else cli("etcd", "add", "m9", *words)
     )
     assert done.returncode == 3 and named in done.stderr, done.stderr
+
+
+def test_a_seat_is_for_standbys_also_of_a_local_cluster(cli: RunCli, tmp_path: Path) -> None:
+    done = cli("local", "join", "m4", "--occupy-the-seat", "--dir", str(tmp_path))
+    assert done.returncode == 3 and "--occupy-the-seat is for a standby" in done.stderr
 
 
 @pytest.mark.parametrize(

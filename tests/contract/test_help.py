@@ -164,6 +164,16 @@ def test_nothing_is_suggested_that_is_not_close_or_is_hidden(words: str, capsys:
     assert "Did you mean" not in capsys.readouterr().err
 
 
+def test_a_flag_behind_the_endpoint_of_join_leads_to_a_help_that_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["join", "lb.example.org:6443", "--oops"]) == 3
+    assert capsys.readouterr().err.splitlines()[-1] == " next: quorate join --help"
+
+
+def test_the_help_of_all_names_no_phase_that_is_hidden(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with(["join", "phase", "control-plane-join", "all", "--help"]) == 0
+    assert "Run all of these, in order: etcd, mark-control-plane." in capsys.readouterr().out
+
+
 def test_a_mistyped_phase_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     line = "init --skip-phases=cert,addon/corends --apiserver-advertise-address 10.0.0.1 --kubernetes-version v1.34.4 --dry-run"
     assert run_with(line.split()) == 3

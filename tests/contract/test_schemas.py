@@ -68,7 +68,7 @@ def test_formats_of_others_get_nothing_added(cli: RunCli) -> None:
     assert done.returncode != 0 and done.stdout == ""
 
 
-@pytest.mark.parametrize(("words", "kind"), [("config images list", "ImageList"), ("config validate", "ValidationResult")])
+@pytest.mark.parametrize(("words", "kind"), [("config images list", "Images"), ("config validate", "ValidationResult")])
 def test_what_needs_no_cluster(words: str, kind: str, cli: RunCli, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(MINIMAL)

@@ -55,8 +55,8 @@ def check_tokens(node: KubeNode) -> None:
     made = node.quorate("token", "create", "--ttl", "2h", "--description", "a test's", "--print-join-command")
     assert made.returncode == 0, made.stderr
     token = made.stdout.split("--token ")[1].split()[0]
-    rows = json.loads(node.quorate("token", "list", "-o", "json").stdout)["tokens"]
-    assert {row["token"]: row["description"] for row in rows}[token] == "a test's"
+    rows = [json.loads(line) for line in node.quorate("token", "list", "-o", "json").stdout.splitlines()]
+    assert {row["token"]: row.get("description") for row in rows}[token] == "a test's"
     assert node.run("kubeadm", "token", "list").stdout.count(token) == 1
     assert node.quorate("token", "delete", token).returncode == 0
     assert token not in node.quorate("token", "list").stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,9 @@ import pytest
 from hostile.servers import Speak, answer, server
 from quorate import connect
 from quorate.cli.main import run_with
-from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.endpoint import Endpoint, TlsFiles, load_tls
 from quorate.etcd.client.errors import EtcdError, Failure, NoAnswer, TlsRefused, Unreachable, classify
-from quorate.etcd.observation.endpoint_check import explained
+from quorate.etcd.observation.endpoint_check import _refused_us, explained
 from quorate.pki.certificates import LeafSpec, make_ca, make_leaf
 from quorate.pki.store import write_pair
 
@@ -95,7 +95,31 @@ def test_no_ca_and_the_wrong_ca_are_told_apart(capsys: pytest.CaptureFixture[str
 
 def test_a_certificate_for_another_host_is_named_so(capsys: pytest.CaptureFixture[str], pki: Path) -> None:
     with server(silent, context(pki)) as port:
-        assert "Hostname mismatch" in told(capsys, f"--endpoints=https://localhost:{port}", *files(pki))
+        said = told(capsys, f"--endpoints=https://localhost:{port}", *files(pki))
+        assert "Hostname mismatch" in said and "name the server by an address that its certificate has" in said
+
+
+@pytest.mark.parametrize(("days", "why"), [(1, "certificate is not yet valid"), (-400, "certificate has expired")])
+def test_a_clock_that_may_be_wrong_is_named(capsys: pytest.CaptureFixture[str], pki: Path, days: int, why: str) -> None:
+    """It advised another CA, with which the certificate is as old as before."""
+    now = datetime.now(UTC) + timedelta(days=days)
+    ca = make_ca("old", now=now, kind="ECDSA-P256")
+    write_pair(pki / "old", ca)
+    write_pair(pki / "old-server", make_leaf(LeafSpec("s", ("server",), ("127.0.0.1",), kind="ECDSA-P256"), ca, now=now))
+    with server(silent, context(pki, "old-server")) as port:
+        said = told(capsys, f"--endpoints=https://127.0.0.1:{port}", *files(pki, "old"))
+    assert f"the server's {why}, and the clock of this host shows {datetime.now(UTC):%Y-%m-%d}" in said
+    assert "timedatectl" in said and "--cacert" not in said
+
+
+def test_a_clock_of_a_server_is_named(pki: Path) -> None:
+    """Etcd sends this alert for a client certificate that is too old."""
+    tls = load_tls(TlsFiles(pki / "ca.crt", pki / "ca-client.crt", pki / "ca-client.key"))
+    alert = ssl.SSLError(1, "alert")
+    alert.reason = "SSLV3_ALERT_CERTIFICATE_EXPIRED"
+    cause = _refused_us(alert, tls)
+    assert f"{pki}/ca-client.crt has expired by the clock of the server, and the clock of this host shows" in cause.why
+    assert "timedatectl" in cause.advice
 
 
 def test_a_client_certificate_that_is_missing_or_refused(capsys: pytest.CaptureFixture[str], pki: Path) -> None:

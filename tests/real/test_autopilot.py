@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from quorate.etcd.client.errors import PermissionDenied
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_records import Orders
-from quorate.etcd.coordination.autopilot_store import ActingKey
+from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.foreign.values import mapping_of, rows_of
 from quorate.local import certificates, standby
 from quorate.local import cluster as local
@@ -230,13 +231,17 @@ def test_the_commands(three: Home, cli: RunCli) -> None:
         return found
 
     assert told("run", "--once", "--dry-run")["rule"] == "nothing"
-    assert told("policy", "get")["generation"] == 0 and told("status")["acting"] is None
+    without = told("policy", "get")
+    assert (without["generation"], without["policy"]["standbys"]) == (0, 1) and told("status")["acting"] is None
     policy = three.layout.root.parent / "policy.yaml"
     policy.write_text("{voters: 3, standbys: 1, replaceDead: {after: 1m}}")
     assert told("policy", "set", str(policy))["generation"] == 1
     policy.write_text("{voters: 1, standbys: 1, zones: {m9: a}, replaceDead: {after: 1m}}")
     (unknown,) = told("policy", "set", str(policy), code=3)["error"]["problems"]
     assert (unknown["path"], unknown["line"]) == ("zones.m9", 1)
+    policy.write_text("{voters: 4, standbys: 1, zones: {m9: a},\nreplaceDead: {after: 1s}}")
+    several = told("policy", "set", str(policy), code=3)["error"]["problems"]
+    assert [(one["path"], one["line"]) for one in several] == [("voters", 1), ("zones.m9", 1), ("replaceDead.after", 2)]
     policy.write_text("{voters: 1, standbys: 1, replaceDead: {after: 90s}}")
     again = told("policy", "set", str(policy))
     assert [one["path"] for one in again["changed"]] == ["voters", "replaceDead.after"] and len(again["warnings"]) == 1
@@ -248,10 +253,32 @@ def test_the_commands(three: Home, cli: RunCli) -> None:
     assert cli("autopilot", "status", *where).stderr == "", "what it says is one thing"
     assert told("resume")["wasPaused"] is True and told("hold", "m2", "--for", "1h")["member"]["name"] == "m2"
     assert [entry["did"] for entry in told("history")["entries"]] == ["policy"] * 3 + ["pause", "resume", "hold"]
+    assert told("hold", "m3", "--for", "0")["wasHeld"] is False and told("hold", "m2", "--for", "0")["wasHeld"] is True
+    assert "m2 was not held: nothing was changed" in cli("autopilot", "hold", "m2", "--for", "0", *where).stdout
+    *_, held, released = told("history")["entries"]
+    assert (held["seconds"], released["seconds"], released["until"]) == (3600, 0, None) and held["until"] > held["at"]
+    shown = [line.split("  ") for line in cli("autopilot", "history", *where).stdout.splitlines()[-4:]]
+    words = [next(cell.strip() for cell in row[2:] if cell.strip()) for row in shown]
+    assert words[0].startswith("for 1h0m0s, until 20") and words[0].endswith("; disks") and words[1] == "ended"
+    assert words[2].startswith("m2; for 1h0m0s, until 20") and words[3] == "m2; ended"
+    cluster = three.look()
+    (marked,) = [f"{one.id:x}" for one in cluster.learners]
+    with three.access() as access:
+        store = AutopilotStore(access, three.seeds(), three.clock, cluster.cluster_id)
+        store.mark(replace(cluster.voters[0], id=0xDEAD, name="gone"))
+        now = told("status")
+        assert (now["standbys"], now["staleMarks"]) == ([marked], ["dead"])
+        assert "gone is marked as a standby, and is no learner" in cli("autopilot", "status", *where).stdout
+        store.unmark(0xDEAD)
+    members = {one["name"]: one["isStandby"] for one in told("run", "--once", "--dry-run")["cluster"]["members"]}
+    assert members == {"m1": False, "m2": False, "m3": False, "s1": True}
     root = str(three.layout.root)
     for way in (("--dir", root, "policy", "get"), ("policy", "--dir", root, "get"), ("--dir", root, "history")):
         assert cli("autopilot", *way).returncode == 0
-    assert "m2" in cli("autopilot", "status", QUORATE_LOCAL_DIR=root).stdout
+    assert "(s1)" in cli("autopilot", "status", QUORATE_LOCAL_DIR=root).stdout
+    told_by_env = [line.removeprefix("export ").split("=", 1) for line in cli("local", "env", *where).stdout.splitlines()]
+    both = {"QUORATE_LOCAL_DIR": root, **dict(told_by_env)}
+    assert "(s1)" in cli("autopilot", "status", **both).stdout, "two variables, one cluster"
     policy.write_text("{voters: 4}")
     assert told("policy", "set", str(policy), code=3)["error"]["code"] == "config"
     assert "replaceDead.after: 1m30s -> 1m0s" in cli("autopilot", "history", *where).stdout
@@ -288,7 +315,7 @@ def test_without_a_quorum_nothing_is_stated_that_was_not_read(three: Home, cli: 
             local.kill(three, "s1")
         shown = told("status", code=1)
         assert shown["now"]["rule"] == rule and shown["recordsRead"] is False
-        unknown = ("policy", "generation", "acting", "paused", "pausedUntil", "holds", "standbys")
+        unknown = ("policy", "generation", "acting", "paused", "pausedUntil", "holds", "standbys", "staleMarks")
         assert [word for word in unknown if shown[word] is not None] == []
         assert told("explain", code=1)["rules"] is None and told("history", code=1)["entries"] is None
         assert told("run", "--once", "--dry-run", code=1)["recordsSecondsAgo"] is None
@@ -315,7 +342,7 @@ def test_a_run_is_a_log_with_times_and_ends_with_a_word(three: Home) -> None:
     assert re.match(
         f"{date}watching cluster {cluster_id}: voters m1, m2, m3; standbys s1; no policy is set, so: voters 3", first
     )
-    assert re.match(f"{date}nothing: 3 voters and 1 standby; 3 and 0 are wanted, and none is removed$", second)
+    assert ", standbys 1, " in first and re.match(f"{date}nothing: 3 voters and 1 standby, as wanted$", second)
     assert running.returncode == 130 and "rolling back" not in rest
     assert re.search(f"{date}stopped: this instance acts no more$", rest, re.MULTILINE)
 

@@ -132,7 +132,7 @@ def test_shrinking_is_refused_and_names_the_command(home: Home, etcd36: str) -> 
 
 def test_leave_removes_the_member_and_its_data(home: Home, any_etcd: str) -> None:
     cluster.up(home, 3, any_etcd)
-    view = cluster.leave(home, "m1", accept_reduced_tolerance=True)
+    view = cluster.leave(home, "m1", accept_reduced_tolerance=True).view
     assert view is not None and sorted(member.name for member in view.members) == ["m2", "m3"]
     assert not home.layout.member("m1").folder.exists()
     assert [member.name for member in home.load().members] == ["m2", "m3"]
@@ -166,7 +166,7 @@ def test_leave_beside_a_dead_member_is_done_and_says_so(home: Home, etcd36: str)
     """It was done, and then ended in an error after 30 s because the dead one did not answer."""
     cluster.up(home, 5, etcd36)
     cluster.kill(home, "m5")
-    view = cluster.leave(home, "m4", accept_reduced_tolerance=True)
+    view = cluster.leave(home, "m4", accept_reduced_tolerance=True).view
     assert view is not None and {one.name for one in view.voters} == {"m1", "m2", "m3", "m5"}
     assert not home.layout.member("m4").folder.exists()
 

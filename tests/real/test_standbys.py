@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,36 @@ def test_the_commands_know_a_standby(spared: Home, cli: RunCli, tmp_path: Path) 
     assert "would promote s1, a standby of the autopilot, once" in etcd("promote", "s1", "--dry-run")
     planned = etcd("add", "m9", "--peer-urls=https://127.0.0.1:9", "--dry-run")
     assert "a standby of the autopilot" in planned and "unknown join" not in planned and "nobody finishes" not in planned
+
+
+def test_changes_and_looks_name_a_standby(spared: Home, cli: RunCli) -> None:
+    """`local up` called it a learner, and `etcd watch -o json` did not know."""
+    flags, folder = flags_of(spared), ["--dir", str(spared.layout.root)]
+
+    def marks(done: subprocess.CompletedProcess[str]) -> dict[str, bool]:
+        assert done.returncode == 0, done.stderr
+        return {row["name"]: row["isStandby"] for row in json.loads(done.stdout)["members"]}
+
+    (row,) = [line for line in cli("local", "up", *folder).stdout.splitlines() if " s1 " in line]
+    assert "standby" in row and "learner" not in row
+    assert "s1 (standby): " in cli("etcd", "watch", "--count", "1", *flags).stdout
+    known = {"m1": False, "m2": False, "m3": False, "s1": True}
+    assert marks(cli("local", "up", *folder, "-o", "json")) == known
+    assert marks(cli("etcd", "watch", "--count", "1", "-o", "json", *flags)) == known
+    assert marks(cli("etcd", "add", "m9", *folder, "--dry-run", "-o", "json")) == known
+    assert marks(cli("etcd", "move-leader", "m2", "-o", "json", *flags)) == known
+    assert marks(cli("etcd", "remove", "m3", "--accept-reduced-tolerance", "--dry-run", "-o", "json", *flags)) == known
+
+
+def test_who_gives_no_url_in_the_shell_of_a_local_cluster_is_led_there(spared: Home, cli: RunCli) -> None:
+    lines = cli("local", "env", "--dir", str(spared.layout.root)).stdout.splitlines()
+    shell = {name: value for name, _, value in (line.removeprefix("export ").partition("=") for line in lines)}
+    for words, meant in (("add m4", "local join m4"), ("replace m1 m4", "etcd replace m1 m4")):
+        done = cli("etcd", *words.split(), **shell)
+        assert done.returncode == 3 and f"next: quorate {meant} --dir {spared.layout.root}    # " in done.stderr
+    done = cli("autopilot", "status", "--dir", str(spared.layout.root))
+    assert f"to start one: quorate autopilot run --dir {spared.layout.root}" in done.stdout
+    assert "--cacert=" in cli("autopilot", "status", *flags_of(spared)).stdout.splitlines()[0]
 
 
 def test_a_plan_knows_a_standby(spared: Home, cli: RunCli, tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def test_a_watch_without_a_quorum_says_so_and_compares_with_nobody(home: Home, e
     cluster.kill(home, "m2")
     done = cli("etcd", "watch", "--count", "2", "--interval", "10ms", *flags_of(home))
     looks = [line for line in done.stdout.splitlines() if "no quorum" in line]
-    assert done.returncode == 0 and looks
+    assert done.returncode == 1 and looks
+    assert "error: there is no quorum: 1 of 2 voters answer" in done.stderr
+    assert f"start the members that are down (m2), then look again: quorate etcd {flags_of(home)[1]}" in done.stderr
     assert all("m1: no leader" in line and "m2: no answer" in line for line in looks if "no member leads" in line)
     assert any("no member leads" in line for line in looks)

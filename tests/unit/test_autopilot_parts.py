@@ -12,23 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.cli.autopilot.seen import Seen
+from quorate.cli.autopilot.shown import _acting
 from quorate.config.policy_document import changes, document_of, read_policy, recorded_policy
 from quorate.config.problems import InvalidConfig
 from quorate.core.absence import MOST_BETWEEN_LOOKS
-from quorate.core.autopilot.case import Memory, Rule
+from quorate.core.autopilot.case import Memory, Rule, Wait
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.sight import Sight, sight_after
-from quorate.core.decide_autopilot import explained, learners_to_prove
+from quorate.core.decide_autopilot import decide_autopilot, explained, learners_to_prove
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
 from quorate.errors import ConfigError
-from quorate.etcd.autopilot.loop import default_policy
+from quorate.etcd.autopilot.loop import Round, default_policy
 from quorate.etcd.client import auth
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination import autopilot_records as records
-from quorate.etcd.coordination.autopilot_records import Orders, orders_of
+from quorate.etcd.coordination.autopilot_records import Instance, Orders, orders_of
+from quorate.etcd.coordination.this_run import Origin
 from unit.test_decide_autopilot import NOW, STANDBY, lost, seen
-from unit.views import CLUSTER, view
+from unit.views import CLUSTER, member, view
 
 FAST = Policy(after=60.0)
 
@@ -141,13 +144,15 @@ def test_a_policy_comes_back_from_its_document(policy: Policy) -> None:
 )
 def test_a_policy_that_cannot_hold_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as refused:
-        read_policy(text.encode(), "policy.yaml")
+        read_policy(text.encode(), "policy.yaml").refuse([])
     assert refused.value.what.startswith("policy.yaml")
 
 
 def test_all_problems_of_a_policy_are_said_at_once() -> None:
     with pytest.raises(InvalidConfig) as refused:
-        read_policy(b"voters: 4\nstandbys: many\nreplaceDead:\n  after: 5s\n  budget: {dya: 1}\nvoters: 5\n", "p.yaml")
+        read_policy(b"voters: 4\nstandbys: many\nreplaceDead:\n  after: 5s\n  budget: {dya: 1}\nvoters: 5\n", "p.yaml").refuse(
+            []
+        )
     assert [(one.path, one.line) for one in refused.value.problems] == [
         ("standbys", 2),
         ("replaceDead.after", 4),
@@ -172,7 +177,18 @@ def test_durations_are_also_seconds() -> None:
 
 @pytest.mark.parametrize(("voters", "wanted"), [(1, 1), (2, 3), (3, 3), (4, 5), (5, 5), (7, 7), (9, 7)])
 def test_without_a_policy_the_size_is_kept(voters: int, wanted: int) -> None:
-    assert default_policy(view(voters)).voters == wanted and default_policy(view(voters)).problems() == []
+    found = default_policy(view(voters), {})
+    assert (found.voters, found.standbys) == (wanted, 0) and found.problems() == []
+
+
+def test_without_a_policy_the_standbys_that_are_there_are_wanted() -> None:
+    """Not one whose mark is left, nor a learner of somebody's join, nor a voter that was a standby."""
+    before = view(3, member(8, learner=True), STANDBY)
+    assert default_policy(before, {STANDBY.id, 0xDEAD, before.voters[0].id}).standbys == 1
+    assert default_policy(before, {8: "", STANDBY.id: ""}).standbys == 2
+    kept = default_policy(seen(3, STANDBY), {STANDBY.id})
+    found = decide_autopilot(seen(3), kept, Memory(), NOW)
+    assert found.rule == "too-few-standbys", "it took the place of a lost voter, and another one is wanted"
 
 
 # -- records -----------------------------------------------------------------------------------------------------------
@@ -290,3 +306,22 @@ ALL_OURS = auth.Range(b"/quorate/", b"/quorate0")
 )
 def test_ranges_of_a_user_hold_all_keys_or_not(rows: list[tuple[bytes, bytes]], whole: bool) -> None:
     assert auth.covers(tuple(auth.Range(*row) for row in rows), ALL_OURS) is whole
+
+
+# -- words for the instance that acts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (NOW - 7.0, "cp1 (pid 5); 7 s ago: quiet"),
+        (NOW + 1.0, "cp1 (pid 5); 0 s ago: quiet"),
+        (NOW + 90.0, "by the clock of cp1, which is at least 90 s ahead of this host's (compare both: timedatectl)"),
+        (NOW - 645.0, "by the clock of cp1, which is at least 600 s behind this host's (compare both: timedatectl)"),
+        (10**400, "by the clock of cp1"),
+    ],
+)
+def test_a_clock_of_another_host_is_named_where_it_differs(at: float, words: str) -> None:
+    """It said "-90 s ago". The key of an instance is leased: its word cannot be old."""
+    instance = Instance(Origin("cp1", 5), 1, NOW, {"at": at, "rule": "quiet", "why": "all is well"})
+    assert words in _acting(Seen(Round(Wait("nothing", ""), orders=Orders(instance=instance)), NOW), None)

@@ -124,7 +124,7 @@ def test_a_ca_key_without_its_certificate_is_completed_and_a_certificate_without
     [
         (NOW, ("localhost", "127.0.0.1"), False, None),
         (NOW + timedelta(days=366), (), False, "expired at 2027-03-01"),
-        (NOW - timedelta(days=1), (), False, "is the clock right"),
+        (NOW - timedelta(days=1), (), False, "UTC, 23:55:00 after what the clock of this host shows"),
         (NOW, ("elsewhere", "10.9.9.9"), False, "elsewhere, 10.9.9.9"),
         (NOW, (), True, "not signed by the CA"),
     ],

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from quorate.cli.etcd.watch_history import Frame, History, curve, most_in
 from quorate.cli.etcd.watch_screen import Shown, picture, shortened
 from quorate.core.membership import Alarm, ClusterView, NoResponse
+from quorate.etcd.client.errors import Unavailable
 from unit.views import answer, member, view
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -25,13 +26,13 @@ def seven_of_which_two_are_dead() -> ClusterView:
 
 def shown(*views: ClusterView | None, plain: bool = False) -> Shown:
     """What is drawn after these looks; None is one that no member answered."""
-    history, frame = History(), Frame(AT, None, "", {})
+    history, frame = History(), Frame(AT, None, None, {})
     for one in views:
         if one is None:
             history.miss()
-            frame = Frame(AT, None, "no member answers", {})
+            frame = Frame(AT, None, Unavailable("no member answers"), {})
         else:
-            frame = Frame(AT, one, "", history.add(one))
+            frame = Frame(AT, one, None, history.add(one))
     return Shown(frame, history.last, tuple(history.looks), "https://10.0.0.1:2379", plain)
 
 

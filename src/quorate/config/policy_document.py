@@ -45,20 +45,22 @@ Changes: TypeAlias = tuple[tuple[str, str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class PolicyText:
-    """A policy that somebody wrote: its place, and its tree with the lines of the fields."""
+    """A policy that somebody wrote: its place, its tree with the lines of the fields, and what is wrong with it in any cluster.
+    A field whose value is wrong has its default in `policy`."""
 
     policy: Policy
     where: str
     root: Mapping
+    problems: tuple[Problem, ...] = ()
 
     def refuse(self, flaws: list[Flaw]) -> None:
-        """Raises `InvalidConfig` that names every flaw by file, line and path, unless there is none."""
-        _raise(self.where, _placed(flaws, self.root))
+        """Raises `InvalidConfig` that names every problem and every flaw by file, line and path, unless there is none."""
+        _raise(self.where, [*self.problems, *_placed(flaws, self.root)])
 
 
 def read_policy(content: bytes, where: str) -> PolicyText:
-    """Returns the policy of a document. `where`: its place, for messages. Raises `InvalidConfig` that names everything that is
-    wrong with it, and `BadDocument`."""
+    """Returns the policy of a document, with everything that is wrong with it, which `refuse` raises. `where`: its place, for
+    messages. Raises `BadDocument`."""
     problems = Problems(where)
     nodes = documents.read_nodes(content, where, problems.add, RECORD)
     if not nodes or (isinstance(nodes[0], Leaf) and nodes[0].value is None):
@@ -70,8 +72,7 @@ def read_policy(content: bytes, where: str) -> PolicyText:
     wrong = {one.path for one in problems.found if not one.is_read}
     # A rule that the default of a wrong value breaks is no problem of its own.
     broken = [one for one in policy.problems() if one.path not in wrong]
-    _raise(where, [*problems.found, *_placed(broken, root)])
-    return PolicyText(policy, where, root)
+    return PolicyText(policy, where, root, (*problems.found, *_placed(broken, root)))
 
 
 def recorded_policy(fields: object, where: str) -> Policy:

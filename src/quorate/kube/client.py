@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
-from quorate.deadline import Deadline, SystemClock
+from quorate.deadline import CORRECT_CLOCK, Deadline, SystemClock, shown_here
 from quorate.errors import ConfigError
 from quorate.foreign.documents import API_ANSWER, BadDocument, read_object
 from quorate.foreign.http import Answer, Connection, HttpFailed, Request, site_of, split_url
@@ -170,9 +170,9 @@ class KubeClient:
 def _untrusted(url: str, why: str) -> Untrusted:
     """Returns an error with advice for its cause: a wrong clock makes good certificates look bad."""
     reason = why or "it is not signed by the cluster's CA"
-    here = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     if "not yet valid" in reason or "expired" in reason:
-        advice = f"this host's clock shows {here}: correct the clock, or renew the certificate"
+        reason = f"{reason}, and {shown_here()}"
+        advice = f"{CORRECT_CLOCK}; or renew the certificate"
     elif "mismatch" in reason:
         advice = "use an address that the certificate has, or add this one to apiServer.certSANs and renew the certificate"
     else:

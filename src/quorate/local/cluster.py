@@ -48,6 +48,14 @@ class GrowResult:
     view: ClusterView
 
 
+@dataclass(frozen=True, slots=True)
+class LeaveResult:
+    """The result of `leave`: the cluster after it, None when no member answers then. `took_vote`: a voter was removed."""
+
+    view: ClusterView | None
+    took_vote: bool
+
+
 def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowResult:
     """Brings the cluster to `wanted` voters, all running; changes nothing when it has them. None keeps the present size, and
     means three for a new cluster.
@@ -141,7 +149,7 @@ def replace_member(
     serving = row_of(home, grown.view, home.load().member(new))
     succession = Succession(serving.id if serving else 0, margin)
     try:
-        left = leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession)
+        left = leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession).view
     except QuorateError as error:
         raise having_joined(error, grown.joined) from error
     return replace(grown, view=left) if left is not None else grown
@@ -166,9 +174,9 @@ def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[st
 
 def leave(
     home: Home, name: str, *, accept_reduced_tolerance: bool = False, succession: Succession | None = None
-) -> ClusterView | None:
-    """Removes the member, sees that it is gone, then deletes its data. Returns the cluster after that; None when no member
-    answers then: the removal was seen before, and another member that is down does not turn it into a failure.
+) -> LeaveResult:
+    """Removes the member, sees that it is gone, then deletes its data. That no member answers afterwards is no failure: the
+    removal was seen before.
 
     Raises `UnsafeStep` with nothing changed when the removal would reduce the failure tolerance.
     """
@@ -182,7 +190,8 @@ def leave(
         # On disk before the removal: a run cut off after it must know not to start this member again.
         home.save(home.load().with_member(replace(member, phase="leaving")))
         try:
-            removal.remove(home, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession))
+            policy = RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance, succession=succession)
+            took_vote = removal.remove(home, member, policy)
         except QuorateError as error:
             unchanged = any(one["outcome"] == Unchanged.kind for one in error.outcomes)
             unasked = not begun and not error.outcomes
@@ -198,7 +207,7 @@ def leave(
         view = _look_after(home)
         if view is not None:
             _advise(home, len(view.voters))
-        return view
+        return LeaveResult(view, took_vote)
 
 
 def _look_after(home: Home) -> ClusterView | None:

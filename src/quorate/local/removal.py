@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from quorate.core.decide_remove import RemoveGoal
 from quorate.errors import Refused
@@ -21,17 +21,29 @@ from quorate.local.start import wait_for_leader
 from quorate.local.state import LocalMember
 
 
-def remove(home: Home, member: LocalMember, policy: RemovePolicy) -> None:
+def remove(home: Home, member: LocalMember, policy: RemovePolicy) -> bool:
+    """Removes the member from the list; returns whether that took a vote. A learner has none, and one that the list lacks has
+    been removed before."""
     wait_for_leader(home)
     with home.access() as access, home.journal() as note, _removal(home, access, member, policy, note) as found:
-        if found is not None:
-            found.run()
+        if found is None:
+            return False
+        found.removal.run()
+        return found.has_vote
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The removal of a member that is listed. `has_vote`: at the look before it."""
+
+    removal: Removal
+    has_vote: bool
 
 
 @contextmanager
 def _removal(
     home: Home, access: Access, member: LocalMember, policy: RemovePolicy, note: Note = no_note
-) -> Iterator[Removal | None]:
+) -> Iterator[_Found | None]:
     """Yields the removal of the member from the list; None where the list lacks it. Raises a refusal with what helps in this
     directory."""
     view = home.observe(access)
@@ -44,7 +56,8 @@ def _removal(
             unread = f"cannot read whether {member.name} is a member: there is no quorum"
             raise Refused(unread, state="nothing was changed", advice=f"quorate local status {home.layout.option}")
         policy = replace(policy, ended=_has_ended(home, member))
-        yield Removal(access, home.clock, home.seeds(), RemoveGoal(listed.id, member.name), home.report, note, policy)
+        goal = RemoveGoal(listed.id, member.name)
+        yield _Found(Removal(access, home.clock, home.seeds(), goal, home.report, note, policy), not listed.is_learner)
     except Refused as error:
         raise lost.explained(home, error) from None
 
@@ -64,4 +77,4 @@ def check(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> N
         _removal(home, access, member, RemovePolicy(accept_reduced_tolerance=accept_reduced_tolerance)) as found,
     ):
         if found is not None:
-            found.check()
+            found.removal.check()

@@ -15,6 +15,7 @@ from quorate.core.finding import Finding, errors_first
 from quorate.core.ids import host_and_port, host_of
 from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
+from quorate.deadline import CORRECT_CLOCK
 from quorate.errors import ConfigError, HostError
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Tls, TlsFiles, load_tls
@@ -187,8 +188,9 @@ def _skew(voter: Member, told_at: float | None, began: float) -> list[Finding]:
     """Compares the clocks. The answer has whole seconds and was made between our request and now."""
     if told_at is None or began - _MOST_SKEW_SECONDS - 1 <= told_at <= time.time() + _MOST_SKEW_SECONDS:
         return []
-    text = f"the clock of {voter.name} is {abs(told_at - began):.0f} s {'ahead of' if told_at > began else 'behind'} ours"
-    return [Finding("clock", "warning", text, "leases and certificates depend on clocks: run NTP on both")]
+    off = f"{abs(told_at - began):.0f} s {'ahead of' if told_at > began else 'behind'} that of this host"
+    text = f"the clock of {voter.name} is {off}: leases and certificates depend on clocks"
+    return [Finding("clock", "warning", text, CORRECT_CLOCK)]
 
 
 CHECKS: Sequence[Callable[[Case], Iterator[Finding]]] = (

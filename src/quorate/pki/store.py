@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -115,6 +115,12 @@ def problems(
     return flaws(read_certificate(path), str(path), ca=ca, names=names, now=now, usages=usages)
 
 
+def _early(left: timedelta) -> str:
+    """Returns what a certificate of the future says about the clock that judges it."""
+    seconds = timedelta(seconds=round(left.total_seconds()))
+    return f"{seconds} after what the clock of this host shows: that may be wrong (see timedatectl)"
+
+
 def flaws(
     certificate: x509.Certificate,
     path: str,
@@ -129,7 +135,8 @@ def flaws(
     if certificate.not_valid_after_utc < now:
         found.append(f"{path} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     if certificate.not_valid_before_utc > now:
-        found.append(f"{path} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: is the clock right?")
+        start = certificate.not_valid_before_utc
+        found.append(f"{path} is valid only from {start:%Y-%m-%d %H:%M} UTC, {_early(start - now)}")
     if not _is_signed_by(certificate, ca):
         found.append(f"{path} is not signed by the CA {ca.subject.rfc4514_string()} given for it")
     excluded = excluded_names(certificate, ca)
@@ -160,7 +167,8 @@ def ca_flaws(certificate: x509.Certificate, path: str, *, now: datetime) -> list
         found.append(f"{path} may not sign certificates: its key usage lacks keyCertSign")
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
-        found.append(f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}")
+        early = f", {_early(start - now)}" if now < start else ""
+        found.append(f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}{early}")
     return found
 
 

@@ -61,6 +61,18 @@ def test_leave_prints_how_to_get_the_size_back(home: Home, etcd36: str, cli: Run
     assert list(roles(home).values()) == ["voter"] * 3
 
 
+def test_leave_of_what_was_no_voter_names_no_other_size(home: Home, etcd36: str, cli: RunCli) -> None:
+    """It offered four voters after a standby had left three, and four where one of four is one more than is of use."""
+    cluster.up(home, 3, etcd36)
+    where = ("--dir", str(home.layout.root))
+    for words in (("join", "s1", "--standby"), ("join", "m4")):
+        assert cli("local", *words, *where, "--etcd", etcd36).returncode == 0
+        left = cli("local", "leave", words[1], *where)
+        assert left.returncode == 0 and "3 of 3 voters answer" in left.stdout and "again" not in left.stdout
+    remove(home, "m3")
+    assert "again" not in cli("local", "leave", "m3", *where).stdout, "its vote went before"
+
+
 def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str, lab: Lab) -> None:
     cluster.up(home, 2, etcd36)
     must(home, "put", "precious", "data")

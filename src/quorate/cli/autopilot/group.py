@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import click
+
 from quorate.cli.autopilot.meant import HANDED_DOWN, group_options
 from quorate.cli.common import commands
+from quorate.errors import UsageProblem
 
 _IN = "quorate.cli.autopilot."
 _LATER = {
@@ -20,7 +25,13 @@ _LATER = {
 }
 
 
-@commands.group("autopilot", later=_LATER, hands_down=HANDED_DOWN)
+def _other_words(_ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
+    from quorate.cli.autopilot.other_words import of_words
+
+    return of_words(words)
+
+
+@commands.group("autopilot", later=_LATER, hands_down=HANDED_DOWN, foreign=_other_words)
 @group_options
 def group() -> None:
     """Keep an etcd cluster at its size: learners that are aligned get a vote, a lost voter is replaced by a standby.

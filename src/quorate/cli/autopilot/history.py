@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quorate.cli.autopilot.meant import cluster_options
-from quorate.cli.autopilot.seen import by, dated, origin_fields, seen_by
+from quorate.cli.autopilot.seen import by, dated, for_people, number, origin_fields, seen_by
 from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import echo, emit, output_option, print_table
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from quorate.etcd.coordination.autopilot_records import Entry
 
 _OWN = frozenset({"format", "clusterId", "at", "did", "host", "pid", "bootId", "started", "pidNamespace"})
+_ORDERS = ("pause", "hold")
+"""What holds for a time."""
 _WORDS = {
     "removed": "removed",
     "promoted": "promoted",
@@ -55,14 +57,32 @@ def history(folder: Path | None, form: str) -> None:
 
 def _entry(one: Entry) -> dict[str, object]:
     more = {name: value for name, value in one.fields.items() if name not in _OWN}
-    return {"at": utc(one.at), "did": one.did, **origin_fields(one.origin), **more}
+    until = {"until": utc(_until(one)) if _seconds(one) else None} if one.did in _ORDERS else {}
+    return {"at": utc(one.at), "did": one.did, **origin_fields(one.origin), **more, **until}
+
+
+def _seconds(one: Entry) -> float:
+    """Returns for how long an order was given; 0 of one that ended another. It is of others, and may be no number."""
+    return max(0.0, number(one.fields.get("seconds")))
+
+
+def _until(one: Entry) -> float:
+    return one.at + _seconds(one)
+
+
+def _terms(one: Entry) -> list[str]:
+    """Returns how long an order holds, or that it was ended before its time."""
+    if one.did == "resume" or (one.did in _ORDERS and not _seconds(one)):
+        return ["ended"]
+    return [f"for {for_people(_seconds(one))}, until {dated(_until(one))}"] if one.did in _ORDERS else []
 
 
 def _what(one: Entry) -> str:
     named = [f"{said} {_called(mapping_of(one.fields[word]))}" for word, said in _WORDS.items() if word in one.fields]
     named += [_change(row) for row in rows_of(one.fields.get("changed"))]
-    details = [text_of(one.fields.get(word)) for word in ("name", "why", "error") if one.fields.get(word)]
-    return "; ".join([*named, *details, *_found(one)])
+    who = text_of(one.fields.get("name")) or (text_of(one.fields.get("member")) if one.did == "hold" else "")
+    details = [text_of(one.fields.get(word)) for word in ("why", "error")]
+    return "; ".join(filter(None, [*named, who, *_terms(one), *details, *_found(one)]))
 
 
 def _found(one: Entry) -> list[str]:

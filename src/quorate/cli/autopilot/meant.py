@@ -16,7 +16,8 @@ from quorate.cli.common.folders import FOLDER
 from quorate.cli.etcd.connection import CONNECTION, connected, connection_options, named_by_hand
 from quorate.cli.etcd.opening import LazyJournal, cluster_opened
 from quorate.cli.local.completers import clusters
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, QuorateError
+from quorate.foreign.text import OUR_FLAGS, to_paste
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -31,6 +32,8 @@ HANDED_DOWN = CONNECTION | {"folder"}
 """What may stand before the command: the connection flags, and --dir."""
 
 _KEY = "quorate.autopilot.dir"
+OURS = "quorate autopilot "
+"""How each command of this group begins that an error advises."""
 
 
 def cluster_options(command: Command) -> Command:
@@ -82,12 +85,24 @@ def _folder_meant(named: Path | None) -> Path | None:
         return by_hand
     if flags:
         return None
-    if os.environ.get("ETCDCTL_ENDPOINTS"):
+    endpoints = os.environ.get("ETCDCTL_ENDPOINTS")
+    if endpoints and not _names_both(named, endpoints):
         raise ConfigError(
-            f"{_VARIABLE} means a local cluster, and ETCDCTL_ENDPOINTS may mean another",
+            f"{_VARIABLE} means the local cluster in {named}, and ETCDCTL_ENDPOINTS ({endpoints}) another",
+            state="nothing was sent",
             advice="pass --dir or --endpoints, or unset one of the variables",
         )
     return named
+
+
+def _names_both(folder: Path, endpoints: str) -> bool:
+    """Returns whether the endpoints of the variable are those of the local cluster: 'quorate local env' sets them, for the
+    cluster that the other variable names. Raises `ConfigError` for what are no endpoints."""
+    from quorate.cli.local.forgotten import are_of
+    from quorate.cli.local.opening import layout_of
+    from quorate.etcd.client.endpoint import parse_endpoints
+
+    return are_of(layout_of(folder).root, parse_endpoints([endpoints]))
 
 
 @contextmanager
@@ -100,8 +115,26 @@ def cluster_meant(folder: Path | None) -> Iterator[Cluster]:
     from quorate.cli.local.opening import opened
     from quorate.etcd.cluster import Cluster
 
-    with opened(folder) as home, home.access() as access, home.journal() as note:
+    with _naming(folder), opened(folder) as home, home.access() as access, home.journal() as note:
         yield Cluster(access, home.seeds(), home.clock, home.report, note)
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Repeats --dir in the commands of this group that an error advises: pasted without it, they would be about another
+    cluster."""
+    try:
+        yield
+    except QuorateError as error:
+        where = to_paste("--dir", str(folder))
+        if where not in error.advice:
+            error.advice = error.advice.replace(OURS, f"{OURS}{where} ")
+        raise
+
+
+def of_this_cluster(*words: str, folder: Path | None) -> str:
+    """Returns a command of this group, with what names the cluster that is meant."""
+    return to_paste("quorate", "autopilot", *words, *(["--dir", str(folder)] if folder is not None else OUR_FLAGS.get()))
 
 
 @contextmanager
@@ -122,7 +155,7 @@ def watched_cluster(folder: Path | None, report: Report) -> Iterator[Cluster]:
         from quorate.local.home import Home
 
         home = Home(layout_of(folder), SystemClock(cancel), report)
-        with home.access() as access, home.journal() as note:
+        with _naming(folder), home.access() as access, home.journal() as note:
             yield Cluster(access, home.seeds(), home.clock, report, note)
 
 

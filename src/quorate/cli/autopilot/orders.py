@@ -73,17 +73,30 @@ def hold(member: str, seconds: float, why: str, folder: Path | None, form: str) 
       quorate autopilot hold m2 --for 4h --why 'new disk'
       quorate autopilot hold m2 --for 0
     """
+    if not seconds:
+        _release(member, why, folder, form)
+        return
     with cluster_meant(folder) as cluster:
         held = cluster.member(member)
         until = store_of(cluster).hold(held, seconds, why)
-    text = _held(held, until) if until is not None else f"{_named(held)} is held no longer"
+    text = _held(held, until)
     fields = {
         "order": "hold",
         "member": {"id": format_id(held.id), "name": held.name},
         "seconds": seconds,
-        "until": utc(until) if until is not None else None,
+        "until": utc(until),
         "why": why,
     }
+    emit(form, "AutopilotOrder", fields, lambda: echo(text))
+
+
+def _release(member: str, why: str, folder: Path | None, form: str) -> None:
+    with cluster_meant(folder) as cluster:
+        held = cluster.member(member)
+        was_held = store_of(cluster).release(held, why)
+    text = f"{_named(held)} is held no longer" if was_held else f"{_named(held)} was not held: nothing was changed"
+    named = {"id": format_id(held.id), "name": held.name}
+    fields = {"order": "hold", "member": named, "seconds": 0.0, "until": None, "why": why, "wasHeld": was_held}
     emit(form, "AutopilotOrder", fields, lambda: echo(text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
+
+if TYPE_CHECKING:
+    from quorate.core.autopilot.policy import Flaw, Policy
 
 _MOST_BYTES = 1 << 16
 
@@ -46,7 +50,7 @@ def get(folder: Path | None, form: str) -> None:
     with cluster_meant(folder) as cluster:
         view = read_view(cluster)
         orders = records_of(cluster, view).read()
-        policy = orders.policy or default_policy(view)
+        policy = orders.policy or default_policy(view, orders.standbys)
     made = document_of(policy)
     if form == "json":
         emit(form, "AutopilotPolicy", {"generation": orders.generation, "policy": made}, lambda: None)
@@ -61,8 +65,8 @@ def get(folder: Path | None, form: str) -> None:
 def set_policy(file: Path, folder: Path | None, form: str) -> None:
     """Write the policy of FILE (- for standard input) to etcd, where every instance reads it at its next look.
 
-    Every problem is named with its line and path, and then nothing is written. What differs from the policy of before is
-    printed.
+    Every problem is named with its line and path, and then nothing is written: also what does not fit this cluster, where it
+    can be asked. What differs from the policy of before is printed.
 
     \b
     Example:
@@ -77,13 +81,16 @@ def set_policy(file: Path, folder: Path | None, form: str) -> None:
     from quorate.report import Notice
 
     text = read_policy(read_at_most(file, _MOST_BYTES), shown(file))
+    if text.problems:
+        text.refuse(_misfits_seen(text.policy, folder))
     with cluster_meant(folder) as cluster:
         view = agreed(cluster.look())
         text.refuse(misfits(text.policy, view))
         warnings = cautions(text.policy, view)
         for warning in warnings:
             cluster.report(Notice(warning, "warning"))
-        generation, changed = records_of(cluster, view).set_policy(text.policy, default_policy(view))
+        store = records_of(cluster, view)
+        generation, changed = store.set_policy(text.policy, lambda orders: default_policy(view, orders.standbys))
 
     def table() -> None:
         echo(f"the policy is set; it is number {generation}")
@@ -94,6 +101,22 @@ def set_policy(file: Path, folder: Path | None, form: str) -> None:
 
     fields = {"policy": document_of(text.policy), "changed": changed_fields(changed), "warnings": warnings}
     emit(form, "AutopilotPolicy", {"generation": generation, **fields}, table)
+
+
+def _misfits_seen(policy: Policy, folder: Path | None) -> list[Flaw]:
+    """Returns what does not fit the cluster either, so that who corrects the file does it once; nothing where the cluster
+    cannot be asked: that the file is wrong is known without it."""
+    from quorate.core.autopilot.fit import misfits
+    from quorate.errors import Interrupted, QuorateError
+
+    try:
+        with cluster_meant(folder) as cluster:
+            view = cluster.look()
+    except Interrupted:
+        raise
+    except QuorateError:
+        return []
+    return misfits(policy, view) if view.linearizable else []
 
 
 group.add_command(get)

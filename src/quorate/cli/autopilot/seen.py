@@ -50,7 +50,8 @@ def seen_by(folder: Path | None) -> Seen:
     if view is None or policy is None or orders is None or orders.instance is None or orders.troubles:
         return Seen(decided, wall)
     now, known = view.taken_at, mapping_of(orders.instance.said.get("silentSeconds"))
-    said_ago = wall - number(orders.instance.said.get("at"))
+    # What is said in the future, by the clock of another host, is not older than a moment.
+    said_ago = max(0.0, wall - number(orders.instance.said.get("at")))
     since = {
         member: now - number(known[format_id(member)]) - said_ago
         for member in decided.memory.silent_since
@@ -61,7 +62,13 @@ def seen_by(folder: Path | None) -> Seen:
 
 
 def number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    """Returns a number of a record; 0 where it is none, or one that no clock and no order has."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
+        return 0.0
+    return float(value)
+
+
+_LARGEST = 1e12
 
 
 def by(origin: Origin) -> str:
@@ -70,6 +77,13 @@ def by(origin: Origin) -> str:
 
 def origin_fields(origin: Origin) -> dict[str, object]:
     return {"host": origin.host, "pid": origin.pid}
+
+
+def for_people(seconds: float) -> str:
+    """Returns a length of time as it is given on the command line, to the second; numbers in records are of others."""
+    from quorate.config.duration import Duration
+
+    return str(Duration(round(min(seconds, 1e9)) * 10**9))
 
 
 def dated(at: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quorate.cli.autopilot.advice import advised, decision_fields
-from quorate.cli.autopilot.meant import cluster_options
+from quorate.cli.autopilot.meant import cluster_options, of_this_cluster
 from quorate.cli.autopilot.seen import Seen, by, dated, number, origin_fields, seen_by
 from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import READS
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from quorate.etcd.coordination.autopilot_records import Instance, Orders
 
 _NOT_KNOWN = "not known"
+_CLOCKS_SECONDS = 2.0
+"""So far the clocks of two hosts may differ before it is said."""
+_OLDEST_WORD_SECONDS = 45.0
+"""An instance whose key is there has renewed it within 15 s, and says what it decided as often."""
 
 
 @command(ends=READS)
@@ -40,7 +44,7 @@ def status(folder: Path | None, form: str) -> None:
 
     def table() -> None:
         decided, view = seen.decided, seen.decided.view
-        echo(f"acting    {_acting(seen)}")
+        echo(f"acting    {_acting(seen, folder)}")
         echo(f"policy    {_policy(seen)}")
         if view is not None:
             echo(f"voters    {_voters(view, decided.policy)}")
@@ -72,7 +76,7 @@ def explain(folder: Path | None, form: str) -> None:
     decided, rows = seen.decided, _rules(seen, folder)
 
     def table() -> None:
-        echo(f"acting    {_acting(seen)}")
+        echo(f"acting    {_acting(seen, folder)}")
         if rows is None:
             echo(f"rules     {_NOT_KNOWN}: {decided.next.why}")
         else:
@@ -111,23 +115,31 @@ def _status(seen: Seen, folder: Path | None) -> dict[str, Any]:
         "policy": document_of(policy) if policy is not None else None,
         "generation": orders.generation if orders is not None else None,
         "acting": _acting_fields(orders.instance) if orders is not None and orders.instance is not None else None,
-        **_orders_fields(orders, wall),
+        **_orders_fields(orders, view, wall),
         "now": decision_fields(decided.next, folder),
         "voters": {"listed": len(view.voters), "answering": view.answering_voters} if view is not None else None,
         "margin": margin_of(view) if view is not None else None,
     }
 
 
-def _orders_fields(orders: Orders | None, wall: float) -> dict[str, object]:
-    if orders is None:
-        return dict.fromkeys(("paused", "pausedUntil", "holds", "standbys"))
+def _orders_fields(orders: Orders | None, view: ClusterView | None, wall: float) -> dict[str, object]:
+    if orders is None or view is None:
+        return dict.fromkeys(("paused", "pausedUntil", "holds", "standbys", "staleMarks"))
+    stale = _stale_marks(orders, view)
     paused = orders.pause is not None and orders.pause.forbids(wall)
     return {
         "paused": paused,
         "pausedUntil": utc(orders.pause.until) if orders.pause is not None and paused else None,
         "holds": [{"member": format_id(one), "until": utc(held.until), "why": held.why} for one, held in orders.holds.items()],
-        "standbys": [format_id(one) for one in orders.standbys],
+        "standbys": [format_id(one) for one in orders.standbys if one not in stale],
+        "staleMarks": [format_id(one) for one in stale],
     }
+
+
+def _stale_marks(orders: Orders, view: ClusterView) -> list[int]:
+    """Returns the members that are marked as standbys and are no learners of the cluster any more: removed by hand, or promoted
+    by a program that knows no marks."""
+    return [one for one in orders.standbys if (member := view.by_id(one)) is None or not member.is_learner]
 
 
 def _acting_fields(acting: Instance) -> dict[str, object]:
@@ -135,15 +147,25 @@ def _acting_fields(acting: Instance) -> dict[str, object]:
     return {**origin_fields(acting.origin), "since": utc(acting.since), "said": said}
 
 
-def _acting(seen: Seen) -> str:
+def _acting(seen: Seen, folder: Path | None) -> str:
     orders = seen.orders
     if orders is None:
         return f"{_NOT_KNOWN}: {seen.decided.next.why}"
     if orders.instance is None:
-        return "nobody: start one with 'quorate autopilot run'"
+        return f"nobody; to start one: {of_this_cluster('run', folder=folder)}"
     said = orders.instance.said
-    ago = seen.wall - number(said.get("at"))
-    return f"{by(orders.instance.origin)}; {ago:.0f} s ago: {text_of(said.get('rule'))}: {text_of(said.get('why'))}"
+    return (
+        f"{by(orders.instance.origin)}; {_ago(seen, orders.instance)}: {text_of(said.get('rule'))}: {text_of(said.get('why'))}"
+    )
+
+
+def _ago(seen: Seen, acting: Instance) -> str:
+    """Returns how old its last word is, by the clocks of two hosts."""
+    ago = seen.wall - number(acting.said.get("at"))
+    if -_CLOCKS_SECONDS <= ago <= _OLDEST_WORD_SECONDS:
+        return f"{max(ago, 0):.0f} s ago"
+    off = f"{-ago:.0f} s ahead of" if ago < 0 else f"{ago - _OLDEST_WORD_SECONDS:.0f} s behind"
+    return f"by the clock of {acting.origin.host}, which is at least {off} this host's (compare both: timedatectl)"
 
 
 def _policy(seen: Seen) -> str:
@@ -190,6 +212,11 @@ def _forbidden(seen: Seen) -> list[str]:
         if order.forbids(wall):
             why = order.why or "no reason was given"
             lines.append(f"held      {_name(view, member_id)} until {dated(order.until)}: {why}")
+    for member_id in _stale_marks(orders, view) if view is not None else ():
+        marked = orders.standbys[member_id] or format_id(member_id)
+        lines.append(
+            f"stale     {marked} is marked as a standby, and is no learner of this cluster any more: that counts for nothing"
+        )
     return lines
 
 

@@ -65,12 +65,21 @@ def _show_help(ctx: click.Context, _param: click.Parameter, value: bool) -> None
 
 class Command(click.Command):
     """A command. `ends`: the exit codes that it can end with, else those of its group. `variables`: what it reads from the
-    environment without a flag for it, in addition to those of its groups."""
+    environment without a flag for it, in addition to those of its groups. `foreign`: returns the error for words that it does
+    not take and another program's command of that name does, else None."""
 
     context_class = Context
 
-    def __init__(self, *args: Any, ends: Ends | None = None, variables: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        ends: Ends | None = None,
+        variables: Mapping[str, str] | None = None,
+        foreign: Foreign | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.foreign = foreign
         self.ends = ends
         self.variables = variables or {}
         self.params = [_prepared(param) for param in self.params]
@@ -83,14 +92,22 @@ class Command(click.Command):
             from quorate.cli.common import hints
 
             where, meant = hints.of_option(self, error, words)
-            raise click.UsageError(_asking(f"{error.message}{where}", meant), error.ctx) from None
+            problem = None if where or meant else hints.of_local_folder(ctx, error, words) or self._of_another(ctx, words)
+            raise problem or click.UsageError(_asking(f"{error.message}{where}", meant), error.ctx) from None
         except click.UsageError as error:
             from quorate.cli.common import hints
 
+            problem = self._of_another(ctx, words) if hints.is_of_words_left(error) else None
+            if problem is not None:
+                raise problem from None
             hint = hints.of_words_left(self, error)
             if not hint:
                 raise
             raise click.UsageError(f"{error.message}{hint}", error.ctx) from None
+
+    def _of_another(self, ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
+        """Returns the error for words that are another program's. A group asks where it looks for a command."""
+        return self.foreign(ctx, words) if self.foreign is not None and not isinstance(self, click.Group) else None
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), *logs.OPTIONS]
@@ -171,8 +188,7 @@ class Group(click.Group, Command):
         hands_down: Collection[str] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.foreign = foreign
+        super().__init__(*args, foreign=foreign, **kwargs)
         self.later = later or {}
         self.hands_down = hands_down
 

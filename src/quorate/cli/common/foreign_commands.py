@@ -93,6 +93,23 @@ def instead_of(
     )
 
 
+_OPTIONS_OF_OURS = ("--interval", "--count", "-o", "--output")
+
+
+def watched_keys(words: Sequence[str], flags: Sequence[str], before: str) -> UsageProblem:
+    """Returns the answer to words of etcdctl's `watch`, which is about keys; ours is about members. `flags`, `before`: as of
+    `instead_of`."""
+    theirs = list(words)
+    for option in _OPTIONS_OF_OURS:
+        theirs, _ = without_option(theirs, option)
+    command = to_paste("etcdctl", "watch", *without_secrets(theirs), *without_secrets(flags))
+    return UsageProblem(
+        "'quorate etcd watch' watches the members, and takes no key: etcdctl watches keys",
+        state="nothing was changed",
+        advice=f"{before}{command}    # or to watch the members: quorate etcd watch",
+    )
+
+
 def _program_of(words: tuple[str, ...]) -> str | None:
     if not words or (words[0] == "member" and words[1:2] != ("update",)):
         # All other commands of etcdctl's `member` are at `quorate etcd member`.
@@ -123,6 +140,8 @@ def of_program(words: Sequence[str]) -> UsageProblem | None:
             return UsageProblem("kubectl is a program of its own", state="nothing was changed", advice=command)
         case "etcdctl" | "etcdutl":
             # Not through `below_etcd`: kubectl's commands are not meant here.
+            if program == "etcdctl" and rest[:1] == ["watch"] and rest[1:]:
+                return watched_keys(rest[1:], (), "")
             found, group = (None if rest[:1] == ["member"] and rest[1:2] != ["update"] else instead_of(rest)), ["etcd"]
         case "kubeadm" | "quorate":
             found, group = (once_in_kubeadm(rest) if rest else None), []
@@ -174,7 +193,15 @@ def _without_password(name: str, value: str) -> str:
 
 
 def once_in_kubeadm(words: Sequence[str]) -> UsageProblem | None:
-    """Returns the answer to `alpha certs …` and `alpha kubeconfig …`: kubeadm moved both up in 1.20."""
+    """Returns the answer to `alpha certs …` and `alpha kubeconfig …`, which kubeadm moved up in 1.20, and to `config view`,
+    which it has no more."""
+    if tuple(words[:2]) == ("config", "view"):
+        stored = "kubectl get cm -n kube-system kubeadm-config -o yaml"
+        return UsageProblem(
+            "kubeadm has no 'config view' any more: the configuration of a cluster is an object in it",
+            state="nothing was changed",
+            advice=f"{stored}    # or for kubeconfig files: kubectl config view",
+        )
     if words[0] != "alpha" or not {"certs", "kubeconfig"} & set(words[1:2]):
         return None
     problem = f"'alpha {words[1]}' is now called '{words[1]}', here and in kubeadm"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import click
 
 from quorate.core.suggestions import close
+from quorate.errors import UsageProblem
+from quorate.foreign.text import to_paste
 
 TWINS = {
     "-w": "-o",
@@ -67,10 +69,32 @@ def of_name(name: str) -> str:
     return _SAME.get(name, name)
 
 
+def of_local_folder(ctx: click.Context, error: click.NoSuchOption, words: Sequence[str]) -> UsageProblem | None:
+    """Returns the answer to --dir of a local cluster, where a command of `quorate etcd` has no such option."""
+    group, *names = ctx.command_path.split()[1:] or [""]
+    if group != "etcd" or error.option_name != "--dir":
+        return None
+    from quorate.cli.common.foreign_commands import without_option, without_secrets
+
+    rest, folder = without_option(words, "--dir")
+    variables = to_paste("quorate", "local", "env", "--dir", folder or "DIR")
+    command = to_paste("quorate", "etcd", *names, *without_secrets(rest))
+    return UsageProblem(
+        f"'{ctx.command_path}' has no option --dir: it finds a local cluster by the variables that 'quorate local env' sets",
+        state="nothing was changed",
+        advice=f'eval "$({variables})"; {command}',
+    )
+
+
+def is_of_words_left(error: click.UsageError) -> bool:
+    """Returns whether the error is about words that a command does not take."""
+    return error.message.startswith("Got unexpected extra argument")
+
+
 def of_words_left(command: click.Command, error: click.UsageError) -> str:
     """Returns the sentence for words that a command does not take: files are given with an option, as in kubeadm, and of
     commands that stand for one thing each, such as a certificate, only one."""
-    if not error.message.startswith("Got unexpected extra argument") or isinstance(command, click.Group):
+    if not is_of_words_left(error) or isinstance(command, click.Group):
         return ""
     if any(isinstance(param, click.Argument) for param in command.params):
         return ""

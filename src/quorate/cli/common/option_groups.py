@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click.core import ParameterSource
+
+from quorate.errors import UsageProblem
 
 Command = Callable[..., Any]
 
@@ -40,3 +42,12 @@ def packed(kind: type[Any], name: str, options: Sequence[Callable[[Command], Com
         return decorated
 
     return decorate
+
+
+def refuse_seat_of_a_voter() -> NoReturn:
+    """Raises `UsageProblem` for --occupy-the-seat without --standby: whoever gave it takes the member for a standby."""
+    raise UsageProblem(
+        "--occupy-the-seat is for a standby: a member that gets its vote leaves the seat",
+        state="nothing was changed",
+        advice="add --standby, or leave it out",
+    )

@@ -20,6 +20,8 @@ Row = Sequence[str]
 Command = TypeVar("Command", bound=Callable[..., Any])
 FORMATS = ("table", "json", "yaml")
 API_VERSION = "quorate/v1"
+KUBEADM_VERSION = "output.kubeadm.k8s.io/v1alpha3"
+"""Of documents that are kubeadm's own: data with this `apiVersion` has kubeadm's fields."""
 
 
 def output_option(*formats: str) -> Callable[[Command], Command]:

@@ -75,13 +75,14 @@ def add(
       quorate etcd add spare --peer-urls https://10.0.0.9:2380 --standby --occupy-the-seat
     """
     if folder is not None:
-        standby.refuse_local(name)
+        standby.refuse_local(name, folder)
         _refuse_options_of_a_remote_cluster()
         local_change(folder, Add(name), form, dry_run=dry_run)
         return
+    standby.refuse_what_is_ignored()
     with cluster_to_change() as opened:
         cluster = standby.applied(joining.applied(opened))
-        joiner = joiner_of(cluster, name, peer_url, host, joining)
+        joiner = joiner_of(cluster, name, peer_url, host, joining, standby.of_local(name))
         if dry_run:
             say_add(joiner, form, PLAIN_ADD)
             return
@@ -165,7 +166,7 @@ def remove(member: str, form: str, timeout: float, dry_run: bool, accept_reduced
         gone = verb(member, accept_reduced_tolerance=accept_reduced_tolerance)
         label = f"{gone.name or 'an unstarted member'} ({gone.id:x})"
         if dry_run:
-            show_removal(cluster.status(), form, gone, label)
+            show_removal(cluster.with_standbys(cluster.status()), form, gone, label)
         else:
             _show_view(cluster, form, _Done("RemoveResult", "removed", gone, f"removed {label}"))
 
@@ -198,7 +199,7 @@ def replace(
         return
     with cluster_to_change() as opened:
         cluster = joining.applied(opened)
-        joiner = joiner_of(cluster, new, peer_url, host, joining)
+        joiner = joiner_of(cluster, new, peer_url, host, joining, ("quorate", "etcd", "replace", old, new))
         if dry_run:
             gone, first = cluster.check_swap(old, joiner.peer_url, lambda: show_errors(joiner, form))
             say_add(joiner, form, Swap(gone, first))
@@ -272,7 +273,7 @@ def look_after(cluster: Cluster) -> ClusterView | None:
     from quorate.report import Notice
 
     try:
-        return cluster.status()
+        return cluster.with_standbys(cluster.status())
     except QuorateError as error:
         cluster.report(Notice(f"the change is done, but the cluster could not be read afterwards: {error.what}", "warning"))
         return None

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 _KEY, _RANK = "quorate.connection", "quorate.connection.rank"
 _NAMED, _OWN = "quorate.connection.named", "quorate.connection.own"
-_OURS = "quorate etcd "
-"""How each command of this group begins that an error advises."""
+_OURS = ("quorate etcd ", "quorate autopilot ")
+"""How each command that takes these flags begins where an error advises it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +177,22 @@ def left_to_etcdctl(*above: str) -> Callable[[click.Context, Sequence[str]], Usa
     """Returns what answers a command of etcdctl that a group does not have; `above`: the words before it."""
 
     def answer(ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
-        from quorate.cli.common.foreign_commands import instead_of, without_option
+        from quorate.cli.common.foreign_commands import instead_of
 
-        theirs, rootfs = without_option(words, "--rootfs")
-        named = any(word.lstrip("-").partition("=")[0] in ("endpoints", "cacert", "cert", "key") for word in theirs)
-        return instead_of([*above, *theirs], *given_to_etcdctl(ctx, rootfs, named=named))
+        theirs, flags, before = for_etcdctl(ctx, words)
+        return instead_of([*above, *theirs], flags, before)
 
     return answer
+
+
+def for_etcdctl(ctx: click.Context, words: Sequence[str]) -> tuple[list[str], list[str], str]:
+    """Returns the words without options that only quorate has, the flags that were given up to the command of this context, and
+    shell text that sets a password."""
+    from quorate.cli.common.foreign_commands import without_option
+
+    theirs, rootfs = without_option(words, "--rootfs")
+    named = any(word.lstrip("-").partition("=")[0] in ("endpoints", "cacert", "cert", "key") for word in theirs)
+    return theirs, *given_to_etcdctl(ctx, rootfs, named=named)
 
 
 def _refuse_unsafe(name: str, value: object) -> None:
@@ -291,7 +300,8 @@ def _naming_cluster() -> Iterator[None]:
         shown = to_paste(*flags)
         # Where a command was made of words it has them. In a text that holds one, which may be quoted, nothing is replaced.
         if flags and shown not in error.advice:
-            error.advice = error.advice.replace(_OURS, f"{_OURS}{shown} ")
+            for ours in _OURS:
+                error.advice = error.advice.replace(ours, f"{ours}{shown} ")
         raise
 
 

@@ -31,7 +31,7 @@ _OPTIONS = (
     click.option(
         "--runtime",
         type=click.Choice(["process", "systemd"]),
-        help="Run the new member's etcd on this host, and remove it when the join fails.",
+        help="Run the new member's etcd on this host, and remove it when the join fails; not with --start.",
     ),
     click.option(
         "--data-dir",
@@ -176,7 +176,8 @@ def new_member_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--dir",
             "folder",
             type=FOLDER,
-            help="Directory of a local cluster ('quorate local'); its members need no other option.",
+            help="Directory of a local cluster ('quorate local'), whose members need no option about a host; not with "
+            "--peer-urls or the flags of a connection.",
             shell_complete=clusters,
         ),
         click.option(

@@ -27,18 +27,23 @@ _OPTIONS = (
         "start_command",
         metavar="CMD",
         shell_complete=files,
-        help="Command that starts its etcd, run after the registration, without a shell. It gets ETCD_NAME, "
-        "ETCD_INITIAL_CLUSTER, ETCD_INITIAL_ADVERTISE_PEER_URLS and ETCD_INITIAL_CLUSTER_STATE, which its etcd must not set by "
-        "flags as well, and must return within --timeout.",
+        help="Command that starts its etcd, run after the registration, without a shell; not with --runtime. It gets "
+        "ETCD_NAME, ETCD_INITIAL_CLUSTER, ETCD_INITIAL_ADVERTISE_PEER_URLS and ETCD_INITIAL_CLUSTER_STATE, which its etcd must "
+        "not set by flags as well, and must return within --timeout.",
     ),
     click.option(
         "--restart",
         "restart_command",
         metavar="CMD",
         shell_complete=files,
-        help="Command that restarts its etcd, run once if its publish was lost; this saves 7 s on etcd 3.6 and newer.",
+        help="Command that restarts its etcd, run once if its publish was lost; this saves 7 s on etcd 3.6 and newer. Not with "
+        "--runtime.",
     ),
-    click.option("--env-file", type=click.Path(path_type=Path), help="File for the ETCD_* variables, instead of stderr."),
+    click.option(
+        "--env-file",
+        type=click.Path(path_type=Path),
+        help="File for the ETCD_* variables, instead of stderr; not with --runtime.",
+    ),
     timeout_option,
     click.option("--keep-on-failure", is_flag=True, help="Roll nothing back when the join fails, so that it can be examined."),
     click.option("--no-learner-restart", is_flag=True, help="Wait 7 s after a lost publish instead of restarting the learner."),

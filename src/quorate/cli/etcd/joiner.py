@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from quorate.cli.common.option_groups import given_flags
 from quorate.cli.etcd.host_options import HostOptions, check_host, host_of_options
 from quorate.cli.etcd.join_options import JoinOptions
 from quorate.cli.etcd.start_hook import restarter, starter
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.finding import Finding
@@ -54,14 +57,39 @@ class Joiner:
         return look(self.cluster, self.here)
 
 
-def joiner_of(cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, joining: JoinOptions) -> Joiner:
+def joiner_of(
+    cluster: Cluster, name: str, peer_url: str | None, host: HostOptions, joining: JoinOptions, locally: Sequence[str]
+) -> Joiner:
+    """Returns the member that the options describe. `locally`: the command that does the same to a local cluster, but for its
+    --dir. Raises `ConfigError`."""
     from quorate.core.ids import normalise_url
 
     if peer_url is None:
-        advice = f"add --peer-urls https://HOST:2380, with the address of the machine of {name}"
-        raise ConfigError("--peer-urls is missing: where will the other members reach the new one?", advice=advice)
+        raise ConfigError(
+            "--peer-urls is missing: where will the other members reach the new one?",
+            state="nothing was changed",
+            advice=_in_place_of_a_url(cluster, name, locally),
+        )
     check_host(host)
+    if host.runtime is not None and (ignored := [flag for flag in given_flags(JoinOptions) if flag in _STARTED_ELSEWHERE]):
+        raise ConfigError(
+            f"--runtime starts its etcd on this host: leave out {', '.join(ignored)}", state="nothing was changed"
+        )
     url = normalise_url(peer_url)
     here = host_of_options(host, name, url, cluster.clock) if host.runtime else None
     hooks = joining, cluster.clock.cancel, cluster.report
     return Joiner(cluster, name, url, starter(*hooks), restarter(*hooks), here, not host.no_inbound_probe)
+
+
+_STARTED_ELSEWHERE = ("--start", "--restart", "--env-file")
+"""What is for an etcd that somebody else starts."""
+
+
+def _in_place_of_a_url(cluster: Cluster, name: str, locally: Sequence[str]) -> str:
+    """Returns what to do about a member without a URL: where the cluster is a local one, quorate chooses its port."""
+    from quorate.cli.local.forgotten import folder_of
+
+    folder = folder_of(cluster.endpoints)
+    if folder is not None:
+        return f"{to_paste(*locally, '--dir', str(folder))}    # it is a local cluster, and its members need no URL"
+    return f"add --peer-urls https://HOST:2380, with the address of the machine of {name}"

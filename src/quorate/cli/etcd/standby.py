@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quorate.cli.common.option_groups import packed
+from quorate.cli.common.option_groups import packed, refuse_seat_of_a_voter
 from quorate.errors import Refused, UsageProblem
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quorate.etcd.cluster import Cluster
     from quorate.etcd.membership.join_state import JoinResult
 
@@ -43,9 +46,21 @@ class Standby:
 
             mark(cluster.access, cluster.endpoints, cluster.clock, cluster.look(), result.member_id)
 
-    def refuse_local(self, name: str) -> None:
+    def of_local(self, name: str) -> tuple[str, ...]:
+        """Returns the command that adds such a member to a local cluster, but for its --dir."""
+        chosen = [*(["--standby"] if self.wanted else []), *(["--occupy-the-seat"] if self.occupies else [])]
+        return ("quorate", "local", "join", name, *chosen)
+
+    def refuse_local(self, name: str, folder: Path) -> None:
         if self.wanted:
-            raise UsageProblem("--dir names a local cluster", advice=f"quorate local join {name} --standby --dir DIR")
+            what = "--dir names a local cluster, to which 'quorate local join' adds standbys"
+            raise UsageProblem(what, state="nothing was changed", advice=to_paste(*self.of_local(name), "--dir", str(folder)))
+        self.refuse_what_is_ignored()
+
+    def refuse_what_is_ignored(self) -> None:
+        """Raises `UsageProblem` for a consent to what was not asked for."""
+        if self.occupies and not self.wanted:
+            refuse_seat_of_a_voter()
 
 
 standby_options = packed(
@@ -53,7 +68,7 @@ standby_options = packed(
     "standby",
     (
         click.option("--standby", "wanted", is_flag=True, help="Keep the member as a learner that is aligned, without a vote."),
-        click.option("--occupy-the-seat", "occupies", is_flag=True, help="Let a standby keep the only learner seat."),
+        click.option("--occupy-the-seat", "occupies", is_flag=True, help="With --standby: let it keep the only learner seat."),
     ),
 )
 """Adds the options, and passes them to the command as `standby`."""

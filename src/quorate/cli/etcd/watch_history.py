@@ -6,9 +6,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from quorate.core.membership import ClusterView, lag_of
 from quorate.core.meters import LagMeter
+
+if TYPE_CHECKING:
+    from quorate.etcd.client.errors import EtcdError
 
 _MOST_LOOKS = 500
 BARS = "▁▂▃▄▅▆▇█"
@@ -18,12 +22,17 @@ _GAP = " "
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One look: the cluster, or the `problem` of reading it; `lags` are in seconds, by member id."""
+    """One look: the cluster, or the `error` of reading it; `lags` are in seconds, by member id."""
 
     at: datetime
     view: ClusterView | None
-    problem: str
+    error: EtcdError | None
     lags: Mapping[int, float]
+
+    @property
+    def problem(self) -> str:
+        """Returns why the cluster could not be read; empty where it could, and before the first look."""
+        return self.error.what if self.error is not None else ""
 
 
 @dataclass(slots=True)

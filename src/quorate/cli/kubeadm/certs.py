@@ -14,7 +14,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import PRINTS, READS
-from quorate.cli.common.output import echo, emit, output_option, print_table
+from quorate.cli.common.output import KUBEADM_VERSION, echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.errors import ConfigError
@@ -241,6 +241,12 @@ def _residual(one: Expiry, now: datetime) -> str:
     return f"{seconds // 60}m"
 
 
+def _seconds_left(one: Expiry, now: datetime) -> int | None:
+    """Returns the seconds left; 0 of a certificate that is missing, as kubeadm says it, and None where it cannot be read."""
+    left = one.left(now)
+    return int(left.total_seconds()) if left is not None else None if one.unreadable else 0
+
+
 def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> dict[str, object]:
     def rows(found: list[Expiry]) -> list[dict[str, object]]:
         return [
@@ -248,7 +254,7 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
                 "name": one.name,
                 "missing": one.expires is None and not one.unreadable,
                 "expirationDate": f"{one.expires:%Y-%m-%dT%H:%M:%SZ}" if one.expires else None,
-                "residualTime": int(left.total_seconds()) if (left := one.left(now)) is not None else None,
+                "residualTime": _seconds_left(one, now),
                 "caName": one.authority,
                 "externallyManaged": one.external,
                 **({"error": one.unreadable or one.unfit} if one.unreadable or one.unfit else {}),
@@ -257,7 +263,7 @@ def _as_data(leaves: list[Expiry], authorities: list[Expiry], now: datetime) -> 
         ]
 
     return {
-        "apiVersion": "output.kubeadm.k8s.io/v1alpha3",
+        "apiVersion": KUBEADM_VERSION,
         "certificates": rows(leaves),
         "certificateAuthorities": rows(authorities),
     }

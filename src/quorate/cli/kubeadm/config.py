@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
-from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.cli.common.output import KUBEADM_VERSION, document, echo, emit, output_option
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
 from quorate.config.load import is_metadata, load, loads, noting
@@ -33,7 +33,13 @@ _HANDED_DOWN = ROOTFS | {"kubeconfig"}
 """--kubeconfig is accepted anywhere, as in kubeadm, and used by none of these commands."""
 
 
-@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_HANDED_DOWN)
+def _once_in_kubeadm(_ctx: click.Context, words: Sequence[str]) -> UsageProblem | None:
+    from quorate.cli.common.foreign_commands import once_in_kubeadm
+
+    return once_in_kubeadm(["config", *words])
+
+
+@commands.group("config", ends=READS, short_help=_SHORT, later=_LATER, hands_down=_HANDED_DOWN, foreign=_once_in_kubeadm)
 @with_flags(("kubeconfig",))
 def group(**_parameters: Any) -> None:
     """Print, check, explain and convert kubeadm configuration files.
@@ -239,9 +245,8 @@ def list_images(**parameters: Any) -> None:
     """
     given = Given.of(parameters)
     found = _images(given)
-    emit(
-        given.text("form"), "ImageList", {"images": found}, lambda: document("".join(f"{visible(image)}\n" for image in found))
-    )
+    shown = {"apiVersion": KUBEADM_VERSION, "images": found}
+    emit(given.text("form"), "Images", shown, lambda: document("".join(f"{visible(image)}\n" for image in found)))
 
 
 def _images(given: Given) -> list[str]:

@@ -58,6 +58,15 @@ class JoinGroup(PhasedGroup):
         return super().resolve_command(ctx, args)
 
 
+class _WithEndpoint(click.Context):
+    """The run of `join HOST:PORT …`. The command behind it has a name that nobody types: 'join endpoint --help' would take that
+    name for the endpoint."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent is not None else super().command_path
+
+
 @phased_group(
     "join",
     TREE,
@@ -98,6 +107,9 @@ def _at_endpoint(ctx: click.Context, /, endpoint: str, **parameters: Any) -> Non
     """
     before = ctx.parent.params if ctx.parent else {}
     _join(Given({**Given.of(before).values, **Given.of(parameters).values}), endpoint)
+
+
+_at_endpoint.context_class = _WithEndpoint
 
 
 def _join(given: Given, endpoint: str) -> None:

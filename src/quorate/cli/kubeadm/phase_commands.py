@@ -89,7 +89,11 @@ def _leaf(command: str, phase: Phase, name: str, run: Callable[[Given, str], Non
         given = Given.of(parameters)
         run(given, parameters.get("endpoint") or "")
 
-    text = phase.help if name != "all" else f"Run all of these, in order: {', '.join(child.name for child in phase.children)}."
+    text = (
+        phase.help
+        if name != "all"
+        else f"Run all of these, in order: {', '.join(child.name for child in phase.children if not child.hidden)}."
+    )
     verb = command if " phase" in command else f"{command} phase"
     shown = " --dry-run" if "dry-run" in phase.flags else ""
     help_text = f"{text}\n\n\b\nExample:\n  quorate {verb} {name}{shown}"

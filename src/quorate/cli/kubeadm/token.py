@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,16 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import PRINTS, READS
-from quorate.cli.common.output import document, echo, emit, output_option, print_table
+from quorate.cli.common.output import (
+    KUBEADM_VERSION,
+    document,
+    echo,
+    emit_document,
+    emit_event,
+    enveloped,
+    output_option,
+    print_table,
+)
 from quorate.cli.kubeadm import overlay, render, setup
 from quorate.cli.kubeadm.flags import Given, with_flags
 from quorate.deadline import SystemClock
@@ -175,7 +184,19 @@ def list_tokens(ctx: click.Context, /, **parameters: Any) -> None:
         headers = ("TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS")
         print_table(headers, [_row(token, tokens.time_left(token, now)) for token in found])
 
-    emit(given.text("form"), "BootstrapTokenList", {"tokens": [_as_data(token) for token in found]}, table)
+    match given.text("form"):
+        case "json":
+            _emit_each(found, emit_event)
+        case "yaml":
+            _emit_each(found, emit_document)
+        case _:
+            table()
+
+
+def _emit_each(found: Sequence[Token], emitted: Callable[[Mapping[str, object]], None]) -> None:
+    """Prints one document for each token, as kubeadm does: of none there is none."""
+    for token in found:
+        emitted(enveloped("BootstrapToken", _as_data(token)))
 
 
 def _row(token: Token, left: str) -> tuple[str, ...]:
@@ -185,13 +206,14 @@ def _row(token: Token, left: str) -> tuple[str, ...]:
 
 
 def _as_data(token: Token) -> dict[str, object]:
-    return {
-        "token": token.reveal(),
-        "expires": f"{token.expires:%Y-%m-%dT%H:%M:%SZ}" if token.expires else None,
-        "usages": list(token.usages),
+    """Returns the fields of kubeadm's document, which leaves out what is empty."""
+    fields = {
         "description": token.description,
+        "expires": f"{token.expires:%Y-%m-%dT%H:%M:%SZ}" if token.expires else "",
+        "usages": sorted(token.usages),
         "groups": list(token.groups),
     }
+    return {"apiVersion": KUBEADM_VERSION, "token": token.reveal(), **{name: value for name, value in fields.items() if value}}
 
 
 @group.command()

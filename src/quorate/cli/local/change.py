@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.output import echo, emit
 from quorate.cli.local.opening import opened
+from quorate.cli.local.standby import with_standbys, with_standbys_named
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView, Member
@@ -46,6 +47,7 @@ def local_change(folder: Path, change: Change, form: str, *, dry_run: bool) -> N
                     grown = cluster.join(home, name)
                 case Replace(old=old, new=new, accept_reduced_tolerance=consent):
                     grown = cluster.replace_member(home, old, new, accept_reduced_tolerance=consent)
+        grown = with_standbys_named(home, grown)
     _show(grown, form, probe.gap)
 
 
@@ -63,7 +65,7 @@ def _say(home: Home, change: Change, form: str) -> None:
     from quorate.cli.common.cluster_output import afterwards_json, cluster_json, print_afterwards, print_margin
     from quorate.core.foresight import having_joined, having_left
 
-    view = home.look()
+    view = with_standbys(home, home.look())
     plan = _plan_of_add(home, change.name, view) if isinstance(change, Add) else _plan_of_replacement(home, change, view)
     known = next((member.peer_url for member in home.load().members if member.name == plan.new), "")
     grown = having_joined(view, plan.new, known)

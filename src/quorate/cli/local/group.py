@@ -13,10 +13,11 @@ import click
 from quorate.cli.common import commands
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
+from quorate.cli.common.option_groups import refuse_seat_of_a_voter
 from quorate.cli.common.output import document, echo, emit, output_option, print_table
 from quorate.cli.local.completers import member_names
 from quorate.cli.local.opening import dir_option, opened
-from quorate.cli.local.standby import join_standby, with_standbys
+from quorate.cli.local.standby import join_standby, with_standbys, with_standbys_named
 from quorate.errors import QuorateError
 from quorate.foreign.text import to_paste
 
@@ -38,9 +39,13 @@ def etcd_option(command: Command) -> Command:
 
 
 def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
-    """Returns the answer to a command of etcdctl: `env` is what it needs for a local cluster."""
+    """Returns the answer to another name of ours, and to a command of etcdctl: `env` is what it needs for a local cluster."""
     from quorate.cli.common.foreign_commands import instead_of, without_option
+    from quorate.cli.local.other_words import of_words
 
+    meant = of_words(words)
+    if meant is not None:
+        return meant
     ours = dict.fromkeys([("endpoint", "health"), ("endpoint", "status"), ("ls",)], "quorate local status")
     ours[("rm",)] = "quorate local leave"
     theirs, folder = without_option(words, "--dir")
@@ -85,7 +90,7 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
     from quorate.local import cluster
 
     with opened(folder) as home:
-        grown = cluster.up(home, members, etcd)
+        grown = with_standbys_named(home, cluster.up(home, members, etcd))
     summary = {"dir": str(home.layout.root), "restarted": list(grown.restarted)}
     emit(form, "LocalUpResult", {**summary, **_grown(grown)}, lambda: _show_grown(grown))
 
@@ -95,7 +100,7 @@ def up(members: int | None, etcd: str | None, folder: Path | None, form: str) ->
 @etcd_option
 @click.option("--standby", is_flag=True, help="Keep it as a learner that is aligned, for 'quorate autopilot' to promote.")
 @click.option(
-    "--occupy-the-seat", "occupies", is_flag=True, help="Let a standby keep the only learner seat (etcd 3.5 and older)."
+    "--occupy-the-seat", "occupies", is_flag=True, help="With --standby: let it keep the only learner seat (etcd up to 3.5)."
 )
 @dir_option
 @output_option()
@@ -113,8 +118,10 @@ def join(name: str | None, etcd: str | None, standby: bool, occupies: bool, fold
     if standby:
         join_standby(name, etcd, folder, form, occupies=occupies)
         return
+    if occupies:
+        refuse_seat_of_a_voter()
     with opened(folder) as home:
-        grown = cluster.join(home, name, etcd)
+        grown = with_standbys_named(home, cluster.join(home, name, etcd))
     emit(form, "JoinResult", _grown(grown), lambda: _show_grown(grown))
 
 
@@ -135,13 +142,17 @@ def leave(name: str, folder: Path | None, form: str, accept_reduced_tolerance: b
     from quorate.local import cluster
 
     with opened(folder) as home:
-        view = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+        left = cluster.leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+        view = with_standbys(home, left.view) if left.view is not None else None
+    voters = len(view.voters) + 1 if view is not None else 0
 
     def table() -> None:
         echo(f"{name} was removed and its data deleted")
         if view is not None:
             print_margin(view)
-            echo(f"{len(view.voters) + 1} voters again: quorate local up --members {len(view.voters) + 1} {home.layout.option}")
+        if view is not None and left.took_vote and voters % 2:
+            # An even number tolerates no more failures than the one that there is now.
+            echo(f"{voters} voters again: quorate local up --members {voters} {home.layout.option}")
 
     emit(form, "LeaveResult", {"left": name, **(cluster_json(view) if view is not None else {})}, table)
 

@@ -12,6 +12,7 @@ from quorate.errors import UsageProblem
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
+    from quorate.local.cluster import GrowResult
     from quorate.local.home import Home
 
 
@@ -23,6 +24,11 @@ def with_standbys(home: Home, view: ClusterView) -> ClusterView:
 
     with home.access() as access:
         return standby_marks.with_standbys(access, home.seeds(), home.clock, view, seconds=2.0)
+
+
+def with_standbys_named(home: Home, grown: GrowResult) -> GrowResult:
+    """Returns the result of a change, with the learners that are standbys."""
+    return replace(grown, view=with_standbys(home, grown.view))
 
 
 def join_standby(name: str | None, etcd: str | None, folder: Path | None, form: str, *, occupies: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -97,11 +97,13 @@ def next_fields(found: Next) -> dict[str, object]:
     return {"decision": kind, "rule": found.rule, "why": found.why}
 
 
-def default_policy(view: ClusterView) -> Policy:
+def default_policy(view: ClusterView, marked: Container[int]) -> Policy:
     """Returns the policy of a cluster for which none was set: as many voters as there are, or one more where that number is
-    even."""
+    even, and as many standbys. `marked`: the standbys by their marks, of which some may be members no more. Without them a
+    standby that took the place of a voter was not missed, and the next loss was not replaced."""
     count = len(view.voters)
-    return Policy(voters=min(count if count % 2 else count + 1, 7))
+    standbys = sum(1 for learner in view.learners if learner.id in marked)
+    return Policy(voters=min(count if count % 2 else count + 1, 7), standbys=standbys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,8 @@ class Autopilot:
         if orders.troubles:
             self._read = _Reading(orders, orders.policy, self._now())
             return Round(Page("bad-record", "; ".join(orders.troubles)), view, orders.policy, orders=orders)
-        policy = self.policy or orders.policy or default_policy(view)
+        view = replace(view, standbys=frozenset(one.id for one in view.learners if one.id in orders.standbys))
+        policy = self.policy or orders.policy or default_policy(view, orders.standbys)
         if self._read is None:
             self.observer.begin_with(orders.silent)
         if self.own is not None and self.acting:

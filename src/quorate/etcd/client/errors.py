@@ -309,7 +309,7 @@ def _tls_reason(text: str) -> str:
             "the server's certificate is not signed by the given CA, is expired, or lacks the address",
         ),
         ("UNKNOWN_CA", "the server does not trust our client certificate"),
-        ("CERTIFICATE_EXPIRED", "the server reports that our client certificate has expired"),
+        ("CERTIFICATE_EXPIRED", "our client certificate has expired by the clock of the server"),
         ("BAD_CERTIFICATE", "the server rejects our client certificate"),
         ("CERTIFICATE_REQUIRED", "the server requires a client certificate"),
         ("WRONG_VERSION_NUMBER", "the server does not speak TLS on this port"),

@@ -46,9 +46,9 @@ class AutopilotStore:
         rows = self._ask(lambda channel, seconds: kv.get_prefix(channel, AUTOPILOT, timeout=seconds))
         return records.orders_of(rows, self.cluster_id)
 
-    def set_policy(self, policy: Policy, without: Policy) -> tuple[int, Changes]:
-        """Writes the policy; returns its generation, and what it changes. `without`: the policy that was followed where none
-        was set. Raises `Refused` where one is there that this version cannot read."""
+    def set_policy(self, policy: Policy, without: Callable[[Orders], Policy]) -> tuple[int, Changes]:
+        """Writes the policy; returns its generation, and what it changes. `without`: makes the policy that was followed where
+        none was set. Raises `Refused` where one is there that this version cannot read."""
         orders = self.read()
         if orders.troubles:
             raise Refused(
@@ -56,7 +56,7 @@ class AutopilotStore:
                 state="nothing was changed",
                 advice="use the version that wrote them; or delete them: etcdctl del --prefix /quorate/autopilot/",
             )
-        generation, changed = orders.generation + 1, changes(orders.policy or without, policy)
+        generation, changed = orders.generation + 1, changes(orders.policy or without(orders), policy)
         self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
         fields = records.changed_fields(changed)
         self.note("policy", generation=generation, digest=records.digest_of(policy), changed=fields)
@@ -81,15 +81,20 @@ class AutopilotStore:
             self.note("resume")
         return there
 
-    def hold(self, member: Member, seconds: float, why: str) -> float | None:
-        """Exempts a member for `seconds`; returns until when, in unix seconds. 0 revokes that; then None."""
-        key, until = records.hold_key(member.id), self.clock.wall() + seconds
-        if seconds > 0:
-            self._put(key, self._order(until, why), self._lease_of(seconds))
-        else:
-            self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+    def hold(self, member: Member, seconds: float, why: str) -> float:
+        """Exempts a member for `seconds`; returns until when, in unix seconds."""
+        until = self.clock.wall() + seconds
+        self._put(records.hold_key(member.id), self._order(until, why), self._lease_of(seconds))
         self.note("hold", member=format_id(member.id), name=member.name, seconds=seconds, why=why)
-        return until if seconds > 0 else None
+        return until
+
+    def release(self, member: Member, why: str) -> bool:
+        """Revokes a hold; returns whether there was one. Where there was none, nothing is written."""
+        key = records.hold_key(member.id)
+        there = self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+        if there:
+            self.note("hold", member=format_id(member.id), name=member.name, seconds=0.0, why=why)
+        return there
 
     def mark(self, member: Member) -> None:
         """Marks a learner as a standby."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from quorate.deadline import CORRECT_CLOCK, shown_here
 from quorate.etcd.client import peer_port
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.errors import EtcdError, NoAnswer, TlsRefused, Unreachable
@@ -175,6 +176,16 @@ def _distrusted(error: ssl.SSLCertVerificationError, tls: Tls | None) -> Cause:
     reason = error.verify_message.rstrip(".")
     if "self-signed certificate" in reason or "unable to get" in reason:
         reason = f"the server's certificate is not signed by {tls.files.ca}"
+    if "not yet valid" in reason or "expired" in reason:
+        # Another CA would not help.
+        return Cause(
+            f"TLS handshake failed: the server's {reason}, and {shown_here()}",
+            f"{CORRECT_CLOCK}; or renew the server's certificate",
+            tls=True,
+        )
+    if "mismatch" in reason:
+        advice = "name the server by an address that its certificate has, or renew the certificate with this one"
+        return Cause(f"TLS handshake failed: {reason}", advice, tls=True)
     return Cause(
         f"TLS handshake failed: {reason}",
         f"pass the CA that signed the server's certificate with {spelled('--cacert')}",
@@ -190,6 +201,13 @@ def _refused_us(error: ssl.SSLError | ConnectionError, tls: Tls | None) -> Cause
             tls=True,
         )
     reason = str(getattr(error, "reason", "") or "").lower().replace("_", " ") or "it closed the connection"
+    if "expired" in reason:
+        return Cause(
+            f"TLS handshake failed: the client certificate {tls.files.cert} has expired by the clock of the server, and "
+            f"{shown_here()}",
+            f"{CORRECT_CLOCK}; or pass a certificate that has not expired with {spelled('--cert', '--key')}",
+            tls=True,
+        )
     return Cause(
         f"TLS handshake failed: the server rejects our client certificate {tls.files.cert}: {reason}",
         "pass a certificate that the server's CA for clients signed, and that has not expired, with "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from quorate.core.finding import Finding
+from quorate.deadline import CORRECT_CLOCK
 from quorate.errors import PreflightFailed
 from quorate.host.node import NodeFacts
 from quorate.kube.client import KubeClient
@@ -65,8 +66,8 @@ def _check_clock(client: KubeClient) -> list[Finding]:
     if off < _WORTH_SAYING_SECONDS:
         return []
     way = "ahead of" if client.skew > 0 else "behind"
-    text = f"the clock of this host is {timedelta(seconds=round(off))} {way} the API server's: correct one of them"
-    return [Finding("ClockSkew", "error" if off >= _TOO_FAR_SECONDS else "warning", text)]
+    text = f"the clock of this host is {timedelta(seconds=round(off))} {way} that of the API server"
+    return [Finding("ClockSkew", "error" if off >= _TOO_FAR_SECONDS else "warning", text, CORRECT_CLOCK)]
 
 
 def _check_api(client: KubeClient) -> None:

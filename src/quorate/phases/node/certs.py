@@ -147,7 +147,10 @@ def read_pair(context: Context, entry: Entry) -> Pair:
         raise _cannot_sign(f"{key_path} does not belong to {certificate_path}", remedy_of_key(context, entry))
     found = ca_flaws(pair.certificate, certificate_path, now=context.now)
     if found:
-        raise _cannot_sign("; ".join(found), "renew or replace the CA (or correct this host's clock), then run this again")
+        raise _cannot_sign(
+            "; ".join(found),
+            "renew or replace the CA, or correct this host's clock (timedatectl set-ntp true); then run this again",
+        )
     return pair
 
 
