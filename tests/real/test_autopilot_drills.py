@@ -299,7 +299,7 @@ def test_an_order_of_a_host_whose_clock_is_behind_holds(three: Home) -> None:
         pilot.round()
         assert pilot._key is not None
         store = pilot._key.store
-        store._put(records.PAUSE, store._order(store.clock.wall() - 900, "firmware"), store._lease_of(4.0))
+        store._put(records.PAUSE, store._order(store.clock.wall() - 900, 4.0, "firmware"), store._lease_of(4.0))
         assert pilot.round().next.rule == "paused"
         until(pilot, lambda one: one.next.rule == "nothing")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quorate.core.absence import Absence
 from quorate.core.actions import MoveLeader, Promote, Remove
-from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Swap, Wait, Written
+from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Owed, Page, Swap, Wait, Written
 from quorate.core.autopilot.fit import cautions, misfits
 from quorate.core.autopilot.guards import STALE_SECONDS
 from quorate.core.autopilot.policy import Policy
@@ -106,7 +106,8 @@ def test_a_lost_voter_stays_where_something_speaks_against(known: Memory, expect
         (replace(BEHIND, linearizable=False), ("Wait", "no-list")),
         (replace(BEHIND, alarms=(Alarm(1, "NOSPACE"),)), ("Page", "alarm")),
         (replace(BEHIND, alarms_known=False), ("Wait", "alarm")),
-        (seen(3, STANDBY, silent=(2, 3)), ("Page", "no-quorum")),
+        (seen(3, STANDBY, silent=(2, 3), linearizable=False), ("Page", "no-quorum")),
+        (seen(3, STANDBY, silent=(2, 3)), ("Wait", "no-quorum")),
         (seen(5, STANDBY, silent=(2, 3)), ("Page", "brake")),
         (seen(3, STANDBY), ("Wait", "nothing")),
     ],
@@ -118,7 +119,7 @@ def test_what_is_not_sure_changes_nothing(looked: ClusterView, expected: tuple[s
 @pytest.mark.parametrize(
     ("looked", "expected"),
     [
-        (seen(3, STANDBY, silent=(2, 3)), ("Page", "no-quorum")),
+        (seen(3, STANDBY, silent=(2, 3), linearizable=False), ("Page", "no-quorum")),
         (replace(BEHIND, linearizable=False), ("Wait", "no-list")),
     ],
 )
@@ -320,13 +321,44 @@ def test_a_missing_standby_is_made_where_a_program_does_it(known: Memory, expect
     assert decided(decide_autopilot(seen(3), POLICY, known, NOW)) == expected
 
 
+MUTE = {"mute_since": {9: NOW - POLICY.window}, "proofs": {}}
+
+
+@pytest.mark.parametrize(
+    ("looked", "known", "expected"),
+    [
+        (seen(3, STANDBY), Memory(standbys=frozenset({9}), mute_since={9: NOW - POLICY.window}), ("Page", "standby-lost")),
+        (seen(3, STANDBY), Memory(standbys=frozenset({9}), mute_since={9: NOW - POLICY.window + 1}), ("Wait", "nothing")),
+        (BEHIND, lost(2, **MUTE), ("Page", "no-standby")),
+        (seen(2, STANDBY), lost(**MUTE), ("Page", "standby-lost")),
+        (seen(2, STANDBY), lost(**MUTE, waiting=("m3",)), ("Act", "yield-seat")),
+        (seen(2, STANDBY), lost(proofs={}, waiting=("m3",)), ("Wait", "grow-not-aligned")),
+    ],
+)
+def test_a_standby_that_is_lost_is_none(looked: ClusterView, known: Memory, expected: tuple[str, str]) -> None:
+    """It was waited for without end, nobody was told, and it kept the only seat from the voter that was missing."""
+    assert decided(decide_autopilot(looked, POLICY, known, NOW)) == expected
+
+
+def test_a_vote_that_is_owed_is_given_whatever_the_policy_wants() -> None:
+    """A replacement was cut off behind its removal: of fewer voters wanted than there are, nobody ever finished it."""
+    few, owing = replace(POLICY, voters=1), lost(owed=Owed(9, 2))
+    assert decided(decide_autopilot(seen(1, member(3), STANDBY), few, owing, NOW)) == ("Act", "grow")
+    assert decided(decide_autopilot(seen(1, member(3), STANDBY), few, lost(), NOW)) == ("Wait", "nothing")
+    assert decided(decide_autopilot(seen(2, STANDBY), few, owing, NOW)) == ("Wait", "nothing"), "the voter is there still"
+    assert decided(decide_autopilot(seen(1, member(3)), few, owing, NOW)) == ("Page", "too-few-standbys"), "it has its vote"
+
+
 def test_two_writers_of_policies_are_named_and_stop_everything() -> None:
     """An autopilot that obeyed each in turn would add and remove for ever."""
-    turns = tuple(Written(NOW - 30 + at, digest, f"host-{digest}") for at, digest in ((0, "a"), (10, "b"), (20, "a")))
+    written = enumerate(("a", "b", "a", "b"))
+    turns = tuple(Written(NOW - 30 + number, digest, f"host-{digest}") for number, digest in written)
     assert decide_autopilot(BEHIND, POLICY, lost(2, written=turns), NOW) == Page(
-        "policy-fight", "two policies are written in turn: by host-b, and by host-a"
+        "policy-fight",
+        "two policies are written in turn: by host-a, and by host-b; it ends in 1770 s, or with a third policy",
     )
-    for calm in (turns[:2], (*turns[:2], replace(turns[2], digest="c")), (turns[0], turns[0], turns[0])):
+    # Three are also one operator who takes back a change.
+    for calm in (turns[:3], (*turns[:3], replace(turns[2], digest="c")), (turns[0],) * 4, (*turns, turns[0], turns[0])):
         assert decided(decide_autopilot(BEHIND, POLICY, lost(2, written=calm), NOW)) == ("Act", "replace")
     long_ago = tuple(replace(one, at=NOW - POLICY.per) for one in turns)
     assert decided(decide_autopilot(BEHIND, POLICY, lost(2, written=long_ago), NOW)) == ("Act", "replace")
@@ -344,7 +376,9 @@ def test_a_loss_that_could_not_be_proved_is_said_before_it() -> None:
         (Policy(voters=2), "voters: 2 tolerate no more failures than 1: choose 1 or 3"),
         (Policy(voters=9), "voters: 9 is not from 1 to 7"),
         (Policy(voters=0), "not from 1 to 7"),
-        (Policy(standbys=-1), "standbys: -1 is below 0"),
+        (Policy(standbys=-1), "standbys: -1 is not from 0 to 7"),
+        (Policy(standbys=8), "standbys: 8 is not from 0 to 7"),
+        (Policy(per=24 * 3600.0 + 1), "replaceDead.budget.per: 86401 s is more than a day, for which replacements are counted"),
         (Policy(after=59.9), "replaceDead.after: 59.9 s is less than 60 s, in which a machine restarts"),
         (Policy(aligned_for=-1.0), "alignedFor: -1 s"),
         (Policy(per=599.0), "replaceDead.budget.per: 599 s is less than after, 600 s: the budget would never end"),

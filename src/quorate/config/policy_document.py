@@ -99,7 +99,7 @@ def _placed(flaws: list[Flaw], root: Mapping) -> list[Problem]:
 
 
 def _policy_of(root: Node, problems: Problems) -> Policy:
-    document = decode(root, PolicyDocument, problems)
+    document = decode(_told(root), PolicyDocument, problems)
     promote = next((one for one in _PROMOTIONS if one == document.promote), None)
     if promote is None:
         _refuse_promotion(root, document.promote, problems)
@@ -115,6 +115,14 @@ def _policy_of(root: Node, problems: Problems) -> Policy:
     if dead is None:
         return policy
     return replace(policy, after=dead.after.seconds, per=dead.budget.per.seconds, day=dead.budget.day, brake=dead.brake)
+
+
+def _told(node: Node) -> Node:
+    """Returns a tree without its empty fields: each of them has its default, and `alignedFor:` was no wait at all."""
+    if not isinstance(node, Mapping):
+        return node
+    kept = [(key, one) for key, one in node.rows if not (isinstance(one, Leaf) and one.value is None)]
+    return Mapping(tuple((key, _told(one)) for key, one in kept), node.line)
 
 
 def _refuse_promotion(root: Node, given: str, problems: Problems) -> None:

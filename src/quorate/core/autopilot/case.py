@@ -43,6 +43,7 @@ Rule: TypeAlias = Literal[
     "provide",
     "provide-failed",
     "too-few-standbys",
+    "standby-lost",
     "no-witness",
     "nothing",
 ]
@@ -110,11 +111,20 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """A learner whose vote is to follow the removal of the voter `instead` at once."""
+
+    member: int
+    instead: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the looks of one autopilot add up to; times are on the clock of `now`.
 
     `absences`: voters whose absence over `Policy.after` is proved. `silent_since`: since when each silent voter has given no
-    sign of life. `aligned_since`: since when each learner has been aligned at every look. `proofs`: fresh proofs of learners.
+    sign of life. `aligned_since`: since when each learner has been aligned at every look. `mute_since`: since when it has
+    answered none. `proofs`: fresh proofs of learners. `owed`: a replacement that was begun.
     `owned`: learners that a join of this tool added; `standbys`: those that are marked as such; `joining`: those on which
     somebody's join is at work; `waiting`: the names of joins of this tool that wait for a learner seat. `busy`: who changes the
     member list now, or upgrades it; empty when nobody does. `held`: members that an operator exempts until a time. `replaced`:
@@ -126,6 +136,7 @@ class Memory:
     absences: Mapping[int, Absence] = field(default_factory=dict[int, Absence])
     silent_since: Mapping[int, float] = field(default_factory=dict[int, float])
     aligned_since: Mapping[int, float] = field(default_factory=dict[int, float])
+    mute_since: Mapping[int, float] = field(default_factory=dict[int, float])
     proofs: Mapping[int, Proof] = field(default_factory=dict[int, Proof])
     owned: frozenset[int] = frozenset()
     standbys: frozenset[int] = frozenset()
@@ -137,6 +148,7 @@ class Memory:
     replaced: tuple[float, ...] = ()
     written: tuple[Written, ...] = ()
     swap: Swap | None = None
+    owed: Owed | None = None
     provider: Provider = "none"
     unwitnessed: frozenset[int] = frozenset()
     is_stacked: bool = False
@@ -161,6 +173,14 @@ class Case:
         marked = [one for one in self.view.learners if one.id in self.memory.standbys]
         return [one for one in marked if one.id not in self.memory.joining]
 
+    def lost_standbys(self) -> list[Member]:
+        """Returns the standbys that have not answered for as long as makes a voter lost: they take nobody's place."""
+        return [one for one in self.standbys() if self.now - self.mute_since(one) >= self.policy.window]
+
+    def mute_since(self, learner: Member) -> float:
+        """Returns since when the learner has not answered; now where it does."""
+        return self.memory.mute_since.get(learner.id, self.now)
+
     def is_prepared(self, standby: Member) -> bool:
         """Returns whether the standby replaces all that a lost voter was: where each voter serves the API server of its own
         node, a vote without one leaves the control plane as small as the loss made it."""
@@ -179,6 +199,13 @@ class Case:
     def aligned_since(self, learner: Member) -> float:
         """Returns since when the learner has been aligned; now where it is not."""
         return self.memory.aligned_since.get(learner.id, self.now)
+
+    def owes_a_vote(self) -> bool:
+        """Returns whether a replacement was cut off behind its removal: the lost voter is gone, and the other is a learner."""
+        owed, view = self.memory.owed, self.view
+        if owed is None or view.by_id(owed.instead) is not None:
+            return False
+        return any(one.id == owed.member for one in view.learners)
 
     def swap(self) -> Swap | None:
         """Returns the change of zones that is half done: the new voter has its vote, and the other one is still there. It is

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from quorate.core.autopilot.case import Case, Next, Page, Wait, names_of
 from quorate.core.membership import ClusterView, margin_of
 
+_TURNS = 4
+"""Policies in turn. Three are also an operator who takes back a change."""
+
 STALE_SECONDS = 3.0
 """Most seconds since the beginning of the look on which is decided."""
 
@@ -21,22 +24,29 @@ def paused(case: Case) -> Next | None:
 def policy_fight(case: Case) -> Next | None:
     """Two writers that each restore their own policy would make it grow and shrink in turn: whose it is, nobody here knows."""
     recent = [one for one in case.memory.written if case.now - one.at < case.policy.per]
-    if len(recent) < 3:
+    if len(recent) < _TURNS:
         return None
-    before, between, last = recent[-3:]
-    if before.digest != last.digest or between.digest == last.digest:
+    first, second, third, last = recent[-_TURNS:]
+    if (first.digest, second.digest) != (third.digest, last.digest) or first.digest == second.digest:
         return None
-    return Page("policy-fight", f"two policies are written in turn: by {between.by}, and by {last.by}")
+    until = case.policy.per - (case.now - first.at)
+    return Page(
+        "policy-fight",
+        f"two policies are written in turn: by {third.by}, and by {last.by}; it ends in {until:.0f} s, or with a third policy",
+    )
 
 
 def no_quorum(case: Case) -> Next | None:
     return without_quorum(case.view)
 
 
-def without_quorum(view: ClusterView) -> Page | None:
+def without_quorum(view: ClusterView) -> Page | Wait | None:
     """Judged before the age of a look: without a quorum a look takes long, and that is no fault of this machine."""
     if margin_of(view) >= 0:
         return None
+    if view.linearizable:
+        # The quorum answered in the same look: the members had told of themselves before its election was over.
+        return Wait("no-quorum", "the members are electing a leader")
     seen = f"{view.reachable_voters} of {len(view.voters)} voters follow a leader"
     return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")
 

@@ -12,6 +12,9 @@ LEAST_AFTER = 60.0
 """Least seconds of silence after which a voter may count as lost. A machine that restarts is away for minutes; products with
 shorter limits removed members that were loading a snapshot (vault#16919, vault PR#27793)."""
 
+MOST_PER = 24 * 3600.0
+"""Most seconds of `per`: what was begun is forgotten after a day."""
+
 MOST_VOTERS = 7
 """etcd's own advice: every write waits for a majority."""
 
@@ -59,8 +62,8 @@ class Policy:
             less = self.voters - 1
             text = f"{self.voters} tolerate no more failures than {less}: choose {less} or {self.voters + 1}"
             found.append(Flaw("voters", text))
-        if self.standbys < 0:
-            found.append(Flaw("standbys", f"{self.standbys} is below 0"))
+        if not 0 <= self.standbys <= MOST_VOTERS:
+            found.append(Flaw("standbys", f"{self.standbys} is not from 0 to {MOST_VOTERS}"))
         if self.aligned_for < 0:
             found.append(Flaw("alignedFor", f"{self.aligned_for:g} s is below 0"))
         return [*found, *self._of_replacements(), *self._of_zones()]
@@ -74,6 +77,9 @@ class Policy:
             found.append(Flaw("replaceDead.after", text))
         if self.per < self.after:
             text = f"{self.per:g} s is less than after, {self.after:g} s: the budget would never end"
+            found.append(Flaw("replaceDead.budget.per", text))
+        if self.per > MOST_PER:
+            text = f"{self.per:g} s is more than a day, for which replacements are counted"
             found.append(Flaw("replaceDead.budget.per", text))
         if self.day < 1:
             text = f"{self.day} replacements allow none: to only promote, leave replaceDead out"

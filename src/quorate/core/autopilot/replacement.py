@@ -42,6 +42,9 @@ def _not_proved(case: Case, dead: Member) -> Next | None:
     absence = case.memory.absences.get(dead.id)
     if absence is None or not absence.holds(dead.id, case.now) or absence.seconds < case.policy.after:
         quiet = case.now - case.memory.silent_since.get(dead.id, case.now)
+        if quiet > case.policy.after:
+            # Known from others: it was silent before this instance began, or only the one that acts has the proof.
+            return Wait("silent", f"{name} has been silent for {quiet:.0f} s; that it is lost is not proved by looks from here")
         return Wait("silent", f"{name} has been silent for {quiet:.0f} s of {case.policy.after:.0f} s")
     if absence.looks < LEAST_LOOKS:
         return Wait("silent", f"{name} was looked at {absence.looks} times; {LEAST_LOOKS} are needed")
@@ -55,9 +58,9 @@ def over_budget(case: Case) -> Next | None:
     if recent:
         # An entry of a host whose clock is ahead is of no later than now.
         ago = max(0.0, case.now - max(recent))
-        return Page("budget", f"a voter was replaced {ago:.0f} s ago; allowed is one in {case.policy.per:.0f} s")
+        return Page("budget", f"a replacement was begun {ago:.0f} s ago; allowed is one in {case.policy.per:.0f} s")
     if len(today) >= case.policy.day:
-        return Page("budget", f"{len(today)} voters were replaced in the last day; allowed are {case.policy.day}")
+        return Page("budget", f"{len(today)} replacements were begun in the last day; allowed are {case.policy.day}")
     return None
 
 
@@ -69,14 +72,16 @@ def _replaced_by(case: Case, dead: Member) -> Next:
     if case.swap() is not None:
         # Whichever of them it is, the standby that takes its place has its vote already.
         return Act("replace", f"{name} is lost, and one voter was to go", remove)
-    standbys = case.standbys()
+    gone = {one.id for one in case.lost_standbys()}
+    standbys = [one for one in case.standbys() if one.id not in gone]
     ready = sorted(filter(case.is_prepared, standbys), key=lambda one: _preference(case, dead, one))
     if standbys and not ready:
         lacks = f"no instance of the autopilot on the node of {names_of(standbys)} starts its API server"
         return Page("not-prepared", f"{name} is lost, and {lacks}")
     if not ready:
         # Removing it gains nothing at an odd size, and its return would restore the margin.
-        return Page("no-standby", f"{name} is lost, and no standby takes its place: it stays in the list")
+        mute = f" ({are(case.lost_standbys())} lost, too)" if gone else ""
+        return Page("no-standby", f"{name} is lost, and no standby takes its place{mute}: it stays in the list")
     proved = next((one for one in ready if case.proof(one) is not None), None)
     proof = case.proof(proved) if proved is not None else None
     if proved is None or proof is None:

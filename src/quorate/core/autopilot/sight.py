@@ -18,11 +18,13 @@ Received = Mapping[int, float]
 @dataclass(frozen=True, slots=True)
 class Sight:
     """The looks so far; times are on the clock of the looks. `watches`: of the voters that do not answer; `silent_since`: since
-    when they do not. `aligned_since`: since when each learner has been aligned at every look."""
+    when they do not. `aligned_since`: since when each learner has been aligned at every look; `mute_since`: since when it has
+    answered none."""
 
     watches: Mapping[int, AbsenceWatch] = field(default_factory=dict[int, AbsenceWatch])
     silent_since: Mapping[int, float] = field(default_factory=dict[int, float])
     aligned_since: Mapping[int, float] = field(default_factory=dict[int, float])
+    mute_since: Mapping[int, float] = field(default_factory=dict[int, float])
     looked_at: float | None = None
 
     def absences(self) -> dict[int, Absence]:
@@ -60,6 +62,7 @@ def sight_after(sight: Sight, view: ClusterView, received: Mapping[int, Received
         watches,
         {one: earlier.silent_since.get(one, now) for one in unheard},
         {one.id: earlier.aligned_since.get(one.id, now) for one in view.learners if _is_near(view, one)},
+        {one.id: earlier.mute_since.get(one.id, now) for one in view.learners if view.answer(one.id) is None},
         now,
     )
 

@@ -8,8 +8,9 @@ from quorate.core.membership import Member
 
 
 def grow(case: Case) -> Next | None:
-    """Gives a vote to an aligned learner while there are fewer voters than wanted."""
-    if len(case.view.voters) >= case.policy.voters:
+    """Gives a vote to an aligned learner while there are fewer voters than wanted, or where a replacement owes it one: where
+    the policy wants fewer than there are, one that was cut off behind its removal was never finished."""
+    if len(case.view.voters) >= case.policy.voters and not case.owes_a_vote():
         return None
     mine = [one for one in case.view.learners if one.id not in case.memory.joining and _may_be_promoted(case, one)]
     if case.memory.busy and mine:
@@ -21,6 +22,9 @@ def grow(case: Case) -> Next | None:
         if proof is not None and (learner.id in case.memory.standbys or aligned >= case.policy.aligned_for):
             promote = Promote(learner.id, named(learner), proof)
             return Act("grow", f"{named(learner)} is aligned, and a voter is missing", promote)
+    gone = [one for one in mine if case.now - case.mute_since(one) >= case.policy.window]
+    if mine and len(gone) == len(mine):
+        return Page("standby-lost", f"a voter is missing, and {are(gone)} not answering: {_has_answered_nothing(case, gone)}")
     if mine:
         return Wait("grow-not-aligned", f"{are(mine)} not aligned for {case.policy.aligned_for:g} s yet")
     return _nobody_to_promote(case)
@@ -45,7 +49,10 @@ def yield_seat(case: Case) -> Next | None:
     """A standby goes for a join of this tool that waits for its learner seat: it is made again afterwards, and until then it
     is missing only for the next loss. Where voters are missing it gets a vote instead (`grow`), which frees the seat too."""
     waiting, standbys = case.memory.waiting, case.standbys()
-    if not waiting or not standbys or case.memory.joining or len(case.view.voters) < case.policy.voters:
+    if len(case.view.voters) < case.policy.voters:
+        # One that is lost gets no vote, and would keep the seat of the voter that is missing.
+        standbys = case.lost_standbys()
+    if not waiting or not standbys or case.memory.joining:
         return None
     who = f"{', '.join(waiting)} waits for the learner seat of {names_of(standbys)}"
     silent = case.silent()
@@ -62,7 +69,10 @@ def yield_seat(case: Case) -> Next | None:
 
 
 def refill(case: Case) -> Next | None:
-    """Has a standby made where one is missing, or calls somebody."""
+    """Has a standby made where one is missing, or calls somebody. One that is lost keeps its seat: a new one finds none."""
+    gone = case.lost_standbys()
+    if gone and len(case.standbys()) - len(gone) < case.policy.standbys:
+        return Page("standby-lost", f"{are(gone)} not answering: {_has_answered_nothing(case, gone)}")
     have = len(case.standbys())
     if have >= case.policy.standbys:
         return None
@@ -70,6 +80,11 @@ def refill(case: Case) -> Next | None:
     if case.memory.joining or case.memory.waiting:
         return Wait("busy", f"{count}; a join is at work")
     return _made(case, count)
+
+
+def _has_answered_nothing(case: Case, gone: list[Member]) -> str:
+    seconds = min(case.now - case.mute_since(one) for one in gone)
+    return f"nothing for {seconds:.0f} s; start its etcd, or remove it and make another"
 
 
 def _made(case: Case, count: str) -> Next:

@@ -15,12 +15,16 @@ from quorate.core.ids import format_id
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView
 from quorate.errors import QuorateError, Refused
+from quorate.etcd.client import maintenance
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import CHANGES_OF_VOTERS, Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
+from quorate.etcd.observation.look import endpoint_of
+
+_ANSWER_SECONDS = 1.0
 
 _STALL_SECONDS = 10.0
 """For a learner that is proved to be aligned. One that then does not get its vote is looked at anew."""
@@ -46,13 +50,14 @@ def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, ord
             advice="quorate autopilot status    # shows which",
         )
     steps, done = _steps(act), list[_Step]()
+    still = partial(_refuse_ordered, store, act, orders)
+    # What an order forbids is not begun, and does not count against the budget.
+    still()
     # Before the first step: a replacement that is cut off counts against the budget too.
     if entry_of(act) in CHANGES_OF_VOTERS:
         store.spend()
     store.note(entry_of(act), rule=act.rule, why=act.why, **_begun(steps, view))
-    still = partial(_refuse_ordered, store, act, orders)
     try:
-        still()
         _do(_Doing(quick, store, view, still), act, done)
     except QuorateError as error:
         left = steps[len(done) :]
@@ -69,11 +74,13 @@ def _refuse_ordered(store: AutopilotStore, act: Act, decided_by: Orders) -> None
     """Raises `Refused` where an operator has ordered something since the decision: a run that was suspended went on all the
     same."""
     now, wall = store.read(), store.clock.wall()
-    held = [one.member_id for one in _steps(act) if one.member_id in now.holds and now.holds[one.member_id].forbids(wall)]
+    # A hold is on the vote or the seat that a member has: a standby that is held takes a place all the same.
+    leaving = [act.leaves, *([act.action.member_id] if isinstance(act.action, Remove) else [])]
+    held = [one for one in leaving if one in now.holds and now.holds[one].forbids(wall)]
     why = "; ".join(now.troubles)
     if now.pause is not None and now.pause.forbids(wall):
         why = "an operator paused it meanwhile"
-    elif held and act.rule != "grow":
+    elif held:
         why = f"an operator holds {', '.join(map(format_id, held))} meanwhile"
     elif now.generation != decided_by.generation and decided_by.policy is not None:
         why = "the policy was changed meanwhile"
@@ -132,11 +139,14 @@ def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
             doing.cluster.move_leader(target)
             done.append(next(left))
         case Remove() as remove:
+            if act.then is not None:
+                store.begin_owing(act.then.member_id, remove.member_id)
             _remove(doing, act, remove)
             done.append(next(left))
-            # At once: there is one voter fewer until then.
+            # At once: there is one voter fewer until then, and a stop waits for it.
             if act.then is not None:
-                _promote(doing, act.then)
+                with doing.cluster.clock.cancel.shielded():
+                    _promote_owed(doing, act.then)
                 done.append(next(left))
             # A standby that gave up its seat is none any more, and a change of zones is over.
             with suppress(EtcdError):
@@ -154,7 +164,13 @@ def _remove(doing: _Doing, act: Act, action: Remove) -> None:
     # No shorter watch takes the place of the proof: a voter that lived meanwhile is not lost.
     policy = RemovePolicy(cluster.policy.stall_seconds, absence_seconds=None, succession=succession)
     tools = (cluster.access, cluster.clock, cluster.endpoints)
-    Removal(*tools, goal, cluster.report, cluster.note, policy, doing.still).run()
+
+    def still() -> None:
+        doing.still()
+        if act.then is not None:
+            _refuse_unready(cluster, doing.view, act.then)
+
+    Removal(*tools, goal, cluster.report, cluster.note, policy, still).run()
 
 
 def _promote(doing: _Doing, action: Promote) -> None:
@@ -163,6 +179,32 @@ def _promote(doing: _Doing, action: Promote) -> None:
     doing.cluster.promote(learner)
     with suppress(EtcdError):
         doing.store.unmark(learner.id)
+
+
+def _promote_owed(doing: _Doing, action: Promote) -> None:
+    """Promotes the standby unless somebody else has filled the place meanwhile: an even number of voters tolerates no more."""
+    now = doing.cluster.look()
+    if not now.linearizable or len(now.voters) < len(doing.view.voters):
+        _promote(doing, action)
+    with suppress(EtcdError):
+        doing.store.end_owing()
+
+
+def _refuse_unready(cluster: Cluster, view: ClusterView, action: Promote) -> None:
+    """Raises `Refused` where the standby that is to follow does not answer any more: nobody would take the place of the voter
+    that is removed."""
+    standby = view.by_id(action.member_id)
+    where = endpoint_of(cluster.access, standby) if standby is not None else None
+    try:
+        answer = maintenance.status(cluster.access.channel(where), timeout=_ANSWER_SECONDS) if where is not None else None
+    except EtcdError:
+        answer = None
+    if answer is None or answer.member_id != action.member_id:
+        raise Refused(
+            f"the standby {action.name} does not answer any more",
+            state="nothing was changed",
+            advice="quorate autopilot explain",
+        )
 
 
 def _begun(steps: Sequence[_Step], view: ClusterView) -> dict[str, object]:

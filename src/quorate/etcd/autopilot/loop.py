@@ -15,6 +15,7 @@ from quorate.core.membership import ClusterView
 from quorate.deadline import utc
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.autopilot.act import carry_out
+from quorate.etcd.autopilot.ages import Ages
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.autopilot.own_node import STACKED_SECONDS, OwnNode, is_stacked
 from quorate.etcd.client.credentials import Credentials
@@ -138,6 +139,8 @@ class Autopilot:
     _stacked: tuple[float, bool] | None = None
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
+    _ages: Ages = field(default_factory=Ages)
+    _told_silent: frozenset[int] | None = None
     _read: _Reading | None = None
 
     def __post_init__(self) -> None:
@@ -237,6 +240,7 @@ class Autopilot:
         if orders.troubles:
             self._read = _Reading(orders, orders.policy, self._now())
             return Round(Page("bad-record", "; ".join(orders.troubles)), view, orders.policy, orders=orders)
+        orders = self._ages.current(orders, key.store, self._now(), acting=self._holds_the_key())
         view = replace(view, standbys=frozenset(one.id for one in view.learners if one.id in orders.standbys))
         policy = self.policy or orders.policy or default_policy(view, orders.standbys)
         if self._read is None:
@@ -270,7 +274,8 @@ class Autopilot:
         busy = at_work(view, joins, lock)
         now, store = self._now(), self._key_of(view).store
         provider = self._provider(self.maker, orders, store) if self.maker is not None else "none"
-        spent = tuple(now - ago for ago in store.spent_ago(orders))
+        ages = self._ages.spent(store, store.spent_ago(orders), now, acting=self._holds_the_key())
+        spent = tuple(now - ago for ago in ages)
         known = self.observer.memory(orders, joins)
         # By the log too: its entries of an earlier version have no key of their own.
         stacked = self._is_stacked(store, now)
@@ -316,13 +321,18 @@ class Autopilot:
             return False
         if orders is not None and orders.policy is None and self.policy is None:
             key.store.begin_with(policy)
-        now, word = self.cluster.clock.now(), word_of(decided.next)
-        if word != self._said or now - self._said_at >= _SAY_SECONDS:
+        now, word, silent = self.cluster.clock.now(), word_of(decided.next), decided.silent_seconds()
+        is_due = word != self._said or now - self._said_at >= _SAY_SECONDS
+        if is_due:
             key.say(said)
-            if silent := decided.silent_seconds():
-                key.store.say_silent(silent)
             self._said, self._said_at = word, now
+        if frozenset(silent) != self._told_silent or (is_due and silent):
+            key.store.say_silent(silent)
+            self._told_silent = frozenset(silent)
         return True
+
+    def _holds_the_key(self) -> bool:
+        return self.acting and self._key is not None and self._key.lease != 0
 
     def _now(self) -> float:
         return self.cluster.clock.now()

@@ -24,6 +24,9 @@ from quorate.etcd.observation.catch_up_proof import candidate_of, prove
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 SWAP_SECONDS = 600.0
+_SEAT_SECONDS = 10.0
+"""A join asks for its seat within so many seconds; what it waits for then is one that is taken."""
+
 _WITNESS_SECONDS = 15.0
 """How often the metrics of all voters are read while all answer: each page costs a member about a millisecond."""
 _SCRAPE_SECONDS = 1.0
@@ -40,6 +43,7 @@ class Observer:
     sight: Sight = field(default_factory=Sight)
     witnesses: dict[int, Witnesses] = field(default_factory=dict[int, Witnesses])
     unwitnessed: frozenset[int] = frozenset()
+    waiting_since: dict[str, float] = field(default_factory=dict[str, float])
     _last: Moment | None = None
     _witnessed_at: float | None = None
 
@@ -108,18 +112,27 @@ class Observer:
             {member: _with_pages(proof, self.witnesses.get(member)) for member, proof in self.sight.absences().items()},
             self.sight.silent_since,
             self.sight.aligned_since,
+            self.sight.mute_since,
             owned=frozenset(join.member.id for join in joins if join.member and join.memory.member_id == join.member.id),
             standbys=frozenset(orders.standbys),
             joining=frozenset(join.member.id for join in joins if join.member and join.place is not None),
-            waiting=tuple(join.name or join.peer_url for join in joins if _waits(join)),
+            waiting=self._waiting(joins, at.now),
             held={member: until(order) for member, order in orders.holds.items()},
             paused_until=until(orders.pause) if orders.pause is not None else None,
             replaced=tuple(map(here, orders.replaced())),
             written=tuple(replace(one, at=here(one.at)) for one in orders.written()),
             swap=_fresh(orders.swap, at.wall),
+            owed=orders.owed,
             unwitnessed=self.unwitnessed,
             prepared=orders.prepared,
         )
+
+    def _waiting(self, joins: Sequence[PendingJoin], now: float) -> tuple[str, ...]:
+        """Returns the joins that wait for the seat of a standby. One that began a moment ago has not asked for it yet; where
+        members have more seats it gets one of its own: a standby went for nothing."""
+        self.waiting_since = {join.run: self.waiting_since.get(join.run, now) for join in joins if _waits(join)}
+        long = {run for run, since in self.waiting_since.items() if now - since >= _SEAT_SECONDS}
+        return tuple(join.name or join.peer_url for join in joins if join.run in long)
 
 
 def _waits(join: PendingJoin) -> bool:
@@ -148,7 +161,8 @@ def at_work(view: ClusterView, joins: Iterable[PendingJoin], lock: HeldLock | No
             return f"the join of {join.name or join.peer_url} from {join.host} (pid {join.pid}) is at work"
     if lock is not None:
         return f"{lock.change or 'another change'} from {lock.host} (pid {lock.pid}) is at work"
-    answers = [view.answer(voter.id) for voter in view.voters]
+    # Of learners too: where the last voter of the old version is down, only they show it.
+    answers = [view.answer(member.id) for member in view.members]
     versions = sorted({Version.told(one.version).series for one in answers if one is not None})
     if len(versions) > 1:
         return f"members run {' and '.join(f'{major}.{minor}' for major, minor in versions)}: an upgrade is under way"

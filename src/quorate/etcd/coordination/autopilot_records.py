@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from quorate.config.policy_document import Changes, document_of, recorded_policy
-from quorate.core.autopilot.case import Swap, Written
+from quorate.core.autopilot.case import Owed, Swap, Written
 from quorate.core.autopilot.policy import Policy
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
@@ -36,6 +36,9 @@ SWAP = AUTOPILOT + b"swap"
 SPENT = AUTOPILOT + b"spent/"
 """One key for each change of a voter that counts against the budget, with a lease of a day: the log is pruned, and the clocks
 of two hosts differ."""
+OWED = AUTOPILOT + b"owed"
+"""The learner whose vote is to follow a removal at once."""
+
 SILENT = AUTOPILOT + b"silent"
 """For how long each silent voter has been so, leased for `SILENT_TTL`: who takes over knows voters that fell silent one after
 the other from those that did together."""
@@ -57,13 +60,16 @@ KEPT = 200
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Until when something is forbidden, and what the operator said about it. `leased`: etcd ends it, by its own clock; `until`
-    is what the operator's host meant, whose clock may differ."""
+    """Until when something is forbidden, and what the operator said about it. `leased`: etcd ends it, by its own clock, with
+    the lease `lease`; `until` is what the operator's host meant, whose clock may differ. `seconds`: for how long, 0 where an
+    older version wrote it."""
 
     until: float
     why: str
     origin: Origin
     leased: bool = False
+    lease: int = 0
+    seconds: float = 0.0
 
     def forbids(self, wall: float) -> bool:
         """Returns whether it holds at `wall`, in unix seconds of this host."""
@@ -107,6 +113,7 @@ class Orders:
     log: tuple[Entry, ...] = ()
     instance: Instance | None = None
     swap: Swap | None = None
+    owed: Owed | None = None
     spent: tuple[int, ...] = ()
     silent: Mapping[int, float] = field(default_factory=dict[int, float])
     is_providing: bool = False
@@ -173,6 +180,7 @@ class _Reading:
     log: list[Entry] = field(default_factory=list[Entry])
     instance: Instance | None = None
     swap: Swap | None = None
+    owed: Owed | None = None
     spent: list[int] = field(default_factory=list[int])
     silent: Mapping[int, float] = field(default_factory=dict[int, float])
     is_providing: bool = False
@@ -201,6 +209,8 @@ class _Reading:
         elif row.key.startswith(SPENT):
             if row.lease:
                 self.spent.append(row.lease)
+        elif row.key == OWED:
+            self.owed = Owed(_member(told, "member"), _member(told, "instead"))
         elif row.key == SWAP:
             self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
@@ -256,6 +266,7 @@ class _Reading:
             tuple(sorted(self.log, key=lambda entry: entry.key)),
             self.instance,
             self.swap,
+            self.owed,
             tuple(self.spent),
             self.silent,
             self.is_providing,
@@ -280,7 +291,8 @@ def _entry(key: bytes, value: bytes) -> Entry:
 
 def _order(told: Mapping[str, Any], lease: int) -> Order:
     """Returns an order; one without an end, or with one that is no number, holds until it is revoked."""
-    return Order(_at(told, "until") or math.inf, text_of(told.get("why")), origin_of(told), lease != 0)
+    until, seconds = _at(told, "until") or math.inf, max(0.0, _at(told, "seconds"))
+    return Order(until, text_of(told.get("why")), origin_of(told), lease != 0, lease, seconds)
 
 
 _OF_THE_FIRST = {"removed": "removing", "promoted": "promoting", "leads": "movesLeaderTo"}

@@ -70,7 +70,7 @@ class AutopilotStore:
     def pause(self, seconds: float, why: str) -> float:
         """Forbids every action for `seconds`; returns until when, in unix seconds."""
         until = self.clock.wall() + seconds
-        self._put(records.PAUSE, self._order(until, why), self._lease_of(seconds))
+        self._put(records.PAUSE, self._order(until, seconds, why), self._lease_of(seconds))
         self.note("pause", seconds=seconds, why=why)
         return until
 
@@ -84,7 +84,7 @@ class AutopilotStore:
     def hold(self, member: Member, seconds: float, why: str) -> float:
         """Exempts a member for `seconds`; returns until when, in unix seconds."""
         until = self.clock.wall() + seconds
-        self._put(records.hold_key(member.id), self._order(until, why), self._lease_of(seconds))
+        self._put(records.hold_key(member.id), self._order(until, seconds, why), self._lease_of(seconds))
         self.note("hold", member=format_id(member.id), name=member.name, seconds=seconds, why=why)
         return until
 
@@ -104,6 +104,15 @@ class AutopilotStore:
         key = records.standby_key(member_id)
         self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
 
+    def begin_owing(self, member_id: int, instead: int) -> None:
+        """Records that this learner is to get a vote once the voter `instead` is removed: whoever acts next goes on, also where
+        the policy wants fewer voters than there are. Raises `EtcdError`."""
+        fields = {"member": format_id(member_id), "instead": format_id(instead)}
+        self._put(records.OWED, records.record(clusterId=format_id(self.cluster_id), **fields))
+
+    def end_owing(self) -> None:
+        self._ask(lambda channel, timeout: kv.delete(channel, records.OWED, timeout=timeout))
+
     def begin_swap(self, promoted: int, leaves: int) -> None:
         """Records that `leaves` goes once `promoted` has its vote, before that vote is asked for: whoever acts next goes on."""
         fields = {"promoted": format_id(promoted), "leaves": format_id(leaves)}
@@ -119,8 +128,20 @@ class AutopilotStore:
         value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall())
         self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
 
+    def spend_again(self, held: int, left: float) -> None:
+        """Counts a change for `left` seconds more instead of the time that its lease has left."""
+        if left > 0:
+            granted = self._lease_of(left)
+            value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall() + left - DAY_SECONDS)
+            self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
+        self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
+
+    def end_order(self, key: bytes) -> None:
+        self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+
     def say_silent(self, seconds: Mapping[int, float]) -> None:
-        """Records for how long each voter has been silent, for the instance that comes next."""
+        """Records for how long each voter has been silent, for the instance that comes next; also that none is. What is said of
+        a voter that has answered since would make its next silence older than it is."""
         told = {format_id(member): round(one, 1) for member, one in seconds.items()}
         granted = self._lease_of(records.SILENT_TTL)
         self._put(records.SILENT, records.record(clusterId=format_id(self.cluster_id), seconds=told), granted)
@@ -151,10 +172,11 @@ class AutopilotStore:
         with suppress(EtcdError):
             self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
-    def spent_ago(self, orders: Orders) -> tuple[float, ...]:
-        """Returns how many seconds ago each change that counts against the budget was begun, by etcd's own clock."""
-        left = [self._ask(partial(_seconds_left, one)) for one in orders.spent]
-        return tuple(float(DAY_SECONDS - seconds) for seconds in left if seconds is not None)
+    def spent_ago(self, orders: Orders) -> dict[int, float]:
+        """Returns by lease how many seconds ago each change that counts against the budget was begun, as etcd counts: from the
+        last change of leader on."""
+        left = {one: self._ask(partial(_seconds_left, one)) for one in orders.spent}
+        return {one: float(DAY_SECONDS - seconds) for one, seconds in left.items() if seconds is not None}
 
     def note(self, did: str, **fields: object) -> None:
         """Adds an entry to the log; removes the oldest beyond what is kept. Raises `EtcdError`: a replacement whose beginning
@@ -170,8 +192,8 @@ class AutopilotStore:
         whole = max(1, math.ceil(seconds))
         return self._ask(lambda channel, timeout: lease.grant(channel, whole, timeout=timeout))
 
-    def _order(self, until: float, why: str) -> bytes:
-        return records.record(clusterId=format_id(self.cluster_id), until=until, why=why)
+    def _order(self, until: float, seconds: float, why: str) -> bytes:
+        return records.record(clusterId=format_id(self.cluster_id), until=until, seconds=seconds, why=why)
 
     def _put(self, key: bytes, value: bytes, lease_id: int = 0) -> None:
         self._ask(lambda channel, seconds: kv.put(channel, key, value, timeout=seconds, lease=lease_id))
