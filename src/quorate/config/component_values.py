@@ -7,7 +7,6 @@ no field that holds its zero, so that kubeadm's default is taken.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from quorate.config.component_limits import refused, refused_key
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
 from quorate.config.quantity import canonical
+from quorate.config.times import Time
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence
 from quorate.foreign.scalars import Scalar
@@ -31,7 +31,6 @@ _WORDS = {
     "quantity": "a quantity such as 100Mi",
     "time": "a time such as 2026-01-02T15:04:05Z",
 }
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 _ZEROES: dict[str, Any] = {
     "string": "",
     "bool": False,
@@ -212,10 +211,9 @@ def _boolean(value: Scalar) -> bool:
     return value
 
 
-def _time(value: Scalar) -> str:
-    if not _TIME.fullmatch(_text(value)):
-        raise ValueError(value)
-    return _text(value)
+def _time(value: Scalar) -> str | None:
+    """Returns a time; None for Go's zero, which it writes as null."""
+    return str(Time.parse(_text(value))) or None
 
 
 def _duration(value: Scalar) -> str:

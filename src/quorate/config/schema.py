@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
@@ -16,6 +17,7 @@ from msgspec.structs import FieldInfo, fields
 
 from quorate.config.duration import Duration, Seconds
 from quorate.config.problems import Problems
+from quorate.config.times import Time
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
 
@@ -34,6 +36,7 @@ _WORDS = {
     bool: "true or false",
     Duration: "a duration such as 4m0s",
     Seconds: "a duration such as 10m or 30s",
+    Time: "a time such as 2030-01-02T15:04:05Z",
 }
 
 
@@ -119,10 +122,10 @@ def _entries(node: Node, hint: Any, problems: Problems, path: str) -> dict[str, 
 
 def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     if isinstance(node, Leaf):
-        if hint in (Duration, Seconds) and isinstance(node.value, str):
-            return _duration(node.text, node.line, problems, path)
+        if hint in _PARSED and isinstance(node.value, str):
+            return _parsed(hint, node.value, node.line, problems, path)
         if hint is Seconds and type(node.value) in (int, float):
-            return _duration(f"{node.text}s", node.line, problems, path)
+            return _parsed(Seconds, f"{node.text}s", node.line, problems, path)
         # bool is an int for Python, not for a file.
         if type(node.value) is hint:
             return node.value
@@ -140,12 +143,16 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     return found
 
 
-def _duration(text: str, line: int, problems: Problems, path: str) -> Duration:
+_PARSED: dict[Any, Callable[[str], Any]] = {Duration: Duration.parse, Seconds: Seconds.parse, Time: Time.parse}
+"""The types of texts that are checked and written in one form; each raises ValueError."""
+
+
+def _parsed(hint: Any, text: str, line: int, problems: Problems, path: str) -> Any:
     try:
-        return Duration.parse(text)
+        return _PARSED[hint](text)
     except ValueError as error:
         problems.add(path, str(error), line)
-        return Duration(0)
+        return hint()
 
 
 def encode(value: Any) -> Any:
@@ -159,6 +166,9 @@ def encode(value: Any) -> Any:
         return dict(sorted(rows.items()))
     if isinstance(value, Duration):
         return str(value)
+    if isinstance(value, Time):
+        # Go writes a time that was given, and is its zero, as null.
+        return str(value) or None
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, dict):
@@ -167,4 +177,6 @@ def encode(value: Any) -> Any:
 
 
 def _is_zero(value: Any) -> bool:
+    if isinstance(value, Time):
+        return False
     return value is None or value is False or value in ("", (), {}) or (type(value) is int and value == 0)

@@ -21,10 +21,11 @@ from quorate.config.descriptions import CHOICES, describe, describe_kind
 from quorate.config.duration import Duration
 from quorate.config.load import V4_KINDS
 from quorate.config.schema import Value, keys
+from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST
 from quorate.errors import ConfigError
 
-_SCALARS = {str: "string", int: "int", bool: "bool", Duration: "duration"}
+_SCALARS = {str: "string", int: "int", bool: "bool", Duration: "duration", Time: "time"}
 
 
 @dataclass(frozen=True, slots=True)

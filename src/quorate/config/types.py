@@ -11,6 +11,7 @@ from msgspec import field
 
 from quorate.config.duration import Duration
 from quorate.config.schema import Value
+from quorate.config.times import Time
 
 GROUP = "kubeadm.k8s.io"
 V1BETA3 = f"{GROUP}/v1beta3"
@@ -147,7 +148,7 @@ class BootstrapToken(Value, frozen=True):
     token: str = ""
     description: str = ""
     ttl: Duration | None = None
-    expires: str = ""
+    expires: Time | None = None
     usages: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
@@ -164,7 +165,7 @@ class Taint(Value, frozen=True):
     key: str = ""
     value: str = ""
     effect: str = ""
-    time_added: str = ""
+    time_added: Time | None = None
 
 
 class NodeRegistration(Value, frozen=True):

@@ -8,6 +8,7 @@ from quorate.config import gates, rules
 from quorate.config import types as v4
 from quorate.config.problems import Problems
 from quorate.config.schema import keys
+from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, closest, is_label, parse_version
 from quorate.errors import ConfigError
 from quorate.foreign.urls import parts_of
@@ -52,6 +53,8 @@ def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None
     _apply(rules.token, token.token, f"{path}.token", problems)
     if token.ttl is not None and token.expires:
         problems.add(path, "ttl and expires exclude each other")
+    if token.expires is not None and not _is_storable(token.expires):
+        problems.add(f"{path}.expires", f"{token.expires or 'this'} is a year that the cluster cannot read: 0001 to 9999")
     if token.ttl is not None and token.ttl < 0:
         problems.add(f"{path}.ttl", "this cannot be negative")
     for number, usage in enumerate(token.usages):
@@ -60,6 +63,12 @@ def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None
         problems.add(f"{path}.groups", "groups need the usage authentication")
     for number, group in enumerate(token.groups):
         _apply(rules.token_group, group, f"{path}.groups[{number}]", problems)
+
+
+def _is_storable(time: Time) -> bool:
+    """Returns whether a token can end then. 9999-12-31T23:59:59-01:00 is written with the year 10000, which no controller
+    reads: it takes the token for one that has expired. The zero time would be no end at all."""
+    return time.is_readable and not time.startswith("0000")
 
 
 def check_registration(given: v4.NodeRegistration, path: str, problems: Problems) -> None:

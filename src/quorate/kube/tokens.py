@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from quorate.config.times import Time
 from quorate.foreign.values import mapping_of, text_of
 from quorate.kube.resources import Object, new
 from quorate.secret import Secret
@@ -66,11 +67,9 @@ def from_secret(value: Object) -> Token | None:
     try:
         rows = mapping_of(value.get("data")).items()
         data = {key: base64.b64decode(text_of(text).encode()).decode() for key, text in rows}
-        expires = datetime.fromisoformat(data["expiration"]) if data.get("expiration") else None
+        expires = Time.parse(data["expiration"]).moment if data.get("expiration") else None
     except (binascii.Error, ValueError):
         return None
-    if expires is not None and expires.tzinfo is None:
-        expires = expires.replace(tzinfo=UTC)
     if not data.get("token-id") or not data.get("token-secret"):
         return None
     usages = tuple(usage for usage in ("signing", "authentication") if data.get(f"usage-bootstrap-{usage}") == "true")
