@@ -85,6 +85,7 @@ EXPRESSIONS = {
     "core/versions.py": "runs with stated lengths, over a text that is cut",
     "foreign/scalars.py": "matched whole, over a text that is cut; no two of its parts can match the same text",
     "foreign/mounts.py": "four letters",
+    "foreign/urls.py": "matched whole, or a scheme at the beginning; no two of its parts can match the same text",
     "host/addresses.py": "single runs, over what the kernel lists",
     "host/facts.py": "runs with stated lengths, over a text that is cut",
     "host/last_words.py": "words, without a repeat",

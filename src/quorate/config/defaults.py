@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from quorate.config import types as v4
 from quorate.config.duration import Duration
+from quorate.foreign.urls import parts_of
 
 _MINUTE = 60 * 10**9
 _HOUR = 60 * _MINUTE
@@ -42,8 +43,12 @@ def node_name(text: str) -> str:
 
 
 def socket_url(text: str) -> str:
-    """Returns the URL of a socket, as the kubelet wants it, of a URL or a path."""
-    return f"unix://{text}" if text.startswith("/") else text
+    """Returns the URL of a socket, as the kubelet wants it, of a URL or a path. What is neither is left to the rules, and so is
+    what is wrong in it: `unix://` stands before the path as it is, for kubeadm too."""
+    if text.startswith("/"):
+        return f"unix://{text}"
+    scheme, colon, rest = text.partition(":")
+    return f"unix:{rest}" if colon and scheme.lower() == "unix" else text
 
 
 def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
@@ -152,8 +157,8 @@ def _discovery(given: v4.Discovery) -> v4.Discovery:
     """Uses the discovery token for the kubelet's TLS bootstrap too, if no other is given. Reduces a file URL to its path."""
     token = given.bootstrap_token.token if given.bootstrap_token else ""
     file = given.file
-    if file is not None and file.kube_config_path.startswith("file://"):
-        file = v4.FileDiscovery(file.kube_config_path.removeprefix("file://"))
+    if file is not None and (parts := parts_of(file.kube_config_path)).scheme == "file":
+        file = v4.FileDiscovery(parts.file_path)
     return replace(given, file=file, tls_bootstrap_token=given.tls_bootstrap_token or token)
 
 

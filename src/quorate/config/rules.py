@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from quorate.foreign.urls import parts_of
+from quorate.foreign.urls import BadUrl, split, without_login
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -157,13 +157,38 @@ def absolute(text: str) -> str | None:
 
 
 def socket(text: str) -> str | None:
-    """Checks the URL of a unix socket, or an absolute path: kubeadm puts unix:// before any path, we refuse a relative one."""
-    parts = parts_of(text)
-    if parts.scheme == "unix" and parts.path.startswith("/"):
-        return None
-    if text.startswith("/"):
+    """Checks the URL of a unix socket. kubeadm puts unix:// before any path; we refuse a relative one, and a host, which would
+    be its first folder."""
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"{text!r} is not the URL of a socket: {error}"
+    if parts.scheme == "unix" and not parts.host and parts.path.startswith("/"):
         return None
     return f"{text!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
+
+
+def https_file(text: str) -> str | None:
+    """Checks where a discovery file is: an absolute path, or an https URL. Never repeats a URL: it may hold a password."""
+    if text.startswith("/"):
+        return None
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"this is neither an absolute path nor an https URL: {error}"
+    return None if parts.scheme == "https" and parts.host else "this must be an absolute path or an https URL"
+
+
+def etcd_endpoint(text: str) -> str | None:
+    """Checks the URL of an external etcd. Never repeats a user or a password."""
+    shown = without_login(text)
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"{shown!r} is not a URL such as https://10.0.0.1:2379: {error}"
+    if parts.scheme in ("http", "https") and parts.host:
+        return None
+    return f"{shown!r} is not a URL such as https://10.0.0.1:2379"
 
 
 def repository(text: str) -> str | None:

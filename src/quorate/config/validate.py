@@ -11,7 +11,7 @@ from quorate.config.schema import keys
 from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, closest, is_label, parse_version
 from quorate.errors import ConfigError
-from quorate.foreign.urls import parts_of
+from quorate.foreign.urls import parts_of, without_login
 
 ALGORITHMS = ("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")
 POLICIES = ("Always", "IfNotPresent", "Never")
@@ -224,12 +224,14 @@ def _check_external(given: v4.ExternalEtcd, problems: Problems) -> None:
     for name, value in (("caFile", given.ca_file), ("certFile", given.cert_file), ("keyFile", given.key_file)):
         _if_given(value, rules.absolute, f"{path}.{name}", problems)
     secure = bool(given.ca_file or given.cert_file or given.key_file)
-    for number, text in enumerate(given.endpoints):
-        parts = parts_of(text)
-        if parts.scheme not in ("http", "https") or not parts.host:
-            problems.add(f"{path}.endpoints[{number}]", f"{text!r} is not a URL such as https://10.0.0.1:2379")
-        elif secure and parts.scheme != "https":
-            problems.add(f"{path}.endpoints[{number}]", f"{text!r} must be https when certificates are given")
+    rows = [(f"{path}.endpoints[{number}]", text) for number, text in enumerate(given.endpoints)]
+    rows += [(f"{path}.httpEndpoints[{number}]", text) for number, text in enumerate(given.http_endpoints)]
+    for where, text in rows:
+        why = rules.etcd_endpoint(text)
+        if why is None and secure and parts_of(text).scheme != "https":
+            why = f"{without_login(text)!r} must be https when certificates are given"
+        if why is not None:
+            problems.add(where, why)
 
 
 def _check_validity(config: v4.ClusterConfiguration, problems: Problems) -> None:
@@ -273,8 +275,8 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         if given.tls_bootstrap_token != token.token:
             # --token gives both: one problem is not two.
             _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
-    if file is not None and not (file.kube_config_path.startswith("/") or parts_of(file.kube_config_path).scheme == "https"):
-        problems.add("discovery.file.kubeConfigPath", "this must be an absolute path or an https URL")
+    if file is not None:
+        _apply(rules.https_file, file.kube_config_path, "discovery.file.kubeConfigPath", problems)
 
 
 def _check_discovery_endpoint(text: str, path: str, problems: Problems) -> None:

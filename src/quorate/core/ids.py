@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from quorate.errors import ConfigError
+from quorate.foreign.urls import BadUrl, parts_of, split, without_login
 
 if TYPE_CHECKING:
     from quorate.core.membership import Member
@@ -41,19 +41,10 @@ def parse_id(text: str) -> int:
     return value
 
 
-def host_of(url: str) -> str:
-    """Returns the host of a URL as written there, without the brackets of an IPv6 address; empty when there is none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
 def address_of(url: str) -> str:
-    """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere."""
-    host, percent, zone = host_of(url).partition("%")
-    # Some users write a bare %, as `ip address` prints it; then %25 is the interface with the number 25.
-    return host + percent + (zone.removeprefix("25") or zone if ":" in host else zone)
+    """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere. Empty
+    when there is none."""
+    return parts_of(url).host
 
 
 def is_loopback(url: str) -> bool:
@@ -74,16 +65,16 @@ def normalise_url(url: str) -> str:
     etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address. A zone id
     keeps its case, and gets the %25 without which etcd cannot parse it.
     """
+    shown = without_login(url)
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
-        raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT")
-    if parts.path not in ("", "/") or parts.query or parts.username is not None:
-        raise ConfigError(f"{url!r} has more than a scheme, a host and a port")
-    return f"{parts.scheme}://{url_host(address_of(url))}:{port}"
+        parts = split(url, bare_zone=True)
+    except BadUrl as error:
+        raise ConfigError(f"{shown!r} is not a URL of the form https://HOST:PORT: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.host or parts.port is None:
+        raise ConfigError(f"{shown!r} is not a URL of the form https://HOST:PORT")
+    if parts.path not in ("", "/") or parts.query or parts.has_fragment or parts.login is not None:
+        raise ConfigError(f"{shown!r} has more than a scheme, a host and a port")
+    return f"{parts.scheme}://{url_host(parts.host)}:{parts.port}"
 
 
 def url_host(address: str) -> str:

@@ -10,13 +10,13 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from quorate.core.finding import Finding
 from quorate.core.ids import address_of, canonical_url, host_and_port, is_loopback, urls_of
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import ConfigError
 from quorate.foreign.text import to_paste
+from quorate.foreign.urls import parts_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SCHEMES = frozenset({"http", "https"})
@@ -172,10 +172,7 @@ def check_scheme(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Ite
 
 
 def _scheme(url: str) -> str:
-    try:
-        return urlsplit(url).scheme
-    except ValueError:
-        return ""
+    return parts_of(url).scheme
 
 
 def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:
