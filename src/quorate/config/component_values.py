@@ -20,6 +20,7 @@ from quorate.config.quantity import canonical
 from quorate.config.times import Time
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence
+from quorate.foreign.numbers import whole
 from quorate.foreign.scalars import Scalar
 
 Values: TypeAlias = dict[str, Any]
@@ -259,7 +260,7 @@ def _in_range(value: int | float, kind: str) -> int | float:
 
 
 def _range(kind: str) -> tuple[int, int]:
-    bits = int(kind[-2:]) if kind[-2:].isdecimal() else 64
+    bits = whole(kind[-2:], 64) or 64
     return (0, (1 << bits) - 1) if kind.startswith("uint") else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from quorate.config import types as v4
 from quorate.config.duration import Duration
+from quorate.config.versions import version_text
+from quorate.foreign.addresses import read_address
 from quorate.foreign.urls import parts_of
 
 _MINUTE = 60 * 10**9
@@ -87,9 +89,20 @@ def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bo
 
 
 def _endpoint(given: v4.APIEndpoint, facts: Facts) -> v4.APIEndpoint:
-    unspecified = given.advertise_address in ("", "0.0.0.0", "::")  # noqa: S104
-    address = facts.address if unspecified else given.advertise_address
+    address = facts.address if is_unspecified(given.advertise_address) else one_address(given.advertise_address)
     return v4.APIEndpoint(address, given.bind_port or BIND_PORT)
+
+
+def is_unspecified(text: str) -> bool:
+    """Returns whether an advertised address is left to this host: none, or all addresses in any spelling."""
+    address = read_address(text)
+    return not text or (address is not None and address.is_unspecified)
+
+
+def one_address(text: str) -> str:
+    """Returns an address as kubeadm writes it: FD00:0::1 is fd00::1, and ::ffff:10.0.0.5 is 10.0.0.5. What is no address is
+    left to the rules."""
+    return str(read_address(text) or text)
 
 
 def _timeouts(given: v4.Timeouts | None) -> v4.Timeouts:
@@ -115,7 +128,7 @@ def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterC
             pod_subnet=_list_without_blanks(given.networking.pod_subnet),
             dns_domain=given.networking.dns_domain or "cluster.local",
         ),
-        kubernetes_version=given.kubernetes_version or facts.kubernetes_version,
+        kubernetes_version=version_text(given.kubernetes_version) or facts.kubernetes_version,
         certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
         image_repository=given.image_repository or IMAGE_REPOSITORY,
         cluster_name=given.cluster_name or "kubernetes",

@@ -11,6 +11,7 @@ from quorate.config.schema import keys
 from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, closest, is_label, parse_version
 from quorate.errors import ConfigError
+from quorate.foreign.numbers import whole
 from quorate.foreign.urls import parts_of, without_login
 
 ALGORITHMS = ("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")
@@ -192,7 +193,7 @@ def _check_node_masks(config: v4.ClusterConfiguration, pods: list[rules.Network]
     for network in pods:
         family, usual = ("ipv4", "24") if network.version == 4 else ("ipv6", "64")
         text = args.get(f"node-cidr-mask-size-{family}", args.get("node-cidr-mask-size", usual) if len(pods) == 1 else usual)
-        mask = int(text) if text.isdecimal() else -1
+        mask = -1 if (number := whole(text, 128)) is None else number
         if network.prefixlen > mask:
             problems.add("networking.podSubnet", f"{network} is smaller than the /{text} that each node gets of it")
         elif mask - network.prefixlen > 16:

@@ -5,9 +5,11 @@ Pure: no name is resolved."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from quorate.errors import ConfigError
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.urls import BadUrl, parts_of, split, without_login
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_ID = 2**64 - 1
 _MOST_DIGITS = 40
+_HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
 
 
 def format_id(member_id: int) -> str:
@@ -27,14 +30,13 @@ def parse_id(text: str) -> int:
 
     A decimal id, as etcd's JSON output prints it, is longer than 16 digits; the error then shows its hex form.
     """
-    try:
-        value = int(text[:_MOST_DIGITS], 16)
-    except ValueError:
-        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d") from None
+    if not _HEX.fullmatch(text[:_MOST_DIGITS]):
+        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d")
+    value = int(text[:_MOST_DIGITS], 16)
     if not 0 < value <= _MAX_ID:
         hint = (
             f" (did you mean {int(text):x}, its hex form?)"
-            if text.isdecimal() and len(text) < _MOST_DIGITS and 0 < int(text) <= _MAX_ID
+            if are_digits(text) and len(text) < _MOST_DIGITS and 0 < int(text) <= _MAX_ID
             else ""
         )
         raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: it does not fit 64 bits{hint}")

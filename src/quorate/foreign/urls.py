@@ -156,7 +156,7 @@ def without_login(text: str) -> str:
     if not at:
         return text
     scheme, slashes, _ = start.partition("://")
-    return f"{scheme}{slashes}…@{rest}" if slashes and scheme.isalnum() else f"…@{rest}"
+    return f"{scheme}{slashes}…@{rest}" if slashes and _SCHEME.fullmatch(f"{scheme}:") else f"…@{rest}"
 
 
 def login_of(parts: UrlParts) -> bytes:

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,6 +42,13 @@ class Token:
     def reveal(self) -> str:
         """Returns the token as text, with its secret."""
         return f"{self.id}.{self.secret.reveal()}"
+
+
+_ID = re.compile(r"[a-z0-9]{6}")
+
+
+def is_token_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
 
 
 def secret_name(token_id: str) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from quorate.cli.kubeadm import overlay
 from quorate.cli.kubeadm.flags import Given
 from quorate.config import types as v4
-from quorate.config.defaults import Facts
+from quorate.config.defaults import Facts, is_unspecified
 from quorate.config.load import Loaded, is_metadata, load, noting
 from quorate.config.versions import DEFAULT, is_label
 from quorate.errors import ConfigError
@@ -120,7 +120,7 @@ def _has_address(loaded: Loaded) -> bool:
         return True
     ends = [loaded.init.local_api_endpoint] if loaded.init else []
     ends += [loaded.join.control_plane.local_api_endpoint] if loaded.join and loaded.join.control_plane else []
-    return bool(ends) and all(end.advertise_address not in ("", "0.0.0.0", "::") for end in ends)  # noqa: S104
+    return bool(ends) and not any(is_unspecified(end.advertise_address) for end in ends)
 
 
 def _version(loaded: Loaded, report: Report) -> str:
