@@ -9,6 +9,7 @@ from quorate.config import types as v4
 from quorate.config.duration import Duration
 from quorate.config.versions import version_text
 from quorate.foreign.addresses import read_address
+from quorate.foreign.paths import without_backsteps
 from quorate.foreign.urls import parts_of
 
 _MINUTE = 60 * 10**9
@@ -129,7 +130,7 @@ def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterC
             dns_domain=given.networking.dns_domain or "cluster.local",
         ),
         kubernetes_version=version_text(given.kubernetes_version) or facts.kubernetes_version,
-        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        certificates_dir=without_backsteps(given.certificates_dir) or CERTIFICATES_DIR,
         image_repository=given.image_repository or IMAGE_REPOSITORY,
         cluster_name=given.cluster_name or "kubernetes",
         encryption_algorithm=given.encryption_algorithm or "RSA-2048",
@@ -145,10 +146,23 @@ def _list_without_blanks(text: str) -> str:
 
 
 def _etcd(given: v4.Etcd) -> v4.Etcd:
-    if given.local is None and given.external is not None:
-        return given
+    external = _external(given.external)
+    if given.local is None and external is not None:
+        return replace(given, external=external)
     local = given.local or v4.LocalEtcd()
-    return replace(given, local=replace(local, data_dir=local.data_dir or "/var/lib/etcd"))
+    local = replace(local, data_dir=without_backsteps(local.data_dir) or "/var/lib/etcd")
+    return replace(given, local=local, external=external)
+
+
+def _external(given: v4.ExternalEtcd | None) -> v4.ExternalEtcd | None:
+    if given is None:
+        return None
+    return replace(
+        given,
+        ca_file=without_backsteps(given.ca_file),
+        cert_file=without_backsteps(given.cert_file),
+        key_file=without_backsteps(given.key_file),
+    )
 
 
 def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfiguration:
@@ -159,7 +173,7 @@ def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfigurat
     return replace(
         given,
         node_registration=_registration(given.node_registration, facts, control_plane=control_plane is not None),
-        ca_cert_path=given.ca_cert_path or f"{CERTIFICATES_DIR}/ca.crt",
+        ca_cert_path=without_backsteps(given.ca_cert_path) or f"{CERTIFICATES_DIR}/ca.crt",
         discovery=_discovery(given.discovery),
         control_plane=control_plane,
         timeouts=_timeouts(given.timeouts),
@@ -170,16 +184,22 @@ def _discovery(given: v4.Discovery) -> v4.Discovery:
     """Uses the discovery token for the kubelet's TLS bootstrap too, if no other is given. Reduces a file URL to its path."""
     token = given.bootstrap_token.token if given.bootstrap_token else ""
     file = given.file
-    if file is not None and (parts := parts_of(file.kube_config_path)).scheme == "file":
-        file = v4.FileDiscovery(parts.file_path)
+    if file is not None:
+        file = v4.FileDiscovery(_discovery_file(file.kube_config_path))
     return replace(given, file=file, tls_bootstrap_token=given.tls_bootstrap_token or token)
+
+
+def _discovery_file(text: str) -> str:
+    parts = parts_of(text)
+    path = parts.file_path if parts.scheme == "file" else text
+    return without_backsteps(path) if path.startswith("/") else path
 
 
 def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfiguration:
     """Returns the configuration with its defaults."""
     return replace(
         given,
-        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        certificates_dir=without_backsteps(given.certificates_dir) or CERTIFICATES_DIR,
         cri_socket=socket_url(given.cri_socket or facts.cri_socket),
         timeouts=_timeouts(given.timeouts),
     )

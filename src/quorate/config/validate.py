@@ -29,7 +29,6 @@ def check_init(config: v4.InitConfiguration, problems: Problems) -> None:
     check_registration(config.node_registration, "nodeRegistration", problems)
     check_api_endpoint(config.local_api_endpoint, "localAPIEndpoint", problems)
     _if_given(config.certificate_key, rules.certificate_key, "certificateKey", problems)
-    _check_patches(config.patches, problems)
     _check_timeouts(config.timeouts, problems)
 
 
@@ -103,11 +102,6 @@ def check_api_endpoint(given: v4.APIEndpoint, path: str, problems: Problems) -> 
     why = rules.port(given.bind_port)
     if why is not None:
         problems.add(f"{path}.bindPort", why)
-
-
-def _check_patches(patches: v4.Patches | None, problems: Problems) -> None:
-    if patches is not None:
-        _if_given(patches.directory, rules.absolute, "patches.directory", problems)
 
 
 def _check_timeouts(given: v4.Timeouts | None, problems: Problems) -> None:
@@ -252,7 +246,6 @@ def check_join(config: v4.JoinConfiguration, problems: Problems) -> None:
     if config.control_plane is not None:
         check_api_endpoint(config.control_plane.local_api_endpoint, "controlPlane.localAPIEndpoint", problems)
         _if_given(config.control_plane.certificate_key, rules.certificate_key, "controlPlane.certificateKey", problems)
-    _check_patches(config.patches, problems)
     _check_timeouts(config.timeouts, problems)
 
 
@@ -273,9 +266,9 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         for number, pin in enumerate(token.ca_cert_hashes):
             if not _is_pin(pin):
                 problems.add(f"{path}.caCertHashes[{number}]", f"{pin!r} is not of the form sha256:HEX")
-        if given.tls_bootstrap_token != token.token:
-            # --token gives both: one problem is not two.
-            _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
+    if given.tls_bootstrap_token and (token is None or given.tls_bootstrap_token != token.token):
+        # --token gives both: one problem is not two. A discovery file may bring credentials of its own, and needs none.
+        _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
     if file is not None:
         _apply(rules.https_file, file.kube_config_path, "discovery.file.kubeConfigPath", problems)
 
