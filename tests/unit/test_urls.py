@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubeadm_cases import FACTS
 
+from quorate.config import rules
 from quorate.config.defaults import socket_url as default_socket
 from quorate.config.load import loads
 from quorate.config.problems import InvalidConfig
@@ -21,6 +22,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.foreign import http
 from quorate.foreign.urls import BadUrl, UrlParts, login_of, parts_of, socket_path, socket_url, split, without_login
 from quorate.host.cri import Runtime
+from quorate.preflight import external_etcd
 
 READ = {
     "HTTPS://A.b:2379": UrlParts("https", "a.b", 2379),
@@ -210,6 +212,21 @@ def test_no_message_repeats_a_password(text: str) -> None:
     with pytest.raises(InvalidConfig) as refused:
         resolve_init(loads((CLUSTER + body + INIT).encode(), "c"), FACTS)
     assert "geheim" not in str(refused.value.as_dict())
+
+
+@pytest.mark.parametrize(
+    "text", [f"https://{SECRET}@h:1", f"{SECRET}@h:1", f"{SECRET}@h", "h:geheim@x", f"unix://{SECRET}@h/x"]
+)
+def test_no_rule_repeats_what_may_be_a_password(text: str) -> None:
+    for rule in (rules.endpoint, rules.discovery_endpoint, rules.socket, rules.etcd_endpoint, rules.https_file):
+        assert "geheim" not in (rule(text) or "")
+
+
+def test_a_finding_about_an_external_etcd_repeats_no_password() -> None:
+    for told in ("refused", (3, 1, 0)):
+        found = [*external_etcd.silent({f"https://{SECRET}@h:1": told}, "error")]
+        found += external_etcd.too_old({f"https://{SECRET}@h:1": told}, 34)
+        assert len(found) == 1 and "geheim" not in found[0].text and "@h:1" in found[0].text
 
 
 def test_a_request_names_its_path_in_ascii() -> None:

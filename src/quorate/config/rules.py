@@ -64,11 +64,12 @@ def endpoint(text: str) -> str | None:
         return None
     host, number = split_endpoint(text)
     if number and not whole(number, _MOST_PORT):
-        return f"{text!r}: {number!r} is not a port: 1 to 65535"
+        return f"{without_login(text)!r}: {without_login(number)!r} is not a port: 1 to 65535"
     return None if is_address(host) or subdomain(host) is None else _why_no_host(host, text)
 
 
-def _why_no_host(host: str, text: str) -> str:
+def _why_no_host(host: str, given: str) -> str:
+    text, host = without_login(given), without_login(host)
     if "://" in text:
         return f"{text!r} is a URL: give HOST or HOST:PORT, without {text.partition('://')[0]}://"
     if host.lower() != host and subdomain(host.lower()) is None:
@@ -83,7 +84,8 @@ def discovery_endpoint(text: str) -> str | None:
     letters and underscores, and so does kubeadm."""
     host, number = split_endpoint(text)
     if number is None:
-        return f"{text!r} is a URL: give HOST:PORT" if "://" in text else f"{text!r} is not of the form HOST:PORT"
+        shown = without_login(text)
+        return f"{shown!r} is a URL: give HOST:PORT" if "://" in text else f"{shown!r} is not of the form HOST:PORT"
     plain = f"[{host}]" if ":" in host else host.lower().replace("_", "-").removesuffix(".")
     return None if endpoint(f"{plain}:{number}") is None else endpoint(text)
 
@@ -147,10 +149,10 @@ def socket(text: str) -> str | None:
     try:
         parts = split(text)
     except BadUrl as error:
-        return f"{text!r} is not the URL of a socket: {error}"
+        return f"{without_login(text)!r} is not the URL of a socket: {error}"
     if parts.scheme == "unix" and not parts.host and parts.path.startswith("/"):
         return None
-    return f"{text!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
+    return f"{without_login(text)!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
 
 
 def https_file(text: str) -> str | None:
