@@ -8,6 +8,7 @@ no field that holds its zero, so that kubeadm's default is taken.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -226,7 +227,18 @@ def _nanoseconds(value: Scalar) -> str | int | float:
 
 
 def _quantity(value: Scalar) -> str:
-    return canonical(value if isinstance(value, str) else str(_number(value)))
+    return canonical(value if isinstance(value, str) else _json_number(value))
+
+
+def _json_number(value: Scalar) -> str:
+    """Returns a number of a file as the JSON that kubeadm makes of its YAML has it: 0.00001, 1e-7, 1e+21."""
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124
+        power = Decimal(repr(value)).adjusted() if value else 0
+        if -6 <= power < 21:
+            return f"{Decimal(repr(value)):f}".removesuffix(".0")
+        number, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+        return f"{number}e{int(exponent):+d}"
+    return str(_number(value))
 
 
 _READERS: dict[str, Callable[[Scalar], Any]] = {

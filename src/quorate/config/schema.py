@@ -161,7 +161,7 @@ def encode(value: Any) -> Any:
         rows = {
             key: encode(inner)
             for key, info in keys(type(value)).items()
-            if not _is_zero(inner := getattr(value, info.name)) or info.name in value.always
+            if not _is_left_out(inner := getattr(value, info.name), info) or info.name in value.always
         }
         return dict(sorted(rows.items()))
     if isinstance(value, Duration):
@@ -176,7 +176,12 @@ def encode(value: Any) -> Any:
     return value
 
 
+def _is_left_out(value: Any, info: FieldInfo) -> bool:
+    """Returns whether Go leaves a field out: an optional one that is not given, or another that has its zero. An optional one
+    that was given is written, so `imagePullSerial: false` stays."""
+    is_optional = get_origin(info.type) in (types.UnionType, typing.Union)
+    return value is None if is_optional else _is_zero(value)
+
+
 def _is_zero(value: Any) -> bool:
-    if isinstance(value, Time):
-        return False
     return value is None or value is False or value in ("", (), {}) or (type(value) is int and value == 0)
