@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from kubeadm_cases import FACTS, MINIMAL
+from kubeadm_cases import FACTS, MINIMAL, context_of, everything, setup_of
 
 from quorate.config.component_values import _json_number
 from quorate.config.duration import Duration
 from quorate.config.load import loads
 from quorate.config.printing import migrated
+from quorate.config.problems import InvalidConfig
 from quorate.config.quantity import canonical
-from quorate.config.render import to_yaml
+from quorate.config.render import document, to_yaml
 
 DURATIONS = {
     "1.9ns": "1ns",
@@ -129,6 +132,49 @@ def test_a_long_text_is_broken_as_kubeadm_breaks_it() -> None:
 def test_every_text_is_read_again(text: str, number: int) -> None:
     value = f"{text} {'word  ' * number}{text}"
     assert yaml.safe_load(to_yaml({"k": value, value[:100]: 1})) == {"k": value, value[:100]: 1}
+
+
+SOURCES = {
+    "fieldRef: {fieldPath: status.hostIP}": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}},
+    "fieldRef: {fieldPath: a, apiVersion: ''}": {"fieldRef": {"apiVersion": "v1", "fieldPath": "a"}},
+    "resourceFieldRef: {resource: limits.cpu}": {"resourceFieldRef": {"divisor": "0", "resource": "limits.cpu"}},
+    "resourceFieldRef: {resource: a, divisor: 1000m}": {"resourceFieldRef": {"divisor": "1", "resource": "a"}},
+    "resourceFieldRef: {resource: a, divisor: 1}": {"resourceFieldRef": {"divisor": "1", "resource": "a"}},
+    "configMapKeyRef: {name: '', key: b, optional: false}": {"configMapKeyRef": {"key": "b", "optional": False}},
+    "secretKeyRef: {}": {"secretKeyRef": {"key": ""}},
+    "fileKeyRef: {key: a}": {"fileKeyRef": {"key": "a", "path": "", "volumeName": ""}},
+    "fieldRef: null": {},
+    "": {},
+}
+
+
+@pytest.mark.parametrize("text", SOURCES)
+def test_the_source_of_a_variable_is_written_as_kubeadm_writes_it(text: str, tmp_path: Path) -> None:
+    """In the stored configuration and in the manifest. No pod starts without the fields that have no default."""
+    setup = setup_of(f"{MINIMAL}apiServer: {{extraEnvs: [{{name: A, valueFrom: {{{text}}}}}, {{name: B, valueFrom: null}}]}}\n")
+    stored = yaml.safe_load(document("ClusterConfiguration", "v", setup.cluster))
+    assert stored["apiServer"]["extraEnvs"] == [{"name": "A", "valueFrom": SOURCES[text]}, {"name": "B"}]
+    everything(context_of(setup, tmp_path))
+    pod = yaml.safe_load((tmp_path / "etc/kubernetes/manifests/kube-apiserver.yaml").read_text())
+    assert {"name": "A", "valueFrom": SOURCES[text]} in pod["spec"]["containers"][0]["env"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("fieldRef: {fieldPath: 1}", "fieldRef.fieldPath"),
+        ("fieldRef: {fieldPth: a}", "fieldRef.fieldPth"),
+        ("resourceFieldRef: {divisor: x}", "resourceFieldRef.divisor"),
+        ("resourceFieldRef: {divisor: [1]}", "resourceFieldRef.divisor"),
+        ("configMapKeyRef: {optional: 'yes'}", "configMapKeyRef.optional"),
+        ("downward: {}", "downward"),
+    ],
+)
+def test_a_wrong_source_of_a_variable_is_named(text: str, path: str) -> None:
+    with pytest.raises(InvalidConfig) as failed:
+        setup_of(f"{MINIMAL}apiServer: {{extraEnvs: [{{name: A, valueFrom: {{{text}}}}}]}}\n")
+    (found,) = failed.value.problems
+    assert found.path == f"apiServer.extraEnvs[0].valueFrom.{path}" and found.line > 5
 
 
 def test_a_switch_that_was_given_stays() -> None:

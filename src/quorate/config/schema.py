@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
@@ -122,9 +121,10 @@ def _entries(node: Node, hint: Any, problems: Problems, path: str) -> dict[str, 
 
 def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     if isinstance(node, Leaf):
-        if hint in _PARSED and isinstance(node.value, str):
-            return _parsed(hint, node.value, node.line, problems, path)
-        if hint is Seconds and type(node.value) in (int, float):
+        is_number = type(node.value) in (int, float)
+        if hasattr(hint, "parse") and (isinstance(node.value, str) or (is_number and getattr(hint, "takes_numbers", False))):
+            return _parsed(hint, node.text, node.line, problems, path)
+        if hint is Seconds and is_number:
             return _parsed(Seconds, f"{node.text}s", node.line, problems, path)
         # bool is an int for Python, not for a file.
         if type(node.value) is hint:
@@ -135,7 +135,7 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     from quorate.config.wrong_types import meant, must_be
 
     found = meant(node, hint)
-    why = must_be(_WORDS.get(hint, "something else"), node)
+    why = must_be(_WORDS.get(hint, str(getattr(hint, "words", "something else"))), node)
     if found is None:
         problems.add(path, why, node.line)
         return hint()
@@ -143,13 +143,10 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     return found
 
 
-_PARSED: dict[Any, Callable[[str], Any]] = {Duration: Duration.parse, Seconds: Seconds.parse, Time: Time.parse}
-"""The types of texts that are checked and written in one form; each raises ValueError."""
-
-
 def _parsed(hint: Any, text: str, line: int, problems: Problems, path: str) -> Any:
+    """Returns a text of a type that is checked and written in one form: its `parse` raises ValueError."""
     try:
-        return _PARSED[hint](text)
+        return hint.parse(text)
     except ValueError as error:
         problems.add(path, str(error), line)
         return hint()
@@ -164,11 +161,11 @@ def encode(value: Any) -> Any:
             if not _is_left_out(inner := getattr(value, info.name), info) or info.name in value.always
         }
         return dict(sorted(rows.items()))
-    if isinstance(value, Duration):
-        return str(value)
     if isinstance(value, Time):
         # Go writes a time that was given, and is its zero, as null.
         return str(value) or None
+    if isinstance(value, Duration | str):
+        return str(value)
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, dict):

@@ -5,11 +5,12 @@ Field order is kubeadm's. The fields that differ in v1beta3 are in `quorate.conf
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec import field
 
 from quorate.config.duration import Duration
+from quorate.config.env_source import EnvVarSource
 from quorate.config.schema import Value
 from quorate.config.times import Time
 
@@ -43,14 +44,14 @@ class HostPathMount(Value, frozen=True):
 
 
 class EnvVar(Value, frozen=True):
-    """An EnvVar of core/v1. `value_from` is passed through."""
+    """An EnvVar of core/v1."""
 
     secret: ClassVar[tuple[str, ...]] = ("value",)
 
     always: ClassVar[tuple[str, ...]] = ("name",)
     name: str = ""
     value: str = ""
-    value_from: dict[str, Any] = {}
+    value_from: EnvVarSource | None = None
 
 
 class ControlPlaneComponent(Value, frozen=True):
