@@ -4,6 +4,7 @@ is in these tables, each with its reason. What does it no more has to leave them
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,7 +76,6 @@ EXPRESSIONS = {
     "cli/etcd/host_options.py": "names with a stated length, matched whole",
     "cli/kubeadm/overlay.py": "our own arguments; it looks ahead over one run of letters",
     "config/api_changes.py": "paths of our own fields; one run of digits",
-    "config/component_values.py": "a time, matched whole; one run of digits",
     "config/duration.py": "quadratic on digits, so its text is cut to a length before",
     "config/flag_values.py": "single runs, matched whole",
     "config/kubelet_rules.py": "matched whole; runs of digits with a sign between, and a name that is measured before",
@@ -83,11 +83,17 @@ EXPRESSIONS = {
     "config/quantity.py": "matched whole, over a text that is cut",
     "config/render.py": "a scalar of ours, matched whole; no two of its parts can match the same text",
     "config/rules.py": "labels with stated lengths, matched whole",
+    "config/times.py": "a time, matched whole; one run of digits",
     "config/versions.py": "matched whole; no two of its parts can match the same text",
     "core/new_member.py": "one run with a stated length",
     "core/versions.py": "runs with stated lengths, over a text that is cut",
+    "foreign/resolve.py": "one run, matched whole",
     "foreign/scalars.py": "matched whole, over a text that is cut; no two of its parts can match the same text",
     "foreign/mounts.py": "four letters",
+    "foreign/urls.py": "matched whole, or a scheme at the beginning; no two of its parts can match the same text",
+    "foreign/addresses.py": "single runs of hex digits",
+    "kube/tokens.py": "one run with a stated length, matched whole",
+    "core/ids.py": "one run, over a text that is cut, matched whole",
     "host/addresses.py": "single runs, over what the kernel lists",
     "host/facts.py": "runs with stated lengths, over a text that is cut",
     "host/last_words.py": "words, without a repeat",
@@ -95,6 +101,12 @@ EXPRESSIONS = {
     "phases/node/etcd_signs.py": "single runs that begin after what they cannot hold",
     "config/explain.py": "digits between brackets",
     "config/etcd_image.py": "the tag of an image: from its beginning, no two of its parts can match the same text",
+}
+
+
+DIGITS = {
+    "foreign/numbers.py": "the one place for digits of others: ASCII is asked for first",
+    "phases/node/etcd_manifest.py": "words in a text of a shell: no number is read",
 }
 
 
@@ -295,6 +307,23 @@ def expressions(modules: Modules) -> Iterator[Use]:
             yield use
 
 
+_OF_EVERY_SCRIPT = re.compile(r"\\[dw]")
+
+
+def digits(modules: Modules) -> Iterator[Use]:
+    """Digits and letters of every script, where 0 to 9 are meant: `\\d` and `\\w` without re.ASCII, and the methods of str."""
+    for module, tree in modules.trees.items():
+        aliases = _aliases(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in ("isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha"):
+                yield Use(module, node.lineno, node.attr)
+            if isinstance(node, ast.Call) and _full(_name(node.func), aliases).startswith("re."):
+                texts = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+                is_ascii = any("ASCII" in _name(one) for one in ast.walk(node) if isinstance(one, ast.Attribute))
+                if not is_ascii and any(_OF_EVERY_SCRIPT.search(text) for text in texts):
+                    yield Use(module, node.lineno, "\\d or \\w")
+
+
 GUARDS: dict[str, tuple[Callable[[Modules], Iterator[Use]], dict[str, str]]] = {
     "programs": (programs, PROGRAMS),
     "writes": (writes, WRITES),
@@ -303,6 +332,7 @@ GUARDS: dict[str, tuple[Callable[[Modules], Iterator[Use]], dict[str, str]]] = {
     "loaders": (loaders, LOADERS),
     "connections": (connections, CONNECTIONS),
     "expressions": (expressions, EXPRESSIONS),
+    "digits": (digits, DIGITS),
 }
 
 
@@ -349,6 +379,10 @@ def test_no_place_is_allowed_what_it_does_not_do(kind: str) -> None:
         ("connections", "from urllib import request"),
         ("connections", "import socket\nsocket.create_connection(('h', 1))"),
         ("expressions", "import re\nre.search('(a+)+', text)"),
+        ("digits", "int(text) if text.isdecimal() else 0"),
+        ("digits", "any(map(str.isdigit, text))"),
+        ("digits", "import re\nre.compile(r'v(\\\\d+)')"),
+        ("digits", "import re\nre.compile(rf'{a}\\\\w+', re.IGNORECASE)"),
     ],
 )
 def test_a_planted_use_is_seen(kind: str, code: str) -> None:
@@ -366,6 +400,8 @@ def test_a_planted_use_is_seen(kind: str, code: str) -> None:
         ("deletes", "text.replace('a', 'b')"),
         ("deletes", "from dataclasses import replace\nreplace(value, name='x')"),
         ("exits", "import json\njson.dumps(x)"),
+        ("digits", "import re\nre.compile(r'\\\\d+', re.ASCII)"),
+        ("digits", "import re\nre.compile('[0-9]+')"),
         ("connections", "requests = []\nrequests.append(1)"),
     ],
 )

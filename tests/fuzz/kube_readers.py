@@ -186,12 +186,16 @@ def urls(content: bytes) -> None:
     from quorate.core.new_member import check_new_name, check_new_path
     from quorate.etcd.client.endpoint import Endpoint, parse_endpoints
     from quorate.foreign.http import site_of, split_url
-    from quorate.phases.join.discovery import _without_login
+    from quorate.foreign.urls import login_of, parts_of, socket_path, socket_url, without_login
 
     text = content.decode(errors="replace")
-    for read in (ids.host_of, ids.address_of, ids.is_loopback, ids.canonical_url, ids.host_and_port, ids.normalised):
+    for read in (ids.address_of, ids.is_loopback, ids.canonical_url, ids.host_and_port, ids.normalised):
         read(text)
-    _without_login(f"https://{text}")
+    parts = parts_of(f"https://{text}")
+    assert login_of(parts) in (b"", *(login_of(parts),)) and parts.target.isascii()
+    assert "@" not in without_login(f"https://joe:geheim@{text}").partition("@")[0]
+    path = socket_path(f"unix:///{text}")
+    assert not path or socket_path(socket_url(path)) == path
     assert ids.same_url(text, text)
     texts = (ids.parse_id, ids.normalise_url, Endpoint.parse, split_url, check_new_name)
     calls: list[Callable[[], object]] = [partial(read, text) for read in texts]

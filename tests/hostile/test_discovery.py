@@ -14,6 +14,7 @@ from hostile.servers import NEVER_WHOLE, Speak, answer, server
 from quorate.config.types import BootstrapTokenDiscovery, Discovery
 from quorate.deadline import SystemClock
 from quorate.errors import PreflightFailed, QuorateError
+from quorate.foreign.urls import parts_of
 from quorate.kube.tokens import Token, sign
 from quorate.phases.join import discovery
 from quorate.phases.join.discovery import Found, Search, discover
@@ -124,4 +125,4 @@ def test_a_password_of_a_discovery_url_is_in_no_error() -> None:
     with pytest.raises(QuorateError) as refused:
         discovery._fetch(given, Search(1.0, SystemClock(), lambda _: None))
     assert "geheim" not in str(refused.value.as_dict())
-    assert discovery._without_login("https://joe:geheim-77@h/x")[1] == {"Authorization": "Basic am9lOmdlaGVpbS03Nw=="}
+    assert discovery._login_headers(parts_of("https://joe:geheim-77@h/x")) == {"Authorization": "Basic am9lOmdlaGVpbS03Nw=="}

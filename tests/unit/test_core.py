@@ -81,7 +81,7 @@ def test_what_is_no_peer_url(url: str) -> None:
         ("http://[fe80::1%25eth0]:1", "fe80::1%eth0"),
         ("http://[fe80::1%eth0]:1", "fe80::1%eth0"),
         ("http://[::1]:1", "::1"),
-        ("http://h%2541:1", "h%2541"),
+        ("http://h%2541:1", ""),
         ("http://[::1", ""),
     ],
 )

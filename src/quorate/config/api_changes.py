@@ -45,7 +45,7 @@ def with_advice(problem: Problem, kind: str, version: str) -> Problem:
 
 
 def _advice(problem: Problem, kind: str, version: str) -> str:
-    path = re.sub(r"\[\d+\]", "", problem.path)
+    path = re.sub(r"\[[0-9]+\]", "", problem.path)
     if problem.code != "unknown-field":
         return _of_arguments(problem, path, version)
     name = f"{kind}.{path}"

@@ -18,6 +18,7 @@ from quorate.config.component_ports import clashes
 from quorate.config.components import KUBELET, PROXY
 from quorate.config.findings import Finding
 from quorate.config.versions import parse_version
+from quorate.foreign.addresses import read_address, without_leading_zeros
 from quorate.foreign.urls import parts_of
 
 _INIT, _CLUSTER = "InitConfiguration", "ClusterConfiguration"
@@ -147,10 +148,8 @@ def _host(text: str) -> str:
 
 
 def _is_of_one(host: str) -> bool:
-    if not rules.is_address(host):
-        return False
-    address = ipaddress.ip_address(host)
-    return not (address.is_loopback or address.is_unspecified)
+    address = read_address(host)
+    return address is not None and not (address.is_loopback or address.is_unspecified)
 
 
 def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> Iterator[Finding]:
@@ -160,13 +159,14 @@ def _families(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> I
     address = flags.get("advertise-address", init.local_api_endpoint.advertise_address)
     # Without an endpoint in the Service "kubernetes" the families need not match.
     has_endpoint = flags.get("endpoint-reconciler-type") != "none"
-    if services and has_endpoint and rules.is_address(address) and (family := _family(address)) != services[0].version:
+    read = read_address(address)
+    if services and has_endpoint and read is not None and read.version != services[0].version:
         # "service IP family must match public address family": kube-apiserver ends with it.
         yield Finding(
             _INIT,
             "localAPIEndpoint.advertiseAddress",
-            f"{address} is an address of {_FAMILY[family]}, and the first service subnet is of {_FAMILY[services[0].version]}: "
-            "kube-apiserver refuses that",
+            f"{address} is an address of {_FAMILY[read.version]}, and the first service subnet is of "
+            f"{_FAMILY[services[0].version]}: kube-apiserver refuses that",
         )
     yield from _overlaps(services, pods)
     yield from _host_bits("networking.serviceSubnet", cluster.networking.service_subnet)
@@ -191,17 +191,11 @@ def _overlaps(services: list[rules.Network], pods: list[rules.Network]) -> Itera
 def _host_bits(path: str, text: str) -> Iterator[Finding]:
     for part, network in zip(text.split(","), _networks(text), strict=False):
         written = part.partition("/")[0].strip()
-        if written != (plain := rules.without_leading_zeros(written)):
+        if written.lower() != (plain := without_leading_zeros(written)).lower():
             # Other programs read a number that begins with 0 as octal.
             yield Finding(_CLUSTER, path, f"{part.strip()} has a number that begins with 0: write {network}", is_note=True)
         if ipaddress.ip_address(plain) != network.network_address:
             yield Finding(_CLUSTER, path, f"{part.strip()} is an address in {network}: write {network}", is_note=True)
-
-
-def _family(address: str) -> int:
-    """Returns 4 or 6 as Go tells them apart: an IPv4 address in the clothes of IPv6 is IPv4."""
-    found = ipaddress.ip_address(address)
-    return 4 if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped else found.version
 
 
 def _networks(text: str) -> list[rules.Network]:

@@ -13,6 +13,7 @@ from quorate.config import types as v4
 from quorate.config.components import HEALTHZ_PORT, KUBELET, PROXY
 from quorate.config.defaults import BIND_PORT
 from quorate.config.findings import Finding
+from quorate.foreign.numbers import whole
 from quorate.foreign.urls import parts_of
 
 _INIT, _CLUSTER = "InitConfiguration", "ClusterConfiguration"
@@ -70,7 +71,7 @@ def _last(args: Sequence[v4.Arg], name: str) -> tuple[int, str] | None:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) <= 5 else 0
+    return whole(text, 99999) or 0
 
 
 def _apiserver(init: v4.InitConfiguration, cluster: v4.ClusterConfiguration) -> Iterator[_Listener]:

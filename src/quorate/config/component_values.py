@@ -7,8 +7,8 @@ no field that holds its zero, so that kubeadm's default is taken.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from msgspec import Struct
@@ -18,8 +18,10 @@ from quorate.config.component_limits import refused, refused_key
 from quorate.config.duration import Duration
 from quorate.config.problems import Problems
 from quorate.config.quantity import canonical
+from quorate.config.times import Time
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence
+from quorate.foreign.numbers import whole
 from quorate.foreign.scalars import Scalar
 
 Values: TypeAlias = dict[str, Any]
@@ -31,7 +33,6 @@ _WORDS = {
     "quantity": "a quantity such as 100Mi",
     "time": "a time such as 2026-01-02T15:04:05Z",
 }
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 _ZEROES: dict[str, Any] = {
     "string": "",
     "bool": False,
@@ -212,10 +213,9 @@ def _boolean(value: Scalar) -> bool:
     return value
 
 
-def _time(value: Scalar) -> str:
-    if not _TIME.fullmatch(_text(value)):
-        raise ValueError(value)
-    return _text(value)
+def _time(value: Scalar) -> str | None:
+    """Returns a time; None for Go's zero, which it writes as null."""
+    return str(Time.parse(_text(value))) or None
 
 
 def _duration(value: Scalar) -> str:
@@ -227,7 +227,18 @@ def _nanoseconds(value: Scalar) -> str | int | float:
 
 
 def _quantity(value: Scalar) -> str:
-    return canonical(value if isinstance(value, str) else str(_number(value)))
+    return canonical(value if isinstance(value, str) else _json_number(value))
+
+
+def _json_number(value: Scalar) -> str:
+    """Returns a number of a file as the JSON that kubeadm makes of its YAML has it: 0.00001, 1e-7, 1e+21."""
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124
+        power = Decimal(repr(value)).adjusted() if value else 0
+        if -6 <= power < 21:
+            return f"{Decimal(repr(value)):f}".removesuffix(".0")
+        number, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+        return f"{number}e{int(exponent):+d}"
+    return str(_number(value))
 
 
 _READERS: dict[str, Callable[[Scalar], Any]] = {
@@ -261,7 +272,7 @@ def _in_range(value: int | float, kind: str) -> int | float:
 
 
 def _range(kind: str) -> tuple[int, int]:
-    bits = int(kind[-2:]) if kind[-2:].isdecimal() else 64
+    bits = whole(kind[-2:], 64) or 64
     return (0, (1 << bits) - 1) if kind.startswith("uint") else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
 

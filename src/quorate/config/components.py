@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from quorate.config.component_values import written
 from quorate.config.networks import service_address
 from quorate.config.types import ClusterConfiguration
+from quorate.foreign.paths import prefix
 
 Values: TypeAlias = dict[str, Any]
 KUBELET, PROXY = "KubeletConfiguration", "KubeProxyConfiguration"
@@ -28,7 +29,7 @@ def kubelet_configuration(cluster: ClusterConfiguration, given: Values | None, m
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
-            "x509": {"clientCAFile": f"{cluster.certificates_dir}/ca.crt"},
+            "x509": {"clientCAFile": f"{prefix(cluster.certificates_dir)}/ca.crt"},
         },
         "authorization": {"mode": "Webhook"},
         "healthzBindAddress": "127.0.0.1",

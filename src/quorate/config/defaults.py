@@ -7,6 +7,10 @@ from msgspec.structs import replace
 
 from quorate.config import types as v4
 from quorate.config.duration import Duration
+from quorate.config.versions import version_text
+from quorate.foreign.addresses import read_address
+from quorate.foreign.paths import without_backsteps
+from quorate.foreign.urls import parts_of
 
 _MINUTE = 60 * 10**9
 _HOUR = 60 * _MINUTE
@@ -42,8 +46,12 @@ def node_name(text: str) -> str:
 
 
 def socket_url(text: str) -> str:
-    """Returns the URL of a socket, as the kubelet wants it, of a URL or a path."""
-    return f"unix://{text}" if text.startswith("/") else text
+    """Returns the URL of a socket, as the kubelet wants it, of a URL or a path. What is neither is left to the rules, and so is
+    what is wrong in it: `unix://` stands before the path as it is, for kubeadm too."""
+    if text.startswith("/"):
+        return f"unix://{text}"
+    scheme, colon, rest = text.partition(":")
+    return f"unix:{rest}" if colon and scheme.lower() == "unix" else text
 
 
 def default_init(given: v4.InitConfiguration, facts: Facts) -> v4.InitConfiguration:
@@ -82,9 +90,20 @@ def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bo
 
 
 def _endpoint(given: v4.APIEndpoint, facts: Facts) -> v4.APIEndpoint:
-    unspecified = given.advertise_address in ("", "0.0.0.0", "::")  # noqa: S104
-    address = facts.address if unspecified else given.advertise_address
+    address = facts.address if is_unspecified(given.advertise_address) else one_address(given.advertise_address)
     return v4.APIEndpoint(address, given.bind_port or BIND_PORT)
+
+
+def is_unspecified(text: str) -> bool:
+    """Returns whether an advertised address is left to this host: none, or all addresses in any spelling."""
+    address = read_address(text)
+    return not text or (address is not None and address.is_unspecified)
+
+
+def one_address(text: str) -> str:
+    """Returns an address as kubeadm writes it: FD00:0::1 is fd00::1, and ::ffff:10.0.0.5 is 10.0.0.5. What is no address is
+    left to the rules."""
+    return str(read_address(text) or text)
 
 
 def _timeouts(given: v4.Timeouts | None) -> v4.Timeouts:
@@ -110,8 +129,8 @@ def default_cluster(given: v4.ClusterConfiguration, facts: Facts) -> v4.ClusterC
             pod_subnet=_list_without_blanks(given.networking.pod_subnet),
             dns_domain=given.networking.dns_domain or "cluster.local",
         ),
-        kubernetes_version=given.kubernetes_version or facts.kubernetes_version,
-        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        kubernetes_version=version_text(given.kubernetes_version) or facts.kubernetes_version,
+        certificates_dir=without_backsteps(given.certificates_dir) or CERTIFICATES_DIR,
         image_repository=given.image_repository or IMAGE_REPOSITORY,
         cluster_name=given.cluster_name or "kubernetes",
         encryption_algorithm=given.encryption_algorithm or "RSA-2048",
@@ -127,10 +146,23 @@ def _list_without_blanks(text: str) -> str:
 
 
 def _etcd(given: v4.Etcd) -> v4.Etcd:
-    if given.local is None and given.external is not None:
-        return given
+    external = _external(given.external)
+    if given.local is None and external is not None:
+        return replace(given, external=external)
     local = given.local or v4.LocalEtcd()
-    return replace(given, local=replace(local, data_dir=local.data_dir or "/var/lib/etcd"))
+    local = replace(local, data_dir=without_backsteps(local.data_dir) or "/var/lib/etcd")
+    return replace(given, local=local, external=external)
+
+
+def _external(given: v4.ExternalEtcd | None) -> v4.ExternalEtcd | None:
+    if given is None:
+        return None
+    return replace(
+        given,
+        ca_file=without_backsteps(given.ca_file),
+        cert_file=without_backsteps(given.cert_file),
+        key_file=without_backsteps(given.key_file),
+    )
 
 
 def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfiguration:
@@ -141,7 +173,7 @@ def default_join(given: v4.JoinConfiguration, facts: Facts) -> v4.JoinConfigurat
     return replace(
         given,
         node_registration=_registration(given.node_registration, facts, control_plane=control_plane is not None),
-        ca_cert_path=given.ca_cert_path or f"{CERTIFICATES_DIR}/ca.crt",
+        ca_cert_path=without_backsteps(given.ca_cert_path) or f"{CERTIFICATES_DIR}/ca.crt",
         discovery=_discovery(given.discovery),
         control_plane=control_plane,
         timeouts=_timeouts(given.timeouts),
@@ -152,16 +184,22 @@ def _discovery(given: v4.Discovery) -> v4.Discovery:
     """Uses the discovery token for the kubelet's TLS bootstrap too, if no other is given. Reduces a file URL to its path."""
     token = given.bootstrap_token.token if given.bootstrap_token else ""
     file = given.file
-    if file is not None and file.kube_config_path.startswith("file://"):
-        file = v4.FileDiscovery(file.kube_config_path.removeprefix("file://"))
+    if file is not None:
+        file = v4.FileDiscovery(_discovery_file(file.kube_config_path))
     return replace(given, file=file, tls_bootstrap_token=given.tls_bootstrap_token or token)
+
+
+def _discovery_file(text: str) -> str:
+    parts = parts_of(text)
+    path = parts.file_path if parts.scheme == "file" else text
+    return without_backsteps(path) if path.startswith("/") else path
 
 
 def default_reset(given: v4.ResetConfiguration, facts: Facts) -> v4.ResetConfiguration:
     """Returns the configuration with its defaults."""
     return replace(
         given,
-        certificates_dir=given.certificates_dir or CERTIFICATES_DIR,
+        certificates_dir=without_backsteps(given.certificates_dir) or CERTIFICATES_DIR,
         cri_socket=socket_url(given.cri_socket or facts.cri_socket),
         timeouts=_timeouts(given.timeouts),
     )

@@ -23,8 +23,8 @@ class Duration(int):
         parts = _PART.findall(rest) if len(rest) <= _MOST_LETTERS else []
         if not parts or "".join(number + unit for number, unit in parts) != rest:
             raise ValueError(f"{text[:_MOST_LETTERS]!r} is not a duration such as 4m0s, 1h30m or 500ms")
-        total = sum(round(float(number) * _UNITS[unit]) for number, unit in parts)
-        if total > _LARGEST:
+        total = sum(_nanoseconds(number, _UNITS[unit]) for number, unit in parts)
+        if total > _LARGEST + text.startswith("-"):
             raise ValueError(f"{text!r} is longer than a duration can be (about 292 years)")
         return cls(-total if text.startswith("-") else total)
 
@@ -46,6 +46,19 @@ class Duration(int):
         return f"{sign}{minutes}m{seconds}s" if minutes else f"{sign}{seconds}s"
 
     __repr__ = __str__
+
+
+def _nanoseconds(number: str, unit: int) -> int:
+    """Returns the nanoseconds of a number of units, cut off as by Go: 1.9ns is 1ns. It adds the fraction as a float64, and
+    reads no more of its digits than an int64 holds."""
+    whole, _, fraction = number.partition(".")
+    read = 0
+    scale = 1.0
+    for digit in fraction:
+        if read > _LARGEST // 10 or read * 10 + int(digit) > _LARGEST + 1:
+            break
+        read, scale = read * 10 + int(digit), scale * 10
+    return int(whole or "0") * unit + int(float(read) * (unit / scale))
 
 
 def _below_a_second(value: int) -> str:

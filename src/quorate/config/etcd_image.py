@@ -7,7 +7,7 @@ import re
 from quorate.config.types import ClusterConfiguration, LocalEtcd
 from quorate.config.versions import parse_version, tags_for
 
-_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-+]|$)")
+_VERSION = re.compile(r"v?([0-9]{1,6})\.([0-9]{1,6})\.([0-9]{1,6})(?:[-+]|\Z)")
 
 
 def etcd_tag(config: ClusterConfiguration) -> str:

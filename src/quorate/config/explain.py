@@ -11,7 +11,7 @@ from quorate.core.suggestions import close_names, did_you_mean
 from quorate.errors import ConfigError
 
 _MOST_PLACES = 5
-_INDEX = re.compile(r"\[\d*\]")
+_INDEX = re.compile(r"\[[0-9]*\]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,15 @@ from quorate.config import types as v4
 from quorate.config.component_checks import check_components, kubelet_flags
 from quorate.config.component_values import Values, given_values
 from quorate.config.components import KUBELET, VERSIONS, kubelet_overrides
-from quorate.config.defaults import Facts, default_cluster, default_init, default_join, default_reset, default_upgrade
+from quorate.config.defaults import (
+    Facts,
+    default_cluster,
+    default_init,
+    default_join,
+    default_reset,
+    default_upgrade,
+    one_address,
+)
 from quorate.config.etcd_image import etcd_version
 from quorate.config.findings import Finding
 from quorate.config.load import Loaded
@@ -195,7 +203,7 @@ def resolve_any(loaded: Loaded, facts: Facts, further: Sequence[Finding] = ()) -
 
 def _given_address(loaded: Loaded) -> str:
     given = loaded.init.local_api_endpoint.advertise_address if loaded.init else ""
-    return given if rules.is_address(given) and rules.advertised(given) is None else ""
+    return one_address(given) if rules.is_address(given) and rules.advertised(given) is None else ""
 
 
 def _given(loaded: Loaded, value: T | None, kind: str, example: str) -> T:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from quorate.foreign.urls import parts_of
+from quorate.foreign.addresses import read_address, without_leading_zeros
+from quorate.foreign.numbers import whole
+from quorate.foreign.urls import BadUrl, split, without_login
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _WILDCARD = re.compile(rf"\*\.{_LABEL}(?:\.{_LABEL})*")
 _TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}")
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
-_HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?"
+_HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?"
+_MOST_PORT = 65535
 _LIKE_A_HOST = re.compile(r"[^\s:/\[\]]+")
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_HOST}|(?:{_HOST}/)?{_PART}(?:/{_PART})*")
@@ -29,14 +33,8 @@ def subdomain(text: str) -> str | None:
 
 
 def is_address(text: str) -> bool:
-    """Returns whether a text is an IP address as Go reads it: without a zone, which components refuse."""
-    if "%" in text:
-        return False
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    """Returns whether a text is an IP address as the components read it."""
+    return read_address(text) is not None
 
 
 def alternative_name(text: str) -> str | None:
@@ -47,30 +45,31 @@ def alternative_name(text: str) -> str | None:
 
 
 def port(number: int) -> str | None:
-    return None if 0 < number < 65536 else f"{number} is not a port: 1 to 65535"
+    return None if 0 < number <= _MOST_PORT else f"{number} is not a port: 1 to 65535"
 
 
 def advertised(text: str) -> str | None:
     """Checks an address that other nodes can reach: not loopback, unspecified, multicast or link-local."""
-    if not is_address(text):
+    address = read_address(text)
+    if address is None:
         return f"{text!r} is not an IP address"
-    address = ipaddress.ip_address(text)
     if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
         return f"{text} cannot be reached by other nodes: use an address of this host's network"
     return None
 
 
 def endpoint(text: str) -> str | None:
-    """Checks HOST or HOST:PORT. HOST is a DNS name or an address (IPv6 in brackets)."""
+    """Checks HOST or HOST:PORT. HOST is a DNS name or an address (IPv6 in brackets). The port may be empty, as for kubeadm."""
     if is_address(text):
         return None
     host, number = split_endpoint(text)
-    if number is not None and (not number.isdecimal() or port(int(number)) is not None):
-        return f"{text!r}: {number!r} is not a port: 1 to 65535"
+    if number and not whole(number, _MOST_PORT):
+        return f"{without_login(text)!r}: {without_login(number)!r} is not a port: 1 to 65535"
     return None if is_address(host) or subdomain(host) is None else _why_no_host(host, text)
 
 
-def _why_no_host(host: str, text: str) -> str:
+def _why_no_host(host: str, given: str) -> str:
+    text, host = without_login(given), without_login(host)
     if "://" in text:
         return f"{text!r} is a URL: give HOST or HOST:PORT, without {text.partition('://')[0]}://"
     if host.lower() != host and subdomain(host.lower()) is None:
@@ -85,16 +84,19 @@ def discovery_endpoint(text: str) -> str | None:
     letters and underscores, and so does kubeadm."""
     host, number = split_endpoint(text)
     if number is None:
-        return f"{text!r} is a URL: give HOST:PORT" if "://" in text else f"{text!r} is not of the form HOST:PORT"
-    plain = f"[{host}]" if ":" in host else host.lower().replace("_", "-")
+        shown = without_login(text)
+        return f"{shown!r} is a URL: give HOST:PORT" if "://" in text else f"{shown!r} is not of the form HOST:PORT"
+    plain = f"[{host}]" if ":" in host else host.lower().replace("_", "-").removesuffix(".")
     return None if endpoint(f"{plain}:{number}") is None else endpoint(text)
 
 
 def split_endpoint(text: str) -> tuple[str, str | None]:
-    """Returns the host without brackets, and the port when there is one."""
+    """Returns the host without brackets, and the port when there is one. A text that has anything else between `]` and the port
+    is no endpoint, and is returned whole."""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
-        return host, rest[1:] if rest.startswith(":") else None
+        # [fd00::1]x:6443 was checked, and used, without the x.
+        return (host, rest[1:] or ("" if rest else None)) if not rest or rest.startswith(":") else (text, None)
     if text.count(":") == 1:
         host, _, number = text.partition(":")
         return host, number
@@ -116,22 +118,11 @@ def _network(text: str) -> Network:
     address, _, length = text.partition("/")
     try:
         # Python also takes masks (/255.240.0.0), their inverse and zones; kube-apiserver ends with them.
-        plain = without_leading_zeros(address)
-        if not length.isdecimal() or not is_address(plain):
+        if whole(length, 128) is None or not is_address(address):
             raise ValueError(text)
-        return ipaddress.ip_network(f"{plain}/{length}", strict=False)
+        return ipaddress.ip_network(f"{without_leading_zeros(address)}/{length}", strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is not a subnet such as 10.96.0.0/12") from None
-
-
-def without_leading_zeros(address: str) -> str:
-    """Returns an IPv4 address as the components read it: they take 010 for 10, as kubeadm does, and Python refuses it."""
-    parts = address.split(".")
-    return (
-        ".".join(part.lstrip("0") or "0" for part in parts)
-        if len(parts) == 4 and all(parts) and ":" not in address
-        else address
-    )
 
 
 def token(text: str) -> str | None:
@@ -145,11 +136,7 @@ def token_group(text: str) -> str | None:
 
 def certificate_key(text: str) -> str | None:
     """Checks a certificate key. Never repeats the text: it is a secret."""
-    try:
-        ok = len(bytes.fromhex(text)) == 32 and " " not in text
-    except ValueError:
-        ok = False
-    return None if ok else "this is not a certificate key: 64 hex digits"
+    return None if _KEY.fullmatch(text) else "this is not a certificate key: 64 hex digits"
 
 
 def absolute(text: str) -> str | None:
@@ -157,13 +144,38 @@ def absolute(text: str) -> str | None:
 
 
 def socket(text: str) -> str | None:
-    """Checks the URL of a unix socket, or an absolute path: kubeadm puts unix:// before any path, we refuse a relative one."""
-    parts = parts_of(text)
-    if parts.scheme == "unix" and parts.path.startswith("/"):
+    """Checks the URL of a unix socket. kubeadm puts unix:// before any path; we refuse a relative one, and a host, which would
+    be its first folder."""
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"{without_login(text)!r} is not the URL of a socket: {error}"
+    if parts.scheme == "unix" and not parts.host and parts.path.startswith("/"):
         return None
+    return f"{without_login(text)!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
+
+
+def https_file(text: str) -> str | None:
+    """Checks where a discovery file is: an absolute path, or an https URL. Never repeats a URL: it may hold a password."""
     if text.startswith("/"):
         return None
-    return f"{text!r} is not the URL of a socket, such as unix:///var/run/containerd/containerd.sock"
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"this is neither an absolute path nor an https URL: {error}"
+    return None if parts.scheme == "https" and parts.host else "this must be an absolute path or an https URL"
+
+
+def etcd_endpoint(text: str) -> str | None:
+    """Checks the URL of an external etcd. Never repeats a user or a password."""
+    shown = without_login(text)
+    try:
+        parts = split(text)
+    except BadUrl as error:
+        return f"{shown!r} is not a URL such as https://10.0.0.1:2379: {error}"
+    if parts.scheme in ("http", "https") and parts.host:
+        return None
+    return f"{shown!r} is not a URL such as https://10.0.0.1:2379"
 
 
 def repository(text: str) -> str | None:

@@ -16,6 +16,7 @@ from msgspec.structs import FieldInfo, fields
 
 from quorate.config.duration import Duration, Seconds
 from quorate.config.problems import Problems
+from quorate.config.times import Time
 from quorate.core.suggestions import close_names, did_you_mean
 from quorate.foreign.documents import Leaf, Mapping, Node, Sequence, plain
 
@@ -34,6 +35,7 @@ _WORDS = {
     bool: "true or false",
     Duration: "a duration such as 4m0s",
     Seconds: "a duration such as 10m or 30s",
+    Time: "a time such as 2030-01-02T15:04:05Z",
 }
 
 
@@ -119,10 +121,11 @@ def _entries(node: Node, hint: Any, problems: Problems, path: str) -> dict[str, 
 
 def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     if isinstance(node, Leaf):
-        if hint in (Duration, Seconds) and isinstance(node.value, str):
-            return _duration(node.text, node.line, problems, path)
-        if hint is Seconds and type(node.value) in (int, float):
-            return _duration(f"{node.text}s", node.line, problems, path)
+        is_number = type(node.value) in (int, float)
+        if hasattr(hint, "parse") and (isinstance(node.value, str) or (is_number and getattr(hint, "takes_numbers", False))):
+            return _parsed(hint, node.text, node.line, problems, path)
+        if hint is Seconds and is_number:
+            return _parsed(Seconds, f"{node.text}s", node.line, problems, path)
         # bool is an int for Python, not for a file.
         if type(node.value) is hint:
             return node.value
@@ -132,7 +135,7 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     from quorate.config.wrong_types import meant, must_be
 
     found = meant(node, hint)
-    why = must_be(_WORDS.get(hint, "something else"), node)
+    why = must_be(_WORDS.get(hint, str(getattr(hint, "words", "something else"))), node)
     if found is None:
         problems.add(path, why, node.line)
         return hint()
@@ -140,12 +143,13 @@ def _scalar(node: Node, hint: Any, problems: Problems, path: str) -> Any:
     return found
 
 
-def _duration(text: str, line: int, problems: Problems, path: str) -> Duration:
+def _parsed(hint: Any, text: str, line: int, problems: Problems, path: str) -> Any:
+    """Returns a text of a type that is checked and written in one form: its `parse` raises ValueError."""
     try:
-        return Duration.parse(text)
+        return hint.parse(text)
     except ValueError as error:
         problems.add(path, str(error), line)
-        return Duration(0)
+        return hint()
 
 
 def encode(value: Any) -> Any:
@@ -154,16 +158,26 @@ def encode(value: Any) -> Any:
         rows = {
             key: encode(inner)
             for key, info in keys(type(value)).items()
-            if not _is_zero(inner := getattr(value, info.name)) or info.name in value.always
+            if not _is_left_out(inner := getattr(value, info.name), info) or info.name in value.always
         }
         return dict(sorted(rows.items()))
-    if isinstance(value, Duration):
+    if isinstance(value, Time):
+        # Go writes a time that was given, and is its zero, as null.
+        return str(value) or None
+    if isinstance(value, Duration | str):
         return str(value)
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, dict):
         return {key: encode(inner) for key, inner in sorted(value.items())}
     return value
+
+
+def _is_left_out(value: Any, info: FieldInfo) -> bool:
+    """Returns whether Go leaves a field out: an optional one that is not given, or another that has its zero. An optional one
+    that was given is written, so `imagePullSerial: false` stays."""
+    is_optional = get_origin(info.type) in (types.UnionType, typing.Union)
+    return value is None if is_optional else _is_zero(value)
 
 
 def _is_zero(value: Any) -> bool:

@@ -19,12 +19,22 @@ from quorate.config.components import VERSIONS
 from quorate.config.default_values import default_values
 from quorate.config.descriptions import CHOICES, describe, describe_kind
 from quorate.config.duration import Duration
+from quorate.config.env_source import FieldVersion, Quantity
 from quorate.config.load import V4_KINDS
 from quorate.config.schema import Value, keys
+from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST
 from quorate.errors import ConfigError
 
-_SCALARS = {str: "string", int: "int", bool: "bool", Duration: "duration"}
+_SCALARS = {
+    str: "string",
+    int: "int",
+    bool: "bool",
+    Duration: "duration",
+    Time: "time",
+    Quantity: "quantity",
+    FieldVersion: "string",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ Field order is kubeadm's. The fields that differ in v1beta3 are in `quorate.conf
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from msgspec import field
 
 from quorate.config.duration import Duration
+from quorate.config.env_source import EnvVarSource
 from quorate.config.schema import Value
+from quorate.config.times import Time
 
 GROUP = "kubeadm.k8s.io"
 V1BETA3 = f"{GROUP}/v1beta3"
@@ -42,14 +44,14 @@ class HostPathMount(Value, frozen=True):
 
 
 class EnvVar(Value, frozen=True):
-    """An EnvVar of core/v1. `value_from` is passed through."""
+    """An EnvVar of core/v1."""
 
     secret: ClassVar[tuple[str, ...]] = ("value",)
 
     always: ClassVar[tuple[str, ...]] = ("name",)
     name: str = ""
     value: str = ""
-    value_from: dict[str, Any] = {}
+    value_from: EnvVarSource | None = None
 
 
 class ControlPlaneComponent(Value, frozen=True):
@@ -147,7 +149,7 @@ class BootstrapToken(Value, frozen=True):
     token: str = ""
     description: str = ""
     ttl: Duration | None = None
-    expires: str = ""
+    expires: Time | None = None
     usages: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
@@ -164,7 +166,7 @@ class Taint(Value, frozen=True):
     key: str = ""
     value: str = ""
     effect: str = ""
-    time_added: str = ""
+    time_added: Time | None = None
 
 
 class NodeRegistration(Value, frozen=True):

@@ -8,9 +8,11 @@ from quorate.config import gates, rules
 from quorate.config import types as v4
 from quorate.config.problems import Problems
 from quorate.config.schema import keys
+from quorate.config.times import Time
 from quorate.config.versions import NEWEST, OLDEST, OLDEST_TESTED, closest, is_label, parse_version
 from quorate.errors import ConfigError
-from quorate.foreign.urls import parts_of
+from quorate.foreign.numbers import whole
+from quorate.foreign.urls import parts_of, without_login
 
 ALGORITHMS = ("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")
 POLICIES = ("Always", "IfNotPresent", "Never")
@@ -30,7 +32,6 @@ def check_init(config: v4.InitConfiguration, problems: Problems) -> None:
     check_registration(config.node_registration, "nodeRegistration", problems)
     check_api_endpoint(config.local_api_endpoint, "localAPIEndpoint", problems)
     _if_given(config.certificate_key, rules.certificate_key, "certificateKey", problems)
-    _check_patches(config.patches, problems)
     _check_timeouts(config.timeouts, problems)
 
 
@@ -55,6 +56,8 @@ def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None
     _apply(rules.token, token.token, f"{path}.token", problems)
     if token.ttl is not None and token.expires:
         problems.add(path, "ttl and expires exclude each other")
+    if token.expires is not None and not _is_storable(token.expires):
+        problems.add(f"{path}.expires", f"{token.expires or 'this'} is a year that the cluster cannot read: 0001 to 9999")
     if token.ttl is not None and token.ttl < 0:
         problems.add(f"{path}.ttl", "this cannot be negative")
     for number, usage in enumerate(token.usages):
@@ -63,6 +66,12 @@ def check_token(token: v4.BootstrapToken, path: str, problems: Problems) -> None
         problems.add(f"{path}.groups", "groups need the usage authentication")
     for number, group in enumerate(token.groups):
         _apply(rules.token_group, group, f"{path}.groups[{number}]", problems)
+
+
+def _is_storable(time: Time) -> bool:
+    """Returns whether a token can end then. 9999-12-31T23:59:59-01:00 is written with the year 10000, which no controller
+    reads: it takes the token for one that has expired. The zero time would be no end at all."""
+    return time.is_readable and not time.startswith("0000")
 
 
 def check_registration(given: v4.NodeRegistration, path: str, problems: Problems) -> None:
@@ -96,11 +105,6 @@ def check_api_endpoint(given: v4.APIEndpoint, path: str, problems: Problems) -> 
     why = rules.port(given.bind_port)
     if why is not None:
         problems.add(f"{path}.bindPort", why)
-
-
-def _check_patches(patches: v4.Patches | None, problems: Problems) -> None:
-    if patches is not None:
-        _if_given(patches.directory, rules.absolute, "patches.directory", problems)
 
 
 def _check_timeouts(given: v4.Timeouts | None, problems: Problems) -> None:
@@ -186,7 +190,7 @@ def _check_node_masks(config: v4.ClusterConfiguration, pods: list[rules.Network]
     for network in pods:
         family, usual = ("ipv4", "24") if network.version == 4 else ("ipv6", "64")
         text = args.get(f"node-cidr-mask-size-{family}", args.get("node-cidr-mask-size", usual) if len(pods) == 1 else usual)
-        mask = int(text) if text.isdecimal() else -1
+        mask = -1 if (number := whole(text, 128)) is None else number
         if network.prefixlen > mask:
             problems.add("networking.podSubnet", f"{network} is smaller than the /{text} that each node gets of it")
         elif mask - network.prefixlen > 16:
@@ -218,12 +222,14 @@ def _check_external(given: v4.ExternalEtcd, problems: Problems) -> None:
     for name, value in (("caFile", given.ca_file), ("certFile", given.cert_file), ("keyFile", given.key_file)):
         _if_given(value, rules.absolute, f"{path}.{name}", problems)
     secure = bool(given.ca_file or given.cert_file or given.key_file)
-    for number, text in enumerate(given.endpoints):
-        parts = parts_of(text)
-        if parts.scheme not in ("http", "https") or not parts.host:
-            problems.add(f"{path}.endpoints[{number}]", f"{text!r} is not a URL such as https://10.0.0.1:2379")
-        elif secure and parts.scheme != "https":
-            problems.add(f"{path}.endpoints[{number}]", f"{text!r} must be https when certificates are given")
+    rows = [(f"{path}.endpoints[{number}]", text) for number, text in enumerate(given.endpoints)]
+    rows += [(f"{path}.httpEndpoints[{number}]", text) for number, text in enumerate(given.http_endpoints)]
+    for where, text in rows:
+        why = rules.etcd_endpoint(text)
+        if why is None and secure and parts_of(text).scheme != "https":
+            why = f"{without_login(text)!r} must be https when certificates are given"
+        if why is not None:
+            problems.add(where, why)
 
 
 def _check_validity(config: v4.ClusterConfiguration, problems: Problems) -> None:
@@ -243,7 +249,6 @@ def check_join(config: v4.JoinConfiguration, problems: Problems) -> None:
     if config.control_plane is not None:
         check_api_endpoint(config.control_plane.local_api_endpoint, "controlPlane.localAPIEndpoint", problems)
         _if_given(config.control_plane.certificate_key, rules.certificate_key, "controlPlane.certificateKey", problems)
-    _check_patches(config.patches, problems)
     _check_timeouts(config.timeouts, problems)
 
 
@@ -267,11 +272,11 @@ def _check_discovery(given: v4.Discovery, problems: Problems) -> None:
         for number, pin in enumerate(token.ca_cert_hashes):
             if not _is_pin(pin):
                 problems.add(f"{path}.caCertHashes[{number}]", f"{pin!r} is not of the form sha256:HEX")
-        if given.tls_bootstrap_token != token.token:
-            # --token gives both: one problem is not two.
-            _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
-    if file is not None and not (file.kube_config_path.startswith("/") or parts_of(file.kube_config_path).scheme == "https"):
-        problems.add("discovery.file.kubeConfigPath", "this must be an absolute path or an https URL")
+    if given.tls_bootstrap_token and (token is None or given.tls_bootstrap_token != token.token):
+        # --token gives both: one problem is not two. A discovery file may bring credentials of its own, and needs none.
+        _apply(rules.token, given.tls_bootstrap_token, "discovery.tlsBootstrapToken", problems)
+    if file is not None:
+        _apply(rules.https_file, file.kube_config_path, "discovery.file.kubeConfigPath", problems)
 
 
 def _check_discovery_endpoint(text: str, path: str, problems: Problems) -> None:

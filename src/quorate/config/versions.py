@@ -12,9 +12,13 @@ from msgspec import Struct
 from quorate.errors import ConfigError
 
 _MOST_LETTERS = 128
-_SEMANTIC = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-_MINOR = re.compile(r"(?<![\d.])1\.(\d{1,4})(?!\d)")
-_LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-\d+(?:\.\d+)?)?")
+_NUMBER = "(?:0|[1-9][0-9]*)"
+_WORD = f"(?:{_NUMBER}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD = "[0-9A-Za-z-]+"
+_SEMANTIC = re.compile(rf"v?({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-{_WORD}(?:\.{_WORD})*)?(?:\+{_BUILD}(?:\.{_BUILD})*)?")
+"""As kubeadm reads versions: semantic ones, in which no number begins with 0."""
+_MINOR = re.compile(r"(?<![0-9.])1\.([0-9]{1,4})(?![0-9])")
+_LABEL = re.compile(r"(?:ci/)?(?:stable|latest)(?:-[0-9]+(?:\.[0-9]+)?)?")
 OLDEST, OLDEST_TESTED, NEWEST = 27, 29, 37
 DEFAULT = "v1.34.4"
 """Used when no version is given and no kubelet is installed."""
@@ -42,7 +46,12 @@ def parse_version(text: str) -> KubernetesVersion:
         raise ConfigError(f"{text[:_MOST_LETTERS]!r} is not a Kubernetes version", advice=hint)
     if match[1] != "1":
         raise ConfigError(f"{text!r}: only Kubernetes 1.x is supported")
-    return KubernetesVersion(text if text.startswith("v") else f"v{text}", int(match[2]), int(match[3]))
+    return KubernetesVersion(version_text(text), int(match[2]), int(match[3]))
+
+
+def version_text(text: str) -> str:
+    """Returns a version as kubeadm writes it, with a v in front; any other text as it is."""
+    return f"v{text}" if len(text) <= _MOST_LETTERS and _SEMANTIC.fullmatch(text) and not text.startswith("v") else text
 
 
 def is_label(text: str) -> bool:

@@ -5,16 +5,19 @@ Pure: no name is resolved."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from quorate.errors import ConfigError
+from quorate.foreign.numbers import are_digits
+from quorate.foreign.urls import BadUrl, parts_of, split, without_login
 
 if TYPE_CHECKING:
     from quorate.core.membership import Member
 
 _MAX_ID = 2**64 - 1
 _MOST_DIGITS = 40
+_HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
 
 
 def format_id(member_id: int) -> str:
@@ -27,33 +30,23 @@ def parse_id(text: str) -> int:
 
     A decimal id, as etcd's JSON output prints it, is longer than 16 digits; the error then shows its hex form.
     """
-    try:
-        value = int(text[:_MOST_DIGITS], 16)
-    except ValueError:
-        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d") from None
+    if not _HEX.fullmatch(text[:_MOST_DIGITS]):
+        raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: ids are hex numbers such as 8e9e05c52164694d")
+    value = int(text[:_MOST_DIGITS], 16)
     if not 0 < value <= _MAX_ID:
         hint = (
             f" (did you mean {int(text):x}, its hex form?)"
-            if text.isdecimal() and len(text) < _MOST_DIGITS and 0 < int(text) <= _MAX_ID
+            if are_digits(text) and len(text) < _MOST_DIGITS and 0 < int(text) <= _MAX_ID
             else ""
         )
         raise ConfigError(f"{text[:_MOST_DIGITS]!r} is not a member id: it does not fit 64 bits{hint}")
     return value
 
 
-def host_of(url: str) -> str:
-    """Returns the host of a URL as written there, without the brackets of an IPv6 address; empty when there is none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
 def address_of(url: str) -> str:
-    """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere."""
-    host, percent, zone = host_of(url).partition("%")
-    # Some users write a bare %, as `ip address` prints it; then %25 is the interface with the number 25.
-    return host + percent + (zone.removeprefix("25") or zone if ":" in host else zone)
+    """Returns the host of a URL as sockets take it: a zone id is `fe80::1%25eth0` in a URL and `fe80::1%eth0` elsewhere. Empty
+    when there is none."""
+    return parts_of(url).host
 
 
 def is_loopback(url: str) -> bool:
@@ -74,16 +67,16 @@ def normalise_url(url: str) -> str:
     etcd compares peer URLs as text, so `https://H:2380/` and `https://h:2380` would be two members of one address. A zone id
     keeps its case, and gets the %25 without which etcd cannot parse it.
     """
+    shown = without_login(url)
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port is None:
-        raise ConfigError(f"{url!r} is not a URL of the form https://HOST:PORT")
-    if parts.path not in ("", "/") or parts.query or parts.username is not None:
-        raise ConfigError(f"{url!r} has more than a scheme, a host and a port")
-    return f"{parts.scheme}://{url_host(address_of(url))}:{port}"
+        parts = split(url, bare_zone=True)
+    except BadUrl as error:
+        raise ConfigError(f"{shown!r} is not a URL of the form https://HOST:PORT: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.host or parts.port is None:
+        raise ConfigError(f"{shown!r} is not a URL of the form https://HOST:PORT")
+    if parts.path not in ("", "/") or parts.query or parts.has_fragment or parts.login is not None:
+        raise ConfigError(f"{shown!r} has more than a scheme, a host and a port")
+    return f"{parts.scheme}://{url_host(parts.host)}:{parts.port}"
 
 
 def url_host(address: str) -> str:

@@ -10,13 +10,14 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from quorate.core.finding import Finding
 from quorate.core.ids import address_of, canonical_url, host_and_port, is_loopback, urls_of
 from quorate.core.membership import ClusterView, Member
 from quorate.errors import ConfigError
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.text import to_paste
+from quorate.foreign.urls import parts_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SCHEMES = frozenset({"http", "https"})
@@ -124,7 +125,7 @@ def check_addresses(_view: ClusterView, _name: str, peer_urls: Sequence[str]) ->
             address = ipaddress.ip_address(host)
         except ValueError:
             # No domain name ends in a number. Go takes such a host for a name, which nobody can resolve.
-            if host.rstrip(".").rpartition(".")[2].isdecimal():
+            if are_digits(host.rstrip(".").rpartition(".")[2]):
                 text = f"{url}: {host} is no IPv4 address, and no name ends in a number"
                 yield Finding("peer-url-address", "error", text, "correct the address")
             continue
@@ -172,10 +173,7 @@ def check_scheme(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Ite
 
 
 def _scheme(url: str) -> str:
-    try:
-        return urlsplit(url).scheme
-    except ValueError:
-        return ""
+    return parts_of(url).scheme
 
 
 def check_loopback(view: ClusterView, _name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:

@@ -18,13 +18,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-from urllib.parse import SplitResult, urlsplit
 
 import h11
 
 from quorate.deadline import Cancel
 from quorate.errors import QuorateError
 from quorate.foreign.resolve import SECONDS, resolve
+from quorate.foreign.urls import BadUrl, UrlParts, split
 
 _SLICE_SECONDS = 0.1
 _RECEIVE_BYTES = 1 << 16
@@ -61,17 +61,16 @@ class Site:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def split_url(url: str) -> SplitResult:
+def split_url(url: str) -> UrlParts:
     """Returns the parts of an http or https URL with a host and without a user. Raises `HttpFailed`, which does not repeat
     the URL: it may hold a password."""
     try:
-        parts = urlsplit(url)
-        legal = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        raise HttpFailed("this is not a URL of the form https://HOST:PORT") from None
-    if not legal:
+        parts = split(url, bare_zone=True)
+    except BadUrl as error:
+        raise HttpFailed(f"this is not a URL of the form https://HOST:PORT: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.host or parts.port == 0:
         raise HttpFailed("this is not a URL of the form https://HOST:PORT")
-    if parts.username is not None or parts.password is not None:
+    if parts.login is not None:
         raise HttpFailed("a URL must not hold a user or a password")
     return parts
 
@@ -80,7 +79,7 @@ def site_of(url: str, tls: ssl.SSLContext | None) -> Site:
     """Returns the server of a URL. `tls` is used for https only. Raises `HttpFailed`."""
     parts = split_url(url)
     secure = parts.scheme == "https"
-    return Site(parts.hostname or "", parts.port or (443 if secure else 80), tls if secure else None)
+    return Site(parts.host, parts.port or (443 if secure else 80), tls if secure else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +214,8 @@ class Connection:
 def get(url: str, tls: ssl.SSLContext | None, *, seconds: float, most_bytes: int, cancel: Cancel | None = None) -> Answer:
     """Returns the answer to one GET. Raises as `Connection.ask`."""
     parts = split_url(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     with Connection(site_of(url, tls), cancel=cancel) as connection:
-        return connection.ask(Request("GET", target), seconds=seconds, most_bytes=most_bytes)
+        return connection.ask(Request("GET", parts.target), seconds=seconds, most_bytes=most_bytes)
 
 
 def _head(request: Request, site: Site) -> h11.Request:

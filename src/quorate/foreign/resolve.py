@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quorate.foreign.numbers import are_digits
+
 SECONDS = 2.0
 _SLICE_SECONDS = 0.1
+_HEX = re.compile(r"0x[0-9a-f]*")
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -32,7 +37,7 @@ def resolve(host: str, port: int, *, seconds: float = SECONDS, check: Callable[[
     The list is empty when the name has none, or the resolver gave none within `seconds`. A literal never reaches the
     resolver. `check` is called ten times a second meanwhile, and may raise.
     """
-    if not host:
+    if not host or is_number_of_c(host):
         return []
     found = _ask(host, port, socket.AI_NUMERICHOST)
     if found:
@@ -47,6 +52,21 @@ def resolve(host: str, port: int, *, seconds: float = SECONDS, check: Callable[[
         if check is not None:
             check()
     return box[0] if box else []
+
+
+def is_number_of_c(host: str) -> bool:
+    """Returns whether the C library reads a host as an address that no program in Go reads: it takes 010.0.0.9 for 8.0.0.9, and
+    10.1 for 10.0.0.1. Go asks for a name, and there is none that ends in a number."""
+    last = host.rstrip(".").rpartition(".")[2].lower()
+    return (are_digits(last) or _HEX.fullmatch(last) is not None) and not _is_literal(host)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _ask(host: str, port: int, flags: int) -> list[SocketAddress]:

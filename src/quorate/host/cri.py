@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from quorate.deadline import Cancel, Deadline, SystemClock
 from quorate.errors import HostError, QuorateError
+from quorate.foreign.urls import socket_path, socket_url
 from quorate.host import cri_pb2 as wire
 from quorate.host import facts
 from quorate.quiet_grpc import grpc
@@ -79,8 +80,10 @@ class Runtime:
     def connect(cls, socket: str, cancel: Cancel | None = None) -> Iterator[Runtime]:
         """Yields a connection for the block. `socket`: such as unix:///run/containerd/containerd.sock, or a path. `cancel` ends
         the wait for a call: an image may take ten minutes, a pod one."""
-        path = socket.removeprefix("unix://")
-        with grpc.insecure_channel(f"unix:{path}", options=[("grpc.default_authority", "localhost")]) as channel:
+        # gRPC decodes the path as the kubelet does.
+        with grpc.insecure_channel(
+            socket_url(socket_path(socket)), options=[("grpc.default_authority", "localhost")]
+        ) as channel:
             yield cls(channel, socket, cancel)
 
     def _call(self, path: str, request: Any, parse: Callable[[bytes], Any], timeout: float = _RPC_SECONDS) -> Any:
@@ -245,6 +248,6 @@ def _translate(error: grpc.RpcError, socket: str, path: str) -> QuorateError:
     call = path.rpartition("/")[2]
     if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         late = "not in time" if status is grpc.StatusCode.DEADLINE_EXCEEDED else details
-        why = facts.why_silent(Path(socket.removeprefix("unix://"))) or f"{call}: {late}"
+        why = facts.why_silent(Path(socket_path(socket))) or f"{call}: {late}"
         return CriError(f"the container runtime at {socket} does not answer: {why}", advice=_advice(why))
     return CriError(f"the container runtime refused {call}: {details}")

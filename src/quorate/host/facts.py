@@ -84,7 +84,7 @@ def kubelet_version() -> str:
         printed = programs.run([kubelet, "--version"], seconds=20).out
     except HostError:
         return ""
-    match = re.search(r"v\d{1,4}\.\d{1,4}\.\d{1,4}\S{0,40}", printed[:1000])
+    match = re.search(r"v[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}\S{0,40}", printed[:1000])
     return match[0] if match else ""
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from quorate.errors import HostError
 from quorate.files import private_folder, remove_file, state_folder, state_place, write_atomic
 from quorate.foreign.local_files import read_trusted
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.resolve import SocketAddress, resolve
 
 LOOPBACK = "127.0.0.1"
@@ -90,7 +91,7 @@ def reserve(count: int, owner: Path) -> list[int]:
     folder = _reservations()
     try:
         with _alone(folder):
-            taken = {int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal() and _is_held(entry)}
+            taken = {int(entry.name) for entry in folder.iterdir() if are_digits(entry.name) and _is_held(entry)}
             usable = (port for port in _candidates() if port not in taken and is_free(port))
             ports = list(islice(usable, count))
             for port in ports:
@@ -113,7 +114,7 @@ def owners() -> set[Path]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return [entry for entry in folder.iterdir() if entry.name.isdecimal()]
+        return [entry for entry in folder.iterdir() if are_digits(entry.name)]
     except OSError:
         return []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from quorate.errors import HostError
+from quorate.foreign.numbers import are_digits
 
 _T = TypeVar("_T")
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -27,7 +28,7 @@ def _seen(read: Callable[[], _T]) -> _T | None:
 
 def pids() -> Iterator[int]:
     """Yields the ids of the processes that are visible here."""
-    return (int(name) for name in _seen(lambda: os.listdir("/proc")) or () if name.isdecimal())
+    return (int(name) for name in _seen(lambda: os.listdir("/proc")) or () if are_digits(name))
 
 
 def stat_fields(pid: int) -> list[str] | None:

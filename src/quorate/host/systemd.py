@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from quorate.deadline import Cancel
 from quorate.errors import HostError
+from quorate.foreign.numbers import whole
 from quorate.host import programs
 from quorate.host.programs import Finished
 
@@ -117,4 +118,4 @@ class Systemd:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
+    return whole(text, 999_999_999) or 0

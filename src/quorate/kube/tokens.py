@@ -7,9 +7,11 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from quorate.config.times import Time
 from quorate.foreign.values import mapping_of, text_of
 from quorate.kube.resources import Object, new
 from quorate.secret import Secret
@@ -42,6 +44,13 @@ class Token:
         return f"{self.id}.{self.secret.reveal()}"
 
 
+_ID = re.compile(r"[a-z0-9]{6}")
+
+
+def is_token_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
 def secret_name(token_id: str) -> str:
     """Returns the name of a token's Secret."""
     return f"bootstrap-token-{token_id}"
@@ -66,11 +75,9 @@ def from_secret(value: Object) -> Token | None:
     try:
         rows = mapping_of(value.get("data")).items()
         data = {key: base64.b64decode(text_of(text).encode()).decode() for key, text in rows}
-        expires = datetime.fromisoformat(data["expiration"]) if data.get("expiration") else None
+        expires = Time.parse(data["expiration"]).moment if data.get("expiration") else None
     except (binascii.Error, ValueError):
         return None
-    if expires is not None and expires.tzinfo is None:
-        expires = expires.replace(tzinfo=UTC)
     if not data.get("token-id") or not data.get("token-secret"):
         return None
     usages = tuple(usage for usage in ("signing", "authentication") if data.get(f"usage-bootstrap-{usage}") == "true")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from quorate.config.duration import Duration
 from quorate.config.types import Arg, ClusterConfiguration, EnvVar, HostPathMount
 from quorate.config.versions import KubernetesVersion, parse_version
+from quorate.foreign.paths import clean, prefix
 from quorate.manifests import images
 from quorate.manifests.args import command_line, value_of
 from quorate.manifests.etcd import client_url, loopback
@@ -77,7 +78,7 @@ def _minor(config: ClusterConfiguration) -> int:
 
 
 def _apiserver_flags(config: ClusterConfiguration, node: ControlPlaneNode) -> dict[str, str]:
-    pki = config.certificates_dir
+    pki = prefix(config.certificates_dir)
     found = {
         "advertise-address": node.address,
         "allow-privileged": "true",
@@ -114,7 +115,7 @@ def _etcd_flags(config: ClusterConfiguration, node: ControlPlaneNode) -> dict[st
     if external is not None:
         files = {"etcd-cafile": external.ca_file, "etcd-certfile": external.cert_file, "etcd-keyfile": external.key_file}
         return {"etcd-servers": ",".join(external.endpoints), **{name: path for name, path in files.items() if path}}
-    pki = config.certificates_dir
+    pki = prefix(config.certificates_dir)
     local = config.etcd.local.extra_args if config.etcd.local else ()
     return {
         "etcd-servers": value_of(local, "advertise-client-urls", client_url(loopback(node.address))),
@@ -148,7 +149,7 @@ def controller_manager_pod(config: ClusterConfiguration, node: ControlPlaneNode)
 
 
 def _controller_flags(config: ClusterConfiguration, node: ControlPlaneNode, kubeconfig: str) -> dict[str, str]:
-    pki = config.certificates_dir
+    pki = prefix(config.certificates_dir)
     found = {
         "authentication-kubeconfig": kubeconfig,
         "authorization-kubeconfig": kubeconfig,
@@ -224,7 +225,7 @@ def _etcd_certificates(config: ClusterConfiguration) -> list[Mount]:
     external = config.etcd.external
     if external is None:
         return []
-    folders = [posixpath.dirname(path) for path in (external.ca_file, external.cert_file, external.key_file) if path]
+    folders = [clean(posixpath.dirname(path)) for path in (external.ca_file, external.cert_file, external.key_file) if path]
     wanted = [folder for folder in dict.fromkeys(folders) if not _is_below(folder, config.certificates_dir)]
     outermost = [folder for folder in wanted if not any(_is_below(folder, other) for other in wanted if other != folder)]
     return [Mount(f"etcd-certs-{number}", folder) for number, folder in enumerate(sorted(outermost))]

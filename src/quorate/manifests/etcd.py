@@ -10,6 +10,7 @@ from quorate.config.duration import Duration
 from quorate.config.etcd_image import etcd_version
 from quorate.config.types import ClusterConfiguration, LocalEtcd
 from quorate.config.versions import parse_version
+from quorate.foreign.paths import prefix
 from quorate.foreign.urls import parts_of
 from quorate.manifests import images
 from quorate.manifests.args import command_line, value_of
@@ -73,7 +74,7 @@ def etcd_pod(config: ClusterConfiguration, node: EtcdNode) -> Object:
 
 
 def _defaults(config: ClusterConfiguration, local: LocalEtcd, node: EtcdNode) -> dict[str, str]:
-    pki, inside = f"{config.certificates_dir}/etcd", loopback(node.address)
+    pki, inside = f"{prefix(config.certificates_dir)}/etcd", loopback(node.address)
     joins = bool(node.initial_cluster)
     rows = node.initial_cluster or ((node.name, peer_url(node.address)),)
     found = {

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from quorate.core.finding import Finding, errors_first
-from quorate.core.ids import host_and_port, host_of
+from quorate.core.ids import address_of, host_and_port
 from quorate.core.membership import ClusterView, Member, MemberStatus
 from quorate.core.versions import Version
 from quorate.deadline import CORRECT_CLOCK
@@ -73,7 +73,9 @@ def _certificate(kind: str, files: TlsFiles | None, url: str, usages: tuple[Usag
         return
     try:
         load_tls(files)
-        found = problems(files.cert, ca=read_certificate(files.ca), names=(host_of(url),), now=datetime.now(UTC), usages=usages)
+        found = problems(
+            files.cert, ca=read_certificate(files.ca), names=(address_of(url),), now=datetime.now(UTC), usages=usages
+        )
     except ConfigError as error:
         found = [error.what]
     for problem in found:

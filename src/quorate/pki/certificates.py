@@ -6,7 +6,6 @@ year from the CA's own start, key usages digitalSignature and keyEncipherment (w
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from quorate.errors import ConfigError
+from quorate.foreign.addresses import read_address
 from quorate.secret import Secret
 
 KeyKind: TypeAlias = Literal["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256", "ECDSA-P384"]
@@ -166,8 +166,9 @@ USAGES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageO
 
 def alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:
     """Returns DNS names sorted and without repeats, then addresses in the given order without repeats: kubeadm's order."""
-    addresses = [address for name in names if (address := _address(name)) is not None]
-    dns = sorted({name for name in names if _address(name) is None})
+    names = tuple(names)
+    addresses = [address for name in names if (address := read_address(name)) is not None]
+    dns = sorted({name for name in names if read_address(name) is None})
     return [*map(x509.DNSName, dns), *map(x509.IPAddress, dict.fromkeys(addresses))]
 
 
@@ -180,13 +181,6 @@ def names_by_kind(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: PrivateKey, start: datetime, end: datetime) -> x509.CertificateBuilder:

@@ -11,6 +11,7 @@ from quorate.core.finding import Finding
 from quorate.core.versions import Version
 from quorate.foreign.documents import BadDocument, Limits, read_object
 from quorate.foreign.http import HttpFailed, get
+from quorate.foreign.urls import without_login
 from quorate.foreign.values import text_of
 
 _SECONDS = 10.0
@@ -56,7 +57,7 @@ def _version_or_reason(endpoint: str, external: ExternalEtcd) -> Told:
 def silent(asked: dict[str, Told], level: Literal["warning", "error"]) -> Iterator[Finding]:
     for endpoint, told in asked.items():
         if isinstance(told, str):
-            yield Finding("ExternalEtcdVersion", level, f"{endpoint} does not report its version: {told}")
+            yield Finding("ExternalEtcdVersion", level, f"{without_login(endpoint)} does not report its version: {told}")
 
 
 def too_old(asked: dict[str, Told], minor: int) -> Iterator[Finding]:
@@ -64,7 +65,11 @@ def too_old(asked: dict[str, Told], minor: int) -> Iterator[Finding]:
     for endpoint, told in asked.items():
         if not isinstance(told, str) and told < oldest:
             wanted, found = (".".join(map(str, one)) for one in (oldest, told))
-            yield Finding("ExternalEtcdVersion", "error", f"etcd at {endpoint} is {found}: Kubernetes 1.{minor} needs {wanted}")
+            yield Finding(
+                "ExternalEtcdVersion",
+                "error",
+                f"etcd at {without_login(endpoint)} is {found}: Kubernetes 1.{minor} needs {wanted}",
+            )
 
 
 def _ask(url: str, external: ExternalEtcd) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 
 from quorate.config.duration import Duration
+from quorate.foreign.numbers import are_digits
 
 _MOST_SECONDS = 7 * 24 * 3600.0
 _MOST_SHOWN = 100
@@ -14,7 +15,7 @@ _MOST_SHOWN = 100
 
 def parse(text: str) -> Duration:
     """Returns the duration of a text; a plain number is seconds. Raises ValueError for any other text."""
-    return Duration.parse(f"{text}s" if text.replace(".", "", 1).isdecimal() and text.isascii() else text)
+    return Duration.parse(f"{text}s" if are_digits(text.replace(".", "", 1)) else text)
 
 
 @dataclass(frozen=True)

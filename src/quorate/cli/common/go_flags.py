@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from quorate.foreign.numbers import are_digits
+
 SWITCHES = ("debug", "hex", "insecure-discovery", "insecure-skip-tls-verify", "insecure-transport")
 OFF_UNLESS_GIVEN = (
     "abandon-etcd-member",
@@ -57,7 +59,7 @@ def _with_verbosity(arguments: Sequence[str]) -> Iterator[str]:
             continue
         level = str(len(match[2])) if match[2] else match[1]
         if level is None:
-            level = left.pop(0) if left and left[0].isascii() and left[0].isdigit() else "1"
+            level = left.pop(0) if left and are_digits(left[0]) else "1"
         yield f"--verbose={level}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign.inside import Place, target
+from quorate.foreign.numbers import are_digits
 from quorate.tree import NewContent, RealTree
 
 _HOST = Path("/")
@@ -60,7 +61,7 @@ def _descriptor(name: str) -> int | None:
     """Returns the open descriptor that a path stands for. Opened by its path, a file behind it would be written from its
     start."""
     folder, slash, number = name.rpartition("/")
-    if folder + slash in _DESCRIPTORS and number.isascii() and number.isdigit() and len(number) < _MOST_DIGITS:
+    if folder + slash in _DESCRIPTORS and are_digits(number) and len(number) < _MOST_DIGITS:
         return int(number)
     return _STANDARD.get(name)
 

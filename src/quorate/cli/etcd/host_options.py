@@ -116,13 +116,13 @@ def host_of_options(options: HostOptions, name: str, peer_url: str, clock: Syste
 
 
 def _spec(host: HostOptions, name: str, peer_url: str) -> EtcdSpec:
-    from quorate.core.ids import host_of, normalise_url
+    from quorate.core.ids import address_of, normalise_url, url_host
     from quorate.host import etcd_binary
     from quorate.member.spec import EtcdSpec
 
     url = normalise_url(peer_url)
     scheme = url.partition("://")[0]
-    address = f"[{host_of(url)}]" if ":" in host_of(url) else host_of(url)
+    address = url_host(address_of(url))
     client_ca = host.trusted_ca_file or _cacert()
     return EtcdSpec(
         name,

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from quorate.cli.kubeadm import overlay
 from quorate.cli.kubeadm.flags import Given
 from quorate.config import types as v4
-from quorate.config.defaults import Facts
+from quorate.config.defaults import Facts, is_unspecified
 from quorate.config.load import Loaded, is_metadata, load, noting
 from quorate.config.versions import DEFAULT, is_label
 from quorate.errors import ConfigError
+from quorate.foreign.paths import clean
 from quorate.host import facts as host
 from quorate.report import Notice, PhaseReport, Report
 from quorate.secret import random_token
@@ -120,7 +121,7 @@ def _has_address(loaded: Loaded) -> bool:
         return True
     ends = [loaded.init.local_api_endpoint] if loaded.init else []
     ends += [loaded.join.control_plane.local_api_endpoint] if loaded.join and loaded.join.control_plane else []
-    return bool(ends) and all(end.advertise_address not in ("", "0.0.0.0", "::") for end in ends)  # noqa: S104
+    return bool(ends) and not any(is_unspecified(end.advertise_address) for end in ends)
 
 
 def _version(loaded: Loaded, report: Report) -> str:
@@ -199,6 +200,14 @@ def tree_for(given: Given, report: PhaseReport) -> Tree:
     return DryTree(real) if given.on("dry-run") else real
 
 
+def _folder_of_patches(patches: v4.Patches | None, given: Given) -> str:
+    """Returns the directory of patches, empty for none. A relative one is meant from the working directory, and from the
+    root of another node, as by kubeadm after its chroot."""
+    if patches is None or not patches.directory:
+        return ""
+    return os.path.abspath(patches.directory) if root_of(given) == Path("/") else clean(f"/{patches.directory}")
+
+
 def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport, clock: SystemClock | None = None) -> Context:
     """Returns the context in which the phases of init run."""
     from quorate.deadline import SystemClock
@@ -216,7 +225,7 @@ def init_context(setup: InitSetup, given: Given, tree: Tree, report: PhaseReport
         now=datetime.now(UTC),
         timeouts=init.timeouts,
         components=setup.components,
-        patches=init.patches.directory if init.patches else "",
+        patches=_folder_of_patches(init.patches, given),
         dry_run=given.on("dry-run"),
         config_folder=given.text("kubeconfig-dir") or CONFIG_FOLDER,
         kubelet=Kubelet.of(root_of(given)),
@@ -243,7 +252,7 @@ def join_context(join: v4.JoinConfiguration, facts: Facts, given: Given, report:
         tree=tree_for(given, report),
         now=datetime.now(UTC),
         timeouts=join.timeouts,
-        patches=join.patches.directory if join.patches else "",
+        patches=_folder_of_patches(join.patches, given),
         control_plane=join.control_plane is not None,
         dry_run=given.on("dry-run"),
         kubelet=Kubelet.of(root_of(given)),

@@ -155,7 +155,7 @@ def _token(given: Given, text: str) -> Token:
     usages = given.words("usages") or ("signing", "authentication")
     groups = given.words("groups") or (_DEFAULT_GROUP,)
     problems = Problems("the command line")
-    check_token(v4.BootstrapToken(text, given.text("description"), ttl, "", usages, groups), "token", problems)
+    check_token(v4.BootstrapToken(text, given.text("description"), ttl, None, usages, groups), "token", problems)
     problems.raise_if_any()
     expires = datetime.now(UTC) + timedelta(seconds=ttl.seconds) if ttl else None
     parsed = Token.parse(text)

@@ -6,11 +6,10 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
-from quorate.core.ids import address_of
 from quorate.errors import ConfigError
 from quorate.foreign.local_files import read_at_most
+from quorate.foreign.urls import BadUrl, split, without_login
 from quorate.secret import Secret
 from quorate.spelling import spelled
 
@@ -29,25 +28,24 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> Endpoint:
         """Parses `HOST:PORT` with or without http(s)://; IPv6 hosts in brackets. Raises `ConfigError`."""
+        shown = without_login(text)
         if not text.isprintable():
             # Letters that the locale cannot read are lone surrogates, at which gRPC would raise.
-            raise ConfigError(f"endpoint {text!r} has a character that no host name has, or that the locale cannot read")
+            raise ConfigError(f"endpoint {shown!r} has a character that no host name has, or that the locale cannot read")
         try:
-            parts = urlsplit(text if "://" in text else f"//{text}")
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379): {error}") from None
+            parts = split(text if "://" in text else f"//{text}", bare_zone=True)
+        except BadUrl as error:
+            raise ConfigError(f"endpoint {shown!r} is not of the form HOST:PORT (IPv6 as [::1]:2379): {error}") from None
         if parts.scheme not in ("", "http", "https"):
-            raise ConfigError(f"endpoint {text!r}: the scheme must be http or https")
-        if parts.username is not None:
+            raise ConfigError(f"endpoint {shown!r}: the scheme must be http or https")
+        if parts.login is not None:
             raise ConfigError(
                 "an endpoint must not contain a user or a password",
                 advice=f"pass {spelled('--user')}, and the password in ETCDCTL_PASSWORD or {spelled('--password-file')}",
             )
-        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
-            raise ConfigError(f"endpoint {text!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
-        host = address_of(text if "://" in text else f"//{text}")
-        return cls(host, DEFAULT_PORT if port is None else port, _tls_of(parts.scheme))
+        if not parts.host or parts.path not in ("", "/") or parts.query or parts.has_fragment:
+            raise ConfigError(f"endpoint {shown!r} is not of the form HOST:PORT (IPv6 as [::1]:2379)")
+        return cls(parts.host, DEFAULT_PORT if parts.port is None else parts.port, _tls_of(parts.scheme))
 
     @property
     def target(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from quorate.config import types as v4
 from quorate.config.versions import parse_version
 from quorate.deadline import SystemClock
+from quorate.foreign.paths import prefix
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import runtime_socket
 from quorate.phases.base.this_node import HERE, ThisNode
@@ -67,7 +68,7 @@ class Context:
 
     def pki(self, name: str) -> str:
         """Returns the path of a file below the certificates' folder."""
-        return f"{self.cluster.certificates_dir}/{name}"
+        return f"{prefix(self.cluster.certificates_dir)}/{name}"
 
     @property
     def cri_socket(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.etcd.client.endpoint import TlsFiles
+from quorate.foreign.urls import socket_path, socket_url
 from quorate.tree import DryTree, Tree
 
 
@@ -24,4 +25,4 @@ def tls_files(tree: Tree, folder: str, pair: str) -> TlsFiles:
 def runtime_socket(tree: Tree, socket: str) -> str:
     """Returns the socket of the container runtime below the root of `tree`. A node below another root has its own runtime:
     a reset with --rootfs once ended every pod of the live host."""
-    return f"unix://{tree.at(socket.removeprefix('unix://'))}"
+    return socket_url(str(tree.at(socket_path(socket))))

@@ -42,7 +42,7 @@ def signed(content: str, made: Iterable[Token]) -> dict[str, str]:
 
 def _token(given: BootstrapToken, now: datetime) -> Token:
     parsed = Token.parse(given.token)
-    expires = datetime.fromisoformat(given.expires) if given.expires else None
+    expires = given.expires.moment if given.expires else None
     if given.ttl is not None and given.ttl > 0:
         expires = now + timedelta(seconds=given.ttl.seconds)
     description = given.description or DEFAULT_DESCRIPTION

@@ -40,4 +40,7 @@ def run(context: Context, kubeconfig: str) -> None:
 
 def _values(taint: Taint) -> dict[str, str]:
     found = {"key": taint.key, "effect": taint.effect}
-    return {**found, "value": taint.value} if taint.value else found
+    found |= {"value": taint.value} if taint.value else {}
+    # A year that the API server cannot read would make it refuse the node's taints.
+    added = taint.time_added
+    return {**found, "timeAdded": str(added)} if added is not None and added.is_readable else found

@@ -12,7 +12,7 @@ from quorate.foreign.text import to_paste
 from quorate.kube import tokens
 from quorate.kube.client import KubeClient
 from quorate.kube.errors import AlreadyExists
-from quorate.kube.tokens import Token
+from quorate.kube.tokens import Token, is_token_id
 from quorate.phases.base import api_access
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.cluster.join_command import join_words
@@ -54,7 +54,7 @@ def found(api: KubeClient) -> list[Token]:
 def id_of(which: str) -> str:
     """Returns the id of `which`, an id or a whole token. Raises `ConfigError` for anything else, without repeating it."""
     token_id = which.partition(".")[0]
-    if len(token_id) != 6 or not token_id.isalnum():
+    if not is_token_id(token_id):
         raise ConfigError("the argument is neither a token nor the id of one (six characters of a-z0-9)")
     return token_id
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import ssl
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from quorate.config import types as v4
+from quorate.core.ids import url_host
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, PreflightFailed
 from quorate.foreign.documents import BadDocument, read_mapping
 from quorate.foreign.http import Connection, HttpFailed, Request, site_of, split_url
+from quorate.foreign.urls import UrlParts, login_of, parts_of
 from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
@@ -193,7 +194,7 @@ def _distrusted(why: str) -> PreflightFailed:
 def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Found:
     """Returns the cluster of a discovery file. `where` may hold a password, as https://USER:PASSWORD@HOST/: a URL is never
     shown in full."""
-    fetched = where.startswith("https://")
+    fetched = parts_of(where).scheme == "https"
     named = "the discovery file" if fetched else f"the discovery file {where}"
     content = _fetch(where, search) if fetched else tree.read(where)
     if content is None:
@@ -202,7 +203,7 @@ def _by_file(where: str, token: Secret[str], tree: Tree, search: Search) -> Foun
     refuse_what_is_not_done(parsed, named)
     # What another host has sent names no files of this one.
     parsed = parsed if fetched else complete(parsed, where, tree.read)
-    if not parsed.ca_pem or not parsed.server.startswith("https://"):
+    if not parsed.ca_pem or parts_of(parsed.server).scheme != "https":
         raise ConfigError(f"{named} lacks the cluster's CA or its https address")
     login = token if token.reveal() else parsed.token
     if not login.reveal() and not parsed.certificate_pem:
@@ -220,13 +221,13 @@ def _unread(host: str, why: str) -> PreflightFailed:
 
 def _fetch(url: str, search: Search) -> bytes:
     """Downloads the discovery file; the server is verified with the host's own CAs."""
-    address, login = _without_login(url)
-    host = address.removeprefix("https://").partition("/")[0]
+    parts = parts_of(url)
+    host = url_host(parts.host) + (f":{parts.port}" if parts.port else "")
     try:
-        parts = split_url(address)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        with Connection(site_of(address, ssl.create_default_context()), cancel=search.clock.cancel) as connection:
-            answer = connection.ask(Request("GET", target, headers=login), seconds=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
+        site = site_of(f"https://{host}", ssl.create_default_context())
+        with Connection(site, cancel=search.clock.cancel) as connection:
+            request = Request("GET", parts.target, headers=_login_headers(parts))
+            answer = connection.ask(request, seconds=_FETCH_SECONDS, most_bytes=_MOST_BYTES)
     except HttpFailed as error:
         why = f"{error.what}: {error.certificate}" if error.certificate else error.what
         raise _unread(host, why) from None
@@ -235,12 +236,8 @@ def _fetch(url: str, search: Search) -> bytes:
     return answer.body
 
 
-def _without_login(url: str) -> tuple[str, dict[str, str]]:
-    """Returns the URL without user and password, and the header that carries them."""
-    authority, slash, rest = url.removeprefix("https://").partition("/")
-    login, at, host = authority.rpartition("@")
-    address = f"https://{host}{slash}{rest}"
-    if not at:
-        return address, {}
-    encoded = base64.b64encode(unquote(login).encode()).decode()
-    return address, {"Authorization": f"Basic {encoded}"}
+def _login_headers(parts: UrlParts) -> dict[str, str]:
+    """Returns the header that carries user and password of a URL; none without them."""
+    if parts.login is None:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(login_of(parts)).decode()}"}

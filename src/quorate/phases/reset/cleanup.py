@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable
 from functools import partial
 
 from quorate.errors import HostError
+from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
@@ -48,7 +48,7 @@ def clean_up(run: ResetRun) -> None:
     run.refuse_changed()
     for path in (run_marker.PATH, *NOTES):
         _try(partial(run.tree.remove, path), left)
-    _try(partial(leftovers.sweep, run.tree, posixpath.normpath(run.reset.certificates_dir), run.report), left)
+    _try(partial(leftovers.sweep, run.tree, clean(run.reset.certificates_dir), run.report), left)
     if left:
         raise HostError(
             f"this node is not completely reset: {'; '.join(left)}",

@@ -13,6 +13,7 @@ from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
 from quorate.foreign.content import Content, content_of
 from quorate.foreign.deletion import NotDeleted
+from quorate.foreign.paths import clean
 from quorate.foreign.places import Stamp, stamp_at
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host.etcd_identity import DataIdentity
@@ -164,7 +165,7 @@ class ResetRun:
 def folders(run: ResetRun) -> list[str]:
     """Returns the folders whose contents a reset deletes, in addition to etcd's data."""
     tmp = [_TMP_FOLDER] if run.reset.cleanup_tmp_dir else []
-    return list(dict.fromkeys([MANIFESTS_FOLDER, posixpath.normpath(run.reset.certificates_dir), KUBELET_FOLDER, *tmp]))
+    return list(dict.fromkeys([MANIFESTS_FOLDER, clean(run.reset.certificates_dir), KUBELET_FOLDER, *tmp]))
 
 
 def is_emptied(folder: str) -> bool:
@@ -182,7 +183,7 @@ def _came_since(paths: list[str]) -> HostError:
 
 def _telling(run: ResetRun) -> list[str]:
     """Returns the files of which a node that is made here gets at least one anew, as a worker too."""
-    certificates = posixpath.normpath(run.reset.certificates_dir)
+    certificates = clean(run.reset.certificates_dir)
     pairs = [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")]
     return [
         *(manifest_path(name) for name in ("etcd", *PODS)),
