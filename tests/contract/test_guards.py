@@ -106,7 +106,6 @@ EXPRESSIONS = {
 
 DIGITS = {
     "foreign/numbers.py": "the one place for digits of others: ASCII is asked for first",
-    "phases/node/etcd_manifest.py": "words in a text of a shell: no number is read",
 }
 
 

@@ -6,6 +6,7 @@ flag whose type is not there, and what a component makes of a value that it coul
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -16,6 +17,7 @@ from quorate.config import rules
 from quorate.config.component_flags import written
 from quorate.config.duration import Duration
 from quorate.foreign.documents import read_object
+from quorate.foreign.numbers import whole
 
 _TABLE = Path(__file__).with_name("component_flag_types.json")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
@@ -78,7 +80,7 @@ def _whole(least: int, most: int) -> Callable[[str], bool]:
 
 
 def _level(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= _MOST_LETTERS and int(text) < 1 << 31
+    return whole(text, (1 << 31) - 1) is not None
 
 
 def _fraction(text: str) -> bool:
@@ -101,11 +103,18 @@ def _duration(text: str) -> bool:
 
 def _address(text: str) -> bool:
     plain = text.strip()
-    return not plain or rules.is_address(plain)
+    if not plain:
+        return True
+    try:
+        # Strictly: no zeros before the numbers of an IPv4 address.
+        ipaddress.ip_address(plain)
+    except ValueError:
+        return False
+    return "%" not in plain
 
 
 def _address_with_zeros(text: str) -> bool:
-    return not text or rules.is_address(rules.without_leading_zeros(text))
+    return not text or rules.is_address(text)
 
 
 _READERS: dict[str, Callable[[str], bool]] = {

@@ -22,6 +22,7 @@ from quorate.config.component_parts import (
     not_negative,
     text_at,
 )
+from quorate.foreign.numbers import are_digits
 
 _BY_MODE_SINCE = 31
 _MODES = ("iptables", "ipvs", "nftables")
@@ -52,7 +53,7 @@ def _addresses(given: Given, _: Gates) -> Found:
 
 
 def _is_address(text: str) -> bool:
-    return rules.is_address(rules.without_leading_zeros(text))
+    return rules.is_address(text)
 
 
 def _is_bound(text: str) -> bool:
@@ -134,7 +135,7 @@ def _port_range(given: Given, gates: Gates) -> Found:
 
 
 def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _MOST_DIGITS
+    return are_digits(text) and len(text) <= _MOST_DIGITS
 
 
 def _is_port_range(text: str) -> bool:

@@ -30,6 +30,7 @@ from quorate.config.versions import closest, is_supported, parse_version
 from quorate.errors import ConfigError
 from quorate.foreign import documents
 from quorate.foreign.documents import Mapping, Node, plain
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.values import mapping_of
 
 T = TypeVar("T")
@@ -246,7 +247,7 @@ def _below(node: Node, path: str) -> tuple[Node | None, str]:
     of evictionHard do."""
     if isinstance(node, documents.Sequence):
         number, _, rest = path.removeprefix("[").partition("]")
-        is_there = number.isdecimal() and int(number) < len(node.items)
+        is_there = are_digits(number) and int(number) < len(node.items)
         return node.items[int(number)] if is_there else None, rest.removeprefix(".")
     names = (
         [name for name, _ in node.rows if path == name or path.startswith((f"{name}.", f"{name}["))]

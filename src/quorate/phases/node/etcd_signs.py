@@ -20,16 +20,17 @@ _NOT_ETCD = frozenset(
 )
 """Their flags name etcd, and their names tell that they are none."""
 
-_IN_A_NAME = re.compile(r"(^|[-_.])etcd([-_.0-9v]|$)", re.IGNORECASE)
-_AS_A_WORD = re.compile(r"(?<![\w.-])etcd(?:[-_.]?v?[0-9][0-9.]*)?(?![\w/.-])|:-etcd\b", re.IGNORECASE)
+_IN_A_NAME = re.compile(r"(^|[-_.])etcd([-_.0-9v]|$)", re.IGNORECASE | re.ASCII)
+_AS_A_WORD = re.compile(r"(?<![\w.-])etcd(?:[-_.]?v?[0-9][0-9.]*)?(?![\w/.-])|:-etcd\b", re.IGNORECASE | re.ASCII)
 """The program in a text of a shell, with a path or without. `--etcd-servers`, `etcdctl` and `/var/lib/etcd/x` are none."""
 
 _ONLY_ETCDS = re.compile(
     r"(?<![\w-])--?(initial-cluster|initial-cluster-state|initial-cluster-token|initial-advertise-peer-urls|listen-peer-urls"
-    r"|listen-client-urls|advertise-client-urls|peer-client-cert-auth|snapshot-count)(?![\w-])"
+    r"|listen-client-urls|advertise-client-urls|peer-client-cert-auth|snapshot-count)(?![\w-])",
+    re.ASCII,
 )
 _VARIABLE = "ETCD_"
-_PATH_OF_FLAG = re.compile(r"(?<![\w-])--?[\w-]+=/\S*")
+_PATH_OF_FLAG = re.compile(r"(?<![\w-])--?[\w-]+=/\S*", re.ASCII)
 
 
 def may_run_etcd(content: bytes) -> str:
