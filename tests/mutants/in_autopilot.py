@@ -6,6 +6,7 @@ from mutants.mutants import Mutant
 
 GUARDS, REPLACE = "core/autopilot/guards.py", "core/autopilot/replacement.py"
 SIZE, SPREAD, CASE, SIGHT = (f"core/autopilot/{name}.py" for name in ("size", "spread", "case", "sight"))
+AGES, A = "etcd/autopilot/ages.py", "unit/test_autopilot_ages.py::test_"
 T = "unit/test_decide_autopilot.py::test_"
 STAYS = T + "a_lost_voter_stays_where_something_speaks_against"
 UNSURE = T + "what_is_not_sure_changes_nothing"
@@ -24,7 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "two writers",
         GUARDS,
-        "if before.digest != last.digest or between.digest == last.digest:",
+        "if (first.digest, second.digest) != (third.digest, last.digest) or first.digest == second.digest:",
         "if True:",
         T + "two_writers_of_policies_are_named_and_stop_everything",
         "it would grow and shrink in turn",
@@ -124,7 +125,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "no more than wanted",
         SIZE,
-        "    if len(case.view.voters) >= case.policy.voters:",
+        "    if len(case.view.voters) >= case.policy.voters and not case.owes_a_vote():",
         "    if False:",
         STAYS,
         "it never grows beyond",
@@ -148,8 +149,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "seat of a join at work",
         SIZE,
-        "or not standbys or case.memory.joining or",
-        "or not standbys or",
+        "or not standbys or case.memory.joining:",
+        "or not standbys:",
         SEAT,
         "its seat is not the standby's",
     ),
@@ -201,5 +202,85 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if False:",
         T + "a_vote_goes_to_the_zone_that_has_none",
         "its removal would stop writes for an election",
+    ),
+    _one(
+        "an election",
+        GUARDS,
+        "    if view.linearizable:",
+        "    if False:",
+        UNSURE,
+        "each loss of a leader called somebody",
+    ),
+    _one(
+        "lost standby in the place of a voter",
+        REPLACE,
+        "if one.id not in gone]",
+        "]",
+        T + "a_standby_that_is_lost_is_none",
+        "nobody was told",
+    ),
+    _one(
+        "lost standby counts as one",
+        SIZE,
+        "if gone and len(case.standbys()) - len(gone) < case.policy.standbys:",
+        "if False:",
+        T + "a_standby_that_is_lost_is_none",
+        "nobody was told before the next loss",
+    ),
+    _one(
+        "lost standby waited for",
+        SIZE,
+        "if mine and len(gone) == len(mine):",
+        "if False:",
+        T + "a_standby_that_is_lost_is_none",
+        "it was waited for without end",
+    ),
+    _one(
+        "lost standby keeps the seat",
+        SIZE,
+        "        standbys = case.lost_standbys()",
+        "        return None",
+        T + "a_standby_that_is_lost_is_none",
+        "it kept the only seat from the voter that was missing",
+    ),
+    _one(
+        "owed vote",
+        SIZE,
+        " and not case.owes_a_vote():",
+        ":",
+        T + "a_vote_that_is_owed_is_given_whatever_the_policy_wants",
+        "a replacement was never finished",
+    ),
+    _one(
+        "owed once the voter is gone",
+        CASE,
+        "if owed is None or view.by_id(owed.instead) is not None:",
+        "if owed is None:",
+        T + "a_vote_that_is_owed_is_given_whatever_the_policy_wants",
+        "a removal that failed owes nobody a vote",
+    ),
+    _one(
+        "order that has lasted",
+        AGES,
+        "return 0 < order.seconds <= self.age(order.lease, 0.0, now)",
+        "return False",
+        A + "an_order_is_over_when_it_has_lasted_as_long_as_was_ordered",
+        "with each new leader a pause began anew",
+    ),
+    _one(
+        "age behind a new leader",
+        AGES,
+        "return max(told, age + now - at)",
+        "return told",
+        A + "what_was_begun_counts_for_a_day_whoever_leads",
+        "a replacement of long ago was one of now",
+    ),
+    _one(
+        "lease behind a new leader",
+        AGES,
+        "if age - told[one] > _RESTARTED_SECONDS]",
+        "if False]",
+        A + "what_was_begun_counts_for_a_day_whoever_leads",
+        "three replacements in its life were all that a cluster could have",
     ),
 )
