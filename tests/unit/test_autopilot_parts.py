@@ -172,6 +172,9 @@ def test_what_a_policy_changes_is_named_by_path() -> None:
 
 
 def test_durations_are_also_seconds() -> None:
+    assert read_policy(b"alignedFor:\nstandbys: 1\nreplaceDead: {after: 2m, brake: }\n", "p").policy == Policy(
+        standbys=1, after=120.0
+    ), "what is empty has its default: no wait at all was none"
     assert read_policy(b"{alignedFor: 5, replaceDead: {after: 90.5}}", "p").policy.after == 90.5
 
 

@@ -85,11 +85,11 @@ def set_policy(file: Path, folder: Path | None, form: str) -> None:
         text.refuse(_misfits_seen(text.policy, folder))
     with cluster_meant(folder) as cluster:
         view = agreed(cluster.look())
-        text.refuse(misfits(text.policy, view))
+        store = records_of(cluster, view)
+        text.refuse(misfits(text.policy, view, store.read().policy))
         warnings = cautions(text.policy, view)
         for warning in warnings:
             cluster.report(Notice(warning, "warning"))
-        store = records_of(cluster, view)
         generation, changed = store.set_policy(text.policy, lambda orders: default_policy(view, orders.standbys))
 
     def table() -> None:

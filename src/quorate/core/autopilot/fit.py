@@ -11,14 +11,20 @@ _SEATS_CHOSEN_SINCE = Version(3, 6, 0)
 """--max-learners: before it there is one learner seat, and from then on the flag of each member, which none reports."""
 
 
-def misfits(policy: Policy, view: ClusterView) -> list[Flaw]:
-    """Returns what cannot hold in this cluster."""
-    names = [one.name for one in view.members if one.name]
-    found = [Flaw(f"zones.{name}", _no_member(name, names)) for name, _ in policy.zones if name not in names]
+def misfits(policy: Policy, view: ClusterView, known: Policy | None = None) -> list[Flaw]:
+    """Returns what cannot hold in this cluster. `known`: the policy of now. Its zones may name a voter that was replaced since:
+    the policy as it is printed, with another field changed, must not be refused for that."""
+    names, of_now = _names(view), dict(known.zones if known is not None else ())
+    unknown = [(name, zone) for name, zone in policy.zones if name not in names and of_now.get(name) != zone]
+    found = [Flaw(f"zones.{name}", _no_member(name, names)) for name, _ in unknown]
     if policy.standbys > 1 and _one_seat(view):
         text = f"{policy.standbys} are more than one, and etcd before 3.6 has one learner seat"
         found.append(Flaw("standbys", text))
     return found
+
+
+def _names(view: ClusterView) -> list[str]:
+    return [one.name for one in view.members if one.name]
 
 
 def _no_member(name: str, names: list[str]) -> str:
@@ -28,7 +34,8 @@ def _no_member(name: str, names: list[str]) -> str:
 
 def cautions(policy: Policy, view: ClusterView) -> list[str]:
     """Returns what may not be meant, each with its path."""
-    found: list[str] = []
+    names = _names(view)
+    found = [f"zones.{name}: no member has that name now" for name, _ in policy.zones if name not in names]
     voters = len(view.voters)
     if policy.voters < voters:
         found.append(f"voters: {policy.voters} are fewer than the {voters} of now: none is removed")
