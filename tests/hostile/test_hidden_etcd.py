@@ -89,6 +89,13 @@ def test_what_may_be_an_etcd_is_not_no_etcd(node: Node, text: str) -> None:
             command="[haproxy]",
             args="[]\n    env: [{name: ETCDCTL_API}]",
         ),
+        POD.format(kind="containers", image="calico", command="[x]", args="[]\n    env: [{name: ETCD_ENDPOINTS, value: a}]"),
+        POD.format(kind="containers", image="x", command="[node-exporter]", args="['--units=(kubelet|etcd|docker).service']"),
+        POD.format(kind="containers", image="x", command="[fluent-bit]", args="['kube-system etcd']"),
+        POD.format(kind="containers", image="haproxy", command="[haproxy]", args="[]") + "metadata: {name: haproxy-etcd-lb}\n",
+        POD.format(kind="containers", image="etcd:3", command="[sh, -c]", args="['etcdctl snapshot save /backup/etcd.db']"),
+        "# nothing here\n",
+        "",
         POD.format(kind="containers", image="nginx:1", command="[]", args="[]")
         + "  volumes: [{name: a, hostPath: {path: /etc/nginx}}, {name: b, emptyDir: {}}, {name: c, hostPath: {path: /srv}}]\n",
     ],
@@ -101,6 +108,8 @@ def test_what_only_works_with_etcd_is_none(node: Node, text: str) -> None:
 @pytest.mark.parametrize(
     ("mounted", "data"),
     [
+        ("/", "var/lib/db"),
+        ("/var", "var/lib/db"),
         ("/var/lib/db", "var/lib/db"),
         ("/var/lib/db/", "var/lib/db"),
         ("/var/lib", "var/lib/db"),
@@ -112,7 +121,7 @@ def test_a_pod_that_mounts_a_members_data_may_be_it(node: Node, mounted: str, da
     write_log(node.root / data, OLD)
     text = POD.format(kind="containers", image="a@sha256:0", command="[]", args="[]")
     node.write(f"{MANIFESTS}/db.yaml", f"{text}  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n")
-    with pytest.raises(Refused, match=r"db\.yaml mounts /var/lib/db, which holds the data of an etcd member"):
+    with pytest.raises(Refused, match=r"db\.yaml mounts .*/var/lib/db holds the data of an etcd member"):
         etcd.remove_member(reset(node))
     api = POD.format(kind="containers", image="x", command="[kube-apiserver]", args="[]")
     node.write(f"{MANIFESTS}/db.yaml", f"{api}  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n")
@@ -140,6 +149,14 @@ DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
         (DROP_IN, '[Service]\nEnvironment="PODS=/srv" "X=--pod-manifest-path=${PODS}/pods"\nExecStart=/usr/bin/kubelet $X\n'),
         (DROP_IN, "[Service]\nEnvironmentFile=-/srv/flags\nExecStart=/usr/bin/kubelet $X\n"),
         (DROP_IN, '[Service]\nEnvironment="X=--config=/srv/kubelet.yaml"\n'),
+        (DROP_IN, "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        (DROP_IN, "[Service]\nEnvironment = X=--config=/srv/kubelet.yaml Y=1\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile = -/srv/fl*s\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/start.sh\n"),
+        ("etc/systemd/system/service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("etc/systemd/system.control/kubelet.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("etc/conf.d/kubelet", 'command_args="--pod-manifest-path=\\\n/srv/pods"\n'),
+        ("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--config-dir=/srv/deep\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config-dir=/srv/parts\n"),
     ],
 )
@@ -148,6 +165,8 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/flags", "X=--pod-manifest-path=/srv/pods\n")
     node.write("srv/kubelet.yaml", "staticPodPath: pods\n")
     node.write("srv/parts/10.conf", "staticPodPath: /srv/pods\n")
+    node.write("srv/deep/sub/10.conf", "staticPodPath: /srv/pods\n")
+    node.write("srv/start.sh", "#!/bin/sh\nexec kubelet --pod-manifest-path /srv/pods\n")
     etcd.remove_member(reset(node))
     node.write(path, text)
     with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
@@ -164,6 +183,7 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         ("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--manifest-url=http://10.0.0.1/pods\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=$WHO_KNOWS\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=%d/kubelet.yaml\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=/srv/*/kubelet.env\n"),
     ],
 )
 def test_settings_of_the_kubelet_that_cannot_be_read_are_no_answer(node: Node, path: str, text: str) -> None:
@@ -176,3 +196,24 @@ def test_a_long_word_costs_little() -> None:
     words = ("a/" * 250_000, "--" * 250_000, "etcd-" * 100_000, "etcd1" + "1." * 250_000)
     for word in words:
         may_run_etcd(POD.format(kind="containers", image="x", command=f"[sh, -c, '{word}']", args="[]").encode())
+
+
+def test_a_second_etcd_beside_the_manifest_stays(node: Node) -> None:
+    """One for events, with other ports and data: it was deleted with the rest of the folder."""
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    node.write(f"{MANIFESTS}/etcd-events.yaml", TEXT)
+    with pytest.raises(Refused, match=r"etcd-events\.yaml runs an etcd"):
+        etcd.remove_member(reset(node))
+
+
+@pytest.mark.parametrize("masked", ["etc/systemd/system/kubelet.service", DROP_IN])
+def test_a_unit_that_is_masked_names_nothing(node: Node, masked: str) -> None:
+    place = node.root / masked
+    place.parent.mkdir(parents=True)
+    place.symlink_to("/dev/null")
+    etcd.remove_member(reset(node))
+
+
+def test_what_else_a_unit_runs_is_not_the_kubelet(node: Node) -> None:
+    node.write(DROP_IN, "[Service]\nExecStartPre=/usr/bin/nerdctl --config $HOME/x pull --manifest-url=y\n")
+    etcd.remove_member(reset(node))

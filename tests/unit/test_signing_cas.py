@@ -16,13 +16,13 @@ from kubeadm_cases import everything
 from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs, renewal
-from quorate.pki.certificates import Pair, make_key
+from quorate.pki.certificates import LeafSpec, Pair, make_key, make_leaf
+from quorate.pki.proof import refused
 from quorate.pki.store import excluded_names, read_pair, write_pair
 from quorate.report import Notice, RunMessage
 
 SERVER, MAIL = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION
 ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
-"""Go takes it in a CA, OpenSSL does not, and with it whatever is written in Python."""
 
 NOW = datetime.now(UTC)
 OUTSIDE = x509.NameConstraints([x509.DNSName("example.org")], None)
@@ -35,6 +35,7 @@ def authority(
     is_ca: bool = True,
     signs: bool = True,
     limits: x509.NameConstraints | None = None,
+    critical: bool = True,
     passes_on: tuple[x509.ObjectIdentifier, ...] = (),
 ) -> Pair:
     """Returns a CA that somebody made with other tools."""
@@ -46,7 +47,7 @@ def authority(
     builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
     builder = builder.add_extension(x509.KeyUsage(*usages), critical=True)
     if limits:
-        builder = builder.add_extension(limits, critical=True)
+        builder = builder.add_extension(limits, critical=critical)
     if passes_on:
         builder = builder.add_extension(x509.ExtendedKeyUsage(passes_on), critical=False)
     return Pair(builder.sign(key, hashes.SHA256()), key)
@@ -71,7 +72,6 @@ WRONG = {
     "names": (authority(limits=OUTSIDE), "apiserver.crt is for .*kubernetes.default.*, which the name constraints of its CA"),
     "addresses": (authority(limits=NO_ADDRESSES), r"apiserver\.crt is for 10\.96\.0\.1, .*name constraints"),
     "mail alone": (authority(passes_on=(MAIL,)), "would be refused by those that trust its CA: .*purpose"),
-    "any use": (authority(passes_on=(ANY,)), "would be refused by those that trust its CA: .*purpose"),
     "subjects": (
         authority(limits=FOLDERS),
         "would be refused by .*constraints on names of a kind that",
@@ -125,13 +125,21 @@ def test_constraints_that_allow_the_names_are_no_fault(context: Context, tmp_pat
     assert kept_out(x509.NameConstraints([x509.RFC822Name("example.org")], [x509.DNSName("p1")])) == []
 
 
-@pytest.mark.parametrize("usages", [(SERVER, ExtendedKeyUsageOID.CLIENT_AUTH), ()])
+@pytest.mark.parametrize("usages", [(SERVER, ExtendedKeyUsageOID.CLIENT_AUTH), (ANY,), ()])
 def test_a_ca_of_another_tool_that_is_right_signs(
     context: Context, tmp_path: Path, usages: tuple[x509.ObjectIdentifier, ...]
 ) -> None:
     everything(context)
     write_pair(tmp_path / "etc/kubernetes/pki/ca", authority(passes_on=usages))
     assert {"apiserver", "apiserver-kubelet-client", "admin.conf"} <= set(renewal.renew_all(context))
+
+
+def test_constraints_that_go_leaves_out_are_no_fault() -> None:
+    """OpenSSL applies those that may be left out, and those for DNS names to a user whose name has dots."""
+    spec = LeafSpec("bob.corp.example", ("client",), kind="ECDSA-P256")
+    for limits, critical in ((FOLDERS, False), (x509.NameConstraints(None, [x509.DNSName("corp.example")]), True)):
+        ca = authority(limits=limits, critical=critical)
+        assert refused(make_leaf(spec, ca, now=NOW), ca.certificate) == ""
 
 
 def test_a_ca_for_servers_alone_signs_no_client(context: Context, tmp_path: Path) -> None:

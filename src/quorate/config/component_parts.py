@@ -14,7 +14,7 @@ Found: TypeAlias = Iterator[tuple[str, str]]
 """Paths, and what is wrong there."""
 Rule: TypeAlias = Callable[[Given, Gates], Found]
 _MOST_VERBOSE = (1 << 31) - 1
-_FLUSH, _FLUSHES_SINCE = "logging.flushFrequency", 35
+_FLUSH = "logging.flushFrequency"
 
 
 def at(given: Given, path: str) -> Any:
@@ -78,7 +78,8 @@ def logging(given: Given, gates: Gates) -> Found:
     if (value := at(given, "logging.verbosity") or 0) > _MOST_VERBOSE:
         yield "logging.verbosity", f"{value} is not in 0 to {_MOST_VERBOSE}"
     frequency = at(given, _FLUSH)
-    if gates.minor >= _FLUSHES_SINCE and (frequency if isinstance(frequency, int) else duration_at(given, _FLUSH)) < 0:
+    # Before 1.35 it is not refused, and the component panics when it starts its ticker.
+    if (frequency if isinstance(frequency, int) else duration_at(given, _FLUSH)) < 0:
         yield _FLUSH, "this must be longer than 0s"
     is_text = text_at(given, "logging.format") in ("", "text")
     for number, item in enumerate(list_at(given, "logging.vmodule")):

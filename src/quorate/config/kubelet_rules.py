@@ -260,8 +260,9 @@ def _evictions(given: Given, _: Gates) -> Found:
         for signal, text in (at(given, field) or {}).items():
             if not _is_amount(text, may_be_zero=isinstance(text, str) and text.endswith("%")) or _percent(text) > 100:
                 yield f"{field}.{signal}", f"{text!r} is neither a quantity such as 100Mi, above 0, nor 0% to 100%"
-    for signal in at(given, "evictionSoft") or {}:
-        if signal not in grace:
+    for signal, text in (at(given, "evictionSoft") or {}).items():
+        # These two switch a signal off, and so need no time.
+        if signal not in grace and text not in ("0%", "100%"):
             yield f"evictionSoft.{signal}", "this needs the same signal in evictionSoftGracePeriod"
     for signal, text in grace.items():
         if _is_no_time(text):

@@ -44,6 +44,7 @@ SEAL = ".quorate-left"
 """A file in the data of a member that has left, or is abandoned, which names it."""
 
 _FOUND = "lost+found"
+_DEEPEST, _MOST_FOLDERS = 3, 20_000
 
 
 class UnknownOwner(Refused):
@@ -94,6 +95,26 @@ def data_owner(data_dir: Path) -> DataIdentity | None:
 def member_owner(data_dir: Path) -> DataIdentity | None:
     """Returns as `data_owner`, of `member` alone, whatever lies beside it."""
     return owner_in(data_dir) or owner_in(data_dir / TAKEN)
+
+
+def data_below(folder: Path) -> Iterator[Path]:
+    """Yields the folders below one that may be data directories: to a depth at which they are found in /var/lib, and not more
+    than so many that a whole disk is looked at in a second."""
+    level, left = [folder], _MOST_FOLDERS
+    for _ in range(_DEEPEST):
+        below: list[Path] = []
+        for one in level:
+            try:
+                with os.scandir(one) as entries:
+                    found = sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+            except OSError:
+                continue
+            yield from (path for path in found if is_there(path / MEMBER))
+            below += found
+            left -= len(found)
+            if left < 0:
+                return
+        level = below
 
 
 def strangers(data_dir: Path) -> list[str]:

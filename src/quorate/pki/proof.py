@@ -18,6 +18,9 @@ from quorate.pki.certificates import USAGES, Pair, certificate_pem
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which Python's ssl has no name for: dates are judged elsewhere, by the time that is passed in."""
 
+_INVALID_PURPOSE, _NAME_VIOLATIONS = 26, (47, 48)
+"""X509_V_ERR_INVALID_PURPOSE; X509_V_ERR_PERMITTED_VIOLATION and X509_V_ERR_EXCLUDED_VIOLATION."""
+
 _CHECKED_BY_GO = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 
 
@@ -33,10 +36,26 @@ def refused(pair: Pair, ca: x509.Certificate) -> str:
         server.verify_mode = ssl.CERT_REQUIRED if "client" in usages else ssl.CERT_NONE
         _shake_hands(server, client)
     except ssl.SSLCertVerificationError as error:
-        return error.verify_message
+        return "" if _is_taken_by_go(error, ca) else error.verify_message
     except (ssl.SSLError, OSError) as error:
         return (error.reason or "") if isinstance(error, ssl.SSLError) else str(error.strerror)
     return ""
+
+
+def _is_taken_by_go(error: ssl.SSLCertVerificationError, ca: x509.Certificate) -> bool:
+    """Returns whether OpenSSL refuses what Go takes: a CA for any use; and by constraints on names, which it applies to a
+    common name with dots, too, and where it may leave them out. Whether the names keep within them is judged before, as in Go
+    (`store.excluded_names`). Clusters with such a CA work, and could not renew their certificates."""
+    if error.verify_code in _NAME_VIOLATIONS:
+        return True
+    return error.verify_code == _INVALID_PURPOSE and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in _usages_of(ca)
+
+
+def _usages_of(certificate: x509.Certificate) -> Iterable[x509.ObjectIdentifier]:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return ()
 
 
 def _refused_by_go(ca: x509.Certificate) -> str:

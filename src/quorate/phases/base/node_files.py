@@ -17,6 +17,15 @@ def real_path(tree: Tree, path: str) -> Path:
     return tree.at(path)
 
 
+def is_masked(tree: Tree, path: str) -> bool:
+    """Returns whether a file is a link to /dev/null: so systemd is told to take none of that name."""
+    try:
+        folder, _, name = path.rpartition("/")
+        return str((tree.at(folder) / name).readlink()) == "/dev/null"
+    except (OSError, HostError):
+        return False
+
+
 def tls_files(tree: Tree, folder: str, pair: str) -> TlsFiles:
     """Returns etcd's CA and the certificate `pair` (peer, healthcheck-client) below the certificates' folder."""
     return TlsFiles(*(real_path(tree, f"{folder}/etcd/{name}") for name in ("ca.crt", f"{pair}.crt", f"{pair}.key")))

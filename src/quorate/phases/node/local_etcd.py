@@ -11,12 +11,12 @@ from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import texts_of
-from quorate.host.etcd_identity import SEAL, UNREADABLE, DataIdentity, member_owner
+from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, DataIdentity, data_below, member_owner
 from quorate.host.member_data import DataSeen, look_at, of_another
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
-from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths, places_of_data
+from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
@@ -123,16 +123,22 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
     may be run by another file that the kubelet reads."""
     found = _parsed(tree, manifest_path("etcd"))
     if found is None:
-        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree)]):
-            _refuse_another_name(tree, folder)
+        refuse_other_etcds(tree)
     return found
+
+
+def refuse_other_etcds(tree: Tree) -> None:
+    """Raises `Refused` where a file that the kubelet reads may run an etcd, besides the manifest that is read as this node's. A
+    reset deletes all of them: one of another cluster, such as that for events, was wiped beside it."""
+    for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree)]):
+        _refuse_another_name(tree, folder)
 
 
 def _refuse_another_name(tree: Tree, folder: str) -> None:
     names = [posixpath.basename(folder)] if tree.is_file(folder) else tree.names(folder)
     for name in names:
         path = folder if tree.is_file(folder) else f"{folder}/{name}"
-        if name.startswith(".") or not tree.is_file(path):
+        if name.startswith(".") or path == manifest_path("etcd") or not tree.is_file(path):
             continue
         content = tree.read(path) or b""
         if why := may_run_etcd(content) or _mounted_data(tree, content):
@@ -144,12 +150,12 @@ def _refuse_another_name(tree: Tree, folder: str) -> None:
 
 
 def _mounted_data(tree: Tree, content: bytes) -> str:
-    """Returns that a pod mounts the data of an etcd member; empty where it mounts none."""
+    """Returns that a pod mounts the data of an etcd member, or a part of it; empty where it mounts none."""
     for path in mounted_paths(content):
-        below = [] if tree.is_file(path) else tree.names(path)[:_MOST_LOOKED_AT]
-        for folder in places_of_data(path, below):
-            if not tree.is_file(folder) and member_owner(real_path(tree, folder)) is not None:
-                return f"mounts {folder}, which holds the data of an etcd member"
+        inside = path.split(f"/{MEMBER}/", 1)[0].removesuffix(f"/{MEMBER}")
+        for folder in (real_path(tree, inside or "/"), *data_below(real_path(tree, path))):
+            if member_owner(folder) is not None:
+                return f"mounts {path}, and {folder} holds the data of an etcd member"
     return ""
 
 

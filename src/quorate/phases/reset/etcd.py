@@ -36,6 +36,7 @@ from quorate.phases.node.local_etcd import (
     note_leaving,
     note_left,
     refuse_data_without_manifest,
+    refuse_other_etcds,
     urls_beside_leaving,
 )
 from quorate.phases.node.static_pods import manifest_path
@@ -63,6 +64,7 @@ def remove_member(run: ResetRun) -> None:
             run.report(Notice(doubt, "warning"))
         run.say(PHASE, "There is no etcd manifest on this node: no member is removed")
         return
+    refuse_other_etcds(run.tree)
     if not etcd.data_dir:
         raise Refused(
             "the manifest of this node's etcd does not show where its data is on the host",
