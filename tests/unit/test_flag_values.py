@@ -70,7 +70,7 @@ def test_a_flag_that_went_is_a_problem_once() -> None:
     assert len(problems(file(cluster=given, version="v1.33.0"))) == 2
 
 
-@pytest.mark.parametrize("value", ["9" * 5000, "-" * 100, "٣", "1" + "_" * 90, "0" * 100])
+@pytest.mark.parametrize("value", ["9" * 5000, "-" * 100, "٣", "1" + "_" * 90])
 def test_numbers_that_are_none(value: str) -> None:
     assert list(refused("kubelet", 34, "max-pods", value))
     assert list(refused("kubelet", 34, "v", value))
