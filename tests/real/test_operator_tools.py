@@ -231,7 +231,7 @@ def test_watch_prints_a_line_a_look(home: Home, etcd36: str, cli: RunCli) -> Non
     cluster.kill(home, "m2")
     looks = cli("etcd", "watch", "--count", "1", "-o", "json", "--command-timeout", "1s", *flags_of(home))
     look, error = map(json.loads, looks.stdout.splitlines())
-    assert "problem" in look and error["kind"] == "Error" and looks.returncode == 1
+    assert "problem" in look and error["error"]["exitCode"] == looks.returncode == 1
 
 
 def test_a_writer_beside_a_change_tells_its_longest_gap(home: Home, etcd36: str, cli: RunCli) -> None:
