@@ -48,8 +48,8 @@ from quorate.local.standby import join_as_standby
 
 AFTER = 24.0
 POLICY = Policy(voters=3, standbys=1, aligned_for=2.0, after=AFTER, per=30.0)
-"""A proof takes 20 looks, one a second: with a shorter `after` these were measured. The times are shorter than a policy file may
-say; what is measured does not depend on them."""
+"""A proof takes 20 looks, one a second: with a shorter `after` these were measured. The times are shorter than a policy file
+may say; what is measured does not depend on them."""
 
 
 @dataclass
