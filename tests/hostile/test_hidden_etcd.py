@@ -128,6 +128,16 @@ def test_a_pod_that_mounts_a_members_data_may_be_it(node: Node, mounted: str, da
     etcd.remove_member(reset(node))
 
 
+def test_a_script_that_asks_etcd_and_starts_it_is_seen_by_its_data(node: Node) -> None:
+    write_log(node.root / "srv/kv", OLD)
+    script = POD.format(kind="containers", image="x", command="[sh, -c]", args="['etcdctl member add x; exec $PROGRAM']")
+    node.write(f"{MANIFESTS}/kv.yaml", script)
+    etcd.remove_member(reset(node))
+    node.write(f"{MANIFESTS}/kv.yaml", f"{script}  volumes: [{{name: a, hostPath: {{path: /srv/kv}}}}]\n")
+    with pytest.raises(Refused, match=r"kv\.yaml mounts"):
+        etcd.remove_member(reset(node))
+
+
 DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
 
 

@@ -270,15 +270,15 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "age behind a new leader",
         AGES,
-        "return max(told, age + now - at)",
-        "return told",
+        "return max(reported, age + now - at)",
+        "return reported",
         A + "what_was_begun_counts_for_a_day_whoever_leads",
         "a replacement of long ago was one of now",
     ),
     _one(
         "lease behind a new leader",
         AGES,
-        "if age - told[one] > _RESTARTED_SECONDS]",
+        "if age - reported[one] > _RESTARTED_SECONDS]",
         "if False]",
         A + "what_was_begun_counts_for_a_day_whoever_leads",
         "three replacements in its life were all that a cluster could have",

@@ -24,10 +24,10 @@ class Ages:
 
     _first: dict[int, tuple[float, float]] = field(default_factory=dict[int, tuple[float, float]])
 
-    def age(self, lease: int, told: float, now: float) -> float:
-        """Returns the age of a lease in seconds. `told`: by the time that etcd says it has left."""
-        age, at = self._first.setdefault(lease, (told, now))
-        return max(told, age + now - at)
+    def age(self, lease: int, reported: float, now: float) -> float:
+        """Returns the age of a lease in seconds. `reported`: by the time that etcd says it has left."""
+        age, at = self._first.setdefault(lease, (reported, now))
+        return max(reported, age + now - at)
 
     def current(self, orders: Orders, store: AutopilotStore, now: float, *, acting: bool) -> Orders:
         """Returns the orders without those that have lasted for as long as was ordered; the acting instance deletes these, so
@@ -43,12 +43,12 @@ class Ages:
     def _is_over(self, order: Order, now: float) -> bool:
         return 0 < order.seconds <= self.age(order.lease, 0.0, now)
 
-    def spent(self, store: AutopilotStore, told: Mapping[int, float], now: float, *, acting: bool) -> tuple[float, ...]:
+    def spent(self, store: AutopilotStore, reported: Mapping[int, float], now: float, *, acting: bool) -> tuple[float, ...]:
         """Returns how many seconds ago each change was begun that counts against the budget. The acting instance gives one
         whose lease was begun anew the time that it really has left."""
-        ages = {lease: self.age(lease, age, now) for lease, age in told.items()}
+        ages = {lease: self.age(lease, age, now) for lease, age in reported.items()}
         if acting:
-            for lease in [one for one, age in ages.items() if age - told[one] > _RESTARTED_SECONDS]:
+            for lease in [one for one, age in ages.items() if age - reported[one] > _RESTARTED_SECONDS]:
                 with suppress(EtcdError):
                     store.spend_again(lease, DAY_SECONDS - ages[lease])
         return tuple(age for age in ages.values() if age < DAY_SECONDS)

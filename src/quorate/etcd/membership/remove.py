@@ -266,12 +266,13 @@ class _Rounds:
         looking = confirm_by_looking(self.access, look, self.clock)
 
         def confirm(action: MembershipChange) -> Confirmed:
+            # First, because it asks others: between the proof that a member is gone and its removal nothing waits.
+            self.still()
             last = looking(action)
             if step.absence is not None and not is_still_absent(self.access, self.clock, last.view, step.absence):
                 raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can report on it")
             # The last check before the removal: a run that was suspended for longer than its lease must not continue.
             self.lock.check()
-            self.still()
             return last
 
         executor = MembershipExecutor(self.access, self.clock, self.note, self.report)

@@ -80,31 +80,37 @@ def _says_anything(content: bytes) -> bool:
 
 
 def mounted_paths(content: bytes) -> list[str]:
-    """Returns the folders of the node that a pod mounts; none of one in which all containers are known not to be etcd, or that
-    cannot be read."""
+    """Returns the folders of the node that a pod mounts; none of one in which all programs are known not to be etcd, or that
+    cannot be read. A script that asks etcd may also start it: `etcdctl member add …; exec "$PROGRAM"`."""
     try:
         pod = read_mapping(content, "a manifest")
     except BadDocument:
         return []
-    if not _unknown_containers(pod):
+    if all(_program(row) in _NOT_ETCD for row in _containers(pod)):
         return []
     volumes = rows_of(mapping_of(pod.get("spec")).get("volumes"))
     paths = [text_of(mapping_of(row.get("hostPath")).get("path")) for row in volumes]
     return [posixpath.normpath(path) for path in paths if path.startswith("/")]
 
 
-def _unknown_containers(pod: Mapping[str, object]) -> list[Mapping[str, object]]:
+def _containers(pod: Mapping[str, object]) -> list[Mapping[str, object]]:
     spec = mapping_of(pod.get("spec"))
-    rows = [row for kind in ("containers", "initContainers") for row in rows_of(spec.get(kind))]
-    return [row for row in rows if not _is_known(row)]
+    return [row for kind in ("containers", "initContainers") for row in rows_of(spec.get(kind))]
+
+
+def _unknown_containers(pod: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return [row for row in _containers(pod) if not _is_known(row)]
+
+
+def _program(row: Mapping[str, object]) -> str:
+    command = texts_of(row.get("command"))
+    return command[0].rpartition("/")[2] if command else _image(row)
 
 
 def _is_known(row: Mapping[str, object]) -> bool:
     """Returns whether a container is one that is no etcd, whatever its flags name: by its program, or as a script that asks
     etcd by its tools, such as one for backups."""
-    command = texts_of(row.get("command"))
-    program = command[0].rpartition("/")[2] if command else _image(row)
-    words = [*command, *texts_of(row.get("args"))]
+    program, words = _program(row), [*texts_of(row.get("command")), *texts_of(row.get("args"))]
     is_client = program in _SHELLS and any(_CLIENT.search(word) for word in words) and not _starts_etcd(words)
     return program in _NOT_ETCD or is_client
 
