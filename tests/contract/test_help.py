@@ -126,6 +126,8 @@ def test_the_help_of_a_run_lists_its_phases(name: str, tree: tuple[object, ...])
         ("local upp", "'up'"),
         ("etcd member lst", "'list'"),
         ("etcd lst", "'member list'"),
+        ("etcd autopilot", "'quorate autopilot'"),
+        ("autopilot members", "'quorate etcd members' or 'quorate local members'"),
         ("etcd snapsho", "No such command 'snapsho'"),
         ("etcd status --endpoint 127.0.0.1:1", "Did you mean '--endpoints'?"),
         ("etcd members -w json", "'-o'"),

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubeadm_cases import FACTS
 
+from quorate.cli.kubeadm.setup import facts_for, usual_runtime
 from quorate.config import rules
 from quorate.config.load import loads
 from quorate.config.problems import InvalidConfig
@@ -21,6 +24,7 @@ from quorate.errors import ConfigError
 from quorate.foreign.addresses import read_address
 from quorate.foreign.numbers import are_digits, whole
 from quorate.foreign.resolve import resolve
+from quorate.host import facts as host
 from quorate.phases.cluster.tokens import id_of
 from quorate.pki.certificates import alternative_names
 
@@ -74,6 +78,21 @@ def test_what_is_no_address(text: str) -> None:
 @pytest.mark.parametrize("text", ["0.0.0.0", "::", "000.0.0.0", "::ffff:0:0", "0:0:0:0:0:0:0:0"])
 def test_all_addresses_in_any_spelling_are_this_hosts(text: str) -> None:
     assert setup("", text).init.local_api_endpoint.advertise_address == FACTS.address
+
+
+@pytest.mark.parametrize(("text", "first"), [("", "AF_INET"), ("0.0.0.0", "AF_INET"), ("0:0::", "AF_INET6")])
+def test_all_addresses_of_ipv6_are_one_of_ipv6(text: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def default_address(families: Sequence[str] = ("AF_INET",)) -> str:
+        asked.append(families[0])
+        return "192.0.2.9"
+
+    monkeypatch.setattr(host, "default_address", default_address)
+    body = f"localAPIEndpoint: {{advertiseAddress: '{text}'}}"
+    loaded = loads(f"apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n{body}".encode(), "c")
+    assert facts_for(loaded, Path("/"), lambda _: None, usual_runtime).address == "192.0.2.9"
+    assert asked == [first]
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "127.000.000.001", "::ffff:127.0.0.1", "::1", "0224.0.0.1"])

@@ -88,6 +88,9 @@ def test_all_problems_at_once() -> None:
         ("controlPlaneEndpoint: 'host:0'", "controlPlaneEndpoint"),
         ("encryptionAlgorithm: DSA", "encryptionAlgorithm"),
         ("imageRepository: 'a//b'", "imageRepository"),
+        ("imageRepository: '[fd00::1]x/y'", "imageRepository"),
+        ("imageRepository: 'fd00::1/y'", "imageRepository"),
+        ("etcd: {external: {endpoints: ['http://a:1,http://b:1']}}", "etcd.external.endpoints[0]"),
         ("apiServer: {extraArgs: [{value: x}]}", "apiServer.extraArgs[0].name"),
         ("certificateValidityPeriod: 0s", "certificateValidityPeriod"),
         ("certificateValidityPeriod: soon", "certificateValidityPeriod"),
@@ -98,6 +101,11 @@ def test_all_problems_at_once() -> None:
 )
 def test_nonsense_is_refused_with_its_path(body: str, where: str) -> None:
     assert where in refused(cluster(body))
+
+
+@pytest.mark.parametrize("name", ["reg.example:5000", "reg.example:5000/a/b", "[fd00::1]:5000/x", "[fd00::1]/x"])
+def test_a_repository_of_images(name: str) -> None:
+    assert setup_of(cluster(f"imageRepository: '{name}'")).cluster.image_repository == name
 
 
 @pytest.mark.parametrize("body", ["nodeRegistration: {criSocket: run/x.sock}", "timeouts: {discovery: 0s}"])

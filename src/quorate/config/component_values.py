@@ -167,7 +167,7 @@ class _Reading(Struct, frozen=True):
     def _items(self, node: Node, kind: str, path: str, where: str) -> Any:
         if not isinstance(node, Sequence):
             return self._refuse(node, where, "a list")
-        made = [self._of(item, kind, f"{path}[]", f"{where}[{number}]") for number, item in enumerate(node.items)]
+        made = [self._of(_given(item, kind), kind, f"{path}[]", f"{where}[{number}]") for number, item in enumerate(node.items)]
         return [over(self._empty_item(kind, path), item) if isinstance(item, dict) else item for item in made]
 
     def _empty_item(self, kind: str, path: str) -> Values:
@@ -178,7 +178,14 @@ class _Reading(Struct, frozen=True):
             return self._refuse(node, where, "a mapping of names to values")
         for key, value in node.rows:
             self._limit(refused_key(self.kind, self.minor, path, key), value, f"{where}.{key}")
-        return {key: self._of(value, kind, f"{path}[]", f"{where}.{key}") for key, value in node.rows}
+        return {key: self._of(_given(value, kind), kind, f"{path}[]", f"{where}.{key}") for key, value in node.rows}
+
+
+def _given(node: Node, kind: str) -> Node:
+    """Returns an item of a list, or the value of a key. Go's null there is the zero of its type, unlike that of a field, which
+    leaves the default: `featureGates: {Some: null}` switches the gate off."""
+    is_null = isinstance(node, Leaf) and node.value is None
+    return Leaf(_ZEROES.get(kind, 0), "", node.line) if is_null and not kind.startswith(("[]", "map[]", "object")) else node
 
 
 def _is_unset(value: Any, field: Field) -> bool:

@@ -34,7 +34,7 @@ from quorate.foreign.urls import parts_of
 _SECOND = Duration.parse("1s")
 _PODS, _NONE = "pods", "none"
 _COMPRESSIBLE = "-compressible"
-_CPUS = re.compile(r"[0-9]{1,9}(?:-[0-9]{1,9})?")
+_CPUS = re.compile(r"[+]?[0-9]{1,9}(?:-[+]?[0-9]{1,9})?")
 _IDS = 65536
 _MOST_IDS = (1 << 32) - 1
 _RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")

@@ -59,9 +59,11 @@ def _is_address(text: str) -> bool:
 def _is_bound(text: str) -> bool:
     if _is_address(text):
         return True
-    host, number = rules.split_endpoint(text)
+    host, given = rules.split_endpoint(text)
+    # Atoi takes a sign, and so does the listener.
+    number = (given or "").removeprefix("+")
     is_closed = text.startswith("[") or ":" not in host
-    return is_closed and _is_address(host) and number is not None and _is_number(number) and rules.port(int(number)) is None
+    return is_closed and _is_address(host) and _is_number(number) and rules.port(int(number)) is None
 
 
 def _node_ports(given: Given, gates: Gates) -> Found:

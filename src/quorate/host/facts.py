@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quorate.errors import HostError
@@ -24,11 +24,11 @@ def hostname() -> str:
     return os.uname().nodename.strip().lower()
 
 
-def default_address() -> str:
-    """Returns the source address of the default route, IPv4 before IPv6; empty when there is no default route."""
+def default_address(families: Sequence[str] = tuple(_NOWHERE)) -> str:
+    """Returns the source address of the default route, by default IPv4 before IPv6; empty when there is no default route."""
     import socket
 
-    for family, target in _NOWHERE.items():
+    for family, target in ((one, _NOWHERE[one]) for one in families):
         try:
             with socket.socket(getattr(socket, family), socket.SOCK_DGRAM) as probe:
                 probe.connect((target, 9))

@@ -239,7 +239,9 @@ class Group(click.Group, Command):
 
         problem, shown = f"No such command {name!r}.", [one for one, _ in self.rows(ctx)]
         same = hints.of_name(name)
-        return _asking(problem, [same] if same in shown else close(name, shown) or self._below(ctx, name))
+        return _asking(
+            problem, [same] if same in shown else close(name, shown) or self._below(ctx, name) or _elsewhere(ctx, name)
+        )
 
     def _below(self, ctx: click.Context, name: str) -> list[str]:
         """Returns the commands of the groups of this one that are called like `name`: 'status' may be 'etcd status'."""
@@ -266,6 +268,16 @@ class Group(click.Group, Command):
         found = [(name, self.get_command(ctx, name)) for name in now]
         rows = [(name, one.get_short_help_str(_MOST_SHORT_HELP)) for name, one in found if one is not None and not one.hidden]
         return sorted([*rows, *((name, text) for name, (_, _, text) in self.later.items())])
+
+
+def _elsewhere(ctx: click.Context, name: str) -> list[str]:
+    """Returns the commands that are called `name` elsewhere in the tree, as they are typed: 'etcd autopilot' may be
+    'quorate autopilot'."""
+    top = ctx.find_root()
+    if ctx is top or not isinstance(top.command, Group):
+        return []
+    at_top = [name] if name in top.command.list_commands(top) else top.command._below(top, name)
+    return [f"{top.command_path} {way}" for way in at_top]
 
 
 def help_of(shown: click.Context, words: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """Whether the new member is to be kept as a learner, and may keep the only learner seat for that."""
+    """Whether the new member is to stay a learner, and whether it may keep the only learner seat of the cluster."""
 
     wanted: bool = False
     occupies: bool = False

@@ -111,7 +111,7 @@ def the_runtime(root: Path) -> str:
 
 def facts_for(loaded: Loaded, root: Path, report: Report, runtime: RuntimeChoice = the_runtime) -> Facts:
     """Returns this host's values for what the configuration leaves out. The kubelet is run only when its version is needed."""
-    address = "" if _has_address(loaded) else host.default_address()
+    address = "" if _has_address(loaded) else _default_address(loaded)
     return Facts(host.hostname(), address, _socket(loaded) or runtime(root), _version(loaded, report), random_token())
 
 
@@ -119,9 +119,19 @@ def _has_address(loaded: Loaded) -> bool:
     """Returns whether the configuration needs no address of this host."""
     if loaded.init is None and loaded.cluster is None and loaded.join is None:
         return True
-    ends = [loaded.init.local_api_endpoint] if loaded.init else []
-    ends += [loaded.join.control_plane.local_api_endpoint] if loaded.join and loaded.join.control_plane else []
+    ends = _ends(loaded)
     return bool(ends) and not any(is_unspecified(end.advertise_address) for end in ends)
+
+
+def _default_address(loaded: Loaded) -> str:
+    """Returns an address of this host, of IPv6 first where the configuration says `::`."""
+    wants_ipv6 = any(":" in end.advertise_address for end in _ends(loaded) if is_unspecified(end.advertise_address))
+    return host.default_address(("AF_INET6", "AF_INET")) if wants_ipv6 else host.default_address()
+
+
+def _ends(loaded: Loaded) -> list[v4.APIEndpoint]:
+    found = [loaded.init.local_api_endpoint] if loaded.init else []
+    return found + ([loaded.join.control_plane.local_api_endpoint] if loaded.join and loaded.join.control_plane else [])
 
 
 def _version(loaded: Loaded, report: Report) -> str:

@@ -45,7 +45,7 @@ def without_quorum(view: ClusterView) -> Page | Wait | None:
     if margin_of(view) >= 0:
         return None
     if view.linearizable:
-        # The quorum answered in the same look: the members had told of themselves before its election was over.
+        # A quorum answered a read of this look: the members were asked while it elected its leader, and each named none.
         return Wait("no-quorum", "the members are electing a leader")
     seen = f"{view.reachable_voters} of {len(view.voters)} voters follow a leader"
     return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")

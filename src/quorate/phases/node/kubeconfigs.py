@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from quorate.config import gates
 from quorate.config.rules import split_endpoint
 from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.foreign.urls import without_login
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs
 from quorate.pki import kubeconfig
@@ -127,10 +128,11 @@ def shared_server(context: Context) -> str:
     if not shared:
         return local_server(context)
     host, port = split_endpoint(shared)
-    return f"https://{_join(host, int(port) if port else context.endpoint.bind_port)}"
+    # A port that was given stays as it was spelled, zeros and all: kubeadm's file has it so.
+    return f"https://{_join(host, port or context.endpoint.bind_port)}"
 
 
-def _join(host: str, port: int) -> str:
+def _join(host: str, port: int | str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -176,7 +178,8 @@ def _check_existing(context: Context, file: File, ca: bytes) -> bool:
         if found:
             raise _refused(path, "; ".join(found))
     if parsed.server != server_of(context, file):
-        context.report(Notice(f"{path} points to {parsed.server} instead of {server_of(context, file)}; it is kept", "warning"))
+        shown = without_login(parsed.server)
+        context.report(Notice(f"{path} points to {shown} instead of {server_of(context, file)}; it is kept", "warning"))
     context.say(PHASE, f'Using existing kubeconfig file: "{path}"')
     return True
 
