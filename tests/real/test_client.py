@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import MakeHome, RunCli, engine
 
+from quorate.core.membership import Alarm, AlarmKind
 from quorate.core.versions import Version
 from quorate.etcd.client import auth, kv, lease, maintenance, rpc, watch
 from quorate.etcd.client import wire_pb2 as wire
@@ -38,6 +39,7 @@ from quorate.etcd.client.errors import (
     TooManyLearners,
     Unreachable,
 )
+from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership import member_rpc
 from quorate.etcd.membership.executor import NotConfirmed
 from quorate.etcd.observation.reads import local_list
@@ -114,6 +116,30 @@ def test_watch_of_compacted_revisions_says_so(channel: Channel) -> None:
     kv.compact(channel, last, timeout=SOON)
     with pytest.raises(Compacted):
         next(watch.watch(channel, b"k", timeout=SOON, start_revision=1))
+
+
+def test_alarms_are_asked_for_only_where_a_status_names_one(
+    channel: Channel, single: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question is a raft proposal, which each member writes to its disk; a look a second would be one a second."""
+    asked: list[str] = []
+    alarms = maintenance.alarms
+
+    def counted(where: Channel, *, timeout: float) -> tuple[Alarm, ...]:
+        asked.append(str(where.endpoint))
+        return alarms(where, timeout=timeout)
+
+    monkeypatch.setattr(maintenance, "alarms", counted)
+    with single.access() as access:
+        target = Cluster(access, single.seeds())
+        view = target.status()
+        assert (view.alarms, view.alarms_known, asked) == ((), True, [])
+        kinds: tuple[tuple[wire.AlarmType, AlarmKind], ...] = ((wire.NOSPACE, "NOSPACE"), (wire.CORRUPT, "CORRUPT"))
+        for kind, name in kinds:
+            request = wire.AlarmRequest(action=wire.AlarmRequest.ACTIVATE, memberID=view.members[0].id, alarm=kind)
+            channel.call(rpc.ALARM, request, SOON)
+            assert Alarm(view.members[0].id, name) in target.status().alarms
+        assert len(asked) == 2
 
 
 def test_status_alarms_hash_and_defragmentation(channel: Channel, single: Home) -> None:

@@ -87,7 +87,14 @@ class Cluster:
         return self.with_alarms(self.look())
 
     def with_alarms(self, view: ClusterView) -> ClusterView:
-        """Returns what a look showed, with the alarms that are raised."""
+        """Returns what a look showed, with the alarms that are raised.
+
+        A Status names them, too, as text. The question itself is a raft proposal, which each member writes to its disk: it is
+        asked only where the leader's Status names something.
+        """
+        told = view.answer(view.leader.id) if view.leader else None
+        if told is not None and not told.errors:
+            return replace(view, alarms=())
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:
             return replace(view, alarms_known=False)
