@@ -18,6 +18,7 @@ because scripts depend on it.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -205,12 +206,33 @@ def foreseen(error: BaseException) -> QuorateError:
         return Interrupted("interrupted")
     if isinstance(error, PermissionError) and error.filename is not None:
         return _not_permitted(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
+        return _of_the_host(error, error.errno)
     made = Unforeseen(f"{type(error).__name__}{_place(error)}: this should not happen", advice=_REPORT)
     made.__cause__ = error
     return made
 
 
 _REPORT = "run the same command again, and please report this error"
+
+
+_OF_THE_HOST = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota of this user",
+    errno.EROFS: "mount it read-write, or choose another folder",
+    errno.EIO: "look at the disk: dmesg",
+    errno.EMFILE: "raise the limit: ulimit -n",
+    errno.ENFILE: "raise the limit: sysctl fs.file-max",
+    errno.ENOMEM: "free some memory",
+}
+"""What no code can foresee at each line, and no code is at fault for."""
+
+
+def _of_the_host(error: OSError, number: int) -> HostError:
+    where = f" ({error.filename})" if isinstance(error.filename, str) else ""
+    made = HostError(f"{error.strerror}{where}", advice=f"{_OF_THE_HOST[number]}, then run the same command again")
+    made.__cause__ = error
+    return made
 
 
 def _not_permitted(error: PermissionError) -> HostError:

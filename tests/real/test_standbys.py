@@ -75,6 +75,8 @@ def test_who_gives_no_url_in_the_shell_of_a_local_cluster_is_led_there(spared: H
     for words, meant in (("add m4", "local join m4"), ("replace m1 m4", "etcd replace m1 m4")):
         done = cli("etcd", *words.split(), **shell)
         assert done.returncode == 3 and f"next: quorate {meant} --dir {spared.layout.root}    # " in done.stderr
+    told = cli("autopilot", "status", **shell).stdout
+    assert f"quorate autopilot run --dir {spared.layout.root}" in told, "the variables name the local cluster as well"
     done = cli("autopilot", "status", "--dir", str(spared.layout.root))
     assert f"to start one: quorate autopilot run --dir {spared.layout.root}" in done.stdout
     assert "--cacert=" in cli("autopilot", "status", *flags_of(spared)).stdout.splitlines()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 import stat
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from quorate import errors, journal
 from quorate.deadline import Cancel, Deadline, DeadlineExceeded, SystemClock, wait_until
-from quorate.errors import HostError, Interrupted, QuorateError
+from quorate.errors import HostError, Interrupted, QuorateError, Unforeseen, foreseen
 from quorate.files import make_folder, write_atomic
 from quorate.journal import Journal, Record
 from quorate.secret import Secret
@@ -47,6 +48,13 @@ def test_exit_codes_are_stable() -> None:
         "PartlyDone": 1,
         "Unforeseen": 1,
     }
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENOMEM])
+def test_a_disk_that_is_full_is_no_fault_of_the_program(number: int) -> None:
+    found = foreseen(OSError(number, os.strerror(number), "/a/b"))
+    assert isinstance(found, HostError) and found.what == f"{os.strerror(number)} (/a/b)" and found.own_advice
+    assert isinstance(foreseen(OSError(errno.EBADF, "x")), Unforeseen)
 
 
 def test_a_deadline_says_what_it_was_for_and_why() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,27 @@ def test_a_key_that_is_replaced_while_its_certificate_is_made_is_noticed(
     suspended(monkeypatch, f"{LEAF}.crt", lambda: context.tree.write(context.pki(f"{LEAF}.key"), other, mode=0o600))
     with pytest.raises(HostError, match=f"another program wrote the files of {LEAF} meanwhile"):
         certs.ensure_named(context, LEAF)
+
+
+@pytest.mark.parametrize("base", ["ca", "etcd/ca", "front-proxy-ca"])
+def test_a_full_disk_leaves_no_key_of_a_ca_alone(
+    context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base: str
+) -> None:
+    """It would be taken for the key of a cluster whose certificate was lost: the next run, with space, was refused for it."""
+    real = tmp_path / "etc/kubernetes/pki" / base
+
+    def creating(folder: int, name: str, content: bytes, *, mode: int) -> None:
+        if name == f"{real.name}.crt" and real.parent.exists() and os.path.samestat(os.fstat(folder), real.parent.stat()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        create_into(folder, name, content, mode=mode)
+
+    with monkeypatch.context() as full:
+        full.setattr("quorate.tree.create_into", creating)
+        with pytest.raises(HostError, match="No space left on device"):
+            certs.ensure_all(context)
+    assert not real.with_suffix(".key").exists()
+    certs.ensure_all(context)
+    read_pair(real)
 
 
 @pytest.mark.parametrize("base", ["ca", "etcd/ca", "front-proxy-ca"])

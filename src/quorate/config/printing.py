@@ -30,7 +30,7 @@ def init_defaults(version: str, components: tuple[str, ...] = ()) -> str:
     init = replace(init, node_registration=replace(init.node_registration, taints=None))
     cluster = default_cluster(v4.ClusterConfiguration(), facts)
     parts = [document("InitConfiguration", v4.V1BETA4, init), document("ClusterConfiguration", v4.V1BETA4, cluster)]
-    for kind in sorted(components):
+    for kind in dict.fromkeys(components):
         make = kubelet_configuration if kind == KUBELET else proxy_configuration
         parts.append(to_yaml(make(cluster, None, minor)))
     return documents(parts)

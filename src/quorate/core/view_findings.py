@@ -17,8 +17,12 @@ _QUOTA_SHARE = 0.9
 
 def findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Finding]:
     """Returns all findings about adding `name` at `peer_urls`, errors first."""
-    found = [finding for check in CHECKS for finding in check(view)] + new_member_findings(view, name, peer_urls)
-    return errors_first(found)
+    return errors_first(findings_of_cluster(view) + new_member_findings(view, name, peer_urls))
+
+
+def findings_of_cluster(view: ClusterView) -> list[Finding]:
+    """Returns the findings about the cluster alone, whoever is to join."""
+    return [finding for check in CHECKS for finding in check(view)]
 
 
 def check_alarms(view: ClusterView) -> Iterator[Finding]:
@@ -27,7 +31,7 @@ def check_alarms(view: ClusterView) -> Iterator[Finding]:
         member = view.by_id(alarm.member_id)
         name = member.name if member else f"{alarm.member_id:x}"
         advice = (
-            "compact, defragment, then disarm the alarm"
+            "compact, defragment and disarm the alarm: etcdctl compaction REVISION, etcdctl defrag, etcdctl alarm disarm"
             if alarm.kind == "NOSPACE"
             else "replace that member from its healthy peers; never disarm CORRUPT just to continue"
         )

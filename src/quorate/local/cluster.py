@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, size_advice
@@ -18,7 +20,7 @@ from quorate.files import remove_file, remove_tree
 from quorate.host import process
 from quorate.host.process import Identity
 from quorate.local import growth, lost, removal, replacement
-from quorate.local.grow import grow_by, having_joined
+from quorate.local.grow import grow_by, having_joined, refuse_unfit
 from quorate.local.home import Home
 from quorate.local.layout import check_name
 from quorate.local.removed import refuse_removed, removed, report_removed
@@ -101,10 +103,18 @@ def join(home: Home, name: str | None, etcd: str | None = None) -> GrowResult:
     """Adds one member. When `name` is None, an unfinished join goes first; else a free name is chosen."""
     with home.locked("local join"):
         replacement.overtaken(home)
-        return _join(home, name, etcd)
+        return _join(home, name, etcd, _advise)
 
 
-def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
+Advise: TypeAlias = Callable[[Home, int], None]
+"""Says what is to be said of a number of voters."""
+
+
+def _of_no_size(_home: Home, _voters: int) -> None:
+    """Says nothing: in the middle of a replacement the number of voters is not what it will be."""
+
+
+def _join(home: Home, name: str | None, etcd: str | None, advise: Advise) -> GrowResult:
     saved = home.load()
     if name is not None:
         check_new(saved, name)
@@ -116,7 +126,7 @@ def _join(home: Home, name: str | None, etcd: str | None) -> GrowResult:
     names = [name] if name is not None else _names_to_join(home, view, len(view.voters) + 1)
     with having_started(started):
         check_room(home, len(view.voters))
-    _advise(home, len(view.voters) + 1)
+    advise(home, len(view.voters) + 1)
     return _grown(home, names, etcd, started, view)
 
 
@@ -133,9 +143,12 @@ def replace_member(
     order = replacement.order_of(home, old)
     if order != "join first":
         if order == "remove first":
+            with suppress(EtcdError):
+                # Without an answer the removal says what is wrong.
+                refuse_unfit(home)
             with home.locked("etcd replace"):
                 replacement.began_with_removal(home, old, new)
-            leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
+            _leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance)
         try:
             with home.locked("etcd replace"):
                 grown = _join_once(home, new, etcd)
@@ -149,7 +162,7 @@ def replace_member(
     serving = row_of(home, grown.view, home.load().member(new))
     succession = Succession(serving.id if serving else 0, margin)
     try:
-        left = leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession).view
+        left = _leave(home, old, accept_reduced_tolerance=accept_reduced_tolerance, succession=succession).view
     except QuorateError as error:
         raise having_joined(error, grown.joined) from error
     return replace(grown, view=left) if left is not None else grown
@@ -164,22 +177,30 @@ def _join_once(home: Home, name: str, etcd: str | None) -> GrowResult:
     """Joins as `join` does; skips a member of that name which an earlier run joined."""
     if replacement.has_joined(home, name):
         return GrowResult((), (), wait_for_quorum(home))
-    return _join(home, name, etcd)
+    return _join(home, name, etcd, _of_no_size)
 
 
 def _grown(home: Home, names: Sequence[str], etcd: str | None, started: tuple[str, ...], view: ClusterView) -> GrowResult:
+    if names:
+        with having_started(started):
+            refuse_unfit(home)
     joined = tuple(grow_by(home, names, etcd))
     return GrowResult(joined, started, wait_for_quorum(home) if joined else view)
 
 
-def leave(
-    home: Home, name: str, *, accept_reduced_tolerance: bool = False, succession: Succession | None = None
-) -> LeaveResult:
+def leave(home: Home, name: str, *, accept_reduced_tolerance: bool = False) -> LeaveResult:
     """Removes the member, sees that it is gone, then deletes its data. That no member answers afterwards is no failure: the
     removal was seen before.
 
     Raises `UnsafeStep` with nothing changed when the removal would reduce the failure tolerance.
     """
+    left = _leave(home, name, accept_reduced_tolerance=accept_reduced_tolerance)
+    if left.view is not None:
+        _advise(home, len(left.view.voters))
+    return left
+
+
+def _leave(home: Home, name: str, *, accept_reduced_tolerance: bool, succession: Succession | None = None) -> LeaveResult:
     with home.locked("local leave"):
         member = home.load().member(name)
         if home.layout.member(name).folder.is_symlink():
@@ -204,10 +225,7 @@ def leave(
                 error.state = error.state or _settle_leaving(home, member)
             raise
         _forget(home, name)
-        view = _look_after(home)
-        if view is not None:
-            _advise(home, len(view.voters))
-        return LeaveResult(view, took_vote)
+        return LeaveResult(_look_after(home), took_vote)
 
 
 def _look_after(home: Home) -> ClusterView | None:

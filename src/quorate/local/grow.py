@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from quorate.core import versions
+from quorate.core.finding import errors_of
 from quorate.core.join_memory import JoinMemory
 from quorate.core.outcome import as_dict
+from quorate.core.view_findings import findings_of_cluster, judge
 from quorate.errors import QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join import Join
@@ -54,6 +56,12 @@ def add_standby(home: Home, name: str, etcd: str | None) -> JoinResult:
     killed before the mark could not be continued."""
     joiner = prepare(home, name, etcd)
     return run_join(home, [joiner], replace(_policy(home), ends_as="standby"))[0]
+
+
+def refuse_unfit(home: Home) -> None:
+    """Raises `PreflightFailed` where no member can join this cluster now: one that takes no writes would get the learner and
+    refuse the rest of its join."""
+    judge(errors_of(findings_of_cluster(home.status())), home.report)
 
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:

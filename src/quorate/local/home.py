@@ -121,6 +121,13 @@ class Home:
         with self.access() as access:
             return self.observe(access)
 
+    def status(self) -> ClusterView:
+        """Looks as `look` does, and at the alarms."""
+        from quorate.etcd.cluster import Cluster
+
+        with self.access() as access:
+            return Cluster(access, self.seeds(), self.clock).with_alarms(self.observe(access))
+
     def program(self, etcd: str | None) -> EtcdBinary:
         """Returns the etcd to use for a new member; each warning about it is reported once."""
         found = etcd_binary.find(etcd)

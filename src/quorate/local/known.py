@@ -10,6 +10,7 @@ from quorate.host import ports
 from quorate.local.home import Home
 from quorate.local.layout import Layout
 from quorate.local.remains import members_left
+from quorate.local.removed import removed_as_far_as_known
 from quorate.local.runtime import REMOVED, describe
 
 
@@ -47,6 +48,7 @@ def _look(root: Path) -> KnownCluster | None:
     if not home.layout.state.exists() and not members_left(home.layout):
         return None
     try:
-        return KnownCluster(root, {member.name: describe(home.daemon(member.name)) for member in home.load().members})
+        names, gone = [member.name for member in home.load().members], removed_as_far_as_known(home)
+        return KnownCluster(root, {name: REMOVED if name in gone else describe(home.daemon(name)) for name in names})
     except QuorateError as error:
         return KnownCluster(root, {}, error.what)

@@ -3,11 +3,14 @@ quorum, or by the last words of the member. One member's own copy of the list pr
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from quorate.core.membership import ClusterView
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, HostError, Refused
 from quorate.etcd.client.errors import EtcdError
 from quorate.local.home import Home
 from quorate.local.rows import is_listed
+from quorate.local.runtime import REMOVED, describe
 from quorate.local.state import LocalMember
 from quorate.report import Notice
 
@@ -27,6 +30,14 @@ def removed_now(home: Home) -> set[str]:
     members = home.load().members
     said = {row.name for row in members if row.phase in ("member", "standby") and home.daemon(row.name).ended_by_removal()}
     return said | _lacked(home)
+
+
+def removed_as_far_as_known(home: Home) -> set[str]:
+    """Returns the same for a command that only shows: a process whose record cannot be read proves no removal."""
+    names = {row.name for row in home.load().members if describe(home.daemon(row.name)) == REMOVED}
+    with suppress(HostError):
+        names |= removed_now(home)
+    return names
 
 
 def refuse_removed(home: Home, name: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from quorate.core.membership import ClusterView, in_order, size_advice
 from quorate.core.quorum import margin
-from quorate.errors import ConfigError, Refused, having_done
+from quorate.errors import ConfigError, PreflightFailed, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.local import state
 from quorate.local.home import Home
@@ -88,7 +88,7 @@ def having_started(names: Sequence[str]) -> Iterator[None]:
     """Lets a refusal in the block name what was started before it: it is no "nothing was changed" then."""
     try:
         yield
-    except (ConfigError, Refused) as error:
+    except (ConfigError, Refused, PreflightFailed) as error:
         if not names:
             raise
         error.state = "no member was added or removed"

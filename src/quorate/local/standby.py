@@ -8,8 +8,9 @@ from quorate.core.outcome import Joined
 from quorate.errors import Refused
 from quorate.etcd.autopilot.standbys import mark
 from quorate.local.cluster import check_new
-from quorate.local.grow import add_standby
+from quorate.local.grow import add_standby, refuse_unfit
 from quorate.local.home import Home
+from quorate.local.size import having_started
 from quorate.local.start import start_members, wait_for_quorum
 
 
@@ -25,8 +26,10 @@ def join_as_standby(home: Home, name: str, etcd: str | None = None, *, occupy_th
                 state="nothing was changed",
                 advice="give the seat to the standby with --occupy-the-seat",
             )
-        start_members(home)
+        started = start_members(home)
         wait_for_quorum(home)
+        with having_started(started):
+            refuse_unfit(home)
         result = add_standby(home, name, etcd)
         with home.access() as access:
             view = home.observe(access)

@@ -104,6 +104,11 @@ def test_one_that_was_removed_while_it_was_down_is_shown_by_the_list(home: Home,
     removed_while_down(home, etcd36)
     folder = f"--dir={home.layout.root}"
     assert json.loads(cli("local", "status", folder, "-o", "json").stdout)["processes"]["m2"] == "removed"
+    (line,) = [line for line in cli("local", "list").stdout.splitlines() if line.startswith(f"{home.layout.root} ")]
+    assert line.split()[1:] == ["m1,m3,m2", "(removed)", "2"]
+    exports = shlex.split(cli("local", "env", folder).stdout)
+    assert f"QUORATE_LOCAL_DIR={home.layout.root}" in exports
+    assert home.load().member("m2").client_url not in exports[2]
     cluster.kill(home, "m3")
     stale = cli("local", "status", folder)
     (line,) = [line for line in stale.stdout.splitlines() if " m2 " in line]

@@ -97,7 +97,7 @@ def set_policy(file: Path, folder: Path | None, form: str) -> None:
         for path, before, after in changed:
             echo(f"{path}: {before or 'none'} -> {after or 'none'}")
         if not changed:
-            echo("it says what the one before it said")
+            echo("it says what was followed before")
 
     fields = {"policy": document_of(text.policy), "changed": changed_fields(changed), "warnings": warnings}
     emit(form, "AutopilotPolicy", {"generation": generation, **fields}, table)

@@ -54,7 +54,7 @@ _OPTIONS = (
         type=DURATION,
         default="10s",
         show_default=True,
-        help="With replace: a voter counts as dead after so long without a sign of life, to us and to the leader.",
+        help="In a replacement a voter counts as dead after so long without a sign of life, to us and to the leader.",
     ),
 )
 

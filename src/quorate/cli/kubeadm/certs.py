@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quorate.phases.node.renewal import Expiry
 
 _FLAGS = ("cert-dir", "config", "kubeconfig")
+_DRY_RUN = "Change nothing; say what would be renewed, and until when it would be valid."
 _PATIENCE = 5 * 10**9
 """Nanoseconds for an API server that may well be down: renewing its certificates is a way to mend it."""
 _RENEWABLE = (
@@ -302,7 +303,7 @@ def _renewal(name: str) -> click.Command:
 
     what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
-    return commands.command(name, help=text)(with_flags((*_FLAGS, "dry-run"))(callback))
+    return commands.command(name, help=text)(with_flags((*_FLAGS, "dry-run"), {"dry-run": _DRY_RUN})(callback))
 
 
 for _name in ("all", *_RENEWABLE):

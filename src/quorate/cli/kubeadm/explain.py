@@ -128,7 +128,9 @@ def schema_command(kind: str | None, api: str, kubernetes: str | None) -> None:
 def _minor(version: str | None) -> int:
     from quorate.config.versions import DEFAULT, NEWEST, OLDEST, parse_version
 
-    minor = parse_version(version or DEFAULT).minor
+    text = version or DEFAULT
+    # Fields are those of a minor: 1.34 says all that is asked.
+    minor = parse_version(f"{text}.0" if text.count(".") == 1 else text).minor
     if not OLDEST <= minor <= NEWEST:
         raise ConfigError(f"the fields of Kubernetes 1.{minor} are not known", advice=f"use 1.{OLDEST} to 1.{NEWEST}")
     return minor

@@ -3,8 +3,10 @@ was not given is absent, and the configuration fills in the default that the hel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -109,12 +111,14 @@ def parameter(name: str) -> str:
     return name.replace("-", "_")
 
 
-def with_flags(names: Iterable[str]) -> Callable[[Command], Command]:
-    """Returns a decorator that adds kubeadm's flags of these names, and --rootfs, which all these commands have."""
+def with_flags(names: Iterable[str], meant: Mapping[str, str] = MappingProxyType({})) -> Callable[[Command], Command]:
+    """Returns a decorator that adds kubeadm's flags of these names, and --rootfs, which all these commands have. `meant`: the
+    help of those that mean something of their own here."""
 
     def add(command: Command) -> Command:
         for name in reversed(list(names)):
-            command = _option(FLAGS[name])(command)
+            flag = FLAGS[name]
+            command = _option(dataclasses.replace(flag, help=meant.get(name, flag.help)))(command)
         params: list[click.Parameter] = command.__dict__.setdefault("__click_params__", [])
         params.append(rootfs_option())
         return command

@@ -31,7 +31,10 @@ def group(**_parameters: Any) -> None:
 
 
 @group.command()
-@with_flags(("client-name", "config", "org", "token", "validity-period"))
+@with_flags(
+    ("client-name", "config", "org", "token", "validity-period"),
+    {"token": "Token that the user presents, instead of a client certificate."},
+)
 def user(**parameters: Any) -> None:
     """Print a kubeconfig for a user, with a client certificate signed by the cluster's CA, or with a token.
 

@@ -190,7 +190,7 @@ def _look(home: Home, processes: dict[str, str]) -> ClusterView:
     from quorate.etcd.client.errors import EtcdError
 
     try:
-        return home.look()
+        return home.status()
     except EtcdError as error:
         error.state = ", ".join(f"{name} {state}" for name, state in processes.items())
         error.advice = f"quorate local up --dir {shlex.quote(str(home.layout.root))}"
@@ -313,12 +313,13 @@ def env(folder: Path | None) -> None:
     Example:
       eval "$(quorate local env)"; etcdctl member list
     """
-    from quorate.local.runtime import REMOVED, describe
+    from quorate.local.removed import removed_as_far_as_known
 
     with opened(folder) as home:
-        pki = home.layout.pki
-        members = [row for row in home.load().members if row.phase != "joining" and describe(home.daemon(row.name)) != REMOVED]
+        root, pki, gone = home.layout.root, home.layout.pki, removed_as_far_as_known(home)
+        members = [row for row in home.load().members if row.phase != "joining" and row.name not in gone]
     values = {
+        "QUORATE_LOCAL_DIR": str(root),
         "ETCDCTL_ENDPOINTS": ",".join(member.client_url for member in members),
         "ETCDCTL_CACERT": str(pki / "ca.crt"),
         "ETCDCTL_CERT": str(pki / "healthcheck-client.crt"),

@@ -156,7 +156,7 @@ class NoSpace(EtcdError):
     """The database is over its quota: nothing can be written."""
 
     code = "no-space"
-    next_step = "compact, defragment and disarm the alarm"
+    next_step = "compact, defragment and disarm the alarm: etcdctl compaction, etcdctl defrag, etcdctl alarm disarm"
 
 
 class CorruptCluster(EtcdError):

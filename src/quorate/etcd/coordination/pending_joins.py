@@ -289,7 +289,8 @@ def learners_there(channel: Channel, view: ClusterView, peer_url: str, *, timeou
         left = known.get(learner.peer_urls[0])
         whose = "a standby of the autopilot" if view.is_standby(learner) else "of an unknown join"
         if left is not None:
-            at_work = "running" if left.place is not None else "interrupted"
+            # A place outlives a run that was killed by seconds: that it is running would be said of a dead one.
+            at_work = "which holds its place" if left.place is not None else "interrupted"
             whose = f"of the join of {left.name!r} from {left.host} (pid {left.pid}), {at_work}"
         text = f"there is a learner already: {learner.name or learner.peer_urls[0]} ({learner.id:x}), {whose}"
         yield Finding(

@@ -29,11 +29,18 @@ def read(tree: Tree, path: str, node: ThisNode) -> Parsed:
         raise PreflightFailed(
             f"{path} is missing: this kubeconfig is needed to reach the API server",
             state="nothing was changed",
-            advice=f"name another with --kubeconfig, or create it: {node.command('init', 'phase', 'kubeconfig', 'admin')}",
+            advice=_instead_of(path, node),
         )
     parsed = kubeconfig.parse(content, path)
     refuse_what_is_not_done(parsed, path)
     return complete(parsed, path, tree.read)
+
+
+def _instead_of(path: str, node: ThisNode) -> str:
+    """Returns what to do where a kubeconfig is missing: of those only admin.conf is made by a phase."""
+    if path.rpartition("/")[2] != "admin.conf":
+        return "check the path, or name another with --kubeconfig"
+    return f"name another with --kubeconfig, or create it: {node.command('init', 'phase', 'kubeconfig', 'admin')}"
 
 
 @contextmanager

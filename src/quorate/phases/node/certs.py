@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
 from quorate.errors import ConfigError, HostError, PreflightFailed
+from quorate.foreign.places import Stamp
 from quorate.phases.base.context import Context
 from quorate.phases.node import run_marker
 from quorate.pki.certificates import (
@@ -191,7 +192,11 @@ def _check_existing(context: Context, entry: Entry) -> bool:
     pem, key = context.tree.read(certificate_path), context.tree.read(key_path)
     if pem is None:
         if key is not None and entry.is_ca and not run_marker.made_by_the_run(context, key_path):
-            raise _refused(context, entry, f"{key_path} exists without its certificate {certificate_path}")
+            raise _refusal(
+                f"{key_path} exists without its certificate {certificate_path}",
+                "put the certificate of this cluster's CA there; where no cluster was made with that key, delete "
+                f"{key_path} and run this again",
+            )
         return False
     with with_remedy(context, entry):
         certificate = parse_certificate(pem, certificate_path)
@@ -294,9 +299,18 @@ def write_pair(context: Context, entry: Entry, pair: Pair) -> None:
     """Writes what is missing of a pair, the key first: a certificate without its key would look like an external CA's."""
     key, certificate = contents(context, entry, pair)
     context.tree.folder(key.path.rpartition("/")[0], mode=_FOLDER_MODE)
+    ours: Stamp | None = None
     if not holds_key(context, key.path, pair.key):
         context.tree.create(key.path, key.content, mode=key.mode, secret=True)
-    context.tree.create(certificate.path, certificate.content, mode=certificate.mode)
+        ours = context.tree.stamp(key.path)
+    try:
+        context.tree.create(certificate.path, certificate.content, mode=certificate.mode)
+    except HostError:
+        if entry.is_ca and ours is not None:
+            # On a full disk. A CA's key alone would be taken for that of a cluster whose certificate was lost.
+            with suppress(HostError):
+                context.tree.remove_if(key.path, ours)
+        raise
 
 
 def refuse_another_writer(context: Context, name: str, files: Iterable[NewContent]) -> None:
