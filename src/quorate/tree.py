@@ -204,6 +204,8 @@ class RealTree:
                     mode = stat.S_IMODE(there.st_mode) if there else file.mode
                     put = stack.enter_context(staged(place.folder, place.name, file.content, mode=mode, like=there))
                     ready.append((file, place, put))
+            if twice := places.one_file((file.path, place) for file, place, _ in ready):
+                raise HostError(f"{' and '.join(twice)} are one file", advice="make two of it, each with what belongs there")
             # All before the first: where one was changed long ago, none is replaced.
             for file, place, _ in ready:
                 self._refuse_what_others_wrote(file, place)

@@ -3,6 +3,8 @@ was "there is no etcd", and the node was wiped with its voter still listed."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,13 @@ from member_data import write_log
 from hostile.test_reset import Node
 from hostile.test_reset_beside import MANIFESTS, OLD, TEXT, reset
 from quorate.errors import Refused
+from quorate.host import etcd_identity
+from quorate.host.kubelets import RunningKubelet, running_kubelets
 from quorate.phases.node.etcd_signs import may_run_etcd
+from quorate.phases.node.kubelet_sources import static_pod_places
+from quorate.phases.node.local_etcd import refuse_other_etcds
 from quorate.phases.reset import etcd
+from quorate.tree import RealTree
 
 
 @pytest.fixture
@@ -63,6 +70,19 @@ spec:
         POD.format(kind="containers", image="x", command="['/run.sh']", args="[]\n    name: etcd"),
         POD.format(kind="containers", image="x", command="['/run.sh']", args="[]") + "metadata: {labels: {component: etcd}}\n",
         POD.format(kind="containers", image="x", command="['/run.sh']", args="[]") + "metadata: {name: etcd-cp1}\n",
+        POD.format(kind="containers", image="x", command="[!!binary ZXRjZA==]", args="[]"),
+        '# a comment\u2028{"spec": {"containers": [{"name": "a", "command": ["etcd"]}]}}',
+        POD.format(kind="containers", image="x", command="[sh, -c]", args="['etcdctl get x; exec $BIN']\n    name: etcd"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'etcdctl get x; \"$RUN\"']", args="[]")
+        + "    env: [{name: ETCD_INITIAL_CLUSTER, value: a}]\n",
+        POD.format(kind="containers", image="x", command="[kube-apiserver]", args="['--initial-cluster=a=https://b']"),
+        POD.format(kind="containers", image="x", command="[sleep]", args="[]")
+        + "    lifecycle: {postStart: {exec: {command: [etcd, --name=a]}}}\n",
+        POD.format(kind="containers", image="x", command="[nice, -n, 5, tini, sh, -c, 'cd /; etcd']", args="[]"),
+        POD.format(kind="containers", image="x", command="[run]", args="[--auto-compaction-mode=periodic]"),
+        POD.format(kind="containers", image="x", command="[$(PROG)]", args="[]")
+        + "    env: [{name: PROG, valueFrom: {fieldRef: {fieldPath: x}}}]\n",
+        POD.format(kind="containers", image="x", command="[$(PROG)]", args="[]") + "    env: [{name: PROG, value: etcd}]\n",
         "containers: [etcd",
         "not: [a manifest",
         "# etcd\n" + "a: b\n" * 400_000,
@@ -94,6 +114,13 @@ def test_what_may_be_an_etcd_is_not_no_etcd(node: Node, text: str) -> None:
         POD.format(kind="containers", image="x", command="[fluent-bit]", args="['kube-system etcd']"),
         POD.format(kind="containers", image="haproxy", command="[haproxy]", args="[]") + "metadata: {name: haproxy-etcd-lb}\n",
         POD.format(kind="containers", image="etcd:3", command="[sh, -c]", args="['etcdctl snapshot save /backup/etcd.db']"),
+        POD.format(kind="containers", image="cilium:1", command="[cilium-agent, --kvstore, etcd]", args="[]"),
+        POD.format(kind="containers", image="vault:1", command="[vault]", args="[-storage, etcd]"),
+        POD.format(kind="containers", image="c", command="[start]", args="[]\n    env: [{name: DATASTORE_TYPE, value: etcd}]"),
+        POD.format(kind="containers", image="nginx", command="[sh, -c, 'echo waiting for etcd; exec nginx']", args="[]"),
+        POD.format(kind="containers", image="nginx", command="[sh, -c]", args='["# until etcd is there\\nexec nginx"]'),
+        POD.format(kind="containers", image="consul:1", command="[consul]", args="['--snapshot-count=3']"),
+        "\ufeff# nothing here\n",
         "# nothing here\n",
         "",
         POD.format(kind="containers", image="nginx:1", command="[]", args="[]")
@@ -125,7 +152,119 @@ def test_a_pod_that_mounts_a_members_data_may_be_it(node: Node, mounted: str, da
         etcd.remove_member(reset(node))
     api = POD.format(kind="containers", image="x", command="[kube-apiserver]", args="[]")
     node.write(f"{MANIFESTS}/db.yaml", f"{api}  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n")
+    with pytest.raises(Refused, match=r"db\.yaml mounts"):
+        etcd.remove_member(reset(node))
+    volumes = f"  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n"
+    reads = "    volumeMounts: [{name: a, mountPath: /host, readOnly: true}]\n"
+    node.write(f"{MANIFESTS}/db.yaml", f"{text}{reads}{volumes}")
     etcd.remove_member(reset(node))
+    node.write(
+        f"{MANIFESTS}/db.yaml",
+        f"{text}{reads.replace('true', 'false')}  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n",
+    )
+    with pytest.raises(Refused, match=r"db\.yaml mounts"):
+        etcd.remove_member(reset(node))
+
+
+def test_what_looks_at_the_whole_disk_is_no_second_etcd(node: Node) -> None:
+    """An exporter of metrics, or a backup, beside the etcd of an ordinary control plane: two etcds cannot share its data."""
+    write_log(node.root / "var/lib/etcd", OLD)
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    for mounted in ("/", "/var/lib", "/var/lib/etcd"):
+        text = POD.format(kind="containers", image="x", command="[look]", args="[]")
+        node.write(f"{MANIFESTS}/look.yaml", f"{text}  volumes: [{{name: a, hostPath: {{path: {mounted}}}}}]\n")
+        refuse_other_etcds(RealTree(node.root))
+    write_log(node.root / "var/lib/etcd-events", OLD)
+    node.write(f"{MANIFESTS}/look.yaml", f"{text}  volumes: [{{name: a, hostPath: {{path: /var/lib}}}}]\n")
+    with pytest.raises(Refused, match="/var/lib/etcd-events holds the data of an etcd member"):
+        refuse_other_etcds(RealTree(node.root))
+
+
+@pytest.mark.parametrize("place", ["//etc/kubernetes/manifests", "/srv/linked", "/etc/kubernetes/./manifests/"])
+def test_the_folder_of_the_manifests_by_another_way_is_no_other(node: Node, place: str) -> None:
+    """Whoever moved the second etcd.yaml away, as was advised, ended the member."""
+    write_log(node.root / "var/lib/etcd", OLD)
+    node.write(f"{MANIFESTS}/etcd.yaml", TEXT)
+    (node.root / "srv").mkdir()
+    (node.root / "srv/linked").symlink_to("../etc/kubernetes/manifests")
+    node.write("var/lib/kubelet/config.yaml", f"staticPodPath: {place}\n")
+    refuse_other_etcds(RealTree(node.root))
+
+
+def test_data_deep_in_a_small_folder_is_found(node: Node) -> None:
+    write_log(node.root / "srv/a/b/c/d/e/kv", OLD)
+    text = POD.format(kind="containers", image="x", command="[run]", args="[]")
+    node.write(f"{MANIFESTS}/kv.yaml", f"{text}  volumes: [{{name: a, hostPath: {{path: /srv}}}}]\n")
+    with pytest.raises(Refused, match="/srv/a/b/c/d/e/kv holds the data"):
+        etcd.remove_member(reset(node))
+
+
+def test_a_look_for_data_that_gave_up_is_no_answer(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (node.root / f"srv/many/{number}").mkdir(parents=True)
+    text = POD.format(kind="containers", image="x", command="[run]", args="[]")
+    node.write(f"{MANIFESTS}/kv.yaml", f"{text}  volumes: [{{name: a, hostPath: {{path: /srv}}}}]\n")
+    etcd.remove_member(reset(node))
+    monkeypatch.setattr(etcd_identity, "_MOST_FOLDERS", 20)
+    with pytest.raises(Refused, match="has more folders than can be looked at"):
+        etcd.remove_member(reset(node))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "nowhere", "loop", "folder"])
+@pytest.mark.parametrize(
+    "path", [f"{MANIFESTS}/x.yaml", "var/lib/kubelet/config.yaml", "usr/lib/systemd/system/kubelet.service"]
+)
+def test_what_is_no_file_is_no_answer(node: Node, path: str, kind: str) -> None:
+    """Exit code 4, as for all that cannot be read: these were errors of the host."""
+    place = node.root / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to("/nowhere" if kind == "nowhere" else place.name)
+    if kind == "folder" and MANIFESTS in path:
+        etcd.remove_member(reset(node))
+        return
+    with pytest.raises(Refused, match=r"it is unknown (whether an etcd|which static pods)"):
+        etcd.remove_member(reset(node))
+
+
+def test_too_many_files_named_after_etcd_are_no_answer(node: Node) -> None:
+    write_log(node.root / "srv/kv", OLD)
+    node.write("etc/kubernetes/pki/etcd/member.key", "x")
+    for number in range(101):
+        node.write(f"etc/kubernetes/etcd-note-{number}", "x")
+    with pytest.raises(Refused, match=r"10\d files in /etc/kubernetes are named after etcd"):
+        etcd.remove_member(reset(node))
+
+
+def test_a_member_that_is_no_pod_has_its_key_under_any_name(node: Node) -> None:
+    write_log(node.root / "var/lib/etcd", OLD)
+    etcd.remove_member(reset(node))
+    node.write("etc/kubernetes/pki/etcd/healthcheck-client.key", "x")
+    etcd.remove_member(reset(node))
+    node.write("etc/kubernetes/pki/etcd/member.key", "x")
+    with pytest.raises(Refused, match="/var/lib/etcd holds data of member"):
+        etcd.remove_member(reset(node))
+
+
+def test_a_kubelet_that_runs_counts_more_than_files(tmp_path: Path) -> None:
+    node = Node(tmp_path / "root")
+    node.write("srv/k.yaml", "staticPodPath: pods\n")
+    run = RunningKubelet(("/usr/bin/kubelet", "--config=k.yaml", "--pod-manifest-path", "more"), "/srv")
+    assert static_pod_places(RealTree(node.root), [run]) == ["/more", "/srv/more", "/srv/pods"]
+
+
+def test_a_kubelet_is_found_by_its_command_line(tmp_path: Path) -> None:
+    script = tmp_path / "kubelet"
+    script.write_text("#!/bin/sh\nread x\n")
+    script.chmod(0o755)
+    with subprocess.Popen([str(script), "--config=/a b"], stdin=subprocess.PIPE, cwd=tmp_path) as child:
+        found = [one for one in running_kubelets() if one.folder == str(tmp_path)]
+        child.communicate(b"\n")
+    assert [one.words[-2:] for one in found] == [(str(script), "--config=/a b")]
 
 
 def test_a_script_that_asks_etcd_and_starts_it_is_seen_by_its_data(node: Node) -> None:
@@ -168,6 +307,25 @@ DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
         ("etc/conf.d/kubelet", 'command_args="--pod-manifest-path=\\\n/srv/pods"\n'),
         ("etc/default/kubelet", "KUBELET_EXTRA_ARGS=--config-dir=/srv/deep\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config-dir=/srv/parts\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config-dir=/srv/relative\n"),
+        (DROP_IN, "[Service]\nWorkingDirectory=/srv\nExecStart=/usr/bin/kubelet --pod-manifest-path=pods\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet \\\n# a note\n  --config=/srv/kubelet.yaml\n"),
+        (DROP_IN, "[Service]\n# was: \\\nExecStart=/usr/bin/kubelet --config=/srv/kubelet.yaml\n"),
+        (DROP_IN, '[Service]\nExecStart=/usr/bin/kubelet "--pod-manifest-path=/srv/my pods"\n'),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/srv/my\\x20pods\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path='/srv/my pods'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh /srv/start.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=-/usr/bin/env bash /srv/start.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/wrapped/kubelet\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/bash -c 'source /srv/flags && exec kubelet $X'\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/sourcing.sh\n"),
+        ("var/lib/kubelet/config.yaml", "staticPodPath: !!binary L3Nydi9wb2Rz\n"),
+        ("var/lib/kubelet/config.yaml", "staticPodPath: /srv/.hidden.yaml\n"),
+        ("etc/default/kubelet", "# was: \\\nKUBELET_EXTRA_ARGS=--pod-manifest-path=/srv/pods\n"),
+        ("etc/default/kubelet", "DIR=/srv\nDIR=/nowhere\nKUBELET_EXTRA_ARGS=--pod-manifest-path=${DIR}/pods\n"),
+        ("etc/init.d/kubelet", "#!/sbin/openrc-run\ncommand_args='--pod-manifest-path=/srv/pods'\n"),
+        ("var/snap/kubelet/current/args", "--pod-manifest-path=/srv/pods\n"),
+        ("etc/systemd/system/kube-node.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
     ],
 )
 def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, text: str) -> None:
@@ -177,9 +335,17 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/parts/10.conf", "staticPodPath: /srv/pods\n")
     node.write("srv/deep/sub/10.conf", "staticPodPath: /srv/pods\n")
     node.write("srv/start.sh", "#!/bin/sh\nexec kubelet --pod-manifest-path /srv/pods\n")
+    node.write("srv/wrapped/kubelet", "#!/bin/sh\nexec /opt/kubelet --pod-manifest-path /srv/pods\n")
+    node.write("srv/sourcing.sh", "#!/bin/sh\n. /srv/flags\nexec kubelet $X\n")
+    node.write("srv/relative/a.conf", "staticPodPath: srv/pods\n")
+    node.write("srv/my pods/etcd.yaml", TEXT)
+    node.write("srv/.hidden.yaml", TEXT)
+    (node.root / "etc/systemd/system").mkdir(parents=True)
+    (node.root / "etc/systemd/system/kubelet.service").symlink_to("kube-node.service")
+    node.write("etc/systemd/system/kube-node.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
     etcd.remove_member(reset(node))
     node.write(path, text)
-    with pytest.raises(Refused, match=r"/srv/pods/etcd\.yaml runs an etcd"):
+    with pytest.raises(Refused, match=r"/srv/(pods/etcd|my pods/etcd|\.hidden)\.yaml runs an etcd"):
         etcd.remove_member(reset(node))
     node.write(path, "")
     etcd.remove_member(reset(node))
@@ -194,18 +360,32 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=$WHO_KNOWS\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=%d/kubelet.yaml\n"),
         (DROP_IN, "[Service]\nEnvironmentFile=/srv/*/kubelet.env\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=/etc/%p.env\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=/srv/missing.yaml\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c '. $WHERE/env; exec kubelet $X'\n"),
+        ("etc/default/kubelet", "X=--config-dir=/srv/deep\n"),
     ],
 )
 def test_settings_of_the_kubelet_that_cannot_be_read_are_no_answer(node: Node, path: str, text: str) -> None:
+    (node.root / "srv/deep/1/2/3/4/5/6/7/8/9").mkdir(parents=True)
     node.write(path, text)
     with pytest.raises(Refused, match="it is unknown which static pods the kubelet runs"):
         etcd.remove_member(reset(node))
 
 
 def test_a_long_word_costs_little() -> None:
-    words = ("a/" * 250_000, "--" * 250_000, "etcd-" * 100_000, "etcd1" + "1." * 250_000)
+    words = ("a/" * 250_000, "--" * 250_000, "etcd-" * 100_000, "etcd1" + "1." * 250_000, "; " * 250_000, "echo " * 100_000)
     for word in words:
         may_run_etcd(POD.format(kind="containers", image="x", command=f"[sh, -c, '{word}']", args="[]").encode())
+
+
+def test_long_settings_of_the_kubelet_cost_little(node: Node) -> None:
+    for text in ("x", "a\\\n", "'", "A=", "\\x41", "' \" ", "$A ", "A=$A\n"):
+        node.write("etc/default/kubelet", text * (250_000 // len(text)))
+        etcd.remove_member(reset(node))
+    node.write("etc/default/kubelet", "x" * 300_000)
+    with pytest.raises(Refused, match="/etc/default/kubelet is too large for settings"):
+        etcd.remove_member(reset(node))
 
 
 def test_a_second_etcd_beside_the_manifest_stays(node: Node) -> None:

@@ -44,6 +44,21 @@ def test_a_value_that_is_read(given: str) -> None:
     assert notes(file(cluster=args("apiServer", given))) == []
 
 
+@pytest.mark.parametrize(
+    ("flag", "given", "is_read"),
+    [
+        *(("goaway-chance", text, True) for text in ("1.", ".5", "1e3", "+Inf", "-infinity", "nan", "0x1p-2", "0x_1fp2")),
+        *(("goaway-chance", text, False) for text in ("+nan", "1e400", "0x.p1", "0x1p9999", "1e5_0", "1_0", "0x1", "\u0661", "")),
+        *(("min-request-timeout", text, True) for text in ("017", "0_7", "0o17", "1_000", "-0x1f", "+5")),
+        *(("min-request-timeout", text, False) for text in ("0__7", "07_", "08", "1__0", "_1", "1_")),
+        *(("advertise-address", text, True) for text in (" 1.2.3.4", "1.2.3.4\u00a0", "")),
+        *(("advertise-address", text, False) for text in ("\x1f1.2.3.4", "1.2.3.4\u2003x")),
+    ],
+)
+def test_a_number_or_an_address_is_read_as_go_reads_it(flag: str, given: str, is_read: bool) -> None:
+    assert (list(refused("kube-apiserver", 34, flag, given)) == []) is is_read
+
+
 def test_gates_of_a_flag_follow_the_minor() -> None:
     given = args("apiServer", arg("feature-gates", "NodeSwap=false"))
     assert problems(file(cluster=given, version="v1.34.0"))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubeadm_cases import everything
 
 from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs, renewal
-from quorate.pki.certificates import LeafSpec, Pair, make_key, make_leaf
+from quorate.pki.certificates import LeafSpec, Pair, PrivateKey, certificate_pem, make_key, make_leaf
 from quorate.pki.proof import refused
 from quorate.pki.store import excluded_names, read_pair, write_pair
 from quorate.report import Notice, RunMessage
@@ -37,9 +40,11 @@ def authority(
     limits: x509.NameConstraints | None = None,
     critical: bool = True,
     passes_on: tuple[x509.ObjectIdentifier, ...] = (),
+    more: x509.UnrecognizedExtension | None = None,
+    key: PrivateKey | None = None,
 ) -> Pair:
     """Returns a CA that somebody made with other tools."""
-    key = make_key("ECDSA-P256")
+    key = key or make_key("ECDSA-P256")
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
     start, end = (NOW + timedelta(days=day) for day in days)
     usages = [True, False, False, False, False, signs, True, False, False]
@@ -50,6 +55,8 @@ def authority(
         builder = builder.add_extension(limits, critical=critical)
     if passes_on:
         builder = builder.add_extension(x509.ExtendedKeyUsage(passes_on), critical=False)
+    if more:
+        builder = builder.add_extension(more, critical=critical)
     return Pair(builder.sign(key, hashes.SHA256()), key)
 
 
@@ -63,6 +70,7 @@ def contents(root: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+NETSCAPES = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.1"), b"\x03\x02\x00\x07")
 FOLDERS = x509.NameConstraints([x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "a")]))], None)
 WRONG = {
     "expired": (authority(days=(-9, -1)), "ca.crt is valid from"),
@@ -71,6 +79,9 @@ WRONG = {
     "usage": (authority(signs=False), "ca.crt may not sign certificates: its key usage lacks keyCertSign"),
     "names": (authority(limits=OUTSIDE), "apiserver.crt is for .*kubernetes.default.*, which the name constraints of its CA"),
     "addresses": (authority(limits=NO_ADDRESSES), r"apiserver\.crt is for 10\.96\.0\.1, .*name constraints"),
+    "gated alone": (authority(passes_on=(x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"),)), "it is not for this purpose"),
+    "unknown and critical": (authority(more=NETSCAPES), "critical extension that Kubernetes does not read"),
+    "curve": (authority(key=ec.generate_private_key(ec.SECP256K1())), "on the curve secp256k1, which Kubernetes does not read"),
     "mail alone": (authority(passes_on=(MAIL,)), "would be refused by those that trust its CA: .*purpose"),
     "subjects": (
         authority(limits=FOLDERS),
@@ -151,6 +162,54 @@ def test_a_ca_for_servers_alone_signs_no_client(context: Context, tmp_path: Path
         with pytest.raises(PreflightFailed, match=r"conf would be refused by those that trust its CA: unsuitable .* purpose"):
             act()
     assert contents(tmp_path) == before
+
+
+def test_the_certificates_between_it_and_a_root_stay(context: Context, tmp_path: Path) -> None:
+    """Who trusts the root alone found no way to the new certificate."""
+    everything(context)
+    pki = tmp_path / "etc/kubernetes/pki"
+    signer = read_pair(pki / "ca").certificate
+    leaf, behind = (pki / "apiserver.crt").read_bytes(), certificate_pem(signer) + certificate_pem(authority().certificate)
+    (pki / "apiserver.crt").write_bytes(leaf + behind)
+    renewal.renew(context, "apiserver")
+    made = (pki / "apiserver.crt").read_bytes()
+    assert made.endswith(behind) and made.count(b"BEGIN") == 3 and not made.startswith(leaf)
+    (pki / "apiserver.crt").write_bytes(leaf + certificate_pem(authority().certificate))
+    said: list[RunMessage] = []
+    renewal.renew(replace(context, report=said.append), "apiserver")
+    assert (pki / "apiserver.crt").read_bytes().count(b"BEGIN") == 1
+    assert any(
+        isinstance(one, Notice) and "of another CA than signs the new one: they are left out" in one.text for one in said
+    )
+
+
+def test_who_trusts_both_cas_of_a_rotation_goes_on_doing_so(context: Context, tmp_path: Path) -> None:
+    """The servers' certificates are still of the old one. What is not in ca.crt is trusted no longer (kubeadm#2027)."""
+    everything(context)
+    folder = tmp_path / "etc/kubernetes"
+    old, new, gone = (folder / "pki/ca.crt").read_bytes(), authority(), certificate_pem(authority().certificate)
+    write_pair(folder / "pki/ca", new)
+    (folder / "pki/ca.crt").write_bytes(certificate_pem(new.certificate) + old)
+    conf = yaml.safe_load((folder / "admin.conf").read_text())
+    conf["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(old + gone).decode()
+    (folder / "admin.conf").write_text(yaml.safe_dump(conf))
+    renewal.renew(context, "admin.conf")
+    conf = yaml.safe_load((folder / "admin.conf").read_text())
+    trusted = base64.b64decode(conf["clusters"][0]["cluster"]["certificate-authority-data"])
+    assert x509.load_pem_x509_certificates(trusted) == x509.load_pem_x509_certificates((folder / "pki/ca.crt").read_bytes())
+
+
+def test_a_pair_in_one_file_is_not_renewed(context: Context, tmp_path: Path) -> None:
+    """It held the key alone afterwards, and no second run could help."""
+    everything(context)
+    pki = tmp_path / "etc/kubernetes/pki"
+    both = (pki / "apiserver.crt").read_bytes() + (pki / "apiserver.key").read_bytes()
+    (pki / "apiserver.crt").write_bytes(both)
+    (pki / "apiserver.key").unlink()
+    (pki / "apiserver.key").symlink_to("apiserver.crt")
+    with pytest.raises(HostError, match=r"apiserver\.key and .*apiserver\.crt are one file"):
+        renewal.renew(context, "apiserver")
+    assert (pki / "apiserver.crt").read_bytes() == both
 
 
 def test_an_end_after_the_cas_is_said(context: Context, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,8 +23,12 @@ from quorate.foreign.numbers import whole
 _TABLE = Path(__file__).with_name("component_flag_types.json")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _MOST_LETTERS = 80
-_OCTAL = re.compile(r"([+-]?)0([0-7_]+)")
-_HEX_FLOAT = re.compile(r"[+-]?0[xX][0-9a-fA-F._]+[pP][+-]?[0-9]+")
+_OCTAL = re.compile(r"([+-]?)0((?:_?[0-7])+)")
+_FLOAT = re.compile(r"[+-]?(?:inf|infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|nan", re.IGNORECASE)
+_HEX_FLOAT = re.compile(r"[+-]?0x_?(?:[0-9a-f]+(?:_[0-9a-f]+)*\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
+_MOST_FLOAT32 = 3.4028235677973366e38
+_BLANKS = " \t\n\v\f\r\x85\xa0"
+"""What Go's TrimSpace takes away, of one byte or two."""
 _GATES = "gates"
 _PREFIX = "kube:"
 """Since 1.31 a gate may be given with the component that has it; this is the one of all of Kubernetes' own."""
@@ -72,7 +77,7 @@ def _whole(least: int, most: int) -> Callable[[str], bool]:
         # 017 is octal for Go, and nothing for Python.
         octal = _OCTAL.fullmatch(text)
         try:
-            return least <= (int(octal[1] + octal[2].strip("_"), 8) if octal else int(text, 0)) <= most
+            return least <= (int(octal[1] + octal[2].lstrip("_"), 8) if octal else int(text, 0)) <= most
         except ValueError:
             return False
 
@@ -83,14 +88,20 @@ def _level(text: str) -> bool:
     return whole(text, (1 << 31) - 1) is not None
 
 
-def _fraction(text: str) -> bool:
-    if _HEX_FLOAT.fullmatch(text):
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isascii() and text == text.strip()
+def _fraction(most: float) -> Callable[[str], bool]:
+    def reads(text: str) -> bool:
+        if not text.isascii() or len(text) > _MOST_LETTERS:
+            return False
+        try:
+            if _HEX_FLOAT.fullmatch(text):
+                return abs(float.fromhex(text.replace("_", ""))) <= most
+            value = float(text) if _FLOAT.fullmatch(text) else None
+        except (ValueError, OverflowError):
+            return False
+        # An infinity that is not written as one is a number that is too large.
+        return value is not None and (value != value or abs(value) <= most or "inf" in text.lower())  # noqa: PLR0124
+
+    return reads
 
 
 def _duration(text: str) -> bool:
@@ -102,7 +113,7 @@ def _duration(text: str) -> bool:
 
 
 def _address(text: str) -> bool:
-    plain = text.strip()
+    plain = text.strip(_BLANKS)
     if not plain:
         return True
     try:
@@ -123,8 +134,8 @@ _READERS: dict[str, Callable[[str], bool]] = {
     "int64": _whole(-(1 << 63), (1 << 63) - 1),
     "uint": _whole(0, (1 << 64) - 1),
     "uint32": _whole(0, (1 << 32) - 1),
-    "float32": _fraction,
-    "float64": _fraction,
+    "float32": _fraction(_MOST_FLOAT32),
+    "float64": _fraction(sys.float_info.max),
     "duration": _duration,
     "ip": _address,
     "ip-with-zeros": _address_with_zeros,

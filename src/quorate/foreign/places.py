@@ -95,6 +95,17 @@ def replaceable(place: Place) -> os.stat_result | None:
     return there
 
 
+def one_file(found: Iterable[tuple[str, Place]]) -> tuple[str, str] | None:
+    """Returns two of some paths that are one file, if there are such. Written one after the other it would hold the last."""
+    seen: dict[tuple[int, int], str] = {}
+    for path, place in found:
+        there = place.status()
+        other = seen.setdefault((there.st_dev, there.st_ino), path) if there is not None else path
+        if other != path:
+            return other, path
+    return None
+
+
 def names(place: Place) -> list[str]:
     """Returns the names in a folder, sorted; none where it is no folder. Raises OSError."""
     try:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
-from quorate.errors import Refused
+from quorate.errors import HostError, Refused
 from quorate.foreign.aside import meant_for
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.foreign.text import visible
@@ -44,7 +46,7 @@ SEAL = ".quorate-left"
 """A file in the data of a member that has left, or is abandoned, which names it."""
 
 _FOUND = "lost+found"
-_DEEPEST, _MOST_FOLDERS = 3, 20_000
+_DEEPEST, _MOST_FOLDERS = 3, 50_000
 
 
 class UnknownOwner(Refused):
@@ -98,23 +100,44 @@ def member_owner(data_dir: Path) -> DataIdentity | None:
 
 
 def data_below(folder: Path) -> Iterator[Path]:
-    """Yields the folders below one that may be data directories: to a depth at which they are found in /var/lib, and not more
-    than so many that a whole disk is looked at in a second."""
-    level, left = [folder], _MOST_FOLDERS
-    for _ in range(_DEEPEST):
+    """Yields the folders below one that may be data directories: all of them in a small one, and in a whole disk those to the
+    depth at which they are found in /var/lib. Raises `HostError` where there are more than can be looked at in a second."""
+    level, left, pseudo = [folder], _MOST_FOLDERS, _pseudo_devices()
+    for depth in count(1):
         below: list[Path] = []
         for one in level:
-            try:
-                with os.scandir(one) as entries:
-                    found = sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
-            except OSError:
-                continue
+            found = _folders_in(one, pseudo)
             yield from (path for path in found if is_there(path / MEMBER))
             below += found
             left -= len(found)
             if left < 0:
+                if depth <= _DEEPEST:
+                    raise HostError(f"{folder} has more folders than can be looked at for data of etcd")
                 return
+        if not below:
+            return
         level = below
+
+
+def _folders_in(folder: Path, pseudo: Container[int]) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return sorted(Path(entry.path) for entry in found if entry.stat(follow_symlinks=False).st_dev not in pseudo)
+    except OSError:
+        return []
+
+
+def _pseudo_devices() -> set[int]:
+    """Returns the devices of file systems that are no disk: /proc alone has a hundred folders for each process."""
+    found: set[int] = set()
+    for path in ("/proc", "/sys", "/sys/fs/cgroup", "/dev"):
+        with suppress(OSError):
+            found.add(Path(path).stat().st_dev)
+    # In a container one of them may be a folder of its root.
+    with suppress(OSError):
+        found.discard(Path("/").stat().st_dev)
+    return found
 
 
 def strangers(data_dir: Path) -> list[str]:

@@ -86,6 +86,21 @@ def environment(pid: int) -> bytes | None:
     return _seen(lambda: Path(f"/proc/{pid}/environ").read_bytes())
 
 
+def command_line(pid: int, most_bytes: int) -> list[str]:
+    """Returns the words that a process was started with; none of a thread of the kernel."""
+
+    def read() -> bytes:
+        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+            return file.read(most_bytes)
+
+    return [word.decode(errors="replace") for word in (_seen(read) or b"").split(b"\0") if word]
+
+
+def working_folder(pid: int) -> str | None:
+    """Returns the path of the folder that a process runs in."""
+    return _seen(lambda: str(Path(f"/proc/{pid}/cwd").readlink()))
+
+
 def age(pid: int) -> float | None:
     """Returns how many seconds ago a process was forked."""
     fields = stat_fields(pid)

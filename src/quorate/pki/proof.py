@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from quorate import tls_pair
@@ -26,9 +27,9 @@ _CHECKED_BY_GO = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformRes
 
 def refused(pair: Pair, ca: x509.Certificate) -> str:
     """Returns why a server or client that trusts `ca` refuses the certificate for one of its usages; empty if it does not."""
-    if why := _refused_by_go(ca):
-        return why
     usages = _usages(pair.certificate)
+    if why := _refused_by_go(ca, usages):
+        return why
     try:
         server, client = _context(ssl.PROTOCOL_TLS_SERVER, pair, ca), _context(ssl.PROTOCOL_TLS_CLIENT, pair, ca)
         # Each end shows the certificate to the other; only the end that it is meant for looks at it.
@@ -58,9 +59,40 @@ def _usages_of(certificate: x509.Certificate) -> Iterable[x509.ObjectIdentifier]
         return ()
 
 
-def _refused_by_go(ca: x509.Certificate) -> str:
-    """Returns the limit that OpenSSL knows and Go, in which the components are written, does not: it refuses every certificate
-    below one that it must understand and does not."""
+def _refused_by_go(ca: x509.Certificate, wanted: Iterable[str]) -> str:
+    """Returns what OpenSSL takes and Go, in which the components are written, does not. `wanted`: the usages of what the CA
+    signs."""
+    usages = tuple(_usages_of(ca))
+    allowed = {name for name, usage in USAGES.items() if usage in usages}
+    if usages and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in usages and not allowed.issuperset(wanted):
+        return "unsuitable CA: it is not for this purpose"
+    if ca.serial_number < 0:
+        return "its CA has a negative serial number"
+    if any(one.critical and one.oid.dotted_string not in _READ_BY_GO for one in ca.extensions):
+        return "its CA has a critical extension that Kubernetes does not read"
+    return _why_no_key(ca.public_key()) or _why_no_names(ca)
+
+
+_READ_BY_GO = frozenset(
+    {f"2.5.29.{number}" for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54)} | {"1.3.6.1.5.5.7.1.1"}
+)
+"""Extensions by their ids: Go's crypto/x509, parseCertificate."""
+
+_CURVES = (ec.SECP224R1, ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_LEAST_BITS, _MOST_EXPONENT = 1024, (1 << 31) - 1
+
+
+def _why_no_key(key: object) -> str:
+    if isinstance(key, rsa.RSAPublicKey) and (key.key_size < _LEAST_BITS or key.public_numbers().e > _MOST_EXPONENT):
+        return "its CA has an RSA key that Kubernetes does not read: too short, or with too large an exponent"
+    if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
+        return f"its CA has a key on the curve {key.curve.name}, which Kubernetes does not read"
+    return ""
+
+
+def _why_no_names(ca: x509.Certificate) -> str:
+    """Returns the limit on names that Go does not know: it refuses every certificate below one that it must understand and
+    does not."""
     try:
         found = ca.extensions.get_extension_for_class(x509.NameConstraints)
     except x509.ExtensionNotFound:

@@ -74,6 +74,23 @@ def holds(pem: bytes, certificate: x509.Certificate) -> bool:
         return False
 
 
+def others_of(pem: bytes) -> list[x509.Certificate]:
+    """Returns the certificates of a bundle behind its first; none of one that cannot be read as a whole."""
+    try:
+        return x509.load_pem_x509_certificates(pem)[1:]
+    except READ_ERRORS:
+        return []
+
+
+def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Returns whether a certificate is signed by the key of another one that has its issuer's name."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (*READ_ERRORS, InvalidSignature):
+        return False
+    return True
+
+
 def is_same_request(pem: bytes, wanted: bytes) -> bool:
     """Returns whether two signing requests (PEM) ask for the same, for the same key. Their signatures may differ."""
     try:

@@ -6,12 +6,15 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_object
+from quorate.foreign.paths import clean
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import texts_of
 from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, DataIdentity, data_below, member_owner
+from quorate.host.kubelets import running_kubelets
 from quorate.host.member_data import DataSeen, look_at, of_another
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
@@ -31,6 +34,7 @@ etcd has ended, and the manifest of a first node names no other: a reset that wa
 NOTES = (LEFT, LEAVING)
 """What a reset that was cut off may have left, beside the data."""
 
+_KEYS_OF_OTHERS = ("ca.key", "healthcheck-client.key")
 _PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
 _USUAL_DATA = "/var/lib/etcd"
@@ -128,17 +132,27 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
 
 
 def refuse_other_etcds(tree: Tree) -> None:
-    """Raises `Refused` where a file that the kubelet reads may run an etcd, besides the manifest that is read as this node's. A
-    reset deletes all of them: one of another cluster, such as that for events, was wiped beside it."""
-    for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree)]):
-        _refuse_another_name(tree, folder)
+    """Raises `Refused` where a file that the kubelet reads may run an etcd, besides the manifest that is read as this node's,
+    and where that cannot be read. A reset deletes all of them: one of another cluster, such as that for events, was wiped
+    beside it."""
+    try:
+        running = running_kubelets() if tree.at("/") == Path("/") else []
+        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree, running)]):
+            _refuse_another_name(tree, clean(folder))
+    except HostError as error:
+        raise Refused(
+            f"it is unknown whether an etcd runs here: {error.what}",
+            state="nothing was changed: it may be a member that the cluster counts on",
+            advice="mend or move away what is named, then run the same command again",
+        ) from error
 
 
-def _refuse_another_name(tree: Tree, folder: str) -> None:
-    names = [posixpath.basename(folder)] if tree.is_file(folder) else tree.names(folder)
-    for name in names:
-        path = folder if tree.is_file(folder) else f"{folder}/{name}"
-        if name.startswith(".") or path == manifest_path("etcd") or not tree.is_file(path):
+def _refuse_another_name(tree: Tree, place: str) -> None:
+    is_folder = not tree.is_file(place)
+    # The kubelet takes no file of a folder that begins with a dot, and any that it is given by its name.
+    paths = [f"{place}/{name}" for name in tree.names(place) if not name.startswith(".")] if is_folder else [place]
+    for path in paths:
+        if not tree.is_file(path) or _is_one_file(tree, path, manifest_path("etcd")):
             continue
         content = tree.read(path) or b""
         if why := may_run_etcd(content) or _mounted_data(tree, content):
@@ -149,21 +163,40 @@ def _refuse_another_name(tree: Tree, folder: str) -> None:
             )
 
 
+def _is_one_file(tree: Tree, path: str, other: str) -> bool:
+    """Returns whether two paths are one file, as through a link on the way."""
+    if path == other:
+        return True
+    try:
+        return real_path(tree, path).samefile(real_path(tree, other))
+    except OSError:
+        return False
+
+
 def _mounted_data(tree: Tree, content: bytes) -> str:
-    """Returns that a pod mounts the data of an etcd member, or a part of it; empty where it mounts none."""
+    """Returns that a pod mounts the data of an etcd member, or a part of it; empty where it mounts none but that of this node's
+    own manifest, which no second etcd can use."""
+    own = _own_data(tree)
     for path in mounted_paths(content):
         inside = path.split(f"/{MEMBER}/", 1)[0].removesuffix(f"/{MEMBER}")
         for folder in (real_path(tree, inside or "/"), *data_below(real_path(tree, path))):
-            if member_owner(folder) is not None:
+            if member_owner(folder) is not None and (own is None or not own.exists() or not folder.samefile(own)):
                 return f"mounts {path}, and {folder} holds the data of an etcd member"
     return ""
+
+
+def _own_data(tree: Tree) -> Path | None:
+    with suppress(Refused):
+        found = _parsed(tree, manifest_path("etcd"))
+        return real_path(tree, found.data_dir) if found is not None and found.data_dir else None
+    return None
 
 
 def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
     """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folder or in one
     that a manifest names which was moved: whoever stops etcd moves the manifest away. An etcd that is no pod has its
     certificates elsewhere."""
-    if not tree.is_file(f"{certificates}/{_PEER_KEY}"):
+    if not _has_key_of_member(tree, certificates):
         return
     for folder, manifest in [(_USUAL_DATA, ""), *_named_by_moved(tree)]:
         owner = member_owner(real_path(tree, folder))
@@ -177,6 +210,13 @@ def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
             advice=f"{back} to {manifest_path('etcd')}; or, when it is no member any more, empty {folder}; then run the same "
             "command again",
         )
+
+
+def _has_key_of_member(tree: Tree, certificates: str) -> bool:
+    """Returns whether a key is here that a member may use, by any name: a reset deletes it. That of the health check, and that
+    of the CA, are no member's."""
+    names = tree.names(f"{certificates}/etcd")
+    return any(name.endswith((".key", ".pem")) and name not in _KEYS_OF_OTHERS for name in names)
 
 
 def doubt_without_manifest(tree: Tree, certificates: str) -> str:
@@ -194,7 +234,13 @@ def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
     """Yields the data folders that manifests of etcd elsewhere in /etc/kubernetes name, and these manifests."""
     folders = [CONFIG_FOLDER, *_folders_in(tree, CONFIG_FOLDER), *_folders_in(tree, _BACKUPS)]
     paths = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
-    for path in filter(tree.is_file, paths[:_MOST_LOOKED_AT]):
+    if len(paths) > _MOST_LOOKED_AT:
+        raise Refused(
+            f"{len(paths)} files in {CONFIG_FOLDER} are named after etcd: one may be the manifest of this node's member",
+            state="nothing was changed",
+            advice="move those away that are none",
+        )
+    for path in filter(tree.is_file, paths):
         with suppress(Refused, HostError):
             found = _parsed(tree, path)
             if found is not None and found.data_dir:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -12,10 +12,10 @@ from quorate.errors import ConfigError, HostError, PreflightFailed, QuorateError
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
-from quorate.pki.certificates import Certificate, KeyKind, Pair, kind_of, make_key, renew_leaf
+from quorate.pki.certificates import Certificate, KeyKind, Pair, certificate_pem, kind_of, make_key, renew_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
-from quorate.pki.store import holds, parse_certificate, parse_key
+from quorate.pki.store import has_issued, holds, others_of, parse_certificate, parse_key
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
 from quorate.tree import NewContent
@@ -318,10 +318,24 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
     pair = certs.signed(
         context, path, signer, lambda by: renew_leaf(old, by, now=context.now, validity=validity, key=make_key(kind))
     )
-    made = certs.contents(context, table[name], pair) if name in table else (_conf(context, path, pair),)
+    made = _pair(context, table[name], pair, before) if name in table else (_conf(context, path, pair),)
     written = tuple(replace(file, instead_of=before[file.path]) for file in made)
     ca_path = certs.files(context, ca)[0]
     return _Fresh(name, old, pair.certificate, written, ca_path, signer.certificate)
+
+
+def _pair(context: Context, entry: Entry, pair: Pair, before: Mapping[str, bytes | None]) -> tuple[NewContent, ...]:
+    """Returns both files, with the certificates between it and a root that stood behind the old one: who trusts the root alone
+    finds no way to it without them. Those that did not sign the new one are left out, and that is said."""
+    key, certificate = certs.contents(context, entry, pair)
+    chain = others_of(before[certificate.path] or b"")
+    if not chain:
+        return key, certificate
+    if not has_issued(chain[0], pair.certificate):
+        text = f"{certificate.path} holds {len(chain)} more, of another CA than signs the new one: they are left out"
+        context.report(Notice(text, "warning"))
+        return key, certificate
+    return key, replace(certificate, content=certificate.content + b"".join(map(certificate_pem, chain)))
 
 
 def _say_renewed(context: Context, one: _Fresh) -> None:
@@ -340,5 +354,12 @@ def _conf(context: Context, path: str, pair: Pair) -> NewContent:
     content = context.tree.read(path)
     assert content is not None
     parsed = kubeconfig.parse(content, path)
-    trusting = kubeconfig.with_authority(parsed, kubeconfigs.ca_pem(context))
+    trusting = kubeconfig.with_authority(parsed, kubeconfigs.ca_pem(context) + _also_trusted(context, parsed))
     return NewContent(path, kubeconfig.with_identity(trusting, Identity(parsed.user, pair)), kubeconfig.MODE)
+
+
+def _also_trusted(context: Context, parsed: kubeconfig.Parsed) -> bytes:
+    """Returns the other CAs of the cluster's ca.crt that the file trusts: while a CA is replaced both are there, and servers
+    have certificates of the old one. kubeadm leaves it out."""
+    whole = context.tree.read(context.pki("ca.crt")) or b""
+    return b"".join(certificate_pem(one) for one in others_of(whole) if holds(parsed.ca_pem, one))

@@ -1,0 +1,68 @@
+r"""The words of a command, or of variables, as systemd and shells split them: quotes, escapes, continued lines, comments.
+
+`--config=/srv/my\x20k.yaml` and `"--config=/srv/my k.yaml"` name one file. Read by blanks alone each of them named another one,
+which is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_COMMENT = ("#", ";")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "s": " "}
+_CODE = re.compile(r"x([0-9a-fA-F]{2})|([0-3][0-7]{2})")
+_MOST_NESTED = 4
+_CONTINUED = re.compile(r"\\\r?\n")
+
+
+def joined(text: str, between: str = "") -> str:
+    """Returns a text with its continued lines as one, with `between` between them: a blank for a unit, nothing for a shell and
+    for a file of variables. Comments are taken away first, and one that ends in a backslash goes on
+    nowhere: what follows it counts, also in the middle of a continued line."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(_COMMENT)]
+    return _CONTINUED.sub(between, "\n".join(lines))
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the words, each followed by those in it, where it holds blanks: `-c 'exec kubelet --a'`, and variables that are
+    put in without quotes."""
+    return list(_all_words(text, _MOST_NESTED))
+
+
+def _all_words(text: str, deepest: int) -> Iterator[str]:
+    for word in _split(text):
+        yield word
+        if deepest and len(word.split()) > 1:
+            yield from _all_words(word, deepest - 1)
+
+
+def _split(text: str) -> Iterator[str]:
+    letters: list[str] | None = None
+    quote, at = "", 0
+    while at < len(text):
+        letter, at = text[at], at + 1
+        if letter.isspace() and not quote:
+            if letters is not None:
+                yield "".join(letters)
+            letters = None
+            continue
+        letters = [] if letters is None else letters
+        if letter == "\\" and at < len(text):
+            found, taken = _escaped(text, at)
+            letters.append(found)
+            at += taken
+        elif letter in "\"'" and quote in ("", letter):
+            quote = "" if quote else letter
+        else:
+            letters.append(letter)
+    if letters is not None:
+        yield "".join(letters)
+
+
+def _escaped(text: str, at: int) -> tuple[str, int]:
+    """Returns what an escape stands for, and how many letters it has behind its backslash."""
+    code = _CODE.match(text, at)
+    if code is not None:
+        return chr(int(code[1], 16) if code[1] else int(code[2], 8)), len(code[0])
+    return _ESCAPES.get(text[at], text[at]), 1
