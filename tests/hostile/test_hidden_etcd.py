@@ -80,6 +80,7 @@ spec:
         + "    lifecycle: {postStart: {exec: {command: [etcd, --name=a]}}}\n",
         POD.format(kind="containers", image="x", command="[nice, -n, 5, tini, sh, -c, 'cd /; etcd']", args="[]"),
         POD.format(kind="containers", image="x", command="[run]", args="[--auto-compaction-mode=periodic]"),
+        POD.format(kind="containers", image="x", command="[run]", args="[--config-file=/etc/kv/etcd.conf.yml]"),
         POD.format(kind="containers", image="x", command="[$(PROG)]", args="[]")
         + "    env: [{name: PROG, valueFrom: {fieldRef: {fieldPath: x}}}]\n",
         POD.format(kind="containers", image="x", command="[$(PROG)]", args="[]") + "    env: [{name: PROG, value: etcd}]\n",
@@ -228,6 +229,12 @@ def test_what_is_no_file_is_no_answer(node: Node, path: str, kind: str) -> None:
         etcd.remove_member(reset(node))
         return
     with pytest.raises(Refused, match=r"it is unknown (whether an etcd|which static pods)"):
+        etcd.remove_member(reset(node))
+
+
+def test_a_configuration_that_says_nothing_names_nothing(node: Node) -> None:
+    for text in ("", "\n", "# nothing\n---\n"):
+        node.write("var/lib/kubelet/config.yaml", text)
         etcd.remove_member(reset(node))
 
 

@@ -48,7 +48,10 @@ def test_a_value_that_is_read(given: str) -> None:
     ("flag", "given", "is_read"),
     [
         *(("goaway-chance", text, True) for text in ("1.", ".5", "1e3", "+Inf", "-infinity", "nan", "0x1p-2", "0x_1fp2")),
-        *(("goaway-chance", text, False) for text in ("+nan", "1e400", "0x.p1", "0x1p9999", "1e5_0", "1_0", "0x1", "\u0661", "")),
+        *(
+            ("goaway-chance", text, False)
+            for text in ("+nan", "1e400", "0x.p1", "0x1p9999", "1e5_0", "1_0", "0x1", "\u0661", "")
+        ),
         *(("min-request-timeout", text, True) for text in ("017", "0_7", "0o17", "1_000", "-0x1f", "+5")),
         *(("min-request-timeout", text, False) for text in ("0__7", "07_", "08", "1__0", "_1", "1_")),
         *(("advertise-address", text, True) for text in (" 1.2.3.4", "1.2.3.4\u00a0", "")),

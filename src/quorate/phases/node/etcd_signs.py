@@ -30,6 +30,9 @@ _ONLY_ETCDS = re.compile(
     r"|auto-compaction-mode|auto-compaction-retention|quota-backend-bytes|listen-metrics-urls)(?![\w-])",
     re.ASCII,
 )
+_ITS_FILE = re.compile(r"(?<![\w.-])etcd\.conf", re.ASCII)
+"""Of --config-file, as its packages and documents call it."""
+
 _VARIABLES = frozenset(
     {
         "ETCD_NAME",
@@ -62,7 +65,7 @@ _PATH_OF_FLAG = re.compile(r"(?<![\w-])--?[\w-]+=/\S*", re.ASCII)
 def may_run_etcd(content: bytes) -> str:
     """Returns what shows that a file in the kubelet's folder runs etcd, or may; empty where nothing does. Where its data is
     tells more: see `mounted_paths`."""
-    if not _says_anything(content):
+    if not says_anything(content):
         return ""
     try:
         pod = read_mapping(content, "a manifest")
@@ -79,7 +82,7 @@ def may_run_etcd(content: bytes) -> str:
     return "runs an etcd, or may" if is_named or any(map(_shows_etcd, unknown)) else ""
 
 
-def _says_anything(content: bytes) -> bool:
+def says_anything(content: bytes) -> bool:
     """Returns whether there is more in a file than comments: the kubelet runs nothing of one without. For YAML a line ends at
     more signs than a line feed: behind a comment that ends in U+2028 there was a pod."""
     lines = [line.strip() for line in content.decode(errors="replace").removeprefix("\ufeff").splitlines()]
@@ -174,7 +177,7 @@ def _is_unknown(program: str, row: Mapping[str, object]) -> bool:
 
 def _starts_etcd(words: list[str]) -> bool:
     """Returns whether words of a command have flags that only etcd has, or name its program."""
-    return any(_ONLY_ETCDS.search(word) for word in words) or any(
+    return any(_ONLY_ETCDS.search(word) or _ITS_FILE.search(word) for word in words) or any(
         _names_etcd(word, before, words) for before, word in pairwise(["", *words])
     )
 

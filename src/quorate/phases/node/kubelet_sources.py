@@ -16,6 +16,7 @@ from quorate.foreign.documents import BadDocument, read_mapping
 from quorate.foreign.values import text_of
 from quorate.host.kubelets import RunningKubelet
 from quorate.phases.base.context import KUBELET_FOLDER
+from quorate.phases.node.etcd_signs import says_anything
 from quorate.phases.node.kubelet_flags import Flags
 from quorate.phases.node.kubelet_start import start_of
 from quorate.tree import Tree
@@ -69,7 +70,7 @@ def _drop_ins(tree: Tree, folder: str, deepest: int) -> Iterator[str]:
 def _in_config(tree: Tree, path: str) -> list[str]:
     """Returns the place that a configuration names, if any."""
     content = tree.read(path)
-    if content is None or not content.strip():
+    if content is None or not says_anything(content):
         return []
     try:
         told = read_mapping(content, path)
