@@ -266,9 +266,13 @@ def test_a_kubelet_that_runs_counts_more_than_files(tmp_path: Path) -> None:
 
 def test_a_kubelet_is_found_by_its_command_line(tmp_path: Path) -> None:
     script = tmp_path / "kubelet"
-    script.write_text("#!/bin/sh\nread x\n")
+    script.write_text("#!/bin/sh\necho runs\nread x\n")
     script.chmod(0o755)
-    with subprocess.Popen([str(script), "--config=/a b"], stdin=subprocess.PIPE, cwd=tmp_path) as child:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([str(script), "--config=/a b"], **pipes, cwd=tmp_path) as child:
+        assert child.stdout is not None
+        # Right after its start the kernel has no command line of it yet.
+        child.stdout.readline()
         found = [one for one in running_kubelets() if one.folder == str(tmp_path)]
         child.communicate(b"\n")
     assert [one.words[-2:] for one in found] == [(str(script), "--config=/a b")]
