@@ -268,8 +268,8 @@ def test_a_kubelet_is_found_by_its_command_line(tmp_path: Path) -> None:
     script = tmp_path / "kubelet"
     script.write_text("#!/bin/sh\necho runs\nread x\n")
     script.chmod(0o755)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([str(script), "--config=/a b"], **pipes, cwd=tmp_path) as child:
+    command, pipe = [str(script), "--config=/a b"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=tmp_path) as child:
         assert child.stdout is not None
         # Right after its start the kernel has no command line of it yet.
         child.stdout.readline()
