@@ -31,7 +31,13 @@ def _other_words(_ctx: click.Context, words: Sequence[str]) -> UsageProblem | No
     return of_words(words)
 
 
-@commands.group("autopilot", later=_LATER, hands_down=HANDED_DOWN, foreign=_other_words)
+@commands.group(
+    "autopilot",
+    variables={"ETCDCTL_PASSWORD": "Password of the user that --user or ETCDCTL_USER names."},
+    later=_LATER,
+    hands_down=HANDED_DOWN,
+    foreign=_other_words,
+)
 @group_options
 def group() -> None:
     """Keep an etcd cluster at its size: learners that are aligned get a vote, a lost voter is replaced by a standby.

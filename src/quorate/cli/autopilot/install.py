@@ -69,7 +69,10 @@ def manifest(image: str, listen: str, folder: Path | None) -> None:
     from quorate.manifests.autopilot import AutopilotPod, autopilot_pod
 
     if folder is not None:
-        raise UsageProblem("--dir names a local cluster, which runs in no pod", advice="pass --endpoints, or nothing on a node")
+        raise UsageProblem(
+            f"{folder} is the directory of a local cluster, which runs in no pod",
+            advice="pass --endpoints; on a node leave out --dir, and unset QUORATE_LOCAL_DIR",
+        )
     host, port = Served(listen).probed()
     paths = tuple(sorted({str(path.parent) for path in files_named()}))
     pod = AutopilotPod(image, (*_meant(None), f"--listen={listen}"), host, port, paths)
