@@ -47,10 +47,13 @@ def test_a_value_that_is_read(given: str) -> None:
 @pytest.mark.parametrize(
     ("flag", "given", "is_read"),
     [
-        *(("goaway-chance", text, True) for text in ("1.", ".5", "1e3", "+Inf", "-infinity", "nan", "0x1p-2", "0x_1fp2")),
+        *(
+            ("goaway-chance", text, True)
+            for text in ("1.", ".5", "1e3", "+Inf", "-infinity", "nan", "0x1p-2", "0x_1fp2", "1_0", "1e5_0")
+        ),
         *(
             ("goaway-chance", text, False)
-            for text in ("+nan", "1e400", "0x.p1", "0x1p9999", "1e5_0", "1_0", "0x1", "\u0661", "")
+            for text in ("+nan", "1e400", "0x.p1", "0x1p9999", "1__0", "_1", "1_", "0x1", "\u0661", "")
         ),
         *(("min-request-timeout", text, True) for text in ("017", "0_7", "0o17", "1_000", "-0x1f", "+5")),
         *(("min-request-timeout", text, False) for text in ("0__7", "07_", "08", "1__0", "_1", "1_")),

@@ -24,7 +24,10 @@ _TABLE = Path(__file__).with_name("component_flag_types.json")
 _TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _MOST_LETTERS = 80
 _OCTAL = re.compile(r"([+-]?)0((?:_?[0-7])+)")
-_FLOAT = re.compile(r"[+-]?(?:inf|infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)|nan", re.IGNORECASE)
+_DIGITS = r"[0-9](?:_?[0-9])*"
+_FLOAT = re.compile(
+    rf"[+-]?(?:inf|infinity|(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:e[+-]?{_DIGITS})?)|nan", re.IGNORECASE
+)
 _HEX_FLOAT = re.compile(r"[+-]?0x_?(?:[0-9a-f]+(?:_[0-9a-f]+)*\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?[0-9]+", re.IGNORECASE)
 _MOST_FLOAT32 = 3.4028235677973366e38
 _BLANKS = " \t\n\v\f\r\x85\xa0"
@@ -95,7 +98,7 @@ def _fraction(most: float) -> Callable[[str], bool]:
         try:
             if _HEX_FLOAT.fullmatch(text):
                 return abs(float.fromhex(text.replace("_", ""))) <= most
-            value = float(text) if _FLOAT.fullmatch(text) else None
+            value = float(text.replace("_", "")) if _FLOAT.fullmatch(text) else None
         except (ValueError, OverflowError):
             return False
         # An infinity that is not written as one is a number that is too large.

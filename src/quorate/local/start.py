@@ -181,6 +181,8 @@ def wait_for_quorum(home: Home) -> ClusterView:
             return seen
 
         view = poll(healthy, home.clock, deadline, every=_POLL_SECONDS)
+    # Where the first look was good there was no wait that a stop is noticed at.
+    home.clock.cancel.check()
     if view is None:
         where = home.layout.option
         look = f"quorate local status {where}    # and: quorate local logs {where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,6 +13,7 @@ from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.observation.heartbeats import PERIOD_SECONDS, Sample, beats_of, exceeds, hears, least_beat
 from quorate.etcd.observation.look import endpoint_of
@@ -23,7 +24,11 @@ a full period of 1.7 s, and four seconds more to distinguish a dead member from 
 
 _EVERY_SECONDS = 0.2
 _SCRAPE_SECONDS = 1.0
-_MOST_SAMPLES = 40
+_MOST_SAMPLES = 80
+_FAR_SECONDS, _MORE, _APART_SECONDS = 0.15, 10, 0.05
+"""A page that is long on its way is less exact, and looks are far apart: few windows come near the length of a period, and for
+some distances (0.26 s to 0.38 s there and back) none did for a minute, so that a join was given up. Then pages are asked for
+closely, one after the other without waiting."""
 _MOST_SECONDS = 0.4
 """A page that took longer does not show well enough when it was made: two of them widen a window by more than its slack, and a
 working link would count as missing for ever. Such a page is dropped: the link is then assumed, and shown as assumed."""
@@ -120,9 +125,12 @@ class LinkCounters:
             return
         self._asked_at = now
         places = [(member, where) for member in members if (where := endpoint_of(self.access, member))]
-        asked = [self.access.submit(partial(_scrape, self.access, self.clock), where) for _, where in places]
-        wait(asked, timeout=_SCRAPE_SECONDS)
-        for (member, _), future in zip(places, asked, strict=True):
+        asked = self._ask(places)
+        for _ in range(_MORE if self._is_far(members) else 0):
+            self.clock.sleep(_APART_SECONDS)
+            asked += self._ask(places)
+        wait([future for _, future in asked], timeout=_SCRAPE_SECONDS)
+        for member, future in asked:
             sample = future.result() if future.done() and not future.exception() else None
             if sample is None:
                 continue
@@ -130,6 +138,14 @@ class LinkCounters:
             if kept and sample.value < kept[-1].value:
                 kept.clear()
             kept.append(sample)
+
+    def _ask(self, places: list[tuple[Member, Endpoint]]) -> list[tuple[Member, Future[Sample | None]]]:
+        scrape = partial(_scrape, self.access, self.clock)
+        return [(member, self.access.submit(scrape, where)) for member, where in places]
+
+    def _is_far(self, members: list[Member]) -> bool:
+        newest = [samples[-1] for one in members if (samples := self._samples.get(one.id))]
+        return any(one.got_at - one.asked_at > _FAR_SECONDS for one in newest)
 
 
 def _nothing_from(member_id: int, samples: list[Sample]) -> bool:
