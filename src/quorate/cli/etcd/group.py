@@ -24,6 +24,7 @@ _LATER = {
         "adopt",
         "Take over as NAME the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left.",
     ),
+    "look": (f"{_IN}look", "look", "Look at a data directory of etcd, or at a snapshot, read only and without an etcd."),
     "member": (f"{_IN}member", "member", "List and change members with etcdctl's spelling, flags, defaults and output."),
     "move-leader": (f"{_IN}change", "move_leader", "Move leadership to the voter MEMBER."),
     "plan": (f"{_IN}plan", "plan", "Show the safe steps to the members of a file."),

@@ -1,0 +1,72 @@
+"""The few shapes of protobuf that etcd's files are made of: numbers and bytes, with their field numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class NoMessage(ValueError):
+    """Bytes are no message of this kind."""
+
+
+def fields(message: bytes | memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yields the numbers and the bytes of a message, in its order. Raises `NoMessage`."""
+    content, at = memoryview(message), 0
+    while at < len(content):
+        key, at = _varint(content, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = _varint(content, at)
+            yield key >> 3, value
+        elif kind == 2:
+            length, at = _varint(content, at)
+            if at + length > len(content):
+                raise NoMessage("a field is longer than its message")
+            yield key >> 3, content[at : at + length]
+            at += length
+        elif kind in (1, 5):
+            # Of fixed size. None that we read is one.
+            at += 8 if kind == 1 else 4
+            if at > len(content):
+                raise NoMessage("a field is longer than its message")
+        else:
+            raise NoMessage("a field of an unknown kind")
+
+
+def numbers_and_bytes(message: bytes | memoryview) -> tuple[dict[int, int], dict[int, memoryview]]:
+    """Returns the fields by their numbers, of each the last. Raises `NoMessage`."""
+    numbers: dict[int, int] = {}
+    content: dict[int, memoryview] = {}
+    for number, value in fields(message):
+        if isinstance(value, int):
+            numbers[number] = value
+        else:
+            content[number] = value
+    return numbers, content
+
+
+def all_numbers(message: bytes | memoryview, number: int) -> list[int]:
+    """Returns a repeated number, packed or not. Raises `NoMessage`."""
+    found: list[int] = []
+    for key, value in fields(message):
+        if key == number and isinstance(value, int):
+            found.append(value)
+        elif key == number and not isinstance(value, int):
+            at = 0
+            while at < len(value):
+                one, at = _varint(value, at)
+                found.append(one)
+    return found
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(content):
+            raise NoMessage("a number does not end")
+        byte = content[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF, at
+    raise NoMessage("a number does not end")
