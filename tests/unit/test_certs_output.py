@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_one_that_cannot_be_read_hides_no_other(node: Context, tmp_path: Path, c
     assert {one.text for one in doctor.check_certificates(node, "")} == {
         row["error"] for row in rows.values() if "error" in row
     }
+
+
+def test_the_doctor_names_one_command_for_all_that_ended(node: Context) -> None:
+    """Eleven rows, each with a command of its own, at three in the morning."""
+    later = replace(node, now=node.now + timedelta(days=400))
+    found = list(doctor.check_certificates(later, ""))
+    (ended,) = [one for one in found if one.level == "error"]
+    assert ended.text.startswith("11 certificates have expired: ") and "apiserver, " in ended.text
+    assert ended.advice.startswith("quorate certs renew all")
+
+
+def test_the_doctor_sees_keys_that_others_can_read(node: Context, tmp_path: Path) -> None:
+    assert list(doctor.check_keys(node, "")) == []
+    (tmp_path / "root/etc/kubernetes/pki/ca.key").chmod(0o644)
+    (tmp_path / "root/etc/kubernetes/pki/etcd/ca.key").chmod(0o640)
+    found = list(doctor.check_keys(node, ""))
+    assert [one.text.split(" is open")[0] for one in found] == ["/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/etcd/ca.key"]
+    assert "mode 0644" in found[0].text and found[0].advice == "chmod 600 /etc/kubernetes/pki/ca.key"
 
 
 def test_a_renewal_of_all_stops_at_one_that_cannot_be_read(

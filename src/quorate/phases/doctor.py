@@ -73,11 +73,18 @@ def check_taken_away(context: Context, _admin: str) -> Iterator[Finding]:
 
 def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
     leaves, authorities = renewal.expiries(context)
+    ended = [one for one in leaves if (left := one.left(context.now)) is not None and left < timedelta(0)]
+    by_one_command = [one.name for one in ended if one.authority and not one.external]
+    if len(by_one_command) > 1:
+        text = f"{len(by_one_command)} certificates have expired: {', '.join(by_one_command)}"
+        yield Finding("certificates", "error", text, context.this_node.command("certs", "renew", "all"))
+    else:
+        by_one_command = []
     for one in (*leaves, *authorities):
         if one.unreadable or one.unfit:
             yield Finding("certificates", "error", one.unreadable or one.unfit, one.fix)
         left = one.left(context.now)
-        if left is None or left > _SOON:
+        if left is None or left > _SOON or one.name in by_one_command:
             continue
         renewed_here = one.authority and not one.external
         mend = context.this_node.command("certs", "renew", one.name) if renewed_here else "renew it where its CA's key is"
@@ -85,6 +92,15 @@ def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
             yield Finding("certificates", "error", f"{one.name} has expired", mend)
         else:
             yield Finding("certificates", "warning", f"{one.name} expires in {left.days} days", mend)
+
+
+def check_keys(context: Context, _admin: str) -> Iterator[Finding]:
+    """Finds private keys that other users can read: whoever has that of a CA is everybody."""
+    for folder in (context.cluster.certificates_dir, f"{context.cluster.certificates_dir}/etcd"):
+        for name in context.tree.names(folder):
+            mode = context.tree.mode(path := f"{folder}/{name}")
+            if name.endswith(".key") and mode is not None and mode & 0o077:
+                yield Finding("keys", "warning", f"{path} is open to other users (mode {mode:04o})", f"chmod 600 {path}")
 
 
 def check_kubelet(context: Context, _admin: str) -> Iterator[Finding]:
@@ -202,6 +218,7 @@ _CHECKS: tuple[Callable[[Context, str], Iterator[Finding]], ...] = (
     check_unfinished,
     check_taken_away,
     check_certificates,
+    check_keys,
     check_kubelet,
     check_runtime,
     check_pods,
