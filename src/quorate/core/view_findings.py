@@ -21,7 +21,7 @@ def findings(view: ClusterView, name: str, peer_urls: Sequence[str]) -> list[Fin
 
 
 def findings_of_cluster(view: ClusterView) -> list[Finding]:
-    """Returns the findings about the cluster alone, whoever is to join."""
+    """Returns the findings about the cluster itself: those that hold for any new member."""
     return [finding for check in CHECKS for finding in check(view)]
 
 

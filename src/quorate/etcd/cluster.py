@@ -92,8 +92,8 @@ class Cluster:
         A Status names them, too, as text. The question itself is a raft proposal, which each member writes to its disk: it is
         asked only where the leader's Status names something.
         """
-        told = view.answer(view.leader.id) if view.leader else None
-        if told is not None and not told.errors:
+        status = view.answer(view.leader.id) if view.leader else None
+        if status is not None and not status.errors:
             return replace(view, alarms=())
         where = endpoint_of(self.access, view.leader) if view.leader else None
         if where is None:

@@ -18,8 +18,8 @@ _CONTINUED = re.compile(r"\\\r?\n")
 
 def joined(text: str, between: str = "") -> str:
     """Returns a text with its continued lines as one, with `between` between them: a blank for a unit, nothing for a shell and
-    for a file of variables. Comments are taken away first, and one that ends in a backslash goes on
-    nowhere: what follows it counts, also in the middle of a continued line."""
+    for a file of variables. Comments are taken away first: what follows one counts, also where it ends in a backslash or
+    stands between continued lines."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith(_COMMENT)]
     return _CONTINUED.sub(between, "\n".join(lines))
 

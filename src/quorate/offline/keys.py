@@ -55,13 +55,13 @@ def walk(bolt: Bolt) -> Walk:
         found.entries += 1
         found.revision = _main(key)
         # Keys may be long, and there may be millions: sixteen bytes tell them apart.
-        told = hashlib.blake2b(name, digest_size=16).digest() if len(name) > 16 else bytes(name)
+        short = hashlib.blake2b(name, digest_size=16).digest() if len(name) > 16 else bytes(name)
         if is_deleted:
-            alive.discard(told)
+            alive.discard(short)
             continue
         # The empty key marks where a restore raised the revision: nobody can ask for it.
         if name:
-            alive.add(told)
+            alive.add(short)
         if value[: len(_ENCRYPTED)] == _ENCRYPTED:
             _note_encryption(bytes(value[:512]), found)
         elif name[: len(_LEASES)] == _LEASES:
@@ -98,8 +98,8 @@ def _renewed(value: memoryview) -> datetime | None:
         if value[:4] == _KUBERNETES:
             _, unknown = numbers_and_bytes(value[4:])
             _, lease = numbers_and_bytes(unknown[2])
-            _, told = numbers_and_bytes(lease[2])
-            seconds, _ = numbers_and_bytes(told[4])
+            _, stored = numbers_and_bytes(lease[2])
+            seconds, _ = numbers_and_bytes(stored[4])
             return datetime.fromtimestamp(seconds[1], UTC)
         spec = mapping_of(read_object(bytes(value), "a lease", RECORD).get("spec"))
         return datetime.fromisoformat(text_of(spec.get("renewTime"))).astimezone(UTC)

@@ -74,12 +74,11 @@ def check_taken_away(context: Context, _admin: str) -> Iterator[Finding]:
 def check_certificates(context: Context, _admin: str) -> Iterator[Finding]:
     leaves, authorities = renewal.expiries(context)
     ended = [one for one in leaves if (left := one.left(context.now)) is not None and left < timedelta(0)]
-    by_one_command = [one.name for one in ended if one.authority and not one.external]
-    if len(by_one_command) > 1:
+    renewable = [one.name for one in ended if one.authority and not one.external]
+    by_one_command = renewable if len(renewable) > 1 else []
+    if by_one_command:
         text = f"{len(by_one_command)} certificates have expired: {', '.join(by_one_command)}"
         yield Finding("certificates", "error", text, context.this_node.command("certs", "renew", "all"))
-    else:
-        by_one_command = []
     for one in (*leaves, *authorities):
         if one.unreadable or one.unfit:
             yield Finding("certificates", "error", one.unreadable or one.unfit, one.fix)

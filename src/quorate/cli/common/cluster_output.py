@@ -104,7 +104,10 @@ def _status_row(member: Member, view: ClusterView, detail: Detail | None) -> Seq
     return (*head, reply.version, database, _lag(lag_of(view, member), member, detail))
 
 
-def _told(reply: MemberStatus, view: ClusterView) -> list[str]:
+_ALARM = "alarm:"
+
+
+def _reported(reply: MemberStatus, view: ClusterView) -> list[str]:
     """Returns what a member reports of itself. An alarm, which etcd writes with a decimal id, is that of one member, and all
     report it: its own line says whose it is."""
     if not any(_ALARM in error for error in reply.errors):
@@ -114,16 +117,13 @@ def _told(reply: MemberStatus, view: ClusterView) -> list[str]:
     return [*others, *(f"has raised {kind}" for kind in own)] or ["an alarm is raised"]
 
 
-_ALARM = "alarm:"
-
-
 def health_words(member: Member, view: ClusterView) -> str:
     """Returns `healthy`, the errors that the member reports, or the reason why it does not answer. A voter that answers and
     could not read through the quorum in the same look is not healthy."""
     reply = view.replies.get(member.id)
     if isinstance(reply, MemberStatus):
         reads = member.is_learner or view.read_by is None or member.id in view.read_by
-        return "; ".join(_told(reply, view)) or ("healthy" if reads else "answers, but cannot reach a quorum")
+        return "; ".join(_reported(reply, view)) or ("healthy" if reads else "answers, but cannot reach a quorum")
     return f"no answer: {reply.reason}" if isinstance(reply, NoResponse) else "not asked"
 
 

@@ -26,7 +26,7 @@ _EVERY_SECONDS = 0.2
 _SCRAPE_SECONDS = 1.0
 _MOST_SAMPLES = 80
 _FAR_SECONDS, _MORE, _APART_SECONDS = 0.15, 10, 0.05
-"""A page that is long on its way is less exact, and looks are far apart: few windows come near the length of a period, and for
+"""Where a member is far away, a page is less exact, and looks are seldom: few windows come near the length of a period, and for
 some distances (0.26 s to 0.38 s there and back) none did for a minute, so that a join was given up. Then pages are asked for
 closely, one after the other without waiting."""
 _MOST_SECONDS = 0.4
@@ -126,7 +126,7 @@ class LinkCounters:
         self._asked_at = now
         places = [(member, where) for member in members if (where := endpoint_of(self.access, member))]
         asked = self._ask(places)
-        for _ in range(_MORE if self._is_far(members) else 0):
+        for _ in range(_MORE if self.access.routes.farthest() > _FAR_SECONDS else 0):
             self.clock.sleep(_APART_SECONDS)
             asked += self._ask(places)
         wait([future for _, future in asked], timeout=_SCRAPE_SECONDS)
@@ -136,16 +136,15 @@ class LinkCounters:
                 continue
             kept = self._samples.setdefault(member.id, deque(maxlen=_MOST_SAMPLES))
             if kept and sample.value < kept[-1].value:
+                if sample.asked_at < kept[-1].got_at:
+                    # Two were under way at once, and the later question came first.
+                    continue
                 kept.clear()
             kept.append(sample)
 
     def _ask(self, places: list[tuple[Member, Endpoint]]) -> list[tuple[Member, Future[Sample | None]]]:
         scrape = partial(_scrape, self.access, self.clock)
         return [(member, self.access.submit(scrape, where)) for member, where in places]
-
-    def _is_far(self, members: list[Member]) -> bool:
-        newest = [samples[-1] for one in members if (samples := self._samples.get(one.id))]
-        return any(one.got_at - one.asked_at > _FAR_SECONDS for one in newest)
 
 
 def _nothing_from(member_id: int, samples: list[Sample]) -> bool:

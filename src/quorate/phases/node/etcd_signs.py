@@ -51,8 +51,9 @@ _VARIABLES = frozenset(
 _NAME = re.compile(r"^etcd([-_.0-9v]|$)|[-_.]etcd$", re.IGNORECASE)
 """Of a pod, a container or a label. `haproxy-etcd-lb` is none."""
 
-_SAID = re.compile(r"(?:^|(?<=[;&|\n(]))[ \t]*(?:echo|printf|:|#)(?=[\s\"'])[^;&|\n)]*")
-"""What a script only says: `echo waiting for etcd`."""
+_SAID = re.compile(r"(?:^|(?<=[;&|\n(]))[ \t]*(?:echo|printf|:|#)(?=[\s\"'])[^;&|\n)>$`]*(?=[;&\n]|$)")
+"""What a script only says: `echo waiting for etcd`. What it says to another program or file, or lets a shell fill in, may be
+run."""
 
 _KIND_OF_STORE = re.compile(r"store|storage|backend|driver|database", re.IGNORECASE)
 _RUNS_A_VARIABLE = re.compile(r"(?:^|[;&|\n(]|\b(?:exec|then|do|else|nohup|time)\b)[ \t]*[\"']?\$")
@@ -171,8 +172,8 @@ def _shows_etcd(row: Mapping[str, object]) -> bool:
 
 def _is_unknown(program: str, row: Mapping[str, object]) -> bool:
     """Returns whether a program is named by a variable whose value the manifest does not say."""
-    told = {text_of(one.get("name")) for one in rows_of(row.get("env")) if text_of(one.get("value"))}
-    return "$(" in program and not any(f"$({name})" in program for name in told)
+    valued = {text_of(one.get("name")) for one in rows_of(row.get("env")) if text_of(one.get("value"))}
+    return "$(" in program and not any(f"$({name})" in program for name in valued)
 
 
 def _starts_etcd(words: list[str]) -> bool:

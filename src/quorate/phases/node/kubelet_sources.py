@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping
@@ -27,7 +26,7 @@ _DEEPEST = 8
 
 def static_pod_places(tree: Tree, running: Iterable[RunningKubelet] = ()) -> list[str]:
     """Returns the folders, or files, that the kubelet takes static pods from as its settings say, and as those that run were
-    told. Raises `Refused` where that cannot be read, or names what is not a file here."""
+    started. Raises `Refused` where that cannot be read, or names what is not a file here."""
     try:
         return _places(tree, tuple(running))
     except HostError as error:
@@ -73,15 +72,14 @@ def _in_config(tree: Tree, path: str) -> list[str]:
     if content is None or not says_anything(content):
         return []
     try:
-        told = read_mapping(content, path)
+        settings = read_mapping(content, path)
     except BadDocument as error:
         raise _unknown(error.what) from None
-    if told.get("staticPodURL"):
+    if settings.get("staticPodURL"):
         raise _unknown(f"{path} names a URL of static pods (staticPodURL)")
-    with suppress(KeyError):
-        # What is no text was never a path: the kubelet ends with it.
-        return [place] if (place := text_of(told["staticPodPath"])) else []
-    return []
+    # What is no text was never a path: the kubelet ends with it.
+    place = text_of(settings.get("staticPodPath"))
+    return [place] if place else []
 
 
 def _unknown(why: str) -> Refused:

@@ -54,9 +54,8 @@ def start_of(tree: Tree, unknown: Unknown) -> Start:
             elif name == "WorkingDirectory" and value.startswith("/"):
                 found.folders.append(posixpath.normpath(value))
     for path in dict.fromkeys(environments):
-        text = _text(tree, path)
-        # Before 254 systemd went on with a comment that ends in a backslash; since then what follows it counts.
-        found.words += words_of(joined(text))
+        # For systemd before 254 the line behind a comment that ends in a backslash is part of it. It counts here all the same.
+        found.words += words_of(joined(_text(tree, path)))
     for path in _SCRIPTS:
         found.words += _of_script(tree, path, unknown, _MOST_NESTED)
     return found
