@@ -15,6 +15,7 @@ from hostile.test_reset_beside import MANIFESTS, OLD, TEXT, reset
 from quorate.errors import Refused
 from quorate.host import etcd_identity
 from quorate.host.kubelets import RunningKubelet, running_kubelets
+from quorate.phases.node import local_etcd
 from quorate.phases.node.etcd_signs import may_run_etcd
 from quorate.phases.node.kubelet_sources import static_pod_places
 from quorate.phases.node.local_etcd import refuse_other_etcds
@@ -80,6 +81,9 @@ spec:
         + "    lifecycle: {postStart: {exec: {command: [etcd, --name=a]}}}\n",
         POD.format(kind="containers", image="x", command="[nice, -n, 5, tini, sh, -c, 'cd /; etcd']", args="[]"),
         POD.format(kind="containers", image="x", command="[run]", args="[--auto-compaction-mode=periodic]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'echo $(etcd --name=a)']", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'echo exec etcd > /r; sh /r']", args="[]"),
+        POD.format(kind="containers", image="x", command="[sh, -c, 'echo etcd | sh']", args="[]"),
         POD.format(kind="containers", image="x", command="[run]", args="[--config-file=/etc/kv/etcd.conf.yml]"),
         POD.format(kind="containers", image="x", command="[$(PROG)]", args="[]")
         + "    env: [{name: PROG, valueFrom: {fieldRef: {fieldPath: x}}}]\n",
@@ -262,6 +266,16 @@ def test_a_kubelet_that_runs_counts_more_than_files(tmp_path: Path) -> None:
     node.write("srv/k.yaml", "staticPodPath: pods\n")
     run = RunningKubelet(("/usr/bin/kubelet", "--config=k.yaml", "--pod-manifest-path", "more"), "/srv")
     assert static_pod_places(RealTree(node.root), [run]) == ["/more", "/srv/more", "/srv/pods"]
+
+
+def test_reset_asks_the_kubelet_that_runs_on_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below --rootfs it is another host's; on this one its command line counts. Nothing is written here."""
+    (tmp_path / "etcd.yaml").write_text(TEXT)
+    run = RunningKubelet(("/usr/bin/kubelet", f"--pod-manifest-path={tmp_path}"), "/")
+    monkeypatch.setattr(local_etcd, "running_kubelets", lambda: [run])
+    refuse_other_etcds(RealTree(tmp_path / "elsewhere"))
+    with pytest.raises(Refused, match=r"etcd\.yaml runs an etcd"):
+        refuse_other_etcds(RealTree(Path("/")))
 
 
 def test_a_kubelet_is_found_by_its_command_line(tmp_path: Path) -> None:

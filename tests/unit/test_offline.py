@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
+from quorate.foreign.protobuf import NoMessage, all_numbers, fields
+from quorate.host.etcd_identity import UNREADABLE, member_owner
 from quorate.offline.bolt import Bolt, Damaged, _fnv1a
 from quorate.offline.crc32c import crc32c
 from quorate.offline.keys import walk
 from quorate.offline.look import look
 from quorate.offline.members_seen import Configuration, configurations
 from quorate.offline.wal import Entry, read_log
-from quorate.offline.wire import NoMessage, all_numbers, fields
 
 PAGE = 4096
 LEAF, BRANCH = 2, 1
@@ -240,3 +242,16 @@ def test_what_is_nothing_of_etcd_is_said(tmp_path: Path) -> None:
         look(tmp_path / "f")
     (tmp_path / "member").mkdir()
     assert len(look(tmp_path).problems) == 2
+
+
+def test_a_named_pipe_is_no_file_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match=r"is no snapshot of etcd: cannot read .*: it is not a regular file"):
+        look(pipe)
+    for folder in ("wal", "snap"):
+        (tmp_path / "member" / folder).mkdir(parents=True)
+    for name in ("wal/0000000000000000-0000000000000000.wal", "snap/db", "snap/0000000000000001-0000000000000001.snap"):
+        os.mkfifo(tmp_path / "member" / name)
+    assert len(look(tmp_path).problems) >= 2
+    assert member_owner(tmp_path) == UNREADABLE

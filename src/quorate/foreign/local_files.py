@@ -15,6 +15,7 @@ import sys
 import time
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from quorate.errors import ConfigError, HostError
 
@@ -33,6 +34,15 @@ def read_at_most(path: Path, most_bytes: int) -> bytes:
     if len(content) > most_bytes:
         raise ConfigError(f"{shown(path)} has more than {most_bytes} bytes")
     return content
+
+
+def regular(path: Path) -> BinaryIO:
+    """Opens a regular file to be read. Raises OSError, also for anything else: a named pipe would never open."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
 
 
 def shown(path: Path) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from quorate.errors import HostError, Refused
 from quorate.foreign.aside import meant_for
+from quorate.foreign.local_files import regular
+from quorate.foreign.protobuf import numbers_and_bytes
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.foreign.text import visible
 from quorate.host.etcd_data import is_new, is_there
@@ -194,7 +196,7 @@ def _first_bytes(wal: Path) -> bytes | None:
         if not names:
             return None
         try:
-            with (wal / names[0]).open("rb") as file:
+            with regular(wal / names[0]) as file:
                 return file.read(_HEAD_BYTES)
         except FileNotFoundError:
             # etcd deletes old parts of its log.
@@ -215,50 +217,9 @@ def _from_head(head: bytes) -> DataIdentity | None:
         length, padding = frame & ((1 << 56) - 1), (frame >> 56) & 7 if frame >> 63 else 0
         if not 0 < length <= len(head) - at - 8:
             return None
-        record = dict(_fields(head[at + 8 : at + 8 + length]))
-        if record.get(1) == _METADATA:
-            ids = dict(_fields(_bytes(record[3])))
-            return DataIdentity(_int(ids[1]), _int(ids[2]))
+        numbers, content = numbers_and_bytes(head[at + 8 : at + 8 + length])
+        if numbers.get(1) == _METADATA:
+            ids, _ = numbers_and_bytes(content[3])
+            return DataIdentity(ids[1], ids[2])
         at += 8 + length + padding
     return None
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yields the varint and bytes fields of a protobuf message. Raises ValueError for any other kind."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        if key & 7 == 0:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-        elif key & 7 == 2:
-            length, at = _varint(message, at)
-            if at + length > len(message):
-                raise ValueError("a field is longer than its message")
-            yield key >> 3, message[at : at + length]
-            at += length
-        else:
-            raise ValueError("a field of an unknown kind")
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ValueError("a number does not end")
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    raise ValueError("bytes were expected")
-
-
-def _int(value: int | bytes) -> int:
-    if isinstance(value, int):
-        return value
-    raise ValueError("a number was expected")

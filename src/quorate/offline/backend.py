@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from quorate.core.ids import parse_id
 from quorate.errors import ConfigError
 from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.protobuf import NoMessage, numbers_and_bytes
 from quorate.foreign.values import integer_of, mapping_of, text_of, texts_of
 from quorate.offline.bolt import Bolt
-from quorate.offline.wire import NoMessage, numbers_and_bytes
 
 _MOST_MEMBERS, _MOST_ALARMS = 1000, 100
 _NO_SPACE = 1

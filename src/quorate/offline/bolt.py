@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.errors import QuorateError
+from quorate.foreign.local_files import regular
 
 _META = struct.Struct("<IIIIQQQQQQ")
 _HEADER = struct.Struct("<QHHI")
@@ -47,7 +48,7 @@ class Meta:
 @contextmanager
 def opened(path: Path) -> Iterator[Bolt]:
     """Opens a file to be read. Raises `Damaged` where it is no bbolt file, `OSError` where it cannot be opened."""
-    with path.open("rb") as file:
+    with regular(path) as file:
         if not (size := file.seek(0, 2)):
             raise Damaged(f"{path} is empty")
         # Not closed here: an error on the way holds parts of it, and it goes with the last of them.

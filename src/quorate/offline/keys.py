@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.protobuf import NoMessage, numbers_and_bytes
 from quorate.foreign.values import mapping_of, text_of
 from quorate.offline.bolt import Bolt, Damaged
-from quorate.offline.wire import NoMessage, numbers_and_bytes
 
 _KEYS = b"key"
 _REVISION, _TOMBSTONE = 17, 18

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from quorate.core.ids import format_id
 from quorate.errors import ConfigError
+from quorate.foreign.local_files import regular
 from quorate.offline import bolt, keys
 from quorate.offline.backend import Backend, StoredMember, read_backend
 from quorate.offline.bolt import Damaged
@@ -188,7 +189,7 @@ def _seen(
     if raft_snapshot is not None:
         base = raft_snapshot.members
     elif backend is not None and log is not None and log.first_index > 1:
-        base = Configuration(backend.index, frozenset(backend.voters), frozenset(backend.learners))
+        base = _of_database(backend)
     else:
         # The log begins with the first member.
         base = Configuration(0, frozenset())
@@ -198,6 +199,14 @@ def _seen(
         problems.append(error.what)
         found = [base]
     return [one for one in found if one.voters or one.learners]
+
+
+def _of_database(backend: Backend) -> Configuration:
+    """Returns who are members by the database. Before 3.5 it has no state of raft, only the list."""
+    if backend.voters or backend.learners:
+        return Configuration(backend.index, frozenset(backend.voters), frozenset(backend.learners))
+    voters = frozenset(one.id for one in backend.members if not one.is_learner)
+    return Configuration(backend.index, voters, frozenset(one.id for one in backend.members if one.is_learner))
 
 
 def _of_file(path: Path, *, deep: bool) -> Look:
@@ -211,7 +220,7 @@ def _of_file(path: Path, *, deep: bool) -> Look:
     digest = _digest(path, size) if deep else "missing" if size % _SECTOR != _DIGEST_BYTES else "not checked"
     if digest == "wrong":
         problems.append("its digest is wrong: the file was damaged since it was saved")
-    members = [Configuration(backend.index, frozenset(backend.voters), frozenset(backend.learners))] if backend else []
+    members = [_of_database(backend)] if backend else []
     return Look(path, "snapshot", size, backend, revision, seen=members, digest=digest, walk=walk, problems=tuple(problems))
 
 
@@ -220,7 +229,7 @@ def _digest(path: Path, size: int) -> Digest:
     if size % _SECTOR != _DIGEST_BYTES:
         return "missing"
     summed, left = hashlib.sha256(), size - _DIGEST_BYTES
-    with path.open("rb") as file:
+    with regular(path) as file:
         while left and (piece := file.read(min(_PIECE, left))):
             summed.update(piece)
             left -= len(piece)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from quorate.foreign.protobuf import NoMessage, numbers_and_bytes
 from quorate.offline.bolt import Damaged
 from quorate.offline.wal import Entry
-from quorate.offline.wire import NoMessage, numbers_and_bytes
 
 _ADD, _REMOVE, _ADD_LEARNER = 0, 1, 3
 _PLAIN = 1

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from quorate.foreign.local_files import regular
+from quorate.foreign.protobuf import NoMessage, all_numbers, numbers_and_bytes
 from quorate.offline.crc32c import crc32c
 from quorate.offline.members_seen import Configuration
-from quorate.offline.wire import NoMessage, all_numbers, numbers_and_bytes
 
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.snap")
 _MOST_BYTES = 64 << 20
@@ -40,7 +41,7 @@ def newest_snapshot(folder: Path) -> RaftSnapshot | None:
 
 
 def _read(path: Path) -> RaftSnapshot:
-    with path.open("rb") as file:
+    with regular(path) as file:
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise NoMessage("it is too large")

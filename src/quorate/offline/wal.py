@@ -7,17 +7,18 @@ with the next message, so that the newest write of a quiet cluster is nearly alw
 
 from __future__ import annotations
 
-import mmap
 import re
 import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
+from quorate.foreign.local_files import regular
+from quorate.foreign.protobuf import NoMessage, numbers_and_bytes
 from quorate.offline.bolt import Damaged
 from quorate.offline.crc32c import crc32c
-from quorate.offline.wire import NoMessage, numbers_and_bytes
 
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})\.wal")
 _LENGTH = struct.Struct("<Q")
@@ -120,34 +121,33 @@ class _Last:
 
 
 def _read_file(path: Path, found: Log, last: _Last, *, is_last: bool) -> None:
-    with path.open("rb") as file:
+    with regular(path) as file:
         size = file.seek(0, 2)
+        file.seek(0)
         found.size += size
-        if not size:
-            return
-        # Not closed here: an error on the way holds parts of it, and it goes with the last of them.
-        why = _read_records(memoryview(mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)), found, last)
+        why = _read_records(file, size, found, last)
     if why and not is_last:
         raise Damaged(f"{path}: {why}, and the log goes on in another file")
     found.torn = why
 
 
-def _read_records(content: memoryview, found: Log, last: _Last) -> str:
-    """Reads records until the zeros behind the last one; returns why the last one is not whole."""
-    at = 0
-    while at + _LENGTH.size <= len(content):
-        (frame,) = _LENGTH.unpack_from(content, at)
+def _read_records(file: BinaryIO, size: int, found: Log, last: _Last) -> str:
+    """Reads records until the zeros behind the last one; returns why the last one is not whole. Not mapped: an etcd that runs
+    cuts off the zeros of a file that it has finished, and who reads them in a mapped file is killed by SIGBUS."""
+    while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
+        (frame,) = _LENGTH.unpack(head)
         if not frame:
             return ""
-        size, padding = frame & _SIZE_MASK, frame >> 56 & 7 if frame >> 63 else 0
-        start, end = at + _LENGTH.size, at + _LENGTH.size + size
-        if end + padding > len(content):
+        length, padding = frame & _SIZE_MASK, frame >> 56 & 7 if frame >> 63 else 0
+        if length + padding > size - file.tell():
+            return "its last record is longer than the file"
+        record = file.read(length + padding)
+        if len(record) < length + padding:
             return "its last record is longer than the file"
         try:
-            _read_record(content[start:end], found, last)
+            _read_record(memoryview(record)[:length], found, last)
         except NoMessage:
             return "its last record cannot be read"
-        at = end + padding
     return ""
 
 

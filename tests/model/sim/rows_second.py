@@ -181,6 +181,6 @@ ROWS: dict[str, Callable[[], Scene]] = {
         )
         for way in ("learner", "everybody")
         for verb in ("add", "join")
-        for round_trip in (0.26, 0.28, 0.32, 0.38, 0.6)
+        for round_trip in (0.2, 0.26, 0.28, 0.32, 0.38, 0.45, 0.6)
     },
 }

@@ -126,7 +126,8 @@ class LinkCounters:
         self._asked_at = now
         places = [(member, where) for member in members if (where := endpoint_of(self.access, member))]
         asked = self._ask(places)
-        for _ in range(_MORE if self.access.routes.farthest() > _FAR_SECONDS else 0):
+        # Farther away each page would be dropped, and only the look would get older.
+        for _ in range(_MORE if _FAR_SECONDS < self.access.routes.farthest() <= _MOST_SECONDS else 0):
             self.clock.sleep(_APART_SECONDS)
             asked += self._ask(places)
         wait([future for _, future in asked], timeout=_SCRAPE_SECONDS)
