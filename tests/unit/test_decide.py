@@ -94,7 +94,10 @@ def test_a_lost_publish_gets_one_restart_after_a_grace() -> None:
 LOST = replace(RUNNING, listed_itself_at=0.0)
 
 
-@pytest.mark.parametrize("lost", [replace(LOST, memory=JoinMemory(restarted=True)), replace(LOST, can_restart=False), RUNNING])
+@pytest.mark.parametrize(
+    "lost",
+    [replace(LOST, memory=JoinMemory(restarted=True)), replace(LOST, can_restart=False), replace(LOST, fed_by="log"), RUNNING],
+)
 def test_no_restart_twice_nor_where_it_cannot_be_done_nor_without_evidence(lost: Joiner) -> None:
     assert isinstance(decide(silent_learner(view(1, LEARNER)), lost, now=9.0), Wait)
 
@@ -330,6 +333,7 @@ def joiners(draw: st.DrawFn) -> tuple[Joiner, ...]:
             process=draw(st.sampled_from(["absent", "running", "exited", "failing"])),
             has_data=draw(st.booleans()),
             listed_itself_at=draw(st.sampled_from([None, -5.0, 0.0])),
+            fed_by=draw(st.sampled_from(["snapshot", "log", "unknown"])),
             can_restart=draw(st.booleans()),
             memory=draw(memories(number)),
             links_pending=draw(st.booleans()),

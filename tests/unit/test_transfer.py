@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from quorate.cli.common.progress import describe
 from quorate.core.meters import RateMeter
 from quorate.etcd.client.metrics import parse
+from quorate.etcd.observation.replication import fed_by
 from quorate.host import etcd_data
 from quorate.report import Event
 
@@ -31,6 +32,24 @@ def test_what_the_metrics_say() -> None:
     assert found.linked(0xB7) and not found.linked(0xC) and not found.linked(0xD)
     assert found.fsync_seconds == pytest.approx(0.05)
     assert parse("").fsync_seconds == 0.0
+
+
+LEADS = "etcd_server_is_leader 1\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "way"),
+    [
+        (LEADS, "log"),
+        (LEADS + 'etcd_network_snapshot_send_success{To="b7"} 1\n', "snapshot"),
+        (LEADS + 'etcd_network_snapshot_send_inflights_total{To="b7"} 1\n', "snapshot"),
+        (LEADS + 'etcd_network_snapshot_send_success{To="c"} 1\n', "log"),
+        ("etcd_server_is_leader 0\n", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_a_leader_tells_by_which_way_a_member_got_its_data(page: str, way: str) -> None:
+    assert fed_by(parse(page), 0xB7) == way
 
 
 @given(st.text())

@@ -35,6 +35,9 @@ that did not lose it opens its client port within milliseconds of that moment.""
 
 NOTHING = JoinMemory()
 
+FedBy: TypeAlias = Literal["snapshot", "log", "unknown"]
+"""How the leader gave a learner its data. A publish is lost only inside a snapshot."""
+
 ProcessState: TypeAlias = Literal["absent", "running", "exited", "failing"]
 """`failing`: it crash-loops under a supervisor that is not ours."""
 
@@ -45,11 +48,11 @@ class Joiner:
 
     `memory`: what this join did, and to which member id. `has_data`: its data directory holds a write-ahead log of etcd.
     `listed_itself_at`: since when (seconds of the caller's clock) its own peer port lists it with client URLs, which it can
-    only know from applied data; None while it does not. `proof` and `verified`: the results of `ProveAlignment` and
-    `VerifyVoter`. `links_pending`: some of its links to voters are not up yet, and it is too early to call them missing.
-    `awaited`: what is waited for, in words, while another party must start its etcd and nothing shows yet that it runs; empty
-    otherwise. `may_start`: "later" during the pause
-    after its process ended, "never" when the process has ended too often.
+    only know from applied data; None while it does not. `fed_by`: by what. `proof` and `verified`: the results of
+    `ProveAlignment` and `VerifyVoter`. `links_pending`: some of its links to voters are not up yet, and it is too early to call
+    them missing. `awaited`: what is waited for, in words, while another party must start its etcd and nothing shows yet that it
+    runs; empty otherwise. `may_start`: "later" during the pause after its process ended, "never" when the process has ended too
+    often.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Joiner:
     exit_note: str = ""
     has_data: bool = False
     listed_itself_at: float | None = None
+    fed_by: FedBy = "unknown"
     can_restart: bool = True
     memory: JoinMemory = NOTHING
     links_pending: bool = False
@@ -306,9 +310,10 @@ def initial_cluster(view: ClusterView, goal: JoinGoal) -> tuple[tuple[str, str],
 def restart_lost_publish(case: _Case) -> Decision | None:
     """Restarts a learner that has its data, as its peer port shows, but does not answer on its client port. It waits for a
     publish that arrived inside the snapshot, for seven seconds from etcd 3.6 on (docs/lost-publish.md). One graceful restart
-    ends that wait; the learner has no vote, so nothing is at risk. Only one: an etcd that needs a second has another fault."""
+    ends that wait; the learner has no vote, so nothing is at risk. Only one: an etcd that needs a second has another fault. One
+    that was fed from the log has lost nothing: on a busy machine it needs longer to open its port, and a restart only costs."""
     joiner, learner = case.joiner, case.learner
-    if learner is None or case.answer is not None or joiner.listed_itself_at is None:
+    if learner is None or case.answer is not None or joiner.listed_itself_at is None or joiner.fed_by == "log":
         return None
     if not joiner.can_restart or joiner.memory.restarted or joiner.process != "running":
         return None

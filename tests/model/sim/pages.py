@@ -49,6 +49,9 @@ def page_of(world: World, one: Machine) -> str:
     for other in peers:
         labels = f'{{Local="{mine}",Remote="{other.member_id:x}"}}'
         lines.append(f"etcd_network_active_peers{labels} {int(other.condition in ('running', 'paused'))}")
+        if other.loses_publish:
+            # A publish is lost only inside a snapshot.
+            lines.append(f'etcd_network_snapshot_send_success{{To="{other.member_id:x}"}} 1')
         lines.append(f'etcd_network_peer_sent_bytes_total{{To="{other.member_id:x}"}} {one.received.get("0", 0.0):g}')
     lines += ["etcd_disk_wal_fsync_duration_seconds_sum 0.5", "etcd_disk_wal_fsync_duration_seconds_count 500"]
     one.pages_served += 1

@@ -19,6 +19,7 @@ _PREFIXES = ("etcd_", "promhttp_")
 
 _WANTED = (
     "etcd_network_snapshot_send_inflights_total",
+    "etcd_network_snapshot_send_success",
     "etcd_network_active_peers",
     "etcd_server_is_leader",
     "etcd_network_peer_sent_bytes_total",
@@ -38,6 +39,13 @@ class Metrics:
     def snapshot_in_flight(self, member_id: int) -> bool:
         """Returns whether this member is sending its database to `member_id`."""
         return self._with("etcd_network_snapshot_send_inflights_total", "To", format_id(member_id)) > 0
+
+    def snapshot_sent(self, member_id: int) -> bool:
+        """Returns whether this member sent its database to `member_id`, or is sending it, since its process began."""
+        return (
+            self.snapshot_in_flight(member_id)
+            or self._with("etcd_network_snapshot_send_success", "To", format_id(member_id)) > 0
+        )
 
     def linked(self, member_id: int) -> bool:
         """Returns whether this member has a live stream to `member_id`."""

@@ -119,6 +119,7 @@ class JoinLook:
             exit_note=process.note,
             has_data=track.runtime.has_data(),
             listed_itself_at=track.listed_itself_at,
+            fed_by=track.fed_by,
             can_restart=track.runtime.can_restart and self.policy.restart_learner,
             memory=track.memory,
             links_pending=not self.links_settled(track),
@@ -163,6 +164,7 @@ class JoinLook:
             track.listed_itself_at = None
         elif track.listed_itself_at is None:
             track.listed_itself_at = self.clock.now()
+            track.fed_by = replication.fed_by(replication.leader_metrics(self.access, view), member.id)
 
     def extend_while_moving(self, deadline: Deadline, view: ClusterView) -> None:
         """Extends the deadline on progress, which is what grows on the joiners: steps done, bytes received, applied index; or,

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from quorate.arguments import checked
 from quorate.core.catch_up import Proof
+from quorate.core.decide_join import FedBy
 from quorate.core.invariants import Limits
 from quorate.core.join_memory import JoinMemory
 from quorate.core.meters import LagMeter, RateMeter
@@ -74,9 +75,10 @@ class Progress:
 class JoinState:
     """The state of one joiner in this run. `memory`: what later runs must also know. `peer_answers`: its peer port was seen to
     serve. `dialled_at`, `dialled`: when its peer port was dialled last to see whether anything listens, and why nothing did.
-    `received`: bytes of the database that arrived, where this host can tell. `links_missed_at`: for each link to a
-    voter that is not up, since when it is missed; `links_unknown`: the voters of whose link nothing is known; `links_began_at`,
-    `links_looked_at`: since when, and when last, links were looked for without a pause."""
+    `fed_by`: by what its data came. `received`: bytes of the database that arrived, where this host can tell.
+    `links_missed_at`: for each link to a voter that is not up, since when it is missed; `links_unknown`: the voters of whose
+    link nothing is known; `links_began_at`, `links_looked_at`: since when, and when last, links were looked for without a
+    pause."""
 
     spec: JoinSpec
     runtime: Runtime
@@ -84,6 +86,7 @@ class JoinState:
     began_at: float
     memory: JoinMemory
     listed_itself_at: float | None = None
+    fed_by: FedBy = "unknown"
     peer_answers: bool = False
     dialled_at: float = -math.inf
     dialled: str = ""

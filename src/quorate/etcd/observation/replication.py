@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from quorate.core.decide_join import FedBy
 from quorate.core.membership import ClusterView, Member
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.metrics import Metrics
@@ -21,6 +22,14 @@ def leader_metrics(access: Access, view: ClusterView) -> Metrics | None:
     """Returns the leader's metrics, or None when they cannot be read."""
     where = endpoint_of(access, view.leader) if view.leader else None
     return access.scrape(where, timeout=1.0) if where else None
+
+
+def fed_by(told: Metrics | None, member_id: int) -> FedBy:
+    """Returns how the leader, by its metrics, gave `member_id` its data; "unknown" where they cannot be read. Its counters
+    begin with its process: one that leads only since a snapshot says "log", and then a lost publish is waited out."""
+    if told is None or not told.leads:
+        return "unknown"
+    return "snapshot" if told.snapshot_sent(member_id) else "log"
 
 
 @dataclass(slots=True)
