@@ -113,6 +113,7 @@ def test_a_planned_renewal_reads_like_a_plan(node: Context, tmp_path: Path, caps
     assert run(node, tmp_path, "certs", "renew", "apiserver") == 0
     said = capsys.readouterr()
     assert "apiserver is renewed until " in said.out and NOTHING_DONE not in said.err and "Restart kube-apiserver" in said.out
+    assert "moved out of the manifests folder" in said.out
 
 
 def test_a_pair_that_a_killed_renewal_left_mixed_is_shown_and_renewed(

@@ -29,6 +29,11 @@ _FLAGS = ("cert-dir", "config", "kubeconfig")
 _DRY_RUN = "Change nothing; say what would be renewed, and until when it would be valid."
 _PATIENCE = 5 * 10**9
 """Nanoseconds for an API server that may well be down: renewing its certificates is a way to mend it."""
+_HOW_TO_RESTART = (
+    "A static pod restarts when its manifest is moved out of the manifests folder, and back in once 'crictl ps' no longer shows "
+    "its container; one after the other, and on the next node only when this one is healthy."
+)
+"""The kubelet restarts no pod because a file that it mounts was replaced."""
 _RENEWABLE = (
     "admin.conf",
     "apiserver",
@@ -300,6 +305,7 @@ def _renewal(name: str) -> click.Command:
             echo(NOTHING_DONE, err=True)
         elif users:
             echo(f"Restart {', '.join(users)}, so that {'it uses' if len(users) == 1 else 'they use'} the new certificates.")
+            echo(_HOW_TO_RESTART)
 
     what = "Renew every certificate on this host" if name == "all" else f"Renew the certificate {name}"
     text = f"{what}.\n\n\b\nExample:\n  quorate certs renew {name} --dry-run"
