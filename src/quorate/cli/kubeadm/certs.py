@@ -30,8 +30,8 @@ _DRY_RUN = "Change nothing; say what would be renewed, and until when it would b
 _PATIENCE = 5 * 10**9
 """Nanoseconds for an API server that may well be down: renewing its certificates is a way to mend it."""
 _HOW_TO_RESTART = (
-    "A static pod restarts when its manifest is moved out of the manifests folder, and back in once 'crictl ps' no longer shows "
-    "its container; one after the other, and on the next node only when this one is healthy."
+    "A static pod restarts when its manifest is moved out of the manifests folder, and back in once 'crictl ps' no longer "
+    "shows its container; one after the other, and on the next node only when this one is healthy."
 )
 """The kubelet restarts no pod because a file that it mounts was replaced."""
 _RENEWABLE = (
