@@ -89,6 +89,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "one that lost nothing opens its port in a moment",
     ),
     Mutant(
+        "restart of one that was fed from the log",
+        GROW,
+        ' or joiner.fed_by == "log":',
+        ":",
+        _decide("test_no_restart_twice_nor_where_it_cannot_be_done_nor_without_evidence"),
+        "a publish is lost only inside a snapshot",
+    ),
+    Mutant(
         "changes while the list is local",
         GROW,
         "sure = view.leader is not None and view.linearizable",

@@ -82,8 +82,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "silent voter counts as dead",
         INVARIANTS,
-        "removal_margins(step.view, target, dead=dead)",
-        "removal_margins(step.view, target, dead=True)",
+        "dead = silent and action.absence is not None and action.absence.holds(target, step.now)",
+        "dead = silent",
         _steps("test_a_removal_counts_a_silent_voter_as_alive"),
         "a voter that stood still for two seconds was removed without consent (R2)",
     ),

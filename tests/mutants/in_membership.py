@@ -75,7 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
         EXECUTOR,
         "            took, within = age(last.at, self.clock), last.within\n",
         "            took, within = self.clock.now() - last.at.now, last.within\n",
-        _executor("test_the_executor_notices_a_pause_that_only_the_wall_clock_shows"),
+        _executor("test_the_executor_looks_again_behind_a_pause_that_only_the_wall_clock_shows"),
         "a virtual machine that was paused stands still on its own clock",
     ),
     Mutant(

@@ -41,8 +41,16 @@ MUTANTS: tuple[Mutant, ...] = (
         "etcd/observation/link_counters.py",
         "since = self.clock.now() - _RECENT_SECONDS\n        return",
         "since = -1.0\n        return",
-        "link_evidence.py::test_a_link_that_was_up_ten_seconds_ago_is_not_seen_by_that",
+        "link_evidence.py::test_of_a_voter_whose_page_cannot_be_read_any_more_nothing_is_known",
         "it may be down by now",
+    ),
+    _one(
+        "window from before the cut",
+        "etcd/observation/link_counters.py",
+        "hears(self._recent(member_id), senders, self.clock.now() - PERIOD_SECONDS)",
+        "hears(self._recent(member_id), senders)",
+        "link_evidence.py::test_a_link_that_was_up_two_seconds_ago_is_not_seen_by_that",
+        "it shows that the link worked then",
     ),
     _one(
         "mute to one",

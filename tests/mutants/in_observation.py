@@ -23,6 +23,9 @@ def _statuses(*names: str) -> tuple[str, ...]:
     return tuple(f"unit/test_statuses.py::{name}" for name in names)
 
 
+_LAST_ANSWER = '    answer = _answer_of(candidate, Deadline(clock, candidate.patience, "the learner answers"))\n'
+
+
 def _proof(*names: str) -> tuple[str, ...]:
     return tuple(f"unit/test_catch_up_proof.py::{name}" for name in names)
 
@@ -209,8 +212,16 @@ MUTANTS: tuple[Mutant, ...] = (
         PROOF,
         "if answer is not None and answer.applied_index >= leader.raft_index:",
         "if answer is not None:",
-        _proof("test_a_learner_is_not_proved_by"),
+        _proof("test_a_learner_that_applies_a_moment_later_is_proved"),
         "aligned is who has applied what was just written",
+    ),
+    Mutant(
+        "last answer without the data",
+        PROOF,
+        "if answer is None or answer.applied_index < proof.target_index:",
+        "if answer is None:",
+        _proof("test_a_learner_whose_data_went_back_while_the_page_was_read_is_not_proved"),
+        "its etcd was started again on older data",
     ),
     Mutant(
         "proof across two terms",
@@ -231,8 +242,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "proof as old as its answer",
         PROOF,
-        "        asked = moment(clock)\n        answer = _answer_of(candidate, deadline)\n",
-        "        answer = _answer_of(candidate, deadline)\n        asked = moment(clock)\n",
+        f"    asked = moment(clock)\n{_LAST_ANSWER}",
+        f"{_LAST_ANSWER}    asked = moment(clock)\n",
         _proof("test_a_proof_is_as_old_as_the_question"),
         "the learner may have died on the way of its answer",
     ),

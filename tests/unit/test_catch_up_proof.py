@@ -100,6 +100,26 @@ def test_a_learner_is_not_proved_by(own: Server) -> None:
     assert proof_of(Server(1), own) is None
 
 
+def _applies(*indexes: int) -> Server:
+    """A learner that has applied these indexes at its first, second and further answers; the last stays."""
+    own, left = learner(), list(indexes)
+
+    def status(request: wire.Empty) -> wire.StatusResponse:
+        own.applied = left.pop(0) if len(left) > 1 else left[0]
+        return own._Status(request)
+
+    own.replies["Status"] = status
+    return own
+
+
+def test_a_learner_that_applies_a_moment_later_is_proved() -> None:
+    assert proof_of(Server(1), _applies(99, 99, 99, 100)) is not None
+
+
+def test_a_learner_whose_data_went_back_while_the_page_was_read_is_not_proved() -> None:
+    assert proof_of(Server(1), _applies(*[100] * ROUNDS, 40)) is None
+
+
 def test_a_write_in_another_term_proves_nothing() -> None:
     leader = Server(1)
     leader.replies["Put"] = lambda _request: wire.PutResponse(header=wire.Header(raft_term=2))

@@ -126,6 +126,19 @@ def test_the_executor_notices_a_pause_that_only_the_wall_clock_shows(bench: Benc
     assert bench.server.asked == []
 
 
+def test_the_executor_looks_again_behind_a_pause_that_only_the_wall_clock_shows(bench: Bench) -> None:
+    paused = [20.0, 0.0]
+
+    def look(action: MembershipChange) -> Confirmed:
+        began = moment(bench.clock)
+        bench.log.append("look")
+        bench.clock.wall_time += paused.pop(0)
+        return Confirmed(action, SEEN, channel_to(bench.server), began, LOOK_SECONDS)
+
+    assert bench.carry_out(confirm=look) == Applied(9)
+    assert bench.log == ["intent", "look", "look", "outcome applied"]
+
+
 class Suspended(FakeChannel):
     """The tool is suspended for a while on its way from the last check to grpc, or in the moment of the handover."""
 

@@ -230,6 +230,17 @@ def test_a_link_that_was_up_ten_seconds_ago_is_not_seen_by_that(counting: Counti
     assert counting.run(5, m1=FULL, m9=FULL) == {2: False}
 
 
+def test_a_link_that_was_up_two_seconds_ago_is_not_seen_by_that(counting: Counting) -> None:
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
+    assert counting.run(2, m1=FULL, m9=FULL) == {2: False}
+
+
+def test_of_a_voter_whose_page_cannot_be_read_any_more_nothing_is_known(counting: Counting) -> None:
+    assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
+    counting.values[2] = None
+    assert counting.run(5, m1=FULL, m9=FULL) == {}
+
+
 def beside_a_silent_one(counting: Counting) -> Counting:
     """Of three voters the last does not answer us; its heartbeats would stand in for a link that is cut."""
     seen = view(3, member(9, learner=True))
