@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,8 +108,39 @@ def age(pid: int) -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK") if fields else None
 
 
+def seen_id(path: Path) -> str | None:
+    """Returns as `file_id`; None where the file has vanished."""
+    return _seen(lambda: file_id(path))
+
+
 def file_id(path: Path) -> str:
     """Returns DEVICE:INODE of the file that `path` leads to. A path may name other files in other namespaces, and a copy has
     another inode. Raises OSError."""
     status = path.stat()
     return f"{status.st_dev}:{status.st_ino}"
+
+
+def network_namespace(pid: int) -> str | None:
+    """Returns the id of a process's network namespace, such as `net:[4026531840]`."""
+    return _seen(lambda: str(Path(f"/proc/{pid}/ns/net").readlink()))
+
+
+def cgroups(pid: int) -> str:
+    """Returns /proc/PID/cgroup: the groups that a process is in, one a line."""
+    return _seen(lambda: Path(f"/proc/{pid}/cgroup").read_text(errors="replace")) or ""
+
+
+def mounts(pid: int) -> str:
+    """Returns /proc/PID/mountinfo: what a process sees where, one mount a line."""
+    return _seen(lambda: Path(f"/proc/{pid}/mountinfo").read_text(errors="replace")) or ""
+
+
+def written_files(pid: int) -> Iterator[tuple[str, Path]]:
+    """Yields the files that a process has open for writing: each by the path that it has for that process, and by one that
+    leads to it from here."""
+    for name in _seen(lambda: os.listdir(f"/proc/{pid}/fd")) or ():
+        here = Path(f"/proc/{pid}/fd/{name}")
+        # The mode of the link says how the file was opened.
+        status, target = _seen(here.lstat), _seen(here.readlink)
+        if status is not None and target is not None and status.st_mode & stat.S_IWUSR:
+            yield str(target), here

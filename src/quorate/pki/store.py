@@ -215,6 +215,11 @@ def _is_within(name: x509.GeneralName, tree: x509.GeneralName) -> bool:
     return False
 
 
+def may_serve(certificate: x509.Certificate) -> bool:
+    """Returns whether a server may use the certificate: each etcd member is one."""
+    return _may_be(certificate, "server")
+
+
 def _may_be(certificate: x509.Certificate, usage: Usage) -> bool:
     """Returns whether the certificate allows the usage. One without any extended usage allows everything."""
     try:

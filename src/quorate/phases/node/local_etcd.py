@@ -21,6 +21,8 @@ from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
+from quorate.phases.node.member_keys import keys_of_members
+from quorate.phases.node.own_running import is_this_host, runs_elsewhere
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
@@ -34,8 +36,7 @@ etcd has ended, and the manifest of a first node names no other: a reset that wa
 NOTES = (LEFT, LEAVING)
 """What a reset that was cut off may have left, beside the data."""
 
-_KEYS_OF_OTHERS = ("ca.key", "healthcheck-client.key")
-_PEER_KEY, _BACKUPS = "etcd/peer.key", f"{CONFIG_FOLDER}/tmp"  # noqa: S108
+_BACKUPS = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
 _MOST_LOOKED_AT = 100
 _USUAL_DATA = "/var/lib/etcd"
 
@@ -136,7 +137,7 @@ def refuse_other_etcds(tree: Tree) -> None:
     and where that cannot be read. A reset deletes all of them: one of another cluster, such as that for events, was wiped
     beside it."""
     try:
-        running = running_kubelets() if tree.at("/") == Path("/") else []
+        running = running_kubelets() if is_this_host(tree) else []
         for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree, running)]):
             _refuse_another_name(tree, clean(folder))
     except HostError as error:
@@ -193,40 +194,44 @@ def _own_data(tree: Tree) -> Path | None:
 
 
 def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
-    """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folder or in one
+    """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folders or in one
     that a manifest names which was moved: whoever stops etcd moves the manifest away. An etcd that is no pod has its
     certificates elsewhere."""
-    if not _has_key_of_member(tree, certificates):
+    keys = keys_of_members(tree, certificates)
+    if not keys:
         return
-    for folder, manifest in [(_USUAL_DATA, ""), *_named_by_moved(tree)]:
+    for folder, manifest in [*_usual_data(tree), *_named_by_moved(tree)]:
         owner = member_owner(real_path(tree, folder))
-        if owner is None:
+        if owner is None or runs_elsewhere(tree, folder):
             continue
         of = "of an etcd member" if owner == UNREADABLE else f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}"
         back = f"move {manifest} back" if manifest else "put its manifest back"
         raise Refused(
-            f"there is no {manifest_path('etcd')}, and {folder} holds data {of}",
+            f"there is no {manifest_path('etcd')}, {folder} holds data {of}, and {keys[0]} may be its key, which would go",
             state="nothing was changed: the cluster may count on that member",
-            advice=f"{back} to {manifest_path('etcd')}; or, when it is no member any more, empty {folder}; then run the same "
-            "command again",
+            advice=f"{back} to {manifest_path('etcd')}; or, where a service runs it, move its keys out of {certificates}, and "
+            f"start it; or, when it is no member any more, empty {folder}; then run the same command again",
         )
 
 
-def _has_key_of_member(tree: Tree, certificates: str) -> bool:
-    """Returns whether a key is here that a member may use, by any name: a reset deletes it. That of the health check, and that
-    of the CA, are no member's."""
-    names = tree.names(f"{certificates}/etcd")
-    return any(name.endswith((".key", ".pem")) and name not in _KEYS_OF_OTHERS for name in names)
+def _usual_data(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yields the folders in which packages and kubeadm have etcd keep its data: /var/lib/etcd, and those in it, such as
+    default.etcd."""
+    yield _USUAL_DATA, ""
+    for name in tree.names(_USUAL_DATA):
+        if name != MEMBER and not tree.is_file(f"{_USUAL_DATA}/{name}"):
+            yield f"{_USUAL_DATA}/{name}", ""
 
 
 def doubt_without_manifest(tree: Tree, certificates: str) -> str:
     """Returns why a node without a manifest and without data that was found may still have a member; empty where nothing hints
     at one."""
-    if not tree.is_file(f"{certificates}/{_PEER_KEY}"):
+    keys = keys_of_members(tree, certificates)
+    if not keys:
         return ""
     return (
-        f"{certificates}/{_PEER_KEY} is the key of an etcd member, and neither its manifest nor its data was found: the "
-        "cluster may still list it; 'quorate etcd member list' on another node shows it"
+        f"{keys[0]} may be the key of an etcd member, and neither its manifest nor its data was found: the cluster may still "
+        "list it; 'quorate etcd member list' on another node shows it"
     )
 
 
