@@ -56,7 +56,10 @@ EXITS = {
     "cli/common/terminal.py": "asks what a terminal shows; makes rich's console, for lines drawn by the exit's own rule",
     "cli/common/progress.py": "lines of rich, drawn by the exit's own rule",
 }
-LOADERS = {"foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted"}
+LOADERS = {
+    "foreign/documents.py": "the one loader: bytes, depth, values and aliases are counted",
+    "foreign/json_keys.py": "looks for keys that are there twice, in at most a megabyte; nothing that it builds is used",
+}
 CONNECTIONS = {
     "host/sock_diag.py": "asks the kernel by netlink what the TCP connections of this host have carried",
     "etcd/observation/endpoint_check.py": "an endpoint that gave no answer is dialled once more, to tell what is there",
@@ -99,7 +102,7 @@ EXPRESSIONS = {
     "host/last_words.py": "words, without a repeat",
     "phases/node/etcd_manifest.py": "one run between brackets, which it cannot hold itself",
     "phases/node/kubelet_flags.py": "a name behind its sign",
-    "phases/node/kubelet_start.py": "runs of blanks that begin behind what they cannot hold",
+    "phases/node/start_scripts.py": "runs that begin behind what they cannot hold, and end at what they cannot hold",
     "foreign/unit_words.py": "stated lengths",
     "offline/keys.py": "stated lengths, from the beginning",
     "offline/raft_snapshot.py": "names of files with stated lengths, matched whole",

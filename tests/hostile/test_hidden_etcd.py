@@ -3,8 +3,11 @@ was "there is no etcd", and the node was wiped with its voter still listed."""
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,10 +19,12 @@ from quorate.errors import Refused
 from quorate.host import etcd_identity
 from quorate.host.kubelets import RunningKubelet, running_kubelets
 from quorate.phases.node import local_etcd
-from quorate.phases.node.etcd_signs import may_run_etcd
+from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
-from quorate.phases.node.local_etcd import refuse_other_etcds
+from quorate.phases.node.local_etcd import doubt_without_manifest, refuse_other_etcds
 from quorate.phases.reset import etcd
+from quorate.pki.certificates import LeafSpec, make_ca, make_leaf
+from quorate.pki.store import write_pair
 from quorate.tree import RealTree
 
 
@@ -351,6 +356,27 @@ DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
         ("etc/init.d/kubelet", "#!/sbin/openrc-run\ncommand_args='--pod-manifest-path=/srv/pods'\n"),
         ("var/snap/kubelet/current/args", "--pod-manifest-path=/srv/pods\n"),
         ("etc/systemd/system/kube-node.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("etc/systemd/system/kube-.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("etc/systemd/system/k8s.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("run/systemd/generator/kubelet.service.d/x.conf", "[Service]\nEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        ("run/systemd/transient/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/srv/pods\n"),
+        ("run/systemd/system.conf.d/x.conf", "[Manager]\nDefaultEnvironment=X=--pod-manifest-path=/srv/pods\n"),
+        (DROP_IN, "[Service]\nExecStart=kubelet-start\n"),
+        (DROP_IN, "[Service]\nWorkingDirectory=-/srv\nExecStart=/bin/sh start.sh\n"),
+        (DROP_IN, "[Service]\nWorkingDirectory=-/srv\nExecStart=/usr/bin/kubelet --pod-manifest-path=pods\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/outer.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/array.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/wrapper.py\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/srv/pods>/srv/log'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet ${KARGS:---pod-manifest-path=/srv/pods}'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'load() { . /srv/flags; }; load; exec kubelet $X'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c '! . /srv/flags || exec kubelet $X'\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=/srv/my flags\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=/srv/[^a]lags\n"),
+        (DROP_IN, "[Service]\nEnvironment=F=pod-manifest-path\nExecStart=/usr/bin/kubelet --${F}=/srv/pods\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/srv/p\\xc3\\xb6ds\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/srv/p\\u00f6ds\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --a=b\u2028 --pod-manifest-path=/srv/pods\n"),
     ],
 )
 def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, text: str) -> None:
@@ -365,12 +391,19 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/relative/a.conf", "staticPodPath: srv/pods\n")
     node.write("srv/my pods/etcd.yaml", TEXT)
     node.write("srv/.hidden.yaml", TEXT)
+    node.write("srv/pöds/etcd.yaml", TEXT)
+    node.write("srv/my flags", "X=--pod-manifest-path=/srv/pods\n")
+    node.write("usr/local/bin/kubelet-start", "#!/bin/sh\nexec kubelet --pod-manifest-path=/srv/pods\n")
+    node.write("srv/outer.sh", "#!/bin/sh\nexec /srv/start.sh\n")
+    node.write("srv/array.sh", "#!/bin/bash\nARGS=(--pod-manifest-path=/srv/pods --v=2)\nexec kubelet ${ARGS[@]}\n")
+    node.write("srv/wrapper.py", "#!/usr/bin/python3\nimport os\nos.execv('/k', ['kubelet','--pod-manifest-path=/srv/pods'])\n")
     (node.root / "etc/systemd/system").mkdir(parents=True)
     (node.root / "etc/systemd/system/kubelet.service").symlink_to("kube-node.service")
+    (node.root / "etc/systemd/system/k8s.service").symlink_to("kubelet.service")
     node.write("etc/systemd/system/kube-node.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
     etcd.remove_member(reset(node))
     node.write(path, text)
-    with pytest.raises(Refused, match=r"/srv/(pods/etcd|my pods/etcd|\.hidden)\.yaml runs an etcd"):
+    with pytest.raises(Refused, match=r"/srv/(pods/etcd|pöds/etcd|my pods/etcd|\.hidden)\.yaml runs an etcd"):
         etcd.remove_member(reset(node))
     node.write(path, "")
     etcd.remove_member(reset(node))
@@ -386,7 +419,14 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=%d/kubelet.yaml\n"),
         (DROP_IN, "[Service]\nEnvironmentFile=/srv/*/kubelet.env\n"),
         (DROP_IN, "[Service]\nEnvironmentFile=/etc/%p.env\n"),
-        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=/srv/missing.yaml\n"),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=missing.yaml\nWorkingDirectory=/srv\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/%p-start.sh\n"),
+        (DROP_IN, "[Service]\nEnvironment=DIR=/srv\nExecStart=/bin/sh ${DIR}/start.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'exec kubelet --pod-manifest-path=`cat /srv/where`'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c '! . $WHERE/env || true; exec kubelet $X'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'load() { . $WHERE/env; }; exec kubelet $X'\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/srv/pods; exit $$?'\n"),
+        ("var/lib/kubelet/config.yaml", '{"staticPodPath": "/srv/pods", "staticPodPath": null}'),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c '. $WHERE/env; exec kubelet $X'\n"),
         ("etc/default/kubelet", "X=--config-dir=/srv/deep\n"),
     ],
@@ -395,6 +435,99 @@ def test_settings_of_the_kubelet_that_cannot_be_read_are_no_answer(node: Node, p
     (node.root / "srv/deep/1/2/3/4/5/6/7/8/9").mkdir(parents=True)
     node.write(path, text)
     with pytest.raises(Refused, match="it is unknown which static pods the kubelet runs"):
+        etcd.remove_member(reset(node))
+
+
+TWICE = (
+    '{"kind":"Pod","metadata":{"name":"kv"},"spec":{"containers":[{"name":"kv","image":"x","command":["etcd"]}]},'
+    '"spec":{"hostNetwork":true}}'
+)
+
+
+def test_a_key_that_is_said_twice_is_no_answer() -> None:
+    """The kubelet decodes both into one pod: with its container, and with the network of the host."""
+    assert may_run_etcd(TWICE.encode()) == "says a key twice, and may run an etcd"
+    assert may_run_etcd(TWICE.replace(',"spec":{"hostNetwork":true}', "").encode()) == "runs an etcd, or may"
+    assert may_run_etcd(b'{"kind":"Pod","spec":{"containers":[{"name":"a","image":"nginx"}]}}') == ""
+
+
+def test_a_pod_is_looked_for_where_its_mount_begins(node: Node) -> None:
+    """The whole folder may have more in it than can be looked at."""
+    write_log(node.root / "srv/a/b/c/d/e/kv", OLD)
+    mount = "volumeMounts: [{name: v, mountPath: /x, subPath: a/b/c/d/e}]"
+    volumes = "volumes: [{name: v, hostPath: {path: /srv}}]"
+    node.write(f"{MANIFESTS}/kv.yaml", f"kind: Pod\nspec:\n  containers: [{{name: kv, image: x, {mount}}}]\n  {volumes}\n")
+    assert mounted_paths((node.root / MANIFESTS / "kv.yaml").read_bytes()) == ["/srv/a/b/c/d/e"]
+    with pytest.raises(Refused, match="/srv/a/b/c/d/e/kv holds the data of an etcd member"):
+        etcd.remove_member(reset(node))
+
+
+def test_any_folder_may_be_called_member(node: Node) -> None:
+    node.write("srv/www/site/member/index.html", "x")
+    volumes = "volumes: [{name: v, hostPath: {path: /srv/www}}]"
+    node.write(f"{MANIFESTS}/www.yaml", f"kind: Pod\nspec:\n  containers: [{{name: www, image: nginx}}]\n  {volumes}\n")
+    etcd.remove_member(reset(node))
+
+
+def test_a_folder_that_cannot_be_read_is_no_answer(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.write("srv/www/x", "x")
+    volumes = "volumes: [{name: v, hostPath: {path: /srv}}]"
+    node.write(f"{MANIFESTS}/www.yaml", f"kind: Pod\nspec:\n  containers: [{{name: www, image: nginx}}]\n  {volumes}\n")
+    etcd.remove_member(reset(node))
+    scandir = os.scandir
+
+    def broken(path: Path) -> object:
+        if str(path).endswith("/srv/www"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(Refused, match=r"it is unknown whether an etcd runs here: cannot read .*/srv/www: Input/output error"):
+        etcd.remove_member(reset(node))
+
+
+def test_the_key_of_a_client_is_no_members(node: Node) -> None:
+    """The certificate beside it says whether a server may use it."""
+    write_log(node.root / "var/lib/etcd/default.etcd", OLD)
+    now, folder = datetime.now(UTC), node.root / "etc/kubernetes/pki/etcd"
+    folder.mkdir(parents=True)
+    ca = make_ca("etcd-ca", now=now, kind="ECDSA-P256")
+    write_pair(folder / "client", make_leaf(LeafSpec("client", ("client",), kind="ECDSA-P256"), ca, now=now))
+    etcd.remove_member(reset(node))
+    write_pair(folder / "n1", make_leaf(LeafSpec("n1", ("server", "client"), kind="ECDSA-P256"), ca, now=now))
+    with pytest.raises(Refused, match=r"/var/lib/etcd/default\.etcd holds data of member .*/pki/etcd/n1\.key may be its key"):
+        etcd.remove_member(reset(node))
+
+
+@pytest.mark.parametrize("path", ["pki/etcd-peer.key", "pki/etcd/n1/peer.key", "pki/etcd/peer-key.pem", "pki/etcd/member.key"])
+def test_a_key_that_may_be_a_members_is_named_where_nothing_else_is_found(node: Node, path: str) -> None:
+    node.write(f"etc/kubernetes/{path}", "x")
+    assert f"/etc/kubernetes/{path} may be the key of an etcd member" in doubt_without_manifest(
+        RealTree(node.root), "/etc/kubernetes/pki"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Service]\nExecStart=/usr/bin/kubelet --container-runtime-endpoint /run/containerd/containerd.sock\n",
+        "[Service]\nExecStart=/bin/sh -c 'exec kubelet > /dev/null 2>&1'\n",
+        "[Service]\nExecStart=/bin/sh -c 'exec kubelet >> /var/log/kubelet.log 2>&1'\n",
+        "[Service]\nExecStart=/bin/sh -c 'echo \"source dir is missing\"; exec kubelet'\n",
+        "[Service]\nExecStart=/bin/sh -c 'jq \". + {a: 1}\" /srv/x; exec kubelet'\n",
+        "[Service]\nExecStart=/bin/sh -c '. /etc/profile; exec kubelet'\n",
+        "[Service]\nExecStart=/bin/sh -c 'curl --config /srv/curl.conf; exec kubelet'\n",
+        "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet/kubelet-config.json\n",
+    ],
+)
+def test_what_an_ordinary_unit_names_is_no_riddle(node: Node, text: str) -> None:
+    (node.root / "run/containerd").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(node.root / "run/containerd/containerd.sock"))
+        node.write("var/log/kubelet.log", 'FLAG: --pod-manifest-path="/srv/old"\n' * 10_000)
+        node.write("etc/profile", "for i in /etc/profile.d/*.sh; do . $i; done\n")
+        node.write("srv/old/etcd.yaml", TEXT)
+        node.write("etc/systemd/system/kubelet.service", text)
         etcd.remove_member(reset(node))
 
 

@@ -7,11 +7,13 @@ which is not there.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 _COMMENT = ("#", ";")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "s": " "}
-_CODE = re.compile(r"x([0-9a-fA-F]{2})|([0-3][0-7]{2})")
+_CODE = re.compile(r"x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})")
+_LAST_ASCII, _HALVES = 0x7F, (0xD800, 0xDFFF)
 _MOST_NESTED = 4
 _CONTINUED = re.compile(r"\\\r?\n")
 
@@ -20,7 +22,8 @@ def joined(text: str, between: str = "") -> str:
     """Returns a text with its continued lines as one, with `between` between them: a blank for a unit, nothing for a shell and
     for a file of variables. Comments are taken away first: what follows one counts, also where it ends in a backslash or
     stands between continued lines."""
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(_COMMENT)]
+    # A line ends at a line feed, and at nothing else that Unicode calls an end.
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith(_COMMENT)]
     return _CONTINUED.sub(between, "\n".join(lines))
 
 
@@ -44,7 +47,7 @@ def _split(text: str) -> Iterator[str]:
         letter, at = text[at], at + 1
         if letter.isspace() and not quote:
             if letters is not None:
-                yield "".join(letters)
+                yield _word(letters)
             letters = None
             continue
         letters = [] if letters is None else letters
@@ -57,12 +60,20 @@ def _split(text: str) -> Iterator[str]:
         else:
             letters.append(letter)
     if letters is not None:
-        yield "".join(letters)
+        yield _word(letters)
+
+
+def _word(letters: list[str]) -> str:
+    """Returns a word. `\\xc3\\xb6` is one letter in two bytes."""
+    return "".join(letters).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _escaped(text: str, at: int) -> tuple[str, int]:
     """Returns what an escape stands for, and how many letters it has behind its backslash."""
     code = _CODE.match(text, at)
     if code is not None:
-        return chr(int(code[1], 16) if code[1] else int(code[2], 8)), len(code[0])
+        number = int(code[2], 8) if code[2] else int(code[1] or code[3] or code[4], 16)
+        if (code[1] or code[2]) and number > _LAST_ASCII:
+            return bytes([number]).decode("ascii", "surrogateescape"), len(code[0])
+        return chr(number) if number <= sys.maxunicode and not _HALVES[0] <= number <= _HALVES[1] else "\ufffd", len(code[0])
     return _ESCAPES.get(text[at], text[at]), 1

@@ -7,6 +7,7 @@ message with the node id and the cluster id.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Container, Iterator, Sequence
@@ -126,8 +127,14 @@ def _folders_in(folder: Path, pseudo: Container[int]) -> list[Path]:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
             return sorted(Path(entry.path) for entry in found if entry.stat(follow_symlinks=False).st_dev not in pseudo)
-    except OSError:
-        return []
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return []
+        raise HostError(f"cannot read {folder}: {error.strerror}") from error
+
+
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP)
+"""Of a folder: it has gone, or is one of a user's own file systems, which root may not read either."""
 
 
 def _pseudo_devices() -> set[int]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.json_keys import says_a_key_twice
 from quorate.foreign.paths import clean
 from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
 
@@ -43,7 +44,17 @@ _VARIABLES = frozenset(
         "ETCD_INITIAL_ADVERTISE_PEER_URLS",
         "ETCD_LISTEN_PEER_URLS",
         "ETCD_LISTEN_CLIENT_URLS",
+        "ETCD_LISTEN_METRICS_URLS",
         "ETCD_ADVERTISE_CLIENT_URLS",
+        "ETCD_CONFIG_FILE",
+        "ETCD_WAL_DIR",
+        "ETCD_PEER_CERT_FILE",
+        "ETCD_PEER_KEY_FILE",
+        "ETCD_PEER_TRUSTED_CA_FILE",
+        "ETCD_PEER_CLIENT_CERT_AUTH",
+        "ETCD_CLIENT_CERT_AUTH",
+        "ETCD_QUOTA_BACKEND_BYTES",
+        "ETCD_SNAPSHOT_COUNT",
     }
 )
 """Its own: clients of etcd have others with that beginning, such as ETCD_ENDPOINTS."""
@@ -73,6 +84,8 @@ def may_run_etcd(content: bytes) -> str:
     except BadDocument:
         # Half a file, or one too large: the kubelet reads it once it is whole. Letters may be written in other ways.
         return "cannot be read, and may run an etcd"
+    if says_a_key_twice(content):
+        return "says a key twice, and may run an etcd"
     unknown = [row for row in _containers(pod) if not _is_known(row)]
     if not unknown:
         return ""
@@ -102,10 +115,10 @@ def mounted_paths(content: bytes) -> list[str]:
         path = text_of(mapping_of(volume.get("hostPath")).get("path"))
         own = [mount for mount in mounts if mount.get("name") == volume.get("name")]
         # An etcd writes. What reads the whole disk, to measure it or to watch it, is none.
-        is_read = bool(own) and all(mount.get("readOnly") is True for mount in own)
-        if path.startswith("/") and not is_read:
-            found.append(clean(path))
-    return found
+        written = [mount for mount in own if mount.get("readOnly") is not True]
+        if path.startswith("/") and (written or not own):
+            found += [clean(f"{path}/{text_of(mount.get('subPath'))}") for mount in written] or [clean(path)]
+    return list(dict.fromkeys(found))
 
 
 def _containers(pod: Mapping[str, object]) -> list[Mapping[str, object]]:

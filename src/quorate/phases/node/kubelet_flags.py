@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from quorate.errors import Refused
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+_FLAG = re.compile(r"(?:(?<![\w-])|(?<=:-))(--?[A-Za-z][\w-]*)(?:(=)(.*))?$", re.ASCII | re.DOTALL)
+_BARE = re.compile(r"(?:\$\{\w+\}|[^;&|<>()\[\]{}'\",])*", re.ASCII)
 _MOST_ROUNDS, _MOST_VALUES = 4, 64
 """Variables in variables; and all that a flag can stand for."""
 
@@ -27,13 +29,25 @@ class Flags:
         self._folders, self._unknown = folders, unknown
 
     def texts(self, flag: str) -> list[str]:
-        """Returns all values that a flag is given anywhere."""
+        """Returns all values that a flag is given anywhere, also within a longer word, as in `ARGS=(--flag=value` and in a list
+        of another language. Raises `Refused` for a value that a shell computes."""
         found: list[str] = []
         for number, word in enumerate(self._words):
-            name, has_value, value = word.partition("=")
-            if name.replace("_", "-") == flag:
-                found.append(value if has_value else "".join(self._words[number + 1 : number + 2]))
+            for name, has_value, value in _flags_in(word, self._named):
+                if name.replace("_", "-") == flag:
+                    found += self._meant_by(flag, value if has_value else "".join(self._words[number + 1 : number + 2]))
         return [one for one in found if one]
+
+    def _named(self, word: str) -> list[str]:
+        """Returns a word with the variables replaced that its flag's name may hold: `--$F=value`."""
+        return self._replaced(word) if word.startswith("-") and "$" in word.partition("=")[0] else [word]
+
+    def _meant_by(self, flag: str, value: str) -> list[str]:
+        """Returns a value, and the same without the signs of a shell, or of another language, behind it."""
+        if "`" in value or "$(" in value:
+            raise self._unknown(f"{flag} is {value[:80]!r}, which is computed when it is started")
+        bare = _BARE.match(value)
+        return list(dict.fromkeys([value, bare[0] if bare else value]))
 
     def paths(self, flag: str) -> list[str]:
         """Returns all paths that a flag is given, from wherever it is meant. Raises as `meant`."""
@@ -61,12 +75,20 @@ class Flags:
         return [value]
 
 
+def _flags_in(word: str, named: Callable[[str], list[str]]) -> Iterator[tuple[str, str, str]]:
+    """Yields name, sign and value of the flags that a word ends with: at its beginning, or behind a sign that is part of no
+    name."""
+    for one in named(word):
+        if match := _FLAG.search(one):
+            yield match[1], match[2] or "", match[3] or ""
+
+
 def _last_assigned(word: str) -> tuple[list[tuple[str, str]], str]:
     """Returns what a word assigns, and what is left of it: A=--flag=value assigns A, and is a flag, too."""
     assigned: list[tuple[str, str]] = []
     name, is_assigned, value = word.partition("=")
-    while is_assigned and name.isidentifier() and len(assigned) < _MOST_ROUNDS:
-        assigned.append((name, value))
+    while is_assigned and name.removesuffix("+").isidentifier() and len(assigned) < _MOST_ROUNDS:
+        assigned.append((name.removesuffix("+"), value))
         word = value
         name, is_assigned, value = value.partition("=")
     return assigned, word

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from quorate.errors import HostError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.json_keys import says_a_key_twice
 from quorate.foreign.values import text_of
 from quorate.host.kubelets import RunningKubelet
 from quorate.phases.base.context import KUBELET_FOLDER
@@ -41,8 +42,8 @@ def _places(tree: Tree, running: tuple[RunningKubelet, ...]) -> list[str]:
         raise _unknown("it takes static pods from a URL (--manifest-url)")
     places = flags.paths("--pod-manifest-path")
     for paths in flags.meant("--config"):
-        # A reset empties the kubelet's folder: the unit, which stays, goes on naming a file there.
-        if not any(path.startswith(f"{KUBELET_FOLDER}/") or tree.is_file(path) for path in paths):
+        # With one that is missing no kubelet starts. A relative one may be anywhere.
+        if len(paths) > 1 and not any(tree.is_file(path) for path in paths):
             raise _unknown(f"its configuration {paths[0]} is missing")
     for path in dict.fromkeys([*_CONFIGS, *flags.paths("--config")]):
         places += [posixpath.join(posixpath.dirname(path), place) for place in _in_config(tree, path)]
@@ -75,6 +76,8 @@ def _in_config(tree: Tree, path: str) -> list[str]:
         settings = read_mapping(content, path)
     except BadDocument as error:
         raise _unknown(error.what) from None
+    if says_a_key_twice(content):
+        raise _unknown(f"{path} says a key twice")
     if settings.get("staticPodURL"):
         raise _unknown(f"{path} names a URL of static pods (staticPodURL)")
     # What is no text was never a path: the kubelet ends with it.

@@ -36,8 +36,7 @@ etcd has ended, and the manifest of a first node names no other: a reset that wa
 NOTES = (LEFT, LEAVING)
 """What a reset that was cut off may have left, beside the data."""
 
-_BACKUPS = f"{CONFIG_FOLDER}/tmp"  # noqa: S108
-_MOST_LOOKED_AT = 100
+_MOST_LOOKED_AT, _DEEPEST = 100, 4
 _USUAL_DATA = "/var/lib/etcd"
 
 
@@ -181,9 +180,15 @@ def _mounted_data(tree: Tree, content: bytes) -> str:
     for path in mounted_paths(content):
         inside = path.split(f"/{MEMBER}/", 1)[0].removesuffix(f"/{MEMBER}")
         for folder in (real_path(tree, inside or "/"), *data_below(real_path(tree, path))):
-            if member_owner(folder) is not None and (own is None or not own.exists() or not folder.samefile(own)):
+            if _is_data(folder) and (own is None or not own.exists() or not folder.samefile(own)):
                 return f"mounts {path}, and {folder} holds the data of an etcd member"
     return ""
+
+
+def _is_data(folder: Path) -> bool:
+    """Returns whether a folder holds the data of an etcd member: any folder may be called `member`."""
+    owner = member_owner(folder)
+    return owner is not None and (owner != UNREADABLE or any((folder / MEMBER / one).is_dir() for one in ("wal", "snap")))
 
 
 def _own_data(tree: Tree) -> Path | None:
@@ -237,8 +242,10 @@ def doubt_without_manifest(tree: Tree, certificates: str) -> str:
 
 def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
     """Yields the data folders that manifests of etcd elsewhere in /etc/kubernetes name, and these manifests."""
-    folders = [CONFIG_FOLDER, *_folders_in(tree, CONFIG_FOLDER), *_folders_in(tree, _BACKUPS)]
-    paths = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
+    folders = _folders_below(tree, CONFIG_FOLDER, _DEEPEST)
+    # The kubelet's own one is read as this node's.
+    found = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
+    paths = [path for path in found if path != manifest_path("etcd")]
     if len(paths) > _MOST_LOOKED_AT:
         raise Refused(
             f"{len(paths)} files in {CONFIG_FOLDER} are named after etcd: one may be the manifest of this node's member",
@@ -252,9 +259,10 @@ def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
                 yield found.data_dir, path
 
 
-def _folders_in(tree: Tree, folder: str) -> list[str]:
+def _folders_below(tree: Tree, folder: str, deepest: int) -> list[str]:
     paths = [f"{folder}/{name}" for name in tree.names(folder)]
-    return [path for path in paths if tree.mode(path) is not None and not tree.is_file(path)]
+    below = [path for path in paths if deepest and tree.mode(path) is not None and not tree.is_file(path)]
+    return [folder, *(one for path in below for one in _folders_below(tree, path, deepest - 1))]
 
 
 def _parsed(tree: Tree, path: str) -> LocalEtcd | None:

@@ -16,7 +16,7 @@ from quorate.tree import Tree
 
 _OF_MEMBERS = ("etcd/server", "etcd/peer")
 _OF_OTHERS = frozenset({*BASES, "sa"} - {*_OF_MEMBERS})
-_KEY, _CERTIFICATES = b"PRIVATE KEY-----", (".crt", ".pem", ".cert", "")
+_KEY, _KEYS, _CERTIFICATES = b"PRIVATE KEY-----", (".key", "-key.pem"), (".crt", ".pem", ".cert", "")
 _DEEPEST, _MOST_FILES, _LOOKED_AT = 4, 500, 1 << 16
 
 
@@ -28,7 +28,8 @@ def keys_of_members(tree: Tree, certificates: str) -> list[str]:
         base = posixpath.splitext(posixpath.relpath(path, clean(certificates)))[0]
         if count > _MOST_FILES or base in _OF_OTHERS:
             continue
-        if _KEY in (tree.tail(path, _LOOKED_AT) or b"") and _may_serve(tree, path):
+        is_key = path.endswith(_KEYS) or _KEY in (tree.tail(path, _LOOKED_AT) or b"")
+        if is_key and _may_serve(tree, path):
             found.append(path)
     return found
 
