@@ -244,8 +244,8 @@ def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
     """Yields the data folders that manifests of etcd elsewhere in /etc/kubernetes name, and these manifests."""
     folders = _folders_below(tree, CONFIG_FOLDER, _DEEPEST)
     # The kubelet's own one is read as this node's.
-    found = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
-    paths = [path for path in found if path != manifest_path("etcd")]
+    named = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
+    paths = [path for path in named if path != manifest_path("etcd")]
     if len(paths) > _MOST_LOOKED_AT:
         raise Refused(
             f"{len(paths)} files in {CONFIG_FOLDER} are named after etcd: one may be the manifest of this node's member",
