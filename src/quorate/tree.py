@@ -209,12 +209,37 @@ class RealTree:
             # All before the first: where one was changed long ago, none is replaced.
             for file, place, _ in ready:
                 self._refuse_what_others_wrote(file, place)
-            for file, place, put in ready:
-                self._refuse_what_others_wrote(file, place)
-                with self._told(file.path, "write"):
-                    put()
+            done: list[tuple[NewContent, Place]] = []
+            try:
+                for file, place, put in ready:
+                    self._refuse_what_others_wrote(file, place)
+                    with self._told(file.path, "write"):
+                        put()
+                    done.append((file, place))
+            except (HostError, KeyboardInterrupt):
+                self._put_back(done)
+                raise
+            for file, _ in done:
                 _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
                 self.report(ResourceWritten("file", file.path))
+
+    def _put_back(self, done: Sequence[tuple[NewContent, Place]]) -> None:
+        """Writes again what was there before: a file that cannot be replaced, such as one that is mounted by itself, would
+        leave a new key with the old certificate, and the old key nowhere. What cannot be put back is left, and shows in the
+        content."""
+        for file, place in reversed(done):
+            with suppress(OSError, HostError):
+                there = places.replaceable(place)
+                if there is None or places.content(place, -_MOST_BYTES) != file.content:
+                    continue
+                if file.instead_of is None:
+                    made = stamp_at(place.name, dir_fd=place.folder)
+                    if made is not None:
+                        remove_if(place.folder, place.name, made)
+                    continue
+                mode = stat.S_IMODE(there.st_mode)
+                with staged(place.folder, place.name, file.instead_of, mode=mode, like=there) as put:
+                    put()
 
     def _refuse_what_others_wrote(self, file: NewContent, place: Place) -> None:
         """Raises `HostError` where the file is not any more what was read, such as after an edit by hand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from kubeadm_cases import everything
 
-from quorate.errors import HostError, Interrupted
+from quorate.errors import HostError, Interrupted, PreflightFailed
 from quorate.files import staged
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, renewal
@@ -221,13 +222,60 @@ def test_a_ca_that_is_replaced_while_the_files_are_written_is_noticed(
     certs.ensure_named(context, "apiserver")
 
 
-def test_an_interrupt_between_the_two_files_says_which_pair_is_half_done(
+def test_an_interrupt_between_the_two_files_puts_the_first_back(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
+    before = {name: (folder / name).read_bytes() for name in ("pki/apiserver.key", "pki/apiserver.crt")}
     suspended(context, monkeypatch, 2, interrupt)
     with pytest.raises(Interrupted) as error:
         renewal.renew(context, "apiserver")
-    assert error.value.state.startswith("do not restart what reads apiserver now")
+    assert error.value.state == "nothing was changed"
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_where_the_second_file_cannot_be_replaced_the_old_key_is_put_back(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is mounted by itself, or that nobody may change: the new key was left with the old certificate, and the old key
+    was nowhere any more."""
+    rename = os.rename
+
+    def busy(source: str, target: str, **where: int) -> None:
+        if target == "apiserver.crt":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rename(source, target, **where)
+
+    before = {name: (folder / name).read_bytes() for name in ("pki/apiserver.key", "pki/apiserver.crt")}
+    mode = like(folder / "pki/apiserver.key")
+    monkeypatch.setattr(os, "rename", busy)
+    with pytest.raises(HostError, match=r"cannot write .*apiserver\.crt: Device or resource busy") as error:
+        renewal.renew(context, "apiserver")
+    assert error.value.state == "nothing was changed"
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert like(folder / "pki/apiserver.key") == mode
+    assert not [one for one in (folder / "pki").iterdir() if "quorate" in one.name]
+
+
+def test_files_that_are_anothers_by_links_are_renewed_once(context: Context, folder: Path) -> None:
+    for end in ("key", "crt"):
+        (folder / f"pki/etcd/peer.{end}").unlink()
+        (folder / f"pki/etcd/peer.{end}").symlink_to(f"server.{end}")
+    (folder / "super-admin.conf").unlink()
+    (folder / "super-admin.conf").symlink_to("admin.conf")
+    old = read_pair(folder / "pki/etcd/server")
+    renewed = renewal.renew_all(context)
+    new = read_pair(folder / "pki/etcd/peer")
+    assert old.certificate != new.certificate and new.key.public_key() == new.certificate.public_key()
+    assert "front-proxy-client" in renewed
+    renewal.renew(context, "etcd-peer")
+    assert read_pair(folder / "pki/etcd/server").certificate != new.certificate
+
+
+def test_a_key_that_two_certificates_share_is_not_taken_from_one_of_them(context: Context, folder: Path) -> None:
+    (folder / "pki/etcd/peer.key").unlink()
+    (folder / "pki/etcd/peer.key").symlink_to("server.key")
+    with pytest.raises(PreflightFailed, match=r"share the key .*/etcd/server\.key"):
+        renewal.renew(context, "etcd-server")

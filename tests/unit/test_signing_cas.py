@@ -183,6 +183,56 @@ def test_the_certificates_between_it_and_a_root_stay(context: Context, tmp_path:
     )
 
 
+def test_the_certificates_between_stay_in_whatever_order_they_are(context: Context, tmp_path: Path) -> None:
+    """Who checks it looks for the next one by its name, whatever stands between."""
+    everything(context)
+    pki = tmp_path / "etc/kubernetes/pki"
+    signer, other = read_pair(pki / "ca").certificate, authority().certificate
+    behind = certificate_pem(other) + certificate_pem(signer)
+    (pki / "apiserver.crt").write_bytes((pki / "apiserver.crt").read_bytes() + behind)
+    renewal.renew(context, "apiserver")
+    assert (pki / "apiserver.crt").read_bytes().endswith(behind)
+
+
+def test_the_certificates_between_stay_in_a_kubeconfig(context: Context, tmp_path: Path) -> None:
+    everything(context)
+    path = tmp_path / "etc/kubernetes/admin.conf"
+    conf = yaml.safe_load(path.read_text())
+    behind = certificate_pem(read_pair(tmp_path / "etc/kubernetes/pki/ca").certificate)
+    user = conf["users"][0]["user"]
+    own = base64.b64decode(user["client-certificate-data"])
+    user["client-certificate-data"] = base64.b64encode(own + behind).decode()
+    path.write_text(yaml.safe_dump(conf))
+    renewal.renew(context, "admin.conf")
+    made = base64.b64decode(yaml.safe_load(path.read_text())["users"][0]["user"]["client-certificate-data"])
+    assert made.endswith(behind) and not made.startswith(own)
+
+
+def test_a_block_that_is_none_does_not_end_a_rotation(context: Context, tmp_path: Path) -> None:
+    """Who reads a kubeconfig's CAs passes over what is none."""
+    everything(context)
+    folder = tmp_path / "etc/kubernetes"
+    old, new = (folder / "pki/ca.crt").read_bytes(), authority()
+    write_pair(folder / "pki/ca", new)
+    (folder / "pki/ca.crt").write_bytes(certificate_pem(new.certificate) + old)
+    conf = yaml.safe_load((folder / "admin.conf").read_text())
+    broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    conf["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(old + broken).decode()
+    (folder / "admin.conf").write_text(yaml.safe_dump(conf))
+    renewal.renew(context, "admin.conf")
+    conf = yaml.safe_load((folder / "admin.conf").read_text())
+    trusted = base64.b64decode(conf["clusters"][0]["cluster"]["certificate-authority-data"])
+    assert x509.load_pem_x509_certificates(trusted) == x509.load_pem_x509_certificates((folder / "pki/ca.crt").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["foo.", "..foo", "a b"])
+def test_a_limit_that_go_cannot_read_makes_a_ca_of_no_use(context: Context, tmp_path: Path, name: str) -> None:
+    everything(context)
+    write_pair(tmp_path / "etc/kubernetes/pki/ca", authority(limits=x509.NameConstraints(None, [x509.DNSName(name)])))
+    with pytest.raises(PreflightFailed, match="constraints on names that Kubernetes cannot read"):
+        renewal.renew(context, "apiserver")
+
+
 def test_who_trusts_both_cas_of_a_rotation_goes_on_doing_so(context: Context, tmp_path: Path) -> None:
     """The servers' certificates are still of the old one. What is not in ca.crt is trusted no longer (kubeadm#2027)."""
     everything(context)

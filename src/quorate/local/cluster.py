@@ -12,7 +12,7 @@ from typing import TypeAlias
 from quorate.core.invariants import Succession
 from quorate.core.membership import ClusterView, size_advice
 from quorate.core.outcome import Unchanged
-from quorate.errors import ConfigError, QuorateError, Refused, having_done
+from quorate.errors import ConfigError, PreflightFailed, QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join_state import JoinResult
 from quorate.etcd.membership.removal_judge import RemovePolicy
@@ -84,7 +84,11 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
         with having_started(started):
             refuse_shrinking(home, voters_of(view), size)
         _advise(home, size)
-        grown = _grown(home, _names_to_join(home, view, size), etcd, started, view)
+        try:
+            grown = _grown(home, _names_to_join(home, view, size), etcd, started, view)
+        except PreflightFailed:
+            growth.restore(home.layout, asked_for)
+            raise
         growth.reached(home.layout)
         return grown
 

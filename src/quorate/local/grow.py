@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from quorate.core import versions
-from quorate.core.finding import errors_of
+from quorate.core.finding import Finding, errors_of
 from quorate.core.join_memory import JoinMemory
+from quorate.core.membership import ClusterView
 from quorate.core.outcome import as_dict
 from quorate.core.view_findings import findings_of_cluster, judge
+from quorate.deadline import Deadline, poll
 from quorate.errors import QuorateError, Refused, having_done
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.membership.join import Join
@@ -60,8 +62,25 @@ def add_standby(home: Home, name: str, etcd: str | None) -> JoinResult:
 
 def refuse_unfit(home: Home) -> None:
     """Raises `PreflightFailed` where no member can join this cluster now: one that takes no writes would get the learner and
-    refuse the rest of its join."""
-    judge(errors_of(findings_of_cluster(home.status())), home.report)
+    refuse the rest of its join. During an election nobody tells which alarms there are: a voter was removed before its
+    replacement was refused."""
+
+    def known() -> ClusterView | None:
+        view = home.status()
+        return view if view.alarms_known else None
+
+    view = poll(known, home.clock, Deadline(home.clock, _ALARM_SECONDS, "a leader tells which alarms there are"), every=0.1)
+    judge(errors_of(findings_of_cluster(view)) if view is not None else [_UNKNOWN_ALARMS], home.report)
+
+
+_ALARM_SECONDS = 5.0
+"""Longer than an election takes."""
+_UNKNOWN_ALARMS = Finding(
+    "alarms-unknown",
+    "error",
+    "no leader tells which alarms there are: one that takes no writes would refuse the join halfway",
+    "see who leads: quorate etcd status; then run the same command again",
+)
 
 
 def prepare(home: Home, name: str, etcd: str | None) -> LocalMember:

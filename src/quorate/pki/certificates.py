@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -91,6 +91,19 @@ def kind_of(certificate: x509.Certificate) -> KeyKind | None:
     else:
         found = ""
     return next((kind for kind in get_args(KeyKind) if kind == found), None)
+
+
+def nearest_kind(certificate: x509.Certificate) -> KeyKind:
+    """Returns the kind that is made here and comes next to that of the certificate's key."""
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        return "ECDSA-P384" if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size > _BITS_OF_P256 else "ECDSA-P256"
+    sizes = sorted(int(kind.removeprefix("RSA-")) for kind in get_args(KeyKind) if kind.startswith("RSA-"))
+    size = next((one for one in sizes if one >= key.key_size), sizes[-1])
+    return cast("KeyKind", f"RSA-{size}")
+
+
+_BITS_OF_P256 = 256
 
 
 def make_ca(

@@ -24,17 +24,18 @@ _BREAKS = str.maketrans("", "", "\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The user of a kubeconfig, with a client certificate or a token."""
+    """The user of a kubeconfig, with a client certificate or a token. `chain`: certificates behind it, in PEM."""
 
     user: str
     pair: Pair | None = None
     token: Secret[str] | None = None
+    chain: bytes = b""
 
     def fields(self) -> dict[str, str]:
         """Returns the user's entry; secrets in the clear."""
         if self.pair is not None:
             return {
-                "client-certificate-data": encode(self.pair.certificate_pem()),
+                "client-certificate-data": encode(self.pair.certificate_pem() + self.chain),
                 "client-key-data": encode(self.pair.key_pem().reveal()),
             }
         return {"token": self.token.reveal()} if self.token is not None else {}

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from quorate import tls_pair
+from quorate.foreign.addresses import read_address
 from quorate.pki.certificates import USAGES, Pair, certificate_pem
 
 _NO_CHECK_TIME = 0x200000
@@ -68,7 +69,7 @@ def _refused_by_go(ca: x509.Certificate, wanted: Iterable[str]) -> str:
         return "unsuitable CA: it is not for this purpose"
     if ca.serial_number < 0:
         return "its CA has a negative serial number"
-    if any(one.critical and one.oid.dotted_string not in _READ_BY_GO for one in ca.extensions):
+    if any(one.critical and not _is_read_by_go(one) for one in ca.extensions):
         return "its CA has a critical extension that Kubernetes does not read"
     return _why_no_key(ca.public_key()) or _why_no_names(ca)
 
@@ -77,6 +78,14 @@ _READ_BY_GO = frozenset(
     {f"2.5.29.{number}" for number in (14, 15, 17, 19, 30, 31, 32, 33, 35, 36, 37, 54)} | {"1.3.6.1.5.5.7.1.1"}
 )
 """Extensions by their ids: Go's crypto/x509, parseCertificate."""
+
+
+def _is_read_by_go(one: x509.Extension[x509.ExtensionType]) -> bool:
+    if isinstance(one.value, x509.SubjectAlternativeName):
+        # One that has only names of other kinds is not handled.
+        return any(isinstance(name, _CHECKED_BY_GO) for name in one.value)
+    return one.oid.dotted_string in _READ_BY_GO
+
 
 _CURVES = (ec.SECP224R1, ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _LEAST_BITS, _MOST_EXPONENT = 1024, (1 << 31) - 1
@@ -98,8 +107,26 @@ def _why_no_names(ca: x509.Certificate) -> str:
     except x509.ExtensionNotFound:
         return ""
     limits: Iterable[x509.GeneralName] = [*(found.value.permitted_subtrees or ()), *(found.value.excluded_subtrees or ())]
+    if any(not _is_limit_of_go(one) for one in limits):
+        return "its CA has constraints on names that Kubernetes cannot read"
     unknown = any(not isinstance(one, _CHECKED_BY_GO) for one in limits)
     return "its CA has constraints on names of a kind that Kubernetes cannot check" if found.critical and unknown else ""
+
+
+def _is_limit_of_go(limit: x509.GeneralName) -> bool:
+    """Returns whether Go can read a limit of a kind that it knows: where it cannot, it reads none of the certificate."""
+    if isinstance(limit, x509.DNSName):
+        return _is_domain(limit.value.removeprefix("."))
+    if isinstance(limit, x509.UniformResourceIdentifier):
+        return _is_domain(limit.value.removeprefix(".")) and read_address(limit.value) is None
+    if isinstance(limit, x509.RFC822Name):
+        return "@" in limit.value or _is_domain(limit.value.removeprefix("."))
+    return True
+
+
+def _is_domain(text: str) -> bool:
+    """Returns whether each part between dots has something, of printable letters; an empty text is the limit of all."""
+    return not text or all(part and all("!" <= letter <= "~" for letter in part) for part in text.split("."))
 
 
 def _usages(certificate: x509.Certificate) -> set[str]:

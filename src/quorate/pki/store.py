@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from quorate.errors import ConfigError
 from quorate.files import write_atomic
+from quorate.foreign.pem import blocks
 from quorate.pki.certificates import USAGES, Pair, PrivateKey, Usage, alternative_names
 
 READ_ERRORS = (
@@ -56,30 +59,46 @@ def read_certificate(path: Path) -> x509.Certificate:
 
 
 def parse_certificate(pem: bytes, where: str) -> x509.Certificate:
-    """Returns the first certificate of a bundle. Raises `ConfigError`."""
+    """Returns the first certificate of a bundle. Raises `ConfigError`, also where a further one cannot be read: no component
+    takes such a bundle."""
     try:
-        found = x509.load_pem_x509_certificate(pem)
-        # Read here once: the library parses these fields only on access, and raises then.
-        found.public_key(), tuple(found.extensions), found.issuer, found.subject
+        found = [_parsed(der) for der in _certificates(pem)]
     except READ_ERRORS:
-        raise ConfigError(f"{where} is not a PEM certificate that can be read") from None
+        found = []
+    if not found:
+        raise ConfigError(f"{where} is not a PEM certificate that can be read")
+    return found[0]
+
+
+def _certificates(pem: bytes) -> list[bytes]:
+    """Returns what Kubernetes takes for certificates in a text."""
+    return [one.content for one in blocks(pem) if one.label == "CERTIFICATE" and not one.has_headers]
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    found = x509.load_der_x509_certificate(der)
+    # Read here once: the library parses these fields only on access, and raises then.
+    found.public_key(), tuple(found.extensions), found.issuer, found.subject
+    return found
+
+
+def all_of(pem: bytes) -> list[x509.Certificate]:
+    """Returns the certificates of a bundle that can be read, whatever else is next to them."""
+    found: list[x509.Certificate] = []
+    for der in _certificates(pem):
+        with suppress(*READ_ERRORS):
+            found.append(_parsed(der))
     return found
 
 
 def holds(pem: bytes, certificate: x509.Certificate) -> bool:
-    """Returns whether a bundle holds a certificate, whatever text or other certificates are next to it."""
-    try:
-        return certificate in x509.load_pem_x509_certificates(pem)
-    except READ_ERRORS:
-        return False
+    """Returns whether a bundle holds a certificate, whatever else is next to it."""
+    return certificate in all_of(pem)
 
 
 def others_of(pem: bytes) -> list[x509.Certificate]:
-    """Returns the certificates of a bundle behind its first; none of one that cannot be read as a whole."""
-    try:
-        return x509.load_pem_x509_certificates(pem)[1:]
-    except READ_ERRORS:
-        return []
+    """Returns the certificates of a bundle behind its first."""
+    return all_of(pem)[1:]
 
 
 def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
@@ -105,16 +124,30 @@ def read_key(path: Path) -> PrivateKey:
 
 
 def parse_key(pem: bytes, where: str) -> PrivateKey:
-    """Returns the private key. Raises `ConfigError`, which never repeats the content."""
-    try:
-        # Validating an RSA key takes half as long as making one. Two other checks are enough: the key has to belong to its
-        # certificate, and what a CA signs is verified (certificates.make_leaf).
-        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
-    except READ_ERRORS:
-        raise ConfigError(f"{where} is not an unencrypted PEM private key") from None
+    """Returns the first private key of a text that can be read, as Kubernetes does. Raises `ConfigError`, which never repeats
+    the content."""
+    key = any_key(pem, where)
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{where} holds neither an RSA nor an EC key")
     return key
+
+
+def any_key(pem: bytes, where: str) -> PrivateKeyTypes:
+    """Returns as `parse_key`, of any kind: a key that is not made here may be in use all the same."""
+    is_encrypted = False
+    for one in blocks(pem):
+        is_encrypted |= one.label == "ENCRYPTED PRIVATE KEY" or (one.has_headers and one.label in _KEYS)
+        if one.label in _KEYS:
+            with suppress(*READ_ERRORS):
+                # Validating an RSA key takes half as long as making one. Two other checks are enough: the key has to belong to
+                # its certificate, and what a CA signs is verified (certificates.make_leaf).
+                return serialization.load_der_private_key(one.content, password=None, unsafe_skip_rsa_key_validation=True)
+    if is_encrypted:
+        raise ConfigError(f"{where} is encrypted: Kubernetes reads no such key", advice="write it without its passphrase")
+    raise ConfigError(f"{where} is not an unencrypted PEM private key")
+
+
+_KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 
 
 def _bytes(path: Path, what: str) -> bytes:

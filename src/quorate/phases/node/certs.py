@@ -182,7 +182,7 @@ def signer_of(context: Context, entry: Entry) -> Entry:
 
 def has_key(context: Context, ca: Entry) -> bool:
     """Returns False for an external CA: its certificate is here and its key is not."""
-    return context.tree.read(files(context, ca)[1]) is not None
+    return context.tree.is_file(files(context, ca)[1])
 
 
 def _check_existing(context: Context, entry: Entry) -> bool:

@@ -12,10 +12,10 @@ from quorate.errors import ConfigError, HostError, PreflightFailed, QuorateError
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
 from quorate.pki import kubeconfig
-from quorate.pki.certificates import Certificate, KeyKind, Pair, certificate_pem, kind_of, make_key, renew_leaf
+from quorate.pki.certificates import Certificate, KeyKind, Pair, certificate_pem, kind_of, make_key, nearest_kind, renew_leaf
 from quorate.pki.kubeconfig import Identity
 from quorate.pki.kubeconfig_files import complete, embeds_its_certificate
-from quorate.pki.store import has_issued, holds, others_of, parse_certificate, parse_key
+from quorate.pki.store import any_key, has_issued, holds, others_of, parse_certificate
 from quorate.pki.table import Entry, entries
 from quorate.report import Notice
 from quorate.tree import NewContent
@@ -86,9 +86,14 @@ def _unfit(context: Context, entry: Entry, certificate: Certificate) -> str:
     """Returns why the key is of no use for its certificate; empty where it is, or is not here. A renewal that was killed
     between the two files leaves such a pair, and whoever reads it ends at the next start."""
     path, key_path = certs.files(context, entry)
-    pem = context.tree.read(key_path)
     try:
-        is_fit = pem is None or parse_key(pem, key_path).public_key() == certificate.public_key()
+        pem = context.tree.read(key_path)
+    except HostError as error:
+        # Whoever only watches may read certificates, and no keys.
+        context.report(Notice(f"{path} was not compared with its key: {error.what}", "warning"))
+        return ""
+    try:
+        is_fit = pem is None or any_key(pem, key_path).public_key() == certificate.public_key()
     except ConfigError as error:
         return error.what
     return "" if is_fit else f"{key_path} does not belong to {path}"
@@ -177,7 +182,7 @@ def as_configured(context: Context, _old: Certificate) -> tuple[KeyKind, timedel
 def as_it_was(context: Context, old: Certificate) -> tuple[KeyKind, timedelta]:
     """Returns what the certificate itself says, where no configuration was given: its kind of key, and no earlier end. When it
     was issued is not in it: a renewed one begins with its CA."""
-    return kind_of(old) or certs.key_kind(context), max(certs.leaf_validity(context), old.not_valid_after_utc - context.now)
+    return kind_of(old) or nearest_kind(old), max(certs.leaf_validity(context), old.not_valid_after_utc - context.now)
 
 
 def _changed(old: Certificate, new: Certificate) -> str:
@@ -249,7 +254,7 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
     fresh: list[_Fresh] = []
     done: list[str] = []
     try:
-        fresh += [_fresh(context, name, terms) for name in names]
+        fresh += [_fresh(context, name, terms) for name in _each_once(context, names)]
         for one in fresh:
             _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
@@ -257,11 +262,39 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
             # Again: this process may have been suspended between the look at the CA and the last file.
             _refuse_another_ca(context, one)
             done.append(one.name)
-            _say_renewed(context, one)
+            _say_renewed(context, one, terms)
     except (QuorateError, KeyboardInterrupt) as error:
         known = foreseen(error)
         known.state = _halfway(done, names, [one.name for one in fresh[len(done) :] if _is_begun(context, one)])
         raise known from error
+
+
+def _each_once(context: Context, names: Sequence[str]) -> list[str]:
+    """Returns the names without those whose files are another's by links: they are renewed with it. Raises `PreflightFailed`
+    for one that shares only its key: the other's certificate would be without one."""
+    chosen: list[str] = []
+    files = {name: _real_files(context, name) for name in renewable(context)}
+    for name in names:
+        same = next((one for one in chosen if files[one] == files[name]), None)
+        sharing = next((one for one in files if files[one] & files[name] and files[one] != files[name]), None)
+        if sharing is not None:
+            raise PreflightFailed(
+                f"{name} and {sharing} share the key {', '.join(sorted(files[name] & files[sharing]))}: a renewal of one would "
+                "leave the other's certificate without its key",
+                state="nothing was changed",
+                advice="make two of it, each with its own certificate",
+            )
+        if same is not None:
+            context.say("renew", f"{name}: its files are those of {same}, and are renewed with it")
+        else:
+            chosen.append(name)
+    return chosen
+
+
+def _real_files(context: Context, name: str) -> frozenset[str]:
+    table = {entry.name: entry for entry in entries(context.cluster, context.node)}
+    paths = certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",)
+    return frozenset(str(context.tree.at(path).resolve()) for path in paths if context.tree.is_file(path))
 
 
 def _refuse_another_ca(context: Context, one: _Fresh) -> None:
@@ -325,27 +358,33 @@ def _fresh(context: Context, name: str, terms: Terms) -> _Fresh:
 
 
 def _pair(context: Context, entry: Entry, pair: Pair, before: Mapping[str, bytes | None]) -> tuple[NewContent, ...]:
-    """Returns both files, with the certificates between it and a root that stood behind the old one: who trusts the root alone
-    finds no way to it without them. Those that did not sign the new one are left out, and that is said."""
+    """Returns both files."""
     key, certificate = certs.contents(context, entry, pair)
-    chain = others_of(before[certificate.path] or b"")
-    if not chain:
-        return key, certificate
-    if not has_issued(chain[0], pair.certificate):
-        text = f"{certificate.path} holds {len(chain)} more, of another CA than signs the new one: they are left out"
+    chain = _chain(context, certificate.path, before[certificate.path] or b"", pair)
+    return key, replace(certificate, content=certificate.content + chain)
+
+
+def _chain(context: Context, path: str, before: bytes, pair: Pair) -> bytes:
+    """Returns the certificates between a renewed one and a root that stood behind the old one: who trusts the root alone finds
+    no way to it without them. Those that did not sign the new one are left out, and that is said."""
+    chain = others_of(before)
+    # In any order: who checks it looks for the next one by its name.
+    if chain and not any(has_issued(one, pair.certificate) for one in chain):
+        text = f"{path} holds {len(chain)} more, of another CA than signs the new one: they are left out"
         context.report(Notice(text, "warning"))
-        return key, certificate
-    return key, replace(certificate, content=certificate.content + b"".join(map(certificate_pem, chain)))
+        return b""
+    return b"".join(map(certificate_pem, chain))
 
 
-def _say_renewed(context: Context, one: _Fresh) -> None:
+def _say_renewed(context: Context, one: _Fresh, terms: Terms) -> None:
     old, new = (f"{end.not_valid_after_utc:%b %d, %Y %H:%M UTC}" for end in (one.old, one.new))
     planned = f"{one.name} would be renewed: it ends {old}, the new one would end {new}"
     context.say("renew", planned if context.dry_run else f"{one.name} is renewed until {new}")
     changed = _changed(one.old, one.new)
     if changed:
         has = "would have" if context.dry_run else "has"
-        context.report(Notice(f"{one.name} {has} {changed}, as the configuration says", "warning"))
+        why = ", as the configuration says" if terms is as_configured else ""
+        context.report(Notice(f"{one.name} {has} {changed}{why}", "warning"))
 
 
 def _conf(context: Context, path: str, pair: Pair) -> NewContent:
@@ -355,7 +394,8 @@ def _conf(context: Context, path: str, pair: Pair) -> NewContent:
     assert content is not None
     parsed = kubeconfig.parse(content, path)
     trusting = kubeconfig.with_authority(parsed, kubeconfigs.ca_pem(context) + _also_trusted(context, parsed))
-    return NewContent(path, kubeconfig.with_identity(trusting, Identity(parsed.user, pair)), kubeconfig.MODE)
+    identity = Identity(parsed.user, pair, chain=_chain(context, path, parsed.certificate_pem, pair))
+    return NewContent(path, kubeconfig.with_identity(trusting, identity), kubeconfig.MODE)
 
 
 def _also_trusted(context: Context, parsed: kubeconfig.Parsed) -> bytes:
