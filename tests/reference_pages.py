@@ -37,7 +37,8 @@ _HEAD_OF_JSON = """# JSON
 and `reset` print events instead, one JSON object a line; `etcd watch` and `token list` print one document a line. What
 failed ends standard output: as a document of kind `Error`, or as an `error` event where events came before it. Where a
 command has printed its document (`etcd status` and `etcd members` without a quorum, `etcd health`, `doctor`, `config
-validate`), the exit code says that it is bad news. Progress and the error for people go to standard error.
+validate`), the exit code says that it is bad news. Progress and errors go to
+standard error, where an error is the same document.
 
 The schemas are in [tests/contract/schemas/quorate-v1.json](../../tests/contract/schemas/quorate-v1.json), JSON Schema
 2020-12 with one definition for each kind and event; the tests hold every document that they see against them. Within

@@ -81,7 +81,7 @@ def test_an_encrypted_key_is_called_so(text: bytes) -> None:
 
 def test_all_kinds_of_keys_are_read() -> None:
     for kind in ("RSA-2048", "ECDSA-P384"):
-        key = make_key(kind)  # type: ignore[arg-type]
+        key = make_key(kind)
         assert parse_key(key_pem(key).reveal(), "x").public_key() == key.public_key()
 
 

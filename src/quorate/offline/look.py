@@ -6,6 +6,7 @@ Read only, and nothing is started: an etcd that is started to be compared may ch
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ Digest: TypeAlias = Literal["right", "wrong", "missing", "not checked"]
 class Look:
     """What is in a data directory or a snapshot. `member_id`, `cluster_id`: 0 in a snapshot, which names neither; `last_term`,
     `last_index`: of the newest entry in the log or the database, by which survivors are compared; `revision`: of the database,
-    which may lack what is in the log only; `tail`: entries behind the commit index; `walk`: what all keys are, where they were
+    which may lack what is in the log only; `tail`: entries past the commit index; `walk`: what all keys are, where they were
     read; `problems`: what could not be read."""
 
     path: Path
@@ -137,11 +138,14 @@ def look(path: Path, *, deep: bool = False) -> Look:
     """Looks at a data directory or a file. `deep`: reads every key, and compares the digest of a snapshot. What cannot be read
     is in `problems`; raises `ConfigError` where there is nothing of etcd, or nothing may be read."""
     try:
-        if path.is_dir():
+        # Also where it is missing: a mistyped directory is no file that is no snapshot.
+        if stat.S_ISDIR(path.stat().st_mode):
             return _of_folder(path, deep=deep)
         return _of_file(path, deep=deep)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", advice="check the path, and who may read it") from error
+        raise ConfigError(
+            f"cannot read {error.filename or path}: {error.strerror}", advice="check the path, and who may read it"
+        ) from error
 
 
 def _of_folder(path: Path, *, deep: bool) -> Look:

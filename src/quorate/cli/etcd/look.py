@@ -59,8 +59,8 @@ def _rows(found: Look) -> list[tuple[str, str]]:
     rows = [(found.kind.split()[-1], f"{found.path} ({size(found.size)})")]
     if found.cluster_id:
         rows.append(("member", f"{found.member_id:x} of cluster {found.cluster_id:x}"))
-    rows.append(("newest entry", f"{index} of term {term}{_tail(found)}"))
-    rows.append(("revision", str(found.revision)))
+    rows.append(("newest entry", f"{index} of term {term}{_tail(found)}" if index else "not known"))
+    rows.append(("revision", str(found.revision) if found.backend is not None else "not known"))
     if found.backend is not None:
         one = found.backend
         rows.append(("version", one.storage_version or one.cluster_version or "unknown"))
@@ -82,4 +82,4 @@ def _tail(found: Look) -> str:
         return ""
     torn = f"; its end is not whole: {found.log.torn}" if found.log.torn else ""
     tail = found.log.tail()
-    return f", of which {tail} behind the commit index {found.log.commit}{torn}" if tail else torn
+    return f", of which {tail} past the commit index {found.log.commit}{torn}" if tail else torn

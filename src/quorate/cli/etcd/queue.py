@@ -72,7 +72,11 @@ def unlock(which: str | None, form: str, dry_run: bool) -> None:
             _show_joins(found, freed=freed)
         for one in others:
             assert view is not None
-            what = "is kept as a standby" if view.is_standby(one) else "has no join here"
+            what = (
+                "is kept as a standby"
+                if view.is_standby(one)
+                else "has no join here (one of 'quorate local', of kubeadm or by hand leaves no record)"
+            )
             echo(f"the learner {one.name or '(unstarted)'} at {one.peer_urls[0]} {what}; {freeing(view, [one])}")
         if dry_run:
             echo(NOTHING_DONE)

@@ -39,6 +39,10 @@ def cautions(policy: Policy, view: ClusterView) -> list[str]:
     voters = len(view.voters)
     if policy.voters < voters:
         found.append(f"voters: {policy.voters} are fewer than the {voters} of now: none is removed")
+    if policy.voters > voters + len(view.learners):
+        found.append(f"voters: {policy.voters} are more than the {voters} of now, and no learner is there to be promoted")
+    if policy.after is None:
+        found.append("replaceDead: left out, so no dead voter is replaced; write 'replaceDead: {after: 10m}' to replace it")
     if policy.standbys > 1 and not _one_seat(view):
         least = f"--max-learners of {policy.standbys} or more"
         found.append(f"standbys: {policy.standbys} need {least} on every member, which cannot be seen from here")
