@@ -149,7 +149,7 @@ def metrics(content: bytes) -> None:
     from quorate.etcd.client import metrics as pages
 
     page = pages.parse(content.decode(errors="replace"))
-    for number in (page.sent_bytes(_MEMBER), page.fsync_seconds, page.served, page.link_heartbeat_bytes()):
+    for number in (page.sent_bytes(_MEMBER), page.fsync_seconds, *(page.number or ()), page.link_heartbeat_bytes()):
         assert number is None or number == number
     page.received_bytes(_MEMBER)
     assert {page.linked(_MEMBER), page.snapshot_in_flight(_MEMBER), page.leads, page.is_etcds} <= {True, False}

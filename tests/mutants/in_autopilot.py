@@ -74,6 +74,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "it gains nothing, and its return would restore the margin",
     ),
     _one(
+        "removal before a vote that is refused",
+        REPLACE,
+        "    fit = [one for one in ready if against[one.id] is None]",
+        "    fit = list(ready)",
+        T + "no_voter_goes_for_a_standby_that_would_get_no_vote",
+        "the dead voter could not come back, and nobody took its place",
+    ),
+    _one(
+        "links that are still looked for",
+        REPLACE,
+        "    if standby.id in case.memory.unlinked_yet:",
+        "    if False:",
+        STAYS,
+        "a moment later they may be missing",
+    ),
+    _one(
         "standby at somebody's work",
         CASE,
         "return [one for one in marked if one.id not in self.memory.joining]",

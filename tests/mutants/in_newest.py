@@ -159,10 +159,26 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "page that somebody kept",
         "etcd/observation/absence_watch.py",
-        "    if not fresh:\n        return None\n",
+        "    if not witnesses.are_new(pages):\n        return None\n",
         "",
         "absence.py::test_a_page_that_somebody_kept_proves_nothing",
         "a proxy's copy does not grow, and a live voter was removed as dead (J4)",
+    ),
+    _one(
+        "page of another member",
+        "etcd/client/connections.py",
+        "return found if found is not None and found.is_of(of) else None",
+        "return found",
+        "absence.py::test_a_page_of_another_member_is_none",
+        "by the pages of another cluster a live voter was removed",
+    ),
+    _one(
+        "kept page of counters",
+        "etcd/observation/link_counters.py",
+        "if not kept or sample.served > kept[-1].served:",
+        "if True:",
+        "link_evidence.py::test_a_page_that_somebody_kept_shows_no_link",
+        "what came in seconds fell between two looks",
     ),
     _one(
         "lease is not renewed while a voter is watched",

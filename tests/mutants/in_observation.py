@@ -314,8 +314,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "counter that fell",
         COUNTERS,
-        "if kept and sample.value < kept[-1].value:",
-        "if kept and sample.value < 0:",
+        "if kept and sample.began != kept[-1].began:",
+        "if kept and sample.began < 0:",
         _links("test_a_counter_that_fell_was_restarted_and_what_was_counted_before_says_nothing"),
         "what was counted before a restart says nothing",
     ),

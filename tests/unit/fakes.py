@@ -182,7 +182,7 @@ class FakeAccess(Access):
     def renew(self, endpoint: Endpoint) -> None:
         """Nothing is kept."""
 
-    def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:  # noqa: ARG002
+    def scrape(self, endpoint: Endpoint, *, of: int, timeout: float) -> Metrics | None:  # noqa: ARG002
         """A page made for this question: its number grows."""
         if self.metrics is None:
             return None

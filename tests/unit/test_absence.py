@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
 from quorate.core.membership import ClusterView, NoResponse
 from quorate.errors import ConfigError
+from quorate.etcd.client import metrics
+from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.cluster import Cluster
@@ -155,7 +157,8 @@ def test_a_watch_needs_the_count_of_every_voter_that_answers() -> None:
     """The one that cannot be read may be the one that hears it."""
     with watching(PAGE) as access:
         made = access.scrape
-        access.scrape = lambda endpoint, *, timeout: made(endpoint, timeout=timeout) if endpoint == where(1) else None  # type: ignore[method-assign]
+        first = where(1)
+        access.scrape = lambda endpoint, *, of, timeout: made(endpoint, of=of, timeout=timeout) if endpoint == first else None  # type: ignore[method-assign]
         assert watch(access, silent_view())[0] is None
 
 
@@ -163,7 +166,25 @@ def test_a_page_that_somebody_kept_proves_nothing() -> None:
     """A proxy before the members served copies for some seconds: nothing grew, and a live voter was removed as dead."""
     with watching(PAGE) as access:
         kept = parse(PAGE + 'promhttp_metric_handler_requests_total{code="200"} 4\n')
-        access.scrape = lambda endpoint, *, timeout: kept  # type: ignore[method-assign] # noqa: ARG005
+        access.scrape = lambda endpoint, *, of, timeout: kept  # type: ignore[method-assign] # noqa: ARG005
+        assert watch(access, silent_view())[0] is None
+
+
+def test_a_page_of_another_member_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address led to the members for gRPC, and to another cluster for metrics: a live voter was removed."""
+    page = parse(PAGE + 'etcd_server_id{server_id="b7"} 1\n')
+    monkeypatch.setattr(metrics, "scrape", lambda *_args, **_more: page)
+    with Access() as access:
+        assert access.scrape(where(1), of=0xB7, timeout=1.0) == page
+        assert access.scrape(where(1), of=1, timeout=1.0) is None
+
+
+def test_two_pages_that_somebody_kept_in_turn_prove_nothing() -> None:
+    """Two proxies, each with a page of another moment: neither is news."""
+    with watching(PAGE) as access:
+        kept = [parse(PAGE + f'promhttp_metric_handler_requests_total{{code="200"}} {number}\n') for number in (4, 7)]
+        asked = count()
+        access.scrape = lambda endpoint, *, of, timeout: kept[next(asked) // 2 % 2]  # type: ignore[method-assign] # noqa: ARG005
         assert watch(access, silent_view())[0] is None
 
 
@@ -190,8 +211,8 @@ def beating(access: FakeAccess, clock: FakeClock, senders: int) -> None:
     """Each page counts the link heartbeats of so many members, a period each, on two streams, as etcd 3.6 does."""
     made = access.scrape
 
-    def scrape(endpoint: Endpoint, *, timeout: float) -> Metrics | None:
-        page = made(endpoint, timeout=timeout)
+    def scrape(endpoint: Endpoint, *, of: int, timeout: float) -> Metrics | None:
+        page = made(endpoint, of=of, timeout=timeout)
         beats = 20.0 * 2 * senders * int(clock.time / PERIOD_SECONDS)
         name = ("etcd_network_peer_received_bytes_total", frozenset({("From", "0")}))
         return Metrics({**page.values, name: beats}) if page is not None else None

@@ -89,6 +89,8 @@ BEHIND = seen(3, STANDBY, silent=(2,))
         (lost(2, proofs={}), ("Wait", "standby-not-proved")),
         (lost(2, proofs={9: proof(9, at=NOW - 60)}), ("Wait", "standby-not-proved")),
         (lost(2, proofs={9: replace(proof(9), cluster_id=5)}), ("Wait", "standby-not-proved")),
+        (lost(2, unlinked_yet=frozenset({9})), ("Wait", "standby-links")),
+        (lost(2, proofs={9: replace(proof(9), term=2)}), ("Wait", "standby-not-proved")),
         (lost(2, replaced=(NOW - POLICY.per + 1,)), ("Page", "budget")),
         (lost(2, replaced=(NOW - POLICY.per,)), ("Act", "replace")),
         (lost(2, replaced=tuple(NOW - POLICY.per - one for one in range(POLICY.day))), ("Page", "budget")),
@@ -97,6 +99,19 @@ BEHIND = seen(3, STANDBY, silent=(2,))
 )
 def test_a_lost_voter_stays_where_something_speaks_against(known: Memory, expected: tuple[str, str]) -> None:
     assert decided(decide_autopilot(BEHIND, POLICY, known, NOW)) == expected
+
+
+def test_no_voter_goes_for_a_standby_that_would_get_no_vote() -> None:
+    """It had no link to a follower. The voter was removed, the promotion refused, and the dead one could not come back."""
+    looked = replace(BEHIND, links=BEHIND.links.with_member(9, {3: False}))
+    found = decide_autopilot(looked, POLICY, lost(2), NOW)
+    assert decided(found) == ("Page", "standby-not-fit") and "no working link to m3" in found.why
+    second = member(8, learner=True)
+    both = seen(3, STANDBY, second, silent=(2,))
+    both = replace(both, links=both.links.with_member(9, {3: False}).with_member(8, {3: True}))
+    known = lost(2, standbys=frozenset({8, 9}), proofs={8: proof(8), 9: proof(9)}, aligned_since={8: 0.0, 9: 0.0})
+    found = decide_autopilot(both, replace(POLICY, standbys=2), known, NOW)
+    assert isinstance(found, Act) and found.then is not None and found.then.member_id == 8, "the other one would"
 
 
 @pytest.mark.parametrize(

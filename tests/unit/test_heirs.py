@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import combinations, permutations
+from itertools import combinations, count, permutations
 from typing import Any
 
 import pytest
@@ -122,11 +122,12 @@ class Wires:
     cut: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     unreadable: set[int] = field(default_factory=set[int])
     voters: int = 4
+    served: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.access.scrape = self._scrape  # type: ignore[method-assign]
 
-    def _scrape(self, endpoint: Any, *, timeout: float) -> Metrics | None:  # noqa: ARG002
+    def _scrape(self, endpoint: Any, *, of: int, timeout: float) -> Metrics | None:  # noqa: ARG002
         number = int(endpoint.host.rpartition(".")[2])
         if number in self.unreadable:
             return None
@@ -135,6 +136,7 @@ class Wires:
         value = 20 * 2 * beats * len(heard)
         name = "etcd_network_peer_received_bytes_total"
         rows = [f'{name}{{From="{other:x}"}} {self.clock.now()}' for other in heard]
+        rows.append(f'promhttp_metric_handler_requests_total{{code="200"}} {next(self.served)}')
         return parse("\n".join(["etcd_server_is_leader 0", f'{name}{{From="0"}} {value}', *rows, ""]))
 
     def known_after(self, seconds: float) -> tuple[Links, bool]:

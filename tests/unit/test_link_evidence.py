@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, cast
 
 import pytest
@@ -164,18 +165,24 @@ class Counting:
     from_3: dict[int, float] = field(default_factory=lambda: {1: 7.0, 2: 7.0, 9: 7.0})
     hears_3: int = 0
     """Who goes on hearing of member 3, which does not answer us."""
+    began: dict[int, int] = field(default_factory=lambda: dict.fromkeys((1, 2, 9), 1))
+    served: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.counters = LinkCounters(self.access, self.clock)
         self.access.scrape = self._scrape  # type: ignore[method-assign]
 
-    def _scrape(self, endpoint: Any, *, timeout: float) -> Metrics | None:  # noqa: ARG002
+    def _scrape(self, endpoint: Any, *, of: int, timeout: float) -> Metrics | None:  # noqa: ARG002
         number = int(endpoint.host.rpartition(".")[2])
         name, value = "etcd_network_peer_received_bytes_total", self.values[number]
         return (
             None
             if value is None
-            else parse(f'etcd_server_is_leader 0\n{name}{{From="0"}} {value}\n{name}{{From="3"}} {self.from_3[number]}\n')
+            else parse(
+                f'etcd_server_is_leader 0\n{name}{{From="0"}} {value}\n{name}{{From="3"}} {self.from_3[number]}\n'
+                f"process_start_time_seconds {self.began[number]}\n"
+                f'promhttp_metric_handler_requests_total{{code="200"}} {next(self.served)}\n'
+            )
         )
 
     def run(self, seconds: float, **rates: float) -> dict[int, bool] | None:
@@ -213,8 +220,23 @@ def test_a_link_is_not_seen_when_one_end_does_not_hear_everybody(counting: Count
 
 def test_a_counter_that_fell_was_restarted_and_what_was_counted_before_says_nothing(counting: Counting) -> None:
     assert counting.run(4, m1=FULL, m2=FULL, m9=FULL) == {2: True}
-    counting.values[2] = 0.0
+    counting.values[2], counting.began[2] = 0.0, 2
     assert counting.run(0.5, m1=FULL, m9=FULL) == {2: False}
+
+
+def test_a_page_that_somebody_kept_shows_no_link(counting: Counting) -> None:
+    """A proxy that keeps pages for some seconds: all that came meanwhile fell between two looks, and a link that was cut
+    counted as one that works."""
+    kept: dict[int, Metrics | None] = {}
+    made = counting._scrape
+
+    def scrape(endpoint: Any, *, of: int, timeout: float) -> Metrics | None:
+        if round(counting.clock.time * 4) % 16 == 1 or of not in kept:
+            kept[of] = made(endpoint, of=of, timeout=timeout)
+        return kept[of]
+
+    counting.access.scrape = scrape  # type: ignore[method-assign]
+    assert counting.run(24.5, m1=FULL / 2, m2=FULL / 2, m9=FULL / 2) in ({}, {2: False})
 
 
 def test_links_are_unknown_while_somebody_does_not_answer_or_tells_no_counters(counting: Counting) -> None:

@@ -39,12 +39,15 @@ def check_absence_seconds(seconds: float) -> None:
         )
 
 
+Pages: TypeAlias = tuple[tuple[int, float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Absence:
     """Proof that the voter `member_id` is dead. `how`: "silent" when, at each of `looks` over `seconds` up to the moment `at`,
     it answered on no URL and no member had received anything from it; "ended" when its process is known to have ended on this
-    host. `received`: total bytes that each other member, by id, had received from it. `pages`: how many pages of metrics each
-    of them had served by then."""
+    host. `received`: total bytes that each other member, by id, had received from it. `pages`: of each
+    of them, when its process began, and how many pages of metrics it had served by then."""
 
     member_id: int
     how: Literal["silent", "ended"]
@@ -52,7 +55,7 @@ class Absence:
     looks: int = 0
     at: float = 0.0
     received: tuple[tuple[int, float], ...] = ()
-    pages: tuple[tuple[int, float], ...] = ()
+    pages: Pages = ()
 
     def as_dict(self) -> dict[str, object]:
         """Returns the proof as JSON fields."""

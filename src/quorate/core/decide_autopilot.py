@@ -14,13 +14,12 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from quorate.core.actions import Promote
-from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Rule, Wait, counted
+from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Rule, Wait, counted, supposed
 from quorate.core.autopilot.guards import alarm, brake, no_list, no_quorum, paused, policy_fight, stale_look
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.replacement import replace_dead
 from quorate.core.autopilot.size import grow, no_witness, refill, yield_seat
 from quorate.core.autopilot.spread import spread
-from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.membership import ClusterView, Member
 
 Decide: TypeAlias = Callable[[Case], Next | None]
@@ -78,7 +77,7 @@ def explained(view: ClusterView, policy: Policy, memory: Memory, now: float) -> 
 def learners_to_prove(view: ClusterView, policy: Policy, memory: Memory, now: float) -> Iterator[Member]:
     """Yields the learners whose proof is all that the next action lacks, the preferred one first. A proof costs every member
     two writes: none is made for a learner that would not be promoted."""
-    left = {learner.id: _supposed(view, learner, now) for learner in view.learners}
+    left = {learner.id: supposed(view, learner, now) for learner in view.learners}
     while left:
         found = decide_autopilot(view, policy, replace(memory, proofs=left), now)
         promote = promotion_of(found)
@@ -87,10 +86,6 @@ def learners_to_prove(view: ClusterView, policy: Policy, memory: Memory, now: fl
             return
         yield learner
         del left[learner.id]
-
-
-def _supposed(view: ClusterView, learner: Member, now: float) -> Proof:
-    return Proof(learner.id, view.cluster_id, 0, 0, 0, now, ROUNDS)
 
 
 def promotion_of(found: Next) -> Promote | None:

@@ -87,8 +87,9 @@ class SimAccess(Access):
             future.came_at = self._world.clock.local
         return future
 
-    def scrape(self, endpoint: Endpoint, timeout: float) -> Metrics | None:
-        return pages.scrape(self._world, endpoint, timeout)
+    def scrape(self, endpoint: Endpoint, *, of: int, timeout: float) -> Metrics | None:
+        found = pages.scrape(self._world, endpoint, timeout)
+        return found if found is not None and found.is_of(of) else None
 
     def peer_members(self, peer_url: str, tls: Tls | None, timeout: float) -> PeerMembers | None:  # noqa: ARG002
         return pages.peer_members(self._world, peer_url, timeout)

@@ -54,6 +54,8 @@ def page_of(world: World, one: Machine) -> str:
             lines.append(f'etcd_network_snapshot_send_success{{To="{other.member_id:x}"}} 1')
         lines.append(f'etcd_network_peer_sent_bytes_total{{To="{other.member_id:x}"}} {one.received.get("0", 0.0):g}')
     lines += ["etcd_disk_wal_fsync_duration_seconds_sum 0.5", "etcd_disk_wal_fsync_duration_seconds_count 500"]
+    lines.append(f'etcd_server_id{{server_id="{mine}"}} 1')
+    lines.append(f"process_start_time_seconds {one.starts}")
     one.pages_served += 1
     lines.append(f'promhttp_metric_handler_requests_total{{code="200"}} {one.pages_served}')
     lines.append(f"etcd_server_is_leader {int(cluster.leader is one)}")

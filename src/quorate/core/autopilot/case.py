@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from quorate.core.absence import Absence
 from quorate.core.actions import MoveLeader, Promote, Remove
 from quorate.core.autopilot.policy import Policy
-from quorate.core.catch_up import Proof
+from quorate.core.catch_up import ROUNDS, Proof
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
 
@@ -32,6 +32,8 @@ Rule: TypeAlias = Literal[
     "no-standby",
     "not-prepared",
     "standby-not-proved",
+    "standby-links",
+    "standby-not-fit",
     "replace",
     "grow",
     "grow-not-aligned",
@@ -124,13 +126,13 @@ class Memory:
 
     `absences`: voters whose absence over `Policy.after` is proved. `silent_since`: since when each silent voter has given no
     sign of life. `aligned_since`: since when each learner has been aligned at every look. `mute_since`: since when it has
-    answered none. `proofs`: fresh proofs of learners. `owed`: a replacement that was begun.
-    `owned`: learners that a join of this tool added; `standbys`: those that are marked as such; `joining`: those on which
-    somebody's join is at work; `waiting`: the names of joins of this tool that wait for a learner seat. `busy`: who changes the
-    member list now, or upgrades it; empty when nobody does. `held`: members that an operator exempts until a time. `replaced`:
-    when members were replaced. `written`: the policies of the past, the latest last. `swap`: a change of zones that is half
-    done. `unwitnessed`: voters whose counters cannot be read. `is_stacked`: each voter serves the API server of its own node;
-    `prepared`: members on whose node an instance runs that starts an API server once they have a vote.
+    answered none. `proofs`: fresh proofs of learners. `owed`: a replacement that was begun. `owned`: learners that a join of
+    this tool added; `standbys`: those that are marked as such; `joining`: those on which somebody's join is at work; `waiting`:
+    the names of joins of this tool that wait for a learner seat. `busy`: who changes the member list now, or upgrades it; empty
+    when nobody does. `held`: members that an operator exempts until a time. `replaced`: when members were replaced. `written`:
+    the policies of the past, the latest last. `swap`: a change of zones that is half done. `unwitnessed`: voters whose counters
+    cannot be read; `unlinked_yet`: learners of whose links more is known in a moment. `is_stacked`: each voter serves the API
+    server of its own node; `prepared`: members on whose node an instance runs that starts an API server once they have a vote.
     """
 
     absences: Mapping[int, Absence] = field(default_factory=dict[int, Absence])
@@ -151,6 +153,7 @@ class Memory:
     owed: Owed | None = None
     provider: Provider = "none"
     unwitnessed: frozenset[int] = frozenset()
+    unlinked_yet: frozenset[int] = frozenset()
     is_stacked: bool = False
     prepared: frozenset[int] = frozenset()
 
@@ -187,10 +190,12 @@ class Case:
         return not self.memory.is_stacked or standby.id in self.memory.prepared
 
     def proof(self, member: Member) -> Proof | None:
-        """Returns the proof that this learner is aligned now."""
-        proof = self.memory.proofs.get(member.id)
+        """Returns the proof that this learner is aligned now, with the leader of now."""
+        proof, leader = self.memory.proofs.get(member.id), self.view.leader
         holds = proof is not None and proof.holds(member_id=member.id, cluster_id=self.view.cluster_id, now=self.now)
-        return proof if holds else None
+        answer = self.view.answer(leader.id) if leader is not None else None
+        is_of_now = answer is None or (proof is not None and proof.term == answer.raft_term)
+        return proof if holds and is_of_now else None
 
     def is_held(self, member: Member) -> bool:
         """Returns whether an operator exempts the member."""
@@ -214,6 +219,13 @@ class Case:
         if swap is None or not {swap.promoted, swap.leaves} <= voters or len(voters) <= self.policy.voters:
             return None
         return swap
+
+
+def supposed(view: ClusterView, learner: Member, now: float) -> Proof:
+    """Returns a proof as it would be now: to see what speaks against a promotion apart from it."""
+    status = view.answer(view.leader.id) if view.leader is not None else None
+    term, index, leader = (status.raft_term, status.raft_index, status.member_id) if status is not None else (0, 0, 0)
+    return Proof(learner.id, view.cluster_id, term, index, index, now, ROUNDS, leader_id=leader, heard=True)
 
 
 def named(member: Member) -> str:

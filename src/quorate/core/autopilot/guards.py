@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quorate.core.autopilot.case import Case, Next, Page, Wait, names_of
+from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, margin_of
 
 _TURNS = 4
@@ -44,6 +45,10 @@ def without_quorum(view: ClusterView) -> Page | Wait | None:
     """Judged before the age of a look: without a quorum a look takes long, and that is no fault of this machine."""
     if margin_of(view) >= 0:
         return None
+    leader = view.leader
+    if view.linearizable and leader is not None and view.answer(leader.id) is None:
+        name = leader.name or format_id(leader.id)
+        return Page("unreachable", f"the leader {name} does not answer here, and others follow it: open its client port")
     if view.linearizable:
         # A quorum answered a read of this look: the members were asked while it elected its leader, and each named none.
         return Wait("no-quorum", "the members are electing a leader")

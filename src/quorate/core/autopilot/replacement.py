@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named, names_of
+from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named, names_of, supposed
+from quorate.core.invariants import Limits, Step, violations
 from quorate.core.membership import Member, removal_margins
 
 LEAST_LOOKS = 20
@@ -82,11 +85,33 @@ def _replaced_by(case: Case, dead: Member) -> Next:
         # Removing it gains nothing at an odd size, and its return would restore the margin.
         mute = f" ({are(case.lost_standbys())} lost, too)" if gone else ""
         return Page("no-standby", f"{name} is lost, and no standby takes its place{mute}: it stays in the list")
-    proved = next((one for one in ready if case.proof(one) is not None), None)
-    proof = case.proof(proved) if proved is not None else None
-    if proved is None or proof is None:
-        return Wait("standby-not-proved", f"{name} is lost; {are(ready)} not proved to have all data now")
-    return Act("replace", f"{name} is lost and {named(proved)} is ready", remove, Promote(proved.id, named(proved), proof))
+    return _by_one_of(case, dead, ready, remove)
+
+
+def _by_one_of(case: Case, dead: Member, ready: list[Member], remove: Remove) -> Next:
+    """Returns the replacement by the first standby that would get its vote, and is proved."""
+    name = named(dead)
+    against = {one.id: _against_vote(case, dead, one) for one in ready}
+    fit = [one for one in ready if against[one.id] is None]
+    if not fit:
+        return next(why for why in against.values() if why is not None)
+    for one in fit:
+        if (proof := case.proof(one)) is not None:
+            return Act("replace", f"{name} is lost and {named(one)} is ready", remove, Promote(one.id, named(one), proof))
+    return Wait("standby-not-proved", f"{name} is lost; {are(fit)} not proved to have all data now")
+
+
+def _against_vote(case: Case, dead: Member, standby: Member) -> Next | None:
+    """Returns why the promotion that follows the removal would be refused, whatever data the standby has; None where it would
+    not. The removal came first once, the standby had no link to a voter, and the dead one could not come back either."""
+    if standby.id in case.memory.unlinked_yet:
+        return Wait("standby-links", f"{named(dead)} is lost; whether {named(standby)} is linked to all voters is looked for")
+    stay = tuple(one for one in case.view.members if one.id != dead.id)
+    replies = {member: reply for member, reply in case.view.replies.items() if member != dead.id}
+    vote = Promote(standby.id, named(standby), supposed(case.view, standby, case.now))
+    later = Step(replace(case.view, members=stay, replies=replies), vote, Limits(case.view.cluster_id), case.now)
+    broken = [why for _, why in violations(later)]
+    return Page("standby-not-fit", f"{named(dead)} is lost, and {named(standby)} gets no vote: {broken[0]}") if broken else None
 
 
 def _against_removal(case: Case, dead: Member) -> Page | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
 from quorate.core.autopilot.case import Memory, Swap
@@ -15,7 +16,11 @@ from quorate.core.catch_up import Proof
 from quorate.core.membership import ClusterView, Member
 from quorate.core.versions import Version
 from quorate.deadline import Moment, age, moment
+from quorate.etcd.autopilot.standby_links import StandbyLinks
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.client.connections import Access
 from quorate.etcd.client.errors import EtcdError
+from quorate.etcd.client.metrics import Metrics
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Order, Orders
 from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin
@@ -37,15 +42,20 @@ _PATIENCE = LookTimeouts(members=1.5, status=0.5)
 @dataclass(slots=True)
 class Observer:
     """Looks at one cluster again and again. `witnesses`: for each silent voter, what the pages of the other ones have
-    said. `unwitnessed`: the voters whose metrics could not be read when all answered."""
+    said. `unwitnessed`: the voters whose metrics could not be read when all answered. `links`: of the standbys, while a
+    voter is silent."""
 
     cluster: Cluster
     sight: Sight = field(default_factory=Sight)
     witnesses: dict[int, Witnesses] = field(default_factory=dict[int, Witnesses])
     unwitnessed: frozenset[int] = frozenset()
+    links: StandbyLinks = field(init=False)
     waiting_since: dict[str, float] = field(default_factory=dict[str, float])
     _last: Moment | None = None
     _witnessed_at: float | None = None
+
+    def __post_init__(self) -> None:
+        self.links = StandbyLinks(self.cluster.access, self.cluster.clock)
 
     def look(self, policy: Policy) -> ClusterView:
         """Returns one look, and adds it to what is known. Raises `EtcdError` when no member answers."""
@@ -57,7 +67,10 @@ class Observer:
         self._last = began
         self.sight = sight_after(self.sight, view, self._received(view), policy)
         self._ask_witnesses(view)
-        return view
+        if not silent_voters(view) or not view.linearizable:
+            self.links.forget()
+            return view
+        return self.links.added(view)
 
     def begin_with(self, silent: Mapping[int, float]) -> None:
         """Takes over since when voters have been silent, from the instance before."""
@@ -71,7 +84,7 @@ class Observer:
         self._witnessed_at = view.taken_at
         access = self.cluster.access
         asked = {
-            voter.id: access.submit(lambda channel: access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS), where)
+            voter.id: access.submit(partial(_page_of, access, voter.id), where)
             for voter in view.voters
             if (where := endpoint_of(access, voter)) is not None
         }
@@ -124,6 +137,7 @@ class Observer:
             swap=_fresh(orders.swap, at.wall),
             owed=orders.owed,
             unwitnessed=self.unwitnessed,
+            unlinked_yet=self.links.pending(),
             prepared=orders.prepared,
         )
 
@@ -133,6 +147,10 @@ class Observer:
         self.waiting_since = {join.run: self.waiting_since.get(join.run, now) for join in joins if _waits(join)}
         long = {run for run, since in self.waiting_since.items() if now - since >= _SEAT_SECONDS}
         return tuple(join.name or join.peer_url for join in joins if join.run in long)
+
+
+def _page_of(access: Access, member_id: int, channel: Channel) -> Metrics | None:
+    return access.scrape(channel.endpoint, of=member_id, timeout=_SCRAPE_SECONDS)
 
 
 def _waits(join: PendingJoin) -> bool:

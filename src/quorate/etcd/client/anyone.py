@@ -9,7 +9,7 @@ from quorate.deadline import Clock, Deadline
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
-from quorate.etcd.client.errors import EtcdError, RpcOnLearner, Unreachable
+from quorate.etcd.client.errors import EtcdError, NoAnswer, RpcOnLearner, Unreachable
 from quorate.loggers import logger
 
 _LOGGER = logger(__name__)
@@ -31,6 +31,8 @@ def ask_anyone(
     while True:
         failure: EtcdError = Unreachable("no endpoint to ask")
         for endpoint in dict.fromkeys([*access.routes.known(), *seeds]):
+            if access.cancel is not None and access.cancel.pending:
+                access.cancel.check()
             try:
                 return ask(access.channel(endpoint), max(min(_TRY_SECONDS, deadline.remaining), 0.1))
             except RpcOnLearner as error:
@@ -38,6 +40,8 @@ def ask_anyone(
             except EtcdError as error:
                 if error.disposition == "final" and not isinstance(error, Unreachable):
                     raise
+                if isinstance(error, Unreachable | NoAnswer):
+                    access.routes.gave_none(endpoint)
                 failure = error
             _LOGGER.debug("asks another member: %s", failure.what)
             if deadline.expired:

@@ -97,11 +97,13 @@ class Access:
         """Runs `ask` on one endpoint in another thread."""
         return self._pool.submit(ask, self.channel(endpoint))
 
-    def scrape(self, endpoint: Endpoint, *, timeout: float) -> Metrics | None:
-        """Returns the member's metrics, or None when they cannot be read."""
+    def scrape(self, endpoint: Endpoint, *, of: int, timeout: float) -> Metrics | None:
+        """Returns the metrics of the member `of`, or None when they cannot be read, and for a page of anybody else: by the
+        pages of another cluster behind one address a live voter was lost."""
         from quorate.etcd.client import metrics
 
-        return metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
+        found = metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
+        return found if found is not None and found.is_of(of) else None
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
         """Returns the member list that a peer port serves, or None."""

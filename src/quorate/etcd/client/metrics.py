@@ -14,7 +14,7 @@ from quorate.foreign.http import Connection, HttpFailed, Request, Site
 
 _MOST_BYTES = 8 << 20
 _MOST_LINE = 1000
-_PREFIXES = ("etcd_", "promhttp_")
+_PREFIXES = ("etcd_", "promhttp_", "process_start_")
 """The beginnings of all lines that are read; each such line is shorter than `_MOST_LINE`."""
 
 _WANTED = (
@@ -26,6 +26,8 @@ _WANTED = (
     "etcd_network_peer_received_bytes_total",
     "etcd_disk_wal_fsync_duration_seconds_sum",
     "etcd_disk_wal_fsync_duration_seconds_count",
+    "etcd_server_id",
+    "process_start_time_seconds",
     "promhttp_metric_handler_requests_total",
 )
 
@@ -72,11 +74,17 @@ class Metrics:
         "nothing received"."""
         return ("etcd_server_is_leader", frozenset()) in self.values
 
+    def is_of(self, member_id: int) -> bool:
+        """Returns whether this page is that of a member, by its own words (3.4 to 3.7): what answers at its address may be a
+        proxy that leads to a member of another cluster."""
+        return self._with("etcd_server_id", "server_id", format_id(member_id)) > 0
+
     @property
-    def served(self) -> float | None:
-        """Returns how many pages this member's process had served before this one; None when the page does not say. The count
-        grows with every page made for us: a page that a proxy cached repeats the same count."""
-        return self._exactly("promhttp_metric_handler_requests_total", "code", "200")
+    def number(self) -> tuple[float, float] | None:
+        """Returns which page this is: when its process began, in unix seconds, and how many pages it had served before; None
+        when it does not say. The second grows with every page made for us: one that a proxy kept repeats it."""
+        served = self._exactly("promhttp_metric_handler_requests_total", "code", "200")
+        return (self.values.get(("process_start_time_seconds", frozenset()), 0.0), served) if served is not None else None
 
     @property
     def leads(self) -> bool:

@@ -30,6 +30,7 @@ class Routes:
     _who: dict[Endpoint, int] = field(default_factory=dict["Endpoint", int])
     _version: dict[Endpoint, Version] = field(default_factory=dict["Endpoint", Version])
     _foreign: set[Endpoint] = field(default_factory=set["Endpoint"])
+    _silent: set[Endpoint] = field(default_factory=set["Endpoint"])
     _learners: set[int] = field(default_factory=set[int])
     _seconds: dict[Endpoint, deque[float]] = field(default_factory=dict["Endpoint", "deque[float]"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -38,10 +39,17 @@ class Routes:
         """Records a Status of this cluster from this endpoint: the member that answered, its version, and the seconds."""
         with self._lock:
             self._foreign.discard(endpoint)
+            self._silent.discard(endpoint)
             self._who[endpoint] = member_id
             self._version[endpoint] = Version.told(version)
             self._seconds.setdefault(endpoint, deque(maxlen=_KEPT)).append(seconds)
             (self._learners.add if is_learner else self._learners.discard)(member_id)
+
+    def gave_none(self, endpoint: Endpoint) -> None:
+        """Records that an endpoint gave no answer: others are asked before it until it gives one. A leader that hung was asked
+        first by each of six reads, and a round of looks took 18 s."""
+        with self._lock:
+            self._silent.add(endpoint)
 
     def advertised(self, endpoint: Endpoint, member_id: int) -> None:
         """Records that a member advertises this endpoint, unless a member is known there already, or another cluster answered
@@ -68,11 +76,13 @@ class Routes:
             return sorted(found, key=lambda endpoint: endpoint not in self._version)
 
     def known(self) -> list[Endpoint]:
-        """Returns every endpoint of a member, those of the leader first and those of learners last."""
+        """Returns every endpoint of a member: those of the leader first, those of learners after those of voters, and last
+        those that gave no answer when they were asked."""
         with self._lock:
             return sorted(
                 self._who,
                 key=lambda endpoint: (
+                    endpoint in self._silent,
                     self._who[endpoint] in self._learners,
                     self._who[endpoint] != self.leader_id,
                     endpoint not in self._version,

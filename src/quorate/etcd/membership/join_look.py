@@ -224,4 +224,4 @@ class JoinLook:
                 return stall
             return replace(stall, advice=f"{hint}; then run the same command again")
         where = endpoint_of(self.access, member) or track.spec.client
-        return lagging(self.access.scrape(where, timeout=1.0) if where else None)
+        return lagging(self.access.scrape(where, of=member.id, timeout=1.0) if where else None)

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from quorate.core.absence import Absence, AbsenceWatch
+from quorate.core.absence import Absence, AbsenceWatch, Pages
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member
 from quorate.deadline import Clock, Deadline, SystemClock
@@ -88,7 +88,15 @@ def is_still_absent(access: Access, clock: Clock, view: ClusterView, absence: Ab
         return False
     if absence.how == "ended":
         return absence.still(None)
-    return absence.still(received_from(access, clock, view, absence.member_id, Witnesses(dict(absence.pages))))
+    return absence.still(
+        received_from(
+            access,
+            clock,
+            view,
+            absence.member_id,
+            Witnesses({(voter, began): served for voter, began, served in absence.pages}),
+        )
+    )
 
 
 def _look_once(
@@ -105,18 +113,26 @@ def _look_once(
 
 @dataclass(slots=True)
 class Witnesses:
-    """What the pages of the other voters have said of one silent voter. `served`: by voter, the number of its last page;
-    `beats`: its counts of link heartbeats, from all members together; `counts`: of what it received from each silent member;
-    `named`: those of them that somebody hears."""
+    """What the pages of the other voters have said of one silent voter. `served`: the pages that each process of a voter has
+    served, by its beginning, up to the last that was seen; `beats`: its counts of link heartbeats, from all members together;
+    `counts`: of what it received from each silent member; `named`: those of them that somebody hears."""
 
-    served: dict[int, float] = field(default_factory=dict[int, float])
+    served: dict[tuple[int, float], float] = field(default_factory=dict[tuple[int, float], float])
     counts: dict[tuple[int, int], float] = field(default_factory=dict[tuple[int, int], float])
     named: set[int] = field(default_factory=set[int])
     beats: dict[int, deque[Sample]] = field(default_factory=dict[int, "deque[Sample]"])
 
-    def numbers(self) -> tuple[tuple[int, float], ...]:
+    def numbers(self) -> Pages:
         """Returns the number of each voter's last page."""
-        return tuple(sorted(self.served.items()))
+        return tuple((voter, began, served) for (voter, began), served in sorted(self.served.items()))
+
+    def are_new(self, pages: Mapping[int, Page]) -> bool:
+        """Notes the numbers of some pages; returns whether all were made since the last ones. One with a lower number was kept
+        by somebody; two that are kept in turn are no news either."""
+        found = {(voter, number[0]): number[1] for voter, page in pages.items() if (number := page.metrics.number) is not None}
+        fresh = len(found) == len(pages) and all(number > self.served.get(key, -1.0) for key, number in found.items())
+        self.served.update({key: max(number, self.served.get(key, -1.0)) for key, number in found.items()})
+        return fresh
 
     def hear_others(self, view: ClusterView, member_id: int) -> bool:
         """Returns whether some voter hears more members than are known to live: the silent one may live then. A voter that
@@ -174,10 +190,7 @@ def received_from(
         return None
     if not all(page.metrics.is_etcds for page in pages.values()):
         return None
-    numbers = {voter: page.metrics.served for voter, page in pages.items() if page.metrics.served is not None}
-    fresh = numbers.keys() == pages.keys() and all(number != witnesses.served.get(voter) for voter, number in numbers.items())
-    witnesses.served.update(numbers)
-    if not fresh:
+    if not witnesses.are_new(pages):
         return None
     for voter, page in pages.items():
         witnesses.add(voter, page)
@@ -191,13 +204,13 @@ def received_from(
 
 def _pages(access: Access, clock: Clock, voters: Sequence[Member]) -> dict[int, Page]:
     places = [(voter, where) for voter in voters if (where := endpoint_of(access, voter))]
-    asked = [access.submit(partial(_scrape, access, clock), where) for _, where in places]
+    asked = [access.submit(partial(_scrape, access, clock, voter.id), where) for voter, where in places]
     wait(asked, timeout=_SCRAPE_SECONDS)
     got = [one.result() if one.done() and not one.exception() else None for one in asked]
     return {voter.id: page for (voter, _), page in zip(places, got, strict=True) if page is not None}
 
 
-def _scrape(access: Access, clock: Clock, channel: Channel) -> Page | None:
+def _scrape(access: Access, clock: Clock, member_id: int, channel: Channel) -> Page | None:
     began = clock.now()
-    found = access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)
+    found = access.scrape(channel.endpoint, of=member_id, timeout=_SCRAPE_SECONDS)
     return Page(began, clock.now(), found) if found is not None else None

@@ -47,9 +47,9 @@ def candidate_of(
 ) -> Candidate | None:
     """Returns the learner as a candidate; None while no leader can be asked."""
     where = endpoint_of(access, view.leader) if view.leader else None
-    if where is None:
+    if where is None or view.leader is None:
         return None
-    page = partial(access.scrape, where, timeout=_PAGE_SECONDS)
+    page = partial(access.scrape, where, of=view.leader.id, timeout=_PAGE_SECONDS)
     return Candidate(member, view.cluster_id, access.channel(where), own, page, patience)
 
 

@@ -20,12 +20,15 @@ PERIOD_SECONDS = 5 / 3
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of the link heartbeat counter, the moments before and after it, and the page that showed it."""
+    """One reading of the link heartbeat counter, the moments before and after it, the page that showed it, and its number:
+    when its process began, and how many pages it had served."""
 
     asked_at: float
     got_at: float
     value: float
     page: Metrics | None = None
+    began: float = 0.0
+    served: float = 0.0
 
     def received(self, member_id: int) -> float:
         return (self.page.received_bytes(member_id) or 0.0) if self.page else 0.0

@@ -40,7 +40,7 @@ _MUTE_SECONDS = 4.0
 
 @dataclass(slots=True)
 class LinkCounters:
-    """Samples of every member. A counter that fell means that the member restarted: its older samples are dropped."""
+    """Samples of every member. Those of a process that was started anew since are dropped."""
 
     access: Access
     clock: Clock
@@ -136,16 +136,18 @@ class LinkCounters:
             if sample is None:
                 continue
             kept = self._samples.setdefault(member.id, deque(maxlen=_MOST_SAMPLES))
-            if kept and sample.value < kept[-1].value:
-                if sample.asked_at < kept[-1].got_at:
-                    # Two were under way at once, and the later question came first.
-                    continue
+            if kept and sample.began != kept[-1].began:
+                # It was started anew.
                 kept.clear()
-            kept.append(sample)
+            if not kept or sample.served > kept[-1].served:
+                # Any other was made before: it came late, or a proxy kept it.
+                kept.append(sample)
 
     def _ask(self, places: list[tuple[Member, Endpoint]]) -> list[tuple[Member, Future[Sample | None]]]:
-        scrape = partial(_scrape, self.access, self.clock)
-        return [(member, self.access.submit(scrape, where)) for member, where in places]
+        return [
+            (member, self.access.submit(partial(_scrape, self.access, self.clock, member.id), where))
+            for member, where in places
+        ]
 
 
 def _nothing_from(member_id: int, samples: list[Sample]) -> bool:
@@ -157,10 +159,10 @@ def _nothing_from(member_id: int, samples: list[Sample]) -> bool:
     return last.received(member_id) == old[-1].received(member_id)
 
 
-def _scrape(access: Access, clock: Clock, channel: Channel) -> Sample | None:
+def _scrape(access: Access, clock: Clock, member_id: int, channel: Channel) -> Sample | None:
     began = clock.now()
-    found: Metrics | None = access.scrape(channel.endpoint, timeout=_SCRAPE_SECONDS)
-    value = found.link_heartbeat_bytes() if found else None
-    if found is None or not found.is_etcds or clock.now() - began > _MOST_SECONDS:
+    found: Metrics | None = access.scrape(channel.endpoint, of=member_id, timeout=_SCRAPE_SECONDS)
+    value, number = (found.link_heartbeat_bytes(), found.number) if found else (None, None)
+    if found is None or number is None or not found.is_etcds or clock.now() - began > _MOST_SECONDS:
         return None
-    return Sample(began, clock.now(), value or 0.0, found)
+    return Sample(began, clock.now(), value or 0.0, found, *number)

@@ -21,7 +21,7 @@ _MORE_THAN_HEARTBEATS = 16 * 1024
 def leader_metrics(access: Access, view: ClusterView) -> Metrics | None:
     """Returns the leader's metrics, or None when they cannot be read."""
     where = endpoint_of(access, view.leader) if view.leader else None
-    return access.scrape(where, timeout=1.0) if where else None
+    return access.scrape(where, of=view.leader.id, timeout=1.0) if where and view.leader else None
 
 
 def fed_by(told: Metrics | None, member_id: int) -> FedBy:

@@ -95,6 +95,9 @@ class Statuses:
             if self.asked[place].done():
                 self.access.open_statuses.pop(place, None)
         errors = self.errors()
+        for place, error in errors.items():
+            if isinstance(error, Unreachable | NoAnswer):
+                self.access.routes.gave_none(place)
         for place in unpublished:
             # The port refused us, or the restart of the joiner broke the connection.
             if isinstance(errors.get(place), Unreachable | NoAnswer):
