@@ -6,16 +6,16 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.foreign import deletion
+from quorate.foreign import deletion, places
 from quorate.foreign.aside import new_beside, remove_if, sweep, sync
-from quorate.foreign.inside import holder
+from quorate.foreign.inside import Place, holder
 from quorate.foreign.local_files import distrust
-from quorate.foreign.places import Stamp
+from quorate.foreign.places import Stamp, stamp_at
 from quorate.foreign.trust import distrust_way
 
 
@@ -61,6 +61,36 @@ def staged(
             sync(folder)
 
         yield put
+
+
+def all_or_none(steps: Iterable[tuple[Callable[[], None], Place, bytes, bytes | None]]) -> None:
+    """Takes steps that each replace a file: with its place, what is written, and what was there before. Where one fails, those
+    before it are put back: a file that cannot be replaced, such as one that is mounted by itself, would leave a new key with
+    the old certificate, and the old key nowhere."""
+    done: list[tuple[Place, bytes, bytes | None]] = []
+    try:
+        for step, place, ours, before in steps:
+            step()
+            done.append((place, ours, before))
+    except BaseException:
+        for place, ours, before in reversed(done):
+            _put_back(place, ours, before)
+        raise
+
+
+def _put_back(place: Place, ours: bytes, before: bytes | None) -> None:
+    """Writes again what was there before `ours`; deletes it where nothing was. What is not ours any more stays, and so does
+    what cannot be replaced: its content shows it."""
+    with suppress(OSError, HostError):
+        there = places.replaceable(place)
+        seen = stamp_at(place.name, dir_fd=place.folder)
+        if there is None or seen is None or places.content(place, -len(ours) - 1) != ours:
+            return
+        if before is None:
+            remove_if(place.folder, place.name, seen)
+            return
+        with staged(place.folder, place.name, before, mode=stat.S_IMODE(there.st_mode), like=there) as put:
+            put()
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import create_into, make_one, staged, write_into
+from quorate.files import all_or_none, create_into, make_one, staged, write_into
 from quorate.foreign import deletion, places, taking
 from quorate.foreign.aside import remove_if, sweep
 from quorate.foreign.inside import Place, holder, target
@@ -209,37 +210,17 @@ class RealTree:
             # All before the first: where one was changed long ago, none is replaced.
             for file, place, _ in ready:
                 self._refuse_what_others_wrote(file, place)
-            done: list[tuple[NewContent, Place]] = []
-            try:
-                for file, place, put in ready:
-                    self._refuse_what_others_wrote(file, place)
-                    with self._told(file.path, "write"):
-                        put()
-                    done.append((file, place))
-            except (HostError, KeyboardInterrupt):
-                self._put_back(done)
-                raise
-            for file, _ in done:
-                _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
-                self.report(ResourceWritten("file", file.path))
+            all_or_none(
+                (partial(self._put, file, place, put), place, file.content, file.instead_of) for file, place, put in ready
+            )
+        for file in files:
+            _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
+            self.report(ResourceWritten("file", file.path))
 
-    def _put_back(self, done: Sequence[tuple[NewContent, Place]]) -> None:
-        """Writes again what was there before: a file that cannot be replaced, such as one that is mounted by itself, would
-        leave a new key with the old certificate, and the old key nowhere. What cannot be put back is left, and shows in the
-        content."""
-        for file, place in reversed(done):
-            with suppress(OSError, HostError):
-                there = places.replaceable(place)
-                if there is None or places.content(place, -_MOST_BYTES) != file.content:
-                    continue
-                if file.instead_of is None:
-                    made = stamp_at(place.name, dir_fd=place.folder)
-                    if made is not None:
-                        remove_if(place.folder, place.name, made)
-                    continue
-                mode = stat.S_IMODE(there.st_mode)
-                with staged(place.folder, place.name, file.instead_of, mode=mode, like=there) as put:
-                    put()
+    def _put(self, file: NewContent, place: Place, put: Callable[[], None]) -> None:
+        self._refuse_what_others_wrote(file, place)
+        with self._told(file.path, "write"):
+            put()
 
     def _refuse_what_others_wrote(self, file: NewContent, place: Place) -> None:
         """Raises `HostError` where the file is not any more what was read, such as after an edit by hand."""
@@ -326,100 +307,3 @@ _FOLDER_MODE = 0o755
 _HOST = Path("/")
 _STREAMS = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 _MOST_STREAM, _MOST_BYTES = 1 << 20, 64 << 20
-
-
-@dataclass(slots=True)
-class DryTree:
-    """Reads through to `below` and keeps writes in memory, where only later phases see them."""
-
-    below: Tree
-    written: dict[str, tuple[bytes, int, bool]] = field(default_factory=dict[str, tuple[bytes, int, bool]])
-    gone: set[str] = field(default_factory=set[str])
-
-    def read(self, path: str) -> bytes | None:
-        if path in self.written:
-            return self.written[path][0]
-        return None if self._is_gone(path) else self.below.read(path)
-
-    def tail(self, path: str, most_bytes: int) -> bytes | None:
-        return self.written[path][0][-most_bytes:] if path in self.written else self.below.tail(path, most_bytes)
-
-    def write(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
-        self.written[path] = (content, mode, secret)
-
-    def create(self, path: str, content: bytes, *, mode: int, secret: bool = False) -> None:
-        self.write(path, content, mode=mode, secret=secret)
-
-    def exchange(self, *files: NewContent) -> None:
-        for file in files:
-            there = self.at(file.path)
-            mode = stat.S_IMODE(there.stat().st_mode) if there.exists() else file.mode
-            self.write(file.path, file.content, mode=mode, secret=file.secret)
-
-    def folder(self, path: str, *, mode: int) -> None:
-        """Does nothing: a folder alone is not worth a line of a dry run."""
-
-    def names(self, path: str) -> list[str]:
-        inside = path.rstrip("/") + "/"
-        made = {name[len(inside) :].partition("/")[0] for name in self.written if name.startswith(inside)}
-        there = {name for name in self.below.names(path) if not self._is_gone(inside + name)}
-        return sorted(there | made)
-
-    def mode(self, path: str) -> int | None:
-        if path in self.written:
-            return self.written[path][1]
-        return None if self._is_gone(path) else self.below.mode(path)
-
-    def is_file(self, path: str) -> bool:
-        return path in self.written or (not self._is_gone(path) and self.below.is_file(path))
-
-    def remove(self, path: str) -> None:
-        inside = path.rstrip("/") + "/"
-        for name in [name for name in self.written if name == path or name.startswith(inside)]:
-            del self.written[name]
-        if self.below.mode(path) is not None:
-            self.gone.add(path)
-
-    def stamp(self, path: str) -> Stamp | None:
-        """Returns that of the file on disk: what a dry run has written was seen by itself alone."""
-        return None if path in self.written or self._is_gone(path) else self.below.stamp(path)
-
-    def remove_if(self, path: str, seen: Stamp) -> None:
-        if self.stamp(path) not in (None, seen):
-            raise HostError(f"{path} was written by another program since this run looked")
-        self.remove(path)
-
-    def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
-        return self.take_named(path, [name for name in self.names(path) if name not in keep], is_meant)
-
-    def take_named(self, path: str, names: Sequence[str], is_meant: Callable[[Path], bool]) -> bool:
-        there = frozenset(self.names(path)) & frozenset(names)
-        if there and not is_meant(self.at(path)):
-            return False
-        for name in sorted(there):
-            self.remove(f"{path.rstrip('/')}/{name}")
-        return True
-
-    def sweep(self, path: str) -> list[str]:  # noqa: ARG002
-        """Does nothing: what killed runs have left is no part of what a run does."""
-        return []
-
-    def at(self, path: str) -> Path:
-        return self.below.at(path)
-
-    def _is_gone(self, path: str) -> bool:
-        return any(path == one or path.startswith(one.rstrip("/") + "/") for one in self.gone)
-
-    def changes(self) -> list[Change]:
-        """Returns what would have been done: writes in their order, then removals."""
-        found = [
-            Change(path, _kind(self.below.read(path), content), self.below.read(path), content, mode, secret)
-            for path, (content, mode, secret) in self.written.items()
-        ]
-        return found + [Change(path, "remove", None, None, 0, secret=True) for path in sorted(self.gone - self.written.keys())]
-
-
-def _kind(before: bytes | None, after: bytes) -> Kind:
-    if before is None:
-        return "create"
-    return "keep" if before == after else "change"

@@ -12,6 +12,7 @@ import pytest
 
 from quorate.config.types import ResetConfiguration
 from quorate.deadline import SystemClock
+from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Refused
 from quorate.host.cri import Runtime
 from quorate.host.member_data import look_at
@@ -20,7 +21,7 @@ from quorate.phases.reset import cleanup as cleanup_node
 from quorate.phases.reset import mounts
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice, RunMessage
-from quorate.tree import DryTree, RealTree
+from quorate.tree import RealTree
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 KUBELET, PKI = "var/lib/kubelet", "etc/kubernetes/pki"

@@ -21,6 +21,7 @@ from oracle.trees import certificate_fields
 from quorate.config.duration import Duration
 from quorate.config.types import Arg
 from quorate.config.versions import parse_version
+from quorate.dry_tree import DryTree
 from quorate.errors import ConfigError, HostError, PreflightFailed, Refused
 from quorate.host.etcd_identity import DataIdentity
 from quorate.manifests.args import merged
@@ -34,7 +35,7 @@ from quorate.pki.certificates import kind_of
 from quorate.pki.store import parse_certificate
 from quorate.report import Notice, RunMessage
 from quorate.secret import Secret
-from quorate.tree import DryTree, RealTree
+from quorate.tree import RealTree
 
 PKI = "etc/kubernetes/pki"
 

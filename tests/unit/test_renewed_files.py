@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from kubeadm_cases import everything
 
+from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Interrupted, PreflightFailed
 from quorate.files import staged
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, renewal
 from quorate.pki.store import read_pair
-from quorate.tree import DryTree, NewContent
+from quorate.tree import NewContent
 
 ETCD = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

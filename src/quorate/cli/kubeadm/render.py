@@ -213,7 +213,7 @@ def _in_words(made: Sequence[ResourceWritten]) -> str:
 
 def show_changes(tree: Tree) -> None:
     """Prints each file of a dry run as a diff against the existing one. Files with keys or tokens are named, not shown."""
-    from quorate.tree import DryTree
+    from quorate.dry_tree import DryTree
 
     if not isinstance(tree, DryTree):
         return
@@ -240,7 +240,7 @@ def _show(change: Change) -> None:
 
 def _changes_as_data(tree: Tree) -> list[dict[str, object]]:
     """Returns the files of a dry run, without the content of secrets."""
-    from quorate.tree import DryTree
+    from quorate.dry_tree import DryTree
 
     if not isinstance(tree, DryTree):
         return []

@@ -204,7 +204,8 @@ def host_facts(root: Path) -> HostFacts:
 
 def tree_for(given: Given, report: PhaseReport) -> Tree:
     """Returns the real files, or with --dry-run a tree that only records changes."""
-    from quorate.tree import DryTree, RealTree
+    from quorate.dry_tree import DryTree
+    from quorate.tree import RealTree
 
     real = RealTree(root_of(given), report)
     return DryTree(real) if given.on("dry-run") else real

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quorate.dry_tree import DryTree
 from quorate.errors import HostError
 from quorate.etcd.client.endpoint import TlsFiles
 from quorate.foreign.urls import socket_path, socket_url
-from quorate.tree import DryTree, Tree
+from quorate.tree import Tree
 
 
 def real_path(tree: Tree, path: str) -> Path:

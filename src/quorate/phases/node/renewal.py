@@ -11,6 +11,7 @@ from typing import TypeAlias
 from quorate.errors import ConfigError, HostError, PreflightFailed, QuorateError, Refused, foreseen
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs
+from quorate.phases.node.shared_files import each_once
 from quorate.pki import kubeconfig
 from quorate.pki.certificates import Certificate, KeyKind, Pair, certificate_pem, kind_of, make_key, nearest_kind, renew_leaf
 from quorate.pki.kubeconfig import Identity
@@ -254,7 +255,7 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
     fresh: list[_Fresh] = []
     done: list[str] = []
     try:
-        fresh += [_fresh(context, name, terms) for name in _each_once(context, names)]
+        fresh += [_fresh(context, name, terms) for name in each_once(context, names, renewable(context))]
         for one in fresh:
             _refuse_another_ca(context, one)
             context.tree.exchange(*one.files)
@@ -267,34 +268,6 @@ def _renew_each(context: Context, names: Sequence[str], terms: Terms) -> None:
         known = foreseen(error)
         known.state = _halfway(done, names, [one.name for one in fresh[len(done) :] if _is_begun(context, one)])
         raise known from error
-
-
-def _each_once(context: Context, names: Sequence[str]) -> list[str]:
-    """Returns the names without those whose files are another's by links: they are renewed with it. Raises `PreflightFailed`
-    for one that shares only its key: the other's certificate would be without one."""
-    chosen: list[str] = []
-    files = {name: _real_files(context, name) for name in renewable(context)}
-    for name in names:
-        same = next((one for one in chosen if files[one] == files[name]), None)
-        sharing = next((one for one in files if files[one] & files[name] and files[one] != files[name]), None)
-        if sharing is not None:
-            raise PreflightFailed(
-                f"{name} and {sharing} share the key {', '.join(sorted(files[name] & files[sharing]))}: a renewal of one would "
-                "leave the other's certificate without its key",
-                state="nothing was changed",
-                advice="make two of it, each with its own certificate",
-            )
-        if same is not None:
-            context.say("renew", f"{name}: its files are those of {same}, and are renewed with it")
-        else:
-            chosen.append(name)
-    return chosen
-
-
-def _real_files(context: Context, name: str) -> frozenset[str]:
-    table = {entry.name: entry for entry in entries(context.cluster, context.node)}
-    paths = certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",)
-    return frozenset(str(context.tree.at(path).resolve()) for path in paths if context.tree.is_file(path))
 
 
 def _refuse_another_ca(context: Context, one: _Fresh) -> None:
