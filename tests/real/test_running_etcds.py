@@ -74,9 +74,11 @@ def test_variables_count_as_words_do(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_one_in_a_pod_stops_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proc, "cgroups", lambda pid: f"0::/kubepods.slice/kubepods-burstable.slice/x{pid}\n")
-    with etcd_in(tmp_path / "data") as process, pytest.raises(Refused, match=f"pid {process.pid}.* it runs in a pod"):
-        own_running.refuse_running(TREE, "", "/etc/kubernetes/pki")
+    with etcd_in(tmp_path / "data") as process:
+        pods = {process.pid: "0::/kubepods.slice/kubepods-burstable.slice/x\n"}
+        monkeypatch.setattr(proc, "cgroups", lambda pid: pods.get(pid, ""))
+        with pytest.raises(Refused, match=f"pid {process.pid}.* it runs in a pod"):
+            own_running.refuse_running(TREE, "", "/etc/kubernetes/pki")
 
 
 def test_a_copy_of_the_data_and_one_that_only_reads_it_are_no_etcd(tmp_path: Path) -> None:

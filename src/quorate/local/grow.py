@@ -10,7 +10,7 @@ from pathlib import Path
 from quorate.core import versions
 from quorate.core.finding import Finding, errors_of
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView
+from quorate.core.membership import ClusterView, margin_of
 from quorate.core.outcome import as_dict
 from quorate.core.view_findings import findings_of_cluster, judge
 from quorate.deadline import Deadline, poll
@@ -70,7 +70,11 @@ def refuse_unfit(home: Home) -> None:
         return view if view.alarms_known else None
 
     view = poll(known, home.clock, Deadline(home.clock, _ALARM_SECONDS, "a leader tells which alarms there are"), every=0.1)
-    judge(errors_of(findings_of_cluster(view)) if view is not None else [_UNKNOWN_ALARMS], home.report)
+    if view is not None:
+        judge(errors_of(findings_of_cluster(view)), home.report)
+    elif margin_of(home.status()) >= 0:
+        judge([_UNKNOWN_ALARMS], home.report)
+    # Without a quorum each step that follows is refused, and says what is missing.
 
 
 _ALARM_SECONDS = 5.0
