@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Phase: TypeAlias = Literal["preflight", "add", "start", "catch-up", "restart", "promote", "verify", "remove", "undo", "stop"]
+Phase: TypeAlias = Literal[
+    "preflight", "add", "start", "catch-up", "restart", "promote", "verify", "remove", "undo", "stop", "backup", "restore"
+]
 
 
 @dataclass(frozen=True, slots=True)

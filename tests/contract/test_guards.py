@@ -25,7 +25,9 @@ WRITES = {
     "cli/common/named_files.py": "a device, a pipe or a descriptor that the user named; files go through a tree",
     "cli/common/help_format.py": "write_text of click's formatter, which keeps a help in memory",
     "cli/common/output.py": "what was lost on a closed pipe goes to /dev/null",
-    "etcd/client/maintenance.py": "a snapshot, beside its place and then renamed: it may be larger than memory",
+    "etcd/client/maintenance.py": "a snapshot, into an open file of its caller: it may be larger than memory",
+    "backup/copy.py": "a file of a store, piece by piece: it may be larger than memory",
+    "backup/verify.py": "opens a file of a store to be read",
     "files.py": "write_atomic: what every other file is written with",
     "foreign/aside.py": "the file beside its place that write_atomic then renames",
     "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",
@@ -38,7 +40,8 @@ WRITES = {
     "tls_pair.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {
-    "etcd/client/maintenance.py": "the part of a snapshot that was broken off",
+    "recovery/restore.py": "a data directory that was built here and did not get its name; an empty one whose name it gets",
+    "backup/folder.py": "a file that did not get its name, and what a keep rule does not keep",
     "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
     "foreign/aside.py": "one file that was looked at, and what killed runs have left beside their files",
     "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",
@@ -108,6 +111,8 @@ EXPRESSIONS = {
     "offline/raft_snapshot.py": "names of files with stated lengths, matched whole",
     "offline/wal.py": "names of files with stated lengths, matched whole",
     "phases/node/etcd_signs.py": "single runs that begin after what they cannot hold",
+    "backup/manifest.py": "single runs with stated lengths, matched whole",
+    "core/retention.py": "a number and a letter, matched whole",
     "config/explain.py": "digits between brackets",
     "config/etcd_image.py": "the tag of an image: from its beginning, no two of its parts can match the same text",
 }

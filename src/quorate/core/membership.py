@@ -49,7 +49,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MemberStatus:
-    """What a member reported in `Maintenance/Status`. `raft_index` is its commit index; sizes are in bytes.
+    """What a member reported in `Maintenance/Status`. `raft_index` is its commit index, `revision` that of its keys; sizes
+    are in bytes.
 
     `db_quota` is None before etcd 3.6, which does not report it.
     """
@@ -66,6 +67,7 @@ class MemberStatus:
     db_size_in_use: int
     db_quota: int | None = None
     errors: tuple[str, ...] = ()
+    revision: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Returns the status as `-o json` shows it, next to the member's own fields."""

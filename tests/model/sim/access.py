@@ -39,7 +39,7 @@ class SimChannel(Channel):
     def log_in_first(self, timeout: float) -> None:
         """No login is needed."""
 
-    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
+    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float, *, silence: float) -> Iterator[Res]:  # noqa: ARG002
         yield self.call(method, request, timeout)
 
     def bidi_stream(self, method: Method[Req, Res], requests: Iterable[Req], timeout: float) -> Iterator[Res]:

@@ -24,6 +24,7 @@ _LATER = {
         "adopt",
         "Take over as NAME the learner MEMBER (name, hex id or peer URL) that a dead run or another tool left.",
     ),
+    "backup": (f"{_IN}backup", "backup", "Save the data of a cluster, and look after what was saved."),
     "look": (f"{_IN}look", "look", "Look at a data directory of etcd, or at a snapshot, read only and without an etcd."),
     "member": (f"{_IN}member", "member", "List and change members with etcdctl's spelling, flags, defaults and output."),
     "move-leader": (f"{_IN}change", "move_leader", "Move leadership to the voter MEMBER."),
@@ -31,6 +32,11 @@ _LATER = {
     "promote": (f"{_IN}change", "promote", "Promote the learner MEMBER (name, hex id or peer URL)."),
     "remove": (f"{_IN}change", "remove", "Remove MEMBER (name, hex id or peer URL)."),
     "replace": (f"{_IN}change", "replace", "Replace OLD with NEW."),
+    "restore": (
+        f"{_IN}restore",
+        "restore",
+        "Restore a backup to one voter of a new cluster; grow it afterwards with 'quorate etcd add'.",
+    ),
     "unlock": (f"{_IN}queue", "unlock", "Show pending joins and the lock for removals, or free those of WHICH."),
     "watch": (f"{_IN}watch", "watch", "Watch the cluster until Ctrl-C."),
 }

@@ -23,6 +23,7 @@ from quorate.etcd.client.errors import (
     PermissionDenied,
     RpcOnLearner,
     TokenExpired,
+    Unreachable,
     classify,
 )
 from quorate.etcd.client.rpc import Method, Req
@@ -173,13 +174,26 @@ class Channel:
                         Failure("CANCELLED", "a stop was requested", str(self.endpoint), method.name, reads_only=False)
                     ) from None
 
-    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float) -> Iterator[Res]:
-        """Makes a server-streaming call; `timeout` bounds the whole stream."""
+    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float, *, silence: float) -> Iterator[Res]:
+        """Makes a server-streaming call. `timeout` bounds the whole stream; one that brings nothing for `silence` seconds ends
+        with `Unreachable`: a member that is suspended keeps its connection. A stop ends it, too."""
+        # Only a snapshot needs it.
+        from quorate.etcd.client.stream import SilentStreamError, pumped
+
         call = self._channel.unary_stream(
             method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
         )
-        with self._classified(method):
-            yield from call(request, timeout=timeout, metadata=self._metadata(timeout))
+        with self._classified(method), self._noted(method):
+            open_call = call(request, timeout=timeout, metadata=self._metadata(timeout))
+            try:
+                yield from pumped(open_call, silence, self._cancel)
+            except SilentStreamError:
+                raise Unreachable(
+                    f"{self.endpoint} sent nothing for {silence:g} s in the middle of {method.name}",
+                    endpoint=str(self.endpoint),
+                ) from None
+            finally:
+                open_call.cancel()  # type: ignore[no-untyped-call]
 
     def bidi_stream(self, method: Method[Req, Res], requests: Iterable[Req], timeout: float) -> Iterator[Res]:
         """Opens a two-way stream, which ends when `requests` is exhausted and answered, when the caller closes the iterator, or

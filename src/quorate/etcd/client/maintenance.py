@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from quorate.core.membership import Alarm, MemberStatus
-from quorate.errors import HostError
 from quorate.etcd.client import rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.errors import EtcdError
 
-_DIGEST_BYTES = 32
+_DIGEST_BYTES, _PIECE_BYTES = 32, 1 << 20
+_SILENCE_SECONDS = 30.0
 
 
 def status(channel: Channel, *, timeout: float) -> MemberStatus:
@@ -34,6 +33,7 @@ def status(channel: Channel, *, timeout: float) -> MemberStatus:
         db_size_in_use=answer.dbSizeInUse,
         db_quota=answer.dbSizeQuota or None,
         errors=tuple(answer.errors),
+        revision=answer.header.revision,
     )
 
 
@@ -82,37 +82,51 @@ def defragment(channel: Channel, *, timeout: float) -> None:
     channel.call(rpc.DEFRAGMENT, wire.Empty(), timeout)
 
 
-def snapshot(channel: Channel, path: Path, *, timeout: float, progress: Callable[[int, int], None] | None = None) -> int:
-    """Streams a snapshot of the member's database to `path` (mode 0600) and checks its digest; returns its size in bytes.
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A snapshot that was written: its size in bytes, and the SHA-256 of all of it, which is not the digest at its end."""
 
-    The file gets its name only when it is complete. `progress` gets (bytes written, bytes remaining). Raises
-    `EtcdError` when the stream ends early or the digest does not match, `HostError` when the file cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        size = _receive(channel, part, timeout, progress or (lambda _written, _remaining: None))
-        part.rename(path)
-    except OSError as error:
-        raise HostError(f"cannot write the snapshot {path}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+    size: int
+    sha256: str
 
 
-def _receive(channel: Channel, part: Path, timeout: float, progress: Callable[[int, int], None]) -> int:
+def receive_snapshot(
+    channel: Channel, fd: int, *, timeout: float, progress: Callable[[int, int], None] = lambda _written, _left: None
+) -> Received:
+    """Streams a snapshot of the member's database to an open file and checks its digest, which `etcdctl snapshot save` does
+    not. `progress` gets (bytes written, bytes remaining). Raises `EtcdError` when the stream ends early or the digest does not
+    match, OSError when the file cannot be written."""
+    # The last 32 bytes of the stream are the digest of all bytes before: they are not hashed with them.
     digest, held, written = hashlib.sha256(), b"", 0
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        for chunk in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout):
-            file.write(chunk.blob)
-            written += len(chunk.blob)
-            # The last 32 bytes of the stream are the digest of all bytes before: they are not hashed themselves.
-            held += chunk.blob
-            digest.update(held[:-_DIGEST_BYTES])
-            held = held[-_DIGEST_BYTES:]
-            progress(written, chunk.remaining_bytes)
-        file.flush()
-        os.fsync(fd)
+    for piece, left in _pieces(channel, timeout):
+        _write(fd, piece)
+        written += len(piece)
+        end = (held + piece)[-_DIGEST_BYTES:] if len(piece) < _DIGEST_BYTES else piece[-_DIGEST_BYTES:]
+        digest.update(held[: max(0, len(held) + len(piece) - _DIGEST_BYTES)])
+        digest.update(memoryview(piece)[:-_DIGEST_BYTES])
+        held = end
+        progress(written, left)
     if written <= _DIGEST_BYTES or digest.digest() != held:
         raise EtcdError("the snapshot is incomplete: its digest does not match", endpoint=str(channel.endpoint))
-    return written
+    digest.update(held)
+    return Received(written, digest.hexdigest())
+
+
+def _pieces(channel: Channel, timeout: float) -> Iterator[tuple[bytes, int]]:
+    """Yields about a megabyte at a time, each with what is left: hashes and writes of 32 KiB cost as much as the stream."""
+    gathered = bytearray()
+    left = 0
+    for chunk in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout, silence=_SILENCE_SECONDS):
+        gathered += chunk.blob
+        left = chunk.remaining_bytes
+        if len(gathered) >= _PIECE_BYTES:
+            yield bytes(gathered), left
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered), left
+
+
+def _write(fd: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(fd, view) :]

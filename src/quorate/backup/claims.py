@@ -1,0 +1,57 @@
+"""Which host makes the backup of a period: the first that writes the claim of it into the store.
+
+There is no lock in etcd: etcd may be what is broken. A claim whose host made no backup is taken over by the next one after a
+while.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from quorate.backup.catalog import catalog
+from quorate.backup.folder import FolderStore
+from quorate.core.ids import format_id
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import text_of
+
+_TAKEN_OVER_SECONDS = 1800.0
+_MOST_TRIES, _MOST_BYTES = 100, 1 << 16
+
+
+def claim(store: FolderStore, cluster_id: int, every: float, wall: float, host: str) -> str:
+    """Takes the present period, of `every` seconds, for this host. Returns empty where it is ours; else the
+    backup of this period, or the host that may still be at it. Raises `HostError`."""
+    start = wall - wall % every
+    if made := _made_since(store, cluster_id, start):
+        return made
+    name = f"{format_id(cluster_id)}/{datetime.fromtimestamp(start, UTC):%Y%m%dT%H%M%SZ}.claim"
+    for attempt in range(_MOST_TRIES):
+        path = f"{name}.{attempt}"
+        if store.create(path, json.dumps({"host": host, "at": wall}).encode()):
+            return ""
+        told = _told(store, path)
+        if wall - told[1] < _TAKEN_OVER_SECONDS:
+            return told[0]
+    return "many hosts"
+
+
+def _made_since(store: FolderStore, cluster_id: int, start: float) -> str:
+    found = [one for one in catalog(store).of(cluster_id) if one.taken_at.timestamp() >= start]
+    return found[0].id if found else ""
+
+
+def _told(store: FolderStore, path: str) -> tuple[str, float]:
+    try:
+        fields = read_object(store.read(path, _MOST_BYTES), path, RECORD)
+    except BadDocument:
+        return "somebody", 0.0
+    at = fields.get("at")
+    return text_of(fields.get("host")) or "somebody", float(at) if isinstance(at, int | float) else 0.0
+
+
+def sweep(store: FolderStore, wall: float, seconds: float) -> None:
+    """Deletes the claims that are older than `seconds`."""
+    for one in store.stored():
+        if ".claim." in one.name and wall - one.modified > seconds:
+            store.delete(one.name)

@@ -1,0 +1,180 @@
+"""The manifest of a backup: written last, so that a file without one was never finished, and read as what others wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from quorate.core.ids import format_id, parse_id
+from quorate.errors import ConfigError
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import integer_of, mapping_of, rows_of, text_of, texts_of
+
+FORMAT = "quorate-backup/1"
+SUFFIX = ".json"
+MOST_BYTES = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,200}")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class BadManifest(ConfigError):
+    """A manifest is not one of ours, or of a newer format."""
+
+    code = "bad-manifest"
+    next_step = "verify the file that it stands for: quorate etcd look FILE --deep"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The member that served a backup. `role`: voter, learner or standby; `version`: of its etcd."""
+
+    id: int
+    name: str
+    role: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """The stored file: its name beside the manifest, its size in bytes, and the digest of its bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """When a backup was read again and found whole, and how: `walk` (digest, and every key) or `restore-test`."""
+
+    at: datetime
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a backup holds. `through_quorum`: its member had applied all that a quorum had committed when it was asked; else it
+    may be older than what clients were told. `revision`, `raft_index`, `term`: of its content; `newest_lease`: the newest time
+    that a Kubernetes node renewed its lease, which dates the content; `encryption_keys`: what an API server needs for it."""
+
+    taken_at: datetime
+    cluster_id: int
+    member: Saved
+    through_quorum: bool
+    revision: int
+    raft_index: int
+    term: int
+    storage_version: str
+    keys: int
+    newest_lease: datetime | None
+    auth: bool
+    alarms: tuple[str, ...]
+    encryption_keys: tuple[str, ...]
+    blob: Blob
+    verified: tuple[Verified, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Returns what the backup is called: its path in the store, without the manifest's suffix."""
+        return f"{format_id(self.cluster_id)}/{self.blob.name.removesuffix('.db')}"
+
+    def checked(self, at: datetime, how: str) -> Manifest:
+        """Returns the manifest of a backup that was verified once more; one entry is kept for each way."""
+        kept = tuple(one for one in self.verified if one.how != how)
+        return replace(self, verified=(*kept, Verified(at, how)))
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "format": FORMAT,
+            "takenAt": _shown(self.taken_at),
+            "clusterId": format_id(self.cluster_id),
+            "member": {
+                "id": format_id(self.member.id),
+                "name": self.member.name,
+                "role": self.member.role,
+                "version": self.member.version,
+            },
+            "throughQuorum": self.through_quorum,
+            "revision": self.revision,
+            "raftIndex": self.raft_index,
+            "term": self.term,
+            "storageVersion": self.storage_version or None,
+            "keys": self.keys,
+            "dataAsOf": _shown(self.newest_lease) if self.newest_lease is not None else None,
+            "auth": self.auth,
+            "alarms": list(self.alarms),
+            "encryptionKeys": list(self.encryption_keys),
+            "blob": {"name": self.blob.name, "bytes": self.blob.size, "sha256": self.blob.sha256},
+            "verified": [{"at": _shown(one.at), "how": one.how} for one in self.verified],
+        }
+
+    def as_bytes(self) -> bytes:
+        return json.dumps(self.as_dict(), indent=1).encode() + b"\n"
+
+
+def blob_name(taken_at: datetime, revision: int) -> str:
+    """Returns the name of a backup's file: by it a listing is in the order of time."""
+    return f"{taken_at:%Y%m%dT%H%M%SZ}-{revision}.db"
+
+
+def read_manifest(content: bytes, where: str) -> Manifest:
+    """Reads a manifest. Raises `BadManifest`: what may be deleted, and what may be restored, is decided by it."""
+    try:
+        told = read_object(content, where, RECORD)
+    except BadDocument as error:
+        raise BadManifest(f"{where} is no manifest: {error.what}") from error
+    if told.get("format") != FORMAT:
+        raise BadManifest(f"{where} has the format {text_of(told.get('format'))[:40]!r}; this version reads {FORMAT}")
+    member, blob = mapping_of(told.get("member")), mapping_of(told.get("blob"))
+    return Manifest(
+        taken_at=_time(told, "takenAt", where),
+        cluster_id=_id(told, "clusterId", where),
+        member=Saved(
+            _id(member, "id", where), text_of(member.get("name")), text_of(member.get("role")), text_of(member.get("version"))
+        ),
+        through_quorum=told.get("throughQuorum") is True,
+        revision=integer_of(told.get("revision")),
+        raft_index=integer_of(told.get("raftIndex")),
+        term=integer_of(told.get("term")),
+        storage_version=text_of(told.get("storageVersion")),
+        keys=integer_of(told.get("keys")),
+        newest_lease=_time(told, "dataAsOf", where) if told.get("dataAsOf") is not None else None,
+        auth=told.get("auth") is True,
+        alarms=texts_of(told.get("alarms")),
+        encryption_keys=texts_of(told.get("encryptionKeys")),
+        blob=Blob(
+            _matched(blob, "name", _NAME, where), integer_of(blob.get("bytes")), _matched(blob, "sha256", _SHA256, where)
+        ),
+        verified=tuple(Verified(_time(one, "at", where), text_of(one.get("how"))) for one in rows_of(told.get("verified"))),
+    )
+
+
+def _shown(at: datetime) -> str:
+    return at.astimezone(UTC).strftime(_TIME)
+
+
+def _time(told: Mapping[str, Any], name: str, where: str) -> datetime:
+    try:
+        return datetime.strptime(text_of(told.get(name)), _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise BadManifest(f"{where} has no time in {name}") from None
+
+
+def _id(told: Mapping[str, Any], name: str, where: str) -> int:
+    try:
+        return parse_id(text_of(told.get(name)))
+    except ConfigError:
+        raise BadManifest(f"{where} has no id in {name}") from None
+
+
+def _matched(told: Mapping[str, Any], name: str, pattern: re.Pattern[str], where: str) -> str:
+    value = text_of(told.get(name))
+    if not pattern.fullmatch(value):
+        # A name with a slash would lead out of the store.
+        raise BadManifest(f"{where} has no usable {name}")
+    return value

@@ -1,0 +1,76 @@
+"""Deletes what a keep rule does not keep, and the rubbish of killed runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from quorate.backup.catalog import Catalog, blob_of
+from quorate.backup.folder import FolderStore, Stored
+from quorate.backup.manifest import SUFFIX, Manifest
+from quorate.core.ids import format_id
+from quorate.core.retention import Keep, Kept, Pruning, judge
+
+_RUBBISH_SECONDS = 24 * 3600
+"""A run that saves a large database over a slow link is not killed by the prune of another host."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPruning:
+    """The verdicts on the backups of one cluster."""
+
+    cluster_id: int
+    pruning: Pruning
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`clusters`: by cluster. `rubbish`: files that were never finished, and are old."""
+
+    clusters: tuple[ClusterPruning, ...]
+    rubbish: tuple[Stored, ...]
+
+
+def plan(found: Catalog, keep: Keep, wall: float, *, most_age: timedelta | None) -> Plan:
+    """Judges each cluster by itself: the backups of one that is gone are not eaten by those of another."""
+    now = datetime.fromtimestamp(wall, UTC)
+    clusters = [
+        ClusterPruning(one, judge([_kept(row) for row in found.of(one)], keep, now, most_age=most_age))
+        for one in sorted({row.cluster_id for row in found.backups})
+    ]
+    return Plan(tuple(clusters), tuple(one for one in found.unfinished if wall - one.modified > _RUBBISH_SECONDS))
+
+
+def _kept(one: Manifest) -> Kept:
+    return Kept(one.id, one.taken_at, bool(one.verified))
+
+
+def carry_out(store: FolderStore, found: Catalog, decided: Plan) -> list[str]:
+    """Deletes; returns the ids of what is gone. The manifest goes first: a run that is killed in between leaves a file without
+    one, which the next one takes for what it is."""
+    goes = {one for cluster in decided.clusters for one in cluster.pruning.goes()}
+    for manifest in found.backups:
+        if manifest.id in goes:
+            store.delete(manifest.id + SUFFIX)
+            store.delete(blob_of(manifest))
+    for stored in decided.rubbish:
+        store.delete(stored.name)
+    return sorted(goes)
+
+
+def as_dict(decided: Plan, gone: Sequence[str], *, dry_run: bool) -> dict[str, object]:
+    """Returns the plan as `-o json` shows it."""
+    return {
+        "dryRun": dry_run,
+        "clusters": [
+            {
+                "clusterId": format_id(one.cluster_id),
+                "refused": one.pruning.refused or None,
+                "backups": [{"id": row.id, "keptAs": list(row.reasons)} for row in one.pruning.verdicts],
+            }
+            for one in decided.clusters
+        ],
+        "unfinished": [one.name for one in decided.rubbish],
+        "deleted": list(gone),
+    }

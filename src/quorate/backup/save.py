@@ -1,0 +1,187 @@
+"""Makes a backup: from the member that is disturbed least, through the quorum, checked before it counts.
+
+1. Choose the member; a linearizable look has shown what the leader had committed.
+2. Wait until that member has applied it: a backup must hold every write that was acknowledged before the command began.
+3. Stream to a file without a name, and compare etcd's digest, which `etcdctl snapshot save` does not.
+4. Read every key of it: a file that cannot be read is found today, not on the day when it is needed.
+5. Give it its name, and write its manifest last. A file without a manifest was never finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quorate.backup.folder import Arriving, FolderStore
+from quorate.backup.manifest import SUFFIX, Blob, Manifest, Saved, Verified, blob_name
+from quorate.core.backup_source import Source, choose
+from quorate.core.ids import format_id
+from quorate.core.membership import ClusterView
+from quorate.deadline import Deadline
+from quorate.errors import QuorateError, Refused
+from quorate.etcd.client import maintenance
+from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.errors import Unreachable
+from quorate.etcd.client.maintenance import Received
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.observation.look import endpoint_of
+from quorate.offline import bolt, keys
+from quorate.offline.backend import Backend, read_backend
+from quorate.offline.keys import Walk
+from quorate.report import Event
+
+WALKED = "walk"
+_SLOWEST_BYTES_PER_SECOND, _LEAST_SECONDS = 1 << 20, 60.0
+"""The whole stream gets as long as at this rate."""
+_CATCH_UP_SECONDS, _POLL_SECONDS = 30.0, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`source`: auto, learner, or a member. `allow_no_quorum`: take what one member has, where no quorum answers."""
+
+    source: str = "auto"
+    allow_no_quorum: bool = False
+
+
+class Mismatch(QuorateError):
+    """What was received is not what was asked for."""
+
+    code = "backup-mismatch"
+    next_step = "see who answers: quorate etcd status; then run the same command again"
+
+
+def save(cluster: Cluster, store: FolderStore, wish: Wish) -> Manifest:
+    """Saves one backup, and returns its manifest. Raises `Refused`, `EtcdError`, `HostError`, `Mismatch` and `Damaged`; no file
+    is left then."""
+    view = cluster.with_alarms(cluster.with_standbys(cluster.look()))
+    source = choose(view, wish.source, allow_no_quorum=wish.allow_no_quorum)
+    _refuse_no_room(store, view, source)
+    revision = _caught_up(cluster, source)
+    taken_at = datetime.fromtimestamp(cluster.clock.wall(), UTC)
+    folder = format_id(view.cluster_id)
+    with store.arriving(folder, "incoming.db") as arriving:
+        got = _received(cluster, view, source, arriving)
+        content = _read(Path(f"/proc/self/fd/{arriving.fd}"))
+        _compare(source, content, revision)
+        name = blob_name(taken_at, content.revision)
+        arriving.keep(name)
+    manifest = _manifest(view, source, content, taken_at, Blob(name, got.size, got.sha256))
+    if not store.create(manifest.id + SUFFIX, manifest.as_bytes()):
+        raise Mismatch(f"{store.place}/{manifest.id}{SUFFIX} is there already, and was left as it is")
+    return manifest
+
+
+def _refuse_no_room(store: FolderStore, view: ClusterView, source: Source) -> None:
+    """Refuses before the stream what cannot fit: a disk that is full is no place for an unfinished backup, either."""
+    status = view.answer(source.member.id)
+    free = store.free_bytes()
+    if status is not None and free is not None and free < status.db_size:
+        raise Refused(
+            f"{store.place} has {free} bytes free; the database of {source.member.name} has {status.db_size}",
+            state="nothing was saved",
+            advice="free some space there, or save to another place; 'quorate etcd backup prune' deletes old backups",
+        )
+
+
+def _caught_up(cluster: Cluster, source: Source) -> int:
+    """Waits until the member has applied what was committed when the command began; returns the revision that it had then.
+    Raises `Refused` where it does not."""
+    channel = cluster.access.channel(_endpoint(cluster, source))
+    wanted = source.index or 0
+    status = maintenance.status(channel, timeout=cluster.timeout)
+    deadline = Deadline(cluster.clock, _CATCH_UP_SECONDS, f"{source.name} applies index {wanted}")
+    while status.applied_index < wanted:
+        if deadline.expired:
+            raise Refused(
+                f"{source.name} is {wanted - status.applied_index} entries behind, and did not catch up within "
+                f"{_CATCH_UP_SECONDS:g} s",
+                state="nothing was saved",
+                advice="choose another member with --from",
+            )
+        cluster.clock.sleep(_POLL_SECONDS)
+        status = maintenance.status(channel, timeout=cluster.timeout)
+    return status.revision
+
+
+def _endpoint(cluster: Cluster, source: Source) -> Endpoint:
+    where = endpoint_of(cluster.access, source.member)
+    if where is None:
+        raise Unreachable(f"{source.name} has no client URL that can be reached")
+    return where
+
+
+def _received(cluster: Cluster, view: ClusterView, source: Source, arriving: Arriving) -> Received:
+    status = view.answer(source.member.id)
+    size = status.db_size if status is not None else 0
+    seconds = _LEAST_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
+    progress, channel = _progress(cluster, source.name), cluster.access.channel(_endpoint(cluster, source))
+    try:
+        return maintenance.receive_snapshot(channel, arriving.fd, timeout=seconds, progress=progress)
+    except OSError as error:
+        raise arriving.failed(error) from error
+
+
+def _progress(cluster: Cluster, name: str) -> Callable[[int, int], None]:
+    told = cluster.clock.now()
+
+    def progress(written: int, left: int) -> None:
+        nonlocal told
+        if cluster.clock.now() - told >= 1.0:
+            told = cluster.clock.now()
+            cluster.report(Event("backup", name, "receiving its data", received_bytes=written, total_bytes=written + left))
+
+    return progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    backend: Backend
+    walk: Walk
+
+    @property
+    def revision(self) -> int:
+        return max(self.walk.revision, self.backend.scheduled_compact)
+
+
+def _read(path: Path) -> _Content:
+    with bolt.opened(path) as found:
+        return _Content(read_backend(found), keys.walk(found))
+
+
+def _compare(source: Source, content: _Content, revision: int) -> None:
+    """Raises `Mismatch` where the file is not of the member that was chosen. etcd names no cluster in a snapshot, and a proxy
+    may have led to another member. `revision`: what that member had before."""
+    if source.member.id not in {one.id for one in content.backend.members}:
+        raise Mismatch(
+            f"what was sent is of another cluster: {source.name} ({format_id(source.member.id)}) is no member in it",
+            state="nothing was saved",
+        )
+    if content.revision < revision:
+        raise Mismatch(
+            f"what was sent ends at revision {content.revision}; {source.name} had {revision} before",
+            state="nothing was saved",
+        )
+
+
+def _manifest(view: ClusterView, source: Source, content: _Content, taken_at: datetime, blob: Blob) -> Manifest:
+    status, backend, walk = view.answer(source.member.id), content.backend, content.walk
+    return Manifest(
+        taken_at=taken_at,
+        cluster_id=view.cluster_id,
+        member=Saved(source.member.id, source.member.name, source.role, status.version if status is not None else ""),
+        through_quorum=source.index is not None,
+        revision=content.revision,
+        raft_index=backend.index,
+        term=backend.term,
+        storage_version=backend.storage_version or backend.cluster_version,
+        keys=walk.keys,
+        newest_lease=walk.newest_lease,
+        auth=backend.auth,
+        alarms=tuple(f"{kind} {format_id(member)}" for member, kind in backend.alarms),
+        encryption_keys=tuple(sorted(walk.encryption_keys)),
+        blob=blob,
+        verified=(Verified(taken_at, WALKED),),
+    )

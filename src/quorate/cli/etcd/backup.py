@@ -1,0 +1,356 @@
+"""`quorate etcd backup`: saves, lists, verifies, copies and prunes backups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.common.commands import group
+from quorate.cli.common.completion import folders
+from quorate.cli.common.dry_run import NOTHING_DONE
+from quorate.cli.common.durations import DURATION, WAIT
+from quorate.cli.common.exit_codes import CHANGES, READS
+from quorate.cli.common.output import echo, emit, output_option, print_table, size
+from quorate.cli.etcd.connection import CONNECTION, connection_options
+from quorate.cli.etcd.opening import cluster_opened
+from quorate.errors import QuorateError
+
+if TYPE_CHECKING:
+    from quorate.backup.catalog import Catalog
+    from quorate.backup.folder import FolderStore
+    from quorate.backup.manifest import Manifest
+    from quorate.backup.prune import Plan
+
+_KEEP = "24h,7d,4w,6m"
+_place = click.argument("place", metavar="DIR", type=click.Path(path_type=Path), shell_complete=folders)
+_cluster = click.option("--cluster", metavar="ID", help="Only backups of this cluster, by its hex id.")
+
+
+@group("backup", hands_down=CONNECTION)
+@connection_options
+def backup() -> None:
+    """Save the data of a cluster, and look after what was saved.
+
+    A backup is the snapshot that etcd sends, unchanged: etcdutl restores it without quorate. Its manifest is written last; a
+    file without one was never finished. DIR is a directory that only you can write to; put it on another machine's disk.
+
+    \b
+    Examples:
+      quorate etcd backup save /mnt/backups
+      quorate etcd backup list /mnt/backups
+    """
+
+
+@backup.command(ends=CHANGES)
+@_place
+@connection_options
+@click.option("--from", "source", metavar="auto|learner|MEMBER", default="auto", show_default=True, help="Who is asked for it.")
+@click.option("--allow-no-quorum", is_flag=True, help="Where no quorum answers, take what one member has; it may lack writes.")
+@click.option("--every", type=WAIT, help="Save only where no host has saved one in the present period of this length.")
+@output_option()
+def save(place: Path, source: str, allow_no_quorum: bool, every: float | None, form: str) -> None:
+    """Save a backup in DIR, with every write that was acknowledged before this command.
+
+    A standby or another learner is asked by itself, then a follower, then the leader. The digest that etcd sends is compared,
+    and every key is read, before the file gets its name. With --every several hosts may run this by a timer: one of them saves.
+
+    \b
+    Examples:
+      quorate etcd backup save /mnt/backups --endpoints https://10.0.0.1:2379
+      quorate etcd backup save /mnt/backups --every 1h
+    """
+    from quorate.backup.claims import claim
+    from quorate.backup.save import Wish
+    from quorate.backup.save import save as saved
+    from quorate.host.facts import hostname
+
+    store = _store(place)
+    with cluster_opened() as cluster:
+        if every is not None:
+            other = claim(store, cluster.look().cluster_id, every, cluster.clock.wall(), hostname())
+            if other:
+                emit(
+                    form,
+                    "EtcdBackup",
+                    {"id": None, "claimedBy": other},
+                    lambda: echo(f"nothing to do: {other} has this period"),
+                )
+                return
+        manifest = saved(cluster, store, Wish(source, allow_no_quorum))
+    emit(form, "EtcdBackup", _shown(manifest), lambda: _say_saved(place, manifest))
+
+
+def _say_saved(place: Path, manifest: Manifest) -> None:
+    echo(
+        f"saved {manifest.id}: {manifest.keys} keys at revision {manifest.revision}, {size(manifest.blob.size)}, from the "
+        f"{manifest.member.role} {manifest.member.name}"
+    )
+    if not manifest.through_quorum:
+        echo("no quorum answered: it may lack writes that clients were told are done")
+    if manifest.encryption_keys:
+        echo(f"an API server needs these keys to read it: {', '.join(manifest.encryption_keys)}")
+    echo(f"file: {place / _file(manifest)}")
+
+
+def _file(manifest: Manifest) -> str:
+    from quorate.backup.catalog import blob_of
+
+    return blob_of(manifest)
+
+
+@backup.command("list", ends=READS)
+@_place
+@_cluster
+@output_option()
+def list_backups(place: Path, cluster: str | None, form: str) -> None:
+    """List the backups in DIR, the newest first.
+
+    What is no whole backup is named, and ends the command with 1: a manifest that cannot be read, or whose file is gone.
+
+    \b
+    Example:
+      quorate etcd backup list /mnt/backups -o json
+    """
+    found = _catalog(place)
+    backups = found.of(_id(cluster))
+    data = {
+        "backups": [_shown(one) for one in backups],
+        "unfinished": [one.name for one in found.unfinished],
+        "problems": list(found.problems),
+    }
+    emit(form, "EtcdBackupList", data, lambda: _print(backups, found))
+    if found.problems:
+        raise click.exceptions.Exit(QuorateError.exit_code)
+
+
+def _print(backups: Sequence[Manifest], found: Catalog) -> None:
+    rows = [
+        (
+            one.id,
+            f"{one.taken_at:%Y-%m-%d %H:%M:%S}",
+            str(one.revision),
+            str(one.keys),
+            size(one.blob.size),
+            one.member.name,
+            ", ".join(f"{check.how} {check.at:%Y-%m-%d}" for check in one.verified) or "never",
+        )
+        for one in backups
+    ]
+    if rows:
+        print_table(("BACKUP", "TAKEN (UTC)", "REVISION", "KEYS", "SIZE", "FROM", "VERIFIED"), rows)
+    else:
+        echo("there is no backup here")
+    for stored in found.unfinished:
+        echo(f"unfinished: {stored.name} has no manifest; a prune deletes it after a day")
+    for problem in found.problems:
+        echo(f"problem: {problem}")
+
+
+@backup.command(ends=READS)
+@_place
+@click.argument("which", default="latest")
+@_cluster
+@output_option()
+def show(place: Path, which: str, cluster: str | None, form: str) -> None:
+    """Show what a backup in DIR holds; the latest, or WHICH.
+
+    \b
+    Example:
+      quorate etcd backup show /mnt/backups latest
+    """
+    from quorate.backup.catalog import find
+
+    manifest = find(_catalog(place), which, _id(cluster))
+    emit(form, "EtcdBackup", _shown(manifest), lambda: _print_one(place, manifest))
+
+
+def _print_one(place: Path, one: Manifest) -> None:
+    rows = [
+        ("backup", one.id),
+        ("file", f"{place / _file(one)} ({size(one.blob.size)})"),
+        ("taken", f"{one.taken_at:%Y-%m-%d %H:%M:%S} UTC from the {one.member.role} {one.member.name} ({one.member.version})"),
+        ("quorum", "yes" if one.through_quorum else "no: it may lack writes that clients were told are done"),
+        ("content", f"{one.keys} keys at revision {one.revision}, applied up to index {one.raft_index} of term {one.term}"),
+    ]
+    if one.newest_lease is not None:
+        rows.append(("data as of", f"{one.newest_lease:%Y-%m-%d %H:%M:%S} UTC"))
+    rows += [("needs key", key) for key in one.encryption_keys]
+    rows += [("alarm", alarm) for alarm in one.alarms]
+    rows += [("verified", f"{check.at:%Y-%m-%d %H:%M:%S} UTC ({check.how})") for check in one.verified]
+    for name, text in rows:
+        echo(f"{name:<12}{text}")
+
+
+@backup.command(ends=CHANGES)
+@_place
+@click.argument("which", default="latest")
+@_cluster
+@output_option()
+def verify(place: Path, which: str, cluster: str | None, form: str) -> None:
+    """Read a backup in DIR again: its digests, and every key. Its manifest then says when it was last found whole.
+
+    Exits with code 1 when it is not. 'etcdutl snapshot status' does not compare the digest, and calls a damaged file good.
+
+    \b
+    Example:
+      quorate etcd backup verify /mnt/backups latest
+    """
+    from quorate.backup.catalog import find
+    from quorate.backup.verify import verify as verified
+    from quorate.cli.common.signals import cancelling
+    from quorate.deadline import Cancel, SystemClock
+
+    cancel = Cancel()
+    with cancelling(cancel):
+        checked = verified(_store(place), find(_catalog(place), which, _id(cluster)), SystemClock(cancel))
+    data = {**_shown(checked.manifest), "problems": list(checked.problems)}
+
+    def table() -> None:
+        for problem in checked.problems:
+            echo(f"problem: {checked.manifest.id}: {problem}")
+        if not checked.problems:
+            echo(f"{checked.manifest.id} is whole: {checked.manifest.keys} keys at revision {checked.manifest.revision}")
+
+    emit(form, "EtcdBackupCheck", data, table)
+    if checked.problems:
+        raise click.exceptions.Exit(QuorateError.exit_code)
+
+
+@backup.command(ends=CHANGES)
+@_place
+@click.argument("target", metavar="TO", type=click.Path(path_type=Path), shell_complete=folders)
+@click.argument("which", default="latest")
+@_cluster
+@output_option()
+def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) -> None:
+    """Copy a backup from DIR to the directory TO. What arrives is compared with its manifest before it gets its name.
+
+    \b
+    Example:
+      quorate etcd backup copy /mnt/backups /mnt/elsewhere latest
+    """
+    from quorate.backup.catalog import find
+    from quorate.backup.copy import copy as copied
+    from quorate.cli.common.signals import cancelling
+    from quorate.deadline import Cancel, SystemClock
+
+    cancel = Cancel()
+    manifest = find(_catalog(place), which, _id(cluster))
+    with cancelling(cancel):
+        is_new = copied(manifest, _store(place), _store(target), SystemClock(cancel))
+    done = "copied to" if is_new else "is already in"
+    emit(form, "EtcdBackup", _shown(manifest), lambda: echo(f"{manifest.id} {done} {target}"))
+
+
+@backup.command(ends=READS)
+@_place
+@click.option("--max-age", type=WAIT, default="26h", show_default=True, help="Most age of the newest verified backup.")
+@_cluster
+@output_option()
+def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
+    """Show how old the newest verified backup in DIR is, for each cluster. Exits with code 1 where it is too old.
+
+    \b
+    Example:
+      quorate etcd backup status /mnt/backups --max-age 2h
+    """
+    from quorate.backup.age import ages
+    from quorate.deadline import SystemClock
+
+    rows = ages(_catalog(place), _id(cluster), SystemClock().wall(), max_age)
+
+    def table() -> None:
+        if not rows:
+            echo("there is no verified backup here")
+        for one in rows:
+            echo(f"cluster {one.cluster_id:x}: {one.id} is {one.seconds / 3600:.1f} h old{', too old' if one.is_old else ''}")
+
+    data = {"clusters": [one.as_dict() for one in rows], "maxAgeSeconds": max_age}
+    emit(form, "EtcdBackupStatus", data, table)
+    if not rows or any(one.is_old for one in rows):
+        raise click.exceptions.Exit(QuorateError.exit_code)
+
+
+@backup.command(ends=CHANGES)
+@_place
+@click.option("--keep", "rule", default=_KEEP, show_default=True, help="Hours, days, weeks, months, years, or a plain number.")
+@click.option(
+    "--max-age",
+    type=DURATION,
+    default="48h",
+    show_default=True,
+    help="Delete nothing where the newest verified backup is older.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted; delete nothing.")
+@output_option()
+def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> None:
+    """Delete the backups in DIR that no keep rule keeps, and unfinished files older than a day.
+
+    24h keeps the newest backup of each of the last 24 hours that have one. The newest verified backup is always kept, and
+    where it is older than --max-age nothing is deleted: backups that fail must not eat the good ones.
+
+    \b
+    Example:
+      quorate etcd backup prune /mnt/backups --keep 24h,7d,4w,6m --dry-run
+    """
+    from datetime import timedelta
+
+    from quorate.backup import prune as pruning
+    from quorate.core.retention import Keep
+    from quorate.deadline import SystemClock
+
+    store, found = _store(place), _catalog(place)
+    decided = pruning.plan(found, Keep.parse(rule), SystemClock().wall(), most_age=timedelta(seconds=max_age))
+    gone = [] if dry_run else pruning.carry_out(store, found, decided)
+    emit(
+        form,
+        "EtcdBackupPruning",
+        pruning.as_dict(decided, gone, dry_run=dry_run),
+        lambda: _say_pruned(decided, dry_run=dry_run),
+    )
+
+
+def _say_pruned(decided: Plan, *, dry_run: bool) -> None:
+    rows = [
+        (row.id, "kept: " + ", ".join(row.reasons) if row.reasons else "would be deleted" if dry_run else "deleted")
+        for one in decided.clusters
+        if not one.pruning.refused
+        for row in one.pruning.verdicts
+    ]
+    if rows:
+        print_table(("BACKUP", "WHAT"), rows)
+    for one in decided.clusters:
+        if one.pruning.refused:
+            echo(f"cluster {one.cluster_id:x}: nothing is deleted: {one.pruning.refused}")
+    for stored in decided.rubbish:
+        echo(f"unfinished: {stored.name}{' would be' if dry_run else ''} deleted")
+    if dry_run:
+        echo(NOTHING_DONE)
+
+
+def _store(place: Path) -> FolderStore:
+    from quorate.backup.folder import FolderStore
+
+    return FolderStore(place)
+
+
+def _catalog(place: Path) -> Catalog:
+    from quorate.backup.catalog import catalog
+    from quorate.errors import ConfigError
+
+    if not place.is_dir():
+        raise ConfigError(f"{place} is no directory", advice="name the directory of 'quorate etcd backup save'")
+    return catalog(_store(place))
+
+
+def _id(text: str | None) -> int | None:
+    from quorate.core.ids import parse_id
+
+    return parse_id(text) if text is not None else None
+
+
+def _shown(manifest: Manifest) -> dict[str, object]:
+    return {"id": manifest.id, **{key: value for key, value in manifest.as_dict().items() if key != "format"}}
