@@ -1,0 +1,145 @@
+"""`quorate etcd restore`: one voter of a new cluster, from a backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quorate.cli.common.commands import command
+from quorate.cli.common.completion import files, folders
+from quorate.cli.common.dry_run import NOTHING_DONE
+from quorate.cli.common.exit_codes import CHANGES
+from quorate.cli.common.output import echo, emit, output_option
+from quorate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from quorate.core.decide_restore import Content
+    from quorate.recovery.restore import Job, Restored
+
+_QUOTA = 2 << 30
+
+
+@command(ends=CHANGES)
+@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path), shell_complete=files)
+@click.option("--which", default="latest", show_default=True, help="Which backup, where BACKUP is a directory of them.")
+@click.option(
+    "--data-dir", required=True, type=click.Path(path_type=Path), shell_complete=folders, help="Where its etcd will look."
+)
+@click.option("--name", required=True, help="Name of the one voter.")
+@click.option("--peer-url", required=True, metavar="URL", help="Its peer URL, as its etcd advertises it.")
+@click.option(
+    "--quota", type=click.IntRange(min=1), default=_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
+)
+@click.option(
+    "--seen-revision", type=click.IntRange(min=0), default=0, help="Highest revision that anybody has seen, if known."
+)
+@click.option("--set-aside", is_flag=True, help="Rename the data that is there; it is kept.")
+@click.option("--etcd", shell_complete=files, help="The etcd that will run on it.  [default: as for quorate local]")
+@click.option("--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]")
+@click.option("--dry-run", is_flag=True, help="Judge all of it; make nothing.")
+@output_option()
+def restore(
+    source: Path,
+    which: str,
+    data_dir: Path,
+    name: str,
+    peer_url: str,
+    quota: int,
+    seen_revision: int,
+    set_aside: bool,
+    etcd: str | None,
+    etcdutl: str | None,
+    dry_run: bool,
+    form: str,
+) -> None:
+    """Restore a backup to one voter of a new cluster; grow it afterwards with 'quorate etcd add'.
+
+    BACKUP is a file of 'etcdctl snapshot save', or a directory of 'quorate etcd backup'. The cluster gets a fresh random token,
+    so that old members that come back cannot take it over, and its revision jumps, so that each watch of before ends and each
+    client lists anew. The data directory is built beside its place, looked at, and renamed at once. Nothing is overwritten.
+
+    \b
+    Example:
+      quorate etcd restore /mnt/backups --data-dir /var/lib/etcd --name cp1 --peer-url https://10.0.0.1:2380
+    """
+    from quorate.cli.common.progress import progress
+    from quorate.cli.common.signals import cancelling
+    from quorate.deadline import Cancel, SystemClock
+    from quorate.recovery.restore import judge
+    from quorate.recovery.restore import restore as restored
+
+    cancel = Cancel()
+    with cancelling(cancel), progress() as report:
+        job = _job(source, which, data_dir, name, peer_url, quota, seen_revision, set_aside, etcd, etcdutl)
+        if dry_run:
+            content = judge(job, report)
+        else:
+            done = restored(job, SystemClock(cancel), report)
+    if dry_run:
+        emit(form, "EtcdRestorePlan", _planned(content), lambda: _say_planned(job, content))
+    else:
+        emit(form, "EtcdRestore", done.as_dict(), lambda: _say(job, done))
+
+
+def _job(
+    source: Path,
+    which: str,
+    data_dir: Path,
+    name: str,
+    peer_url: str,
+    quota: int,
+    seen: int,
+    set_aside: bool,
+    etcd: str | None,
+    etcdutl: str | None,
+) -> Job:
+    from quorate.backup.catalog import blob_of, catalog, find
+    from quorate.backup.folder import FolderStore
+    from quorate.core.decide_restore import Wish
+    from quorate.core.ids import normalise_url
+    from quorate.host import etcd_binary
+    from quorate.recovery.restore import Job
+
+    old = 0
+    if source.is_dir():
+        manifest = find(catalog(FolderStore(source)), which)
+        source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
+    program = etcd_binary.find(etcd)
+    wish = Wish(program.version, quota, normalise_url(peer_url), set_aside)
+    return Job(source, data_dir.absolute(), name, wish.peer_url, _etcdutl(etcdutl, program.path), wish, seen, old)
+
+
+def _etcdutl(explicit: str | None, etcd: Path) -> Path:
+    import shutil
+
+    for candidate in [explicit] if explicit else ["etcdutl", str(etcd.parent / "etcdutl")]:
+        if found := shutil.which(candidate):
+            return Path(found).absolute()
+    raise ConfigError(
+        "no etcdutl was found" if explicit is None else f"--etcdutl {explicit}: no such program, or it is not executable",
+        advice="pass it with --etcdutl PATH; it comes with etcd 3.5 and newer",
+    )
+
+
+def _planned(content: Content) -> dict[str, object]:
+    return {"keys": content.keys, "revision": content.revision, "bytes": content.size}
+
+
+def _say_planned(job: Job, content: Content) -> None:
+    echo(f"would restore {content.keys} keys at revision {content.revision} to {job.data_dir}, as the one voter {job.name}")
+    echo(NOTHING_DONE)
+
+
+def _say(job: Job, done: Restored) -> None:
+    echo(f"restored {done.keys} keys to {job.data_dir}: the one voter {job.name} of the new cluster {done.cluster_id:x}")
+    echo(f"its revision jumped by {done.bumped_by} to {done.revision}: each client lists anew, and none has to be restarted")
+    if done.kept is not None:
+        echo(f"what was there is kept as {done.kept}")
+    echo(f"start its etcd with --name={job.name} and --initial-advertise-peer-urls={job.peer_url}; its data says the rest")
+    if done.no_space:
+        echo(
+            "NOSPACE was raised when it was saved, by a member that is none any more: etcdctl alarm disarm, with a larger quota"
+        )
+    echo("no member of the old cluster may start again; the new one grows member by member, each a learner first")

@@ -1,0 +1,1 @@
+"""Ways back: a cluster from a backup."""

@@ -1,0 +1,241 @@
+"""Restores a snapshot to one new voter of a new cluster.
+
+1. Look at the file, at the place, at the programs; refuse before anything is made (`core/decide_restore.py`).
+2. Build the data directory beside its place, by etcdutl: its digest is compared, old members are left out, the token is fresh
+   and random, the revision jumps, and what was before is marked as compacted.
+3. Look at what was built: the keys, the revision, another cluster id than before. Sync it.
+4. Rename: what is there is set aside, and the new one takes its place at once. Until then no etcd can start on half of it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from quorate.core.decide_restore import Content, Place, Wish, against, bump
+from quorate.core.ids import format_id
+from quorate.core.versions import Version
+from quorate.deadline import SystemClock
+from quorate.errors import HostError, QuorateError, Refused
+from quorate.foreign.kernel import rename_new
+from quorate.foreign.trust import distrust_way
+from quorate.host import programs
+from quorate.host.etcd_identity import MEMBER, data_owner
+from quorate.host.running_etcds import is_open_here, running_etcds
+from quorate.offline.look import Look, look
+from quorate.report import Event, Report
+
+_SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
+
+
+class RestoreFailed(QuorateError):
+    """What was built is not what was to be restored; it was deleted, and nothing else was changed."""
+
+    code = "restore-failed"
+    next_step = "see what the message names, then run the same command again"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is restored, where to, and by which programs. `seen`: as for `bump`. `old_cluster`: the id that the backup's
+    manifest names; 0 where it is not known."""
+
+    snapshot: Path
+    data_dir: Path
+    name: str
+    peer_url: str
+    etcdutl: Path
+    wish: Wish
+    seen: int = 0
+    old_cluster: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`cluster_id`, `member_id`: of the new cluster; `kept`: where what was there lies now; None where nothing was."""
+
+    cluster_id: int
+    member_id: int
+    keys: int
+    revision: int
+    bumped_by: int
+    token: str
+    kept: Path | None
+    no_space: bool
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "clusterId": format_id(self.cluster_id),
+            "memberId": format_id(self.member_id),
+            "keys": self.keys,
+            "revision": self.revision,
+            "bumpedBy": self.bumped_by,
+            "token": self.token,
+            "keptAs": str(self.kept) if self.kept is not None else None,
+            "noSpaceRaised": self.no_space,
+        }
+
+
+def judge(job: Job, report: Report) -> Content:
+    """Looks at everything; returns what is restored. Raises `Refused` with all that forbids it."""
+    report(Event("restore", job.name, "reading the snapshot"))
+    content = content_of(look(job.snapshot, deep=True))
+    found = against(content, _place(job.data_dir), job.wish)
+    if doubt := distrust_way(job.etcdutl):
+        raise Refused(
+            f"{job.etcdutl} is not trusted and was not run: {doubt}",
+            state="nothing was changed",
+            advice="pass another with --etcdutl",
+        )
+    if found:
+        raise Refused(
+            "; ".join(one.why for one in found), state="nothing was changed", advice="; ".join(one.advice for one in found)
+        )
+    return content
+
+
+def content_of(found: Look) -> Content:
+    backend, walk = found.backend, found.walk
+    told = (backend.storage_version or backend.cluster_version) if backend is not None else ""
+    alarms = {kind for _, kind in backend.alarms} if backend is not None else set[str]()
+    return Content(
+        size=found.size,
+        digest=found.digest,
+        revision=found.revision,
+        keys=walk.keys if walk is not None else 0,
+        written_by=Version.told(told) if told else None,
+        corrupt="CORRUPT" in alarms,
+        no_space="NOSPACE" in alarms,
+        problems=found.problems,
+    )
+
+
+def _place(data_dir: Path) -> Place:
+    owner = data_owner(data_dir)
+    holds: Literal["nothing", "data", "something else"] = "nothing"
+    if owner is not None or (data_dir.exists() and any(data_dir.iterdir())):
+        holds = "data" if owner is not None and (data_dir / MEMBER).is_dir() else "something else"
+    runs = next((one.pid for one in running_etcds() if is_open_here(one, data_dir)), 0)
+    return Place(holds, runs, _free_bytes(data_dir))
+
+
+def _free_bytes(path: Path) -> int | None:
+    there = next(one for one in (path, *path.absolute().parents) if one.is_dir())
+    try:
+        room = os.statvfs(there)
+    except OSError:
+        return None
+    return room.f_bavail * room.f_frsize
+
+
+def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
+    """Restores; raises `Refused`, `RestoreFailed` and `HostError` with nothing changed, but for what the message says."""
+    content = judge(job, report)
+    run = secrets.token_hex(4)
+    with _work_beside(job.data_dir, run) as work:
+        added = bump(content, job.seen)
+        token = f"quorate-{secrets.token_hex(8)}"
+        report(Event("restore", job.name, "building the data directory"))
+        _build(job, work, token, added, clock)
+        made = _checked(job, work, content, added)
+        _sync(work)
+        kept = _put(job, work, run)
+    return Restored(
+        made.cluster_id, made.member_id, content.keys, content.revision + added, added, token, kept, content.no_space
+    )
+
+
+@contextmanager
+def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
+    """Yields a name beside the place, on the same file system: inside it where it is a mount point. What is left there of a run
+    that fails is deleted."""
+    folder = data_dir if data_dir.is_mount() else data_dir.absolute().parent
+    if not folder.is_dir():
+        raise HostError(
+            f"there is no directory {folder}", state="nothing was changed", advice="make it, with its owner and mode"
+        )
+    if doubt := distrust_way(folder):
+        raise HostError(f"{folder} cannot be used: {doubt}", state="nothing was changed")
+    work = folder / f"{data_dir.name}.quorate-new-{run}"
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _build(job: Job, work: Path, token: str, added: int, clock: SystemClock) -> None:
+    command = [
+        *(str(job.etcdutl), "snapshot", "restore", str(job.snapshot), f"--data-dir={work}", f"--name={job.name}"),
+        *(f"--initial-cluster={job.name}={job.peer_url}", f"--initial-advertise-peer-urls={job.peer_url}"),
+        *(f"--initial-cluster-token={token}", f"--bump-revision={added}", "--mark-compacted"),
+    ]
+    seconds = _LEAST_SECONDS + _SECONDS_PER_GB * job.snapshot.stat().st_size / 1e9
+    done = programs.run(command, seconds=seconds, cancel=clock.cancel)
+    if done.code != 0:
+        last = (done.err.strip().splitlines() or ["it said nothing"])[-1]
+        raise RestoreFailed(f"{job.etcdutl} could not restore {job.snapshot}: {last[:500]}", state="nothing was changed")
+
+
+def _checked(job: Job, work: Path, content: Content, added: int) -> Look:
+    """Returns what was built. Raises `RestoreFailed` where it is not what was to be built."""
+    made = look(work, deep=True)
+    keys = made.walk.keys if made.walk is not None else -1
+    wrong = [
+        *made.problems,
+        *([f"it has {keys} keys instead of {content.keys}"] if keys != content.keys else []),
+        *([f"its revision is {made.revision}"] if made.revision != content.revision + added else []),
+        *(["it has the id of the old cluster"] if made.cluster_id in (0, job.old_cluster) else []),
+        *(["it has more than one member"] if made.backend is None or len(made.backend.members) != 1 else []),
+    ]
+    if wrong:
+        raise RestoreFailed(f"what was built of {job.snapshot} is not right: {'; '.join(wrong)}", state="nothing was changed")
+    return made
+
+
+def _sync(folder: Path) -> None:
+    """Writes all of it to its disk, files before the folders that name them."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in [*names, "."]:
+            fd = os.open(Path(path) / name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
+def _put(job: Job, work: Path, run: str) -> Path | None:
+    """Gives the new directory its name; what is there is renamed before. Returns where that lies now. Where the data directory
+    is a mount point, it is `member` in it that is renamed."""
+    if job.data_dir.is_mount():
+        return _take_place(job.data_dir, f"{work.name}/{MEMBER}", MEMBER, f"{MEMBER}.quorate-kept-{run}")
+    name = job.data_dir.name
+    return _take_place(job.data_dir.absolute().parent, work.name, name, f"{name}.quorate-kept-{run}")
+
+
+def _take_place(folder: Path, new: str, name: str, kept: str) -> Path | None:
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    aside = False
+    try:
+        if (folder / name).exists():
+            aside = any((folder / name).iterdir())
+            if aside:
+                rename_new(name, kept, src_dir_fd=held, dst_dir_fd=held)
+            else:
+                os.rmdir(name, dir_fd=held)
+        rename_new(new, name, src_dir_fd=held, dst_dir_fd=held)
+        os.fsync(held)
+    except OSError as error:
+        if aside and (folder / kept).exists():
+            with suppress(OSError):
+                rename_new(kept, name, src_dir_fd=held, dst_dir_fd=held)
+        state = f"what was there is {folder / kept}" if (folder / kept).exists() else "nothing was changed"
+        raise HostError(f"cannot rename in {folder}: {error.strerror}", state=state) from error
+    finally:
+        os.close(held)
+    return folder / kept if aside else None
