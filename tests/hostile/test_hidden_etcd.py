@@ -15,7 +15,7 @@ from member_data import write_log
 
 from hostile.test_reset import Node
 from hostile.test_reset_beside import MANIFESTS, OLD, TEXT, reset
-from quorate.errors import Refused
+from quorate.errors import HostError, Refused
 from quorate.host import etcd_identity
 from quorate.host.kubelets import RunningKubelet, running_kubelets
 from quorate.phases.node import local_etcd
@@ -496,6 +496,14 @@ def test_the_key_of_a_client_is_no_members(node: Node) -> None:
     etcd.remove_member(reset(node))
     write_pair(folder / "n1", make_leaf(LeafSpec("n1", ("server", "client"), kind="ECDSA-P256"), ca, now=now))
     with pytest.raises(Refused, match=r"/var/lib/etcd/default\.etcd holds data of member .*/pki/etcd/n1\.key may be its key"):
+        etcd.remove_member(reset(node))
+
+
+def test_more_files_than_can_be_looked_at_are_no_answer(node: Node) -> None:
+    for number in range(501):
+        node.write(f"etc/kubernetes/pki/x{number}.crt", "x")
+    node.write("etc/kubernetes/pki/z.key", "x")
+    with pytest.raises(HostError, match="more files than can be looked at for keys"):
         etcd.remove_member(reset(node))
 
 

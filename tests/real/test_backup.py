@@ -177,9 +177,13 @@ def test_one_host_saves_in_each_period(three: Home, tmp_path: Path) -> None:
     day = 86_400.0
     assert claim(store, cluster_id, day, now, "a") == ""
     assert claim(store, cluster_id, day, now, "b") == "a"
-    assert claim(store, cluster_id, day, now + 3600 if now % day < day - 3600 else now, "b") in ("", "a")
+    assert claim(store, cluster_id, day, now, "a") == "", "its run failed, and is repeated"
+    noon = now - now % day + day / 2 + 9 * day
+    assert claim(store, cluster_id, day, noon, "c") == "" and claim(store, cluster_id, day, noon + 60, "b") == "c"
+    assert claim(store, cluster_id, day, noon + 1801, "b") == "", "the host that took it made none"
     made = saved(three, store)
     assert claim(store, cluster_id, day, time.time(), "b") == made
+    assert claim(store, cluster_id, day, time.time() - 5 * day, "b") == "", "a backup of the future is of no period before"
 
 
 def test_what_others_can_write_to_takes_no_backup(three: Home, tmp_path: Path) -> None:

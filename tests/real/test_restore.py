@@ -25,6 +25,7 @@ from quorate.host.etcd_binary import read_version
 from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.offline.look import look
+from quorate.recovery import restore as recovery
 from quorate.recovery.restore import Job, RestoreFailed, restore
 from quorate.report import silent
 from real.machines import flags_of
@@ -131,6 +132,27 @@ def test_a_program_that_builds_something_else_is_noticed(snapshot: Path, tmp_pat
     with pytest.raises(RestoreFailed, match="its revision is"):
         restore(job, CLOCK, silent)
     assert not (tmp_path / "data").exists() and not list(tmp_path.glob("*quorate-new*"))
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+@pytest.mark.parametrize("set_aside", [True, False])
+def test_an_etcd_that_starts_there_meanwhile_keeps_its_directory(
+    snapshot: Path, tmp_path: Path, home: Home, any_etcd: str, set_aside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was judged before the building is judged again before the rename."""
+    data = home.layout.member("m1").data
+    place = tmp_path / "place"
+    made = recovery._sync
+
+    def meanwhile(folder: Path) -> None:
+        made(folder)
+        place.symlink_to(data)
+
+    monkeypatch.setattr(recovery, "_sync", meanwhile)
+    job = job_of(snapshot, place, "http://127.0.0.1:1", any_etcd)
+    with pytest.raises(Refused, match="an etcd runs on that directory"):
+        restore(replace(job, wish=replace(job.wish, set_aside=set_aside)), CLOCK, silent)
+    assert place.is_symlink() and not list(tmp_path.glob("*quorate-*"))
 
 
 def test_the_command_and_its_dry_run(snapshot: Path, tmp_path: Path, cli: RunCli, any_etcd: str) -> None:

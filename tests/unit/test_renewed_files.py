@@ -280,3 +280,9 @@ def test_a_key_that_two_certificates_share_is_not_taken_from_one_of_them(context
     (folder / "pki/etcd/peer.key").symlink_to("server.key")
     with pytest.raises(PreflightFailed, match=r"share the key .*/etcd/server\.key"):
         renewal.renew(context, "etcd-server")
+
+
+def test_a_certificate_that_this_cluster_does_not_have_is_missing(context: Context, folder: Path) -> None:
+    """With an external etcd there is none of etcd's."""
+    with pytest.raises(PreflightFailed, match="no-such is missing: there is nothing to renew"):
+        renewal.renew(context, "no-such")

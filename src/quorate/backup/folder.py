@@ -2,7 +2,7 @@
 
 <cluster id>/20261127T034512Z-1042.db      the snapshot, as etcd sent it
 <cluster id>/20261127T034512Z-1042.json    its manifest, written last
-<cluster id>/claims/<period>               who makes the backup of a period
+<cluster id>/20261127T030000Z.claim.0      which host makes the backup of that period
 """
 
 from __future__ import annotations
@@ -175,5 +175,5 @@ class FolderStore:
 def _stored(folder: Path, path: Path) -> Stored | None:
     if meant_for(path.name) or path.is_symlink() or not path.is_file():
         return None
-    told = path.stat()
-    return Stored(f"{folder.name}/{path.name}", told.st_size, told.st_mtime)
+    status = path.stat()
+    return Stored(f"{folder.name}/{path.name}", status.st_size, status.st_mtime)

@@ -15,7 +15,7 @@ from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, mapping_of, rows_of, text_of, texts_of
 
 FORMAT = "quorate-backup/1"
-SUFFIX = ".json"
+SUFFIX, WALKED = ".json", "walk"
 MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,200}")
@@ -125,32 +125,32 @@ def blob_name(taken_at: datetime, revision: int) -> str:
 def read_manifest(content: bytes, where: str) -> Manifest:
     """Reads a manifest. Raises `BadManifest`: what may be deleted, and what may be restored, is decided by it."""
     try:
-        told = read_object(content, where, RECORD)
+        fields = read_object(content, where, RECORD)
     except BadDocument as error:
         raise BadManifest(f"{where} is no manifest: {error.what}") from error
-    if told.get("format") != FORMAT:
-        raise BadManifest(f"{where} has the format {text_of(told.get('format'))[:40]!r}; this version reads {FORMAT}")
-    member, blob = mapping_of(told.get("member")), mapping_of(told.get("blob"))
+    if fields.get("format") != FORMAT:
+        raise BadManifest(f"{where} has the format {text_of(fields.get('format'))[:40]!r}; this version reads {FORMAT}")
+    member, blob = mapping_of(fields.get("member")), mapping_of(fields.get("blob"))
     return Manifest(
-        taken_at=_time(told, "takenAt", where),
-        cluster_id=_id(told, "clusterId", where),
+        taken_at=_time(fields, "takenAt", where),
+        cluster_id=_id(fields, "clusterId", where),
         member=Saved(
             _id(member, "id", where), text_of(member.get("name")), text_of(member.get("role")), text_of(member.get("version"))
         ),
-        through_quorum=told.get("throughQuorum") is True,
-        revision=integer_of(told.get("revision")),
-        raft_index=integer_of(told.get("raftIndex")),
-        term=integer_of(told.get("term")),
-        storage_version=text_of(told.get("storageVersion")),
-        keys=integer_of(told.get("keys")),
-        newest_lease=_time(told, "dataAsOf", where) if told.get("dataAsOf") is not None else None,
-        auth=told.get("auth") is True,
-        alarms=texts_of(told.get("alarms")),
-        encryption_keys=texts_of(told.get("encryptionKeys")),
+        through_quorum=fields.get("throughQuorum") is True,
+        revision=integer_of(fields.get("revision")),
+        raft_index=integer_of(fields.get("raftIndex")),
+        term=integer_of(fields.get("term")),
+        storage_version=text_of(fields.get("storageVersion")),
+        keys=integer_of(fields.get("keys")),
+        newest_lease=_time(fields, "dataAsOf", where) if fields.get("dataAsOf") is not None else None,
+        auth=fields.get("auth") is True,
+        alarms=texts_of(fields.get("alarms")),
+        encryption_keys=texts_of(fields.get("encryptionKeys")),
         blob=Blob(
             _matched(blob, "name", _NAME, where), integer_of(blob.get("bytes")), _matched(blob, "sha256", _SHA256, where)
         ),
-        verified=tuple(Verified(_time(one, "at", where), text_of(one.get("how"))) for one in rows_of(told.get("verified"))),
+        verified=tuple(Verified(_time(one, "at", where), text_of(one.get("how"))) for one in rows_of(fields.get("verified"))),
     )
 
 
@@ -158,22 +158,22 @@ def _shown(at: datetime) -> str:
     return at.astimezone(UTC).strftime(_TIME)
 
 
-def _time(told: Mapping[str, Any], name: str, where: str) -> datetime:
+def _time(fields: Mapping[str, Any], name: str, where: str) -> datetime:
     try:
-        return datetime.strptime(text_of(told.get(name)), _TIME).replace(tzinfo=UTC)
+        return datetime.strptime(text_of(fields.get(name)), _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise BadManifest(f"{where} has no time in {name}") from None
 
 
-def _id(told: Mapping[str, Any], name: str, where: str) -> int:
+def _id(fields: Mapping[str, Any], name: str, where: str) -> int:
     try:
-        return parse_id(text_of(told.get(name)))
+        return parse_id(text_of(fields.get(name)))
     except ConfigError:
         raise BadManifest(f"{where} has no id in {name}") from None
 
 
-def _matched(told: Mapping[str, Any], name: str, pattern: re.Pattern[str], where: str) -> str:
-    value = text_of(told.get(name))
+def _matched(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str], where: str) -> str:
+    value = text_of(fields.get(name))
     if not pattern.fullmatch(value):
         # A name with a slash would lead out of the store.
         raise BadManifest(f"{where} has no usable {name}")

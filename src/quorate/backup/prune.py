@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from quorate.backup import claims
 from quorate.backup.catalog import Catalog, blob_of
 from quorate.backup.folder import FolderStore, Stored
 from quorate.backup.manifest import SUFFIX, Manifest
@@ -46,9 +47,9 @@ def _kept(one: Manifest) -> Kept:
     return Kept(one.id, one.taken_at, bool(one.verified))
 
 
-def carry_out(store: FolderStore, found: Catalog, decided: Plan) -> list[str]:
-    """Deletes; returns the ids of what is gone. The manifest goes first: a run that is killed in between leaves a file without
-    one, which the next one takes for what it is."""
+def carry_out(store: FolderStore, found: Catalog, decided: Plan, wall: float) -> list[str]:
+    """Deletes, also the claims of periods that are long over; returns the ids of what is gone. The manifest goes first: a run
+    that is killed in between leaves a file without one, which the next one takes for what it is."""
     goes = {one for cluster in decided.clusters for one in cluster.pruning.goes()}
     for manifest in found.backups:
         if manifest.id in goes:
@@ -56,6 +57,7 @@ def carry_out(store: FolderStore, found: Catalog, decided: Plan) -> list[str]:
             store.delete(blob_of(manifest))
     for stored in decided.rubbish:
         store.delete(stored.name)
+    claims.sweep(store, wall)
     return sorted(goes)
 
 

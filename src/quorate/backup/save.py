@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quorate.backup.folder import Arriving, FolderStore
-from quorate.backup.manifest import SUFFIX, Blob, Manifest, Saved, Verified, blob_name
+from quorate.backup.manifest import SUFFIX, WALKED, Blob, Manifest, Saved, Verified, blob_name
 from quorate.core.backup_source import Source, choose
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
@@ -32,7 +32,6 @@ from quorate.offline.backend import Backend, read_backend
 from quorate.offline.keys import Walk
 from quorate.report import Event
 
-WALKED = "walk"
 _SLOWEST_BYTES_PER_SECOND, _LEAST_SECONDS = 1 << 20, 60.0
 """The whole stream gets as long as at this rate."""
 _CATCH_UP_SECONDS, _POLL_SECONDS = 30.0, 0.05
@@ -54,8 +53,8 @@ class Mismatch(QuorateError):
 
 
 def save(cluster: Cluster, store: FolderStore, wish: Wish) -> Manifest:
-    """Saves one backup, and returns its manifest. Raises `Refused`, `EtcdError`, `HostError`, `Mismatch` and `Damaged`; no file
-    is left then."""
+    """Saves one backup, and returns its manifest. Raises `Refused`, `EtcdError`, `HostError`, `Mismatch` and `Damaged`;
+    what is left then has no manifest, and is no backup."""
     view = cluster.with_alarms(cluster.with_standbys(cluster.look()))
     source = choose(view, wish.source, allow_no_quorum=wish.allow_no_quorum)
     _refuse_no_room(store, view, source)
@@ -80,7 +79,7 @@ def _refuse_no_room(store: FolderStore, view: ClusterView, source: Source) -> No
     free = store.free_bytes()
     if status is not None and free is not None and free < status.db_size:
         raise Refused(
-            f"{store.place} has {free} bytes free; the database of {source.member.name} has {status.db_size}",
+            f"{store.place} has {free} bytes free; the database of {source.name} has {status.db_size}",
             state="nothing was saved",
             advice="free some space there, or save to another place; 'quorate etcd backup prune' deletes old backups",
         )

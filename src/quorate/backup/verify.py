@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 
 from quorate.backup.catalog import blob_of
 from quorate.backup.folder import FolderStore
-from quorate.backup.manifest import SUFFIX, Manifest
+from quorate.backup.manifest import SUFFIX, WALKED, Manifest
 from quorate.deadline import SystemClock
 from quorate.offline.look import look
 
-WALKED = "walk"
 _PIECE = 1 << 20
 
 

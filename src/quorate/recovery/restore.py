@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from quorate.core.decide_restore import Content, Place, Wish, against, bump
+from quorate.core.decide_restore import Against, Content, Place, Wish, against, bump
 from quorate.core.ids import format_id
 from quorate.core.versions import Version
 from quorate.deadline import SystemClock
@@ -93,11 +93,15 @@ def judge(job: Job, report: Report) -> Content:
             state="nothing was changed",
             advice="pass another with --etcdutl",
         )
+    _refuse(found)
+    return content
+
+
+def _refuse(found: Sequence[Against]) -> None:
     if found:
         raise Refused(
             "; ".join(one.why for one in found), state="nothing was changed", advice="; ".join(one.advice for one in found)
         )
-    return content
 
 
 def content_of(found: Look) -> Content:
@@ -145,6 +149,8 @@ def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
         _build(job, work, token, added, clock)
         made = _checked(job, work, content, added)
         _sync(work)
+        # An etcd may have been started there while this was built.
+        _refuse(against(content, replace(_place(job.data_dir), free=None), job.wish))
         kept = _put(job, work, run)
     return Restored(
         made.cluster_id, made.member_id, content.keys, content.revision + added, added, token, kept, content.no_space
@@ -213,17 +219,19 @@ def _put(job: Job, work: Path, run: str) -> Path | None:
     """Gives the new directory its name; what is there is renamed before. Returns where that lies now. Where the data directory
     is a mount point, it is `member` in it that is renamed."""
     if job.data_dir.is_mount():
-        return _take_place(job.data_dir, f"{work.name}/{MEMBER}", MEMBER, f"{MEMBER}.quorate-kept-{run}")
-    name = job.data_dir.name
-    return _take_place(job.data_dir.absolute().parent, work.name, name, f"{name}.quorate-kept-{run}")
+        folder, new, name = job.data_dir, f"{work.name}/{MEMBER}", MEMBER
+    else:
+        folder, new, name = job.data_dir.absolute().parent, work.name, job.data_dir.name
+    return _take_place(folder, new, name, f"{name}.quorate-kept-{run}" if job.wish.set_aside else "")
 
 
 def _take_place(folder: Path, new: str, name: str, kept: str) -> Path | None:
+    """`kept`: the name that data which is there gets; empty where it must not be moved."""
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     aside = False
     try:
         if (folder / name).exists():
-            aside = any((folder / name).iterdir())
+            aside = bool(kept) and any((folder / name).iterdir())
             if aside:
                 rename_new(name, kept, src_dir_fd=held, dst_dir_fd=held)
             else:

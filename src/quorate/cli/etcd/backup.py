@@ -303,8 +303,9 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
     from quorate.deadline import SystemClock
 
     store, found = _store(place), _catalog(place)
-    decided = pruning.plan(found, Keep.parse(rule), SystemClock().wall(), most_age=timedelta(seconds=max_age))
-    gone = [] if dry_run else pruning.carry_out(store, found, decided)
+    wall = SystemClock().wall()
+    decided = pruning.plan(found, Keep.parse(rule), wall, most_age=timedelta(seconds=max_age))
+    gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
     emit(
         form,
         "EtcdBackupPruning",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, HostError
 from quorate.foreign.paths import clean
 from quorate.pki.store import may_serve, parse_certificate
 from quorate.pki.table import BASES
@@ -26,7 +26,9 @@ def keys_of_members(tree: Tree, certificates: str) -> list[str]:
     found: list[str] = []
     for count, path in enumerate(_files(tree, clean(certificates), _DEEPEST)):
         base = posixpath.splitext(posixpath.relpath(path, clean(certificates)))[0]
-        if count > _MOST_FILES or base in _OF_OTHERS:
+        if count >= _MOST_FILES:
+            raise HostError(f"{certificates} has more files than can be looked at for keys of etcd members")
+        if base in _OF_OTHERS:
             continue
         is_key = path.endswith(_KEYS) or _KEY in (tree.tail(path, _LOOKED_AT) or b"")
         if is_key and _may_serve(tree, path):
@@ -39,7 +41,9 @@ def _files(tree: Tree, folder: str, deepest: int) -> Iterator[str]:
         path = f"{folder}/{name}"
         if tree.is_file(path):
             yield path
-        elif deepest:
+        elif not deepest:
+            raise HostError(f"{path} is too deep to be looked at for keys of etcd members")
+        else:
             yield from _files(tree, path, deepest - 1)
 
 

@@ -14,7 +14,7 @@ def each_once(context: Context, names: Sequence[str], known: Iterable[str]) -> l
     """Returns the names, of all that are `known`, without those whose files are another's by links: they are renewed with it.
     Raises `PreflightFailed` for one that shares only its key: the other's certificate would be without one."""
     chosen: list[str] = []
-    files = {name: _real_files(context, name) for name in known}
+    files = {name: _real_files(context, name) for name in {*known, *names}}
     for name in names:
         same = next((one for one in chosen if files[one] == files[name]), None)
         sharing = next((one for one in files if files[one] & files[name] and files[one] != files[name]), None)
