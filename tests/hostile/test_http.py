@@ -16,6 +16,7 @@ from quorate.deadline import Cancel, SystemClock
 from quorate.errors import ConfigError, Interrupted, QuorateError
 from quorate.etcd.client import metrics, peer_port
 from quorate.etcd.client.endpoint import Endpoint
+from quorate.etcd.client.pages import Pages
 from quorate.foreign.http import Connection, HttpFailed, Request, Site, get, site_of
 from quorate.host import kubelet
 from quorate.kube import tls
@@ -49,7 +50,7 @@ def test_what_asks_members_and_kubelets_takes_it_for_no_answer(name: str, speak:
     with server(speak) as port:
         began = time.monotonic()
         assert peer_port.members(f"http://127.0.0.1:{port}", None, timeout=SECONDS) is None
-        assert metrics.scrape(Endpoint("127.0.0.1", port), None, timeout=SECONDS) is None
+        assert Pages().scrape(Endpoint("127.0.0.1", port), None, timeout=SECONDS) is None
         assert kubelet.health(port)
         assert time.monotonic() - began < 2 * SECONDS + 2.0 + 3 * SLACK
 

@@ -13,10 +13,10 @@ import pytest
 from quorate.core.absence import ABSENCE_SECONDS, FRESH_SECONDS, MOST_BETWEEN_LOOKS, Absence, AbsenceWatch
 from quorate.core.membership import ClusterView, NoResponse
 from quorate.errors import ConfigError
-from quorate.etcd.client import metrics
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.metrics import Metrics, parse
+from quorate.etcd.client.pages import Pages
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.observation.absence_watch import watch_absence
@@ -173,7 +173,7 @@ def test_a_page_that_somebody_kept_proves_nothing() -> None:
 def test_a_page_of_another_member_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """One address led to the members for gRPC, and to another cluster for metrics: a live voter was removed."""
     page = parse(PAGE + 'etcd_server_id{server_id="b7"} 1\n')
-    monkeypatch.setattr(metrics, "scrape", lambda *_args, **_more: page)
+    monkeypatch.setattr(Pages, "scrape", lambda *_args, **_more: page)
     with Access() as access:
         assert access.scrape(where(1), of=0xB7, timeout=1.0) == page
         assert access.scrape(where(1), of=1, timeout=1.0) is None

@@ -13,6 +13,7 @@ from quorate.core.membership import Member
 from quorate.etcd.client import metrics
 from quorate.etcd.client.endpoint import Endpoint, Tls
 from quorate.etcd.client.metrics import Metrics
+from quorate.etcd.client.pages import Pages
 from quorate.etcd.client.peer_port import PeerMembers
 
 
@@ -82,7 +83,7 @@ def peer_members(world: World, peer_url: str, timeout: float) -> PeerMembers | N
 def plugged(world: World) -> Iterator[None]:
     """For an engine that calls the module functions: they reach the simulated world for the block."""
 
-    def scraped(endpoint: Endpoint, tls: Tls | None, *, timeout: float, cancel: object = None) -> Metrics | None:
+    def scraped(pages: Pages, endpoint: Endpoint, tls: Tls | None, *, timeout: float) -> Metrics | None:
         return scrape(world, endpoint, timeout)
 
     def told(peer_url: str, tls: Tls | None, *, timeout: float, cancel: object = None) -> PeerMembers | None:
@@ -93,7 +94,7 @@ def plugged(world: World) -> Iterator[None]:
 
     with (
         plugged_in(),
-        patch("quorate.etcd.client.metrics.scrape", scraped),
+        patch("quorate.etcd.client.pages.Pages.scrape", scraped),
         patch("quorate.etcd.client.peer_port.members", told),
         patch("quorate.etcd.observation.diagnose.reach", reached),
     ):

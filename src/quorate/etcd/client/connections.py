@@ -13,6 +13,7 @@ from quorate.errors import ConfigError
 from quorate.etcd.client.channel import Channel, OpenCalls
 from quorate.etcd.client.endpoint import Endpoint, Login, Tls
 from quorate.etcd.client.errors import EtcdError, Unreachable
+from quorate.etcd.client.pages import Pages
 from quorate.etcd.client.routes import Routes
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Access:
         self.tls = tls
         self.cancel = cancel
         self.routes = Routes()
+        self._pages = Pages(cancel)
         self.open_statuses: dict[Endpoint, Future[Any]] = {}
         self._login = login
         self._channels: dict[Endpoint, Channel] = {}
@@ -87,6 +89,7 @@ class Access:
         self.tls = tls
         for endpoint in list(self._channels):
             self.renew(endpoint)
+        self._pages.forget()
         self.open_statuses.clear()
 
     def ask_all(self, ask: Callable[[Channel], T], endpoints: Iterable[Endpoint]) -> list[Future[T]]:
@@ -100,9 +103,7 @@ class Access:
     def scrape(self, endpoint: Endpoint, *, of: int, timeout: float) -> Metrics | None:
         """Returns the metrics of the member `of`, or None when they cannot be read, and for a page of anybody else: by the
         pages of another cluster behind one address a live voter was lost."""
-        from quorate.etcd.client import metrics
-
-        found = metrics.scrape(endpoint, self.tls, timeout=timeout, cancel=self.cancel)
+        found = self._pages.scrape(endpoint, self.tls, timeout=timeout)
         return found if found is not None and found.is_of(of) else None
 
     def peer_members(self, peer_url: str, tls: Tls | None, *, timeout: float) -> PeerMembers | None:
@@ -117,6 +118,7 @@ class Access:
         for channel in list(self._channels.values()):
             channel.close()
         self._channels.clear()
+        self._pages.forget()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> Access:

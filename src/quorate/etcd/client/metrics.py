@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from quorate.core.ids import format_id
-from quorate.deadline import Cancel
 from quorate.etcd.client.endpoint import Endpoint, Tls
-from quorate.foreign.http import Connection, HttpFailed, Request, Site
+from quorate.foreign.http import Connection, Request, Site
 
 _MOST_BYTES = 8 << 20
 _MOST_LINE = 1000
@@ -105,15 +104,17 @@ class Metrics:
         return sum(number for (key, labels), number in self.values.items() if key == name and (label, value) in labels)
 
 
-def scrape(endpoint: Endpoint, tls: Tls | None, *, timeout: float, cancel: Cancel | None = None) -> Metrics | None:
-    """Returns the metrics at the member's client port, or None: metrics may be served elsewhere, or not at all."""
+def site_of(endpoint: Endpoint, tls: Tls | None) -> Site:
+    """Returns where a member's client port serves its metrics."""
     secure = endpoint.tls == "on" or (endpoint.tls == "auto" and tls is not None)
     context = (tls.context() if tls else ssl.create_default_context()) if secure else None
-    try:
-        with Connection(Site(endpoint.host, endpoint.port, context), cancel=cancel) as connection:
-            answer = connection.ask(Request("GET", "/metrics"), seconds=timeout, most_bytes=_MOST_BYTES)
-    except HttpFailed:
-        return None
+    return Site(endpoint.host, endpoint.port, context)
+
+
+def read(connection: Connection, *, timeout: float) -> Metrics | None:
+    """Returns the page behind a connection, or None: metrics may be served elsewhere, or not at all. Raises `HttpFailed` where
+    there is no answer."""
+    answer = connection.ask(Request("GET", "/metrics"), seconds=timeout, most_bytes=_MOST_BYTES)
     return parse(answer.body.decode(errors="replace")) if answer.status == 200 else None
 
 
