@@ -366,6 +366,13 @@ DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
         (DROP_IN, "[Service]\nWorkingDirectory=-/srv\nExecStart=/usr/bin/kubelet --pod-manifest-path=pods\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/outer.sh\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/array.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/bash -x /srv/plain\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/bash -eu -o pipefail -c 'exec kubelet --pod-manifest-path=/srv/pods'\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=-/srv/%p.env\nExecStart=/usr/bin/kubelet $X\n"),
+        ("etc/default/kubelet", "KUBELET_EXTRA_ARGS=\"--pod-manifest-path='/srv/pods'\"\n"),
+        ("etc/default/kubelet", "KUBELET_EXTRA_ARGS=\"--config='/srv/kubelet.yaml' --v=2\"\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'echo --pod-manifest-path=/srv/pods | xargs kubelet'\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/piped.sh\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/wrapper.py\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/srv/pods>/srv/log'\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet ${KARGS:---pod-manifest-path=/srv/pods}'\n"),
@@ -395,6 +402,9 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/my flags", "X=--pod-manifest-path=/srv/pods\n")
     node.write("usr/local/bin/kubelet-start", "#!/bin/sh\nexec kubelet --pod-manifest-path=/srv/pods\n")
     node.write("srv/outer.sh", "#!/bin/sh\nexec /srv/start.sh\n")
+    node.write("srv/plain", "exec kubelet --pod-manifest-path=/srv/pods\n")
+    node.write("srv/kubelet.env", "X=--pod-manifest-path=/srv/pods\n")
+    node.write("srv/piped.sh", "#!/bin/sh\necho --pod-manifest-path=/srv/pods | xargs kubelet\n")
     node.write("srv/array.sh", "#!/bin/bash\nARGS=(--pod-manifest-path=/srv/pods --v=2)\nexec kubelet ${ARGS[@]}\n")
     node.write("srv/wrapper.py", "#!/usr/bin/python3\nimport os\nos.execv('/k', ['kubelet','--pod-manifest-path=/srv/pods'])\n")
     (node.root / "etc/systemd/system").mkdir(parents=True)
@@ -418,7 +428,7 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=$WHO_KNOWS\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=%d/kubelet.yaml\n"),
         (DROP_IN, "[Service]\nEnvironmentFile=/srv/*/kubelet.env\n"),
-        (DROP_IN, "[Service]\nEnvironmentFile=/etc/%p.env\n"),
+        (DROP_IN, "[Service]\nEnvironmentFile=/etc/%i.env\n"),
         (DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=missing.yaml\nWorkingDirectory=/srv\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/%p-start.sh\n"),
         (DROP_IN, "[Service]\nEnvironment=DIR=/srv\nExecStart=/bin/sh ${DIR}/start.sh\n"),
@@ -429,10 +439,13 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         ("var/lib/kubelet/config.yaml", '{"staticPodPath": "/srv/pods", "staticPodPath": null}'),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c '. $WHERE/env; exec kubelet $X'\n"),
         ("etc/default/kubelet", "X=--config-dir=/srv/deep\n"),
+        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'exec kubelet $(cat /srv/where)'\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/computed.sh\n"),
     ],
 )
 def test_settings_of_the_kubelet_that_cannot_be_read_are_no_answer(node: Node, path: str, text: str) -> None:
     (node.root / "srv/deep/1/2/3/4/5/6/7/8/9").mkdir(parents=True)
+    node.write("srv/computed.sh", "#!/bin/sh\nexec /usr/bin/kubelet --v=2 `cat /srv/where`\n")
     node.write(path, text)
     with pytest.raises(Refused, match="it is unknown which static pods the kubelet runs"):
         etcd.remove_member(reset(node))
@@ -515,6 +528,18 @@ def test_a_key_that_may_be_a_members_is_named_where_nothing_else_is_found(node: 
     )
 
 
+START = """#!/bin/sh
+x=1 # then . $FILE
+[ -n "$C" ] || { echo "usage: $0 --config=$FILE"; exit 2; }
+log "source $FILE missing"
+crictl --config "$C" ps
+kubectl --kubeconfig $K --config-dir=$K get nodes
+ip=$(hostname -i)
+exec kubelet --node-ip=$ip --hostname-override $(hostname) --node-labels `cat /srv/labels`
+"""
+"""What scripts say, and ask of others, are no settings; a value that is computed is none of a folder."""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -526,6 +551,8 @@ def test_a_key_that_may_be_a_members_is_named_where_nothing_else_is_found(node: 
         "[Service]\nExecStart=/bin/sh -c '. /etc/profile; exec kubelet'\n",
         "[Service]\nExecStart=/bin/sh -c 'curl --config /srv/curl.conf; exec kubelet'\n",
         "[Service]\nExecStart=/usr/bin/kubelet --config=/etc/kubernetes/kubelet/kubelet-config.json\n",
+        "[Service]\nExecStart=/srv/start.sh\n",
+        "[Service]\nEnvironmentFile=-/etc/sysconfig/%p\nEnvironmentFile=-/etc/default/%N\nExecStart=/usr/bin/kubelet\n",
     ],
 )
 def test_what_an_ordinary_unit_names_is_no_riddle(node: Node, text: str) -> None:
@@ -535,6 +562,7 @@ def test_what_an_ordinary_unit_names_is_no_riddle(node: Node, text: str) -> None
         node.write("var/log/kubelet.log", 'FLAG: --pod-manifest-path="/srv/old"\n' * 10_000)
         node.write("etc/profile", "for i in /etc/profile.d/*.sh; do . $i; done\n")
         node.write("srv/old/etcd.yaml", TEXT)
+        node.write("srv/start.sh", START)
         node.write("etc/systemd/system/kubelet.service", text)
         etcd.remove_member(reset(node))
 

@@ -199,3 +199,31 @@ def test_another_root_has_another_container_runtime(node: Node, monkeypatch: pyt
     cleanup_node.clean_up(node.reset())
     assert asked == [f"unix://{node.root}/run/containerd/containerd.sock"]
     assert any("pods may still run" in text for text in node.warnings)
+
+
+@as_root
+def test_a_link_of_another_user_ends_a_reset(node: Node) -> None:
+    """/etc/kubernetes/pki as a link of somebody else: what it leads to is emptied only where root has chosen it."""
+    kept = node.write("srv/pki/ca.key")
+    folder = node.root / PKI
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        folder.rmdir()
+    folder.symlink_to("/srv/pki")
+    os.lchown(folder, 12345, 12345)
+    with pytest.raises((Refused, HostError), match="link"):
+        cleanup_node.clean_up(node.reset())
+    assert kept.exists()
+    os.lchown(folder, 0, 0)
+    cleanup_node.clean_up(node.reset())
+    assert not kept.exists() and folder.is_symlink()
+
+
+def test_a_cleanup_alone_says_that_a_member_stays(node: Node) -> None:
+    """Its keys went, without a word, and the cluster counted on it."""
+    node.write("etc/kubernetes/manifests/etcd.yaml", MANIFEST.format(host="/var/lib/etcd", below=""))
+    cleanup_node.clean_up(node.reset())
+    assert any("its member stays in the list" in text and "quorate etcd remove" in text for text in node.warnings)
+    node.said.clear()
+    cleanup_node.clean_up(node.reset())
+    assert not any("its member stays" in text for text in node.warnings)

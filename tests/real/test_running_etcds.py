@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import engine
 
-from quorate.errors import Refused
+from quorate.errors import HostError, Refused
+from quorate.foreign.content import content_of, ids_of
 from quorate.host import ports, proc
-from quorate.host.running_etcds import is_open_here, running_etcds, uses
+from quorate.host.member_data import of_member, take_data
+from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etcds
 from quorate.phases.node import own_running
 from quorate.tree import RealTree
 from real.rows.processes import until
@@ -45,6 +47,19 @@ def etcd_in(folder: Path, *flags: str, program: str | None = None) -> Iterator[s
         process.wait()
 
 
+def ids_below(folder: Path) -> frozenset[str]:
+    """What a reset that empties a folder would delete."""
+    return ids_of(stamp for _, stamp in content_of(folder))
+
+
+def keys_in(folder: Path) -> Path:
+    """Makes files that stand for keys: an etcd without TLS is given them, and does not read them."""
+    (folder / "etcd").mkdir(parents=True)
+    for name in ("ca.crt", "server.crt", "server.key"):
+        (folder / "etcd" / name).write_bytes(b"x")
+    return folder / "etcd" / "ca.crt"
+
+
 def test_an_etcd_is_found_by_what_it_has_open_whatever_it_is_called(tmp_path: Path) -> None:
     program = tmp_path / "kv-store"
     shutil.copy(engine("etcd-3.6"), program)
@@ -53,24 +68,136 @@ def test_an_etcd_is_found_by_what_it_has_open_whatever_it_is_called(tmp_path: Pa
         (found,) = (one for one in running_etcds() if one.pid == process.pid)
         assert found.folder == str(data) and not found.is_in_pod
         assert is_open_here(found, data) and not is_open_here(found, tmp_path)
-        assert uses(found, str(tmp_path)) and not uses(found, "/etc/kubernetes")
         assert own_running.runs_elsewhere(TREE, str(data))
     assert all(one.folder != str(data) for one in running_etcds())
 
 
 def test_one_that_uses_what_would_be_deleted_stops_a_reset(tmp_path: Path) -> None:
-    certificates, data = tmp_path / "pki", tmp_path / "data"
-    with etcd_in(data, f"--trusted-ca-file={certificates}/etcd/ca.crt"):
-        with pytest.raises(Refused, match=f"it uses files below {certificates}"):
-            own_running.refuse_running(TREE, "", str(certificates))
-        own_running.refuse_running(TREE, str(data), str(certificates))
-        own_running.refuse_running(TREE, "", str(tmp_path / "other"))
+    ca, data = keys_in(tmp_path / "pki"), tmp_path / "data"
+    with etcd_in(data, f"--trusted-ca-file={ca}") as process:
+        with pytest.raises(Refused, match=f"pid {process.pid}.* it uses files that would be deleted"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+        own_running.refuse_running(TREE, str(data), ids_below(tmp_path / "pki"))
+        own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki" / "etcd") - {proc.file_id(ca)})
+
+
+def test_one_whose_data_would_be_deleted_stops_a_reset(tmp_path: Path) -> None:
+    """A service without --data-dir, started in /var/lib/kubelet."""
+    with etcd_in(tmp_path / "kubelet" / "default.etcd"), pytest.raises(Refused, match="its data is in what would be deleted"):
+        own_running.refuse_running(TREE, "", ids_below(tmp_path / "kubelet"))
+
+
+def ways_to_name(ca: Path, folder: Path) -> dict[str, str]:
+    """Names of one file that are not its path."""
+    (folder / "link").symlink_to(ca.parent)
+    (folder / "link-to-file").symlink_to("link/ca.crt")
+    return {
+        "relative": os.path.relpath(ca),
+        "two-slashes": str(ca).replace("/etcd/", "//etcd//./"),
+        "a-link": f"{folder}/link/ca.crt",
+        "a-link-to-a-link": f"{folder}/link-to-file",
+        "a-way-up": f"{ca.parent}/../etcd/ca.crt",
+    }
+
+
+@pytest.mark.parametrize("way", ["relative", "two-slashes", "a-link", "a-link-to-a-link", "a-way-up"])
+def test_a_file_is_the_same_however_it_is_named(way: str, tmp_path: Path) -> None:
+    ca = keys_in(tmp_path / "pki")
+    named = ways_to_name(ca, tmp_path)[way]
+    with etcd_in(tmp_path / "data", f"--trusted-ca-file={named}"), pytest.raises(Refused, match="it uses files"):
+        own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+
+
+@pytest.mark.parametrize("by", ["--config-file", "ETCD_CONFIG_FILE"])
+def test_keys_in_a_configuration_count(by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca, config, data = keys_in(tmp_path / "pki"), tmp_path / "etcd.yaml", tmp_path / "data"
+    client, peer = ports.reserve(2, data)
+    config.write_text(
+        f"data-dir: {data}\nlisten-client-urls: http://127.0.0.1:{client}\nadvertise-client-urls: http://127.0.0.1:{client}\n"
+        f"listen-peer-urls: http://127.0.0.1:{peer}\ninitial-advertise-peer-urls: http://127.0.0.1:{peer}\n"
+        f"initial-cluster: default=http://127.0.0.1:{peer}\npeer-transport-security: {{trusted-ca-file: {ca}}}\n"
+    )
+    words = ["--config-file", str(config)] if by.startswith("-") else []
+    if not words:
+        monkeypatch.setenv(by, str(config))
+    process = subprocess.Popen([engine("etcd-3.6"), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: any(one.pid == process.pid for one in running_etcds()), 10)
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+        config.unlink()
+        with pytest.raises(Refused, match=r"unknown which files it uses.* is not there any more"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_variables_count_as_words_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ETCD_TRUSTED_CA_FILE", f"{tmp_path}/pki/etcd/ca.crt")
-    with etcd_in(tmp_path / "data"), pytest.raises(Refused, match="it uses files below"):
-        own_running.refuse_running(TREE, "", f"{tmp_path}/pki")
+    monkeypatch.setenv("ETCD_TRUSTED_CA_FILE", str(keys_in(tmp_path / "pki")))
+    with etcd_in(tmp_path / "data"), pytest.raises(Refused, match="it uses files"):
+        own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+
+
+def test_a_linked_folder_of_data_is_seen_through(tmp_path: Path) -> None:
+    """The path of an open file has no `member` then."""
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    data.mkdir(mode=0o700)
+    disk.mkdir(mode=0o700)
+    (data / "member").symlink_to(disk)
+    with etcd_in(data) as process:
+        (found,) = (one for one in running_etcds() if one.pid == process.pid)
+        assert is_open_here(found, data)
+
+
+@pytest.mark.parametrize("namespaces", [["--mount"], ["--net"], ["--mount", "--net"]])
+def test_another_namespace_hides_no_file_of_this_host(namespaces: list[str], tmp_path: Path) -> None:
+    """Containers see the keys elsewhere, and may have a network of their own."""
+    ca, certs, data = keys_in(tmp_path / "pki"), tmp_path / "certs", tmp_path / "data"
+    certs.mkdir()
+    is_moved = "--mount" in namespaces
+    named = certs / "ca.crt" if is_moved else ca
+    url = "http://127.0.0.1"
+    flags = f"--data-dir={data} --trusted-ca-file={named} --listen-client-urls={url}:1 --advertise-client-urls={url}:1"
+    more = f"--listen-peer-urls={url}:2 --initial-advertise-peer-urls={url}:2 --initial-cluster=default={url}:2"
+    up = "ip link set lo up; " if "--net" in namespaces else ""
+    if not up:
+        client, peer = ports.reserve(2, data)
+        flags, more = flags.replace(":1", f":{client}"), more.replace(":2", f":{peer}")
+    mount = f"mount --bind {ca.parent} {certs}; " if is_moved else ""
+    command = ["unshare", *namespaces, "--propagation=private"] if is_moved else ["unshare", *namespaces]
+    process = subprocess.Popen(
+        [*command, "sh", "-ec", f"{up}{mount}exec {engine('etcd-3.6')} {flags} {more}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: any(one.pid == process.pid for one in running_etcds()), 10)
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_process_that_cannot_be_looked_at_is_no_process_without_etcd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root without CAP_SYS_PTRACE sees no process's files."""
+    hidden = subprocess.Popen(["sh", "-c", "sleep 60; exit", "kv", "--listen-peer-urls=http://127.0.0.1:1"])
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path == f"/proc/{hidden.pid}/fd":
+            raise PermissionError(1, "Operation not permitted")
+        return real(path)
+
+    try:
+        monkeypatch.setattr(os, "listdir", listdir)
+        assert hidden.pid in look_for_etcds().unseen
+        with pytest.raises(Refused, match=r"process \d+ has open"):
+            own_running.refuse_running(TREE, "", frozenset())
+    finally:
+        hidden.kill()
+        hidden.wait()
 
 
 def test_one_in_a_pod_stops_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +205,7 @@ def test_one_in_a_pod_stops_a_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pods = {process.pid: "0::/kubepods.slice/kubepods-burstable.slice/x\n"}
         monkeypatch.setattr(proc, "cgroups", lambda pid: pods.get(pid, ""))
         with pytest.raises(Refused, match=f"pid {process.pid}.* it runs in a pod"):
-            own_running.refuse_running(TREE, "", "/etc/kubernetes/pki")
+            own_running.refuse_running(TREE, "", frozenset())
 
 
 def test_a_copy_of_the_data_and_one_that_only_reads_it_are_no_etcd(tmp_path: Path) -> None:
@@ -91,6 +218,40 @@ def test_a_copy_of_the_data_and_one_that_only_reads_it_are_no_etcd(tmp_path: Pat
         assert any(one.pid == os.getpid() for one in running_etcds())
 
 
-def test_the_files_of_another_machine_say_nothing_of_what_runs_here(tmp_path: Path) -> None:
-    with etcd_in(tmp_path / "data", f"--trusted-ca-file={tmp_path}/pki/etcd/ca.crt"):
-        own_running.refuse_running(RealTree(tmp_path), "", f"{tmp_path}/pki")
+def test_an_etcd_of_another_machine_below_a_root_stops_only_what_takes_its_files(tmp_path: Path) -> None:
+    """A tree below --rootfs may be that of a machine that this host runs in a container."""
+    ca = keys_in(tmp_path / "etc" / "pki")
+    with etcd_in(tmp_path / "data", f"--trusted-ca-file={ca}"):
+        own_running.refuse_running(RealTree(tmp_path), "", ids_below(tmp_path / "data" / "none"))
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(RealTree(tmp_path), "", ids_below(tmp_path / "etc"))
+
+
+def test_data_that_an_etcd_has_open_is_never_deleted(tmp_path: Path) -> None:
+    """A service had started it again, between the last look of a reset that was suspended and its deletion."""
+    data = tmp_path / "data"
+    with etcd_in(data) as process:
+        with pytest.raises(HostError, match=rf"an etcd runs on the data in .*\(pid {process.pid}\)"):
+            take_data(data, of_member(None))
+        assert (data / "member" / "snap" / "db").is_file() and sorted(os.listdir(data)) == ["member"]
+    take_data(data, of_member(None))
+    assert not os.listdir(data)
+
+
+def test_an_etcd_that_is_started_between_two_looks_keeps_its_keys(tmp_path: Path) -> None:
+    folder = tmp_path / "pki"
+    ca = keys_in(folder)
+    users = own_running.Users()
+    users.look()
+    users.refuse(ids_below(folder), str(folder))
+    with etcd_in(tmp_path / "data", f"--trusted-ca-file={ca}"):
+        with pytest.raises(HostError, match="may use files in"):
+            users.refuse(ids_below(folder), str(folder))
+        users.look()
+        with pytest.raises(HostError, match="may use files in"):
+            users.refuse(ids_below(folder), str(folder))
+        # What was looked at counts, also where it has another place by now.
+        folder.rename(tmp_path / "taken")
+        with pytest.raises(HostError, match="may use files in"):
+            users.refuse(ids_below(tmp_path / "taken"), str(folder))
+        users.refuse(ids_below(tmp_path / "other"), "other")

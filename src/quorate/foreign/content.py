@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,9 +20,17 @@ def content_of(folder: Path) -> Content:
     """Returns what is in a folder and below it; nothing where it is none. What a deletion that was cut off had taken away
     counts at the place that it had. A mount is not entered: one whose server is gone would not answer. Raises `HostError`."""
     try:
-        return frozenset(_below(folder, "", frozenset(mount_points())))
+        # The folder may be given as an open one, below /proc.
+        real = Path(os.path.realpath(folder))
+        mounts = frozenset(folder / one.relative_to(real) for one in mount_points() if one.is_relative_to(real))
+        return frozenset(_below(folder, "", mounts))
     except OSError as error:
         raise HostError(f"cannot look at what is in {folder}: {error.strerror}") from error
+
+
+def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
+    """Returns DEVICE:INODE of each, as a process's own files are told by."""
+    return frozenset(f"{one.device}:{one.inode}" for one in stamps if one is not None)
 
 
 def _below(folder: Path, inside: str, mounts: frozenset[Path]) -> Iterator[tuple[str, Stamp]]:

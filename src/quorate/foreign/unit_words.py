@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-_COMMENT = ("#", ";")
+_COMMENT, _QUOTES = ("#", ";"), "\"'"
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "s": " "}
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})")
 _LAST_ASCII, _HALVES = 0x7F, (0xD800, 0xDFFF)
@@ -28,15 +28,15 @@ def joined(text: str, between: str = "") -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Returns the words, each followed by those in it, where it holds blanks: `-c 'exec kubelet --a'`, and variables that are
-    put in without quotes."""
+    """Returns the words, each followed by those in it, where it holds blanks or quotes: `-c 'exec kubelet --a'`, and variables
+    that are put in without quotes, whose own quotes systemd takes away."""
     return list(_all_words(text, _MOST_NESTED))
 
 
 def _all_words(text: str, deepest: int) -> Iterator[str]:
     for word in _split(text):
         yield word
-        if deepest and len(word.split()) > 1:
+        if deepest and (len(word.split()) > 1 or any(quote in word for quote in _QUOTES)):
             yield from _all_words(word, deepest - 1)
 
 
@@ -55,7 +55,7 @@ def _split(text: str) -> Iterator[str]:
             found, taken = _escaped(text, at)
             letters.append(found)
             at += taken
-        elif letter in "\"'" and quote in ("", letter):
+        elif letter in _QUOTES and quote in ("", letter):
             quote = "" if quote else letter
         else:
             letters.append(letter)

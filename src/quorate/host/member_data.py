@@ -21,6 +21,7 @@ from quorate.host.etcd_identity import (
     owner_in,
     strangers,
 )
+from quorate.host.running_etcds import open_in
 
 IsMeant = Callable[[DataIdentity], bool]
 """Returns whether data of this member may be deleted. It also gets `UNREADABLE`."""
@@ -87,13 +88,24 @@ def _folders_in(folder: Path) -> tuple[Stamp | None, ...]:
 
 def take_data(data_dir: Path, meant: IsMeant) -> None:
     """Deletes the data of a member, and nothing beside it: takes `member` away, looks at it there, and only then deletes it.
-    Raises `HostError`, with nothing deleted, for data of another member: one that has joined here since this run looked."""
+    Raises `HostError`, with nothing deleted, for data of another member, one that has joined here since this run looked, and
+    for data on which an etcd runs."""
 
     def is_meant(taken: Path) -> bool:
+        refuse_open(taken, data_dir)
         return _may_go(owner_in(taken), meant)
 
     if not taking.take_named(os.path.abspath(data_dir), [MEMBER], is_meant):
         raise of_another(data_dir)
+
+
+def refuse_open(taken: Path, data_dir: Path) -> None:
+    """Raises `HostError` where an etcd has the data open that was taken away, or would be: whatever started it, it serves."""
+    if (found := open_in(taken)) is not None:
+        raise HostError(
+            f"an etcd runs on the data in {data_dir} (pid {found.pid}): it was left as it is",
+            advice="stop it, and what starts it, then run the same command again",
+        )
 
 
 def refuse_another(data_dir: Path, meant: IsMeant) -> None:

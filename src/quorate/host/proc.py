@@ -18,9 +18,12 @@ _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors of ours, not of the process. To take them for "it does not run" would start a second etcd on the same data."""
 
 
-def _seen(read: Callable[[], _T]) -> _T | None:
+def _seen(read: Callable[[], _T], but: type[OSError] | tuple[()] = ()) -> _T | None:
+    """Returns what is read; None where that fails, `but` for an error that the caller tells apart."""
     try:
         return read()
+    except but:
+        raise
     except OSError as error:
         if error.errno in _OURS:
             raise HostError(f"cannot read /proc: {error.strerror}") from error
@@ -135,12 +138,23 @@ def mounts(pid: int) -> str:
     return _seen(lambda: Path(f"/proc/{pid}/mountinfo").read_text(errors="replace")) or ""
 
 
-def written_files(pid: int) -> Iterator[tuple[str, Path]]:
-    """Yields the files that a process has open for writing: each by the path that it has for that process, and by one that
-    leads to it from here."""
-    for name in _seen(lambda: os.listdir(f"/proc/{pid}/fd")) or ():
+def written_files(pid: int) -> list[tuple[str, Path]] | None:
+    """Returns the files that a process has open for writing: each by the path that it has for that process, and by one that
+    leads to it from here. None where we may not see them: root may not without CAP_SYS_PTRACE. A process that has ended, or a
+    thread of the kernel, has none."""
+    try:
+        return _seen(lambda: list(_written(pid)), but=PermissionError) or []
+    except PermissionError:
+        return None if command_line(pid, 1) else []
+
+
+def _written(pid: int) -> Iterator[tuple[str, Path]]:
+    for name in os.listdir(f"/proc/{pid}/fd"):
         here = Path(f"/proc/{pid}/fd/{name}")
-        # The mode of the link says how the file was opened.
-        status, target = _seen(here.lstat), _seen(here.readlink)
-        if status is not None and target is not None and status.st_mode & stat.S_IWUSR:
-            yield str(target), here
+        try:
+            # The mode of the link says how the file was opened.
+            mode, path = here.lstat().st_mode, str(here.readlink())
+        except FileNotFoundError:
+            continue
+        if mode & stat.S_IWUSR:
+            yield path, here

@@ -1,64 +1,87 @@
-"""The etcds that run on this host, by the one thing that each has, whatever starts it and however it is called: its database,
-open for writing."""
+"""The etcds that run on this host, by the one thing that each has, whatever starts it and however it is called: its database
+and its log, open for writing."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.host import proc
 from quorate.host.etcd_identity import MEMBER
 
-_DATABASE = f"/{MEMBER}/snap/db"
-_DELETED = " (deleted)"
-_PODS, _ITS_VARIABLES = "kubepods", "ETCD_"
+_OPEN = re.compile(r"(.*)/(?:snap/db|wal/[0-9a-f]{16}-[0-9a-f]{16}\.wal)(?: \(deleted\))?", re.DOTALL)
+"""`member` before it may be a link, which the path of an open file does not show. While etcd defragments its database only its
+log is open."""
+_PODS = "kubepods"
+_FLAGS = ("data-dir", "config-file", "listen-peer-urls", "initial-cluster")
 _MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEtcd:
-    """`folder`: its data directory, by the path that it has for the process; `database`: of its file, as `proc.file_id`;
-    `is_in_pod`: it runs in a pod of a kubelet, and ends with it."""
+    """`began`: when, which tells the process from another of its pid; `folder`: its data directory, by the path that it has for
+    the process; `files`: what it has open for writing there, each as `proc.file_id`; `is_in_pod`: it runs in a pod of a kubelet
+    with this host's network, as a static pod of etcd does, and ends with it."""
 
     pid: int
+    began: str
     folder: str
-    database: str
+    files: frozenset[str]
     is_in_pod: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EtcdsSeen:
+    """`unseen`: the processes whose open files cannot be read, and whose words are as those of an etcd. That is all that shows
+    for root without CAP_SYS_PTRACE."""
+
+    running: list[RunningEtcd]
+    unseen: list[int]
+
+
 def running_etcds() -> list[RunningEtcd]:
-    """Returns those that share this host's network: a static pod of etcd does, and a service. One in a container with a network
-    of its own, such as a whole node in a container, is no other's business. Without root, those of this user."""
-    here, found = proc.network_namespace(os.getpid()), list[RunningEtcd]()
+    """Returns those that are seen; without root, those of this user."""
+    return look_for_etcds().running
+
+
+def look_for_etcds() -> EtcdsSeen:
+    """Returns the etcds among the processes that are visible here, whatever their network: what a container was given of this
+    host's files is this host's still. Raises `HostError` where /proc cannot be read."""
+    here = proc.network_namespace(os.getpid())
+    running, unseen = list[RunningEtcd](), list[int]()
     for pid in proc.pids():
-        if proc.network_namespace(pid) != here:
+        files = proc.written_files(pid)
+        if files is None:
+            unseen += [pid] if _reads_like_etcd(pid) else []
             continue
-        for path, file in proc.written_files(pid):
-            whole = path.removesuffix(_DELETED)
-            if whole.endswith(_DATABASE):
-                database = proc.seen_id(file)
-                if database is not None:
-                    found.append(RunningEtcd(pid, whole.removesuffix(_DATABASE) or "/", database, _PODS in proc.cgroups(pid)))
-                break
-    return found
+        matches = [(match, file) for path, file in files if (match := _OPEN.fullmatch(path))]
+        ids = frozenset(one for _, file in matches if (one := proc.seen_id(file)) is not None)
+        fields = proc.stat_fields(pid)
+        if not ids or fields is None:
+            continue
+        folder = matches[0][0][1].removesuffix(f"/{MEMBER}") or "/"
+        is_in_pod = proc.network_namespace(pid) == here and _PODS in proc.cgroups(pid)
+        running.append(RunningEtcd(pid, fields[19], folder, ids, is_in_pod))
+    return EtcdsSeen(running, unseen)
 
 
-def uses(etcd: RunningEtcd, folder: str) -> bool:
-    """Returns whether an etcd was given files below a folder of this host: as a word, a variable of its own, or a mount."""
-    words = proc.command_line(etcd.pid, _MOST_BYTES)
-    variables = (proc.environment(etcd.pid) or b"").decode(errors="replace").split("\0")
-    below = folder.rstrip("/") + "/"
-    if any(below in word for word in [*words, *(one for one in variables if one.startswith(_ITS_VARIABLES))]):
-        return True
-    # The fourth field is the folder of its file system that is mounted.
-    mounted = [line.split(" ") for line in proc.mounts(etcd.pid).split("\n")]
-    return any(len(row) > 4 and row[3] != "/" and (row[3] + "/").startswith(below) for row in mounted)
+def _reads_like_etcd(pid: int) -> bool:
+    words = proc.command_line(pid, _MOST_BYTES)
+    return any("etcd" in word.casefold() or word.lstrip("-").startswith(_FLAGS) for word in words)
 
 
 def is_open_here(etcd: RunningEtcd, data_dir: Path) -> bool:
-    """Returns whether an etcd's database is the one in a data directory of this host."""
+    """Returns whether the data that an etcd has open is that in a data directory of this host."""
+    member = data_dir / MEMBER
     try:
-        return proc.file_id(data_dir / MEMBER / "snap" / "db") == etcd.database
+        paths = [member / "snap" / "db", *(member / "wal").glob("*.wal")]
     except OSError:
-        return False
+        paths = []
+    return any(proc.seen_id(path) in etcd.files for path in paths)
+
+
+def open_in(data_dir: Path) -> RunningEtcd | None:
+    """Returns an etcd that runs on the data in a directory, wherever that was moved since it was started."""
+    return next((one for one in running_etcds() if is_open_here(one, data_dir)), None)

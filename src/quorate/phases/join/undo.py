@@ -15,7 +15,7 @@ from quorate.foreign.places import Stamp, stamp_at
 from quorate.foreign.values import mapping_of, text_of
 from quorate.host.cri import Runtime
 from quorate.host.etcd_identity import MEMBER
-from quorate.host.member_data import NOTHING_SEEN, DataSeen, left_beside, look_at, of_another
+from quorate.host.member_data import NOTHING_SEEN, DataSeen, left_beside, look_at, of_another, refuse_open
 from quorate.manifests.control_plane import PODS
 from quorate.phases.base.api_access import connected
 from quorate.phases.base.context import Context
@@ -162,7 +162,12 @@ def _take_data(context: Context, made: Made) -> None:
     """Deletes the data of the member that was here at the look."""
     if f"{_local_dir(context)}/member" not in made.seen:
         return
-    if not context.tree.take_named(_local_dir(context), [MEMBER], made.data.is_meant):
+
+    def is_meant(taken: Path) -> bool:
+        refuse_open(taken, _data_dir(context))
+        return made.data.is_meant(taken)
+
+    if not context.tree.take_named(_local_dir(context), [MEMBER], is_meant):
         raise of_another(_data_dir(context))
     if left := left_beside(_data_dir(context)):
         context.report(Notice(left, "warning"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,6 +23,7 @@ _ENVIRONMENTS = (
 )
 _SCRIPTS = ("/etc/init.d/kubelet",)
 _UNIT = "kubelet.service"
+_OF_UNIT = re.compile(r"%[pN]")
 _MOST_BYTES = 1 << 18
 
 
@@ -77,7 +79,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
 def _environment_files(tree: Tree, value: str, unknown: Unknown) -> list[str]:
     """Returns the files of variables that a unit names, in the way of a shell; a dash allows one to be missing."""
     # All of it is the path: neither blanks nor quotes end it.
-    path = posixpath.normpath(value.removeprefix("-"))
+    path = posixpath.normpath(_OF_UNIT.sub(_UNIT.removesuffix(".service"), value.removeprefix("-")))
     folder, name = posixpath.split(path)
     if any(one in folder for one in "*?[") or "%" in path:
         raise unknown(f"EnvironmentFile is {value[:80]!r}, which systemd looks up")

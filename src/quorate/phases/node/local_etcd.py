@@ -15,7 +15,7 @@ from quorate.foreign.urls import parts_of
 from quorate.foreign.values import texts_of
 from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, DataIdentity, data_below, member_owner
 from quorate.host.kubelets import running_kubelets
-from quorate.host.member_data import DataSeen, look_at, of_another
+from quorate.host.member_data import DataSeen, look_at, of_another, refuse_open
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
@@ -108,7 +108,8 @@ def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
 def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
     """Deletes the data that was seen, and what was seen beside it; the seal last: until then the same command resumes. Mounts
     in the data are not touched. Raises `HostError` with what is left, and, with nothing deleted, for data of another member: a
-    reset that was suspended deleted the data of the voter that had joined here since, and a restored snapshot.
+    reset that was suspended deleted the data of the voter that had joined here since, and a restored snapshot; and for data on
+    which an etcd runs, which a service may have started.
 
     The note of the member stays until the reset ends: its etcd may make new data until its kubelet is stopped,
     and a reset that is killed while it deletes that must find it again."""
@@ -117,8 +118,14 @@ def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
         with suppress(HostError):
             # On a full disk there is room for it only when the data is gone.
             tree.write(seal, _seal_of(seen), mode=0o600)
-    if not tree.take_named(etcd.data_dir, seen.names, seen.is_meant):
-        raise of_another(real_path(tree, etcd.data_dir))
+    where = real_path(tree, etcd.data_dir)
+
+    def is_meant(taken: Path) -> bool:
+        refuse_open(taken, where)
+        return seen.is_meant(taken)
+
+    if not tree.take_named(etcd.data_dir, seen.names, is_meant):
+        raise of_another(where)
     tree.remove(seal)
 
 

@@ -18,8 +18,16 @@ _SOURCED = re.compile(
     r"(?:^|[;&|({!\"']|\b(?:then|do|if|else|elif|while|until|builtin|command)\b)[ \t]*(?:\.|source)[ \t]+([^\s;&|)}]+)",
     re.MULTILINE,
 )
-_SAID = re.compile(r"\b(?:echo|printf)[ \t]+(\"[^\"\n]*\"|'[^'\n]*'|[^;&|\n]*)")
-"""What a script only says may read like a command: `echo "source dir is missing"`."""
+_ONLY_SAID = re.compile(
+    r"(?:^|(?<=[;&|({\"']))[ \t]*(?:echo|printf|log\w*|warn\w*|die|crictl|ctr|nerdctl|kubectl|etcdctl|journalctl)[ \t]"
+    r"(?:[^;&|\n)>`$]|\$(?!\())*(?=[;&)\n]|\|\||$)"
+    r"|[ \t]#[^\n\"'`]*(?=\n|$)",
+    re.MULTILINE | re.ASCII,
+)
+"""What a script only says, and what it asks other programs, may read like a command or a setting: `echo "usage: --config=X"`.
+What it says to a file or to another program may be run."""
+
+_KUBELETS = re.compile(r"(?:^|(?<=[\s/\"']))kubelet((?:[ \t]+[^\s;&|]+)+)", re.ASCII)
 
 _OF_DISTRIBUTION = ("/etc/profile", "/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions")
 """Each takes in files that it finds by a pattern, and is found in every init script."""
@@ -49,6 +57,7 @@ class Scripts:
         yield from words
         if words and any(sign in words[0] for sign in "$%"):
             raise self.unknown(f"what starts it is {words[0][:80]!r}, which is filled in")
+        self._refuse_computed(command)
         yield from self._named_by(words, _MOST_NESTED)
         yield from self._taken_in(command, _MOST_NESTED)
 
@@ -60,12 +69,20 @@ class Scripts:
         self._read.add(path)
         if len(content) > _MOST_BYTES or len(self._read) > _MOST_FILES:
             raise HostError(f"{path} is too large for a script that starts the kubelet")
-        text = joined(content.decode(errors="replace"))
+        text = _ONLY_SAID.sub("", joined(content.decode(errors="replace")))
+        self._refuse_computed(text)
         words = words_of(text)
         yield from words
         if deepest and path not in _OF_DISTRIBUTION:
             yield from self._named_by(words, deepest - 1)
             yield from self._taken_in(text, deepest - 1)
+
+    def _refuse_computed(self, text: str) -> None:
+        """Raises where words of a kubelet are made by a command. One that is the value of a flag is judged with that flag."""
+        for match in _KUBELETS.finditer(text):
+            for before, word in pairwise(["", *match[1].split()]):
+                if word.lstrip("\"'").startswith(("$(", "`")) and (not before.startswith("-") or "=" in before):
+                    raise self.unknown(f"the kubelet is given {word[:80]!r}, which is computed when it is started")
 
     def _content(self, path: str) -> bytes | None:
         """Returns the beginning of a regular file; None for anything else, such as a socket, and where there is none. Raises
@@ -79,8 +96,11 @@ class Scripts:
             raise HostError(f"cannot read {path}: {error.strerror}") from error
 
     def _named_by(self, words: Sequence[str], deepest: int) -> Iterator[str]:
+        is_given_to_shell = False
         for number, (before, word) in enumerate(pairwise(["", *words])):
-            is_given_to_shell = posixpath.basename(before) in _SHELLS
+            # Behind its own options, too: `bash -x FILE`. Behind `-c` it is given a text.
+            is_option = before.startswith("-") and not before.endswith("c")
+            is_given_to_shell = posixpath.basename(before) in _SHELLS or (is_given_to_shell and is_option)
             if word.startswith("-") or "=" in word:
                 continue
             if is_given_to_shell and "$" in word and "/" in word:
@@ -102,7 +122,7 @@ class Scripts:
 
     def _taken_in(self, text: str, deepest: int) -> Iterator[str]:
         """Yields the words of the files that a script takes in (`. FILE`)."""
-        for match in _SOURCED.finditer(_SAID.sub("", text)):
+        for match in _SOURCED.finditer(_ONLY_SAID.sub("", text)):
             name = "".join(words_of(match[1])[:1])
             if "$" in name or ("/" in name and not name.startswith("/")) or deepest < 0:
                 raise self.unknown(f"what starts it takes in {name[:80]!r}")

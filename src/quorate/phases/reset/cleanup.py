@@ -6,15 +6,16 @@ from collections.abc import Callable
 from functools import partial
 
 from quorate.errors import HostError
+from quorate.foreign.content import ids_of
 from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
 from quorate.phases.node.local_etcd import NOTES, delete_data
 from quorate.phases.node.paths import CONFS
+from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun, folders, is_emptied
-from quorate.pki.table import BASES, SA_KEY, SA_PUB
+from quorate.phases.reset.state import ResetRun, certificates_in, folders, is_emptied
 from quorate.report import Notice
 
 PHASE = "reset"
@@ -30,6 +31,7 @@ def clean_up(run: ResetRun) -> None:
     left: list[str] = []
     if run.left is None:
         mounts.refuse(run, None)
+        _warn_of_a_member(run)
     if run.dry_run:
         run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
     else:
@@ -57,6 +59,17 @@ def clean_up(run: ResetRun) -> None:
         )
 
 
+def _warn_of_a_member(run: ResetRun) -> None:
+    """Reports that a member is left behind: this phase alone, and a run that skips the one before, do not remove it."""
+    if run.tree.is_file(manifest_path("etcd")):
+        remove = run.this_node.command("etcd", "remove", "NAME-OR-ID")
+        text = (
+            f"{manifest_path('etcd')} is here, and phase remove-etcd-member did not run: its member stays in the list, and "
+            f"counts for the quorum without its keys; remove it with '{remove}' on another node"
+        )
+        run.report(Notice(text, "warning"))
+
+
 def _try(step: Callable[[], None], left: list[str]) -> None:
     try:
         step()
@@ -70,8 +83,11 @@ def _empty(run: ResetRun, folder: str) -> None:
     if is_emptied(folder):
         run.empty(folder)
         return
-    for name in [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")] + [SA_KEY, SA_PUB]:
-        run.remove(f"{folder}/{name}")
+    paths = certificates_in(folder)
+    run.users.look()
+    run.users.refuse(ids_of(map(run.tree.stamp, paths)), folder)
+    for path in paths:
+        run.remove(path)
     if run.tree.names(folder):
         run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))
 

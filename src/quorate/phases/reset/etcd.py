@@ -14,7 +14,6 @@ from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.join_state import JoinPolicy
-from quorate.foreign.paths import clean
 from quorate.foreign.urls import parts_of
 from quorate.host.addresses import is_of_this_host
 from quorate.host.cri import CriError, Runtime
@@ -43,7 +42,7 @@ from quorate.phases.node.local_etcd import (
 from quorate.phases.node.own_running import refuse_running
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun
+from quorate.phases.reset.state import ResetRun, doomed
 from quorate.report import Notice
 
 PHASE = "reset"
@@ -60,7 +59,7 @@ def remove_member(run: ResetRun) -> None:
     run.look()
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
-    refuse_running(run.tree, etcd.data_dir if etcd is not None else "", clean(run.reset.certificates_dir))
+    refuse_running(run.tree, etcd.data_dir if etcd is not None else "", doomed(run))
     if etcd is None:
         _refuse_lost_manifest(run)
         if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):

@@ -11,7 +11,7 @@ from pathlib import Path
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
-from quorate.foreign.content import Content, content_of
+from quorate.foreign.content import Content, content_of, ids_of
 from quorate.foreign.deletion import NotDeleted
 from quorate.foreign.paths import clean
 from quorate.foreign.places import Stamp, stamp_at
@@ -24,6 +24,7 @@ from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, MANIFESTS
 from quorate.phases.base.node_files import real_path, runtime_socket
 from quorate.phases.base.this_node import HERE, ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
+from quorate.phases.node.own_running import Users
 from quorate.phases.node.paths import CONFS
 from quorate.phases.node.static_pods import manifest_path
 from quorate.pki.table import BASES, SA_KEY, SA_PUB
@@ -64,6 +65,7 @@ class ResetRun:
     data: DataSeen = NOTHING_SEEN
     dry_run: bool = False
     this_node: ThisNode = HERE
+    users: Users = field(default_factory=Users)
 
     @property
     def owner(self) -> DataIdentity | None:
@@ -128,10 +130,12 @@ class ResetRun:
 
     def empty(self, folder: str, *, keep: Collection[str] = ()) -> None:
         """Deletes the content of a folder, if it is what was there when this run looked: it is taken away, looked at, and only
-        then deleted. Raises `HostError`, with everything in its place, where another program has made something there."""
+        then deleted. Raises `HostError`, with everything in its place, where another program has made something there, and
+        where an etcd runs that uses something of it."""
         came: list[str] = []
 
         def is_as_seen(taken: Path) -> bool:
+            self.users.refuse(ids_of(stamp for _, stamp in content_of(taken)), folder)
             came[:] = self._came(folder, taken)
             if came:
                 return False
@@ -139,6 +143,7 @@ class ResetRun:
             return all(stamp_at(taken / path.removeprefix(f"{folder}/")) in (None, seen) for path, seen in inside.items())
 
         self.refuse_changed()
+        self.users.look()
         try:
             is_deleted = self.tree.take(folder, is_as_seen, keep=keep)
         except NotDeleted:
@@ -173,6 +178,20 @@ def is_emptied(folder: str) -> bool:
     return folder in _EMPTIED
 
 
+def certificates_in(folder: str) -> list[str]:
+    """Returns what of a folder is deleted that is not emptied whole."""
+    names = [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")]
+    return [f"{folder}/{name}" for name in [*names, SA_KEY, SA_PUB]]
+
+
+def doomed(run: ResetRun) -> frozenset[str]:
+    """Returns the files that a reset deletes beside etcd's data, each as `proc.file_id`."""
+    whole = [one for one in folders(run) if is_emptied(one)]
+    named = [path for one in folders(run) if not is_emptied(one) for path in certificates_in(one)]
+    stamps = [stamp for folder in whole for _, stamp in content_of(run.tree.at(folder))]
+    return ids_of([*stamps, *map(run.tree.stamp, named)])
+
+
 def _came_since(paths: list[str]) -> HostError:
     return HostError(
         f"{', '.join(paths[:_MOST_NAMED])} came since this run looked: another program, or somebody, put it there",
@@ -183,12 +202,10 @@ def _came_since(paths: list[str]) -> HostError:
 
 def _telling(run: ResetRun) -> list[str]:
     """Returns the files of which a node that is made here gets at least one anew, as a worker too."""
-    certificates = clean(run.reset.certificates_dir)
-    pairs = [f"{base}.{kind}" for base in BASES for kind in ("crt", "key")]
     return [
         *(manifest_path(name) for name in ("etcd", *PODS)),
         *(f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS),
-        *(f"{certificates}/{name}" for name in [*pairs, SA_KEY, SA_PUB]),
+        *certificates_in(clean(run.reset.certificates_dir)),
         *(f"{KUBELET_FOLDER}/{name}" for name in ("config.yaml", "kubeadm-flags.env", "instance-config.yaml")),
     ]
 
