@@ -6,16 +6,16 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.foreign import deletion, places
+from quorate.foreign import deletion
 from quorate.foreign.aside import new_beside, remove_if, sweep, sync
-from quorate.foreign.inside import Place, holder
+from quorate.foreign.inside import holder
 from quorate.foreign.local_files import distrust
-from quorate.foreign.places import Stamp, stamp_at
+from quorate.foreign.places import Stamp
 from quorate.foreign.trust import distrust_way
 
 
@@ -43,7 +43,7 @@ def write_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
 def create_into(folder: int, name: str, content: bytes, *, mode: int) -> None:
     """Writes the whole file at once, where there is none. Raises OSError; FileExistsError, and changes nothing, where something
     has that name: a rename would replace what another program put there since it was looked for."""
-    with _beside(folder, name, content, mode=mode, like=None) as aside:
+    with beside(folder, name, content, mode=mode, like=None) as aside:
         os.link(aside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         sync(folder)
 
@@ -54,7 +54,7 @@ def staged(
 ) -> Iterator[Callable[[], None]]:
     """Writes content next to its place in an open folder, for the block, and yields the function that renames it there. `like`:
     the file at that place, whose owner, group, access list and label the new one gets. Raises OSError."""
-    with _beside(folder, name, content, mode=mode, like=like) as aside:
+    with beside(folder, name, content, mode=mode, like=like) as aside:
 
         def put() -> None:
             os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -63,38 +63,8 @@ def staged(
         yield put
 
 
-def all_or_none(steps: Iterable[tuple[Callable[[], None], Place, bytes, bytes | None]]) -> None:
-    """Takes steps that each replace a file: with its place, what is written, and what was there before. Where one fails, those
-    before it are put back: a file that cannot be replaced, such as one that is mounted by itself, would leave a new key with
-    the old certificate, and the old key nowhere."""
-    done: list[tuple[Place, bytes, bytes | None]] = []
-    try:
-        for step, place, ours, before in steps:
-            step()
-            done.append((place, ours, before))
-    except BaseException:
-        for place, ours, before in reversed(done):
-            _put_back(place, ours, before)
-        raise
-
-
-def _put_back(place: Place, ours: bytes, before: bytes | None) -> None:
-    """Writes again what was there before `ours`; deletes it where nothing was. What is not ours any more stays, and so does
-    what cannot be replaced: its content shows it."""
-    with suppress(OSError, HostError):
-        there = places.replaceable(place)
-        seen = stamp_at(place.name, dir_fd=place.folder)
-        if there is None or seen is None or places.content(place, -len(ours) - 1) != ours:
-            return
-        if before is None:
-            remove_if(place.folder, place.name, seen)
-            return
-        with staged(place.folder, place.name, before, mode=stat.S_IMODE(there.st_mode), like=there) as put:
-            put()
-
-
 @contextmanager
-def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
+def beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
     """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed. Deletes those
     that killed writers have left in the folder: they may hold private keys."""
     with suppress(OSError):
@@ -114,7 +84,8 @@ def _beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_
             # Open until it has its place: its lock says that its writer lives.
             yield aside
     finally:
-        with suppress(FileNotFoundError):
+        # What stays is swept by the next write.
+        with suppress(OSError):
             os.unlink(aside, dir_fd=folder)
 
 

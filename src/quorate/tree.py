@@ -11,12 +11,12 @@ import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from quorate.errors import HostError
-from quorate.files import all_or_none, create_into, make_one, staged, write_into
+from quorate.exchanging import Swap, prepared, put_all
+from quorate.files import create_into, make_one, write_into
 from quorate.foreign import deletion, places, taking
 from quorate.foreign.aside import remove_if, sweep
 from quorate.foreign.inside import Place, holder, target
@@ -197,43 +197,22 @@ class RealTree:
 
     def exchange(self, *files: NewContent) -> None:
         with ExitStack() as stack:
-            ready: list[tuple[NewContent, Place, Callable[[], None]]] = []
+            swaps: list[Swap] = []
             for file in files:
                 with self._told(file.path, "write"):
                     place = stack.enter_context(target(self.root, file.path))
-                    there = places.replaceable(place)
-                    mode = stat.S_IMODE(there.st_mode) if there else file.mode
-                    put = stack.enter_context(staged(place.folder, place.name, file.content, mode=mode, like=there))
-                    ready.append((file, place, put))
-            if twice := places.one_file((file.path, place) for file, place, _ in ready):
+                    swap = prepared(file.path, place, file.content, mode=file.mode, instead_of=file.instead_of)
+                    swaps.append(stack.enter_context(swap))
+            if twice := places.one_file((one.path, Place(one.folder, one.name)) for one in swaps):
                 raise HostError(f"{' and '.join(twice)} are one file", advice="make two of it, each with what belongs there")
             # All before the first: where one was changed long ago, none is replaced.
-            for file, place, _ in ready:
-                self._refuse_what_others_wrote(file, place)
-            all_or_none(
-                (partial(self._put, file, place, put), place, file.content, file.instead_of) for file, place, put in ready
-            )
+            for one in swaps:
+                with self._told(one.path, "read"):
+                    one.refuse_changed()
+            put_all(swaps)
         for file in files:
             _LOGGER.info("exchanged %s", file.path, extra={"fields": {"path": file.path}})
             self.report(ResourceWritten("file", file.path))
-
-    def _put(self, file: NewContent, place: Place, put: Callable[[], None]) -> None:
-        self._refuse_what_others_wrote(file, place)
-        with self._told(file.path, "write"):
-            put()
-
-    def _refuse_what_others_wrote(self, file: NewContent, place: Place) -> None:
-        """Raises `HostError` where the file is not any more what was read, such as after an edit by hand."""
-        with self._told(file.path, "read"):
-            try:
-                found = places.content(place, -_MOST_BYTES)
-            except FileNotFoundError:
-                found = None
-        if found != file.instead_of:
-            raise HostError(
-                f"another program wrote {file.path} meanwhile: it was left as it is",
-                advice="let the other program end, then run the same command again",
-            )
 
     def folder(self, path: str, *, mode: int) -> None:
         with self._told(path, "create the directory"), holder(self.root, path, make=_FOLDER_MODE) as place:

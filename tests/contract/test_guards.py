@@ -42,6 +42,7 @@ WRITES = {
 DELETES = {
     "recovery/restore.py": "a data directory that was built here and did not get its name; an empty one whose name it gets",
     "backup/folder.py": "a file that did not get its name, and what a keep rule does not keep",
+    "exchanging.py": "files of ours that get their places, what they displace, and its way back",
     "files.py": "what write_atomic left when it failed, and remove_file, one file that is ours",
     "foreign/aside.py": "one file that was looked at, and what killed runs have left beside their files",
     "foreign/deletion.py": "the one deletion of folders: it stays below its folder and on its mount",

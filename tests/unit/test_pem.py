@@ -54,6 +54,8 @@ def test_a_certificate_that_kubernetes_finds(text: bytes) -> None:
         KEY,
         PEM[:-30],
         PEM.replace(b"\n", b" "),
+        PEM.replace(b"\n-----END", b"=\n-----END"),
+        PEM.replace(b"\n-----END", b"====\n-----END"),
     ],
 )
 def test_a_certificate_that_it_does_not_find(text: bytes) -> None:

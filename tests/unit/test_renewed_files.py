@@ -6,17 +6,18 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kubeadm_cases import everything
 
+from quorate import exchanging
 from quorate.dry_tree import DryTree
-from quorate.errors import HostError, Interrupted, PreflightFailed
-from quorate.files import staged
+from quorate.errors import HostError, Interrupted, PreflightFailed, QuorateError
+from quorate.exchanging import Swap
+from quorate.foreign import kernel
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, renewal
 from quorate.pki.store import read_pair
@@ -122,19 +123,15 @@ def suspended(context: Context, monkeypatch: pytest.MonkeyPatch, number: int, me
     """Lets `meanwhile` happen before that file is put in its place, as when this process is suspended there."""
     puts: list[None] = []
 
-    @contextmanager
-    def staging(*args: Any, **more: Any) -> Iterator[Callable[[], None]]:
-        with staged(*args, **more) as put:
+    real = Swap.put
 
-            def later() -> None:
-                puts.append(None)
-                if len(puts) == number:
-                    meanwhile()
-                put()
+    def later(swap: Swap) -> None:
+        puts.append(None)
+        if len(puts) == number:
+            meanwhile()
+        real(swap)
 
-            yield later
-
-    monkeypatch.setattr("quorate.tree.staged", staging)
+    monkeypatch.setattr(Swap, "put", later)
 
 
 @pytest.mark.parametrize("name", ["apiserver", "etcd-peer"])
@@ -144,9 +141,11 @@ def test_another_renewal_between_the_two_files_of_a_pair_is_noticed(
     """The key of one run was left with the certificate of the other, and both had said "renewed"."""
     everything(context)
     suspended(context, monkeypatch, 2, lambda: renewal.renew(context, name))
-    with pytest.raises(HostError, match=f"another program wrote the files of {name} meanwhile") as error:
+    with pytest.raises(HostError, match=r"another program wrote .*\.crt meanwhile: it was left as it is") as error:
         renewal.renew(context, name)
-    assert error.value.state == f"do not restart what reads {name} now; renewed: nothing else"
+    assert error.value.state == "nothing was changed"
+    # Both files of the other run are there, and fit.
+    certs.ensure_all(context)
     renewal.renew(context, name)
     certs.ensure_all(context)
 
@@ -237,27 +236,85 @@ def test_an_interrupt_between_the_two_files_puts_the_first_back(
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
+PAIR = ("pki/apiserver.key", "pki/apiserver.crt")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in PAIR}
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return [one for one in (folder / "pki").iterdir() if "quorate" in one.name]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
 def test_where_the_second_file_cannot_be_replaced_the_old_key_is_put_back(
-    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, can_exchange: bool
 ) -> None:
     """One that is mounted by itself, or that nobody may change: the new key was left with the old certificate, and the old key
     was nowhere any more."""
-    rename = os.rename
+    rename, exchange = os.rename, kernel.exchange
 
     def busy(source: str, target: str, **where: int) -> None:
         if target == "apiserver.crt":
             raise OSError(errno.EBUSY, "Device or resource busy")
         rename(source, target, **where)
 
-    before = {name: (folder / name).read_bytes() for name in ("pki/apiserver.key", "pki/apiserver.crt")}
-    mode = like(folder / "pki/apiserver.key")
+    def exchanged(place: int, one: str, other: str) -> bool:
+        if can_exchange and other == "apiserver.crt":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return can_exchange and exchange(place, one, other)
+
+    before, mode = contents(folder), like(folder / PAIR[0])
     monkeypatch.setattr(os, "rename", busy)
+    monkeypatch.setattr(kernel, "exchange", exchanged)
     with pytest.raises(HostError, match=r"cannot write .*apiserver\.crt: Device or resource busy") as error:
         renewal.renew(context, "apiserver")
     assert error.value.state == "nothing was changed"
-    assert {name: (folder / name).read_bytes() for name in before} == before
-    assert like(folder / "pki/apiserver.key") == mode
-    assert not [one for one in (folder / "pki").iterdir() if "quorate" in one.name]
+    assert contents(folder) == before and like(folder / PAIR[0]) == mode and not leftovers(folder)
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_failure_behind_a_rename_leaves_no_half_of_a_pair(
+    context: Context,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    failure: BaseException,
+    can_exchange: bool,
+) -> None:
+    """A failed fsync, or Ctrl-C there, left the new key with the old certificate; behind the second file it broke a pair that
+    was whole."""
+    exchange, syncs = kernel.exchange, list[None]()
+
+    def failing(_folder: int) -> None:
+        syncs.append(None)
+        if len(syncs) == number:
+            raise failure
+
+    before = contents(folder)
+    monkeypatch.setattr(exchanging, "sync", failing)
+    monkeypatch.setattr(kernel, "exchange", lambda *names: can_exchange and exchange(*names))
+    with pytest.raises((HostError, Interrupted)) as error:
+        renewal.renew(context, "apiserver")
+    assert error.value.state == "nothing was changed"
+    assert contents(folder) == before and not leftovers(folder)
+
+
+@pytest.mark.parametrize("name", ["apiserver", "etcd-peer"])
+def test_what_was_written_in_the_last_moment_is_given_back(
+    context: Context, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Suspended between its last look and its first rename, a run replaced the key that kubeadm had made, and then put back the
+    key from before: kubeadm's key was nowhere."""
+    everything(context)
+    suspended(context, monkeypatch, 1, lambda: renewal.renew(context, name))
+    with pytest.raises(HostError, match=r"another program wrote .*\.key meanwhile: it was left as it is") as error:
+        renewal.renew(context, name)
+    assert error.value.state == "nothing was changed"
+    certs.ensure_all(context)
 
 
 def test_files_that_are_anothers_by_links_are_renewed_once(context: Context, folder: Path) -> None:
@@ -278,8 +335,52 @@ def test_files_that_are_anothers_by_links_are_renewed_once(context: Context, fol
 def test_a_key_that_two_certificates_share_is_not_taken_from_one_of_them(context: Context, folder: Path) -> None:
     (folder / "pki/etcd/peer.key").unlink()
     (folder / "pki/etcd/peer.key").symlink_to("server.key")
-    with pytest.raises(PreflightFailed, match=r"share the key .*/etcd/server\.key"):
+    with pytest.raises(PreflightFailed, match=r"share .*/etcd/server\.key"):
         renewal.renew(context, "etcd-server")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "kept"),
+    [("apiserver.key", "ca.key"), ("apiserver.key", "sa.key"), ("front-proxy-client.key", "front-proxy-ca.key")],
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_the_key_of_a_ca_or_of_service_accounts_is_never_replaced(
+    context: Context, folder: Path, leaf: str, kept: str, is_turned: bool
+) -> None:
+    """The only key of a CA was replaced by that of a leaf, and all were said to be renewed."""
+    link, target = (kept, leaf) if is_turned else (leaf, kept)
+    if is_turned:
+        (folder / "pki" / leaf).write_bytes((folder / "pki" / kept).read_bytes())
+    (folder / "pki" / link).unlink()
+    (folder / "pki" / link).symlink_to(target)
+    before = (folder / "pki" / kept).read_bytes()
+    for run in (lambda: renewal.renew(context, leaf.removesuffix(".key")), lambda: renewal.renew_all(context)):
+        with pytest.raises(PreflightFailed, match=f"{leaf.removesuffix('.key')} and .* share .*/pki/{target}"):
+            run()
+    assert (folder / "pki" / kept).read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_a_cas_key_is_no_external_ca(context: Context, folder: Path) -> None:
+    """docker makes one for a volume whose file is missing: six certificates were left alone, with success."""
+    (folder / "pki/ca.key").unlink()
+    (folder / "pki/ca.key").mkdir()
+    with pytest.raises(QuorateError, match=r"ca\.key: Is a directory"):
+        renewal.renew_all(context)
+    assert all(not row.external for row in renewal.expiries(context)[1])
+
+
+def test_a_kubeconfig_that_checks_no_server_is_given_no_ca(context: Context, folder: Path) -> None:
+    """Every client refuses a file that says both."""
+    path = folder / "scheduler.conf"
+    lines = path.read_text().splitlines(keepends=True)
+    text = "".join(
+        one.replace(one.strip(), "insecure-skip-tls-verify: true") if "certificate-authority-data" in one else one
+        for one in lines
+    )
+    path.write_text(text)
+    renewal.renew(context, "scheduler.conf")
+    assert "insecure-skip-tls-verify: true" in path.read_text() and "certificate-authority" not in path.read_text()
+    assert path.read_text() != text
 
 
 def test_a_certificate_that_this_cluster_does_not_have_is_missing(context: Context, folder: Path) -> None:

@@ -19,7 +19,7 @@ from kubeadm_cases import everything
 from quorate.errors import HostError, PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs, kubeconfigs, renewal
-from quorate.pki.certificates import LeafSpec, Pair, PrivateKey, certificate_pem, make_key, make_leaf
+from quorate.pki.certificates import USAGES, LeafSpec, Pair, PrivateKey, certificate_pem, make_key, make_leaf
 from quorate.pki.proof import refused
 from quorate.pki.store import excluded_names, read_pair, write_pair
 from quorate.report import Notice, RunMessage
@@ -151,6 +151,16 @@ def test_constraints_that_go_leaves_out_are_no_fault() -> None:
     for limits, critical in ((FOLDERS, False), (x509.NameConstraints(None, [x509.DNSName("corp.example")]), True)):
         ca = authority(limits=limits, critical=critical)
         assert refused(make_leaf(spec, ca, now=NOW), ca.certificate) == ""
+
+
+@pytest.mark.parametrize("usages", [("any",), ("server", "any")])
+def test_a_certificate_for_any_use_is_no_fault(usages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL wants each use by its name, Go does not; a whole renewal was refused for one."""
+    ca = authority()
+    monkeypatch.setitem(USAGES, "any", ANY)
+    leaf = make_leaf(LeafSpec("kube-apiserver", usages, ("127.0.0.1",), kind="ECDSA-P256"), ca, now=NOW)  # type: ignore[arg-type]
+    monkeypatch.delitem(USAGES, "any")
+    assert refused(leaf, ca.certificate) == ""
 
 
 def test_a_ca_for_servers_alone_signs_no_client(context: Context, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def remove_if(folder: int, name: str, seen: Stamp) -> bool:
     if found != seen:
         return False
     aside = f".{name}.{_MARK}{_digits_of(seen)}"
-    with _locked(folder, name):
+    with locked(folder, name):
         try:
             rename_new(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
         except FileNotFoundError:
@@ -104,7 +104,7 @@ def _judge(folder: int, aside: str, name: str, seen: Stamp) -> bool:
 
 
 @contextmanager
-def _locked(folder: int, name: str) -> Iterator[None]:
+def locked(folder: int, name: str) -> Iterator[None]:
     """Locks the file for the block, so that no sweep takes it for one that a dead run has left. What cannot be opened, such as
     a link, is not locked, and not swept either."""
     fd = -1

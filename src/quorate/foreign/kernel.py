@@ -1,4 +1,4 @@
-"""Two system calls that Python does not have: when a file was born, and a rename that replaces nothing."""
+"""System calls that Python does not have: when a file was born, a rename that replaces nothing, and one that exchanges two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ctypes import CDLL
 
 _AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
-_RENAME_NOREPLACE = 1
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _OVERLAY = 0x794C7630
 _ORDER = sys.byteorder
 _STATX_BYTES, _STATFS_BYTES = 256, 256
@@ -65,16 +65,32 @@ def rename_new(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) ->
 
     A file system without that rename has links, for files. One without both replaces what gets that name in this moment.
     """
-    import ctypes
-
-    call = getattr(_libc(), "renameat2", None)
-    ended = call(src_dir_fd, os.fsencode(source), dst_dir_fd, os.fsencode(target), _RENAME_NOREPLACE) if call else -1
-    if ended == 0:
+    number = _renameat2(src_dir_fd, source, dst_dir_fd, target, _RENAME_NOREPLACE)
+    if number == 0:
         return
-    number = ctypes.get_errno() if call else errno.ENOSYS
     if number not in _HAS_NO_FLAG:
         raise OSError(number, os.strerror(number), source)
     _rename_slowly(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+
+def exchange(folder: int, one: str, other: str) -> bool:
+    """Exchanges two names of an open folder in one step. Returns False, and changes nothing, where this file system cannot.
+    Raises OSError."""
+    number = _renameat2(folder, one, folder, other, _RENAME_EXCHANGE)
+    if number and number not in _HAS_NO_FLAG:
+        raise OSError(number, os.strerror(number), other)
+    return not number
+
+
+def _renameat2(source_folder: int, source: str, target_folder: int, target: str, flag: int) -> int:
+    """Returns the number of the error, 0 for none."""
+    import ctypes
+
+    call = getattr(_libc(), "renameat2", None)
+    if call is None:
+        return errno.ENOSYS
+    ended = call(source_folder, os.fsencode(source), target_folder, os.fsencode(target), flag)
+    return ctypes.get_errno() if ended else 0
 
 
 def _rename_slowly(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:

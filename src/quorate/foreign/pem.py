@@ -46,11 +46,18 @@ def blocks(text: bytes) -> Iterator[Block]:
         if told != label + _DASHES:
             continue
         try:
-            found = base64.b64decode(text[content:ends].translate(None, _BLANKS + b"\r\n"), validate=True)
+            found = _decoded(text[content:ends].translate(None, _BLANKS + b"\r\n"))
         except (binascii.Error, ValueError):
             continue
         at = behind
         yield Block(label.decode(errors="replace"), has_headers, found)
+
+
+def _decoded(text: bytes) -> bytes:
+    """Raises ValueError also for more signs at the end than fill the last four letters: Python takes them, Go does not."""
+    if len(text) % 4:
+        raise ValueError("its letters are not a multiple of four")
+    return base64.b64decode(text, validate=True)
 
 
 def _line_that_begins(text: bytes, sign: bytes, at: int) -> int:

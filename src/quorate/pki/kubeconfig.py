@@ -134,17 +134,20 @@ def with_identity(parsed: Parsed, identity: Identity) -> bytes:
 
 def with_authority(parsed: Parsed, ca_pem: bytes) -> Parsed:
     """Returns the same file whose current cluster trusts this CA. One that takes its CAs from a file keeps it: what is in that
-    file counts, and is replaced there. Embedded data counts before a file."""
+    file counts, and is replaced there. Embedded data counts before a file. One that checks no server's certificate stays so:
+    every client refuses a file that says both."""
     clusters = [
         {**row, "cluster": {**mapping_of(row.get("cluster")), "certificate-authority-data": encode(ca_pem)}}
-        if row.get("name") == parsed.cluster and not _takes_a_file(mapping_of(row.get("cluster")))
+        if row.get("name") == parsed.cluster and not _trusts_otherwise(mapping_of(row.get("cluster")))
         else row
         for row in rows_of(parsed.data.get("clusters"))
     ]
     return replace(parsed, data={**parsed.data, "clusters": clusters})
 
 
-def _takes_a_file(cluster: Mapping[str, object]) -> bool:
+def _trusts_otherwise(cluster: Mapping[str, object]) -> bool:
+    if cluster.get("insecure-skip-tls-verify") is True:
+        return True
     return bool(text_of(cluster.get("certificate-authority"))) and not text_of(cluster.get("certificate-authority-data"))
 
 

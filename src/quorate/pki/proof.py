@@ -38,19 +38,20 @@ def refused(pair: Pair, ca: x509.Certificate) -> str:
         server.verify_mode = ssl.CERT_REQUIRED if "client" in usages else ssl.CERT_NONE
         _shake_hands(server, client)
     except ssl.SSLCertVerificationError as error:
-        return "" if _is_taken_by_go(error, ca) else error.verify_message
+        return "" if _is_taken_by_go(error, pair.certificate, ca) else error.verify_message
     except (ssl.SSLError, OSError) as error:
         return (error.reason or "") if isinstance(error, ssl.SSLError) else str(error.strerror)
     return ""
 
 
-def _is_taken_by_go(error: ssl.SSLCertVerificationError, ca: x509.Certificate) -> bool:
-    """Returns whether OpenSSL refuses what Go takes: a CA for any use; and by constraints on names, which it applies to a
-    common name with dots, too, and where it may leave them out. Whether the names keep within them is judged before, as in Go
-    (`store.excluded_names`). Clusters with such a CA work, and could not renew their certificates."""
+def _is_taken_by_go(error: ssl.SSLCertVerificationError, leaf: x509.Certificate, ca: x509.Certificate) -> bool:
+    """Returns whether OpenSSL refuses what Go takes: a certificate or a CA for any use; and by constraints on names, which it
+    applies to a common name with dots, too, and where it may leave them out. Whether the names keep within them is judged
+    before, as in Go (`store.excluded_names`). Clusters with such a CA work, and could not renew their certificates."""
     if error.verify_code in _NAME_VIOLATIONS:
         return True
-    return error.verify_code == _INVALID_PURPOSE and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in _usages_of(ca)
+    is_for_any = any(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in _usages_of(one) for one in (leaf, ca))
+    return error.verify_code == _INVALID_PURPOSE and is_for_any
 
 
 def _usages_of(certificate: x509.Certificate) -> Iterable[x509.ObjectIdentifier]:

@@ -97,8 +97,9 @@ def holds(pem: bytes, certificate: x509.Certificate) -> bool:
 
 
 def others_of(pem: bytes) -> list[x509.Certificate]:
-    """Returns the certificates of a bundle behind its first."""
-    return all_of(pem)[1:]
+    """Returns the certificates of a bundle behind its first, without copies of that."""
+    found = all_of(pem)
+    return [one for one in found[1:] if one != found[0]]
 
 
 def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

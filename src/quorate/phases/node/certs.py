@@ -181,8 +181,9 @@ def signer_of(context: Context, entry: Entry) -> Entry:
 
 
 def has_key(context: Context, ca: Entry) -> bool:
-    """Returns False for an external CA: its certificate is here and its key is not."""
-    return context.tree.is_file(files(context, ca)[1])
+    """Returns False for an external CA: its certificate is here and its key is not. Something else in the key's place, such as
+    a folder that docker made for a volume, is no missing key: it cannot be read."""
+    return context.tree.mode(files(context, ca)[1]) is not None
 
 
 def _check_existing(context: Context, entry: Entry) -> bool:

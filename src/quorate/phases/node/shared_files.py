@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from quorate.errors import PreflightFailed
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs
-from quorate.pki.table import entries
+from quorate.pki.table import SA_KEY, SA_PUB, entries
+
+_SERVICE_ACCOUNTS = "the key of service accounts"
 
 
 def each_once(context: Context, names: Sequence[str], known: Iterable[str]) -> list[str]:
     """Returns the names, of all that are `known`, without those whose files are another's by links: they are renewed with it.
-    Raises `PreflightFailed` for one that shares only its key: the other's certificate would be without one."""
+    Raises `PreflightFailed` for one that shares only its key: the other's certificate would be without one; and for one that
+    shares a file with what is never renewed, a CA or the key of service accounts: the only key of a CA was replaced by that of
+    a leaf."""
     chosen: list[str] = []
-    files = {name: _real_files(context, name) for name in {*known, *names}}
+    files = {name: _real_files(context, paths) for name, paths in _paths(context, {*known, *names}).items()}
+    kept = {name: _real_files(context, paths) for name, paths in _paths_of_kept(context).items()}
     for name in names:
         same = next((one for one in chosen if files[one] == files[name]), None)
-        sharing = next((one for one in files if files[one] & files[name] and files[one] != files[name]), None)
-        if sharing is not None:
+        sharing = [one for one in files if files[one] & files[name] and files[one] != files[name]]
+        sharing += [one for one in kept if kept[one] & files[name]]
+        if sharing:
+            shared = files[name] & (files | kept)[sharing[0]]
             raise PreflightFailed(
-                f"{name} and {sharing} share the key {', '.join(sorted(files[name] & files[sharing]))}: a renewal of one would "
-                "leave the other's certificate without its key",
+                f"{name} and {sharing[0]} share {', '.join(sorted(shared))}: a renewal of one would take it from the other",
                 state="nothing was changed",
-                advice="make two of it, each with its own certificate",
+                advice="make two of it, each with its own key and certificate",
             )
         if same is not None:
             context.say("renew", f"{name}: its files are those of {same}, and are renewed with it")
@@ -32,7 +38,18 @@ def each_once(context: Context, names: Sequence[str], known: Iterable[str]) -> l
     return chosen
 
 
-def _real_files(context: Context, name: str) -> frozenset[str]:
+def _paths(context: Context, names: Iterable[str]) -> Mapping[str, Sequence[str]]:
     table = {entry.name: entry for entry in entries(context.cluster, context.node)}
-    paths = certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",)
+    return {
+        name: certs.files(context, table[name]) if name in table else (f"{context.config_folder}/{name}",) for name in names
+    }
+
+
+def _paths_of_kept(context: Context) -> Mapping[str, Sequence[str]]:
+    """Returns the files that no renewal may write to."""
+    cas = {entry.name: certs.files(context, entry) for entry in entries(context.cluster, context.node) if entry.is_ca}
+    return {**cas, _SERVICE_ACCOUNTS: (context.pki(SA_KEY), context.pki(SA_PUB))}
+
+
+def _real_files(context: Context, paths: Iterable[str]) -> frozenset[str]:
     return frozenset(str(context.tree.at(path).resolve()) for path in paths if context.tree.is_file(path))

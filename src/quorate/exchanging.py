@@ -1,0 +1,140 @@
+"""Files that belong together, replaced together: all of them, or none.
+
+Each new file is written beside its place, and the two names are exchanged in one step. So what was displaced is there to be
+looked at, and to be given back, also on a full disk: a key and the certificate of another are of no use to anybody, and the old
+key would be nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from quorate.errors import HostError
+from quorate.files import beside
+from quorate.foreign import kernel, places
+from quorate.foreign.aside import locked, sync
+from quorate.foreign.inside import Place
+from quorate.foreign.kernel import rename_new
+
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A new file beside its place. `path`: of the place, for messages; `made`: device and inode of the new file, by which it is
+    known wherever it is; `instead_of`: what was read at the place before, None where there was nothing."""
+
+    path: str
+    folder: int
+    name: str
+    aside: str
+    made: tuple[int, int]
+    instead_of: bytes | None
+
+    def refuse_changed(self) -> None:
+        """Raises `HostError` where something else is there than was read, such as after an edit by hand; OSError."""
+        if self._content(self.name) != self.instead_of:
+            raise _written_meanwhile(self.path)
+
+    def put(self) -> None:
+        """Gives the new file its place. Raises `HostError` where something else was there than was read; OSError."""
+        if self.instead_of is None:
+            try:
+                rename_new(self.aside, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            except FileExistsError:
+                raise _written_meanwhile(self.path) from None
+        elif kernel.exchange(self.folder, self.aside, self.name):
+            if self._content(self.aside) != self.instead_of:
+                raise _written_meanwhile(self.path)
+        else:
+            self._put_slowly()
+        sync(self.folder)
+
+    def _put_slowly(self) -> None:
+        """Replaces the file where names cannot be exchanged: what comes between the look and the rename is lost."""
+        self.refuse_changed()
+        with suppress(OSError):
+            # Without links there is no way back.
+            os.link(self.name, self.kept, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+        os.rename(self.aside, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
+    @property
+    def kept(self) -> str:
+        """Another name for what is displaced where names cannot be exchanged. A sweep knows it, too."""
+        return f"{self.aside[:-1]}{'1' if self.aside.endswith('0') else '0'}"
+
+    def undo(self) -> None:
+        """Gives what was displaced its place back, wherever this was cut off. Where something else has the place by now, it
+        stays. Raises OSError."""
+        if self._which(self.name) != self.made:
+            return
+        if self.instead_of is None:
+            rename_new(self.name, self.aside, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        elif self._which(self.kept) is not None:
+            os.rename(self.kept, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        elif self._which(self.aside) is not None:
+            kernel.exchange(self.folder, self.aside, self.name)
+        sync(self.folder)
+
+    def forget(self) -> None:
+        """Deletes what is displaced."""
+        with suppress(OSError):
+            os.unlink(self.kept, dir_fd=self.folder)
+
+    def _which(self, name: str) -> tuple[int, int] | None:
+        try:
+            found = os.stat(name, dir_fd=self.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            return places.content(Place(self.folder, name), -_MOST_BYTES)
+        except FileNotFoundError:
+            return None
+
+
+@contextmanager
+def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: bytes | None) -> Iterator[Swap]:
+    """Writes a new file beside its place, for the block. `mode`: that of the file where there is none yet; one that is there
+    gives its own, and its owner, group, access list and label. Raises OSError, and as `replaceable`."""
+    there = places.replaceable(place)
+    mode = stat.S_IMODE(there.st_mode) if there else mode
+    with beside(place.folder, place.name, content, mode=mode, like=there) as aside, locked(place.folder, place.name):
+        made = os.stat(aside, dir_fd=place.folder, follow_symlinks=False)
+        swap = Swap(path, place.folder, place.name, aside, (made.st_dev, made.st_ino), instead_of)
+        try:
+            yield swap
+        finally:
+            swap.forget()
+
+
+def put_all(swaps: Sequence[Swap]) -> None:
+    """Puts each file into its place, in this order. Where one fails, or this is interrupted, what was there gets its place
+    back, also behind the last one. Raises `HostError`, and what interrupts it."""
+    with ExitStack() as undone:
+        for swap in swaps:
+            undone.callback(_undo, swap)
+            try:
+                swap.put()
+            except OSError as error:
+                raise HostError(f"cannot write {swap.path}: {error.strerror}") from error
+        undone.pop_all()
+
+
+def _undo(swap: Swap) -> None:
+    # What cannot be given back stays: its content shows it.
+    with suppress(OSError, HostError):
+        swap.undo()
+
+
+def _written_meanwhile(path: str) -> HostError:
+    return HostError(
+        f"another program wrote {path} meanwhile: it was left as it is",
+        advice="let the other program end, then run the same command again",
+    )
