@@ -108,6 +108,7 @@ EXPRESSIONS = {
     "phases/node/kubelet_flags.py": "a name behind its sign",
     "phases/node/start_scripts.py": "runs that begin behind what they cannot hold, and end at what they cannot hold",
     "phases/node/kubelet_start.py": "two letters",
+    "recovery/restore.py": "eight letters, matched whole",
     "host/named_files.py": "single runs of signs, and a flag at the beginning of a word",
     "host/running_etcds.py": "stated lengths behind any text, matched whole",
     "foreign/unit_words.py": "stated lengths",

@@ -105,7 +105,7 @@ def test_what_is_there_is_kept_and_nothing_is_overwritten(snapshot: Path, tmp_pa
 @pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
 def test_a_directory_that_an_etcd_has_open_is_refused(snapshot: Path, home: Home, any_etcd: str) -> None:
     job = job_of(snapshot, home.layout.member("m1").data, "http://127.0.0.1:1", any_etcd)
-    with pytest.raises(Refused, match=r"an etcd runs on that directory \(pid [0-9]+\)"):
+    with pytest.raises(Refused, match=r"an etcd runs on .* \(pid [0-9]+\)"):
         restore(replace(job, wish=replace(job.wish, set_aside=True)), CLOCK, silent)
 
 
@@ -150,7 +150,7 @@ def test_an_etcd_that_starts_there_meanwhile_keeps_its_directory(
 
     monkeypatch.setattr(recovery, "_sync", meanwhile)
     job = job_of(snapshot, place, "http://127.0.0.1:1", any_etcd)
-    with pytest.raises(Refused, match="an etcd runs on that directory"):
+    with pytest.raises(Refused, match="an etcd runs on "):
         restore(replace(job, wish=replace(job.wish, set_aside=set_aside)), CLOCK, silent)
     assert place.is_symlink() and not list(tmp_path.glob("*quorate-*"))
 

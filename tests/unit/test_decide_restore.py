@@ -12,7 +12,7 @@ from quorate.core.decide_restore import LEAST_BUMP, Content, Place, Wish, agains
 from quorate.core.versions import Version
 
 RIGHT = Content(1 << 20, "right", 100, 10, Version(3, 6, 0), corrupt=False, no_space=False)
-HERE, WISH = Place("nothing", 0, 1 << 40), Wish(Version(3, 6, 16), 2 << 30, "https://10.0.0.1:2380", set_aside=False)
+HERE, WISH = Place("/data", "nothing", 0, 1 << 40), Wish(Version(3, 6, 16), 2 << 30, "https://10.0.0.1:2380", set_aside=False)
 
 
 def rules(content: Content = RIGHT, place: Place = HERE, wish: Wish = WISH) -> list[str]:
@@ -32,6 +32,7 @@ def test_what_is_right_may_go() -> None:
         (replace(RIGHT, digest="wrong"), HERE, WISH, "digest"),
         (replace(RIGHT, digest="missing"), HERE, WISH, "digest"),
         (replace(RIGHT, problems=("page 7 is not whole",)), HERE, WISH, "damaged"),
+        (replace(RIGHT, digest="missing", is_database=False, problems=("it begins otherwise",)), HERE, WISH, "no-snapshot"),
         (replace(RIGHT, corrupt=True), HERE, WISH, "corrupt"),
         (replace(RIGHT, written_by=Version(3, 7, 0)), HERE, WISH, "older-engine"),
         (replace(RIGHT, written_by=Version(3, 4, 0)), HERE, WISH, "newer-engine"),

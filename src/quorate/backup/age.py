@@ -31,7 +31,7 @@ def ages(found: Catalog, cluster_id: int | None, wall: float, most: float) -> li
     """Returns the age for each cluster that has a verified backup. `wall`: now, in unix seconds; `most`: seconds allowed."""
     newest: dict[int, Age] = {}
     for one in found.of(cluster_id):
-        if one.verified and one.cluster_id not in newest:
+        if one.is_whole and one.cluster_id not in newest:
             seconds = wall - one.taken_at.timestamp()
             newest[one.cluster_id] = Age(one.cluster_id, one.id, seconds, not -_SKEW_SECONDS <= seconds <= most)
     return list(newest.values())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from quorate.backup.folder import FolderStore, Stored
-from quorate.backup.manifest import MOST_BYTES, SUFFIX, Manifest, read_manifest
+from quorate.backup.manifest import MOST_BYTES, SUFFIX, Manifest, is_blob_name, read_manifest
 from quorate.core.ids import format_id
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import ConfigError, QuorateError
+from quorate.foreign.text import to_paste
 
 BLOB_SUFFIX = ".db"
 LATEST = "latest"
@@ -19,14 +21,16 @@ class NoSuchBackup(ConfigError):
     """The store has no backup of that name."""
 
     code = "no-such-backup"
-    next_step = "quorate etcd backup list shows them"
+    next_step = "'quorate etcd backup list DIR' shows those that there are"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """`backups`: newest first. `unfinished`: files without a manifest: their run was killed, or is still at it. `problems`:
-    manifests that cannot be read, and those whose file is gone or has another size."""
+    """`place`: of the store; `backups`: newest first. `unfinished`: files of ours without a manifest: their run was killed, or
+    is still at it. A file of another name is somebody's, and a manifest that cannot be read is one. `problems`: such manifests,
+    and those whose file is gone or has another size."""
 
+    place: str
     backups: tuple[Manifest, ...]
     unfinished: tuple[Stored, ...]
     problems: tuple[str, ...]
@@ -50,8 +54,13 @@ def catalog(store: FolderStore) -> Catalog:
             problems.append(f"{name}: {why}")
         else:
             backups.append(manifest)
-    unfinished = tuple(one for name, one in stored.items() if name.endswith(BLOB_SUFFIX) and name not in named)
-    return Catalog(tuple(sorted(backups, key=lambda one: (one.taken_at, one.id), reverse=True)), unfinished, tuple(problems))
+    unfinished = tuple(
+        one
+        for name, one in stored.items()
+        if name not in named and is_blob_name(name.rpartition("/")[2]) and name.removesuffix(BLOB_SUFFIX) + SUFFIX not in stored
+    )
+    newest_first = tuple(sorted(backups, key=lambda one: (one.taken_at, one.id), reverse=True))
+    return Catalog(store.place, newest_first, unfinished, tuple(problems))
 
 
 def blob_of(manifest: Manifest) -> str:
@@ -71,21 +80,45 @@ def _why_not(manifest: Manifest, name: str, blob: Stored | None) -> str:
 
 
 def find(found: Catalog, which: str, cluster_id: int | None = None) -> Manifest:
-    """Returns the backup that is meant by `which`: `latest`, or its id, or the end of its id that no other has. Raises
-    `NoSuchBackup` and, where several are meant, `ConfigError`."""
+    """Returns the backup that is meant by `which`: `latest`, of those that are not known to be damaged, or its id, or the end
+    of its id that no other has. Raises `NoSuchBackup` and, where several are meant, `ConfigError`."""
     able = found.of(cluster_id)
     if which == LATEST:
         _one_cluster(able)
         if able:
-            return able[0]
-        raise NoSuchBackup("there is no backup", advice="see the problems: quorate etcd backup list")
+            return next((one for one in able if one.damaged is None), able[0])
+        raise NoSuchBackup(f"there is no backup in {found.place}", advice=_listing(found))
     meant = [one for one in able if which in (one.id, one.id.partition("/")[2])]
     if len(meant) > 1:
         raise ConfigError(f"{which} is a backup of several clusters: {', '.join(one.id for one in meant)}")
     if not meant:
         near = did_you_mean(close(which, [one.id for one in able] + [one.id.partition("/")[2] for one in able])[:1])
-        raise NoSuchBackup(f"{which} is no backup here", advice=near)
+        raise NoSuchBackup(f"{which} is no backup in {found.place}", advice=near or _listing(found))
     return meant[0]
+
+
+def _listing(found: Catalog) -> str:
+    shows = to_paste("quorate", "etcd", "backup", "list", found.place)
+    return f"{shows}    # shows what is there"
+
+
+def store_in(place: Path) -> FolderStore:
+    """Returns the store in a directory. Raises `ConfigError` for one that is none: a backup would be said not to exist."""
+    what = _what_else(place)
+    if what is not None:
+        raise ConfigError(what[0], state="nothing was changed", advice=what[1])
+    return FolderStore(place)
+
+
+def _what_else(place: Path) -> tuple[str, str] | None:
+    named = f"name the directory of 'quorate etcd backup save'; {place}"
+    if not place.is_dir():
+        return f"{place} is no directory", "name the directory of 'quorate etcd backup save'"
+    if (place / "member").is_dir():
+        return f"{place} is the data directory of a member", f"{named} is shown by 'quorate etcd look'"
+    if any(is_blob_name(one.name) for one in place.iterdir()):
+        return f"{place} holds the backups of one cluster", f"name the directory above it: {place.parent}"
+    return None
 
 
 def _one_cluster(backups: Sequence[Manifest]) -> None:

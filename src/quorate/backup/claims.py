@@ -39,7 +39,7 @@ def claim(store: FolderStore, cluster_id: int, every: float, wall: float, host: 
 
 def _made_in(store: FolderStore, cluster_id: int, start: float, end: float) -> str:
     """Returns the backup of a period. One of the future, of a host whose clock is ahead, is of none."""
-    found = [one for one in catalog(store).of(cluster_id) if start <= one.taken_at.timestamp() < end]
+    found = [one for one in catalog(store).of(cluster_id) if one.damaged is None and start <= one.taken_at.timestamp() < end]
     return found[0].id if found else ""
 
 

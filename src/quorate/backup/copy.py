@@ -11,6 +11,7 @@ from quorate.backup.manifest import SUFFIX, Manifest
 from quorate.core.ids import format_id
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, Refused
+from quorate.foreign.text import to_paste
 
 _PIECE = 1 << 20
 
@@ -34,10 +35,11 @@ def copy(manifest: Manifest, source: FolderStore, target: FolderStore, clock: Sy
             except OSError as error:
                 raise arriving.failed(error) from error
         if (size, digest.hexdigest()) != (manifest.blob.size, manifest.blob.sha256):
+            verify = to_paste("quorate", "etcd", "backup", "verify", source.place)
             raise Refused(
                 f"{manifest.id} is not what its manifest says: it was damaged since it was saved",
                 state="nothing was copied",
-                advice="see which other backup is whole: quorate etcd backup verify",
+                advice=f"see which other backup is whole: {verify} WHICH",
             )
         arriving.keep(manifest.blob.name)
     if not target.create(manifest.id + SUFFIX, manifest.as_bytes()):

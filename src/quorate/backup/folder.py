@@ -46,6 +46,12 @@ class Arriving:
             os.fsync(self.fd)
             os.link(self.aside, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
             sync(self.folder)
+        except FileExistsError as error:
+            raise HostError(
+                f"{self.path / name} is there already: a backup of this second, at the same revision",
+                state="nothing was saved",
+                advice="nothing is missing there; the same command a second later saves another",
+            ) from error
         except OSError as error:
             raise self.failed(error, name) from error
 

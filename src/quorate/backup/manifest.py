@@ -19,6 +19,7 @@ SUFFIX, WALKED = ".json", "walk"
 MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,200}")
+_OURS = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{1,20}\.db")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -57,10 +58,19 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """When a backup was read again and was not whole, and what was wrong."""
+
+    at: datetime
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a backup holds. `through_quorum`: its member had applied all that a quorum had committed when it was asked; else it
     may be older than what clients were told. `revision`, `raft_index`, `term`: of its content; `newest_lease`: the newest time
-    that a Kubernetes node renewed its lease, which dates the content; `encryption_keys`: what an API server needs for it."""
+    that a Kubernetes node renewed its lease, which dates the content; `encryption_keys`: what an API server needs for it;
+    `damaged`: how the last look at it failed, None where it did not."""
 
     taken_at: datetime
     cluster_id: int
@@ -77,6 +87,12 @@ class Manifest:
     encryption_keys: tuple[str, ...]
     blob: Blob
     verified: tuple[Verified, ...] = ()
+    damaged: Failed | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Returns whether it was read again and found whole, and was so at the last look."""
+        return bool(self.verified) and self.damaged is None
 
     @property
     def id(self) -> str:
@@ -86,7 +102,7 @@ class Manifest:
     def checked(self, at: datetime, how: str) -> Manifest:
         """Returns the manifest of a backup that was verified once more; one entry is kept for each way."""
         kept = tuple(one for one in self.verified if one.how != how)
-        return replace(self, verified=(*kept, Verified(at, how)))
+        return replace(self, verified=(*kept, Verified(at, how)), damaged=None)
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -111,6 +127,9 @@ class Manifest:
             "encryptionKeys": list(self.encryption_keys),
             "blob": {"name": self.blob.name, "bytes": self.blob.size, "sha256": self.blob.sha256},
             "verified": [{"at": _shown(one.at), "how": one.how} for one in self.verified],
+            "damaged": (
+                {"at": _shown(self.damaged.at), "problems": list(self.damaged.problems)} if self.damaged is not None else None
+            ),
         }
 
     def as_bytes(self) -> bytes:
@@ -120,6 +139,11 @@ class Manifest:
 def blob_name(taken_at: datetime, revision: int) -> str:
     """Returns the name of a backup's file: by it a listing is in the order of time."""
     return f"{taken_at:%Y%m%dT%H%M%SZ}-{revision}.db"
+
+
+def is_blob_name(name: str) -> bool:
+    """Returns whether a file is named as those of backups are."""
+    return _OURS.fullmatch(name) is not None
 
 
 def read_manifest(content: bytes, where: str) -> Manifest:
@@ -151,7 +175,12 @@ def read_manifest(content: bytes, where: str) -> Manifest:
             _matched(blob, "name", _NAME, where), integer_of(blob.get("bytes")), _matched(blob, "sha256", _SHA256, where)
         ),
         verified=tuple(Verified(_time(one, "at", where), text_of(one.get("how"))) for one in rows_of(fields.get("verified"))),
+        damaged=_failed(mapping_of(fields.get("damaged")), where) if fields.get("damaged") is not None else None,
     )
+
+
+def _failed(fields: Mapping[str, Any], where: str) -> Failed:
+    return Failed(_time(fields, "at", where), texts_of(fields.get("problems")))
 
 
 def _shown(at: datetime) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from quorate.backup import claims
 from quorate.backup.catalog import Catalog, blob_of
 from quorate.backup.folder import FolderStore, Stored
 from quorate.backup.manifest import SUFFIX, Manifest
+from quorate.backup.verify import Checked
 from quorate.core.ids import format_id
 from quorate.core.retention import Keep, Kept, Pruning, judge
 
@@ -44,7 +46,24 @@ def plan(found: Catalog, keep: Keep, wall: float, *, most_age: timedelta | None)
 
 
 def _kept(one: Manifest) -> Kept:
-    return Kept(one.id, one.taken_at, bool(one.verified))
+    return Kept(one.id, one.taken_at, one.is_whole, one.damaged is not None)
+
+
+Read: TypeAlias = Callable[[Manifest], Checked]
+"""Reads a backup again."""
+
+
+def proved(found: Catalog, decide: Callable[[Catalog], Plan], read: Read) -> tuple[Catalog, Plan]:
+    """Returns the plan, and the catalog that it is of, once each backup for which others go was read again and is whole. It was
+    verified when it was saved; damaged since, it would be all that is left."""
+    known: dict[str, Manifest] = {}
+    while True:
+        decided = decide(found)
+        leant_on = {one.pruning.leans_on for one in decided.clusters if one.pruning.goes()} - known.keys()
+        if not leant_on:
+            return found, decided
+        known |= {one.id: read(one).manifest for one in found.backups if one.id in leant_on}
+        found = replace(found, backups=tuple(known.get(one.id, one) for one in found.backups))
 
 
 def carry_out(store: FolderStore, found: Catalog, decided: Plan, wall: float) -> list[str]:

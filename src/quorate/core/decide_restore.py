@@ -22,8 +22,8 @@ _LOG_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is restored. `digest`: as of the look at it; `written_by`: the newest version whose format it has, where it says so;
-    `corrupt`: etcd had raised CORRUPT."""
+    """What is restored. `is_database`: it can be read as one of etcd; `digest`: as of the look at it; `written_by`: the newest
+    version whose format it has, where it says so; `corrupt`: etcd had raised CORRUPT."""
 
     size: int
     digest: Literal["right", "wrong", "missing", "not checked"]
@@ -33,12 +33,15 @@ class Content:
     corrupt: bool
     no_space: bool
     problems: tuple[str, ...] = ()
+    is_database: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where it goes. `holds`: what is there already; `runs`: the process of an etcd that has it open, 0 for none; `free`: bytes
-    there."""
+    """Where it goes. `path`: for messages; `holds`: what is there already; `runs`: the process of an etcd that has it open, 0
+    for none; `free`: bytes there."""
+
+    path: str
 
     holds: Literal["nothing", "data", "something else"]
     runs: int
@@ -70,11 +73,17 @@ def against(content: Content, place: Place, wish: Wish) -> list[Against]:
 
 
 def _of_content(content: Content) -> Iterator[Against]:
-    if content.digest in ("wrong", "missing"):
+    if not content.is_database:
+        yield Against(
+            "no-snapshot", f"it is no snapshot of etcd: {'; '.join(content.problems)}", "name a file of etcd, or a DIR"
+        )
+    elif content.digest in ("wrong", "missing"):
         what = "its digest is wrong" if content.digest == "wrong" else "it has no digest, as a copied database has none"
-        yield Against("digest", f"{what}: nothing shows that it is whole", "use another backup; see quorate etcd backup list")
+        yield Against(
+            "digest", f"{what}: nothing shows that it is whole", "use another backup; 'quorate etcd backup list DIR' shows them"
+        )
     elif content.problems:
-        yield Against("damaged", "; ".join(content.problems), "use another backup; see quorate etcd backup list")
+        yield Against("damaged", "; ".join(content.problems), "use another backup; 'quorate etcd backup list DIR' shows them")
     if content.corrupt:
         yield Against("corrupt", "etcd had raised CORRUPT when it was taken: its members differed", "use an older backup")
 
@@ -97,25 +106,31 @@ def _of_engine(content: Content, wish: Wish) -> Iterator[Against]:
         needed = int(content.size / _QUOTA_SHARE) + 1
         yield Against(
             "quota",
-            f"its {content.size} bytes nearly fill the quota of {wish.quota}: the first write would raise NOSPACE",
+            f"its {_mb(content.size)} nearly fill the quota of {_mb(wish.quota)}: the first write would raise NOSPACE",
             f"give its etcd --quota-backend-bytes={needed} or more, and pass the same here with --quota",
         )
 
 
 def _of_place(content: Content, place: Place, wish: Wish) -> Iterator[Against]:
     if place.runs:
-        yield Against("in-use", f"an etcd runs on that directory (pid {place.runs})", "stop it, so that it cannot start again")
+        yield Against("in-use", f"an etcd runs on {place.path} (pid {place.runs})", "stop it, so that it cannot start again")
     if place.holds == "data" and not wish.set_aside:
         yield Against(
             "has-data",
-            "that directory holds the data of a member",
+            f"{place.path} holds the data of a member",
             "pass --set-aside to rename it, or name another directory; nothing is overwritten",
         )
     if place.holds == "something else":
-        yield Against("not-empty", "that directory holds something else than etcd's data", "name an empty directory")
+        yield Against("not-empty", f"{place.path} holds something else than etcd's data", "name an empty directory")
     needed = 2 * content.size + _LOG_BYTES
     if place.free is not None and place.free < needed:
-        yield Against("no-room", f"{place.free} bytes are free there, and {needed} are needed", "free some space")
+        yield Against(
+            "no-room", f"{_mb(place.free)} are free at {place.path}, and {_mb(needed)} are needed", "free some space there"
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def bump(content: Content, seen: int) -> int:

@@ -62,11 +62,13 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A backup to be judged. `id`: its name; `taken_at`: in UTC; `is_verified`: it was read again, and was whole."""
+    """A backup to be judged. `id`: its name; `taken_at`: in UTC; `is_verified`: it was read again, and was whole; `is_damaged`:
+    it was not at the last look."""
 
     id: str
     taken_at: datetime
     is_verified: bool
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What a rule decides, newest first. `refused`: why nothing is deleted at all, whatever the verdicts; empty otherwise."""
+    """What a rule decides, newest first. `refused`: why nothing is deleted at all, whatever the verdicts; empty otherwise;
+    `leans_on`: the newest verified backup, for which others may go; empty where there is none."""
 
     verdicts: tuple[Verdict, ...]
     refused: str = ""
+    leans_on: str = ""
 
     def goes(self) -> tuple[str, ...]:
         return () if self.refused else tuple(one.id for one in self.verdicts if not one.reasons)
@@ -92,14 +96,18 @@ def judge(backups: Sequence[Kept], keep: Keep, now: datetime, *, most_age: timed
     """Judges the backups of one cluster. The newest verified one is always kept: without it a store of damaged files would be
     all that is left. `most_age`: where the newest verified one is older, nothing is deleted, because backups that fail since
     then must not eat the good ones. Those of the future, by the clock of this host, are kept and fill no period: a clock that
-    ran ahead once would otherwise hold a place for ever."""
+    ran ahead once would otherwise hold a place for ever. Damaged ones fill no place, either, and are kept until a newer one is
+    verified: a part of them may be all that is left of their time."""
     ordered = sorted(backups, key=lambda one: (one.taken_at, one.id), reverse=True)
     reasons: dict[str, list[str]] = {one.id: [] for one in ordered}
-    past = [one for one in ordered if one.taken_at <= now + _SKEW]
+    past = [one for one in ordered if one.taken_at <= now + _SKEW and not one.is_damaged]
     for one in ordered:
         if one.taken_at > now + _SKEW:
             reasons[one.id].append("its time is in the future")
     newest_verified = next((one for one in past if one.is_verified), None)
+    for one in ordered:
+        if one.is_damaged and (newest_verified is None or one.taken_at >= newest_verified.taken_at):
+            reasons[one.id].append("damaged, and none that is newer is verified")
     if newest_verified is not None:
         reasons[newest_verified.id].append("newest verified")
     for one in past[: keep.newest]:
@@ -108,7 +116,8 @@ def judge(backups: Sequence[Kept], keep: Keep, now: datetime, *, most_age: timed
         for one in _newest_of_each(past, _PERIODS[letter], number):
             reasons[one.id].append(_NAMES[letter])
     verdicts = tuple(Verdict(one.id, tuple(reasons[one.id])) for one in ordered)
-    return Pruning(verdicts, _why_nothing(newest_verified, now, most_age))
+    leans_on = newest_verified.id if newest_verified is not None else ""
+    return Pruning(verdicts, _why_nothing(newest_verified, now, most_age), leans_on)
 
 
 _SKEW = timedelta(minutes=5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from quorate.core.membership import ClusterView
 from quorate.core.quorum import quorum
@@ -12,6 +13,7 @@ from quorate.foreign.text import to_paste
 from quorate.local.home import Home
 from quorate.local.rows import listed_row
 from quorate.local.runtime import is_paused
+from quorate.offline.look import look
 
 _VOTING = ("first", "member", "leaving")
 
@@ -51,16 +53,30 @@ def lost_majority(home: Home, view: ClusterView | None) -> HostError | None:
             advice=f"quorate local down --purge {where}    # clears the directory for a new cluster",
         )
     newest = _newest(home, kept, view)
-    database = home.layout.member(newest).data / "member" / "snap" / "db"
+    data = home.layout.member(newest).data
+    database = data / "member" / "snap" / "db"
     new = home.layout.root.with_name(f"{home.layout.root.name}-restored")
     restore = to_paste("etcdutl", "snapshot", "restore", str(database), "--skip-hash-check", "--data-dir", str(new))
     return HostError(
         f"the data of {gone} is gone: of {voters} voters only {', '.join(kept)} {'has' if len(kept) == 1 else 'have'} data, "
         f"fewer than the quorum of {quorum(voters)}",
         state=f"no command can bring this cluster back; the data of {', '.join(kept)} remains in {home.layout.members}",
-        advice=f"quorate local down {where} && {restore}    # the data of {newest} for a new etcd; or, to begin anew without "
-        f"it: quorate local down --purge {where}",
+        advice=f"quorate local down {where} && {restore}    # the database of {newest} for a new etcd{_without(data)}; or, to "
+        f"begin anew without it: quorate local down --purge {where}",
     )
+
+
+def _without(data: Path) -> str:
+    """Returns what the database of a member lacks: what a majority had acknowledged may be in its log only."""
+    try:
+        found = look(data)
+    except QuorateError:
+        return ""
+    applied = found.backend.index if found.backend is not None else 0
+    left_out = found.last[1] - applied
+    shows = to_paste("quorate", "etcd", "look", str(data))
+    many = f"{left_out} newer entries that are" if left_out > 1 else "the newest entry, which is"
+    return f", without {many} in its log only ({shows}): they may have been acknowledged" if left_out > 0 else ""
 
 
 def explained(home: Home, error: QuorateError) -> QuorateError:
@@ -74,6 +90,18 @@ def explained(home: Home, error: QuorateError) -> QuorateError:
         return lost
     error.advice = starting_advice(home)
     return error
+
+
+def if_lost(home: Home, error: EtcdError) -> QuorateError:
+    """Returns the error of a verb for which no member answered, or no quorum did: where too little data is left for one, no
+    start helps, and that is what is said."""
+    # By the files first: a look at members that cannot elect a leader takes seconds.
+    lost = lost_majority(home, None)
+    lost = lost_majority(home, _view(home)) if lost is not None else None
+    if lost is None:
+        return error
+    lost.outcomes = error.outcomes
+    return lost
 
 
 def starting_advice(home: Home) -> str:

@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,8 @@ from quorate.offline.look import Look, look
 from quorate.report import Event, Report
 
 _SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
+_WORK, _BUILT = ".quorate-new-", "built"
+_RUN = re.compile(r"[0-9a-f]{8}")
 
 
 class RestoreFailed(QuorateError):
@@ -117,16 +121,23 @@ def content_of(found: Look) -> Content:
         corrupt="CORRUPT" in alarms,
         no_space="NOSPACE" in alarms,
         problems=found.problems,
+        is_database=backend is not None,
     )
 
 
 def _place(data_dir: Path) -> Place:
     owner = data_owner(data_dir)
     holds: Literal["nothing", "data", "something else"] = "nothing"
-    if owner is not None or (data_dir.exists() and any(data_dir.iterdir())):
+    if owner is not None or (data_dir.exists() and any(not _is_no_data(one.name) for one in data_dir.iterdir())):
         holds = "data" if owner is not None and (data_dir / MEMBER).is_dir() else "something else"
     runs = next((one.pid for one in running_etcds() if is_open_here(one, data_dir)), 0)
-    return Place(holds, runs, _free_bytes(data_dir))
+    return Place(str(data_dir), holds, runs, _free_bytes(data_dir))
+
+
+def _is_no_data(name: str) -> bool:
+    """Returns whether an entry is nobody's data: what a new file system has, and what killed runs of ours have built in
+    a mount point."""
+    return name == "lost+found" or (_RUN.fullmatch(name.rpartition(_WORK)[2]) is not None and _WORK in name)
 
 
 def _free_bytes(path: Path) -> int | None:
@@ -159,8 +170,8 @@ def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
 
 @contextmanager
 def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
-    """Yields a name beside the place, on the same file system: inside it where it is a mount point. What is left there of a run
-    that fails is deleted."""
+    """Yields a name in a new folder beside the place, on the same file system: inside it where it is a mount point. The folder
+    is deleted at the end, and so are those of killed runs, before: each holds every secret of a cluster."""
     folder = data_dir if data_dir.is_mount() else data_dir.absolute().parent
     if not folder.is_dir():
         raise HostError(
@@ -168,11 +179,35 @@ def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
         )
     if doubt := distrust_way(folder):
         raise HostError(f"{folder} cannot be used: {doubt}", state="nothing was changed")
-    work = folder / f"{data_dir.name}.quorate-new-{run}"
+    begin = f"{data_dir.name}{_WORK}"
+    _sweep(folder, begin)
+    held = folder / f"{begin}{run}"
     try:
-        yield work
+        held.mkdir(0o700)
+        lock = os.open(held, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostError(f"cannot write to {folder}: {error.strerror}", state="nothing was changed") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield held / _BUILT
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(held, ignore_errors=True)
+        os.close(lock)
+
+
+def _sweep(folder: Path, begin: str) -> None:
+    """Deletes what killed runs have built. The lock of one that lives is held."""
+    for path in folder.iterdir():
+        if not path.name.startswith(begin) or not _RUN.fullmatch(path.name.removeprefix(begin)):
+            continue
+        with suppress(OSError):
+            found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(found).st_uid == os.geteuid():
+                    shutil.rmtree(path)
+            finally:
+                os.close(found)
 
 
 def _build(job: Job, work: Path, token: str, added: int, clock: SystemClock) -> None:
@@ -183,6 +218,8 @@ def _build(job: Job, work: Path, token: str, added: int, clock: SystemClock) -> 
     ]
     seconds = _LEAST_SECONDS + _SECONDS_PER_GB * job.snapshot.stat().st_size / 1e9
     done = programs.run(command, seconds=seconds, cancel=clock.cancel)
+    # Ctrl-C on a terminal ends etcdutl, too.
+    clock.cancel.check()
     if done.code != 0:
         last = (done.err.strip().splitlines() or ["it said nothing"])[-1]
         raise RestoreFailed(f"{job.etcdutl} could not restore {job.snapshot}: {last[:500]}", state="nothing was changed")
@@ -219,10 +256,14 @@ def _put(job: Job, work: Path, run: str) -> Path | None:
     """Gives the new directory its name; what is there is renamed before. Returns where that lies now. Where the data directory
     is a mount point, it is `member` in it that is renamed."""
     if job.data_dir.is_mount():
-        folder, new, name = job.data_dir, f"{work.name}/{MEMBER}", MEMBER
+        folder, new, name = job.data_dir, f"{_inside(work)}/{MEMBER}", MEMBER
     else:
-        folder, new, name = job.data_dir.absolute().parent, work.name, job.data_dir.name
+        folder, new, name = job.data_dir.absolute().parent, _inside(work), job.data_dir.name
     return _take_place(folder, new, name, f"{name}.quorate-kept-{run}" if job.wish.set_aside else "")
+
+
+def _inside(work: Path) -> str:
+    return f"{work.parent.name}/{work.name}"
 
 
 def _take_place(folder: Path, new: str, name: str, kept: str) -> Path | None:

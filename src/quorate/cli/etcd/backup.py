@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,18 @@ from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table, size
 from quorate.cli.etcd.connection import CONNECTION, connection_options
 from quorate.cli.etcd.opening import cluster_opened
-from quorate.errors import QuorateError
+from quorate.errors import ConfigError, Interrupted, QuorateError
 
 if TYPE_CHECKING:
     from quorate.backup.catalog import Catalog
     from quorate.backup.folder import FolderStore
     from quorate.backup.manifest import Manifest
     from quorate.backup.prune import Plan
+    from quorate.backup.verify import Checked
 
 _KEEP = "24h,7d,4w,6m"
+_HOUR = 3600.0
+_HOW = {"walk": "all keys read"}
 _place = click.argument("place", metavar="DIR", type=click.Path(path_type=Path), shell_complete=folders)
 _cluster = click.option("--cluster", metavar="ID", help="Only backups of this cluster, by its hex id.")
 
@@ -65,22 +69,33 @@ def save(place: Path, source: str, allow_no_quorum: bool, every: float | None, f
     from quorate.backup.claims import claim
     from quorate.backup.save import Wish
     from quorate.backup.save import save as saved
+    from quorate.core.backup_source import choose
     from quorate.host.facts import hostname
 
+    if place.suffix == ".db" and not place.is_dir():
+        # etcdctl's `snapshot save` takes a file.
+        raise ConfigError(f"{place} reads like a file; backups are kept in a directory", advice="name a directory")
     store = _store(place)
-    with cluster_opened() as cluster:
-        if every is not None:
-            other = claim(store, cluster.look().cluster_id, every, cluster.clock.wall(), hostname())
-            if other:
-                emit(
-                    form,
-                    "EtcdBackup",
-                    {"id": None, "claimedBy": other},
-                    lambda: echo(f"nothing to do: {other} has this period"),
-                )
-                return
+    with cluster_opened() as cluster, _saving():
+        view = cluster.look()
+        choose(cluster.with_standbys(view), source, allow_no_quorum=allow_no_quorum)
+        other = claim(store, view.cluster_id, every, cluster.clock.wall(), hostname()) if every is not None else ""
+        if other:
+            data = {"id": None, "claimedBy": other}
+            emit(form, "EtcdBackup", data, lambda: echo(f"nothing to do: {other} has this period"))
+            return
         manifest = saved(cluster, store, Wish(source, allow_no_quorum))
     emit(form, "EtcdBackup", _shown(manifest), lambda: _say_saved(place, manifest))
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    """Says of an interrupt in the block what it left."""
+    try:
+        yield
+    except Interrupted as error:
+        error.state = error.state or "nothing was saved"
+        raise
 
 
 def _say_saved(place: Path, manifest: Manifest) -> None:
@@ -135,18 +150,24 @@ def _print(backups: Sequence[Manifest], found: Catalog) -> None:
             str(one.keys),
             size(one.blob.size),
             one.member.name,
-            ", ".join(f"{check.how} {check.at:%Y-%m-%d}" for check in one.verified) or "never",
+            _last_check(one),
         )
         for one in backups
     ]
     if rows:
         print_table(("BACKUP", "TAKEN (UTC)", "REVISION", "KEYS", "SIZE", "FROM", "VERIFIED"), rows)
     else:
-        echo("there is no backup here")
+        echo(f"there is no backup in {found.place}")
     for stored in found.unfinished:
         echo(f"unfinished: {stored.name} has no manifest; a prune deletes it after a day")
     for problem in found.problems:
         echo(f"problem: {problem}")
+
+
+def _last_check(one: Manifest) -> str:
+    if one.damaged is not None:
+        return f"DAMAGED, seen {one.damaged.at:%Y-%m-%d}"
+    return ", ".join(f"{_HOW.get(check.how, check.how)} {check.at:%Y-%m-%d}" for check in one.verified) or "never"
 
 
 @backup.command(ends=READS)
@@ -179,20 +200,22 @@ def _print_one(place: Path, one: Manifest) -> None:
         rows.append(("data as of", f"{one.newest_lease:%Y-%m-%d %H:%M:%S} UTC"))
     rows += [("needs key", key) for key in one.encryption_keys]
     rows += [("alarm", alarm) for alarm in one.alarms]
-    rows += [("verified", f"{check.at:%Y-%m-%d %H:%M:%S} UTC ({check.how})") for check in one.verified]
+    rows += [("verified", f"{check.at:%Y-%m-%d %H:%M:%S} UTC ({_HOW.get(check.how, check.how)})") for check in one.verified]
+    if one.damaged is not None:
+        rows.append(("DAMAGED", f"seen {one.damaged.at:%Y-%m-%d %H:%M:%S} UTC: {'; '.join(one.damaged.problems)}"))
     for name, text in rows:
         echo(f"{name:<12}{text}")
 
 
-@backup.command(ends=CHANGES)
+@backup.command("verify", ends=CHANGES)
 @_place
 @click.argument("which", default="latest")
 @_cluster
 @output_option()
-def verify(place: Path, which: str, cluster: str | None, form: str) -> None:
-    """Read a backup in DIR again: its digests, and every key. Its manifest then says when it was last found whole.
+def verify_backup(place: Path, which: str, cluster: str | None, form: str) -> None:
+    """Read a backup in DIR again: its digests, and every key. Its manifest then says when it was last found whole, or damaged.
 
-    Exits with code 1 when it is not. 'etcdutl snapshot status' does not compare the digest, and calls a damaged file good.
+    Exits with code 1 when it is damaged. 'etcdutl snapshot status' does not compare the digest, and calls a damaged file good.
 
     \b
     Example:
@@ -264,9 +287,11 @@ def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
 
     def table() -> None:
         if not rows:
-            echo("there is no verified backup here")
+            echo(f"there is no backup in {place} that is verified and whole")
         for one in rows:
-            echo(f"cluster {one.cluster_id:x}: {one.id} is {one.seconds / 3600:.1f} h old{', too old' if one.is_old else ''}")
+            age = f"{one.seconds:.0f} s" if one.seconds < _HOUR else f"{one.seconds / _HOUR:.1f} h"
+            old = f", older than {max_age:g} s: save one with 'quorate etcd backup save'" if one.is_old else ""
+            echo(f"cluster {one.cluster_id:x}: {one.id} is {age} old{old}")
 
     data = {"clusters": [one.as_dict() for one in rows], "maxAgeSeconds": max_age}
     emit(form, "EtcdBackupStatus", data, table)
@@ -299,22 +324,35 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
     from datetime import timedelta
 
     from quorate.backup import prune as pruning
+    from quorate.backup.verify import read_again, verify
+    from quorate.cli.common.progress import progress
+    from quorate.cli.common.signals import cancelling
     from quorate.core.retention import Keep
-    from quorate.deadline import SystemClock
+    from quorate.deadline import Cancel, SystemClock
+    from quorate.report import Notice
 
-    store, found = _store(place), _catalog(place)
-    wall = SystemClock().wall()
-    decided = pruning.plan(found, Keep.parse(rule), wall, most_age=timedelta(seconds=max_age))
-    gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
+    cancel = Cancel()
+    clock = SystemClock(cancel)
+    store, wall, keep = _store(place), clock.wall(), Keep.parse(rule)
+
+    def read(manifest: Manifest) -> Checked:
+        report(Notice(f"reading {manifest.id} again, for which others go"))
+        return (read_again if dry_run else verify)(store, manifest, clock)
+
+    with cancelling(cancel), progress() as report:
+        found, decided = pruning.proved(
+            _catalog(place), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
+        )
+        gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
     emit(
         form,
         "EtcdBackupPruning",
         pruning.as_dict(decided, gone, dry_run=dry_run),
-        lambda: _say_pruned(decided, dry_run=dry_run),
+        lambda: _say_pruned(place, decided, dry_run=dry_run),
     )
 
 
-def _say_pruned(decided: Plan, *, dry_run: bool) -> None:
+def _say_pruned(place: Path, decided: Plan, *, dry_run: bool) -> None:
     rows = [
         (row.id, "kept: " + ", ".join(row.reasons) if row.reasons else "would be deleted" if dry_run else "deleted")
         for one in decided.clusters
@@ -323,6 +361,8 @@ def _say_pruned(decided: Plan, *, dry_run: bool) -> None:
     ]
     if rows:
         print_table(("BACKUP", "WHAT"), rows)
+    if not decided.clusters:
+        echo(f"there is no backup in {place}")
     for one in decided.clusters:
         if one.pruning.refused:
             echo(f"cluster {one.cluster_id:x}: nothing is deleted: {one.pruning.refused}")
@@ -339,12 +379,9 @@ def _store(place: Path) -> FolderStore:
 
 
 def _catalog(place: Path) -> Catalog:
-    from quorate.backup.catalog import catalog
-    from quorate.errors import ConfigError
+    from quorate.backup.catalog import catalog, store_in
 
-    if not place.is_dir():
-        raise ConfigError(f"{place} is no directory", advice="name the directory of 'quorate etcd backup save'")
-    return catalog(_store(place))
+    return catalog(store_in(place))
 
 
 def _id(text: str | None) -> int | None:

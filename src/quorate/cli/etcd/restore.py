@@ -13,6 +13,7 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.errors import ConfigError
+from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.decide_restore import Content
@@ -95,16 +96,17 @@ def _job(
     etcd: str | None,
     etcdutl: str | None,
 ) -> Job:
-    from quorate.backup.catalog import blob_of, catalog, find
-    from quorate.backup.folder import FolderStore
+    from quorate.backup.catalog import blob_of, catalog, find, store_in
     from quorate.core.decide_restore import Wish
     from quorate.core.ids import normalise_url
+    from quorate.core.new_member import check_new_name
     from quorate.host import etcd_binary
     from quorate.recovery.restore import Job
 
+    check_new_name(name)
     old = 0
     if source.is_dir():
-        manifest = find(catalog(FolderStore(source)), which)
+        manifest = find(catalog(store_in(source)), which)
         source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
     program = etcd_binary.find(etcd)
     wish = Wish(program.version, quota, normalise_url(peer_url), set_aside)
@@ -137,7 +139,9 @@ def _say(job: Job, done: Restored) -> None:
     echo(f"its revision jumped by {done.bumped_by} to {done.revision}: each client lists anew, and none has to be restarted")
     if done.kept is not None:
         echo(f"what was there is kept as {done.kept}")
-    echo(f"start its etcd with --name={job.name} and --initial-advertise-peer-urls={job.peer_url}; its data says the rest")
+    flags = (f"--name={job.name}", f"--data-dir={job.data_dir}", f"--initial-advertise-peer-urls={job.peer_url}")
+    echo(f"start its etcd as before, with its listen URLs and certificates, and with {to_paste(*flags)}")
+    echo("without that --data-dir an etcd begins an empty cluster of its own")
     if done.no_space:
         echo(
             "NOSPACE was raised when it was saved, by a member that is none any more: etcdctl alarm disarm, with a larger quota"

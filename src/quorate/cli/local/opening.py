@@ -46,10 +46,23 @@ def opened(folder: Path | None) -> Iterator[Home]:
     with cancelling(cancel), progress() as shown, saying_what_is_waited_for(shown, lambda: waited_for(clock, None)) as report:
         home = Home(layout_of(folder), clock, report)
         try:
-            yield home
+            with _lost_is_said(home):
+                yield home
         except Interrupted as error:
             error.state = error.state or _processes_of(home)
             raise
+
+
+@contextmanager
+def _lost_is_said(home: Home) -> Iterator[None]:
+    from quorate.etcd.client.errors import EtcdError
+
+    try:
+        yield
+    except EtcdError as error:
+        from quorate.local.lost import if_lost
+
+        raise if_lost(home, error) from error
 
 
 def _processes_of(home: Home) -> str:
@@ -69,7 +82,9 @@ def read_only(folder: Path | None) -> Iterator[Home]:
 
     cancel = Cancel()
     with ending(cancel):
-        yield Home(layout_of(folder), SystemClock(cancel))
+        home = Home(layout_of(folder), SystemClock(cancel))
+        with _lost_is_said(home):
+            yield home
 
 
 def layout_of(folder: Path | None) -> Layout:
