@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +16,8 @@ import schemas
 from conftest import RunCli, engine
 
 from quorate.core.decide_restore import Wish
-from quorate.deadline import SystemClock
-from quorate.errors import Refused
+from quorate.deadline import Cancel, SystemClock
+from quorate.errors import Interrupted, Refused
 from quorate.etcd.client import kv
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
@@ -26,7 +28,7 @@ from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.offline.look import look
 from quorate.recovery import restore as recovery
-from quorate.recovery.restore import Job, RestoreFailed, restore
+from quorate.recovery.restore import Job, RestoreFailed, judge, restore
 from quorate.report import silent
 from real.machines import flags_of
 from real.rows.processes import until
@@ -164,3 +166,52 @@ def test_the_command_and_its_dry_run(snapshot: Path, tmp_path: Path, cli: RunCli
     assert schemas.checked(done.stdout) == ["EtcdRestore"] and (tmp_path / "data" / "member").is_dir(), done.stderr
     again = cli(*words)
     assert again.returncode == 4 and "holds the data of a member" in again.stderr
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+def test_what_a_killed_restore_has_built_is_deleted_by_the_next_one(snapshot: Path, tmp_path: Path, any_etcd: str) -> None:
+    """It is a copy of every secret of a cluster. One that is still built, and what only has a name like it, stay."""
+    left, lives, other = (tmp_path / f"data.quorate-new-{end}" for end in ("0123abcd", "4567cdef", "mine"))
+    for one in (left, lives, other):
+        (one / "built").mkdir(parents=True)
+    held = os.open(lives, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        restore(job_of(snapshot, tmp_path / "data", "http://127.0.0.1:1", any_etcd), CLOCK, silent)
+    finally:
+        os.close(held)
+    assert not left.exists() and lives.exists() and other.exists() and (tmp_path / "data" / "member").is_dir()
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+def test_ctrl_c_in_a_restore_is_an_interrupt(snapshot: Path, tmp_path: Path, any_etcd: str) -> None:
+    """On a terminal it ends etcdutl, too: that was said to have failed."""
+    cancel = Cancel()
+    program = tmp_path / "etcdutl"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    cancel.request("SIGINT")
+    job = replace(job_of(snapshot, tmp_path / "data", "http://127.0.0.1:1", any_etcd), etcdutl=program)
+    with pytest.raises(Interrupted):
+        restore(job, SystemClock(cancel), silent)
+    assert not list(tmp_path.glob("*quorate-new*")) and not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+def test_a_new_file_system_is_empty(snapshot: Path, tmp_path: Path, any_etcd: str) -> None:
+    data = tmp_path / "data"
+    (data / "lost+found").mkdir(parents=True)
+    assert judge(job_of(snapshot, data, "http://127.0.0.1:1", any_etcd), silent).keys == 30
+
+
+def test_what_cannot_be_restored_is_said_in_words(snapshot: Path, tmp_path: Path, cli: RunCli, any_etcd: str) -> None:
+    (tmp_path / "members.yaml").write_text("a: 1\n")
+    words = ["--data-dir", str(tmp_path / "data"), "--peer-url", "http://127.0.0.1:1", "--etcd", any_etcd]
+    words += ["--etcdutl", engine("etcdutl")]
+    done = cli("etcd", "restore", str(tmp_path / "members.yaml"), "--name", "m1", *words)
+    assert done.returncode == 4 and "it is no snapshot of etcd" in done.stderr
+    unnamed = cli("etcd", "restore", str(snapshot), "--name", "", *words)
+    assert unnamed.returncode == 3 and "cannot be a member name" in unnamed.stderr
+    (tmp_path / "member" / "snap").mkdir(parents=True)
+    inside = cli("etcd", "restore", str(tmp_path), "--name", "m1", *words)
+    assert inside.returncode == 3 and "is the data directory of a member" in inside.stderr

@@ -15,6 +15,13 @@ def close(word: str, known: Iterable[str]) -> list[str]:
     return get_close_matches(word, list(known), cutoff=_CLOSE)
 
 
+def likeness(one: str, other: str) -> float:
+    """Returns how much of two words is the same, from 0 to 1."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, one, other).ratio()
+
+
 def close_names(name: str, known: Iterable[str]) -> list[str]:
     """Returns the known names that are close to `name`, the closest first: the same in other letters, those that begin with
     it, and those that look like it."""

@@ -104,6 +104,21 @@ def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str,
     until(lambda: "data" in lab.ctl(restored, "get", "precious").stdout, 20)
 
 
+@pytest.mark.parametrize("is_started", [False, True])
+def test_every_local_command_says_that_too_little_is_left(home: Home, etcd36: str, cli: RunCli, is_started: bool) -> None:
+    """`status`, `members` and `leave` sent the user to `up`, which cannot help."""
+    cluster.up(home, 3, etcd36)
+    for name in ("m1", "m2", "m3"):
+        cluster.kill(home, name)
+    for name in ("m1", "m2"):
+        shutil.rmtree(home.layout.member(name).data)
+    if is_started:
+        cluster.start(home, "m3")
+    for words in (["status"], ["members"], ["leave", "m1"], ["join", "m4"]):
+        done = cli("local", *words, "--dir", str(home.layout.root))
+        assert done.returncode == 1 and "of 3 voters only m3 has data, fewer than the quorum of 2" in done.stderr, words
+
+
 def test_too_little_by_the_saved_state_is_enough_where_the_others_were_removed(home: Home, etcd36: str) -> None:
     """One voter of three is left, and the data of the two that an operator removed is gone."""
     cluster.up(home, 3, etcd36)

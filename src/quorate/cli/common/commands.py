@@ -238,10 +238,11 @@ class Group(click.Group, Command):
         from quorate.cli.common import hints
 
         problem, shown = f"No such command {name!r}.", [one for one, _ in self.rows(ctx)]
+        if repair := hints.of_repair(name):
+            return problem + repair
         same = hints.of_name(name)
-        return _asking(
-            problem, [same] if same in shown else close(name, shown) or self._below(ctx, name) or _elsewhere(ctx, name)
-        )
+        near = hints.close_commands(name, shown)
+        return _asking(problem, [same] if same in shown else near or self._below(ctx, name) or _elsewhere(ctx, name))
 
     def _below(self, ctx: click.Context, name: str) -> list[str]:
         """Returns the commands of the groups of this one that are called like `name`: 'status' may be 'etcd status'."""
@@ -250,7 +251,9 @@ class Group(click.Group, Command):
             group = self.get_command(ctx, group_name)
             for below, _ in group.rows(ctx) if isinstance(group, Group) else ():
                 known.setdefault(below, []).append(f"{group_name} {below}")
-        return [way for found in close(name, known) for way in known[found]]
+        from quorate.cli.common.hints import close_commands
+
+        return [way for found in close_commands(name, list(known)) for way in known[found]]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> Items:
         # click would import every command for its help.

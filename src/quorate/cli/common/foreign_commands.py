@@ -35,13 +35,16 @@ OURS = {
     ("endpoint", "status"): "quorate etcd status",
     ("endpoint", "hashkv"): "quorate etcd status --hash",
     ("alarm", "list"): "quorate etcd status",
+    ("snapshot", "save"): "quorate etcd backup save",
+    ("snapshot", "status"): "quorate etcd look --deep",
+    ("snapshot", "restore"): "quorate etcd restore",
     ("version",): "quorate version",
     ("rm",): "quorate etcd remove",
     ("ls",): "quorate etcd members",
 }
 """Commands of ours that show the same, or that may have been meant."""
 
-_MEANT = {"rm": "to remove a member", "ls": "to see the members"}
+_MEANT = {"rm": "to remove a member", "ls": "to see the members", "snapshot": "with what it does not check"}
 """What may have been meant by a name that is also used for keys."""
 
 _NAMES_OF_OBJECTS = "all cm configmaps cs deploy events lease leases nodes node no ns pods pod po pv pvc secrets svc"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from quorate.core.suggestions import close
+from quorate.core.suggestions import close, likeness
 from quorate.errors import UsageProblem
 from quorate.foreign.text import to_paste
 
@@ -62,6 +62,30 @@ def _owner(command: click.Command, error: click.NoSuchOption, words: Sequence[st
         if any(error.option_name in (*param.opts, *param.secondary_opts) for param in command.get_params(ctx)):
             return " ".join(way)
     return ""
+
+
+_HARMFUL = frozenset({"down", "leave", "prune", "remove", "replace", "reset", "unlock"})
+_CLOSE_ENOUGH = 0.8
+_REPAIRS = frozenset({"disaster", "heal", "recover", "recovery", "repair", "rescue", "salvage"})
+_HOW_TO_REPAIR = (
+    " 'quorate etcd look DIR' shows what a member that is left holds, 'quorate etcd restore' makes a new cluster of a backup; "
+    "copy what is left before anything else: docs/troubleshooting.md."
+)
+
+
+def of_repair(name: str) -> str:
+    """Returns the sentence for what people type when a quorum is lost; empty for other words."""
+    return _HOW_TO_REPAIR if name in _REPAIRS else ""
+
+
+def close_commands(name: str, known: Sequence[str]) -> list[str]:
+    """Returns the commands that are close to the word. Those that take something away have to be closer: `recover` was taken
+    for `remove`."""
+    return [
+        one
+        for one in close(name, known)
+        if one.rpartition(" ")[2] not in _HARMFUL or likeness(name, one.rpartition(" ")[2]) >= _CLOSE_ENOUGH
+    ]
 
 
 def of_name(name: str) -> str:
