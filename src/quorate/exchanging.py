@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from quorate.errors import HostError
@@ -21,24 +21,35 @@ from quorate.foreign.inside import Place
 from quorate.foreign.kernel import rename_new
 
 _MOST_BYTES = 64 << 20
+_RESCUED = ".quorate-old"
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
     """A new file beside its place. `path`: of the place, for messages; `made`: device and inode of the new file, by which it is
-    known wherever it is; `instead_of`: what was read at the place before, None where there was nothing."""
+    known wherever it is; `content`: of it; `instead_of`: what was read at the place before, None where there was nothing."""
 
     path: str
     folder: int
     name: str
     aside: str
     made: tuple[int, int]
+    content: bytes
     instead_of: bytes | None
 
     def refuse_changed(self) -> None:
         """Raises `HostError` where something else is there than was read, such as after an edit by hand; OSError."""
         if self._content(self.name) != self.instead_of:
             raise _written_meanwhile(self.path)
+
+    def put_alone(self) -> None:
+        """Gives the new file its place by one rename: where two names are exchanged, who watches the folder sees the old one
+        come and go, and the kubelet stops the static pod. Raises as `put`."""
+        if self.instead_of is None:
+            self.put()
+        else:
+            self._put_slowly()
+            sync(self.folder)
 
     def put(self) -> None:
         """Gives the new file its place. Raises `HostError` where something else was there than was read; OSError."""
@@ -69,8 +80,8 @@ class Swap:
 
     def undo(self) -> None:
         """Gives what was displaced its place back, wherever this was cut off. Where something else has the place by now, it
-        stays. Raises OSError."""
-        if self._which(self.name) != self.made:
+        stays, also where it was written into the file that this has put there, as kubeadm does. Raises OSError."""
+        if self._which(self.name) != self.made or self._content(self.name) != self.content:
             return
         if self.instead_of is None:
             rename_new(self.name, self.aside, src_dir_fd=self.folder, dst_dir_fd=self.folder)
@@ -79,6 +90,17 @@ class Swap:
         elif self._which(self.aside) is not None:
             kernel.exchange(self.folder, self.aside, self.name)
         sync(self.folder)
+
+    def rescue(self) -> str:
+        """Returns the name under which what is displaced stays, where it could not be given its place back; empty where there
+        is nothing to rescue, or no way."""
+        name = f"{self.name}{_RESCUED}"
+        for held in (self.kept, self.aside):
+            with suppress(OSError):
+                if self._which(held) not in (None, self.made):
+                    os.link(held, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+                    return f"{self.path}{_RESCUED}"
+        return ""
 
     def forget(self) -> None:
         """Deletes what is displaced."""
@@ -107,7 +129,7 @@ def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: 
     mode = stat.S_IMODE(there.st_mode) if there else mode
     with beside(place.folder, place.name, content, mode=mode, like=there) as aside, locked(place.folder, place.name):
         made = os.stat(aside, dir_fd=place.folder, follow_symlinks=False)
-        swap = Swap(path, place.folder, place.name, aside, (made.st_dev, made.st_ino), instead_of)
+        swap = Swap(path, place.folder, place.name, aside, (made.st_dev, made.st_ino), content, instead_of)
         try:
             yield swap
         finally:
@@ -117,20 +139,29 @@ def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: 
 def put_all(swaps: Sequence[Swap]) -> None:
     """Puts each file into its place, in this order. Where one fails, or this is interrupted, what was there gets its place
     back, also behind the last one. Raises `HostError`, and what interrupts it."""
-    with ExitStack() as undone:
+    begun: list[Swap] = []
+    try:
         for swap in swaps:
-            undone.callback(_undo, swap)
+            begun.append(swap)
             try:
-                swap.put()
+                swap.put() if len(swaps) > 1 else swap.put_alone()
             except OSError as error:
                 raise HostError(f"cannot write {swap.path}: {error.strerror}") from error
-        undone.pop_all()
+    except BaseException as error:
+        rescued = [name for swap in reversed(begun) if (name := _undo(swap))]
+        if rescued and isinstance(error, HostError):
+            kept = f"what was there before could not be put back, and is kept as {', '.join(rescued)}"
+            raise HostError(f"{error.what}; {kept}", advice=error.own_advice) from error
+        raise
 
 
-def _undo(swap: Swap) -> None:
-    # What cannot be given back stays: its content shows it.
-    with suppress(OSError, HostError):
+def _undo(swap: Swap) -> str:
+    """Undoes it; returns where the old file is kept if that fails. What stays is shown by its content."""
+    try:
         swap.undo()
+    except (OSError, HostError):
+        return swap.rescue()
+    return ""
 
 
 def _written_meanwhile(path: str) -> HostError:

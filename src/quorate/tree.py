@@ -203,7 +203,9 @@ class RealTree:
                     place = stack.enter_context(target(self.root, file.path))
                     swap = prepared(file.path, place, file.content, mode=file.mode, instead_of=file.instead_of)
                     swaps.append(stack.enter_context(swap))
-            if twice := places.one_file((one.path, Place(one.folder, one.name)) for one in swaps):
+            with self._told(" and ".join(one.path for one in swaps), "look at"):
+                twice = places.one_file((one.path, Place(one.folder, one.name)) for one in swaps)
+            if twice:
                 raise HostError(f"{' and '.join(twice)} are one file", advice="make two of it, each with what belongs there")
             # All before the first: where one was changed long ago, none is replaced.
             for one in swaps:

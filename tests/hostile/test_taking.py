@@ -16,6 +16,7 @@ from hostile.test_reset import Node, as_root
 from quorate.errors import HostError
 from quorate.foreign import aside, kernel, taking
 from quorate.foreign.aside import meant_for, remove_if, sweep
+from quorate.foreign.content import content_of, ids_below
 from quorate.foreign.places import NOT_KNOWN, Stamp, stamp_at
 from quorate.foreign.taking import JUDGED, TAKEN, settle, take, take_named
 from quorate.phases.reset import cleanup
@@ -333,3 +334,20 @@ def test_what_only_has_the_name_of_what_was_taken_is_named(tmp_path: Path, kind:
     with pytest.raises(HostError, match=rf"{TAKEN} in it is no folder, and not of this tool: move it away"):
         take(str(tmp_path), lambda _: True)
     assert (tmp_path / "x").exists() and place.is_symlink() == (kind == "link")
+
+
+@pytest.mark.parametrize(("depth", "letters"), [(1200, 1), (60, 100)])
+def test_what_is_deep_is_looked_at(tmp_path: Path, depth: int, letters: int) -> None:
+    """A pod's emptyDir ended a whole reset: too deep for Python, or longer than a path may be."""
+    where = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir("d" * letters, dir_fd=where)
+        inner = os.open("d" * letters, os.O_RDONLY | os.O_DIRECTORY, dir_fd=where)
+        os.close(where)
+        where = inner
+    bottom = os.fstat(where)
+    os.close(where)
+    try:
+        assert f"{bottom.st_dev}:{bottom.st_ino}" in ids_below(tmp_path) and len(content_of(tmp_path)) == depth
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / ("d" * letters))], check=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 from conftest import engine
 
 from quorate.errors import HostError, Refused
-from quorate.foreign.content import content_of, ids_of
+from quorate.foreign.content import ids_below
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host import ports, proc
 from quorate.host.member_data import of_member, take_data
+from quorate.host.named_files import files_named_to
 from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etcds
 from quorate.phases.node import own_running
 from quorate.tree import RealTree
@@ -45,11 +49,6 @@ def etcd_in(folder: Path, *flags: str, program: str | None = None) -> Iterator[s
     finally:
         process.kill()
         process.wait()
-
-
-def ids_below(folder: Path) -> frozenset[str]:
-    """What a reset that empties a folder would delete."""
-    return ids_of(stamp for _, stamp in content_of(folder))
 
 
 def keys_in(folder: Path) -> Path:
@@ -245,13 +244,88 @@ def test_an_etcd_that_is_started_between_two_looks_keeps_its_keys(tmp_path: Path
     users.look()
     users.refuse(ids_below(folder), str(folder))
     with etcd_in(tmp_path / "data", f"--trusted-ca-file={ca}"):
-        with pytest.raises(HostError, match="may use files in"):
+        with pytest.raises(HostError, match="that uses files in"):
             users.refuse(ids_below(folder), str(folder))
         users.look()
-        with pytest.raises(HostError, match="may use files in"):
-            users.refuse(ids_below(folder), str(folder))
         # What was looked at counts, also where it has another place by now.
         folder.rename(tmp_path / "taken")
-        with pytest.raises(HostError, match="may use files in"):
+        with pytest.raises(HostError, match="that uses files in"):
             users.refuse(ids_below(tmp_path / "taken"), str(folder))
         users.refuse(ids_below(tmp_path / "other"), "other")
+
+
+@pytest.mark.parametrize("held", [TAKEN, JUDGED])
+def test_keys_that_a_killed_reset_has_taken_away_are_still_those_of_an_etcd(tmp_path: Path, held: str) -> None:
+    """It was started in between; the next reset found that its names lead nowhere, and deleted what they had led to."""
+    folder = tmp_path / "pki"
+    ca = keys_in(folder)
+    with etcd_in(tmp_path / "data", f"--trusted-ca-file={ca}"):
+        (folder / held).mkdir()
+        (folder / "etcd").rename(folder / held / "etcd")
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(TREE, "", ids_below(folder))
+
+
+def test_a_link_on_the_way_is_used_as_its_file_is(tmp_path: Path) -> None:
+    """The link went, and the etcd came up empty at its next start."""
+    (tmp_path / "kubelet").mkdir()
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "kubelet" / "etcd").symlink_to(tmp_path / "disk")
+    with etcd_in(tmp_path / "kubelet" / "etcd"), pytest.raises(Refused, match="it uses files"):
+        own_running.refuse_running(TREE, "", ids_below(tmp_path / "kubelet"))
+
+
+@pytest.mark.parametrize("way", ["no text", "above the root", "its own folder"])
+def test_odd_names_are_followed_as_the_process_does(tmp_path: Path, way: str) -> None:
+    """A name that is no UTF-8; `..` at the root of a chroot; and /proc/self, which was ours."""
+    root, ca = tmp_path / "root", keys_in(tmp_path / "pki")
+    root.mkdir()
+    odd = ca.parent / os.fsdecode(b"\xff")
+    odd.write_bytes(b"x")
+    name = {"no text": str(odd), "above the root": "/../pki/etcd/ca.crt", "its own folder": "/proc/self/cwd/etcd/ca.crt"}[way]
+    script = "import os,sys,time; os.chdir(sys.argv[2]); sys.argv[3] and os.chroot(sys.argv[3]); time.sleep(60)"
+    place = str(tmp_path) if way == "above the root" else ""
+    process = subprocess.Popen([sys.executable, "-c", script, f"--trusted-ca-file={name}", str(ca.parents[1]), place])
+    try:
+        until(lambda: proc.working_folder(process.pid) == str(ca.parents[1]), 10)
+        until(lambda: not place or proc.root(process.pid) == proc.file_id(tmp_path), 10)
+        wanted = odd if way == "no text" else ca
+        assert proc.file_id(wanted) in files_named_to(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_configuration_that_was_changed_since_is_no_answer(tmp_path: Path) -> None:
+    config = tmp_path / "etcd.yaml"
+    config.write_text("trusted-ca-file: /x\n")
+    time.sleep(0.2)
+    process = subprocess.Popen(["sh", "-c", "sleep 60; exit", "etcd", f"--config-file={config}"])
+    try:
+        files_named_to(process.pid)
+        time.sleep(0.2)
+        config.write_text("trusted-ca-file: /y\n")
+        with pytest.raises(HostError, match="was changed since that began"):
+            files_named_to(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_one_path_that_is_too_long_hides_no_etcd(tmp_path: Path) -> None:
+    """A log below folders with long names: the whole process counted as one without files."""
+    data = tmp_path / "data" / "member" / "snap" / "db"
+    data.parent.mkdir(parents=True)
+    data.write_bytes(b"x")
+    program = (
+        "import os,sys,time; db=open(sys.argv[1],'r+b')\nfor _ in range(22):\n os.mkdir('d'*200); os.chdir('d'*200)\n"
+        "log=open('log','w'); os.chdir('/'); print('ready',flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", program, str(data)]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            assert any(one.pid == process.pid for one in running_etcds())
+        finally:
+            process.kill()
+    subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 200))], check=True)

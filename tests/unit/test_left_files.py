@@ -90,6 +90,8 @@ def test_no_other_file_goes(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         (tmp_path / LEFT).write_bytes(b"another user's")
         os.chown(tmp_path / LEFT, 12345, 12345)
+        # Where others may write it may be theirs.
+        tmp_path.chmod(0o777)
         before = sorted([*before, LEFT])
     write_atomic(tmp_path / "new", b"x", mode=0o600)
     assert names(tmp_path) == [*before, "new"]

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -317,6 +318,74 @@ def test_what_was_written_in_the_last_moment_is_given_back(
     certs.ensure_all(context)
 
 
+def test_what_is_written_into_the_new_file_stays(context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kubeadm writes in place: between the two exchanges its key was in our new file, and went with it."""
+    everything(context)
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    for name in PAIR:
+        (theirs / Path(name).name).write_bytes((folder / name).read_bytes() + b"# theirs\n")
+
+    def in_place() -> None:
+        for name in PAIR:
+            with (folder / name).open("r+b") as file:
+                file.truncate()
+                file.write((theirs / Path(name).name).read_bytes())
+
+    suspended(context, monkeypatch, 2, in_place)
+    with pytest.raises(HostError, match=r"another program wrote .*\.crt meanwhile: it was left as it is"):
+        renewal.renew(context, "apiserver")
+    assert contents(folder) == {name: (theirs / Path(name).name).read_bytes() for name in PAIR}
+
+
+def test_a_key_that_cannot_be_put_back_is_kept_under_another_name(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, calls = kernel.exchange, list[None]()
+
+    def failing(*names: Any) -> bool:
+        calls.append(None)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        return exchange(*names)
+
+    before = contents(folder)
+    monkeypatch.setattr(kernel, "exchange", failing)
+    with pytest.raises(HostError, match=r"is kept as /etc/kubernetes/pki/apiserver\.key\.quorate-old"):
+        renewal.renew(context, "apiserver")
+    assert (folder / "pki/apiserver.key.quorate-old").read_bytes() == before[PAIR[0]]
+    assert like(folder / "pki/apiserver.key.quorate-old") == like(folder / PAIR[0])
+
+
+def test_one_file_alone_is_never_exchanged(context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kubelet saw the old manifest come and go again, and stopped the static pod until its next look at the folder."""
+
+    def exchanged(*_names: Any) -> bool:
+        raise AssertionError("two names were exchanged")
+
+    monkeypatch.setattr(kernel, "exchange", exchanged)
+    before = (folder / "admin.conf").read_bytes()
+    context.tree.exchange(NewContent("/etc/kubernetes/admin.conf", b"x", 0o600, before))
+    assert (folder / "admin.conf").read_bytes() == b"x"
+    assert not [one for one in folder.iterdir() if "quorate-" in one.name]
+
+
+@as_root
+def test_what_a_killed_renewal_left_of_another_owners_key_is_swept(context: Context, folder: Path) -> None:
+    left = folder / "pki/.apiserver.key.quorate-01234567"
+    left.write_bytes(b"a key")
+    os.chown(left, ETCD, ETCD)
+    theirs = folder / "shared"
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    other = theirs / ".x.quorate-01234567"
+    other.write_bytes(b"x")
+    os.chown(other, ETCD, ETCD)
+    renewal.renew(context, "apiserver")
+    context.tree.write("/etc/kubernetes/shared/y", b"y", mode=0o600)
+    assert not left.exists() and other.exists()
+
+
 def test_files_that_are_anothers_by_links_are_renewed_once(context: Context, folder: Path) -> None:
     for end in ("key", "crt"):
         (folder / f"pki/etcd/peer.{end}").unlink()
@@ -358,6 +427,23 @@ def test_the_key_of_a_ca_or_of_service_accounts_is_never_replaced(
         with pytest.raises(PreflightFailed, match=f"{leaf.removesuffix('.key')} and .* share .*/pki/{target}"):
             run()
     assert (folder / "pki" / kept).read_bytes() == before
+
+
+@as_root
+def test_the_key_of_a_ca_is_known_through_a_mount(context: Context, folder: Path) -> None:
+    place = folder / "mounted"
+    place.mkdir()
+    if subprocess.run(["mount", "--bind", str(folder / "pki"), str(place)], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (folder / "pki/apiserver.key").unlink()
+        (folder / "pki/apiserver.key").symlink_to("../mounted/ca.key")
+        before = (folder / "pki/ca.key").read_bytes()
+        with pytest.raises(PreflightFailed, match="apiserver and ca share"):
+            renewal.renew(context, "apiserver")
+        assert (folder / "pki/ca.key").read_bytes() == before
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_folder_in_the_place_of_a_cas_key_is_no_external_ca(context: Context, folder: Path) -> None:

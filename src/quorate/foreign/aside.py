@@ -151,8 +151,10 @@ def _settle(folder: int, name: str, fd: int) -> bool:
         return is_free is False
     if _meant_for(name, _PUT_DIGITS):
         return _settle_put(folder, name)
-    # Never another user's.
-    is_own = os.fstat(fd).st_uid == os.geteuid()
+    # Never another user's, unless nobody but root can have put it there: a new file gets the owner of the one that it replaces.
+    of_folder = os.fstat(folder)
+    is_roots = os.geteuid() == of_folder.st_uid == 0 and not of_folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    is_own = os.fstat(fd).st_uid == os.geteuid() or is_roots
     if is_own:
         os.unlink(name, dir_fd=folder)
     return is_own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,17 +16,19 @@ from quorate.foreign.taking import JUDGED, TAKEN
 Content: TypeAlias = frozenset[tuple[str, Stamp]]
 """Each file, link and folder: its path below the folder, and which one it is."""
 
+_LONG = 3000
+
 
 def content_of(folder: Path) -> Content:
     """Returns what is in a folder and below it; nothing where it is none. What a deletion that was cut off had taken away
     counts at the place that it had. A mount is not entered: one whose server is gone would not answer. Raises `HostError`."""
-    try:
-        # The folder may be given as an open one, below /proc.
-        real = Path(os.path.realpath(folder))
-        mounts = frozenset(folder / one.relative_to(real) for one in mount_points() if one.is_relative_to(real))
-        return frozenset(_below(folder, "", mounts))
-    except OSError as error:
-        raise HostError(f"cannot look at what is in {folder}: {error.strerror}") from error
+    return frozenset((name, stamp) for name, path in _all_of(folder) if name and (stamp := stamp_at(path)) is not None)
+
+
+def ids_below(folder: Path) -> frozenset[str]:
+    """Returns the same, each as DEVICE:INODE, with what is taken away."""
+    found = (_lstat(path) for _, path in _all_of(folder))
+    return frozenset(f"{one.st_dev}:{one.st_ino}" for one in found if one is not None)
 
 
 def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
@@ -33,21 +36,63 @@ def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
     return frozenset(f"{one.device}:{one.inode}" for one in stamps if one is not None)
 
 
-def _below(folder: Path, inside: str, mounts: frozenset[Path]) -> Iterator[tuple[str, Stamp]]:
+def _lstat(path: str) -> os.stat_result | None:
     try:
-        with os.scandir(folder) as found:
-            entries = list(found)
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _all_of(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yields the path below the folder, and one that leads there, of each file, link and folder; the first is empty for what
+    holds others that are taken away. Raises `HostError`."""
+    try:
+        # The folder may be given as an open one, below /proc.
+        real = Path(os.path.realpath(folder))
+        mounts = frozenset(str(one.relative_to(real)) for one in mount_points() if one.is_relative_to(real))
+        yield from _below(_Level(str(folder), "", ""), mounts)
+    except OSError as error:
+        raise HostError(f"cannot look at what is in {folder}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A folder to be looked into: a path that leads there, its path below the first one, and that of what is in it."""
+
+    path: str
+    below: str
+    inside: str
+
+
+def _below(first: _Level, mounts: frozenset[str]) -> Iterator[tuple[str, str]]:
+    left = [first]
+    while left:
+        level = left.pop()
+        if len(level.path) > _LONG:
+            yield from _from_here(level, mounts)
+            continue
+        try:
+            with os.scandir(level.path) as found:
+                entries = list(found)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for entry in entries:
+            below = f"{level.below}{entry.name}"
+            if below in mounts:
+                continue
+            is_taken = not level.below and entry.name in (TAKEN, JUDGED)
+            yield "" if is_taken else f"{level.inside}{entry.name}", entry.path
+            if entry.is_dir(follow_symlinks=False):
+                left.append(_Level(entry.path, f"{below}/", "" if is_taken else f"{level.inside}{entry.name}/"))
+
+
+def _from_here(level: _Level, mounts: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Continues from an open folder: the kernel takes no path that is longer than 4096 bytes."""
+    try:
+        fd = os.open(level.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return
-    for entry in entries:
-        path = Path(entry.path)
-        if path in mounts:
-            continue
-        stamp = stamp_at(path)
-        if stamp is None:
-            continue
-        is_taken = not inside and entry.name in (TAKEN, JUDGED)
-        if not is_taken:
-            yield f"{inside}{entry.name}", stamp
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(path, "" if is_taken else f"{inside}{entry.name}/", mounts)
+    try:
+        yield from _below(_Level(f"/proc/self/fd/{fd}", level.below, level.inside), mounts)
+    finally:
+        os.close(fd)

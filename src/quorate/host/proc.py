@@ -138,10 +138,20 @@ def mounts(pid: int) -> str:
     return _seen(lambda: Path(f"/proc/{pid}/mountinfo").read_text(errors="replace")) or ""
 
 
+def words(pid: int, most_bytes: int) -> list[str]:
+    """Returns as `command_line`, with bytes that are no text as Python names files by them."""
+
+    def read() -> bytes:
+        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+            return file.read(most_bytes)
+
+    return [os.fsdecode(word) for word in (_seen(read) or b"").split(b"\0") if word]
+
+
 def written_files(pid: int) -> list[tuple[str, Path]] | None:
-    """Returns the files that a process has open for writing: each by the path that it has for that process, and by one that
-    leads to it from here. None where we may not see them: root may not without CAP_SYS_PTRACE. A process that has ended, or a
-    thread of the kernel, has none."""
+    """Returns the files that a process has open for writing: each by the path that it has for that process, empty where that is
+    too long to be read, and by one that leads to it from here. None where we may not see them: root may not without
+    CAP_SYS_PTRACE. A process that has ended, or a thread of the kernel, has none."""
     try:
         return _seen(lambda: list(_written(pid)), but=PermissionError) or []
     except PermissionError:
@@ -153,8 +163,10 @@ def _written(pid: int) -> Iterator[tuple[str, Path]]:
         here = Path(f"/proc/{pid}/fd/{name}")
         try:
             # The mode of the link says how the file was opened.
-            mode, path = here.lstat().st_mode, str(here.readlink())
-        except FileNotFoundError:
-            continue
-        if mode & stat.S_IWUSR:
-            yield path, here
+            if here.lstat().st_mode & stat.S_IWUSR:
+                yield str(here.readlink()), here
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                yield "", here
+            elif error.errno not in (errno.ENOENT, errno.ESRCH):
+                raise

@@ -59,6 +59,9 @@ def look_for_etcds() -> EtcdsSeen:
         matches = [(match, file) for path, file in files if (match := _OPEN.fullmatch(path))]
         ids = frozenset(one for _, file in matches if (one := proc.seen_id(file)) is not None)
         fields = proc.stat_fields(pid)
+        if not ids and any(not path for path, _ in files):
+            # One of them may be its database.
+            unseen += [pid] if _reads_like_etcd(pid) else []
         if not ids or fields is None:
             continue
         folder = matches[0][0][1].removesuffix(f"/{MEMBER}") or "/"

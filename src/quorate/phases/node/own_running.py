@@ -91,12 +91,11 @@ class Users:
         self._known = {(one.pid, one.began): _named(one) for one in running_etcds()}
 
     def refuse(self, files: AbstractSet[str], folder: str) -> None:
-        """Raises `HostError` where an etcd that runs now uses one of the files, or was started since the look."""
-        for one in look_for_etcds().running:
-            used = self._known.get((one.pid, one.began))
-            if used is None or (one.files | used) & files:
+        """Raises `HostError` where an etcd that runs now uses one of the files, also where it was started since the look."""
+        for one in running_etcds():
+            if (one.files | _named(one) | self._known.get((one.pid, one.began), frozenset())) & files:
                 raise HostError(
-                    f"an etcd runs (pid {one.pid}, with its data in {one.folder}) that may use files in {folder}: these were "
-                    "left as they are",
+                    f"an etcd runs (pid {one.pid}, with its data in {one.folder}) that uses files in {folder}: these were left "
+                    "as they are",
                     advice="stop it, and what starts it, then run the same command again",
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from quorate.errors import PreflightFailed
+from quorate.host.proc import file_id
 from quorate.phases.base.context import Context
 from quorate.phases.node import certs
 from quorate.pki.table import SA_KEY, SA_PUB, entries
@@ -21,11 +22,12 @@ def each_once(context: Context, names: Sequence[str], known: Iterable[str]) -> l
     files = {name: _real_files(context, paths) for name, paths in _paths(context, {*known, *names}).items()}
     kept = {name: _real_files(context, paths) for name, paths in _paths_of_kept(context).items()}
     for name in names:
-        same = next((one for one in chosen if files[one] == files[name]), None)
-        sharing = [one for one in files if files[one] & files[name] and files[one] != files[name]]
-        sharing += [one for one in kept if kept[one] & files[name]]
+        own = files[name].keys()
+        same = next((one for one in chosen if files[one].keys() == own), None)
+        sharing = [one for one in files if files[one].keys() & own and files[one].keys() != own]
+        sharing += [one for one in kept if kept[one].keys() & own]
         if sharing:
-            shared = files[name] & (files | kept)[sharing[0]]
+            shared = [files[name][one] for one in own & (files | kept)[sharing[0]].keys()]
             raise PreflightFailed(
                 f"{name} and {sharing[0]} share {', '.join(sorted(shared))}: a renewal of one would take it from the other",
                 state="nothing was changed",
@@ -51,5 +53,8 @@ def _paths_of_kept(context: Context) -> Mapping[str, Sequence[str]]:
     return {**cas, _SERVICE_ACCOUNTS: (context.pki(SA_KEY), context.pki(SA_PUB))}
 
 
-def _real_files(context: Context, paths: Iterable[str]) -> frozenset[str]:
-    return frozenset(str(context.tree.at(path).resolve()) for path in paths if context.tree.is_file(path))
+def _real_files(context: Context, paths: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Returns each file's real path, by which it is shown, and which it is: a mount shows one folder at two places. A second
+    name of a file is another file for a renewal, which replaces the name."""
+    real = [context.tree.at(path).resolve() for path in paths if context.tree.is_file(path)]
+    return {(file_id(one.parent), one.name): str(one) for one in real}

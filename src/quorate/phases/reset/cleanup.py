@@ -85,8 +85,8 @@ def _empty(run: ResetRun, folder: str) -> None:
         return
     paths = certificates_in(folder)
     run.users.look()
-    run.users.refuse(ids_of(map(run.tree.stamp, paths)), folder)
     for path in paths:
+        run.users.refuse(ids_of(map(run.tree.stamp, paths)), folder)
         run.remove(path)
     if run.tree.names(folder):
         run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))

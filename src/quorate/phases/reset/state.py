@@ -11,7 +11,7 @@ from pathlib import Path
 from quorate.config import types as v4
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, PreflightFailed, Refused
-from quorate.foreign.content import Content, content_of, ids_of
+from quorate.foreign.content import Content, content_of, ids_below, ids_of
 from quorate.foreign.deletion import NotDeleted
 from quorate.foreign.paths import clean
 from quorate.foreign.places import Stamp, stamp_at
@@ -135,7 +135,7 @@ class ResetRun:
         came: list[str] = []
 
         def is_as_seen(taken: Path) -> bool:
-            self.users.refuse(ids_of(stamp for _, stamp in content_of(taken)), folder)
+            self.users.refuse(ids_below(taken), folder)
             came[:] = self._came(folder, taken)
             if came:
                 return False
@@ -188,8 +188,7 @@ def doomed(run: ResetRun) -> frozenset[str]:
     """Returns the files that a reset deletes beside etcd's data, each as `proc.file_id`."""
     whole = [one for one in folders(run) if is_emptied(one)]
     named = [path for one in folders(run) if not is_emptied(one) for path in certificates_in(one)]
-    stamps = [stamp for folder in whole for _, stamp in content_of(run.tree.at(folder))]
-    return ids_of([*stamps, *map(run.tree.stamp, named)])
+    return ids_of(map(run.tree.stamp, named)).union(*(ids_below(run.tree.at(folder)) for folder in whole))
 
 
 def _came_since(paths: list[str]) -> HostError:
