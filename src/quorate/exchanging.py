@@ -21,7 +21,7 @@ from quorate.foreign.inside import Place
 from quorate.foreign.kernel import rename_new
 
 _MOST_BYTES = 64 << 20
-_RESCUED = ".quorate-old"
+_RESCUED, _MOST_RESCUED = ".quorate-old", 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,23 @@ class Swap:
     def _put_slowly(self) -> None:
         """Replaces the file where names cannot be exchanged: what comes between the look and the rename is lost."""
         self.refuse_changed()
-        with suppress(OSError):
-            # Without links there is no way back.
+        try:
             os.link(self.name, self.kept, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+        except OSError:
+            self._copy_to_kept()
         os.rename(self.aside, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
+    def _copy_to_kept(self) -> None:
+        """Where there are no links either, the old content has to be written once more: without it there is no way back."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        like = os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+        with os.fdopen(os.open(self.kept, flags, 0o600, dir_fd=self.folder), "wb") as file:
+            with suppress(OSError):
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
+            file.write(self.instead_of or b"")
+            file.flush()
+            os.fsync(file.fileno())
 
     @property
     def kept(self) -> str:
@@ -87,20 +100,29 @@ class Swap:
             rename_new(self.name, self.aside, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         elif self._which(self.kept) is not None:
             os.rename(self.kept, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
-        elif self._which(self.aside) is not None:
-            kernel.exchange(self.folder, self.aside, self.name)
+        elif self._which(self.aside) is not None and not kernel.exchange(self.folder, self.aside, self.name):
+            os.rename(self.aside, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         sync(self.folder)
 
     def rescue(self) -> str:
-        """Returns the name under which what is displaced stays, where it could not be given its place back; empty where there
-        is nothing to rescue, or no way."""
-        name = f"{self.name}{_RESCUED}"
-        for held in (self.kept, self.aside):
+        """Returns the path under which what is displaced stays, where it could not be given its place back; empty where there
+        is nothing to rescue."""
+        held = next((one for one in (self.kept, self.aside) if self._which(one) not in (None, self.made)), "")
+        if not held:
+            return ""
+        folder = self.path.rpartition("/")[0]
+        for number in range(_MOST_RESCUED):
+            name = f"{self.name}{_RESCUED}{f'-{number}' if number else ''}"
             with suppress(OSError):
-                if self._which(held) not in (None, self.made):
-                    os.link(held, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
-                    return f"{self.path}{_RESCUED}"
-        return ""
+                os.link(held, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+                return f"{folder}/{name}"
+        return f"{folder}/{held}"
+
+    def forget_second_name(self) -> None:
+        """Deletes the other name, or the copy, of what is displaced where the new file does not have its place."""
+        with suppress(OSError):
+            if self._which(self.name) != self.made:
+                self.forget()
 
     def forget(self) -> None:
         """Deletes what is displaced."""
@@ -132,8 +154,11 @@ def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: 
         swap = Swap(path, place.folder, place.name, aside, (made.st_dev, made.st_ino), content, instead_of)
         try:
             yield swap
-        finally:
-            swap.forget()
+        except BaseException:
+            # Where it could not be given back it is the only one.
+            swap.forget_second_name()
+            raise
+        swap.forget()
 
 
 def put_all(swaps: Sequence[Swap]) -> None:

@@ -71,6 +71,7 @@ def beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_r
         # What cannot be looked at stays: a write does not fail for that.
         sweep(folder)
     aside, fd = new_beside(folder, name, mode & 0o600)
+    made = os.fstat(fd)
     try:
         with os.fdopen(fd, "wb") as file:
             if like is not None:
@@ -83,10 +84,18 @@ def beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_r
             os.fsync(fd)
             # Open until it has its place: its lock says that its writer lives.
             yield aside
-    finally:
-        # What stays is swept by the next write.
-        with suppress(OSError):
-            os.unlink(aside, dir_fd=folder)
+    except BaseException:
+        # What was displaced, and has no other name, is not deleted.
+        _unlink(folder, aside, made)
+        raise
+    _unlink(folder, aside)
+
+
+def _unlink(folder: int, name: str, only: os.stat_result | None = None) -> None:
+    """Deletes a file beside its place. What stays is swept by the next write."""
+    with suppress(OSError):
+        if only is None or os.path.samestat(os.stat(name, dir_fd=folder, follow_symlinks=False), only):
+            os.unlink(name, dir_fd=folder)
 
 
 def _give(fd: int, like: os.stat_result) -> None:

@@ -282,11 +282,14 @@ def test_a_file_of_somebody_and_one_whose_manifest_is_broken_stay(three: Home, t
     (folder / "mine.db").write_bytes(b"x")
     left = folder / "20260101T000000Z-7.db"
     left.write_bytes(b"half")
-    for path in (folder / "mine.db", left, store.path(blob_of(older))):
+    alices = store.root / "saved-by-alice" / left.name
+    alices.parent.mkdir()
+    alices.write_bytes(b"x")
+    for path in (alices, folder / "mine.db", left, store.path(blob_of(older))):
         os.utime(path, (1.0, 1.0))
     done = cli("etcd", "backup", "prune", str(store.root), "-o", "json")
     assert json.loads(done.stdout)["unfinished"] == [f"{folder.name}/{left.name}"] and not left.exists()
-    assert (folder / "mine.db").exists() and store.path(blob_of(older)).exists()
+    assert alices.exists() and (folder / "mine.db").exists() and store.path(blob_of(older)).exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import engine
@@ -17,7 +18,7 @@ from conftest import engine
 from quorate.errors import HostError, Refused
 from quorate.foreign.content import ids_below
 from quorate.foreign.taking import JUDGED, TAKEN
-from quorate.host import ports, proc
+from quorate.host import named_files, ports, proc
 from quorate.host.member_data import of_member, take_data
 from quorate.host.named_files import files_named_to
 from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etcds
@@ -296,17 +297,78 @@ def test_odd_names_are_followed_as_the_process_does(tmp_path: Path, way: str) ->
         process.wait()
 
 
-def test_a_configuration_that_was_changed_since_is_no_answer(tmp_path: Path) -> None:
-    config = tmp_path / "etcd.yaml"
-    config.write_text("trusted-ca-file: /x\n")
-    time.sleep(0.2)
-    process = subprocess.Popen(["sh", "-c", "sleep 60; exit", "etcd", f"--config-file={config}"])
+@contextmanager
+def given(*words: str, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that was given these words, and does nothing."""
+    process = subprocess.Popen(["sh", "-c", "sleep 60; exit", "etcd", *words], **more)
     try:
-        files_named_to(process.pid)
-        time.sleep(0.2)
-        config.write_text("trusted-ca-file: /y\n")
+        until(lambda: "sleep 60; exit" in proc.command_line(process.pid, 1 << 16), 10)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_configuration_that_was_changed_since_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_files, "_WRAPPER_SECONDS", 0.05)
+    for version in ("v1", "v2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "etcd.yaml").write_text("trusted-ca-file: /x\n")
+    (tmp_path / "current").symlink_to("v1")
+    time.sleep(0.3)
+    with given(f"--config-file={tmp_path}/v1/etcd.yaml") as one, given(f"--config-file={tmp_path}/current/etcd.yaml") as other:
+        files_named_to(one.pid)
+        files_named_to(other.pid)
+        time.sleep(0.3)
+        # Through a link that leads to an old file by now.
+        (tmp_path / "current").unlink()
+        (tmp_path / "current").symlink_to("v2")
+        files_named_to(one.pid)
         with pytest.raises(HostError, match="was changed since that began"):
-            files_named_to(process.pid)
+            files_named_to(other.pid)
+        (tmp_path / "v1" / "etcd.yaml").write_text("trusted-ca-file: /y\n")
+        with pytest.raises(HostError, match="was changed since that began"):
+            files_named_to(one.pid)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "data-dir: /x\n---\ntrusted-ca-file: /y\n"])
+def test_what_etcd_runs_with_is_no_riddle(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty name, an empty file, and one that a script wrote just before it started etcd."""
+    monkeypatch.setenv("ETCD_CONFIG_FILE", "")
+    (tmp_path / "etcd.yaml").write_text(text)
+    with given(f"--config-file={tmp_path}/etcd.yaml", "--config-file=") as process:
+        (tmp_path / "etcd.yaml").touch()
+        files_named_to(process.pid)
+
+
+def test_what_was_made_anew_beside_what_was_taken_away_hides_nothing(tmp_path: Path) -> None:
+    """A killed reset had taken the keys away, and `init phase certs` made the folder anew, with a CA alone."""
+    folder = tmp_path / "pki"
+    ca = keys_in(folder)
+    (folder / "sa.key").write_bytes(b"x")
+    key, ids = ca.with_name("server.key"), [proc.file_id(ca.with_name("server.key")), proc.file_id(folder / "sa.key")]
+    with given(f"--key-file={key}", f"--trusted-ca-file={folder}/etcd/../sa.key") as process:
+        (folder / TAKEN).mkdir()
+        (folder / "etcd").rename(folder / TAKEN / "etcd")
+        assert set(ids) <= files_named_to(process.pid)
+        (folder / "etcd").mkdir()
+        (folder / "etcd" / "ca.crt").write_bytes(b"new")
+        assert set(ids) <= files_named_to(process.pid)
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with given(f"--key-file={tmp_path}/a/x") as process:
+        assert proc.file_id(tmp_path) in files_named_to(process.pid)
+
+
+def test_an_empty_name_of_its_own_hides_no_flag(tmp_path: Path) -> None:
+    ca = keys_in(tmp_path / "pki")
+    process = subprocess.Popen(["", "60", str(ca)], executable=shutil.which("sleep"))
+    try:
+        until(lambda: proc.words(process.pid, 100)[1:2] == ["60"], 10)
+        assert proc.file_id(ca) in files_named_to(process.pid)
     finally:
         process.kill()
         process.wait()

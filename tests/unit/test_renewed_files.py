@@ -350,11 +350,44 @@ def test_a_key_that_cannot_be_put_back_is_kept_under_another_name(
         return exchange(*names)
 
     before = contents(folder)
+    (folder / "pki/apiserver.key.quorate-old").write_bytes(b"of an earlier time")
     monkeypatch.setattr(kernel, "exchange", failing)
-    with pytest.raises(HostError, match=r"is kept as /etc/kubernetes/pki/apiserver\.key\.quorate-old"):
+    with pytest.raises(HostError, match=r"is kept as /etc/kubernetes/pki/apiserver\.key\.quorate-old-1"):
         renewal.renew(context, "apiserver")
-    assert (folder / "pki/apiserver.key.quorate-old").read_bytes() == before[PAIR[0]]
-    assert like(folder / "pki/apiserver.key.quorate-old") == like(folder / PAIR[0])
+    assert (folder / "pki/apiserver.key.quorate-old-1").read_bytes() == before[PAIR[0]]
+    assert like(folder / "pki/apiserver.key.quorate-old-1") == like(folder / PAIR[0])
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_without_exchanges_and_links_there_is_a_way_back_too(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    """FAT, some network file systems: the old key was nowhere. Without room for it nothing is begun."""
+    rename, opened = os.rename, os.open
+
+    def busy(source: str, target: str, **where: int) -> None:
+        if target == "apiserver.crt":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        rename(source, target, **where)
+
+    def full(path: Any, flags: int, *args: int, **more: Any) -> int:
+        if not has_room and flags & os.O_EXCL and flags & os.O_WRONLY and ".apiserver.key" in str(path) and links:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, flags, *args, **more)
+
+    links: list[None] = []
+
+    def no_link(*_args: Any, **_more: Any) -> None:
+        links.append(None)
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    before, mode = contents(folder), like(folder / PAIR[0])
+    for name, replaced in (("rename", busy), ("open", full), ("link", no_link)):
+        monkeypatch.setattr(os, name, replaced)
+    monkeypatch.setattr(kernel, "exchange", lambda *_: False)
+    with pytest.raises(HostError, match="cannot write"):
+        renewal.renew(context, "apiserver")
+    assert contents(folder) == before and like(folder / PAIR[0]) == mode and not leftovers(folder)
 
 
 def test_one_file_alone_is_never_exchanged(context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

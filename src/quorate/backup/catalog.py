@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.backup.folder import FolderStore, Stored
-from quorate.backup.manifest import MOST_BYTES, SUFFIX, Manifest, is_blob_name, read_manifest
+from quorate.backup.manifest import MOST_BYTES, SUFFIX, Manifest, is_blob_name, is_cluster_folder, read_manifest
 from quorate.core.ids import format_id
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import ConfigError, QuorateError
@@ -57,10 +57,16 @@ def catalog(store: FolderStore) -> Catalog:
     unfinished = tuple(
         one
         for name, one in stored.items()
-        if name not in named and is_blob_name(name.rpartition("/")[2]) and name.removesuffix(BLOB_SUFFIX) + SUFFIX not in stored
+        if name not in named and _is_ours(name) and name.removesuffix(BLOB_SUFFIX) + SUFFIX not in stored
     )
     newest_first = tuple(sorted(backups, key=lambda one: (one.taken_at, one.id), reverse=True))
     return Catalog(store.place, newest_first, unfinished, tuple(problems))
+
+
+def _is_ours(name: str) -> bool:
+    """Returns whether a file has the name of a backup, in the folder of a cluster."""
+    folder, _, file = name.rpartition("/")
+    return is_cluster_folder(folder) and is_blob_name(file)
 
 
 def blob_of(manifest: Manifest) -> str:

@@ -19,6 +19,7 @@ SUFFIX, WALKED = ".json", "walk"
 MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,200}")
+_CLUSTER = re.compile(r"[0-9a-f]{1,16}")
 _OURS = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{1,20}\.db")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -139,6 +140,11 @@ class Manifest:
 def blob_name(taken_at: datetime, revision: int) -> str:
     """Returns the name of a backup's file: by it a listing is in the order of time."""
     return f"{taken_at:%Y%m%dT%H%M%SZ}-{revision}.db"
+
+
+def is_cluster_folder(name: str) -> bool:
+    """Returns whether a folder of a store is named as that of a cluster: by its id."""
+    return _CLUSTER.fullmatch(name) is not None
 
 
 def is_blob_name(name: str) -> bool:

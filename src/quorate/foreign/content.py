@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -22,13 +23,23 @@ _LONG = 3000
 def content_of(folder: Path) -> Content:
     """Returns what is in a folder and below it; nothing where it is none. What a deletion that was cut off had taken away
     counts at the place that it had. A mount is not entered: one whose server is gone would not answer. Raises `HostError`."""
-    return frozenset((name, stamp) for name, path in _all_of(folder) if name and (stamp := stamp_at(path)) is not None)
+    with _told(folder):
+        return frozenset((name, stamp) for name, path in _all_of(folder) if name and (stamp := stamp_at(path)) is not None)
 
 
 def ids_below(folder: Path) -> frozenset[str]:
-    """Returns the same, each as DEVICE:INODE, with what is taken away."""
-    found = (_lstat(path) for _, path in _all_of(folder))
+    """Returns the same, each as DEVICE:INODE, with what is taken away. Raises `HostError`."""
+    with _told(folder):
+        found = [_lstat(path) for _, path in _all_of(folder)]
     return frozenset(f"{one.st_dev}:{one.st_ino}" for one in found if one is not None)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HostError(f"cannot look at what is in {folder}: {error.strerror}") from error
 
 
 def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
@@ -39,20 +50,17 @@ def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
 def _lstat(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def _all_of(folder: Path) -> Iterator[tuple[str, str]]:
     """Yields the path below the folder, and one that leads there, of each file, link and folder; the first is empty for what
-    holds others that are taken away. Raises `HostError`."""
-    try:
-        # The folder may be given as an open one, below /proc.
-        real = Path(os.path.realpath(folder))
-        mounts = frozenset(str(one.relative_to(real)) for one in mount_points() if one.is_relative_to(real))
-        yield from _below(_Level(str(folder), "", ""), mounts)
-    except OSError as error:
-        raise HostError(f"cannot look at what is in {folder}: {error.strerror}") from error
+    holds others that are taken away. Raises OSError."""
+    # The folder may be given as an open one, below /proc.
+    real = Path(os.path.realpath(folder))
+    mounts = frozenset(str(one.relative_to(real)) for one in mount_points() if one.is_relative_to(real))
+    yield from _below(_Level(str(folder), "", ""), mounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.errors import HostError
-from quorate.foreign.documents import BadDocument, Value, read_mapping
+from quorate.foreign.documents import BadDocument, Value, read_documents
 from quorate.foreign.local_files import regular
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host import proc
@@ -22,10 +23,10 @@ from quorate.host import proc
 _BETWEEN = re.compile(r"[=,\s\"']+")
 _CONFIG_FLAG = re.compile(r"--?config-file(?:=(.*))?", re.DOTALL)
 _CONFIG_VARIABLE, _ITS_VARIABLES = "ETCD_CONFIG_FILE=", "ETCD_"
-_MOST_BYTES, _MOST_NAMES, _MOST_LINKS = 1 << 20, 5000, 40
+_MOST_BYTES, _MOST_NAMES, _MOST_STEPS = 1 << 20, 5000, 500
 _OWN = ("self", "thread-self")
-_TICK_SECONDS = 0.05
-"""The start of a process is counted in hundredths."""
+_WRAPPER_SECONDS = 10.0
+"""A script may write the configuration that it then starts etcd with: its process is the same."""
 
 
 def files_named_to(pid: int) -> frozenset[str]:
@@ -40,36 +41,40 @@ def files_named_to(pid: int) -> frozenset[str]:
     names = [one for one in pieces if one and not one.startswith("-") and "\0" not in one]
     if len(names) > _MOST_NAMES:
         raise HostError(f"process {pid} was given {len(names)} names")
-    return frozenset(one for name in names for one in _way(pid, name)[1])
+    return frozenset(one for name in names for one in _ways(pid, name).ids)
 
 
 def _configs(words: list[str], variables: list[str]) -> Iterator[str]:
+    """Yields the names of its configurations; etcd takes an empty one for none."""
+    found: list[str] = []
     for number, word in enumerate(words):
         if match := _CONFIG_FLAG.fullmatch(word):
-            yield match[1] if match[1] is not None else "".join(words[number + 1 : number + 2])
-    yield from (one.removeprefix(_CONFIG_VARIABLE) for one in variables if one.startswith(_CONFIG_VARIABLE))
+            found.append(match[1] if match[1] is not None else "".join(words[number + 1 : number + 2]))
+    found += [one.removeprefix(_CONFIG_VARIABLE) for one in variables if one.startswith(_CONFIG_VARIABLE)]
+    yield from filter(None, found)
 
 
 def _in_config(pid: int, name: str) -> list[str]:
-    """Returns all texts of a configuration. Raises `HostError` also for one that was changed since the process began: it may
-    have been started with other files."""
-    path = _way(pid, name)[0] if name else None
-    if path is None and proc.stat_fields(pid) is None:
+    """Returns all texts of a configuration. Raises `HostError` also for one that was changed since the process began, or that a
+    link leads to which was: it may have been started with other files."""
+    ways = _ways(pid, name)
+    if not ways.ends and proc.stat_fields(pid) is None:
         # It has ended.
         return []
-    if path is None:
+    if not ways.ends:
         raise HostError(f"{name[:200]!r}, the configuration of process {pid}, is not there any more")
+    path = ways.ends[0]
     try:
         with regular(path) as file:
             status = os.fstat(file.fileno())
-            texts = list(_texts(read_mapping(file.read(_MOST_BYTES + 1), name)))
+            documents = read_documents(file.read(_MOST_BYTES + 1), name)
     except (OSError, BadDocument) as error:
         why = error.what if isinstance(error, BadDocument) else error.strerror
         raise HostError(f"cannot read {name[:200]!r}, the configuration of process {pid}: {why}") from error
-    age = proc.age(pid)
-    if age is not None and max(status.st_mtime, status.st_ctime) > time.time() - age + _TICK_SECONDS:
+    age, changed = proc.age(pid), max(status.st_mtime, status.st_ctime, ways.relinked)
+    if age is not None and changed > time.time() - age + _WRAPPER_SECONDS:
         raise HostError(f"{name[:200]!r}, the configuration of process {pid}, was changed since that began")
-    return texts
+    return [text for one in documents for text in _texts(one)]
 
 
 def _texts(value: Value) -> Iterator[str]:
@@ -80,42 +85,62 @@ def _texts(value: Value) -> Iterator[str]:
         yield from _texts(one)
 
 
-def _way(pid: int, name: str) -> tuple[Path | None, list[str]]:
-    """Returns a path from here to what a process finds under a name, None where it finds nothing, and the ids of all that is on
-    the way: a link that goes takes what it leads to away. A link is followed by hand: the kernel would follow an absolute one
-    from our root. What a reset has taken away for now is found at the place that it had."""
-    root, here, ids = f"/proc/{pid}/root", f"/proc/{pid}/cwd", list[str]()
-    left, links = [name], 0
-    while left:
-        rest = left.pop()
+@dataclass(slots=True)
+class _Ways:
+    """What a process finds under a name. `ends`: paths from here to it; `ids`: of all that is on the ways, also on those that
+    lead nowhere: a link that goes takes what it leads to away; `relinked`: when the newest link on them was made, in unix
+    seconds."""
+
+    ends: list[Path] = field(default_factory=list[Path])
+    ids: set[str] = field(default_factory=set[str])
+    relinked: float = 0.0
+
+
+def _ways(pid: int, name: str) -> _Ways:
+    """Follows a name from the root and the folder of a process. A link is followed by hand: the kernel would follow an absolute
+    one from our root. What a reset has taken away for now is found at the place that it had, too, whatever is there by now."""
+    root, found = f"/proc/{pid}/root", _Ways()
+    left = [(f"/proc/{pid}/cwd", name)]
+    for _ in range(_MOST_STEPS):
+        if not left:
+            return found
+        here, rest = left.pop()
         if rest.startswith("/"):
             here = root
-        part, _, behind = rest.lstrip("/").partition("/")
-        if behind.strip("/"):
-            left.append(behind.lstrip("/"))
-        if not part or part == "." or (part == ".." and proc.seen_id(Path(here)) == proc.seen_id(Path(root))):
-            continue
-        step = _step(here, str(pid) if here == f"{root}/proc" and part in _OWN else part)
-        if step is None:
-            return None, []
-        try:
-            status = step.lstat()
-            ids.append(f"{status.st_dev}:{status.st_ino}")
-            if stat.S_ISLNK(status.st_mode):
-                links += 1
-                left.append(str(step.readlink()))
-                if links > _MOST_LINKS:
-                    return None, []
-                continue
-        except (OSError, ValueError):
-            return None, []
-        here = str(step)
-    return Path(here), ids
+        part, _, behind = rest.strip("/").partition("/")
+        behind = behind.lstrip("/")
+        if not part:
+            found.ends.append(Path(here))
+        elif part == ".":
+            left.append((here, behind))
+        elif part == "..":
+            left.append((_above(here, root), behind))
+        else:
+            own = str(pid) if here == f"{root}/proc" and part in _OWN else part
+            for step in (f"{here}/{JUDGED}/{own}", f"{here}/{TAKEN}/{own}", f"{here}/{own}"):
+                left += _entered(step, here, behind, found)
+    return found
 
 
-def _step(here: str, part: str) -> Path | None:
-    places = (f"{here}/{part}", *(f"{here}/{held}/{part}" for held in (TAKEN, JUDGED)))
+def _entered(step: str, here: str, behind: str, found: _Ways) -> list[tuple[str, str]]:
+    """Returns where one name leads; nothing where it is missing."""
     try:
-        return next((Path(one) for one in places if os.path.lexists(one)), None)
-    except ValueError:
-        return None
+        status = os.lstat(step)
+        link = str(Path(step).readlink()) if stat.S_ISLNK(status.st_mode) else ""
+    except (OSError, ValueError):
+        return []
+    found.ids.add(f"{status.st_dev}:{status.st_ino}")
+    if not link:
+        return [(step, behind)]
+    found.relinked = max(found.relinked, status.st_ctime)
+    return [(here, f"{link}/{behind}")]
+
+
+def _above(here: str, root: str) -> str:
+    if proc.seen_id(Path(here)) == proc.seen_id(Path(root)):
+        return here
+    if here.endswith("/..") or here.count("/") <= root.count("/"):
+        # Its own folder, whose path from here is not known.
+        return f"{here}/.."
+    above = here.rpartition("/")[0]
+    return above.rpartition("/")[0] if above.rpartition("/")[2] in (TAKEN, JUDGED) else above

@@ -139,13 +139,13 @@ def mounts(pid: int) -> str:
 
 
 def words(pid: int, most_bytes: int) -> list[str]:
-    """Returns as `command_line`, with bytes that are no text as Python names files by them."""
+    """Returns as `command_line`, also empty words, and with bytes that are no text as Python names files by them."""
 
     def read() -> bytes:
         with Path(f"/proc/{pid}/cmdline").open("rb") as file:
             return file.read(most_bytes)
 
-    return [os.fsdecode(word) for word in (_seen(read) or b"").split(b"\0") if word]
+    return [os.fsdecode(word) for word in (_seen(read) or b"").split(b"\0")[:-1]]
 
 
 def written_files(pid: int) -> list[tuple[str, Path]] | None:

@@ -15,6 +15,7 @@ class Relay:
         self._port, self._target, self._seconds = port, target, seconds
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -22,6 +23,7 @@ class Relay:
         except OSError:
             writer.close()
             return
+        self._writers += [writer, back]
         for source, sink in ((reader, back), (there, writer)):
             task = self._loop.create_task(self._pass(source, sink))
             self._tasks.add(task)
@@ -41,6 +43,9 @@ class Relay:
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        for writer in self._writers:
+            writer.transport.abort()
+        self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

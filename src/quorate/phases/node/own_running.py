@@ -71,7 +71,7 @@ def _named(one: RunningEtcd) -> frozenset[str]:
         raise HostError(
             f"an etcd runs here (pid {one.pid}, with its data in {one.folder}), and it is unknown which files it uses: "
             f"{error.what}",
-            advice=_STOP,
+            advice="restart it, so that what it uses can be read; or stop it; then run the same command again",
         ) from error
 
 
