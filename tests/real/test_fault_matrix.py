@@ -280,7 +280,8 @@ def test_joins_started_at_once_all_get_there(home: Home, etcd36: str, cli: RunCl
                 thread.join()
         assert [one.stderr for one in done.values() if one.returncode] == []
         assert start_of(home, count + 1)
-        assert any("waiting for the join of" in one.stderr for one in done.values())
+        # Of two, one may be done before the other asks, on a busy machine.
+        assert count == 2 or any("waiting for the join of" in one.stderr for one in done.values())
     finally:
         for host in hosts:
             host.end_process()

@@ -40,8 +40,9 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
             state="nothing was changed",
             advice="run this as root with all capabilities (CAP_SYS_PTRACE), outside a container",
         )
+    own = _path_of(tree, own_data) if own_data else None
     for one in seen.running:
-        if own_data and is_open_here(one, real_path(tree, own_data)):
+        if own is not None and is_open_here(one, own):
             continue
         if why := _why_it_ends(one, doomed, is_here=is_here):
             raise Refused(
@@ -50,6 +51,13 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
                 state="nothing was changed: it may be a member that the cluster counts on",
                 advice=_STOP,
             )
+
+
+def _path_of(tree: Tree, data_dir: str) -> Path:
+    try:
+        return real_path(tree, data_dir)
+    except HostError as error:
+        raise Refused(error.what, state="nothing was changed", advice=error.own_advice) from error
 
 
 def _why_it_ends(one: RunningEtcd, doomed: AbstractSet[str], *, is_here: bool) -> str:

@@ -86,7 +86,7 @@ def _empty(run: ResetRun, folder: str) -> None:
     paths = certificates_in(folder)
     run.users.look()
     for path in paths:
-        run.users.refuse(ids_of(map(run.tree.stamp, paths)), folder)
+        run.refuse_used(ids_of(map(run.tree.stamp, paths)), folder)
         run.remove(path)
     if run.tree.names(folder):
         run.report(Notice(f"{folder} holds other files than certificates: they are kept", "warning"))

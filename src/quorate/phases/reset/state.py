@@ -135,7 +135,7 @@ class ResetRun:
         came: list[str] = []
 
         def is_as_seen(taken: Path) -> bool:
-            self.users.refuse(ids_below(taken), folder)
+            self.refuse_used(ids_below(taken), folder)
             came[:] = self._came(folder, taken)
             if came:
                 return False
@@ -158,6 +158,11 @@ class ResetRun:
                 f"the files in {folder} were written by another program since this run looked: they were left as they are"
             )
         self._expect_gone(folder)
+
+    def refuse_used(self, files: frozenset[str], folder: str) -> None:
+        """Raises `HostError` where an etcd that runs uses one of the files. In a dry run the one that would have ended does."""
+        if not self.dry_run:
+            self.users.refuse(files, folder)
 
     def _expect_gone(self, folder: str) -> None:
         gone = [path for path in self.seen if path.startswith(f"{folder}/") and self._stamp(path) is None]
