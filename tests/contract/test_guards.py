@@ -28,6 +28,7 @@ WRITES = {
     "etcd/client/maintenance.py": "a snapshot, into an open file of its caller: it may be larger than memory",
     "backup/copy.py": "a file of a store, piece by piece: it may be larger than memory",
     "backup/verify.py": "opens a file of a store to be read",
+    "exchanging.py": "what a file displaces, once more, where a file system has neither exchanges nor links",
     "files.py": "write_atomic: what every other file is written with",
     "foreign/aside.py": "the file beside its place that write_atomic then renames",
     "foreign/inside.py": "opens names for a tree, with the flags of its caller, never through a link",

@@ -365,9 +365,9 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
 
 def test_an_empty_name_of_its_own_hides_no_flag(tmp_path: Path) -> None:
     ca = keys_in(tmp_path / "pki")
-    process = subprocess.Popen(["", "60", str(ca)], executable=shutil.which("sleep"))
+    process = subprocess.Popen(["", "-c", "sleep 60; exit", "x", str(ca)], executable="/bin/sh")
     try:
-        until(lambda: proc.words(process.pid, 100)[1:2] == ["60"], 10)
+        until(lambda: proc.words(process.pid, 1 << 16)[1:2] == ["-c"], 10)
         assert proc.file_id(ca) in files_named_to(process.pid)
     finally:
         process.kill()

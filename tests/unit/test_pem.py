@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -98,3 +99,12 @@ def test_whatever_stands_there_ends(text: bytes) -> None:
 
 def test_many_beginnings_cost_little() -> None:
     assert list(blocks(b"-----BEGIN A-----\n" * 50_000 + b"-----END B-----\n")) == []
+
+
+@pytest.mark.parametrize("length", [30, 31, 32])
+@pytest.mark.parametrize("more", [b"=", b"==", b"===", b"===="])
+def test_no_more_is_filled_up_than_is_needed(length: int, more: bytes) -> None:
+    """Whatever the length of what is in it."""
+    whole = b"-----BEGIN X-----\n" + base64.b64encode(bytes(length)) + b"\n-----END X-----\n"
+    assert [one.content for one in blocks(whole)] == [bytes(length)]
+    assert not list(blocks(whole.replace(b"\n-----END", more + b"\n-----END")))
