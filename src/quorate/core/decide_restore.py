@@ -42,7 +42,6 @@ class Place:
     for none; `free`: bytes there."""
 
     path: str
-
     holds: Literal["nothing", "data", "something else"]
     runs: int
     free: int | None
@@ -75,7 +74,9 @@ def against(content: Content, place: Place, wish: Wish) -> list[Against]:
 def _of_content(content: Content) -> Iterator[Against]:
     if not content.is_database:
         yield Against(
-            "no-snapshot", f"it is no snapshot of etcd: {'; '.join(content.problems)}", "name a file of etcd, or a DIR"
+            "no-snapshot",
+            f"it is no snapshot of etcd: {'; '.join(content.problems)}",
+            "name a file of 'etcdctl snapshot save', or a directory of backups",
         )
     elif content.digest in ("wrong", "missing"):
         what = "its digest is wrong" if content.digest == "wrong" else "it has no digest, as a copied database has none"

@@ -43,7 +43,7 @@ def _told(folder: Path) -> Iterator[None]:
 
 
 def ids_of(stamps: Iterable[Stamp | None]) -> frozenset[str]:
-    """Returns DEVICE:INODE of each, as a process's own files are told by."""
+    """Returns DEVICE:INODE of each, as `proc.file_id` writes it."""
     return frozenset(f"{one.device}:{one.inode}" for one in stamps if one is not None)
 
 

@@ -1,7 +1,7 @@
 """The files that a process was given by name: in its words, in its variables, and in a configuration that these name.
 
-Names are read as the process reads them: from its own root and its own folder, through its links and mounts. What they lead to
-is told by device and inode. Compared as text, a file was missed behind a link, a relative path, two slashes or a mount.
+Names are read as the process reads them: from its own root and its own folder, through its links and mounts. Two files are the
+same where device and inode are. Compared as text, a file was missed behind a link, a relative path, two slashes or a mount.
 """
 
 from __future__ import annotations

@@ -91,13 +91,22 @@ def environment(pid: int) -> bytes | None:
 
 
 def command_line(pid: int, most_bytes: int) -> list[str]:
-    """Returns the words that a process was started with; none of a thread of the kernel."""
+    """Returns the words that a process was started with, as text, without empty ones; none of a thread of the kernel."""
+    return [word.decode(errors="replace") for word in _words(pid, most_bytes) if word]
 
+
+def words(pid: int, most_bytes: int) -> list[str]:
+    """Returns as `command_line`, also empty words, and with bytes that are no text as Python names files by them."""
+    return [os.fsdecode(word) for word in _words(pid, most_bytes)]
+
+
+def _words(pid: int, most_bytes: int) -> list[bytes]:
     def read() -> bytes:
         with Path(f"/proc/{pid}/cmdline").open("rb") as file:
             return file.read(most_bytes)
 
-    return [word.decode(errors="replace") for word in (_seen(read) or b"").split(b"\0") if word]
+    content = _seen(read) or b""
+    return content.removesuffix(b"\0").split(b"\0") if content else []
 
 
 def working_folder(pid: int) -> str | None:
@@ -131,21 +140,6 @@ def network_namespace(pid: int) -> str | None:
 def cgroups(pid: int) -> str:
     """Returns /proc/PID/cgroup: the groups that a process is in, one a line."""
     return _seen(lambda: Path(f"/proc/{pid}/cgroup").read_text(errors="replace")) or ""
-
-
-def mounts(pid: int) -> str:
-    """Returns /proc/PID/mountinfo: what a process sees where, one mount a line."""
-    return _seen(lambda: Path(f"/proc/{pid}/mountinfo").read_text(errors="replace")) or ""
-
-
-def words(pid: int, most_bytes: int) -> list[str]:
-    """Returns as `command_line`, also empty words, and with bytes that are no text as Python names files by them."""
-
-    def read() -> bytes:
-        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
-            return file.read(most_bytes)
-
-    return [os.fsdecode(word) for word in (_seen(read) or b"").split(b"\0")[:-1]]
 
 
 def written_files(pid: int) -> list[tuple[str, Path]] | None:
