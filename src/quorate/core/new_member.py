@@ -90,7 +90,8 @@ def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterat
         # Two rows of one name in --initial-cluster are one member with two URLs.
         if member.started and member.name == name:
             text = f"a member named {name} already exists, at {', '.join(member.peer_urls)}"
-            yield Finding("name-taken", "error", text, f"choose another name, or remove {member.id:x} first")
+            advice = f"choose another name, or, if that member is gone for good, quorate etcd remove {member.id:x}"
+            yield Finding("name-taken", "error", text, advice)
 
 
 def check_owner(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from quorate.errors import PreflightFailed
+from quorate.foreign.paths import prefix
 from quorate.kube import tls
 from quorate.kube.client import KubeClient, Server
 from quorate.phases.base.context import Context
@@ -29,17 +30,21 @@ def read(tree: Tree, path: str, node: ThisNode) -> Parsed:
         raise PreflightFailed(
             f"{path} is missing: this kubeconfig is needed to reach the API server",
             state="nothing was changed",
-            advice=_instead_of(path, node),
+            advice=_instead_of(tree, path, node),
         )
     parsed = kubeconfig.parse(content, path)
     refuse_what_is_not_done(parsed, path)
     return complete(parsed, path, tree.read)
 
 
-def _instead_of(path: str, node: ThisNode) -> str:
-    """Returns what to do where a kubeconfig is missing: of those only admin.conf is made by a phase."""
-    if path.rpartition("/")[2] != "admin.conf":
+def _instead_of(tree: Tree, path: str, node: ThisNode) -> str:
+    """Returns what to do where a kubeconfig is missing: of those only admin.conf is made by a phase. Where the cluster's CA is
+    not, this is no control plane, and the phase would ask for a CA: a new one, which no server of the cluster knows."""
+    folder, _, name = path.rpartition("/")
+    if name != "admin.conf":
         return "check the path, or name another with --kubeconfig"
+    if not tree.is_file(f"{prefix(node.cert_dir) if node.cert_dir else f'{folder}/pki'}/ca.key"):
+        return "run this on a control plane of the cluster, or name a copy of its admin.conf with --kubeconfig"
     return f"name another with --kubeconfig, or create it: {node.command('init', 'phase', 'kubeconfig', 'admin')}"
 
 
