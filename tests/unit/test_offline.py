@@ -192,7 +192,10 @@ def test_a_log_of_two_members_is_damaged(tmp_path: Path) -> None:
 def test_a_record_whose_sum_is_wrong_is_the_torn_end(tmp_path: Path) -> None:
     Writer().head().entry(1).entry(2).add(2, number(2, 1) + number(3, 3), crc=5).into(tmp_path)
     found = read_log(tmp_path)
-    assert "sum of a record is wrong, 1 records before the end" in found.torn and found.last_index == 3
+    assert found.torn == "its last record was written in part" and found.last_index == 2, "it is no entry of the log"
+    Writer().head().entry(1).add(2, number(2, 1) + number(3, 2), crc=5).entry(3).into(tmp_path)
+    found = read_log(tmp_path)
+    assert "sum of a record is wrong, 2 records before the end" in found.torn and (found.last_index, found.end) == (3, None)
     path = Writer().head().entry(1).entry(2).into(tmp_path)
     path.write_bytes(path.read_bytes().rstrip(b"\0")[:-3])
     assert read_log(tmp_path).torn == "its last record is longer than the file"

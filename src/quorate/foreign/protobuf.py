@@ -70,3 +70,21 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF, at
     raise NoMessage("a number does not end")
+
+
+def encoded_number(field: int, value: int) -> bytes:
+    """Returns a number with its field number, as it stands in a message."""
+    return _encoded(field << 3) + _encoded(value)
+
+
+def encoded_bytes(field: int, value: bytes) -> bytes:
+    """Returns bytes with their field number, as they stand in a message."""
+    return _encoded(field << 3 | 2) + _encoded(len(value)) + value
+
+
+def _encoded(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])

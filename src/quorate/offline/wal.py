@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from quorate.foreign.local_files import regular
 from quorate.foreign.protobuf import NoMessage, numbers_and_bytes
@@ -27,6 +27,9 @@ _SIZE_MASK = (1 << 56) - 1
 _CHECKED_BYTES = 2 << 20
 """How much of the end is compared with its sums: what a power cut tears is there. Everything before was read when its etcd
 started last."""
+
+_SECTOR, _PIECE = 512, 1 << 20
+_ZEROS = bytes(_PIECE)
 
 CHANGES = (1, 2)
 """Kinds of entries that change the members: ConfChange and ConfChangeV2."""
@@ -42,10 +45,20 @@ class Entry:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where the next record of a log goes: the file, the byte behind its last whole record, the sum up to there."""
+
+    path: Path
+    offset: int
+    crc: int
+
+
 @dataclass(slots=True)
 class Log:
     """What a log says. `last_index`, `last_term`: of its last entry; `commit`: as it knew; `torn`: why its end is not whole,
-    which is so after a power cut; `first_index`: of the oldest entry that it still has."""
+    which is so after a power cut; `end`: None where what is wrong is not only a last record that was half written;
+    `first_index`: of the oldest entry that it still has."""
 
     member_id: int = 0
     cluster_id: int = 0
@@ -60,6 +73,7 @@ class Log:
     files: int = 0
     size: int = 0
     torn: str = ""
+    end: End | None = None
     changes: list[Entry] = field(default_factory=list[Entry])
     """Those that change the members, by index."""
 
@@ -79,45 +93,75 @@ def read_log(folder: Path) -> Log:
         raise Damaged(f"{folder} lacks a file of the log between {names[0]} and {names[-1]}")
     last = _Last()
     for name in names:
-        is_last = name == names[-1]
-        _read_file(folder / name, found, last, is_last=is_last)
+        _read_file(folder / name, found, last, is_last=name == names[-1])
+    _finish(found, last)
     if not found.cluster_id:
         raise Damaged(f"{folder}: its log does not say of which cluster it is")
-    if last.records and not found.torn:
-        found.torn = last.why_wrong()
     return found
+
+
+def _finish(found: Log, last: _Last) -> None:
+    """Takes the last record, if it is whole, and says where the log ends. A record that a power cut has torn was acknowledged
+    to nobody: it was not on the disk. One that is wrong in front of others was, and nothing may be written over those."""
+    wrong = last.first_wrong()
+    if wrong is None or wrong < len(last.records) - 1:
+        if last.records:
+            _take(last.records[-1], found)
+        if wrong is not None:
+            found.torn = f"the sum of a record is wrong, {len(last.records) - wrong} records before the end"
+        elif last.records and not last.is_damaged and last.records[-1].path == last.behind[0]:
+            found.end = End(*last.behind, last.records[-1].crc)
+        return
+    record = last.records[-1]
+    found.torn = found.torn or "its last record was written in part"
+    if not last.is_damaged and last.behind[0] == record.path:
+        found.end = End(record.path, record.start, last.sum_before_last())
 
 
 def _names(folder: Path) -> Iterator[str]:
     return (path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
+class _Record(NamedTuple):
+    """`start`: the byte of the file at which its length stands."""
+
+    kind: int
+    crc: int
+    data: bytes
+    path: Path
+    start: int
+
+
 @dataclass(slots=True)
 class _Last:
-    """The last records with their sums, as many as are compared. `before`: the sum in front of the first of them."""
+    """The last records with their sums, as many as are compared. `before`: the sum in front of the first of them; `behind`: the
+    byte behind the last one; `is_damaged`: what follows it is neither nothing nor a record that was half written."""
 
     before: int = 0
-    records: deque[tuple[int, int, bytes]] = field(default_factory=deque[tuple[int, int, bytes]])
+    records: deque[_Record] = field(default_factory=deque[_Record])
     bytes_kept: int = 0
+    behind: tuple[Path, int] = (Path(), 0)
+    is_damaged: bool = False
 
-    def add(self, kind: int, crc: int, data: memoryview) -> None:
-        self.records.append((kind, crc, bytes(data)))
-        self.bytes_kept += len(data)
-        while self.bytes_kept > _CHECKED_BYTES and len(self.records) > 1:
-            _, self.before, dropped = self.records.popleft()
-            self.bytes_kept -= len(dropped)
+    def add(self, record: _Record) -> None:
+        self.records.append(record)
+        self.bytes_kept += len(record.data)
+        while self.bytes_kept > _CHECKED_BYTES and len(self.records) > 2:
+            dropped = self.records.popleft()
+            self.before = dropped.crc
+            self.bytes_kept -= len(dropped.data)
 
-    def why_wrong(self) -> str:
+    def first_wrong(self) -> int | None:
         crc = self.before
-        for number, (kind, wanted, data) in enumerate(self.records):
-            if kind == _CRC:
-                # The sum with which a new file begins.
-                crc = wanted
-                continue
-            crc = crc32c(data, crc)
-            if crc != wanted:
-                return f"the sum of a record is wrong, {len(self.records) - number} records before the end"
-        return ""
+        for number, record in enumerate(self.records):
+            # The sum with which a new file begins is not of its own record.
+            crc = record.crc if record.kind == _CRC else crc32c(record.data, crc)
+            if crc != record.crc:
+                return number
+        return None
+
+    def sum_before_last(self) -> int:
+        return self.records[-2].crc if len(self.records) > 1 else self.before
 
 
 def _read_file(path: Path, found: Log, last: _Last, *, is_last: bool) -> None:
@@ -125,19 +169,39 @@ def _read_file(path: Path, found: Log, last: _Last, *, is_last: bool) -> None:
         size = file.seek(0, 2)
         file.seek(0)
         found.size += size
+        last.behind = path, 0
         why = _read_records(file, size, found, last)
+        last.is_damaged = is_last and not _is_end(file, size, last.behind[1])
     if why and not is_last:
         raise Damaged(f"{path}: {why}, and the log goes on in another file")
-    found.torn = why
+    found.torn = why or ("more than zeros is behind its end" if last.is_damaged else "")
+
+
+def _is_end(file: BinaryIO, size: int, start: int) -> bool:
+    """Returns whether nothing begins at `start`, or one record that a crash cut off. A longer one than the file is that only
+    where the file ends with it: behind a length that was damaged later come other records, and then zeros."""
+    file.seek(start)
+    (frame,) = _LENGTH.unpack(file.read(_LENGTH.size).ljust(_LENGTH.size, b"\0"))
+    end = start + _LENGTH.size + (frame & _SIZE_MASK) + (frame >> 56 & 7 if frame >> 63 else 0)
+    if end <= size:
+        return _is_empty_from(file, end)
+    return size - start <= _SECTOR or not _is_empty_from(file, size - _SECTOR)
+
+
+def _is_empty_from(file: BinaryIO, start: int) -> bool:
+    file.seek(start)
+    return all(piece == _ZEROS[: len(piece)] for piece in iter(lambda: file.read(_PIECE), b""))
 
 
 def _read_records(file: BinaryIO, size: int, found: Log, last: _Last) -> str:
     """Reads records until the zeros behind the last one; returns why the last one is not whole. Not mapped: an etcd that runs
     cuts off the zeros of a file that it has finished, and who reads them in a mapped file is killed by SIGBUS."""
+    path = last.behind[0]
     while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
         (frame,) = _LENGTH.unpack(head)
         if not frame:
             return ""
+        start = file.tell() - _LENGTH.size
         length, padding = frame & _SIZE_MASK, frame >> 56 & 7 if frame >> 63 else 0
         if length + padding > size - file.tell():
             return "its last record is longer than the file"
@@ -145,16 +209,25 @@ def _read_records(file: BinaryIO, size: int, found: Log, last: _Last) -> str:
         if len(record) < length + padding:
             return "its last record is longer than the file"
         try:
-            _read_record(memoryview(record)[:length], found, last)
+            numbers, content = numbers_and_bytes(memoryview(record)[:length])
         except NoMessage:
             return "its last record cannot be read"
+        if last.records:
+            # The one before, now that another is there: a crash tears only the last.
+            _take(last.records[-1], found)
+        last.add(_Record(numbers.get(1, 0), numbers.get(2, 0), bytes(content.get(3, b"")), path, start))
+        last.behind = path, file.tell()
     return ""
 
 
-def _read_record(record: memoryview, found: Log, last: _Last) -> None:
-    numbers, content = numbers_and_bytes(record)
-    kind, data = numbers.get(1, 0), content.get(3, memoryview(b""))
-    last.add(kind, numbers.get(2, 0), data)
+def _take(record: _Record, found: Log) -> None:
+    try:
+        _take_content(record.kind, memoryview(record.data), found)
+    except NoMessage:
+        raise Damaged(f"{record.path}: the record at byte {record.start} cannot be read") from None
+
+
+def _take_content(kind: int, data: memoryview, found: Log) -> None:
     if kind == _ENTRY:
         _take_entry(data, found)
     elif kind == _STATE:

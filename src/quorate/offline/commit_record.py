@@ -1,0 +1,54 @@
+"""Writes one record behind the end of a log: that all of it is committed. Only ever into a copy.
+
+A follower learns that an entry is committed with the next message of its leader. Where no leader is left, the newest entries of
+the log wait for ever: `etcd --force-new-cluster` drops them, although their clients were told that they are done. An etcd that
+starts on a log which says that they are committed applies them by itself, whoever else lives.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from quorate.errors import Refused
+from quorate.foreign.protobuf import encoded_bytes, encoded_number
+from quorate.offline.crc32c import crc32c
+from quorate.offline.wal import End, Log
+
+_STATE = 3
+_ALIGNED = 8
+_ZEROS = bytes(4096)
+"""Behind the record: where the log was torn, the rest of the torn record would be read as the next one."""
+
+
+def append_commit(log: Log, index: int) -> None:
+    """Writes that everything up to `index` is committed, over a record that was written in part. Raises `Refused` for a log
+    that is damaged before its end, `OSError`."""
+    if log.end is None:
+        raise Refused(f"nothing may be written behind a log that is damaged: {log.torn}", state="nothing was changed")
+    term = max(log.term, log.last_term)
+    # A vote of an older term is none of this one.
+    vote = log.vote if term == log.term else 0
+    data = encoded_number(1, term) + encoded_number(2, vote) + encoded_number(3, index)
+    _write(log.end, record(_STATE, crc32c(data, log.end.crc), data) + _ZEROS)
+
+
+def record(kind: int, crc: int, data: bytes) -> bytes:
+    """Returns a record as it stands in a log: its length, with that of its padding in the highest byte, its content, padding."""
+    body = encoded_number(1, kind) + encoded_number(2, crc) + encoded_bytes(3, data)
+    padding = -len(body) % _ALIGNED
+    mark = (0x80 | padding) << 56 if padding else 0
+    return struct.pack("<Q", len(body) | mark) + body + bytes(padding)
+
+
+def _write(end: End, content: bytes) -> None:
+    fd = os.open(end.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        left = memoryview(content)
+        at = end.offset
+        while left:
+            written = os.pwrite(fd, left, at)
+            at, left = at + written, left[written:]
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,231 @@
+"""Makes a snapshot of all that a survivor has written down, also of what it does not know to be committed.
+
+1. Copy its data directory. The original is not written to, and nothing is started on it.
+2. Write into the copy's log that all of it is committed (`offline/commit_record.py`).
+3. Start the survivor's own etcd on the copy, in a network namespace with nothing in it: the copy is a member of the old
+   cluster, and living members would believe it. Without any leader it applies everything that is committed.
+4. Stop it when all is applied, look at what it left, and seal its database with its digest, as a snapshot has one.
+
+Each entry behind the commit index is a write whose client was told that it is done, or was told nothing. The first must not be
+lost, and for the second "it happened, late" is right. That holds for the newest log of all only (`core/decide_recovery.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.core.versions import has_max_learners, says_index
+from quorate.deadline import Deadline, SystemClock, poll
+from quorate.errors import HostError, QuorateError
+from quorate.foreign.local_files import regular
+from quorate.foreign.trust import distrust_way
+from quorate.host import process
+from quorate.host.daemon import tail
+from quorate.host.environment import for_programs
+from quorate.host.etcd_binary import EtcdBinary
+from quorate.host.etcd_identity import MEMBER
+from quorate.host.last_words import etcd_reason
+from quorate.host.process import Identity
+from quorate.host.running_etcds import open_in
+from quorate.offline.bolt import Damaged
+from quorate.offline.commit_record import append_commit
+from quorate.offline.look import Look, look
+from quorate.offline.wal import read_log
+
+_COPY, _LOG, _DATABASE = "copy", "etcd.log", "survivor.db"
+_METRICS = "metrics:1"
+"""etcd 3.4 asks for a port in each address."""
+
+_APPLIED = re.compile(rb"^etcd_server_proposals_applied_total ([0-9.e+]+)$", re.MULTILINE)
+_POLL_SECONDS, _STALL_SECONDS, _STOP_SECONDS, _SETTLE_SECONDS = 0.05, 120.0, 60.0, 3.0
+_PIECE = 1 << 20
+_MOST_LEARNERS = 1000
+_MOST_BYTES = 4 << 20
+_ASK_SECONDS = 5.0
+
+
+class DistilFailed(QuorateError):
+    """The survivor's own etcd did not apply all that is in its log. The survivor is as it was."""
+
+    code = "distil-failed"
+    next_step = "see the log that the message names, then run the same command again"
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """`path`: the sealed snapshot; `index`: of its newest entry; `applied`: how many entries were only in the log; `unknown`:
+    how many of these the survivor did not know to be committed."""
+
+    path: Path
+    index: int
+    applied: int
+    unknown: int
+
+
+def may_isolate() -> str:
+    """Returns the program that starts another in an empty network namespace. Raises `HostError` where there is none."""
+    found = shutil.which("unshare")
+    if found is None or distrust_way(Path(found)):
+        raise HostError(
+            "there is no 'unshare' to start the survivor's etcd without a network",
+            state="nothing was changed",
+            advice="install util-linux; a copy of a member must not have a network: living members would believe it",
+        )
+    return found
+
+
+def distil(data_dir: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Distilled:
+    """Returns the snapshot of a survivor, made in the empty folder `work`. `etcd`: of the survivor's own minor version.
+    Raises `DistilFailed`, `Damaged`, `HostError`."""
+    copy = work / _COPY
+    _copy(data_dir / MEMBER, copy / MEMBER)
+    log = read_log(copy / MEMBER / "wal")
+    before = look(copy)
+    of_database = before.backend.index if before.backend is not None else 0
+    target = max(log.last_index, of_database)
+    if log.last_index >= of_database:
+        append_commit(log, log.last_index)
+    with _alone(copy, etcd, work / _LOG, clock) as twin:
+        _wait(twin, copy, target, work / _LOG, clock)
+        _settle(twin, copy, target, clock)
+    after = look(copy)
+    _refuse_less(before, after, target if says_index(etcd.version) else of_database, work / _LOG)
+    path = work / _DATABASE
+    _seal(copy / MEMBER / "snap" / "db", path)
+    shutil.rmtree(copy, ignore_errors=True)
+    return Distilled(path, target, target - of_database, log.tail())
+
+
+def sweep(work: Path, clock: SystemClock) -> None:
+    """Ends what a killed run has started on its copy, and deletes all that it made."""
+    if (found := open_in(work / _COPY)) is not None and (identity := process.identify(found.pid)) is not None:
+        process.kill(identity, clock)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _copy(member: Path, into: Path) -> None:
+    """Copies what an etcd reads: the log, the snapshots of raft, the database."""
+    for name in ("snap", "wal"):
+        (into / name).mkdir(parents=True, mode=0o700)
+        for path in (member / name).iterdir():
+            if stat.S_ISREG(path.lstat().st_mode):
+                _copy_file(path, into / name / path.name)
+
+
+def _copy_file(path: Path, into: Path) -> None:
+    with regular(path) as source, into.open("xb") as target:
+        into.chmod(0o600)
+        shutil.copyfileobj(source, target, _PIECE)
+
+
+@contextmanager
+def _alone(copy: Path, etcd: EtcdBinary, log: Path, clock: SystemClock) -> Iterator[Identity]:
+    """Starts an etcd on a copy, where it reaches nobody and nobody reaches it but by a file in the copy."""
+    isolate = [may_isolate(), "--net"] if os.geteuid() == 0 else [may_isolate(), "--net", "--user", "--map-root-user"]
+    # Relative to its working directory: the path of a socket has 107 bytes. All listen on files: that namespace has no address.
+    urls = (
+        f"--listen-metrics-urls=unix://{_METRICS}",
+        "--listen-client-urls=unix://client:1",
+        "--listen-peer-urls=unix://peer:1",
+    )
+    flags = ["--data-dir=.", "--advertise-client-urls=http://localhost:2379", "--logger=zap", *urls]
+    if has_max_learners(etcd.version):
+        # By its own limit each etcd judges an addition that it applies, also one of long ago: with less than its members had,
+        # 3.6 takes a learner for none, then meets it, and panics.
+        flags.append(f"--max-learners={_MOST_LEARNERS}")
+    twin = process.spawn([*isolate, str(etcd.path), *flags], output=log, folder=copy, environment=for_programs(os.environ))
+    # What `unshare` becomes is the same process.
+    twin = process.without_what_changes(twin)
+    try:
+        yield twin
+        process.stop(twin, clock, seconds=_STOP_SECONDS)
+    finally:
+        if process.is_running(twin):
+            with clock.cancel.shielded():
+                process.kill(twin, clock)
+
+
+def _wait(twin: Identity, copy: Path, target: int, log: Path, clock: SystemClock) -> None:
+    """Waits until all is applied; as long as anything is, there is no limit."""
+    deadline, reached = Deadline(clock, _STALL_SECONDS, "the survivor's etcd applies its log"), -1
+    while reached < target:
+        if not process.is_running(twin):
+            # It may have applied its own removal, and has ended as a removed member does. The look afterwards judges.
+            return
+        now = _applied(copy)
+        if now is not None and now > reached:
+            deadline, reached = Deadline(clock, _STALL_SECONDS, deadline.goal), now
+        if deadline.expired:
+            raise DistilFailed(
+                f"the survivor's etcd applied entries up to {reached} of {target}, and then none for {_STALL_SECONDS:g} s",
+                state=f"the survivor is as it was; the log is {log}",
+            )
+        clock.sleep(_POLL_SECONDS)
+
+
+def _settle(twin: Identity, copy: Path, target: int, clock: SystemClock) -> None:
+    """Waits until what is applied is in the file. An etcd that has found no leader yet is killed by SIGTERM and closes nothing;
+    it writes its changes down every 100 ms by itself. 3.4 notes the index with the next change of a key only."""
+    settled = Deadline(clock, _SETTLE_SECONDS, "the survivor's etcd writes down what it has applied")
+    poll(lambda: (not process.is_running(twin) or _index(copy) >= target) or None, clock, settled, every=_POLL_SECONDS)
+
+
+def _index(copy: Path) -> int:
+    with suppress(Damaged):
+        found = look(copy).backend
+        return found.index if found is not None else 0
+    return 0
+
+
+def _applied(copy: Path) -> int | None:
+    """Returns the index up to which an etcd has applied its log; None where it does not say."""
+    folder = os.open(copy, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(_ASK_SECONDS)
+            line.connect(f"/proc/self/fd/{folder}/{_METRICS}")
+            line.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            answer = bytearray()
+            while len(answer) < _MOST_BYTES and (piece := line.recv(_PIECE)):
+                answer += piece
+    except OSError:
+        return None
+    finally:
+        os.close(folder)
+    match = _APPLIED.search(bytes(answer))
+    return int(float(match[1])) if match else None
+
+
+def _refuse_less(before: Look, after: Look, target: int, log: Path) -> None:
+    """Raises `DistilFailed` where the database does not have all that is in the log."""
+    index = after.backend.index if after.backend is not None else 0
+    if after.problems or index < target or after.revision < before.revision:
+        said = etcd_reason(tail(log))
+        why = "; ".join(after.problems) or f"it has entries up to {index} of {target}"
+        raise DistilFailed(
+            f"the survivor's etcd did not apply its whole log: {why}{f'; it said: {said}' if said else ''}",
+            state=f"the survivor is as it was; the log is {log}",
+        )
+
+
+def _seal(database: Path, path: Path) -> None:
+    """Copies a database of which no etcd is open, with its digest behind it, as `etcdctl snapshot save` writes one."""
+    summed, part = hashlib.sha256(), path.with_suffix(".part")
+    with regular(database) as source, part.open("xb") as target:
+        part.chmod(0o600)
+        while piece := source.read(_PIECE):
+            summed.update(piece)
+            target.write(piece)
+        target.write(summed.digest())
+        target.flush()
+        os.fsync(target.fileno())
+    part.rename(path)
