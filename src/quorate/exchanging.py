@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from quorate.errors import HostError
 from quorate.files import beside
 from quorate.foreign import kernel, places
-from quorate.foreign.aside import locked, sync
+from quorate.foreign.aside import exchanged, locked, sync
 from quorate.foreign.inside import Place
 from quorate.foreign.kernel import rename_new
+from quorate.foreign.unbroken import unbroken
 
 _MOST_BYTES = 64 << 20
 _RESCUED, _MOST_RESCUED = ".quorate-old", 10
@@ -116,6 +117,10 @@ class Swap:
             with suppress(OSError):
                 os.link(held, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
                 return f"{folder}/{name}"
+            with suppress(OSError):
+                # Where there are no links. Under the name that it has now a later write would sweep it.
+                rename_new(held, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+                return f"{folder}/{name}"
         return f"{folder}/{held}"
 
     def forget_second_name(self) -> None:
@@ -149,7 +154,10 @@ def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: 
     gives its own, and its owner, group, access list and label. Raises OSError, and as `replaceable`."""
     there = places.replaceable(place)
     mode = stat.S_IMODE(there.st_mode) if there else mode
-    with beside(place.folder, place.name, content, mode=mode, like=there) as aside, locked(place.folder, place.name):
+    with (
+        beside(place.folder, place.name, content, mode=mode, like=there, named=exchanged) as aside,
+        locked(place.folder, place.name),
+    ):
         made = os.stat(aside, dir_fd=place.folder, follow_symlinks=False)
         swap = Swap(path, place.folder, place.name, aside, (made.st_dev, made.st_ino), content, instead_of)
         try:
@@ -163,7 +171,13 @@ def prepared(path: str, place: Place, content: bytes, *, mode: int, instead_of: 
 
 def put_all(swaps: Sequence[Swap]) -> None:
     """Puts each file into its place, in this order. Where one fails, or this is interrupted, what was there gets its place
-    back, also behind the last one. Raises `HostError`, and what interrupts it."""
+    back, also behind the last one. Raises `HostError`, and what interrupts it. A signal waits until all or none is done: the
+    undo would be cut off by the next one."""
+    with unbroken():
+        _put_all(swaps)
+
+
+def _put_all(swaps: Sequence[Swap]) -> None:
     begun: list[Swap] = []
     try:
         for swap in swaps:

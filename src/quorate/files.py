@@ -12,7 +12,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import deletion
-from quorate.foreign.aside import new_beside, remove_if, sweep, sync
+from quorate.foreign.aside import new_beside, remove_if, sweep, sync, written
 from quorate.foreign.inside import holder
 from quorate.foreign.local_files import distrust
 from quorate.foreign.places import Stamp
@@ -64,13 +64,22 @@ def staged(
 
 
 @contextmanager
-def beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_result | None) -> Iterator[str]:
+def beside(
+    folder: int,
+    name: str,
+    content: bytes,
+    *,
+    mode: int,
+    like: os.stat_result | None,
+    named: Callable[[str], str] = written,
+) -> Iterator[str]:
     """Yields the name of a new, synced file next to `name`, which is deleted at the end unless it was renamed. Deletes those
-    that killed writers have left in the folder: they may hold private keys."""
+    that killed writers have left in the folder, which may hold private keys; what a killed exchange has left, and may be the
+    only old key, once this file has its place."""
     with suppress(OSError):
         # What cannot be looked at stays: a write does not fail for that.
-        sweep(folder)
-    aside, fd = new_beside(folder, name, mode & 0o600)
+        sweep(folder, "")
+    aside, fd = new_beside(folder, name, mode & 0o600, named)
     made = os.fstat(fd)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -89,6 +98,8 @@ def beside(folder: int, name: str, content: bytes, *, mode: int, like: os.stat_r
         _unlink(folder, aside, made)
         raise
     _unlink(folder, aside)
+    with suppress(OSError):
+        sweep(folder, name)
 
 
 def _unlink(folder: int, name: str, only: os.stat_result | None = None) -> None:

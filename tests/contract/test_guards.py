@@ -37,10 +37,13 @@ WRITES = {
     "host/ports.py": "the lock over the reservations of ports",
     "host/process.py": "the log of a member, appended to",
     "host/programs.py": "the output of a program, in files without a name: a pipe could fill up",
+    "offline/commit_record.py": "one record behind a log, of a copy that was made for it",
+    "recovery/distil.py": "a copy of a survivor, and its database with a digest, piece by piece: larger than memory",
     "journal.py": "written in place, into room that was reserved",
     "tls_pair.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {
+    "recovery/distil.py": "a copy of a survivor that was made here; the sealed database gets its name when it is whole",
     "recovery/restore.py": "a data directory that was built here and did not get its name; an empty one whose name it gets",
     "backup/folder.py": "a file that did not get its name, and what a keep rule does not keep",
     "exchanging.py": "files of ours that get their places, what they displace, and its way back",
@@ -66,6 +69,7 @@ LOADERS = {
     "foreign/json_keys.py": "looks for keys that are there twice, in at most a megabyte; nothing that it builds is used",
 }
 CONNECTIONS = {
+    "recovery/distil.py": "the metrics of the etcd that was started on a copy, by a socket in its folder",
     "host/sock_diag.py": "asks the kernel by netlink what the TCP connections of this host have carried",
     "etcd/observation/endpoint_check.py": "an endpoint that gave no answer is dialled once more, to tell what is there",
     "etcd/client/channel.py": "gRPC to a member",
@@ -109,6 +113,7 @@ EXPRESSIONS = {
     "phases/node/kubelet_flags.py": "a name behind its sign",
     "phases/node/start_scripts.py": "runs that begin behind what they cannot hold, and end at what they cannot hold",
     "phases/node/kubelet_start.py": "two letters",
+    "recovery/distil.py": "a line of metrics, and a run of digits",
     "recovery/restore.py": "eight letters, matched whole",
     "host/named_files.py": "single runs of signs, and a flag at the beginning of a word",
     "host/running_etcds.py": "stated lengths behind any text, matched whole",

@@ -374,6 +374,10 @@ DROP_IN = "etc/systemd/system/kubelet.service.d/20-x.conf"
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'echo --pod-manifest-path=/srv/pods | xargs kubelet'\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/piped.sh\n"),
         (DROP_IN, "[Service]\nExecStart=/srv/wrapper.py\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/function.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/case.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/quoted.sh\n"),
+        (DROP_IN, "[Service]\nExecStart=/srv/printf.sh\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/srv/pods>/srv/log'\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet ${KARGS:---pod-manifest-path=/srv/pods}'\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'load() { . /srv/flags; }; load; exec kubelet $X'\n"),
@@ -405,6 +409,13 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/plain", "exec kubelet --pod-manifest-path=/srv/pods\n")
     node.write("srv/kubelet.env", "X=--pod-manifest-path=/srv/pods\n")
     node.write("srv/piped.sh", "#!/bin/sh\necho --pod-manifest-path=/srv/pods | xargs kubelet\n")
+    node.write(
+        "srv/function.sh",
+        '#!/bin/sh\nlog_and_run() { logger "$*"; "$@"; }\nlog_and_run kubelet --pod-manifest-path=/srv/pods\n',
+    )
+    node.write("srv/case.sh", "#!/bin/sh\ncase $1 in a) exit 1\n;; *) exec kubelet --pod-manifest-path=/srv/pods\nesac\n")
+    node.write("srv/quoted.sh", '#!/bin/sh\nA="--v=2 # --pod-manifest-path=/srv/pods\n"\nexec kubelet $A\n')
+    node.write("srv/printf.sh", "#!/bin/bash\nprintf -v A %s --pod-manifest-path=/srv/pods\nexec kubelet $A\n")
     node.write("srv/array.sh", "#!/bin/bash\nARGS=(--pod-manifest-path=/srv/pods --v=2)\nexec kubelet ${ARGS[@]}\n")
     node.write("srv/wrapper.py", "#!/usr/bin/python3\nimport os\nos.execv('/k', ['kubelet','--pod-manifest-path=/srv/pods'])\n")
     (node.root / "etc/systemd/system").mkdir(parents=True)
@@ -417,6 +428,19 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         etcd.remove_member(reset(node))
     node.write(path, "")
     etcd.remove_member(reset(node))
+
+
+COMPUTED = (
+    "exec /usr/bin/kubelet --v=2 `cat /srv/where`",
+    "A=$(cat /srv/where)\nexec kubelet $A",
+    'declare -a args="($(cat /srv/where))"\nexec kubelet "${args[@]}"',
+    'set -- $(cat /srv/where)\nexec kubelet "$@"',
+    'A="$(< /srv/where)"\nexec kubelet --v=2 ${A}',
+    "read -r A < /srv/where\nexec kubelet $A",
+    "mapfile -t A < /srv/where\nexec kubelet ${A[@]}",
+    "cat /srv/where | xargs kubelet",
+    "exec kubelet --{v=2,pod-manifest-path=/srv/pods}",
+)
 
 
 @pytest.mark.parametrize(
@@ -440,12 +464,14 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c '. $WHERE/env; exec kubelet $X'\n"),
         ("etc/default/kubelet", "X=--config-dir=/srv/deep\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'exec kubelet $(cat /srv/where)'\n"),
-        (DROP_IN, "[Service]\nExecStart=/srv/computed.sh\n"),
+        *((DROP_IN, f"[Service]\nExecStart=/srv/computed{number}.sh\n") for number in range(9)),
+        (DROP_IN, "[Service]\nExecStart=/usr/bin/xargs -a /srv/where kubelet\n"),
     ],
 )
 def test_settings_of_the_kubelet_that_cannot_be_read_are_no_answer(node: Node, path: str, text: str) -> None:
     (node.root / "srv/deep/1/2/3/4/5/6/7/8/9").mkdir(parents=True)
-    node.write("srv/computed.sh", "#!/bin/sh\nexec /usr/bin/kubelet --v=2 `cat /srv/where`\n")
+    for number, lines in enumerate(COMPUTED):
+        node.write(f"srv/computed{number}.sh", f"#!/bin/bash\n{lines}\n")
     node.write(path, text)
     with pytest.raises(Refused, match="it is unknown which static pods the kubelet runs"):
         etcd.remove_member(reset(node))

@@ -19,10 +19,12 @@ from quorate.errors import HostError, Refused
 from quorate.foreign.content import ids_below
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host import named_files, ports, proc
-from quorate.host.member_data import of_member, take_data
+from quorate.host.member_data import look_at, of_member, take_data
 from quorate.host.named_files import files_named_to
 from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etcds
 from quorate.phases.node import own_running
+from quorate.phases.node.etcd_manifest import LocalEtcd
+from quorate.phases.node.local_etcd import delete_data
 from quorate.tree import RealTree
 from real.rows.processes import until
 
@@ -106,6 +108,55 @@ def test_a_file_is_the_same_however_it_is_named(way: str, tmp_path: Path) -> Non
     named = ways_to_name(ca, tmp_path)[way]
     with etcd_in(tmp_path / "data", f"--trusted-ca-file={named}"), pytest.raises(Refused, match="it uses files"):
         own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+
+
+@pytest.mark.parametrize("way", ["another's root", "its own folder", "like a flag"])
+def test_links_of_processes_and_names_like_flags_are_followed(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = keys_in(tmp_path / "pki").rename(tmp_path / "pki" / "-ca.crt")
+    monkeypatch.chdir(ca.parent)
+    named = {
+        "another's root": f"/proc/{os.getpid()}/root{ca}",
+        "its own folder": "/proc/self/cwd/-ca.crt",
+        "like a flag": ca.name,
+    }
+    with etcd_in(tmp_path / "data", f"--trusted-ca-file={named[way]}"), pytest.raises(Refused, match="it uses files"):
+        own_running.refuse_running(TREE, "", frozenset([proc.file_id(ca)]))
+
+
+def test_a_process_in_a_namespace_of_its_own_pids_is_followed_by_its_own_number(tmp_path: Path) -> None:
+    ca = keys_in(tmp_path / "pki")
+    given = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sleep", "60"]
+    process = subprocess.Popen([*given[:-2], "sh", "-c", f"cd {ca.parent} && exec sleep 60"])
+    try:
+        (inner,) = until_child(process.pid)
+        assert len(proc.pids_of(inner)) == 2
+        assert proc.file_id(ca) in named_files._ways(inner, "/proc/self/cwd/ca.crt").ids
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until_child(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    until(lambda: bool(children.read_text()) and proc.command_line(int(children.read_text()), 100)[0] == "sleep", 10)
+    return [int(one) for one in children.read_text().split()]
+
+
+def test_a_second_etcd_in_the_data_directory_keeps_its_data(tmp_path: Path) -> None:
+    """It was deleted as what lies beside `member`, and served on from files that were gone."""
+    data = tmp_path / "etcd"
+    (data / "member").mkdir(parents=True)
+    users = own_running.Users()
+    with etcd_in(data / "events") as process:
+        users.look()
+        seen = look_at(data)
+        with pytest.raises(HostError, match=rf"an etcd runs \(pid {process.pid}"):
+            delete_data(RealTree(Path("/")), LocalEtcd("m1", (), (), {}, (), str(data)), seen, users)
+        assert (data / "events" / "member" / "snap" / "db").is_file()
+        with pytest.raises(Refused, match="its data is in what would be deleted"):
+            own_running.refuse_running(TREE, str(data), ids_below(data))
 
 
 @pytest.mark.parametrize("by", ["--config-file", "ETCD_CONFIG_FILE"])

@@ -80,6 +80,7 @@ TEXTS = {
     "etcdserver: invalid auth token": errors.TokenExpired,
     "etcdserver: permission denied": errors.PermissionDenied,
     "etcdserver: authentication failed, invalid user ID or password": errors.LoginFailed,
+    "etcdserver: user name not found": errors.LoginFailed,
 }
 
 

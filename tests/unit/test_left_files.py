@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from quorate.errors import HostError
 from quorate.files import create_into, staged, write_atomic
 from quorate.tree import NewContent, RealTree
 
@@ -48,6 +49,23 @@ def test_every_way_to_write_deletes_what_was_left(tmp_path: Path, how: str) -> N
     else:
         (tree.create if how == "create" else tree.write)("/ca.crt", b"x", mode=0o600)
     assert names(tmp_path) == ["ca.crt"]
+
+
+def test_what_a_killed_exchange_left_goes_with_its_own_file_alone(tmp_path: Path) -> None:
+    """Killed between a key and its certificate: the old key has no other name. A renewal of another pair deleted it."""
+    left = ".ca.key.quorate-0123456789ab"
+    (tmp_path / left).write_bytes(b"the old key")
+    tree = RealTree(tmp_path)
+    for name in ("ca.key", "other.key", "other.crt"):
+        (tmp_path / name).write_bytes(b"old")
+    tree.exchange(NewContent("/other.key", b"x", 0o600, b"old"), NewContent("/other.crt", b"x", 0o600, b"old"))
+    tree.write("/more.crt", b"x", mode=0o600)
+    assert left in names(tmp_path)
+    with pytest.raises(HostError, match="meanwhile"):
+        tree.exchange(NewContent("/ca.key", b"x", 0o600, b"not this"))
+    assert left in names(tmp_path), "the new one did not get its place"
+    tree.exchange(NewContent("/ca.key", b"x", 0o600, b"old"))
+    assert left not in names(tmp_path)
 
 
 def test_the_file_of_a_writer_that_lives_stays(tmp_path: Path) -> None:

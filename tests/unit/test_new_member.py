@@ -84,7 +84,7 @@ def test_an_illegal_name_that_exists_is_not_held_against_its_own_member() -> Non
 def test_a_name_of_another_member_is_taken() -> None:
     assert found(view(3), "m2", NEW) == ["name-taken"]
     taken = next(one for one in new_member_findings(view(3), "m2", NEW) if one.name == "name-taken")
-    assert taken.advice.startswith("choose another name, or, if that member is gone for good"), "m2 may be a healthy voter"
+    assert taken.advice.startswith("choose another name; only a member that is gone for good"), "m2 may be a healthy voter"
     assert found(view(3), "m2", "https://10.0.0.2:2380") == [], "its own row"
     assert found(view(3), "m2", "https://10.0.0.2:2380/") == [], "its own row, spelled otherwise"
     assert found(view(3), "m2", NEW, "https://10.0.0.2:2380") == []

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from quorate import files
 from quorate.errors import HostError
-from quorate.foreign.aside import meant_for, new_beside, sweep, sync
+from quorate.foreign.aside import meant_for, new_beside, sweep, sync, written
 from quorate.foreign.local_files import read_at_most, regular
 
 _MODE = 0o600
@@ -106,7 +106,7 @@ class FolderStore:
 
     def _new(self, held: int, where: Path, name: str) -> tuple[str, int]:
         try:
-            return new_beside(held, name, _MODE)
+            return new_beside(held, name, _MODE, written)
         except OSError as error:
             raise HostError(
                 f"cannot write to {where}: {error.strerror}", advice="free some space or check the permissions"

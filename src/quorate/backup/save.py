@@ -158,7 +158,8 @@ def _compare(source: Source, content: _Content, revision: int) -> None:
             f"what was sent is of another cluster: {source.name} ({format_id(source.member.id)}) is no member in it",
             state="nothing was saved",
         )
-    if content.revision < revision:
+    # An etcd that nobody has written to is at revision 1, and has no entry.
+    if max(content.revision, 1) < revision:
         raise Mismatch(
             f"what was sent ends at revision {content.revision}; {source.name} had {revision} before",
             state="nothing was saved",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -31,7 +32,7 @@ from quorate.cli.common.output import (
     open_what_is_closed,
     styled,
 )
-from quorate.errors import ConfigError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
+from quorate.errors import ConfigError, HostError, Interrupted, QuorateError, Refused, Unforeseen, UsageProblem, foreseen
 from quorate.foreign.text import OUR_FLAGS, to_paste
 from quorate.spelling import for_the_command_line
 
@@ -252,6 +253,9 @@ def _fail(failure: QuorateError, arguments: list[str]) -> int:
     """Prints what failed; returns the exit code, which no stream that takes no write may change."""
     from quorate.loggers import logger
 
+    if isinstance(failure, HostError) and os.strerror(errno.EACCES) in failure.what and os.geteuid() != 0:
+        # An operator who is told to fix it opens what only root may read to everybody.
+        failure.advice = failure.own_advice or "run the same command as root"
     logger(__name__).error("%s", failure.what, extra={"fields": failure.as_dict()})
     if isinstance(failure, Unforeseen):
         from quorate.cli.common import unforeseen

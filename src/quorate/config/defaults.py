@@ -90,8 +90,12 @@ def _registration(given: v4.NodeRegistration, facts: Facts, *, control_plane: bo
 
 
 def _endpoint(given: v4.APIEndpoint, facts: Facts) -> v4.APIEndpoint:
-    address = facts.address if is_unspecified(given.advertise_address) else one_address(given.advertise_address)
+    address = (facts.address or UNKNOWN) if is_unspecified(given.advertise_address) else one_address(given.advertise_address)
     return v4.APIEndpoint(address, given.bind_port or BIND_PORT)
+
+
+UNKNOWN = "0.0.0.0"  # noqa: S104
+"""Of a host without a default route, where none is given. kubeadm goes on with it, too; what needs an address refuses it."""
 
 
 def is_unspecified(text: str) -> bool:

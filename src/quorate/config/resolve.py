@@ -63,6 +63,18 @@ def resolve_to_start(loaded: Loaded, facts: Facts) -> InitSetup:
     return setup
 
 
+def resolve_first(loaded: Loaded, facts: Facts) -> InitSetup:
+    """Returns the configuration as `resolve_to_start`, for a node that gets an API server here: others must reach it."""
+    setup, found = _init(loaded, facts)
+    setup, more = _to_start(loaded, setup, setup.init)
+    endpoint = setup.init.local_api_endpoint
+    unknown = _checked(
+        loaded, "InitConfiguration", lambda problems: validate.check_known(endpoint, "localAPIEndpoint", problems)
+    )
+    _refuse(loaded, [*found, *more, *unknown])
+    return setup
+
+
 def _to_start(loaded: Loaded, setup: InitSetup, node: v4.InitConfiguration) -> tuple[InitSetup, list[Problem]]:
     """Returns the setup with notes of what its components could stumble over, and what they would refuse. `node`: what is known
     of the node that they are started on."""
@@ -137,6 +149,9 @@ def with_port(endpoint: str, port: int) -> str:
 def resolve_join(loaded: Loaded, facts: Facts) -> tuple[v4.JoinConfiguration, tuple[str, ...]]:
     """Returns the configuration of a join, and notes. Raises `InvalidConfig`."""
     join, notes, found = _join(loaded, facts)
+    if join.control_plane is not None:
+        endpoint, path = join.control_plane.local_api_endpoint, "controlPlane.localAPIEndpoint"
+        found += _checked(loaded, "JoinConfiguration", lambda problems: validate.check_known(endpoint, path, problems))
     _refuse(loaded, found)
     return join, notes
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from quorate.config import gates, rules
 from quorate.config import types as v4
+from quorate.config.defaults import UNKNOWN
 from quorate.config.problems import Problems
 from quorate.config.schema import keys
 from quorate.config.times import Time
@@ -23,6 +24,7 @@ _MOST_SERVICE_BITS = 20
 _WHOLE_COMMAND = (
     "'quorate token create --print-join-command' on a control-plane node prints the whole command, with a token and the hash"
 )
+_NO_ROUTE = "this host has no default route, and so no address by itself: give this, or --apiserver-advertise-address"
 _LEAST_SERVICE_ADDRESSES, _LEAST_POD_ADDRESSES = 10, 14
 
 
@@ -100,8 +102,15 @@ def _check_args(given: tuple[v4.Arg, ...], path: str, problems: Problems) -> Non
             problems.add(f"{path}[{number}].name", "an argument needs a name")
 
 
+def check_known(given: v4.APIEndpoint, path: str, problems: Problems) -> None:
+    """Checks that it is known where others reach an API server that is going to be started."""
+    if given.advertise_address == UNKNOWN:
+        problems.add(f"{path}.advertiseAddress", _NO_ROUTE)
+
+
 def check_api_endpoint(given: v4.APIEndpoint, path: str, problems: Problems) -> None:
-    _apply(rules.advertised, given.advertise_address, f"{path}.advertiseAddress", problems)
+    if given.advertise_address != UNKNOWN:
+        _apply(rules.advertised, given.advertise_address, f"{path}.advertiseAddress", problems)
     why = rules.port(given.bind_port)
     if why is not None:
         problems.add(f"{path}.bindPort", why)

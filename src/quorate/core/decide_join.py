@@ -185,7 +185,7 @@ def refuse_wrong_member(case: _Case) -> Decision | None:
     if same_name and same_name != listed and not _shares_url(same_name, case.joiner):
         return Refuse(
             f"a member named {case.joiner.name} already exists, at {', '.join(same_name.peer_urls)}",
-            f"choose another name, or, if that member is gone for good, quorate etcd remove {same_name.id:x}",
+            "choose another name; only a member that is gone for good may be removed first",
         )
     if listed and listed.started and listed.name != case.joiner.name:
         return Refuse(f"the peer URL {case.joiner.peer_urls[0]} belongs to the member {listed.name}")

@@ -90,7 +90,7 @@ def check_name(view: ClusterView, name: str, peer_urls: Sequence[str]) -> Iterat
         # Two rows of one name in --initial-cluster are one member with two URLs.
         if member.started and member.name == name:
             text = f"a member named {name} already exists, at {', '.join(member.peer_urls)}"
-            advice = f"choose another name, or, if that member is gone for good, quorate etcd remove {member.id:x}"
+            advice = "choose another name; only a member that is gone for good may be removed first"
             yield Finding("name-taken", "error", text, advice)
 
 

@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from quorate.errors import HostError
@@ -15,7 +15,7 @@ from quorate.foreign.kernel import rename_new
 from quorate.foreign.places import Stamp, stamp_at
 
 _MARK = "quorate-"
-_WRITTEN_DIGITS, _PUT_DIGITS = 8, 16
+_WRITTEN_DIGITS, _EXCHANGED_DIGITS, _PUT_DIGITS = 8, 12, 16
 _HEX = "0123456789abcdef"
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -23,7 +23,7 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def meant_for(name: str) -> str:
     """Returns the name of the file that a file beside it was written for, or put away from; empty for one that is no such
     file."""
-    return _meant_for(name, _WRITTEN_DIGITS) or _meant_for(name, _PUT_DIGITS)
+    return next(filter(None, (_meant_for(name, one) for one in (_WRITTEN_DIGITS, _EXCHANGED_DIGITS, _PUT_DIGITS))), "")
 
 
 def _meant_for(name: str, digits: int) -> str:
@@ -32,11 +32,21 @@ def _meant_for(name: str, digits: int) -> str:
     return start.removeprefix(".").removesuffix(f".{_MARK}") if is_one else ""
 
 
-def new_beside(folder: int, name: str, mode: int) -> tuple[str, int]:
+def written(name: str) -> str:
+    """Returns a new name beside a file, for one that is being written."""
+    return f".{name}.{_MARK}{os.urandom(_WRITTEN_DIGITS // 2).hex()}"
+
+
+def exchanged(name: str) -> str:
+    """Returns a new name beside a file, for one that is going to be exchanged with it: by then it is the old one's."""
+    return f".{name}.{_MARK}{os.urandom(_EXCHANGED_DIGITS // 2).hex()}"
+
+
+def new_beside(folder: int, name: str, mode: int, named: Callable[[str], str]) -> tuple[str, int]:
     """Returns the name and the descriptor of a new file that is locked. Before it is, a sweep may take it for one that was
     left: then another is made."""
     while True:
-        aside = f".{name}.{_MARK}{os.urandom(_WRITTEN_DIGITS // 2).hex()}"
+        aside = named(name)
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
         if _is_locked(fd) is not False and os.fstat(fd).st_nlink:
             return aside, fd
@@ -118,13 +128,17 @@ def locked(folder: int, name: str) -> Iterator[None]:
             os.close(fd)
 
 
-def sweep(folder: int) -> list[str]:
+def sweep(folder: int, exchanged_for: str | None = None) -> list[str]:
     """Deletes what killed writers have left in an open folder, and what killed deletions have put away there, if it is the file
-    that was meant; another gets its name back. Returns the names of those that stay, because a newer file has their name, or
-    because they cannot be looked at."""
+    that was meant; another gets its name back. `exchanged_for`: the file beside which also those go that were exchanged with
+    it, empty for none; None: all of them do. Each may be the only old key of a pair that a killed run has renewed by half: what
+    is written beside others leaves it. Returns the names of those that stay, because a newer file has their name, or because
+    they cannot be looked at."""
     here = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
-        return [one for one in sorted(os.listdir(here)) if meant_for(one) and not _is_settled(here, one)]
+        names = [one for one in sorted(os.listdir(here)) if meant_for(one)]
+        left = [one for one in names if exchanged_for is None or _meant_for(one, _EXCHANGED_DIGITS) in ("", exchanged_for)]
+        return [one for one in left if not _is_settled(here, one)]
     finally:
         os.close(here)
 

@@ -18,12 +18,12 @@ _MOST_NESTED = 4
 _CONTINUED = re.compile(r"\\\r?\n")
 
 
-def joined(text: str, between: str = "") -> str:
+def joined(text: str, between: str = "", comments: tuple[str, ...] = _COMMENT) -> str:
     """Returns a text with its continued lines as one, with `between` between them: a blank for a unit, nothing for a shell and
     for a file of variables. Comments are taken away first: what follows one counts, also where it ends in a backslash or
-    stands between continued lines."""
+    stands between continued lines. `comments`: what begins one; in a script `;;` ends a case, and a command may follow."""
     # A line ends at a line feed, and at nothing else that Unicode calls an end.
-    lines = [line for line in text.split("\n") if not line.lstrip().startswith(_COMMENT)]
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith(comments)]
     return _CONTINUED.sub(between, "\n".join(lines))
 
 

@@ -11,6 +11,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _CONFIG_FLAG = re.compile(r"--?config-file(?:=(.*))?", re.DOTALL)
 _CONFIG_VARIABLE, _ITS_VARIABLES = "ETCD_CONFIG_FILE=", "ETCD_"
 _MOST_BYTES, _MOST_NAMES, _MOST_STEPS = 1 << 20, 5000, 500
 _OWN = ("self", "thread-self")
+_MAGIC = ("root", "cwd", "exe")
 _WRAPPER_SECONDS = 10.0
 """A script may write the configuration that it then starts etcd with: its process is the same."""
 
@@ -33,12 +35,15 @@ def files_named_to(pid: int) -> frozenset[str]:
     """Returns the files and folders that an etcd was given, with the links and folders on the way to them, each as
     `proc.file_id`; of a name that leads nowhere there is none. Raises `HostError` where it cannot be read what it was given."""
     # The first word is its own name.
-    words = proc.words(pid, _MOST_BYTES)[1:]
+    given = proc.words(pid, _MOST_BYTES)
+    if sum(len(one) + 1 for one in given) >= _MOST_BYTES:
+        raise HostError(f"process {pid} was given more words than are read")
+    words = given[1:]
     variables = [os.fsdecode(one) for one in (proc.environment(pid) or b"").split(b"\0")]
     own = [one for one in variables if one.startswith(_ITS_VARIABLES)]
     texts = [*words, *own, *(text for name in _configs(words, own) for text in _in_config(pid, name))]
     pieces = dict.fromkeys(piece for text in texts for piece in (text, text.partition("=")[2], *_BETWEEN.split(text)))
-    names = [one for one in pieces if one and not one.startswith("-") and "\0" not in one]
+    names = [one for one in pieces if one and "\0" not in one]
     if len(names) > _MOST_NAMES:
         raise HostError(f"process {pid} was given {len(names)} names")
     return frozenset(one for name in names for one in _ways(pid, name).ids)
@@ -56,7 +61,7 @@ def _configs(words: list[str], variables: list[str]) -> Iterator[str]:
 
 def _in_config(pid: int, name: str) -> list[str]:
     """Returns all texts of a configuration. Raises `HostError` also for one that was changed since the process began, or that a
-    link leads to which was: it may have been started with other files."""
+    link or a folder leads to which was: it may have been started with other files."""
     ways = _ways(pid, name)
     if not ways.ends and proc.stat_fields(pid) is None:
         # It has ended.
@@ -71,7 +76,7 @@ def _in_config(pid: int, name: str) -> list[str]:
     except (OSError, BadDocument) as error:
         why = error.what if isinstance(error, BadDocument) else error.strerror
         raise HostError(f"cannot read {name[:200]!r}, the configuration of process {pid}: {why}") from error
-    age, changed = proc.age(pid), max(status.st_mtime, status.st_ctime, ways.relinked)
+    age, changed = proc.age(pid), max(status.st_mtime, status.st_ctime, ways.changed)
     if age is not None and changed > time.time() - age + _WRAPPER_SECONDS:
         raise HostError(f"{name[:200]!r}, the configuration of process {pid}, was changed since that began")
     return [text for one in documents for text in _texts(one)]
@@ -88,12 +93,12 @@ def _texts(value: Value) -> Iterator[str]:
 @dataclass(slots=True)
 class _Ways:
     """What a process finds under a name. `ends`: paths from here to it; `ids`: of all that is on the ways, also on those that
-    lead nowhere: a link that goes takes what it leads to away; `relinked`: when the newest link on them was made, in unix
-    seconds."""
+    lead nowhere: a link that goes takes what it leads to away; `changed`: when the newest link on them was made, or folder
+    on them got its name, in unix seconds."""
 
     ends: list[Path] = field(default_factory=list[Path])
     ids: set[str] = field(default_factory=set[str])
-    relinked: float = 0.0
+    changed: float = 0.0
 
 
 def _ways(pid: int, name: str) -> _Ways:
@@ -116,8 +121,8 @@ def _ways(pid: int, name: str) -> _Ways:
         elif part == "..":
             left.append((_above(here, root), behind))
         else:
-            own = str(pid) if here == f"{root}/proc" and part in _OWN else part
-            for step in (f"{here}/{JUDGED}/{own}", f"{here}/{TAKEN}/{own}", f"{here}/{own}"):
+            own = proc.pids_of(pid) if here == f"{root}/proc" and part in _OWN else [part]
+            for step in (f"{held}/{one}" for one in own for held in (f"{here}/{JUDGED}", f"{here}/{TAKEN}", here)):
                 left += _entered(step, here, behind, found)
     return found
 
@@ -131,9 +136,24 @@ def _entered(step: str, here: str, behind: str, found: _Ways) -> list[tuple[str,
         return []
     found.ids.add(f"{status.st_dev}:{status.st_ino}")
     if not link:
+        if stat.S_ISDIR(status.st_mode) and status.st_ctime > status.st_mtime:
+            # A rename gives a folder a new change time alone: this one may have come in the place of another. What is made or
+            # deleted in it gives it both.
+            found.changed = max(found.changed, status.st_ctime)
         return [(step, behind)]
-    found.relinked = max(found.relinked, status.st_ctime)
-    return [(here, f"{link}/{behind}")]
+    found.changed = max(found.changed, status.st_ctime)
+    if not _is_magic(step):
+        return [(here, f"{link}/{behind}")]
+    # The kernel follows it to what it is of, whatever name it shows.
+    with suppress(OSError):
+        found.ids.add(proc.file_id(Path(step)))
+    return [(step, behind)]
+
+
+def _is_magic(step: str) -> bool:
+    """Returns whether a link is one of a process, in any mount of /proc, such as that of a container with the host's."""
+    folder, _, name = step.rpartition("/")
+    return (name in _MAGIC and os.path.lexists(f"{folder}/oom_score")) or folder.endswith("/fd")
 
 
 def _above(here: str, root: str) -> str:

@@ -109,6 +109,13 @@ def _words(pid: int, most_bytes: int) -> list[bytes]:
     return content.removesuffix(b"\0").split(b"\0") if content else []
 
 
+def pids_of(pid: int) -> list[str]:
+    """Returns the numbers of a process, here and in each namespace of pids in which it is: in its own /proc it has its own."""
+    content = _seen(lambda: Path(f"/proc/{pid}/status").read_bytes()) or b""
+    row = next((line for line in content.splitlines() if line.startswith(b"NSpid:")), b"")
+    return list(dict.fromkeys([str(pid), *row.decode(errors="replace").split()[1:]]))
+
+
 def working_folder(pid: int) -> str | None:
     """Returns the path of the folder that a process runs in."""
     return _seen(lambda: str(Path(f"/proc/{pid}/cwd").readlink()))

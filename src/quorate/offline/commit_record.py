@@ -25,7 +25,11 @@ def append_commit(log: Log, index: int) -> None:
     """Writes that everything up to `index` is committed, over a record that was written in part. Raises `Refused` for a log
     that is damaged before its end, `OSError`."""
     if log.end is None:
-        raise Refused(f"nothing may be written behind a log that is damaged: {log.torn}", state="nothing was changed")
+        raise Refused(
+            f"nothing may be written behind a log that is damaged: {log.torn}",
+            state="nothing was changed",
+            advice="use another survivor, or a backup; keep this one",
+        )
     term = max(log.term, log.last_term)
     # A vote of an older term is none of this one.
     vote = log.vote if term == log.term else 0
@@ -34,7 +38,7 @@ def append_commit(log: Log, index: int) -> None:
 
 
 def record(kind: int, crc: int, data: bytes) -> bytes:
-    """Returns a record as it stands in a log: its length, with that of its padding in the highest byte, its content, padding."""
+    """Returns a record as it stands in a log: its length, with that of the padding in the highest byte, content, padding."""
     body = encoded_number(1, kind) + encoded_number(2, crc) + encoded_bytes(3, data)
     padding = -len(body) % _ALIGNED
     mark = (0x80 | padding) << 56 if padding else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from quorate.cli.common.go_flags import SWITCHES
@@ -92,8 +93,16 @@ def instead_of(
     return UsageProblem(
         f"quorate has no command '{' '.join(words[: 2 if is_member else 1])}': {theirs}",
         state="nothing was changed",
-        advice=f"{before if program == _ETCDCTL else ''}{command}{f'    # or {why}: {same}' if same else ''}",
+        advice=f"{_unset(meant, flags) if program == _ETCDCTL else ''}{before if program == _ETCDCTL else ''}{command}"
+        + (f"    # or {why}: {same}" if same else ""),
     )
+
+
+def _unset(words: Sequence[str], flags: Sequence[str]) -> str:
+    """Returns shell text that takes away the variables of the flags: etcdctl refuses to start with both."""
+    named = (word.lstrip("-").partition("=")[0] for word in (*words, *flags) if word.startswith("-"))
+    variables = [name for one in dict.fromkeys(named) if (name := f"ETCDCTL_{one.upper().replace('-', '_')}") in os.environ]
+    return "".join(["env ", *(f"-u {name} " for name in variables)]) if variables else ""
 
 
 _OPTIONS_OF_OURS = ("--interval", "--count", "-o", "--output")

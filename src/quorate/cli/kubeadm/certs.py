@@ -17,7 +17,7 @@ from quorate.cli.common.exit_codes import PRINTS, READS
 from quorate.cli.common.output import KUBEADM_VERSION, echo, emit, output_option, print_table
 from quorate.cli.kubeadm import render, setup
 from quorate.cli.kubeadm.flags import ROOTFS, Given, with_flags
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, HostError
 from quorate.report import Notice, silent
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _trusted(given: Given, context: Context, path: str) -> bytes | None:
     try:
         parsed = read(context.tree, path, context.this_node)
         server_of(parsed)
-    except ConfigError as error:
+    except (ConfigError, HostError) as error:
         if given.text("kubeconfig"):
             raise
         _not_read(given, error.what)
@@ -346,4 +346,6 @@ def generate_csr(**parameters: Any) -> None:
         if name in given.values:
             given.values[name] = str(Path(given.text(flag)).absolute())
     render.say_root(given, _report(given))
-    generate(_context(given))
+    context = _context(given)
+    setup.refuse_unknown_address(context)
+    generate(context)

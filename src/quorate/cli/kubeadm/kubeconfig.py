@@ -57,6 +57,8 @@ def user(**parameters: Any) -> None:
     context = setup.init_context(made, file, setup.tree_for(file, report), report)
     if file.text("rootfs") and not file.text("config"):
         context = _at_the_node(context, report)
+    if not context.cluster.control_plane_endpoint:
+        setup.refuse_unknown_address(context)
     if period is not None:
         context = dataclasses.replace(context, cluster=replace(context.cluster, certificate_validity_period=period))
     token = Secret(given.text("token")) if given.text("token") else None

@@ -162,9 +162,9 @@ def warn_of_unknown_checks(names: Iterable[str], report: Report) -> None:
 
 def setup_to_start(given: Given, report: Report, runtime: RuntimeChoice) -> InitSetup:
     """Returns the setup as `init_setup`, of components that are going to be started."""
-    from quorate.config.resolve import resolve_to_start
+    from quorate.config.resolve import resolve_first
 
-    return _resolved(read_config(given), given, report, runtime, resolve_to_start)
+    return _resolved(read_config(given), given, report, runtime, resolve_first)
 
 
 def init_setup(given: Given, report: Report, runtime: RuntimeChoice = usual_runtime) -> InitSetup:
@@ -187,6 +187,17 @@ def _resolved(
     for note in setup.notes:
         report(Notice(note, "warning"))
     return setup
+
+
+def refuse_unknown_address(context: Context) -> None:
+    """Raises `ConfigError` where a file that is made would name this node's address, which nobody knows."""
+    from quorate.config.defaults import UNKNOWN
+
+    if context.endpoint.advertise_address == UNKNOWN:
+        raise ConfigError(
+            "this host has no default route, and so no address by itself",
+            advice="give localAPIEndpoint.advertiseAddress in a file with --config",
+        )
 
 
 def host_facts(root: Path) -> HostFacts:

@@ -175,10 +175,10 @@ class ProxyAnswers(EtcdError):
 
 
 class LoginFailed(EtcdError):
-    """The user or the password is wrong."""
+    """The user or the password is wrong, or there is none, and the cluster asks for a login."""
 
     code = "login"
-    next_step = "check the password and {options}"
+    next_step = "log in with {options} and a password, or check both"
     options = ("--user",)
 
 
@@ -248,6 +248,8 @@ _TEXTS: tuple[tuple[str, type[EtcdError]], ...] = (
     ("revision of auth store is old", TokenExpired),
     ("authentication failed", LoginFailed),
     ("user name is empty", LoginFailed),
+    # What an administrator may do is asked for the user of the token; there is none without a login.
+    ("user name not found", LoginFailed),
     ("authentication is not enabled", AuthOff),
     ("permission denied", PermissionDenied),
     ("requested lease not found", LeaseNotFound),

@@ -148,7 +148,8 @@ def ca_pem(context: Context) -> bytes:
         raise PreflightFailed(
             f"{path} is missing: kubeconfig files name the cluster's CA",
             state="nothing was changed",
-            advice=f"create it first: {context.this_node.command('init', 'phase', 'certs', 'ca')}",
+            advice="run this on a control plane of the cluster; for a new cluster create it first: "
+            + context.this_node.command("init", "phase", "certs", "ca"),
         )
     # Encoded again from the parsed certificate: of a bundle only the first certificate counts, as in kubeadm.
     with certs.with_remedy(context, _ca(context)):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Refused
+from quorate.foreign.content import ids_below
 from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.paths import clean
 from quorate.foreign.urls import parts_of
@@ -23,7 +24,7 @@ from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
 from quorate.phases.node.member_keys import keys_of_members
-from quorate.phases.node.own_running import is_this_host, runs_elsewhere
+from quorate.phases.node.own_running import Users, is_this_host, runs_elsewhere
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
@@ -106,11 +107,12 @@ def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
     return seal is not None and (seen.owner is None or seal == _seal_of(seen))
 
 
-def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
+def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen, users: Users | None = None) -> None:
     """Deletes the data that was seen, and what was seen beside it; the seal last: until then the same command resumes. Mounts
     in the data are not touched. Raises `HostError` with what is left, and, with nothing deleted, for data of another member: a
     reset that was suspended deleted the data of the voter that had joined here since, and a restored snapshot; and for data on
-    which an etcd runs, which a service may have started.
+    which an etcd runs, which a service may have started. `users`: what the etcds that run here used before anything was taken:
+    a second one may have its data, or its keys, beside `member`.
 
     The note of the member stays until the reset ends: its etcd may make new data until its kubelet is stopped,
     and a reset that is killed while it deletes that must find it again."""
@@ -124,6 +126,7 @@ def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
         if not isinstance(tree, DryTree):
             # In a dry run the etcd that would have ended by now runs.
             refuse_open(taken, Path(etcd.data_dir))
+            (users or Users()).refuse(ids_below(taken), etcd.data_dir)
         return seen.is_meant(taken)
 
     if not tree.take_named(etcd.data_dir, seen.names, is_meant):
@@ -138,6 +141,15 @@ def local_etcd(tree: Tree) -> LocalEtcd | None:
     if found is None:
         refuse_other_etcds(tree)
     return found
+
+
+def own_data_dir(tree: Tree) -> str:
+    """Returns where the data of this node's etcd is by its manifest; empty where there is none, or it does not say."""
+    try:
+        found = _parsed(tree, manifest_path("etcd"))
+    except (Refused, HostError):
+        return ""
+    return found.data_dir if found is not None else ""
 
 
 def refuse_other_etcds(tree: Tree) -> None:

@@ -18,16 +18,37 @@ _SOURCED = re.compile(
     r"(?:^|[;&|({!\"']|\b(?:then|do|if|else|elif|while|until|builtin|command)\b)[ \t]*(?:\.|source)[ \t]+([^\s;&|)}]+)",
     re.MULTILINE,
 )
-_ONLY_SAID = re.compile(
-    r"(?:^|(?<=[;&|({\"']))[ \t]*(?:echo|printf|log\w*|warn\w*|die|crictl|ctr|nerdctl|kubectl|etcdctl|journalctl)[ \t]"
-    r"(?:[^;&|\n)>`$]|\$(?!\())*(?=[;&)\n]|\|\||$)"
-    r"|[ \t]#[^\n\"'`]*(?=\n|$)",
-    re.MULTILINE | re.ASCII,
+_SAYS = r"echo|printf(?![ \t]+-v)|logger|crictl|ctr|nerdctl|kubectl|etcdctl|journalctl"
+_FUNCTIONS_SAY = r"log\w*|warn\w*|die"
+_RUNS_ITS_WORDS = re.compile(
+    r"(?:^|[;&|({]|\b(?:exec|eval|then|do|else|sudo|nohup|setsid)\b)[ \t]*[\"']?\$[@*1{]", re.MULTILINE
 )
+"""A function of a script that does so, such as `log_and_run`, does not only say them."""
+
+_FLAG = r"--(?:pod-)?manifest|--config"
+
+
+def _only_said(names: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:^|(?<=[;&|({{\"']))[ \t]*(?:{names})[ \t]"
+        r"(?:[^;&|\n)>`$]|\$(?!\())*(?=[;&)\n]|\|\||$)"
+        rf"|[ \t]#(?![^\n]*(?:{_FLAG}))[^\n\"'`]*(?=\n|$)",
+        re.MULTILINE | re.ASCII,
+    )
+
+
+_SAID, _SAID_BY_FUNCTIONS = _only_said(_SAYS), _only_said(f"{_SAYS}|{_FUNCTIONS_SAY}")
 """What a script only says, and what it asks other programs, may read like a command or a setting: `echo "usage: --config=X"`.
-What it says to a file or to another program may be run."""
+What it says to a file or to another program may be run. What looks like a comment may be within quotes: with a flag that counts
+it is read."""
 
 _KUBELETS = re.compile(r"(?:^|(?<=[\s/\"']))kubelet((?:[ \t]+[^\s;&|]+)+)", re.ASCII)
+_READERS = frozenset({"cat", "sed", "awk", "grep", "cut", "tr", "head", "tail", "jq", "curl"})
+_SET_BY = re.compile(r"\b(\w+)\+?=", re.ASCII)
+_READ = re.compile(r"\b(?:read|mapfile|readarray)\b([^|&<]*)", re.ASCII)
+_FILLED_IN = re.compile(r"\$\{?(\w+|[@*])", re.ASCII)
+_BRACES = re.compile(r"(?:^|[^$])\{([^{}]*)\}")
+_POSITIONAL = "@*123456789"
 
 _OF_DISTRIBUTION = ("/etc/profile", "/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions")
 """Each takes in files that it finds by a pattern, and is found in every init script."""
@@ -69,7 +90,7 @@ class Scripts:
         self._read.add(path)
         if len(content) > _MOST_BYTES or len(self._read) > _MOST_FILES:
             raise HostError(f"{path} is too large for a script that starts the kubelet")
-        text = _ONLY_SAID.sub("", joined(content.decode(errors="replace")))
+        text = _unsaid(joined(content.decode(errors="replace"), comments=("#",)))
         self._refuse_computed(text)
         words = words_of(text)
         yield from words
@@ -78,10 +99,20 @@ class Scripts:
             yield from self._taken_in(text, deepest - 1)
 
     def _refuse_computed(self, text: str) -> None:
-        """Raises where words of a kubelet are made by a command. One that is the value of a flag is judged with that flag."""
+        """Raises where words of a kubelet are made by a command, or read from a file, also through a variable. One that is the
+        value of a flag is judged with that flag."""
+        commands = re.split(r"[\n;]", text)
+        if any(map(_is_from_file, commands)):
+            raise self.unknown("the kubelet is given its flags by xargs, which reads them when it is started")
+        computed = _computed_in(commands)
         for match in _KUBELETS.finditer(text):
             for before, word in pairwise(["", *match[1].split()]):
-                if word.lstrip("\"'").startswith(("$(", "`")) and (not before.startswith("-") or "=" in before):
+                is_value = before.startswith("-") and "=" not in before
+                bare = word.lstrip("\"'")
+                name = _FILLED_IN.match(bare)
+                is_computed = bare.startswith(("$(", "`")) or (name is not None and name[1] in computed)
+                is_many = any("," in one or ".." in one for one in _BRACES.findall(word))
+                if (is_computed and not is_value) or is_many:
                     raise self.unknown(f"the kubelet is given {word[:80]!r}, which is computed when it is started")
 
     def _content(self, path: str) -> bytes | None:
@@ -122,9 +153,38 @@ class Scripts:
 
     def _taken_in(self, text: str, deepest: int) -> Iterator[str]:
         """Yields the words of the files that a script takes in (`. FILE`)."""
-        for match in _SOURCED.finditer(_ONLY_SAID.sub("", text)):
+        for match in _SOURCED.finditer(_unsaid(text)):
             name = "".join(words_of(match[1])[:1])
             if "$" in name or ("/" in name and not name.startswith("/")) or deepest < 0:
                 raise self.unknown(f"what starts it takes in {name[:80]!r}")
             for path in self._meant(name, by_name=True):
                 yield from self.of_file(path, deepest)
+
+
+def _unsaid(text: str) -> str:
+    """Returns a script without what it only says."""
+    return (_SAID if _RUNS_ITS_WORDS.search(text) else _SAID_BY_FUNCTIONS).sub("", text)
+
+
+def _is_from_file(command: str) -> bool:
+    """Returns whether a kubelet gets its flags by xargs from a file, or from what reads one. What `echo` gives to it is read as
+    words of the script."""
+    if "xargs" not in command or "kubelet" not in command:
+        return False
+    for before, part in pairwise(["", *command.split("|")]):
+        words = part.split()
+        is_read = any(word.startswith(("-a", "--arg-file", "<")) for word in words) or not _READERS.isdisjoint(before.split())
+        if "xargs" in part and "kubelet" in part and is_read:
+            return True
+    return False
+
+
+def _computed_in(commands: Sequence[str]) -> frozenset[str]:
+    """Returns the variables of a script whose values a command makes, or a file has."""
+    found: set[str] = set()
+    for command in commands:
+        if "$(" in command or "`" in command:
+            found.update(_SET_BY.findall(command), _POSITIONAL if command.split()[:1] == ["set"] else ())
+        for match in _READ.finditer(command):
+            found.update(match[1].split())
+    return frozenset(found)

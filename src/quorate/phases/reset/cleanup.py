@@ -11,11 +11,12 @@ from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
-from quorate.phases.node.local_etcd import NOTES, delete_data
+from quorate.phases.node.local_etcd import NOTES, delete_data, own_data_dir
+from quorate.phases.node.own_running import refuse_running
 from quorate.phases.node.paths import CONFS
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun, certificates_in, folders, is_emptied
+from quorate.phases.reset.state import ResetRun, certificates_in, doomed, folders, is_emptied
 from quorate.report import Notice
 
 PHASE = "reset"
@@ -30,7 +31,7 @@ def clean_up(run: ResetRun) -> None:
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
     if run.left is None:
-        mounts.refuse(run, None)
+        _refuse_alone(run)
         _warn_of_a_member(run)
     if run.dry_run:
         run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
@@ -38,7 +39,7 @@ def clean_up(run: ResetRun) -> None:
         _end_kubelet(run)
         if run.left is not None:
             # Again, now that no kubelet can restart this etcd: until here it may have made new data.
-            _try(partial(delete_data, run.tree, run.left, run.data), left)
+            _try(partial(delete_data, run.tree, run.left, run.data, run.users), left)
     verb = "Would delete" if run.dry_run else "Deleting"
     run.say(PHASE, f"{verb} contents of directories: [{' '.join(emptied)}]")
     for folder in emptied:
@@ -57,6 +58,12 @@ def clean_up(run: ResetRun) -> None:
             state="everything else was deleted; the warnings name a kubelet or pods that could not be stopped",
             advice="fix the cause of each, then run the same command again",
         )
+
+
+def _refuse_alone(run: ResetRun) -> None:
+    """Judges what the phase before has not: this phase alone ends this node's etcd, too, and leaves its data."""
+    mounts.refuse(run, None)
+    refuse_running(run.tree, own_data_dir(run.tree), doomed(run))
 
 
 def _warn_of_a_member(run: ResetRun) -> None:

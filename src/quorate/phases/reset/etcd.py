@@ -59,7 +59,8 @@ def remove_member(run: ResetRun) -> None:
     run.look()
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
-    refuse_running(run.tree, etcd.data_dir if etcd is not None else "", doomed(run))
+    data_dir = etcd.data_dir if etcd is not None else ""
+    refuse_running(run.tree, data_dir, doomed(run, data_dir))
     if etcd is None:
         _refuse_lost_manifest(run)
         if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
@@ -88,8 +89,9 @@ def remove_member(run: ResetRun) -> None:
         _leave_or_abandon(run, etcd)
     if not run.dry_run:
         end_pod(run, etcd)
+        run.users.look()
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
-    delete_data(run.tree, etcd, run.data)
+    delete_data(run.tree, etcd, run.data, run.users)
     run.left = etcd
 
 

@@ -189,9 +189,9 @@ def certificates_in(folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in [*names, SA_KEY, SA_PUB]]
 
 
-def doomed(run: ResetRun) -> frozenset[str]:
-    """Returns the files that a reset deletes beside etcd's data, each as `proc.file_id`."""
-    whole = [one for one in folders(run) if is_emptied(one)]
+def doomed(run: ResetRun, data_dir: str = "") -> frozenset[str]:
+    """Returns the files that a reset deletes, with all that is in a data directory, each as `proc.file_id`."""
+    whole = [*(one for one in folders(run) if is_emptied(one)), *([data_dir] if data_dir else [])]
     named = [path for one in folders(run) if not is_emptied(one) for path in certificates_in(one)]
     return ids_of(map(run.tree.stamp, named)).union(*(ids_below(run.tree.at(folder)) for folder in whole))
 
