@@ -10,7 +10,20 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Phase: TypeAlias = Literal[
-    "preflight", "add", "start", "catch-up", "restart", "promote", "verify", "remove", "undo", "stop", "backup", "restore"
+    "preflight",
+    "add",
+    "start",
+    "catch-up",
+    "restart",
+    "promote",
+    "verify",
+    "remove",
+    "undo",
+    "stop",
+    "backup",
+    "fence",
+    "distil",
+    "restore",
 ]
 
 

@@ -74,7 +74,7 @@ def test_no_acknowledged_write_is_lost(home: Home, any_etcd: str, tmp_path: Path
     before = {path: path.read_bytes() for path in survivor.rglob("*") if path.is_file()}
     work = tmp_path / "work"
     work.mkdir()
-    made = distil(survivor, work, EtcdBinary(Path(any_etcd), read_version(Path(any_etcd))), CLOCK)
+    made = distil(survivor / "member", work, EtcdBinary(Path(any_etcd), read_version(Path(any_etcd))), CLOCK)
     kept = of_file(made.path)
     assert done and {key: kept.get(key) for key in done} == done
     assert look(made.path, deep=True).digest == "right"

@@ -20,6 +20,9 @@ CHANGE = b"/quorate/change"
 AUTOPILOT = b"/quorate/autopilot/"
 """Orders to the autopilot and what it did, without a lease; the key of the instance that acts is leased."""
 
+RECOVERED = b"/quorate/recovered"
+"""From which cluster this one was made anew, by which run, and what is known to be lost."""
+
 KUBEADM_CONFIG = b"/registry/configmaps/kube-system/kubeadm-config"
 """Where a Kubernetes cluster keeps its configuration; only read."""
 

@@ -1,4 +1,4 @@
-"""Makes a snapshot of all that a survivor has written down, also of what it does not know to be committed.
+"""Makes a snapshot of all that a survivor has written down, also of what it does not know to be committed (decision 29).
 
 1. Copy its data directory. The original is not written to, and nothing is started on it.
 2. Write into the copy's log that all of it is committed (`offline/commit_record.py`).
@@ -83,11 +83,11 @@ def may_isolate() -> str:
     return found
 
 
-def distil(data_dir: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Distilled:
-    """Returns the snapshot of a survivor, made in the empty folder `work`. `etcd`: of the survivor's own minor version.
-    Raises `DistilFailed`, `Damaged`, `HostError`."""
+def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Distilled:
+    """Returns the snapshot of a survivor, made in the empty folder `work`. `member`: the folder of its `snap` and `wal`;
+    `etcd`: of the survivor's own minor version. Raises `DistilFailed`, `Damaged`, `HostError`."""
     copy = work / _COPY
-    _copy(data_dir / MEMBER, copy / MEMBER)
+    _copy(member, copy / MEMBER)
     log = read_log(copy / MEMBER / "wal")
     before = look(copy)
     of_database = before.backend.index if before.backend is not None else 0

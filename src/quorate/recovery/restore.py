@@ -36,6 +36,7 @@ from quorate.report import Event, Report
 _SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
 _WORK, _BUILT = ".quorate-new-", "built"
 _RUN = re.compile(r"[0-9a-f]{8}")
+_KEPT = re.compile(r"member\.quorate-(?:kept-[0-9a-f]{8}|recovery|fenced\.json)")
 
 
 class RestoreFailed(QuorateError):
@@ -128,16 +129,20 @@ def content_of(found: Look) -> Content:
 def _place(data_dir: Path) -> Place:
     owner = data_owner(data_dir)
     holds: Literal["nothing", "data", "something else"] = "nothing"
-    if owner is not None or (data_dir.exists() and any(not _is_no_data(one.name) for one in data_dir.iterdir())):
+    if data_dir.exists() and any(not _is_no_data(one.name) for one in data_dir.iterdir()):
         holds = "data" if owner is not None and (data_dir / MEMBER).is_dir() else "something else"
     runs = next((one.pid for one in running_etcds() if is_open_here(one, data_dir)), 0)
     return Place(str(data_dir), holds, runs, _free_bytes(data_dir))
 
 
 def _is_no_data(name: str) -> bool:
-    """Returns whether an entry is nobody's data: what a new file system has, and what killed runs of ours have built in
+    """Returns whether an entry is in nobody's way: what a new file system has, and what runs of ours have built and kept in
     a mount point."""
-    return name == "lost+found" or (_RUN.fullmatch(name.rpartition(_WORK)[2]) is not None and _WORK in name)
+    return (
+        name == "lost+found"
+        or _KEPT.fullmatch(name) is not None
+        or (_RUN.fullmatch(name.rpartition(_WORK)[2]) is not None and _WORK in name)
+    )
 
 
 def _free_bytes(path: Path) -> int | None:

@@ -68,8 +68,8 @@ _HARMFUL = frozenset({"down", "leave", "prune", "remove", "replace", "reset", "u
 _CLOSE_ENOUGH = 0.8
 _REPAIRS = frozenset({"disaster", "heal", "recover", "recovery", "repair", "rescue", "salvage"})
 _HOW_TO_REPAIR = (
-    " 'quorate etcd look DIR' shows what a member that is left holds, 'quorate etcd restore' makes a new cluster of a backup; "
-    "copy what is left before anything else: docs/troubleshooting.md."
+    " 'quorate etcd recover DIR' makes a new cluster of what a survivor has, 'quorate etcd restore' of a backup; "
+    "copy what is left before anything else: docs/recovery.md."
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quorate.core.decide_restore import Content
     from quorate.recovery.restore import Job, Restored
 
-_QUOTA = 2 << 30
+QUOTA = 2 << 30
 
 
 @command(ends=CHANGES)
@@ -31,7 +31,7 @@ _QUOTA = 2 << 30
 @click.option("--name", required=True, help="Name of the one voter.")
 @click.option("--peer-url", required=True, metavar="URL", help="Its peer URL, as its etcd advertises it.")
 @click.option(
-    "--quota", type=click.IntRange(min=1), default=_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
+    "--quota", type=click.IntRange(min=1), default=QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
 )
 @click.option(
     "--seen-revision", type=click.IntRange(min=0), default=0, help="Highest revision that anybody has seen, if known."
@@ -110,10 +110,11 @@ def _job(
         source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
     program = etcd_binary.find(etcd)
     wish = Wish(program.version, quota, normalise_url(peer_url), set_aside)
-    return Job(source, data_dir.absolute(), name, wish.peer_url, _etcdutl(etcdutl, program.path), wish, seen, old)
+    return Job(source, data_dir.absolute(), name, wish.peer_url, etcdutl_beside(etcdutl, program.path), wish, seen, old)
 
 
-def _etcdutl(explicit: str | None, etcd: Path) -> Path:
+def etcdutl_beside(explicit: str | None, etcd: Path) -> Path:
+    """Returns the etcdutl that was given, or that of PATH, or the one beside an etcd. Raises `ConfigError`."""
     import shutil
 
     for candidate in [explicit] if explicit else ["etcdutl", str(etcd.parent / "etcdutl")]:

@@ -97,6 +97,16 @@ def _dial(host: str, port: int) -> socket.socket:
     return plain
 
 
+def listens(url: str) -> bool:
+    """Returns whether anything takes connections at a URL of a member. It need not be its etcd, and need not serve."""
+    parts = parts_of(url)
+    try:
+        _dial(parts.host, parts.port or peer_port.DEFAULT_PORT).close()
+    except OSError:
+        return False
+    return True
+
+
 def _connect_problem(host: str, port: int) -> Stall | None:
     try:
         _dial(host, port).close()

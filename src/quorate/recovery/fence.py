@@ -1,0 +1,166 @@
+"""Holds the data of a lost cluster's member: under another name, so that no etcd starts on it, and nothing of it is lost.
+
+etcd's clients do not compare cluster ids. Where old members come back beside a new cluster they form the old quorum and serve,
+and a client with endpoints of both gets answers of both in turn. So a fence is a step, not advice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.core.decide_recovery import Survivor
+from quorate.errors import HostError, Refused
+from quorate.files import write_into
+from quorate.foreign.kernel import rename_new
+from quorate.foreign.text import to_paste
+from quorate.foreign.trust import distrust_way
+from quorate.host import proc
+from quorate.host.etcd_identity import MEMBER
+from quorate.host.running_etcds import RunningEtcd, is_open_here, look_for_etcds
+from quorate.recovery.survivors import Fenced, survivor_in
+
+_KEPT, _RECORD = ".quorate-kept-", ".quorate-fenced.json"
+_PODS, _UNIT_END = "kubepods", ".service"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where the data of a member is named. `folder` holds the name; `name`: of the data directory, or of `member` in one that
+    is a mount point and cannot be renamed itself."""
+
+    folder: Path
+    name: str
+
+    def kept(self, run: str) -> str:
+        return f"{self.name}{_KEPT}{run}"
+
+    @property
+    def record(self) -> str:
+        return f"{self.name}{_RECORD}"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / self.name
+
+
+def spot_of(data_dir: Path) -> Spot:
+    """Returns where a data directory is named, as its links lead. Raises `HostError` where others could rename it."""
+    real = data_dir.resolve()
+    spot = Spot(real, MEMBER) if real.is_mount() else Spot(real.parent, real.name)
+    if doubt := distrust_way(spot.folder):
+        raise HostError(f"{spot.folder} cannot be used: {doubt}", state="nothing was changed")
+    return spot
+
+
+def data_under(spot: Spot, name: str) -> Path:
+    """Returns the data directory under a name that it was given. `member` alone stands in no directory of its own."""
+    return spot.folder / name
+
+
+def refuse_running(data_dir: Path) -> None:
+    """Raises `Refused` where an etcd runs on a data directory, or one may that cannot be seen, with what stops it for good."""
+    seen = look_for_etcds()
+    if seen.unseen:
+        raise Refused(
+            f"it cannot be seen which files process {seen.unseen[0]} has open: it may be the etcd of {data_dir}",
+            state="nothing was changed",
+            advice="run this as root with all capabilities (CAP_SYS_PTRACE), outside a container",
+        )
+    for one in seen.running:
+        if is_open_here(one, data_dir):
+            raise Refused(f"an etcd runs on {data_dir} (pid {one.pid})", state="nothing was changed", advice=how_to_stop(one))
+
+
+def how_to_stop(etcd: RunningEtcd) -> str:
+    """Returns what stops an etcd so that nothing starts it again."""
+    again = "then run the same command again"
+    groups = proc.cgroups(etcd.pid)
+    if _PODS in groups:
+        return f"move its manifest out of /etc/kubernetes/manifests, and wait until its container is gone; {again}"
+    unit = next((part for part in reversed(groups.replace("\n", "/").split("/")) if part.endswith(_UNIT_END)), "")
+    if unit:
+        return f"{to_paste('systemctl', 'mask', '--now', unit)}; {again}"
+    return f"stop what starts it, and then it: kill {etcd.pid}; {again}"
+
+
+def fence(data_dir: Path, run: str) -> tuple[Fenced, Path]:
+    """Gives the data of a member another name, and writes beside it what a recovery on another host has to know. Returns that,
+    and the path of the file. Raises `Refused` and `HostError` with nothing changed."""
+    refuse_running(data_dir)
+    survivor, _ = survivor_in(data_dir)
+    _refuse_nobodys(survivor, data_dir)
+    spot = spot_of(data_dir)
+    with _opened(spot.folder) as held:
+        kept = put_aside(held, spot, run)
+        found = Fenced(survivor, socket.gethostname(), str(spot.folder / kept), run)
+        write_into(held, spot.record, found.text(), mode=0o600)
+    return found, spot.folder / spot.record
+
+
+def _refuse_nobodys(survivor: Survivor, data_dir: Path) -> None:
+    if not survivor.member_id:
+        raise Refused(
+            f"{data_dir} does not say of which member it is: {'; '.join(survivor.problems)}",
+            state="nothing was changed",
+            advice="move it away by hand; it proves nothing about its cluster",
+        )
+
+
+def put_aside(held: int, spot: Spot, run: str) -> str:
+    """Gives the data its other name; returns it. Raises `Refused`, with everything as it was, where an etcd has it open."""
+    kept = spot.kept(run)
+    rename_new(spot.name, kept, src_dir_fd=held, dst_dir_fd=held)
+    os.fsync(held)
+    # One that was started between the look and the rename has it open under the new name.
+    running = next((one for one in look_for_etcds().running if _has_open(one, spot, kept)), None)
+    if running is not None:
+        rename_new(kept, spot.name, src_dir_fd=held, dst_dir_fd=held)
+        raise Refused(
+            f"an etcd was started on {spot.data} meanwhile (pid {running.pid})",
+            state="nothing was changed",
+            advice=how_to_stop(running),
+        )
+    return kept
+
+
+def _has_open(etcd: RunningEtcd, spot: Spot, kept: str) -> bool:
+    member = spot.folder / kept if spot.name == MEMBER else spot.folder / kept / MEMBER
+    paths = [member / "snap" / "db"]
+    with suppress(OSError):
+        paths += (member / "wal").glob("*.wal")
+    return any(proc.seen_id(path) in etcd.files for path in paths)
+
+
+def unfence(data_dir: Path) -> Path:
+    """Gives data that was held its name back; returns the name that it had. Raises `Refused` where it is not one that can be
+    told, or something has its name by now."""
+    spot = spot_of(data_dir)
+    kept = sorted(path.name for path in spot.folder.iterdir() if path.name.startswith(f"{spot.name}{_KEPT}"))
+    if len(kept) != 1 or (spot.folder / spot.name).exists():
+        why = f"{spot.data} is there" if (spot.folder / spot.name).exists() else f"{len(kept)} are kept beside {spot.data}"
+        raise Refused(
+            f"nothing is given its name back: {why}", state="nothing was changed", advice=f"look at what is in {spot.folder}"
+        )
+    with _opened(spot.folder) as held:
+        rename_new(kept[0], spot.name, src_dir_fd=held, dst_dir_fd=held)
+        with suppress(FileNotFoundError):
+            os.unlink(spot.record, dir_fd=held)
+        os.fsync(held)
+    return spot.folder / kept[0]
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield held
+        finally:
+            os.close(held)
+    except OSError as error:
+        raise HostError(f"cannot rename in {folder}: {error.strerror}", state="nothing was changed") from error

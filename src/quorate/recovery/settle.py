@@ -1,0 +1,89 @@
+"""Cleans what the old cluster left in the new one, once that serves: what a restore brings back, and nobody needs.
+
+An alarm of NOSPACE keeps the id of an old member and stops every write. Seats and locks of runs that died with the old cluster
+block the first join. The autopilot's records are of another cluster and void: it would begin anew, by its defaults, while an
+operator looks at what is left; so it stays paused until he resumes it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from quorate.core.ids import format_id
+from quorate.errors import PreflightFailed, Refused
+from quorate.etcd.client import kv, maintenance
+from quorate.etcd.client.channel import Channel
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.coordination.autopilot_store import AutopilotStore
+from quorate.etcd.keys import CHANGE, JOINS, PROOFS, RECOVERED, REPLACEMENTS, SEATS
+from quorate.etcd.observation.look import endpoint_of
+from quorate.recovery.recover import Recovered, recovered_here
+
+FORMAT = 1
+_OLD = (SEATS, JOINS, REPLACEMENTS, CHANGE, PROOFS)
+_PAUSE_SECONDS = 10 * 365 * 86400.0
+"""Until an operator resumes it; no order of the autopilot is without an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """`disarmed`: the old members whose NOSPACE is cleared; `deleted`: how many records of dead runs; `revision`: of a write
+    that the new cluster took."""
+
+    disarmed: tuple[str, ...]
+    deleted: int
+    revision: int
+
+    def as_dict(self) -> dict[str, object]:
+        return {"disarmed": list(self.disarmed), "deleted": self.deleted, "revision": self.revision}
+
+
+def settle(cluster: Cluster, data_dir: Path) -> Settled:
+    """Cleans the cluster that a recovery has made in `data_dir`. Raises `PreflightFailed` where none has, `Refused` for
+    another cluster, `EtcdError`. It may be run again."""
+    made = recovered_here(data_dir)
+    if made is None:
+        raise PreflightFailed(
+            f"no recovery was done in {data_dir}",
+            state="nothing was changed",
+            advice="name the directory that 'quorate etcd recover' was given",
+        )
+    view = cluster.status()
+    if view.cluster_id != made.cluster_id or not view.linearizable or view.leader is None:
+        raise Refused(
+            f"the cluster that answers is {format_id(view.cluster_id)}, and the one that was made is "
+            f"{format_id(made.cluster_id)}"
+            if view.cluster_id != made.cluster_id
+            else "the new cluster has no leader yet",
+            state="nothing was changed",
+            advice="pass the client URL of the new voter with --endpoints, once its etcd runs",
+        )
+    where = endpoint_of(cluster.access, view.leader)
+    if where is None:
+        raise Refused("its leader has no client URL", state="nothing was changed", advice="start its etcd as before")
+    channel, seconds = cluster.access.channel(where), cluster.timeout
+    members = {one.id for one in view.members}
+    old = [
+        one for one in maintenance.alarms(channel, timeout=seconds) if one.kind == "NOSPACE" and one.member_id not in members
+    ]
+    for alarm in old:
+        maintenance.disarm_no_space(channel, alarm.member_id, timeout=seconds)
+    deleted = _forget(channel, made.revision, seconds)
+    AutopilotStore(cluster.access, [where], cluster.clock, view.cluster_id).pause(
+        _PAUSE_SECONDS, f"this cluster was recovered from {format_id(made.old_cluster)} (run {made.run})"
+    )
+    written = kv.put(channel, RECOVERED, _record(made, cluster.clock.wall()), timeout=seconds)
+    return Settled(tuple(format_id(one.member_id) for one in old), deleted, written.revision)
+
+
+def _forget(channel: Channel, before: int, seconds: float) -> int:
+    """Deletes the records that were written before the revision to which the new cluster jumped."""
+    rows = [row for prefix in _OLD for row in kv.get_prefix(channel, prefix, timeout=seconds) if row.mod_revision <= before]
+    return sum(kv.delete(channel, row.key, timeout=seconds) for row in rows)
+
+
+def _record(made: Recovered, wall: float) -> bytes:
+    told = {"format": FORMAT, "at": wall, **made.as_dict()}
+    return json.dumps(told, sort_keys=True).encode()
