@@ -55,7 +55,7 @@ class Fenced:
 
 
 def read_fenced(path: Path) -> Fenced:
-    """Reads what another host's `quorate etcd fence` wrote. Raises `ConfigError`."""
+    """Reads what another host's `quorate etcd fence` wrote. Raises `ConfigError` for anything that is not whole."""
     try:
         found = mapping_of(read_object(read_at_most(path, _LIMITS.size), str(path), _LIMITS))
     except BadDocument as error:
@@ -64,19 +64,26 @@ def read_fenced(path: Path) -> Fenced:
         raise ConfigError(f"{path} is no file of 'quorate etcd fence'")
     if is_newer(found, FORMAT):
         raise ConfigError(f"{path} was written by a newer quorate", advice="use that one here, too")
-    return Fenced(_survivor_in(found), *(visible(text_of(found.get(name))) for name in ("host", "kept", "run")))
+    try:
+        survivor = _survivor_in(found)
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged: {error}", advice="copy it once more from the host that wrote it") from None
+    return Fenced(survivor, *(visible(text_of(found.get(name))) for name in ("host", "kept", "run")))
 
 
 def _survivor_in(found: Mapping[str, object]) -> Survivor:
     given = found.get("configurations")
-    rows = [texts_of(one) for one in given[:_MOST_CONFIGURATIONS]] if isinstance(given, list) else []
+    rows = [texts_of(one) for one in given] if isinstance(given, list) else []
+    if not rows or not all(rows) or len(rows) > _MOST_CONFIGURATIONS or any(len(one) > _MOST_VOTERS for one in rows):
+        # One that was left out might be the one whose quorum lives.
+        raise ValueError("it does not say who were members")
     return Survivor(
         name=visible(text_of(found.get("name"))),
         cluster_id=parse_id(text_of(found.get("clusterId"))),
         member_id=parse_id(text_of(found.get("memberId"))),
         last=(integer_of(found.get("lastTerm")), integer_of(found.get("lastIndex"))),
         revision=integer_of(found.get("revision")),
-        configurations=tuple(frozenset(map(parse_id, row[:_MOST_VOTERS])) for row in rows),
+        configurations=tuple(frozenset(map(parse_id, row)) for row in rows),
         is_learner=found.get("isLearner") is True,
         is_corrupt=found.get("isCorrupt") is True,
         is_whole=found.get("isWhole") is True,
