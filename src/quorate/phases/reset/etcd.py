@@ -60,7 +60,12 @@ def remove_member(run: ResetRun) -> None:
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
     data_dir = etcd.data_dir if etcd is not None else ""
-    refuse_running(run.tree, data_dir, doomed(run, data_dir))
+    try:
+        going = doomed(run, data_dir)
+    except HostError as error:
+        # A data directory by a name that is followed by nobody, or a folder that cannot be read: what is there is unknown.
+        raise Refused(error.what, state="nothing was changed", advice=error.own_advice or error.advice) from error
+    refuse_running(run.tree, data_dir, going)
     if etcd is None:
         _refuse_lost_manifest(run)
         if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
