@@ -13,6 +13,9 @@ from typing import Literal
 
 from quorate.core.versions import Version
 
+DEFAULT_QUOTA = 2 << 30
+"""That of an etcd without --quota-backend-bytes."""
+
 LEAST_BUMP = 1_000_000_000
 _BEYOND_SEEN = 1_000_000
 _QUOTA_SHARE = 0.9

@@ -128,3 +128,14 @@ def _ask_version(path: Path, _modified: int) -> Version:
         return Version.parse(printed.splitlines()[0])
     except (HostError, ValueError, IndexError):
         raise ConfigError(f"{path} is not usable as etcd: '{path} --version' did not print an etcd version") from None
+
+
+def etcdutl_for(explicit: str | None, etcd: Path) -> Path:
+    """Returns the etcdutl that was given, or that of PATH, or the one beside an etcd. Raises `ConfigError`."""
+    for candidate in [explicit] if explicit else ["etcdutl", str(etcd.parent / "etcdutl")]:
+        if found := shutil.which(candidate):
+            return Path(found).absolute()
+    raise ConfigError(
+        "no etcdutl was found" if explicit is None else f"--etcdutl {explicit}: no such program, or it is not executable",
+        advice="pass it with --etcdutl PATH; it comes with etcd 3.5 and newer",
+    )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from quorate.core.membership import ClusterView
 from quorate.core.quorum import quorum
 from quorate.errors import HostError, QuorateError
 from quorate.etcd.client.errors import EtcdError
-from quorate.foreign.text import to_paste
 from quorate.local.home import Home
 from quorate.local.rows import listed_row
 from quorate.local.runtime import is_paused
-from quorate.offline.look import look
 
 _VOTING = ("first", "member", "leaving")
 
@@ -52,31 +49,13 @@ def lost_majority(home: Home, view: ClusterView | None) -> HostError | None:
             state="no command can bring this cluster back",
             advice=f"quorate local down --purge {where}    # clears the directory for a new cluster",
         )
-    newest = _newest(home, kept, view)
-    data = home.layout.member(newest).data
-    database = data / "member" / "snap" / "db"
-    new = home.layout.root.with_name(f"{home.layout.root.name}-restored")
-    restore = to_paste("etcdutl", "snapshot", "restore", str(database), "--skip-hash-check", "--data-dir", str(new))
     return HostError(
         f"the data of {gone} is gone: of {voters} voters only {', '.join(kept)} {'has' if len(kept) == 1 else 'have'} data, "
         f"fewer than the quorum of {quorum(voters)}",
-        state=f"no command can bring this cluster back; the data of {', '.join(kept)} remains in {home.layout.members}",
-        advice=f"quorate local down {where} && {restore}    # the database of {newest} for a new etcd{_without(data)}; or, to "
-        f"begin anew without it: quorate local down --purge {where}",
+        state=f"it accepts no writes any more; the data of {', '.join(kept)} remains in {home.layout.members}",
+        advice=f"quorate local recover {where}    # one voter with all that is left; or, to begin anew without it: "
+        f"quorate local down --purge {where}",
     )
-
-
-def _without(data: Path) -> str:
-    """Returns what the database of a member lacks: what a majority had acknowledged may be in its log only."""
-    try:
-        found = look(data)
-    except QuorateError:
-        return ""
-    applied = found.backend.index if found.backend is not None else 0
-    left_out = found.last[1] - applied
-    shows = to_paste("quorate", "etcd", "look", str(data))
-    many = f"{left_out} newer entries that are" if left_out > 1 else "the newest entry, which is"
-    return f", without {many} in its log only ({shows}): they may have been acknowledged" if left_out > 0 else ""
 
 
 def explained(home: Home, error: QuorateError) -> QuorateError:
@@ -131,18 +110,6 @@ def _voters(home: Home, view: ClusterView | None) -> tuple[int, int, list[str]]:
 def _saved_voters(home: Home) -> list[str]:
     members = [row.name for row in home.load().members if row.phase in _VOTING]
     return [name for name in members if not home.daemon(name).ended_by_removal()]
-
-
-def _newest(home: Home, names: Sequence[str], view: ClusterView | None) -> str:
-    """Returns the member that reports the highest commit index, the first one where none answers."""
-    rows = {row.name: listed_row(home, view, row) if view else None for row in home.load().members}
-
-    def index(name: str) -> int:
-        found = rows[name]
-        answer = view.answer(found.id) if view and found else None
-        return answer.raft_index if answer else 0
-
-    return max(names, key=index)
 
 
 def _view(home: Home) -> ClusterView | None:

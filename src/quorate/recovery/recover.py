@@ -25,6 +25,7 @@ from quorate.core.ids import format_id, parse_id
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.files import make_folder
+from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, text_of
 from quorate.host.etcd_identity import MEMBER
 from quorate.journal import Journal, Record
@@ -103,6 +104,8 @@ def recover(job: RecoveryJob, clock: SystemClock, report: Report) -> Recovered:
     """Recovers, or goes on where a killed run was. Raises as `judge_recovery`, `distil` and `restore`."""
     spot = spot_of(job.data_dir)
     known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
+    if known is not None and known.placed is not None:
+        _refuse_used(spot, known)
     # Again also where it goes on: others may have come back meanwhile.
     judged = judge_recovery(job, known.run if known is not None else "") if _is_open(spot, known) else None
     with _work(spot) as book:
@@ -114,6 +117,36 @@ def recover(job: RecoveryJob, clock: SystemClock, report: Report) -> Recovered:
         if known.placed is None:
             known = _place(run, known)
     return known.result(spot)
+
+
+def _refuse_used(spot: Spot, known: _Known) -> None:
+    """Raises `Refused` where an etcd has run on what an earlier recovery made: the same command would make it anew."""
+    there = look(spot.folder if spot.name == MEMBER else spot.data)
+    if list(there.last) != (known.placed or {}).get("last"):
+        raise Refused(
+            f"{spot.data} was recovered before (run {known.run}), and is in use since",
+            state="nothing was changed",
+            advice=f"is it lost again? {to_paste('mv', str(folder_of(spot)), str(_retired(spot, known.run)))}; then run the "
+            "same command again",
+        )
+
+
+def _retired(spot: Spot, run: str) -> Path:
+    return folder_of(spot).with_name(f"{spot.name}{_FOLDER}-{run}")
+
+
+def retire(data_dir: Path) -> None:
+    """Gives the notes of an earlier recovery another name, where what it made was lost in turn."""
+    spot = spot_of(data_dir)
+    known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
+    if known is not None and known.placed is not None:
+        folder_of(spot).rename(_retired(spot, known.run))
+
+
+def run_at(data_dir: Path) -> str:
+    """Returns the run of a recovery that was cut off in a directory; empty where there is none."""
+    known = _Known.of(read_journal(folder_of(spot_of(data_dir)) / _JOURNAL))
+    return known.run if known is not None and known.placed is None else ""
 
 
 def recovered_here(data_dir: Path) -> Recovered | None:
@@ -249,7 +282,9 @@ def _place(run: _Run, known: _Known) -> _Known:
             _hold(spot_of(one), known.run)
         run.note(_FENCED, {})
         _distil(run, known)
-        made = _restored(run, known)
+        _restore(run, known)
+        made = _is_placed(run.spot, known)
+        assert made is not None
     run.note(_PLACED, made)
     return run.known()
 
@@ -266,12 +301,13 @@ def _is_placed(spot: Spot, known: _Known) -> dict[str, object] | None:
             state="nothing more was changed",
             advice=f"somebody put it there since this recovery began: look at it, and move it away; it began as {known.run}",
         )
-    keys = found.walk.keys if found.walk is not None else 0
-    return _shown(found.cluster_id, found.member_id, keys, found.revision)
-
-
-def _shown(cluster_id: int, member_id: int, keys: int, revision: int) -> dict[str, object]:
-    return {"clusterId": format_id(cluster_id), "memberId": format_id(member_id), "keys": keys, "revision": revision}
+    return {
+        "clusterId": format_id(found.cluster_id),
+        "memberId": format_id(found.member_id),
+        "keys": found.walk.keys if found.walk is not None else 0,
+        "revision": found.revision,
+        "last": list(found.last),
+    }
 
 
 def _hold(spot: Spot, run: str) -> None:
@@ -303,14 +339,13 @@ def _distil(run: _Run, known: _Known) -> None:
     distil.sweep(work, run.clock)
 
 
-def _restored(run: _Run, known: _Known) -> dict[str, object]:
+def _restore(run: _Run, known: _Known) -> None:
     job, spot = run.job, run.spot
     wish = Wish(job.etcd.version, job.quota, job.peer_url, set_aside=False)
     data_dir = spot.folder if spot.name == MEMBER else spot.data
     snapshot = folder_of(spot) / _SNAPSHOT
-    made = restore(
+    restore(
         Job(snapshot, data_dir, job.name, job.peer_url, job.etcdutl, wish, known.seen, known.old_cluster),
         run.clock,
         run.report,
     )
-    return _shown(made.cluster_id, made.member_id, made.keys, made.revision)

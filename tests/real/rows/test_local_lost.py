@@ -1,19 +1,18 @@
-"""Members whose data is gone: the advice restores the size, or says that no command can bring the cluster back."""
+"""Members whose data is gone: the advice restores the size, or makes the cluster anew of what is left."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import RunCli, engine
+from conftest import RunCli
 
 from quorate.errors import HostError, QuorateError, Refused
 from quorate.local import cluster
 from quorate.local.home import Home
-from real.rows.harness import Lab, until
+from real.rows.harness import until
 from real.rows.local_tools import must, remove, roles, runs
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
@@ -73,7 +72,7 @@ def test_leave_of_what_was_no_voter_names_no_other_size(home: Home, etcd36: str,
     assert "again" not in cli("local", "leave", "m3", *where).stdout, "its vote went before"
 
 
-def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str, lab: Lab) -> None:
+def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str, cli: RunCli) -> None:
     cluster.up(home, 2, etcd36)
     must(home, "put", "precious", "data")
     lose(home, "m2")
@@ -92,16 +91,44 @@ def test_a_lost_majority_of_data_is_no_circle_of_advice(home: Home, etcd36: str,
         assert f"quorate local down --purge {home.layout.option}" in failed.value.advice
         told.add(failed.value.advice.partition("    # ")[0])
     assert home.load().member("m2").phase == "member"
-    (commands,) = told
-    stop, restore = commands.split(" && ")
-    assert stop == f"quorate local down {home.layout.option}"
-    cluster.down(home)
-    words = shlex.split(restore)
-    restored = lab.etcd("default")
-    assert words[0] == "etcdutl" and words[-2:] == ["--data-dir", f"{home.layout.root}-restored"]
-    subprocess.run([engine("etcdutl"), *words[1:-1], str(restored.data)], check=True, capture_output=True)
-    restored.start()
-    until(lambda: "data" in lab.ctl(restored, "get", "precious").stdout, 20)
+    (advice,) = told
+    assert advice == f"quorate local recover {home.layout.option}"
+    followed(cli, advice)
+    assert roles(home) == {"m1": "voter"} and [one.phase for one in home.load().members] == ["first"]
+    cluster.up(home, 3)
+    assert list(roles(home).values()) == ["voter"] * 3 and must(home, "get", "precious", "--print-value-only").strip() == "data"
+
+
+def test_a_cluster_is_recovered_as_often_as_it_is_lost(home: Home, etcd36: str, cli: RunCli) -> None:
+    """What was made of it the first time is kept beside what is made the second time."""
+    cluster.up(home, 3, etcd36)
+    where = ("--dir", str(home.layout.root))
+    assert cli("local", "recover", *where).returncode == 4, "it is not lost"
+    for number in ("one", "two"):
+        must(home, "put", number, "data")
+        lose(home, "m2", "m3")
+        done = cli("local", "recover", *where)
+        assert done.returncode == 0, done.stderr
+        cluster.up(home, 3)
+    kept = [path.name for path in home.layout.member("m1").data.parent.iterdir() if "quorate-kept" in path.name]
+    assert len(kept) == 2 and list(roles(home).values()) == ["voter"] * 3
+    assert [must(home, "get", number, "--print-value-only").strip() for number in ("one", "two")] == ["data", "data"]
+
+
+def test_of_several_that_are_left_the_one_with_the_newest_log_is_used(home: Home, etcd36: str, cli: RunCli) -> None:
+    cluster.up(home, 5, etcd36)
+    lose(home, "m1")
+    must(home, "put", "before", "data")
+    cluster.stop(home, "m5")
+    must(home, "put", "since", "data")
+    for name in ("m2", "m3", "m4"):
+        cluster.kill(home, name)
+    for name in ("m2", "m3"):
+        shutil.rmtree(home.layout.member(name).data)
+    done = cli("local", "recover", "--dir", str(home.layout.root))
+    assert done.returncode == 0 and "from m4" in done.stdout, done.stderr
+    assert [must(home, "get", key, "--print-value-only").strip() for key in ("before", "since")] == ["data", "data"]
+    assert not home.layout.member("m5").data.exists(), "it is held: its etcd would look for the old cluster"
 
 
 @pytest.mark.parametrize("is_started", [False, True])

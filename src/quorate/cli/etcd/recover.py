@@ -14,7 +14,7 @@ from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import connection_options
 from quorate.cli.etcd.opening import cluster_to_change
-from quorate.cli.etcd.restore import QUOTA, etcdutl_beside
+from quorate.core.decide_restore import DEFAULT_QUOTA
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--cluster-id", metavar="HEX", help="The cluster that is meant; another one is refused.")
 @click.option("--accept-loss", is_flag=True, help="Of writes that a survivor has which cannot be used.")
 @click.option(
-    "--quota", type=click.IntRange(min=1), default=QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
+    "--quota", type=click.IntRange(min=1), default=DEFAULT_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
 )
 @click.option("--etcd", shell_complete=files, help="An etcd of the survivor's minor version.  [default: as for quorate local]")
 @click.option("--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]")
@@ -120,7 +120,7 @@ def _job(
     return RecoveryJob(
         data_dir.absolute(),
         program,
-        etcdutl_beside(etcdutl, program.path),
+        etcd_binary.etcdutl_for(etcdutl, program.path),
         name,
         normalise_url(peer_url),
         quota,

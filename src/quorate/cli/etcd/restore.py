@@ -12,14 +12,12 @@ from quorate.cli.common.completion import files, folders
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
-from quorate.errors import ConfigError
+from quorate.core.decide_restore import DEFAULT_QUOTA
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.decide_restore import Content
     from quorate.recovery.restore import Job, Restored
-
-QUOTA = 2 << 30
 
 
 @command(ends=CHANGES)
@@ -31,7 +29,7 @@ QUOTA = 2 << 30
 @click.option("--name", required=True, help="Name of the one voter.")
 @click.option("--peer-url", required=True, metavar="URL", help="Its peer URL, as its etcd advertises it.")
 @click.option(
-    "--quota", type=click.IntRange(min=1), default=QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
+    "--quota", type=click.IntRange(min=1), default=DEFAULT_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
 )
 @click.option(
     "--seen-revision", type=click.IntRange(min=0), default=0, help="Highest revision that anybody has seen, if known."
@@ -110,19 +108,8 @@ def _job(
         source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
     program = etcd_binary.find(etcd)
     wish = Wish(program.version, quota, normalise_url(peer_url), set_aside)
-    return Job(source, data_dir.absolute(), name, wish.peer_url, etcdutl_beside(etcdutl, program.path), wish, seen, old)
-
-
-def etcdutl_beside(explicit: str | None, etcd: Path) -> Path:
-    """Returns the etcdutl that was given, or that of PATH, or the one beside an etcd. Raises `ConfigError`."""
-    import shutil
-
-    for candidate in [explicit] if explicit else ["etcdutl", str(etcd.parent / "etcdutl")]:
-        if found := shutil.which(candidate):
-            return Path(found).absolute()
-    raise ConfigError(
-        "no etcdutl was found" if explicit is None else f"--etcdutl {explicit}: no such program, or it is not executable",
-        advice="pass it with --etcdutl PATH; it comes with etcd 3.5 and newer",
+    return Job(
+        source, data_dir.absolute(), name, wish.peer_url, etcd_binary.etcdutl_for(etcdutl, program.path), wish, seen, old
     )
 
 

@@ -57,7 +57,14 @@ def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     "local",
     variables={"XDG_STATE_HOME": "Base of the directory of reserved ports.  [default: ~/.local/state]"},
     foreign=_foreign,
-    later={"logs": ("quorate.cli.local.logs", "logs", "Print the last lines of the log of NAME, or of every member.")},
+    later={
+        "logs": ("quorate.cli.local.logs", "logs", "Print the last lines of the log of NAME, or of every member."),
+        "recover": (
+            "quorate.cli.local.recover",
+            "recover",
+            "Make the cluster anew from what is left of it, when too little data is left for a quorum.",
+        ),
+    },
 )
 def group() -> None:
     """Run a real etcd cluster on this machine; new members join as learners.

@@ -1,0 +1,126 @@
+"""`quorate local recover`: a local cluster that lost its majority, made anew from what is left of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quorate.cli.common.commands import command
+from quorate.cli.common.exit_codes import CHANGES
+from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.local.opening import dir_option, opened
+from quorate.errors import Refused
+
+if TYPE_CHECKING:
+    from quorate.local.home import Home
+    from quorate.local.state import LocalMember
+    from quorate.recovery.judge_recovery import RecoveryJob
+    from quorate.recovery.recover import Recovered
+
+
+@command(ends=CHANGES)
+@dir_option
+@output_option()
+def recover(folder: Path | None, form: str) -> None:
+    """Make the cluster anew from what is left of it, when too little data is left for a quorum.
+
+    The member with the newest log becomes the one voter of a new cluster, with every write that it had; what is left of the
+    others is kept. Then 'quorate local up' grows it again.
+
+    \b
+    Example:
+      quorate local recover && quorate local up --members 3
+    """
+    from quorate.local import cluster
+
+    with opened(folder) as home:
+        done, name = _recovered(home)
+        cluster.start(home, name)
+        _settle(home, name)
+        option = home.layout.option
+
+    def say() -> None:
+        echo(f"recovered {done.keys} keys from {name}: it is the one voter of the new cluster {done.cluster_id:x}")
+        echo(f"{done.applied} entries were in its log only: all are in it")
+        for one in done.kept:
+            echo(f"the old data is kept as {one}")
+        echo(f"grow it: quorate local up --members 3 {option}")
+
+    emit(form, "EtcdRecovery", done.as_dict(), say)
+
+
+def _recovered(home: Home) -> tuple[Recovered, str]:
+    """Stops what runs, recovers, and notes who is a member by now."""
+    from dataclasses import replace
+
+    from quorate.local.lost import lost_majority
+    from quorate.recovery.recover import recover as recovered
+    from quorate.recovery.recover import recovered_here, retire, run_at
+
+    with home.locked("local recover"):
+        saved = home.load()
+        data = {one.name: home.layout.member(one.name).data for one in saved.members}
+        begun = next((one for one in saved.members if data[one.name].parent.is_dir() and run_at(data[one.name])), None)
+        placed = [one for one in saved.members if data[one.name].is_dir() and recovered_here(data[one.name]) is not None]
+        unnoted = [one for one in placed if (made := recovered_here(data[one.name])) and made.cluster_id != saved.cluster_id]
+        if begun is None and not unnoted:
+            if lost_majority(home, None) is None:
+                raise Refused(
+                    "enough data is left for a quorum: the cluster is not lost",
+                    state="nothing was changed",
+                    advice=f"quorate local up {home.layout.option}",
+                )
+            for one in placed:
+                retire(data[one.name])
+        for name in home.running():
+            home.runtime(name).stop()
+        best = begun or (unnoted[0] if unnoted else _newest(home, saved.members))
+        done = recovered(_job(home, best, saved.members), home.clock, home.report)
+        home.save(replace(saved, cluster_id=done.cluster_id, members=(replace(best, phase="first", join=None),)))
+    return done, best.name
+
+
+def _newest(home: Home, members: tuple[LocalMember, ...]) -> LocalMember:
+    from quorate.offline.look import look
+
+    left = [one for one in members if home.layout.member(one.name).has_data]
+    if not left:
+        raise Refused(
+            "no member has any data left",
+            state="nothing was changed",
+            advice=f"quorate local down --purge {home.layout.option}    # clears the directory for a new cluster",
+        )
+    return max(left, key=lambda one: look(home.layout.member(one.name).data).last)
+
+
+def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...]) -> RecoveryJob:
+    """Returns what is recovered. A member whose data is not in its directory any more is gone for good: it had no other."""
+    from quorate.core.decide_restore import DEFAULT_QUOTA
+    from quorate.host.etcd_binary import etcdutl_for, find
+    from quorate.recovery.fence import spot_of
+    from quorate.recovery.judge_recovery import RecoveryJob, where
+    from quorate.recovery.recover import run_at
+
+    data = {one.name: home.layout.member(one.name).data for one in members}
+    run = run_at(data[best.name])
+    others = [one.name for one in members if one.name != best.name]
+    left = [name for name in others if data[name].parent.is_dir() and where(spot_of(data[name]), run).is_dir()]
+    program = find(best.etcd)
+    return RecoveryJob(
+        data[best.name],
+        program,
+        etcdutl_for(None, program.path),
+        best.name,
+        best.peer_url,
+        DEFAULT_QUOTA,
+        tuple(data[name] for name in left),
+        gone=tuple(name for name in others if name not in left),
+    )
+
+
+def _settle(home: Home, name: str) -> None:
+    from quorate.etcd.cluster import Cluster
+    from quorate.recovery.settle import settle
+
+    with home.access() as access:
+        settle(Cluster(access, home.seeds(), home.clock, home.report), home.layout.member(name).data)
