@@ -96,6 +96,9 @@ bench-startup: dev engines engines-kube  ## Short commands beside etcdctl, kubea
 bench-kube: dev engines engines-kube  ## init and joins beside the real kubeadm's, on real nodes
 	$(BIN)/python bench/kube.py
 
+bench-recovery: dev engines  ## A lost majority: what is lost, and how long until it writes and has three voters, beside what is done by hand
+	$(BIN)/python bench/recovery.py
+
 bench-autopilot: dev engines  ## What the autopilot does and costs, beside a script of the same RPCs (an hour; see --help)
 	$(BIN)/python bench/autopilot.py
 
