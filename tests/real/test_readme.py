@@ -60,3 +60,29 @@ def test_the_tutorial_of_the_autopilot(tmp_path: Path) -> None:
         kill_everything(made)
     assert "m2 has been silent for" in done.stdout, f"{done.stdout}\n{done.stderr}"
     assert "3 voters" in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own needs root")
+def test_the_runbook(tmp_path: Path) -> None:
+    """In a network of its own: the page names ports."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE | re.DOTALL)
+    script = "ip link set lo up\ntrap 'jobs -p | xargs -r kill' EXIT\n" + "".join(blocks)
+    assert script.count("quorate ") > 12
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("ETCDCTL_", "QUORATE_"))}
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "etcd").symlink_to(ROOT / ".engines" / "bin" / "etcd-3.6")
+    paths = f"{ROOT / '.venv' / 'bin'}:{programs}:{ROOT / '.engines' / 'bin'}:{clean['PATH']}"
+    made = Home(Layout(tmp_path / "practice"))
+    try:
+        done = subprocess.run(
+            ["unshare", "--net", "bash", "-e", "-o", "pipefail", "-x", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**clean, "PATH": paths, "XDG_DATA_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+        )
+    finally:
+        kill_everything(made)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
