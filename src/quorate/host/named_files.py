@@ -61,7 +61,7 @@ def _configs(words: list[str], variables: list[str]) -> Iterator[str]:
 
 def _in_config(pid: int, name: str) -> list[str]:
     """Returns all texts of a configuration. Raises `HostError` also for one that was changed since the process began, or that a
-    link or a folder leads to which was: it may have been started with other files."""
+    link leads to which was: it may have been started with other files."""
     ways = _ways(pid, name)
     if not ways.ends and proc.stat_fields(pid) is None:
         # It has ended.
@@ -93,8 +93,8 @@ def _texts(value: Value) -> Iterator[str]:
 @dataclass(slots=True)
 class _Ways:
     """What a process finds under a name. `ends`: paths from here to it; `ids`: of all that is on the ways, also on those that
-    lead nowhere: a link that goes takes what it leads to away; `changed`: when the newest link on them was made, or folder
-    on them got its name, in unix seconds."""
+    lead nowhere: a link that goes takes what it leads to away; `changed`: when the newest link on them was made, in unix
+    seconds."""
 
     ends: list[Path] = field(default_factory=list[Path])
     ids: set[str] = field(default_factory=set[str])
@@ -121,7 +121,7 @@ def _ways(pid: int, name: str) -> _Ways:
         elif part == "..":
             left.append((_above(here, root), behind))
         else:
-            own = proc.pids_of(pid) if here == f"{root}/proc" and part in _OWN else [part]
+            own = _own(pid, here) if part in _OWN else [part]
             for step in (f"{held}/{one}" for one in own for held in (f"{here}/{JUDGED}", f"{here}/{TAKEN}", here)):
                 left += _entered(step, here, behind, found)
     return found
@@ -136,10 +136,6 @@ def _entered(step: str, here: str, behind: str, found: _Ways) -> list[tuple[str,
         return []
     found.ids.add(f"{status.st_dev}:{status.st_ino}")
     if not link:
-        if stat.S_ISDIR(status.st_mode) and status.st_ctime > status.st_mtime:
-            # A rename gives a folder a new change time alone: this one may have come in the place of another. What is made or
-            # deleted in it gives it both.
-            found.changed = max(found.changed, status.st_ctime)
         return [(step, behind)]
     found.changed = max(found.changed, status.st_ctime)
     if not _is_magic(step):
@@ -156,10 +152,15 @@ def _is_magic(step: str) -> bool:
     return (name in _MAGIC and os.path.lexists(f"{folder}/oom_score")) or folder.endswith("/fd")
 
 
+def _own(pid: int, here: str) -> list[str]:
+    """Returns the numbers of a process in a mount of /proc, wherever that is; what `self` is there would be this process."""
+    return [one for one in proc.pids_of(pid) if os.path.lexists(f"{here}/{one}/oom_score")] or ["self"]
+
+
 def _above(here: str, root: str) -> str:
     if proc.seen_id(Path(here)) == proc.seen_id(Path(root)):
         return here
-    if here.endswith("/..") or here.count("/") <= root.count("/"):
+    if here.endswith("/..") or Path(here).is_symlink() or here.count("/") <= root.count("/"):
         # Its own folder, whose path from here is not known.
         return f"{here}/.."
     above = here.rpartition("/")[0]

@@ -59,11 +59,7 @@ def _foreign(_ctx: click.Context, words: Sequence[str]) -> QuorateError | None:
     foreign=_foreign,
     later={
         "logs": ("quorate.cli.local.logs", "logs", "Print the last lines of the log of NAME, or of every member."),
-        "recover": (
-            "quorate.cli.local.recover",
-            "recover",
-            "Make the cluster anew from what is left of it, when too little data is left for a quorum.",
-        ),
+        "recover": ("quorate.cli.local.recover", "recover", "Make the cluster anew from what is left, when a quorum is lost."),
     },
 )
 def group() -> None:

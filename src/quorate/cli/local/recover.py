@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @dir_option
 @output_option()
 def recover(folder: Path | None, form: str) -> None:
-    """Make the cluster anew from what is left of it, when too little data is left for a quorum.
+    """Make the cluster anew from what is left, when a quorum is lost.
 
     The member with the newest log becomes the one voter of a new cluster, with every write that it had; what is left of the
     others is kept. Then 'quorate local up' grows it again.
 
     \b
     Example:
-      quorate local recover && quorate local up --members 3
+      quorate local recover
     """
     from quorate.local import cluster
 

@@ -34,6 +34,15 @@ def static_pod_places(tree: Tree, running: Iterable[RunningKubelet] = ()) -> lis
         raise _unknown(error.what) from error
 
 
+def may_be_elsewhere(tree: Tree) -> bool:
+    """Returns whether a shell computes words of what starts the kubelet: where it takes static pods from is not known then, as
+    far as files tell. Raises as `static_pod_places`."""
+    try:
+        return not start_of(tree, _unknown).is_plain
+    except HostError as error:
+        raise _unknown(error.what) from error
+
+
 def _places(tree: Tree, running: tuple[RunningKubelet, ...]) -> list[str]:
     start = start_of(tree, _unknown)
     folders = tuple(dict.fromkeys(["/", *start.folders, *(one.folder for one in running)]))

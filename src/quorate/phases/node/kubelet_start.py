@@ -29,10 +29,12 @@ _MOST_BYTES = 1 << 18
 
 @dataclass(slots=True)
 class Start:
-    """All words of what starts the kubelet, and the folders that it is started in, but for `/`."""
+    """All words of what starts the kubelet, and the folders that it is started in, but for `/`. `is_plain`: nothing of it is
+    computed by a shell."""
 
     words: list[str] = field(default_factory=list[str])
     folders: list[str] = field(default_factory=list[str])
+    is_plain: bool = True
 
 
 def start_of(tree: Tree, unknown: Unknown) -> Start:
@@ -57,6 +59,7 @@ def start_of(tree: Tree, unknown: Unknown) -> Start:
         found.words += scripts.of_command(command)
     for path in _SCRIPTS:
         found.words += scripts.of_file(path)
+    found.is_plain = scripts.is_plain
     return found
 
 

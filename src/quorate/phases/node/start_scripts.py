@@ -20,35 +20,29 @@ _SOURCED = re.compile(
 )
 _SAYS = r"echo|printf(?![ \t]+-v)|logger|crictl|ctr|nerdctl|kubectl|etcdctl|journalctl"
 _FUNCTIONS_SAY = r"log\w*|warn\w*|die"
-_RUNS_ITS_WORDS = re.compile(
-    r"(?:^|[;&|({]|\b(?:exec|eval|then|do|else|sudo|nohup|setsid)\b)[ \t]*[\"']?\$[@*1{]", re.MULTILINE
-)
-"""A function of a script that does so, such as `log_and_run`, does not only say them."""
-
-_FLAG = r"--(?:pod-)?manifest|--config"
+_ITS_WORDS = re.compile(r"\$\{?[@*]")
+"""A function of a script that does more with its words than to say them, such as `log_and_run`, may run them."""
 
 
 def _only_said(names: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?:^|(?<=[;&|({{\"']))[ \t]*(?:{names})[ \t]"
-        r"(?:[^;&|\n)>`$]|\$(?!\())*(?=[;&)\n]|\|\||$)"
-        rf"|[ \t]#(?![^\n]*(?:{_FLAG}))[^\n\"'`]*(?=\n|$)",
+        r"(?:[^;&|\n)>`$]|\$(?!\()){0,500}(?=[;&)\n]|\|\||$)"
+        r"|[ \t]#[^\n\"'`]*(?=\n|$)",
         re.MULTILINE | re.ASCII,
     )
 
 
 _SAID, _SAID_BY_FUNCTIONS = _only_said(_SAYS), _only_said(f"{_SAYS}|{_FUNCTIONS_SAY}")
 """What a script only says, and what it asks other programs, may read like a command or a setting: `echo "usage: --config=X"`.
-What it says to a file or to another program may be run. What looks like a comment may be within quotes: with a flag that counts
-it is read."""
+What it says to a file or to another program may be run."""
+
+_COMPUTES = re.compile(
+    r"\$\(|`|\$[@*1-9]|\b(?:read|mapfile|readarray|xargs|eval)\b|\{[^{}\s]{0,200}[,.][^{}\s]{0,200}\}", re.ASCII
+)
+"""What a shell makes of it is not what stands there. Most of it makes no flag: it matters where a member may be hidden."""
 
 _KUBELETS = re.compile(r"(?:^|(?<=[\s/\"']))kubelet((?:[ \t]+[^\s;&|]+)+)", re.ASCII)
-_READERS = frozenset({"cat", "sed", "awk", "grep", "cut", "tr", "head", "tail", "jq", "curl"})
-_SET_BY = re.compile(r"\b(\w+)\+?=", re.ASCII)
-_READ = re.compile(r"\b(?:read|mapfile|readarray)\b([^|&<]*)", re.ASCII)
-_FILLED_IN = re.compile(r"\$\{?(\w+|[@*])", re.ASCII)
-_BRACES = re.compile(r"(?:^|[^$])\{([^{}]*)\}")
-_POSITIONAL = "@*123456789"
 
 _OF_DISTRIBUTION = ("/etc/profile", "/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions")
 """Each takes in files that it finds by a pattern, and is found in every init script."""
@@ -64,17 +58,19 @@ Unknown = Callable[[str], Refused]
 @dataclass(slots=True)
 class Scripts:
     """Reads scripts of one node, each once. `folders`: where relative paths are meant from. `unknown`: makes the error for what
-    nobody has looked at."""
+    nobody has looked at; `is_plain`: no script that was read computes anything."""
 
     tree: Tree
     folders: Sequence[str]
     unknown: Unknown
+    is_plain: bool = True
     _read: set[str] = field(default_factory=set[str])
 
     def of_command(self, command: str) -> Iterator[str]:
         """Yields the words of a command, and of each script that it names: a shell may get it as a word, and a wrapper may have
         the name of the program itself. Raises `HostError`, and what `unknown` makes."""
         words = words_of(command.lstrip(_HEAD_OF_COMMAND))
+        self.is_plain = self.is_plain and _COMPUTES.search(command) is None
         yield from words
         if words and any(sign in words[0] for sign in "$%"):
             raise self.unknown(f"what starts it is {words[0][:80]!r}, which is filled in")
@@ -91,6 +87,7 @@ class Scripts:
         if len(content) > _MOST_BYTES or len(self._read) > _MOST_FILES:
             raise HostError(f"{path} is too large for a script that starts the kubelet")
         text = _unsaid(joined(content.decode(errors="replace"), comments=("#",)))
+        self.is_plain = self.is_plain and _COMPUTES.search(text) is None
         self._refuse_computed(text)
         words = words_of(text)
         yield from words
@@ -99,20 +96,10 @@ class Scripts:
             yield from self._taken_in(text, deepest - 1)
 
     def _refuse_computed(self, text: str) -> None:
-        """Raises where words of a kubelet are made by a command, or read from a file, also through a variable. One that is the
-        value of a flag is judged with that flag."""
-        commands = re.split(r"[\n;]", text)
-        if any(map(_is_from_file, commands)):
-            raise self.unknown("the kubelet is given its flags by xargs, which reads them when it is started")
-        computed = _computed_in(commands)
+        """Raises where words of a kubelet are made by a command. One that is the value of a flag is judged with that flag."""
         for match in _KUBELETS.finditer(text):
             for before, word in pairwise(["", *match[1].split()]):
-                is_value = before.startswith("-") and "=" not in before
-                bare = word.lstrip("\"'")
-                name = _FILLED_IN.match(bare)
-                is_computed = bare.startswith(("$(", "`")) or (name is not None and name[1] in computed)
-                is_many = any("," in one or ".." in one for one in _BRACES.findall(word))
-                if (is_computed and not is_value) or is_many:
+                if word.lstrip("\"'").startswith(("$(", "`")) and (not before.startswith("-") or "=" in before):
                     raise self.unknown(f"the kubelet is given {word[:80]!r}, which is computed when it is started")
 
     def _content(self, path: str) -> bytes | None:
@@ -163,28 +150,5 @@ class Scripts:
 
 def _unsaid(text: str) -> str:
     """Returns a script without what it only says."""
-    return (_SAID if _RUNS_ITS_WORDS.search(text) else _SAID_BY_FUNCTIONS).sub("", text)
-
-
-def _is_from_file(command: str) -> bool:
-    """Returns whether a kubelet gets its flags by xargs from a file, or from what reads one. What `echo` gives to it is read as
-    words of the script."""
-    if "xargs" not in command or "kubelet" not in command:
-        return False
-    for before, part in pairwise(["", *command.split("|")]):
-        words = part.split()
-        is_read = any(word.startswith(("-a", "--arg-file", "<")) for word in words) or not _READERS.isdisjoint(before.split())
-        if "xargs" in part and "kubelet" in part and is_read:
-            return True
-    return False
-
-
-def _computed_in(commands: Sequence[str]) -> frozenset[str]:
-    """Returns the variables of a script whose values a command makes, or a file has."""
-    found: set[str] = set()
-    for command in commands:
-        if "$(" in command or "`" in command:
-            found.update(_SET_BY.findall(command), _POSITIONAL if command.split()[:1] == ["set"] else ())
-        for match in _READ.finditer(command):
-            found.update(match[1].split())
-    return frozenset(found)
+    less = _SAID.sub("", text)
+    return less if _ITS_WORDS.search(less) else _SAID_BY_FUNCTIONS.sub("", text)

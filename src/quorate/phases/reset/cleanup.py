@@ -11,7 +11,7 @@ from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
-from quorate.phases.node.local_etcd import NOTES, delete_data, own_data_dir
+from quorate.phases.node.local_etcd import NOTES, delete_data, doubt_without_manifest, own_data_dir
 from quorate.phases.node.own_running import refuse_running
 from quorate.phases.node.paths import CONFS
 from quorate.phases.node.static_pods import manifest_path
@@ -75,6 +75,8 @@ def _warn_of_a_member(run: ResetRun) -> None:
             f"counts for the quorum without its keys; remove it with '{remove}' on another node"
         )
         run.report(Notice(text, "warning"))
+    elif doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
+        run.report(Notice(doubt, "warning"))
 
 
 def _try(step: Callable[[], None], left: list[str]) -> None:

@@ -23,6 +23,7 @@ from quorate.host.member_data import look_at, of_another
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
+from quorate.phases.node.kubelet_sources import may_be_elsewhere
 from quorate.phases.node.local_etcd import (
     LEAVING,
     LEFT,
@@ -69,6 +70,7 @@ def remove_member(run: ResetRun) -> None:
     if etcd is None:
         _refuse_lost_manifest(run)
         if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
+            _refuse_hidden(run, doubt)
             run.report(Notice(doubt, "warning"))
         run.say(PHASE, "There is no etcd manifest on this node: no member is removed")
         return
@@ -108,6 +110,17 @@ def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:
     if seen.owner == UNREADABLE and not (run.abandon and member_owner(data_dir) == UNREADABLE):
         raise unknown(data_dir)
     run.data, run.data_dir = seen, etcd.data_dir
+
+
+def _refuse_hidden(run: ResetRun, doubt: str) -> None:
+    """Raises `Refused` where the kubelet may take the manifest of a member from a folder that only a shell knows. Without a key
+    of a member that is not asked: most scripts compute an address or a name."""
+    if may_be_elsewhere(run.tree):
+        raise Refused(
+            f"{doubt}; what starts the kubelet is computed by a shell, and may name another folder of static pods",
+            state="nothing was changed",
+            advice="where no member of this node is listed, run this with --skip-phases=remove-etcd-member",
+        )
 
 
 def _refuse_lost_manifest(run: ResetRun) -> None:
