@@ -46,6 +46,7 @@ DELETES = {
     "recovery/distil.py": "a copy of a survivor that was made here; the sealed database gets its name when it is whole",
     "recovery/fence.py": "the note beside data that has its name back",
     "recovery/recover.py": "the snapshot of a survivor gets its name when it is whole",
+    "recovery/progress.py": "the notes of a recovery that was undone, or lost again, get another name",
     "recovery/restore.py": "a data directory that was built here and did not get its name; an empty one whose name it gets",
     "backup/folder.py": "a file that did not get its name, and what a keep rule does not keep",
     "exchanging.py": "files of ours that get their places, what they displace, and its way back",

@@ -37,9 +37,10 @@ class Survivor:
     problems: tuple[str, ...] = ()
 
 
-State: TypeAlias = Literal["held", "answers", "follows", "unknown"]
-"""`held`: its data is a survivor's, and nothing can start on it; `answers`: its etcd lives, and has no leader; `follows`: it
-has one, or is one; `unknown`: nothing is known of it."""
+State: TypeAlias = Literal["held", "lives", "answers", "follows", "unknown"]
+"""`held`: its data is a survivor's, and nothing can start on it; `lives`: the same, and something takes connections at its
+URLs all the same: it is a copy, or an old file; `answers`: its etcd lives, and has no leader; `follows`: it has one, or is one;
+`unknown`: nothing is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,11 @@ def _answers(found: Found, wish: RecoveryWish) -> Iterator[RecoveryDecision]:
     yield from _source(found, best, wish)
 
 
-def _rank(one: Survivor) -> tuple[tuple[int, int], bool, str]:
+def _rank(one: Survivor) -> tuple[tuple[int, int], bool, bool]:
     """Raft elects only who has the newest log, by term and then index: it has every entry that was committed and that any
-    survivor has. The commit index depends on who got the last heartbeat, the size of a file on nothing."""
-    return one.last, not one.is_learner, one.name
+    survivor has. The commit index depends on who got the last heartbeat, the size of a file on nothing. Of equal ones the first
+    that was named is used."""
+    return one.last, not one.is_learner, one.is_here
 
 
 def _why_unusable(one: Survivor) -> str:
@@ -125,6 +127,13 @@ def _of_one_cluster(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefuse
     ids = {one.cluster_id for one in found.survivors if one.cluster_id}
     if not found.survivors:
         yield RecoveryRefused("no-survivor", "no data of a member was given", "name a data directory of the old cluster")
+    elif unread := [one for one in found.survivors if not one.cluster_id]:
+        why = "; ".join(f"{one.name}: {_why_unusable(one)}" for one in unread)
+        yield RecoveryRefused(
+            "unreadable",
+            f"it cannot be read of which cluster the data is: {why}",
+            "a log in another directory (--wal-dir) has to be moved to its place, DIR/member/wal, first",
+        )
     elif len(ids) != 1:
         said = ", ".join(f"{one.name} of {format_id(one.cluster_id)}" for one in found.survivors)
         yield RecoveryRefused("two-clusters", f"these are not of one cluster: {said}", "name survivors of one cluster")
@@ -137,6 +146,12 @@ def _of_one_cluster(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefuse
 
 
 def _alive(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused]:
+    if copies := sorted(found.name(member) for member, state in found.states.items() if state == "lives"):
+        yield RecoveryRefused(
+            "lives",
+            f"the data of {', '.join(copies)} is said to be held, and something takes connections at its URLs",
+            "stop its etcd, and hold the data that it runs on: what was given may be a copy, or an old file",
+        )
     led = [member for member, state in found.states.items() if state == "follows"]
     up = {member for member, state in found.states.items() if state in ("answers", "follows")}
     whole = next((one for one in configurations(found) if len(one & up) >= quorum(len(one))), None)

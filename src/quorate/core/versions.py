@@ -70,11 +70,6 @@ def has_max_learners(version: Version) -> bool:
     return version >= Version(3, 6, 0)
 
 
-def says_index(version: Version) -> bool:
-    """Returns whether the database names the last entry that was applied. Before 3.5 that of the last change of a key."""
-    return version >= Version(3, 5, 0)
-
-
 def can_lose_publish(version: Version) -> bool:
     """Returns whether a joiner can lose its publish. Since 3.6.0 the leader compacts its log every 100 entries, so nearly every
     joiner is fed by snapshot. The publish that it sent meanwhile arrives inside that snapshot, and only a timeout ends its own

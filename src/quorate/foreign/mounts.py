@@ -37,6 +37,12 @@ def mount_points() -> list[Path]:
     return [one.place for one in _mounts()]
 
 
+def is_mount_point(path: Path) -> bool:
+    """Returns whether something is mounted at a place, also a bind mount, whose device is that of its parent. Raises
+    `HostError`."""
+    return path.resolve() in mount_points()
+
+
 def _mounts() -> list[Mount]:
     try:
         lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").split("\n")

@@ -7,6 +7,7 @@ starts on a log which says that they are committed applies them by itself, whoev
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 
@@ -15,26 +16,45 @@ from quorate.foreign.protobuf import encoded_bytes, encoded_number
 from quorate.offline.crc32c import crc32c
 from quorate.offline.wal import End, Log
 
-_STATE = 3
+_ENTRY, _STATE = 2, 3
+_CONF_CHANGE, _ADD, _PORT = 1, 0, 1
 _ALIGNED = 8
 _ZEROS = bytes(4096)
 """Behind the record: where the log was torn, the rest of the torn record would be read as the next one."""
 
 
-def append_commit(log: Log, index: int) -> None:
-    """Writes that everything up to `index` is committed, over a record that was written in part. Raises `Refused` for a log
-    that is damaged before its end, `OSError`."""
+def append_commit(log: Log, marker: int) -> int:
+    """Writes that all of the log is committed, over a record that was written in part, and behind it the addition of a member
+    `marker`; returns the index of that. What is behind a change in the database is in it with the change: a file that has this
+    member has everything. Nothing else shows it in each version: an entry that changes nothing leaves the index as it is, and
+    an alarm refuses writes. Raises `Refused` for a log that is damaged before its end, `OSError`."""
     if log.end is None:
         raise Refused(
             f"nothing may be written behind a log that is damaged: {log.torn}",
             state="nothing was changed",
             advice="use another survivor, or a backup; keep this one",
         )
-    term = max(log.term, log.last_term)
+    term, index = max(log.term, log.last_term), log.last_index + 1
     # A vote of an older term is none of this one.
     vote = log.vote if term == log.term else 0
-    data = encoded_number(1, term) + encoded_number(2, vote) + encoded_number(3, index)
-    _write(log.end, record(_STATE, crc32c(data, log.end.crc), data) + _ZEROS)
+    entry = _entry(index, log.last_term, _addition(marker))
+    state = encoded_number(1, term) + encoded_number(2, vote) + encoded_number(3, index)
+    content, crc = b"", log.end.crc
+    for kind, data in ((_ENTRY, entry), (_STATE, state)):
+        crc = crc32c(data, crc)
+        content += record(kind, crc, data)
+    _write(log.end, content + _ZEROS)
+    return index
+
+
+def _entry(index: int, term: int, data: bytes) -> bytes:
+    return encoded_number(1, _CONF_CHANGE) + encoded_number(2, term) + encoded_number(3, index) + encoded_bytes(4, data)
+
+
+def _addition(marker: int) -> bytes:
+    """Returns the change of members that adds a voter nobody can reach; a restore leaves every old member out."""
+    member = json.dumps({"id": marker, "peerURLs": [f"http://quorate.invalid:{_PORT}"]}).encode()
+    return encoded_number(1, marker) + encoded_number(2, _ADD) + encoded_number(3, marker) + encoded_bytes(4, member)
 
 
 def record(kind: int, crc: int, data: bytes) -> bytes:

@@ -1,10 +1,10 @@
 """Makes a snapshot of all that a survivor has written down, also of what it does not know to be committed (decision 29).
 
 1. Copy its data directory. The original is not written to, and nothing is started on it.
-2. Write into the copy's log that all of it is committed (`offline/commit_record.py`).
+2. Write into the copy's log that all of it is committed, and a last entry that shows (`offline/commit_record.py`).
 3. Start the survivor's own etcd on the copy, in a network namespace with nothing in it: the copy is a member of the old
    cluster, and living members would believe it. Without any leader it applies everything that is committed.
-4. Stop it when all is applied, look at what it left, and seal its database with its digest, as a snapshot has one.
+4. Stop it when the file has that last entry, and with it everything, and seal the file with its digest, as a snapshot has one.
 
 Each entry behind the commit index is a write whose client was told that it is done, or was told nothing. The first must not be
 lost, and for the second "it happened, late" is right. That holds for the newest log of all only (`core/decide_recovery.py`).
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
 import stat
@@ -23,12 +24,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.core.versions import has_max_learners, says_index
-from quorate.deadline import Deadline, SystemClock, poll
-from quorate.errors import HostError, QuorateError
+from quorate.core.versions import has_max_learners
+from quorate.deadline import Deadline, SystemClock
+from quorate.errors import ConfigError, HostError, QuorateError
 from quorate.foreign.local_files import regular
 from quorate.foreign.trust import distrust_way
-from quorate.host import process
+from quorate.host import process, programs
 from quorate.host.daemon import tail
 from quorate.host.environment import for_programs
 from quorate.host.etcd_binary import EtcdBinary
@@ -46,7 +47,7 @@ _METRICS = "metrics:1"
 """etcd 3.4 asks for a port in each address."""
 
 _APPLIED = re.compile(rb"^etcd_server_proposals_applied_total ([0-9.e+]+)$", re.MULTILINE)
-_POLL_SECONDS, _STALL_SECONDS, _STOP_SECONDS, _SETTLE_SECONDS = 0.05, 120.0, 60.0, 3.0
+_POLL_SECONDS, _STALL_SECONDS, _STOP_SECONDS = 0.05, 120.0, 60.0
 _PIECE = 1 << 20
 _MOST_LEARNERS = 1000
 _MOST_BYTES = 4 << 20
@@ -80,7 +81,19 @@ def may_isolate() -> str:
             state="nothing was changed",
             advice="install util-linux; a copy of a member must not have a network: living members would believe it",
         )
+    tried = programs.run([found, *_isolated(), "true"], seconds=_ASK_SECONDS)
+    if tried.code != 0:
+        why = (tried.err.strip().splitlines() or ["it said nothing"])[-1]
+        raise HostError(
+            f"the survivor's etcd cannot be started without a network: {why[:200]}",
+            state="nothing was changed",
+            advice="run this as root, outside a container that may not make namespaces",
+        )
     return found
+
+
+def _isolated() -> list[str]:
+    return ["--net"] if os.geteuid() == 0 else ["--net", "--user", "--map-root-user"]
 
 
 def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Distilled:
@@ -91,18 +104,16 @@ def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Di
     log = read_log(copy / MEMBER / "wal")
     before = look(copy)
     of_database = before.backend.index if before.backend is not None else 0
-    target = max(log.last_index, of_database)
-    if log.last_index >= of_database:
-        append_commit(log, log.last_index)
-    with _alone(copy, etcd, work / _LOG, clock) as twin:
-        _wait(twin, copy, target, work / _LOG, clock)
-        _settle(twin, copy, target, clock)
-    after = look(copy)
-    _refuse_less(before, after, target if says_index(etcd.version) else of_database, work / _LOG)
+    if log.last_index > of_database:
+        marker = secrets.randbits(63) | 1
+        append_commit(log, marker)
+        with _alone(copy, etcd, work / _LOG, clock) as twin:
+            _wait(twin, copy, marker, clock)
+        _refuse_less(before, copy, marker, work / _LOG)
     path = work / _DATABASE
     _seal(copy / MEMBER / "snap" / "db", path)
     shutil.rmtree(copy, ignore_errors=True)
-    return Distilled(path, target, target - of_database, log.tail())
+    return Distilled(path, max(log.last_index, of_database), max(log.last_index - of_database, 0), log.tail())
 
 
 def sweep(work: Path, clock: SystemClock) -> None:
@@ -130,7 +141,7 @@ def _copy_file(path: Path, into: Path) -> None:
 @contextmanager
 def _alone(copy: Path, etcd: EtcdBinary, log: Path, clock: SystemClock) -> Iterator[Identity]:
     """Starts an etcd on a copy, where it reaches nobody and nobody reaches it but by a file in the copy."""
-    isolate = [may_isolate(), "--net"] if os.geteuid() == 0 else [may_isolate(), "--net", "--user", "--map-root-user"]
+    isolate = [may_isolate(), *_isolated()]
     # Relative to its working directory: the path of a socket has 107 bytes. All listen on files: that namespace has no address.
     urls = (
         f"--listen-metrics-urls=unix://{_METRICS}",
@@ -154,36 +165,23 @@ def _alone(copy: Path, etcd: EtcdBinary, log: Path, clock: SystemClock) -> Itera
                 process.kill(twin, clock)
 
 
-def _wait(twin: Identity, copy: Path, target: int, log: Path, clock: SystemClock) -> None:
-    """Waits until all is applied; as long as anything is, there is no limit."""
+def _wait(twin: Identity, copy: Path, marker: int, clock: SystemClock) -> None:
+    """Waits until the file has everything, or the twin has ended; as long as anything is applied, there is no limit. An etcd
+    that has found no leader yet is killed by SIGTERM and closes nothing: what counts is what it has written down by itself."""
     deadline, reached = Deadline(clock, _STALL_SECONDS, "the survivor's etcd applies its log"), -1
-    while reached < target:
-        if not process.is_running(twin):
-            # It may have applied its own removal, and has ended as a removed member does. The look afterwards judges.
-            return
+    while process.is_running(twin) and not deadline.expired and not _has(copy, marker):
         now = _applied(copy)
         if now is not None and now > reached:
             deadline, reached = Deadline(clock, _STALL_SECONDS, deadline.goal), now
-        if deadline.expired:
-            raise DistilFailed(
-                f"the survivor's etcd applied entries up to {reached} of {target}, and then none for {_STALL_SECONDS:g} s",
-                state=f"the survivor is as it was; the log is {log}",
-            )
         clock.sleep(_POLL_SECONDS)
 
 
-def _settle(twin: Identity, copy: Path, target: int, clock: SystemClock) -> None:
-    """Waits until what is applied is in the file. An etcd that has found no leader yet is killed by SIGTERM and closes nothing;
-    it writes its changes down every 100 ms by itself. 3.4 notes the index with the next change of a key only."""
-    settled = Deadline(clock, _SETTLE_SECONDS, "the survivor's etcd writes down what it has applied")
-    poll(lambda: (not process.is_running(twin) or _index(copy) >= target) or None, clock, settled, every=_POLL_SECONDS)
-
-
-def _index(copy: Path) -> int:
-    with suppress(Damaged):
+def _has(copy: Path, marker: int) -> bool:
+    """Returns whether the file has the member that was added last. Its pages are read while they are written."""
+    with suppress(Damaged, ConfigError, OSError):
         found = look(copy).backend
-        return found.index if found is not None else 0
-    return 0
+        return found is not None and any(one.id == marker for one in found.members)
+    return False
 
 
 def _applied(copy: Path) -> int | None:
@@ -205,12 +203,13 @@ def _applied(copy: Path) -> int | None:
     return int(float(match[1])) if match else None
 
 
-def _refuse_less(before: Look, after: Look, target: int, log: Path) -> None:
+def _refuse_less(before: Look, copy: Path, marker: int, log: Path) -> None:
     """Raises `DistilFailed` where the database does not have all that is in the log."""
-    index = after.backend.index if after.backend is not None else 0
-    if after.problems or index < target or after.revision < before.revision:
+    after = look(copy)
+    if after.problems or not _has(copy, marker) or after.revision < before.revision:
+        index = after.backend.index if after.backend is not None else 0
         said = etcd_reason(tail(log))
-        why = "; ".join(after.problems) or f"it has entries up to {index} of {target}"
+        why = "; ".join(after.problems) or f"it has entries up to {index} of {after.last[1]}"
         raise DistilFailed(
             f"the survivor's etcd did not apply its whole log: {why}{f'; it said: {said}' if said else ''}",
             state=f"the survivor is as it was; the log is {log}",

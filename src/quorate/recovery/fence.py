@@ -17,6 +17,7 @@ from quorate.core.decide_recovery import Survivor
 from quorate.errors import HostError, Refused
 from quorate.files import write_into
 from quorate.foreign.kernel import rename_new
+from quorate.foreign.mounts import is_mount_point, mounted_below
 from quorate.foreign.text import to_paste
 from quorate.foreign.trust import distrust_way
 from quorate.host import proc
@@ -51,15 +52,20 @@ class Spot:
 def spot_of(data_dir: Path) -> Spot:
     """Returns where a data directory is named, as its links lead. Raises `HostError` where others could rename it."""
     real = data_dir.resolve()
-    spot = Spot(real, MEMBER) if real.is_mount() else Spot(real.parent, real.name)
+    spot = Spot(real, MEMBER) if is_mount_point(real) else Spot(real.parent, real.name)
     if doubt := distrust_way(spot.folder):
-        raise HostError(f"{spot.folder} cannot be used: {doubt}", state="nothing was changed")
+        raise HostError(
+            f"{spot.folder} cannot be used: {doubt}",
+            state="nothing was changed",
+            advice="run this as that user, or give the folder to root",
+        )
+    if inside := mounted_below(spot.data):
+        raise Refused(
+            f"{inside[0]} is a mount in the data: it would move with it, and be back at its place after the next boot",
+            state="nothing was changed",
+            advice="copy what is on it into the data directory, which then has all of it, and unmount it",
+        )
     return spot
-
-
-def data_under(spot: Spot, name: str) -> Path:
-    """Returns the data directory under a name that it was given. `member` alone stands in no directory of its own."""
-    return spot.folder / name
 
 
 def refuse_running(data_dir: Path) -> None:
@@ -72,7 +78,7 @@ def refuse_running(data_dir: Path) -> None:
             advice="run this as root with all capabilities (CAP_SYS_PTRACE), outside a container",
         )
     for one in seen.running:
-        if is_open_here(one, data_dir):
+        if is_open_here(one, data_dir) or _has_open(one, data_dir):
             raise Refused(f"an etcd runs on {data_dir} (pid {one.pid})", state="nothing was changed", advice=how_to_stop(one))
 
 
@@ -91,14 +97,38 @@ def how_to_stop(etcd: RunningEtcd) -> str:
 def fence(data_dir: Path, run: str) -> tuple[Fenced, Path]:
     """Gives the data of a member another name, and writes beside it what a recovery on another host has to know. Returns that,
     and the path of the file. Raises `Refused` and `HostError` with nothing changed."""
+    spot = spot_of(data_dir)
+    if begun := _begun(spot):
+        # Killed behind the rename.
+        return _noted(spot, begun.removeprefix(f"{spot.name}{_KEPT}"), survivor_in(spot.folder / begun)[0])
     refuse_running(data_dir)
     survivor, _ = survivor_in(data_dir)
     _refuse_nobodys(survivor, data_dir)
-    spot = spot_of(data_dir)
     with _opened(spot.folder) as held:
-        kept = put_aside(held, spot, run)
-        found = Fenced(survivor, socket.gethostname(), str(spot.folder / kept), run)
+        put_aside(held, spot, run)
+        try:
+            return _noted(spot, run, survivor)
+        except OSError as error:
+            rename_new(spot.kept(run), spot.name, src_dir_fd=held, dst_dir_fd=held)
+            raise HostError(f"cannot write to {spot.folder}: {error.strerror}", state="nothing was changed") from error
+
+
+def _begun(spot: Spot) -> str:
+    """Returns the name of data that a fence has put aside and not noted; empty where there is none."""
+    if (spot.folder / spot.name).exists() or (spot.folder / spot.record).exists():
+        return ""
+    kept = [path.name for path in spot.folder.iterdir() if path.name.startswith(f"{spot.name}{_KEPT}")]
+    return kept[0] if len(kept) == 1 else ""
+
+
+def _noted(spot: Spot, run: str, survivor: Survivor) -> tuple[Fenced, Path]:
+    """Writes what a recovery on another host has to know. Raises OSError."""
+    found = Fenced(survivor, socket.gethostname(), str(spot.folder / spot.kept(run)), run)
+    held = os.open(spot.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         write_into(held, spot.record, found.text(), mode=0o600)
+    finally:
+        os.close(held)
     return found, spot.folder / spot.record
 
 
@@ -117,7 +147,7 @@ def put_aside(held: int, spot: Spot, run: str) -> str:
     rename_new(spot.name, kept, src_dir_fd=held, dst_dir_fd=held)
     os.fsync(held)
     # One that was started between the look and the rename has it open under the new name.
-    running = next((one for one in look_for_etcds().running if _has_open(one, spot, kept)), None)
+    running = next((one for one in look_for_etcds().running if _has_open(one, spot.folder / kept)), None)
     if running is not None:
         rename_new(kept, spot.name, src_dir_fd=held, dst_dir_fd=held)
         raise Refused(
@@ -128,12 +158,18 @@ def put_aside(held: int, spot: Spot, run: str) -> str:
     return kept
 
 
-def _has_open(etcd: RunningEtcd, spot: Spot, kept: str) -> bool:
-    member = spot.folder / kept if spot.name == MEMBER else spot.folder / kept / MEMBER
-    paths = [member / "snap" / "db"]
-    with suppress(OSError):
-        paths += (member / "wal").glob("*.wal")
+def _has_open(etcd: RunningEtcd, data: Path) -> bool:
+    """Returns whether an etcd has data open: that of a data directory, or of a `member` alone."""
+    folders = (data / MEMBER, data)
+    paths = [path for one in folders for path in (one / "snap" / "db", *_logs(one / "wal"))]
     return any(proc.seen_id(path) in etcd.files for path in paths)
+
+
+def _logs(folder: Path) -> list[Path]:
+    try:
+        return list(folder.glob("*.wal"))
+    except OSError:
+        return []
 
 
 def unfence(data_dir: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from quorate.core.decide_recovery import (
     configurations,
     decide_recovery,
 )
+from quorate.core.decide_restore import Content, Place, Wish, against
 from quorate.core.ids import format_id
 from quorate.core.versions import Version
 from quorate.errors import PreflightFailed, Refused
@@ -27,6 +28,7 @@ from quorate.host.etcd_identity import MEMBER
 from quorate.offline.look import Look
 from quorate.recovery import distil
 from quorate.recovery.fence import Spot, refuse_running, spot_of
+from quorate.recovery.restore import distrusted, free_bytes, strays
 from quorate.recovery.survivors import Fenced, names_in, survivor_in
 
 
@@ -67,8 +69,10 @@ def judge_recovery(job: RecoveryJob, run: str = "") -> Judged:
     looks = tuple(found for _, found in here)
     survivors = (*(one for one, _ in here), *(one.survivor for one in job.fenced))
     names = names_in(looks, job.fenced)
-    held: dict[int, State] = {one.member_id: "held" for one in survivors if one.member_id}
-    states = {**_answering(looks, held.keys()), **held}
+    answering = _answering(looks)
+    held = {one.member_id for one in survivors if one.member_id}
+    states: dict[int, State] = dict.fromkeys(held, "held")
+    states |= {member: "lives" if member in held else "answers" for member in answering}
     found = Found(survivors, states, names)
     gone = _ids(job.gone, names, found)
     decision = decide_recovery(found, replace(job.wish, gone=frozenset(gone)))
@@ -77,16 +81,17 @@ def judge_recovery(job: RecoveryJob, run: str = "") -> Judged:
     if isinstance(decision, AskGone):
         raise _asked(decision, found)
     _refuse_misplaced(job, decision.survivor, looks)
+    _refuse_unrestorable(job, looks[0], decision.seen)
     distil.may_isolate()
     return Judged(decision, looks, tuple(found.name(one) for one in gone))
 
 
-def _answering(looks: Sequence[Look], held: Collection[int]) -> dict[int, State]:
-    """Returns which of the members that are not held take connections. One that is cut off from here does not, and may serve:
+def _answering(looks: Sequence[Look]) -> list[int]:
+    """Returns the members at whose URLs something takes connections. One that is cut off from here does not, and may serve:
     that is what an operator is asked about."""
     newest = max(looks, key=lambda one: one.last)
-    others = [one for one in (newest.backend.members if newest.backend is not None else ()) if one.id not in held]
-    return {one.id: "answers" for one in others if any(map(listens, (*one.peer_urls, *one.client_urls)))}
+    members = newest.backend.members if newest.backend is not None else ()
+    return [one.id for one in members if any(map(listens, (*one.peer_urls, *one.client_urls)))]
 
 
 def where(spot: Spot, run: str) -> Path:
@@ -141,4 +146,32 @@ def _refuse_misplaced(job: RecoveryJob, survivor: Survivor, looks: tuple[Look, .
             f"{newest.path} was written by etcd {version}, and {job.etcd.path} is {job.etcd.version}",
             state="nothing was changed",
             advice="pass an etcd of the same minor version with --etcd: it applies the log",
+        )
+
+
+def _refuse_unrestorable(job: RecoveryJob, newest: Look, seen: int) -> None:
+    """Raises `Refused` for what would end the last step, while nothing is changed yet."""
+    distrusted(job.etcdutl)
+    spot = spot_of(job.data_dir)
+    backend = newest.backend
+    told = (backend.storage_version or backend.cluster_version) if backend is not None else ""
+    content = Content(
+        # A copy of all, a snapshot of it, and what is built of that.
+        size=newest.size,
+        digest="right",
+        revision=max(newest.revision, seen),
+        keys=0,
+        written_by=Version.told(told) if told else None,
+        corrupt=False,
+        no_space=False,
+    )
+    beside = strays(spot.folder) if spot.name == MEMBER else []
+    free = free_bytes(spot.folder)
+    place = Place(
+        str(job.data_dir), "something else" if beside else "nothing", 0, None if free is None else free - 2 * newest.size
+    )
+    found = against(content, place, Wish(job.etcd.version, job.quota, job.peer_url, set_aside=False))
+    if found:
+        raise Refused(
+            "; ".join(one.why for one in found), state="nothing was changed", advice="; ".join(one.advice for one in found)
         )

@@ -17,146 +17,91 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.core.decide_restore import Wish
-from quorate.core.ids import format_id, parse_id
+from quorate.core.ids import format_id
 from quorate.deadline import SystemClock
-from quorate.errors import ConfigError, HostError, Refused
+from quorate.errors import HostError, QuorateError, Refused
 from quorate.files import make_folder
 from quorate.foreign.text import to_paste
-from quorate.foreign.values import integer_of, text_of
 from quorate.host.etcd_identity import MEMBER
 from quorate.journal import Journal, Record
 from quorate.journal import read as read_journal
 from quorate.offline.look import look
 from quorate.recovery import distil
 from quorate.recovery.fence import Spot, put_aside, spot_of
-from quorate.recovery.judge_recovery import Judged, RecoveryJob, judge_recovery, where
+from quorate.recovery.judge_recovery import Judged, RecoveryJob, judge_recovery
+from quorate.recovery.progress import (
+    BEGUN,
+    DISTILLED,
+    FENCED,
+    JOURNAL,
+    PLACED,
+    Known,
+    Recovered,
+    folder_of,
+    known_at,
+    refuse_used,
+    retired,
+)
 from quorate.recovery.restore import Job, restore
 from quorate.report import Event, Report
 
-_FOLDER = ".quorate-recovery"
-_WORK, _SNAPSHOT, _JOURNAL = "work", "survivor.db", "journal"
-_BEGUN, _FENCED, _DISTILLED, _PLACED = "begun", "fenced", "distilled", "placed"
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """`applied`: entries that were only in the survivor's log; `unknown`: those of them that it did not know to be committed;
-    `lost`: what is known to be missing; `kept`: where the old data is."""
-
-    run: str
-    old_cluster: int
-    cluster_id: int
-    member_id: int
-    keys: int
-    revision: int
-    applied: int
-    unknown: int
-    lost: tuple[str, ...]
-    gone: tuple[str, ...]
-    kept: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, object]:
-        return {
-            "run": self.run,
-            "oldClusterId": format_id(self.old_cluster),
-            "clusterId": format_id(self.cluster_id),
-            "memberId": format_id(self.member_id),
-            "keys": self.keys,
-            "revision": self.revision,
-            "appliedFromLog": self.applied,
-            "notKnownToBeCommitted": self.unknown,
-            "lost": list(self.lost),
-            "gone": list(self.gone),
-            "kept": list(self.kept),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class OwnMember:
-    """Who a data directory's member is by its own database."""
-
-    name: str
-    peer_url: str
-
-
-def member_in(data_dir: Path) -> OwnMember:
-    """Returns the member whose data is in a directory, or was held beside it by a recovery. Raises `ConfigError`."""
-    spot = spot_of(data_dir)
-    known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
-    found = look(where(spot, known.run if known is not None else ""))
-    rows = found.backend.members if found.backend is not None else ()
-    own = next((one for one in rows if one.id == found.member_id), None)
-    if own is None or not own.name or not own.peer_urls:
-        raise ConfigError(f"{data_dir} does not say how its member is called", advice="pass --name and --peer-url")
-    return OwnMember(own.name, own.peer_urls[0])
-
-
-def folder_of(spot: Spot) -> Path:
-    """Returns the folder of a recovery, beside the data that it is about."""
-    return spot.folder / f"{spot.name}{_FOLDER}"
+_WORK, _SNAPSHOT = "work", "survivor.db"
 
 
 def recover(job: RecoveryJob, clock: SystemClock, report: Report) -> Recovered:
     """Recovers, or goes on where a killed run was. Raises as `judge_recovery`, `distil` and `restore`."""
     spot = spot_of(job.data_dir)
-    known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
+    known = known_at(spot)
     if known is not None and known.placed is not None:
-        _refuse_used(spot, known)
+        refuse_used(spot, known)
     # Again also where it goes on: others may have come back meanwhile.
     judged = judge_recovery(job, known.run if known is not None else "") if _is_open(spot, known) else None
     with _work(spot) as book:
         run = _Run(book, spot, job, clock, report)
-        known = _Known.of(read_journal(book.path))
+        known = Known.of(read_journal(book.path))
         if known is None:
             assert judged is not None
             known = _begin(run, judged)
+        elif judged is not None:
+            _refuse_changed(spot, known, judged)
         if known.placed is None:
             known = _place(run, known)
     return known.result(spot)
 
 
-def _refuse_used(spot: Spot, known: _Known) -> None:
-    """Raises `Refused` where an etcd has run on what an earlier recovery made: the same command would make it anew."""
-    there = look(spot.folder if spot.name == MEMBER else spot.data)
-    if list(there.last) != (known.placed or {}).get("last"):
+def _refuse_changed(spot: Spot, known: Known, judged: Judged) -> None:
+    """Raises `Refused` where the data is not that of the run that goes on: its cluster lived on meanwhile."""
+    if list(judged.decision.survivor.last) != known.last:
         raise Refused(
-            f"{spot.data} was recovered before (run {known.run}), and is in use since",
+            f"{spot.data} was written to since the recovery {known.run} began, which was cut off",
             state="nothing was changed",
-            advice=f"is it lost again? {to_paste('mv', str(folder_of(spot)), str(_retired(spot, known.run)))}; then run the "
-            "same command again",
+            advice=f"begin anew: {to_paste('mv', str(folder_of(spot)), str(retired(spot, known.run)))}; then run the same "
+            "command again",
         )
 
 
-def _retired(spot: Spot, run: str) -> Path:
-    return folder_of(spot).with_name(f"{spot.name}{_FOLDER}-{run}")
+def plan(job: RecoveryJob) -> Judged:
+    """Judges what `recover` would, and changes nothing. Raises as `recover`."""
+    spot = spot_of(job.data_dir)
+    known = known_at(spot)
+    if known is not None and not _is_open(spot, known):
+        refuse_used(spot, known)
+        raise Refused(
+            f"{spot.data} was recovered already (run {known.run})",
+            state="nothing was changed",
+            advice="start its etcd; then 'quorate etcd recovered' cleans what the old cluster left",
+        )
+    judged = judge_recovery(job, known.run if known is not None else "")
+    if known is not None:
+        _refuse_changed(spot, known, judged)
+    return judged
 
 
-def retire(data_dir: Path) -> None:
-    """Gives the notes of an earlier recovery another name, where what it made was lost in turn."""
-    spot = spot_of(data_dir)
-    known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
-    if known is not None and known.placed is not None:
-        folder_of(spot).rename(_retired(spot, known.run))
-
-
-def run_at(data_dir: Path) -> str:
-    """Returns the run of a recovery that was cut off in a directory; empty where there is none."""
-    known = _Known.of(read_journal(folder_of(spot_of(data_dir)) / _JOURNAL))
-    return known.run if known is not None and known.placed is None else ""
-
-
-def recovered_here(data_dir: Path) -> Recovered | None:
-    """Returns what a recovery has made in a directory; None where none has ended there."""
-    spot = spot_of(data_dir)
-    known = _Known.of(read_journal(folder_of(spot) / _JOURNAL))
-    return known.result(spot) if known is not None and known.placed is not None else None
-
-
-def _is_open(spot: Spot, known: _Known | None) -> bool:
+def _is_open(spot: Spot, known: Known | None) -> bool:
     """Returns whether the old cluster may still be left as it is."""
     return known is None or (known.placed is None and _is_placed(spot, known) is None)
 
@@ -172,67 +117,10 @@ class _Run:
     def note(self, kind: str, fields: Mapping[str, object]) -> None:
         self.book.write(Record(kind, self.clock.wall(), fields))
 
-    def known(self) -> _Known:
-        found = _Known.of(read_journal(self.book.path))
+    def known(self) -> Known:
+        found = Known.of(read_journal(self.book.path))
         assert found is not None
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the journal says of this recovery."""
-
-    run: str
-    old_cluster: int
-    member: int
-    seen: int
-    lost: tuple[str, ...]
-    gone: tuple[str, ...]
-    beside: tuple[str, ...]
-    applied: int = 0
-    unknown: int = 0
-    placed: Mapping[str, object] | None = None
-
-    @classmethod
-    def of(cls, records: list[Record]) -> _Known | None:
-        known: _Known | None = None
-        for one in records:
-            fields = one.fields
-            if one.kind == _BEGUN:
-                known = cls(
-                    text_of(fields.get("run")),
-                    parse_id(text_of(fields.get("clusterId"))),
-                    parse_id(text_of(fields.get("memberId"))),
-                    integer_of(fields.get("seen")),
-                    _texts(fields.get("lost")),
-                    _texts(fields.get("gone")),
-                    _texts(fields.get("beside")),
-                )
-            elif known is not None and one.kind == _DISTILLED:
-                known = replace(known, applied=integer_of(fields.get("applied")), unknown=integer_of(fields.get("unknown")))
-            elif known is not None and one.kind == _PLACED:
-                known = replace(known, placed=fields)
-        return known
-
-    def result(self, spot: Spot) -> Recovered:
-        placed = self.placed or {}
-        return Recovered(
-            self.run,
-            self.old_cluster,
-            parse_id(text_of(placed.get("clusterId"))),
-            parse_id(text_of(placed.get("memberId"))),
-            integer_of(placed.get("keys")),
-            integer_of(placed.get("revision")),
-            self.applied,
-            self.unknown,
-            self.lost,
-            self.gone,
-            (str(spot.folder / spot.kept(self.run)), *(f"{one}.quorate-kept-{self.run}" for one in self.beside)),
-        )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 @contextmanager
@@ -248,7 +136,7 @@ def _work(spot: Spot) -> Iterator[Journal]:
             raise HostError(
                 f"another recovery of {spot.data} is at work", state="this one changed nothing", advice="let it end"
             ) from None
-        book = Journal(folder / _JOURNAL)
+        book = Journal(folder / JOURNAL)
         try:
             yield book
         finally:
@@ -257,39 +145,54 @@ def _work(spot: Spot) -> Iterator[Journal]:
         os.close(held)
 
 
-def _begin(run: _Run, judged: Judged) -> _Known:
+def _begin(run: _Run, judged: Judged) -> Known:
     survivor = judged.decision.survivor
     fields: dict[str, object] = {
         "run": secrets.token_hex(4),
         "clusterId": format_id(survivor.cluster_id),
         "memberId": format_id(survivor.member_id),
         "seen": judged.decision.seen,
+        "last": list(survivor.last),
         "lost": list(judged.decision.lost),
         "gone": list(judged.gone),
         "beside": [str(spot_of(one).data) for one in run.job.beside],
         "saidBy": getpass.getuser(),
     }
-    run.note(_BEGUN, fields)
+    run.note(BEGUN, fields)
     return run.known()
 
 
-def _place(run: _Run, known: _Known) -> _Known:
+def _place(run: _Run, known: Known) -> Known:
     """Does the steps that are left; returns what is known then."""
     made = _is_placed(run.spot, known)
     if made is None:
         run.report(Event("fence", run.job.name, f"the data is kept as {run.spot.kept(known.run)}"))
         for one in (run.job.data_dir, *map(Path, known.beside)):
             _hold(spot_of(one), known.run)
-        run.note(_FENCED, {})
-        _distil(run, known)
-        _restore(run, known)
+        run.note(FENCED, {})
+        with _said(run, known):
+            _distil(run, known)
+            # Somebody may have come back while that took its time.
+            judge_recovery(run.job, known.run)
+            _restore(run, known)
         made = _is_placed(run.spot, known)
         assert made is not None
-    run.note(_PLACED, made)
+    run.note(PLACED, made)
     return run.known()
 
 
-def _is_placed(spot: Spot, known: _Known) -> dict[str, object] | None:
+@contextmanager
+def _said(run: _Run, known: Known) -> Iterator[None]:
+    """Says of an error in the block what is so by now: the data is held."""
+    try:
+        yield
+    except QuorateError as error:
+        kept = run.spot.folder / run.spot.kept(known.run)
+        error.state = f"the data is kept as {kept}, whole; no new cluster was made; the same command continues there"
+        raise
+
+
+def _is_placed(spot: Spot, known: Known) -> dict[str, object] | None:
     """Returns what stands in the place of the survivor, where a run has put it there: of another cluster than the old."""
     kept, there = spot.folder / spot.kept(known.run), spot.data
     if not kept.exists() or not there.exists():
@@ -323,7 +226,7 @@ def _hold(spot: Spot, run: str) -> None:
         os.close(held)
 
 
-def _distil(run: _Run, known: _Known) -> None:
+def _distil(run: _Run, known: Known) -> None:
     """Makes the snapshot, unless a killed run has: it has its name only when it is whole."""
     folder = folder_of(run.spot)
     if (folder / _SNAPSHOT).exists():
@@ -334,18 +237,19 @@ def _distil(run: _Run, known: _Known) -> None:
     make_folder(work)
     kept = run.spot.folder / run.spot.kept(known.run)
     made = distil.distil(kept if run.spot.name == MEMBER else kept / MEMBER, work, run.job.etcd, run.clock)
-    run.note(_DISTILLED, {"applied": made.applied, "unknown": made.unknown})
+    run.note(DISTILLED, {"applied": made.applied, "unknown": made.unknown})
     made.path.rename(folder / _SNAPSHOT)
     distil.sweep(work, run.clock)
 
 
-def _restore(run: _Run, known: _Known) -> None:
+def _restore(run: _Run, known: Known) -> None:
     job, spot = run.job, run.spot
     wish = Wish(job.etcd.version, job.quota, job.peer_url, set_aside=False)
     data_dir = spot.folder if spot.name == MEMBER else spot.data
-    snapshot = folder_of(spot) / _SNAPSHOT
+    snapshot, kept = folder_of(spot) / _SNAPSHOT, (spot.folder / spot.kept(known.run)).stat()
+    owner = (kept.st_uid, kept.st_gid) if os.geteuid() == 0 else None
     restore(
-        Job(snapshot, data_dir, job.name, job.peer_url, job.etcdutl, wish, known.seen, known.old_cluster),
+        Job(snapshot, data_dir, job.name, job.peer_url, job.etcdutl, wish, known.seen, known.old_cluster, owner),
         run.clock,
         run.report,
     )

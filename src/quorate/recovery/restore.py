@@ -26,6 +26,7 @@ from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, QuorateError, Refused
 from quorate.foreign.kernel import rename_new
+from quorate.foreign.mounts import is_mount_point
 from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 from quorate.host.etcd_identity import MEMBER, data_owner
@@ -49,7 +50,7 @@ class RestoreFailed(QuorateError):
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is restored, where to, and by which programs. `seen`: as for `bump`. `old_cluster`: the id that the backup's
-    manifest names; 0 where it is not known."""
+    manifest names; 0 where it is not known. `owner`: user and group of what is built; None: who runs this."""
 
     snapshot: Path
     data_dir: Path
@@ -59,6 +60,7 @@ class Job:
     wish: Wish
     seen: int = 0
     old_cluster: int = 0
+    owner: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,19 @@ def judge(job: Job, report: Report) -> Content:
     report(Event("restore", job.name, "reading the snapshot"))
     content = content_of(look(job.snapshot, deep=True))
     found = against(content, _place(job.data_dir), job.wish)
-    if doubt := distrust_way(job.etcdutl):
+    distrusted(job.etcdutl)
+    _refuse(found)
+    return content
+
+
+def distrusted(etcdutl: Path) -> None:
+    """Raises `Refused` for a program that others could have put there."""
+    if doubt := distrust_way(etcdutl):
         raise Refused(
-            f"{job.etcdutl} is not trusted and was not run: {doubt}",
+            f"{etcdutl} is not trusted and was not run: {doubt}",
             state="nothing was changed",
             advice="pass another with --etcdutl",
         )
-    _refuse(found)
-    return content
 
 
 def _refuse(found: Sequence[Against]) -> None:
@@ -129,10 +136,15 @@ def content_of(found: Look) -> Content:
 def _place(data_dir: Path) -> Place:
     owner = data_owner(data_dir)
     holds: Literal["nothing", "data", "something else"] = "nothing"
-    if data_dir.exists() and any(not _is_no_data(one.name) for one in data_dir.iterdir()):
+    if data_dir.exists() and (strays(data_dir) or (data_dir / MEMBER).exists()):
         holds = "data" if owner is not None and (data_dir / MEMBER).is_dir() else "something else"
     runs = next((one.pid for one in running_etcds() if is_open_here(one, data_dir)), 0)
-    return Place(str(data_dir), holds, runs, _free_bytes(data_dir))
+    return Place(str(data_dir), holds, runs, free_bytes(data_dir))
+
+
+def strays(data_dir: Path) -> list[str]:
+    """Returns what is in a data directory beside `member`, and is in the way."""
+    return sorted(one.name for one in data_dir.iterdir() if one.name != MEMBER and not _is_no_data(one.name))
 
 
 def _is_no_data(name: str) -> bool:
@@ -145,7 +157,8 @@ def _is_no_data(name: str) -> bool:
     )
 
 
-def _free_bytes(path: Path) -> int | None:
+def free_bytes(path: Path) -> int | None:
+    """Returns how many bytes fit there; None where that is not known."""
     there = next(one for one in (path, *path.absolute().parents) if one.is_dir())
     try:
         room = os.statvfs(there)
@@ -164,6 +177,8 @@ def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
         report(Event("restore", job.name, "building the data directory"))
         _build(job, work, token, added, clock)
         made = _checked(job, work, content, added)
+        if job.owner is not None:
+            _give(work, *job.owner)
         _sync(work)
         # An etcd may have been started there while this was built.
         _refuse(against(content, replace(_place(job.data_dir), free=None), job.wish))
@@ -177,7 +192,7 @@ def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
 def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
     """Yields a name in a new folder beside the place, on the same file system: inside it where it is a mount point. The folder
     is deleted at the end, and so are those of killed runs, before: each holds every secret of a cluster."""
-    folder = data_dir if data_dir.is_mount() else data_dir.absolute().parent
+    folder = data_dir if is_mount_point(data_dir) else data_dir.absolute().parent
     if not folder.is_dir():
         raise HostError(
             f"there is no directory {folder}", state="nothing was changed", advice="make it, with its owner and mode"
@@ -248,6 +263,13 @@ def _checked(job: Job, work: Path, content: Content, added: int) -> Look:
     return made
 
 
+def _give(folder: Path, user: int, group: int) -> None:
+    """Gives all of it to the user whose etcd ran there before: root made it, and that etcd could not open it."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in [*names, "."]:
+            os.chown(Path(path) / name, user, group, follow_symlinks=False)
+
+
 def _sync(folder: Path) -> None:
     """Writes all of it to its disk, files before the folders that name them."""
     for path, _, names in os.walk(folder, topdown=False):
@@ -262,7 +284,7 @@ def _sync(folder: Path) -> None:
 def _put(job: Job, work: Path, run: str) -> Path | None:
     """Gives the new directory its name; what is there is renamed before. Returns where that lies now. Where the data directory
     is a mount point, it is `member` in it that is renamed."""
-    if job.data_dir.is_mount():
+    if is_mount_point(job.data_dir):
         folder, new, name = job.data_dir, f"{_inside(work)}/{MEMBER}", MEMBER
     else:
         folder, new, name = job.data_dir.absolute().parent, _inside(work), job.data_dir.name

@@ -19,7 +19,7 @@ from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_store import AutopilotStore
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, RECOVERED, REPLACEMENTS, SEATS
 from quorate.etcd.observation.look import endpoint_of
-from quorate.recovery.recover import Recovered, recovered_here
+from quorate.recovery.progress import Recovered, recovered_here
 
 FORMAT = 1
 _OLD = (SEATS, JOINS, REPLACEMENTS, CHANGE, PROOFS)

@@ -110,12 +110,20 @@ def survivor_of(found: Look) -> Survivor:
         member_id=found.member_id,
         last=found.last,
         revision=found.revision + behind,
-        configurations=tuple(dict.fromkeys(one.voters for one in found.seen if one.voters)),
+        configurations=tuple(dict.fromkeys(one.voters for one in _possible(found, applied) if one.voters)),
         is_learner=_is_learner(found.member_id, found.seen),
         is_corrupt=found.backend is not None and any(kind == "CORRUPT" for _, kind in found.backend.alarms),
         is_whole=found.log is not None and found.log.end is not None,
         problems=found.problems,
     )
+
+
+def _possible(found: Look, applied: int) -> Sequence[Configuration]:
+    """Returns the configurations that the cluster may have: from the last one on that is known to be committed. One before that
+    has no quorum any more: its first members made a young cluster alone."""
+    committed = max(found.log.commit if found.log is not None else 0, applied)
+    known = [number for number, one in enumerate(found.seen) if one.index <= committed]
+    return found.seen[known[-1] :] if known else found.seen
 
 
 def _is_learner(member: int, seen: Sequence[Configuration]) -> bool:

@@ -19,7 +19,7 @@ from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.recovery.judge_recovery import Judged, RecoveryJob
-    from quorate.recovery.recover import Recovered
+    from quorate.recovery.progress import Recovered
 
 
 @command(ends=CHANGES)
@@ -74,14 +74,14 @@ def recover(
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
-    from quorate.recovery.judge_recovery import judge_recovery
+    from quorate.recovery.recover import plan
     from quorate.recovery.recover import recover as run_recovery
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
         job = _job(data_dir, name, peer_url, gone, beside, fenced, cluster_id, accept_loss, quota, etcd, etcdutl)
         if dry_run:
-            judged = judge_recovery(job)
+            judged = plan(job)
         else:
             done = run_recovery(job, SystemClock(cancel), report)
     if dry_run:
@@ -108,7 +108,7 @@ def _job(
     from quorate.core.new_member import check_new_name
     from quorate.host import etcd_binary
     from quorate.recovery.judge_recovery import RecoveryJob
-    from quorate.recovery.recover import member_in
+    from quorate.recovery.progress import member_in
     from quorate.recovery.survivors import read_fenced
 
     if name is None or peer_url is None:
@@ -218,9 +218,9 @@ def unfence(data_dir: Path, not_recovered: bool, form: str) -> None:  # noqa: AR
     Example:
       quorate etcd unfence /var/lib/etcd --not-recovered
     """
-    from quorate.recovery.fence import unfence as given_back
+    from quorate.recovery.progress import undo
 
-    was = given_back(data_dir.absolute())
+    was = undo(data_dir.absolute())
     emit(form, "EtcdUnfence", {"was": str(was), "dataDir": str(data_dir)}, lambda: echo(f"{was} is {data_dir} again"))
 
 

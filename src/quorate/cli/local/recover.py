@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quorate.local.home import Home
     from quorate.local.state import LocalMember
     from quorate.recovery.judge_recovery import RecoveryJob
-    from quorate.recovery.recover import Recovered
+    from quorate.recovery.progress import Recovered
 
 
 @command(ends=CHANGES)
@@ -54,8 +54,8 @@ def _recovered(home: Home) -> tuple[Recovered, str]:
     from dataclasses import replace
 
     from quorate.local.lost import lost_majority
+    from quorate.recovery.progress import recovered_here, retire, run_at
     from quorate.recovery.recover import recover as recovered
-    from quorate.recovery.recover import recovered_here, retire, run_at
 
     with home.locked("local recover"):
         saved = home.load()
@@ -99,7 +99,7 @@ def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...]) -> Rec
     from quorate.host.etcd_binary import etcdutl_for, find
     from quorate.recovery.fence import spot_of
     from quorate.recovery.judge_recovery import RecoveryJob, where
-    from quorate.recovery.recover import run_at
+    from quorate.recovery.progress import run_at
 
     data = {one.name: home.layout.member(one.name).data for one in members}
     run = run_at(data[best.name])
