@@ -37,14 +37,14 @@ def recover(folder: Path | None, form: str) -> None:
         done, name = _recovered(home)
         cluster.start(home, name)
         _settle(home, name)
-        option = home.layout.option
+        grow = f"quorate local up --members 3 {home.layout.option}"
 
     def say() -> None:
         echo(f"recovered {done.keys} keys from {name}: it is the one voter of the new cluster {done.cluster_id:x}")
         echo(f"{done.applied} entries were in its log only: all are in it")
         for one in done.kept:
             echo(f"the old data is kept as {one}")
-        echo(f"grow it: quorate local up --members 3 {option}")
+        echo(f"grow it: {grow}")
 
     emit(form, "EtcdRecovery", done.as_dict(), say)
 
