@@ -193,6 +193,14 @@ def test_a_record_whose_sum_is_wrong_is_the_torn_end(tmp_path: Path) -> None:
     Writer().head().entry(1).entry(2).add(2, number(2, 1) + number(3, 3), crc=5).into(tmp_path)
     found = read_log(tmp_path)
     assert found.torn == "its last record was written in part" and found.last_index == 2, "it is no entry of the log"
+    assert found.end is None, "no sector of it is empty: it was damaged later, and etcd does not start on it"
+    cut = Writer().head().entry(1).add(2, number(2, 1) + number(3, 2) + content(4, b"x" * 1500))
+    path = cut.into(tmp_path)
+    whole = bytearray(path.read_bytes())
+    whole[1024:1536] = bytes(512)
+    path.write_bytes(whole)
+    found = read_log(tmp_path)
+    assert found.last_index == 1 and found.end is not None and found.torn
     Writer().head().entry(1).add(2, number(2, 1) + number(3, 2), crc=5).entry(3).into(tmp_path)
     found = read_log(tmp_path)
     assert "sum of a record is wrong, 2 records before the end" in found.torn and (found.last_index, found.end) == (3, None)

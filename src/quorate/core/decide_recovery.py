@@ -1,10 +1,10 @@
 """Whether a cluster without a quorum may be made anew from one survivor, and from which: pure, so that a dry run judges what
 the run does, and a model can ask about every cluster of five.
 
-Two clusters with writers are worse than none. A cluster is made anew only where it is proved that no quorum of the old one can
-live elsewhere: in every configuration that any survivor has seen, as many members are held, or gone for good, as leave too few
-for a quorum. Held is what this tool has stopped, and renamed its data so that nothing starts on it; gone is what an operator
-attests, by name. A configuration that was not committed counts: its cluster may have gone on with it.
+Two clusters with writers are worse than none. A cluster is made anew only where no member of the old one can live elsewhere: in
+every configuration that may be its own, as survivors have seen it, each voter is held, or gone for good. Held is what this tool
+has stopped, and renamed its data so that nothing starts on it; gone is what an operator attests, by name. A configuration that
+was not committed counts: its cluster may have gone on with it.
 """
 
 from __future__ import annotations
@@ -206,9 +206,10 @@ def _elsewhere(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused | A
 
 
 def lacking(voters: Collection[int], out: Collection[int]) -> int:
-    """Returns how many more of these voters have to be held or gone before the others are too few for a quorum."""
-    left = len(frozenset(voters) - frozenset(out))
-    return max(left - quorum(len(voters)) + 1, 0)
+    """Returns how many more of these voters have to be held or gone: all of them. "Too few for a quorum" is not enough. A
+    survivor that was cut off has not seen who came since: with one of three held and one gone, the third was a member of a
+    healthy cluster of three others. And whoever is neither compared nor gone may have the newer log."""
+    return len(frozenset(voters) - frozenset(out))
 
 
 def _source(found: Found, best: Survivor, wish: RecoveryWish) -> Iterator[RecoveryDecision]:

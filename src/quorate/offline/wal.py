@@ -114,7 +114,7 @@ def _finish(found: Log, last: _Last) -> None:
         return
     record = last.records[-1]
     found.torn = found.torn or "its last record was written in part"
-    if not last.is_damaged and last.behind[0] == record.path:
+    if not last.is_damaged and last.behind[0] == record.path and has_empty_sector(record.path, record.start, last.behind[1]):
         found.end = End(record.path, record.start, last.sum_before_last())
 
 
@@ -171,21 +171,32 @@ def _read_file(path: Path, found: Log, last: _Last, *, is_last: bool) -> None:
         found.size += size
         last.behind = path, 0
         why = _read_records(file, size, found, last)
-        last.is_damaged = is_last and not _is_end(file, size, last.behind[1])
+        last.is_damaged = is_last and not _is_end(path, file, size, last.behind[1])
     if why and not is_last:
         raise Damaged(f"{path}: {why}, and the log goes on in another file")
     found.torn = why or ("more than zeros is behind its end" if last.is_damaged else "")
 
 
-def _is_end(file: BinaryIO, size: int, start: int) -> bool:
+def _is_end(path: Path, file: BinaryIO, size: int, start: int) -> bool:
     """Returns whether nothing begins at `start`, or one record that a crash cut off. A longer one than the file is that only
     where the file ends with it: behind a length that was damaged later come other records, and then zeros."""
     file.seek(start)
     (frame,) = _LENGTH.unpack(file.read(_LENGTH.size).ljust(_LENGTH.size, b"\0"))
     end = start + _LENGTH.size + (frame & _SIZE_MASK) + (frame >> 56 & 7 if frame >> 63 else 0)
     if end <= size:
-        return _is_empty_from(file, end)
+        return _is_empty_from(file, end) and (not frame or has_empty_sector(path, start, end))
     return size - start <= _SECTOR or not _is_empty_from(file, size - _SECTOR)
+
+
+def has_empty_sector(path: Path, start: int, end: int) -> bool:
+    """Returns whether a sector of a record is empty: that is how etcd itself tells one that a crash has torn from one that was
+    damaged later, which it refuses to start on."""
+    with regular(path) as file:
+        file.seek(start)
+        content = file.read(end - start)
+    first = _SECTOR - start % _SECTOR
+    pieces = [content[:first], *(content[at : at + _SECTOR] for at in range(first, len(content), _SECTOR))]
+    return any(piece and not any(piece) for piece in pieces)
 
 
 def _is_empty_from(file: BinaryIO, start: int) -> bool:

@@ -119,12 +119,12 @@ def _ids(given: tuple[str, ...], names: Mapping[int, str], found: Found) -> tupl
 
 def _asked(ask: AskGone, found: Found) -> PreflightFailed:
     who = [found.name(member) for member in ask.members]
-    number = "it" if len(who) == 1 else f"{ask.needed} of them" if ask.needed < len(who) else "each of them"
+    number = "it" if len(who) == 1 else "each of them"
     return PreflightFailed(
-        f"a quorum may live elsewhere: nothing is known of {', '.join(who)}",
+        f"the cluster may live elsewhere, or be newer there: nothing is known of {', '.join(who)}",
         state="nothing was changed",
         advice=f"if the machine of {number} is off, and its disk never comes back, say so: "
-        f"{' '.join(to_paste('--gone', one) for one in who[: ask.needed])}; where its data can be reached, hold it there with "
+        f"{' '.join(to_paste('--gone', one) for one in who)}; where its data can be reached, hold it there with "
         "'quorate etcd fence DIR', and pass the file that this writes with --fenced",
     )
 

@@ -153,7 +153,7 @@ def _begin(run: _Run, judged: Judged) -> Known:
         "memberId": format_id(survivor.member_id),
         "seen": judged.decision.seen,
         "last": list(survivor.last),
-        "lost": list(judged.decision.lost),
+        "lost": [*judged.decision.lost, *_torn(judged)],
         "gone": list(judged.gone),
         "beside": [str(spot_of(one).data) for one in run.job.beside],
         "saidBy": getpass.getuser(),
@@ -162,15 +162,24 @@ def _begin(run: _Run, judged: Judged) -> Known:
     return run.known()
 
 
+def _torn(judged: Judged) -> list[str]:
+    log = judged.looks[0].log
+    return (
+        [f"the end of its log, which a crash cut off, and nobody was told of: {log.torn}"]
+        if log is not None and log.torn
+        else []
+    )
+
+
 def _place(run: _Run, known: Known) -> Known:
     """Does the steps that are left; returns what is known then."""
     made = _is_placed(run.spot, known)
     if made is None:
         run.report(Event("fence", run.job.name, f"the data is kept as {run.spot.kept(known.run)}"))
-        for one in (run.job.data_dir, *map(Path, known.beside)):
-            _hold(spot_of(one), known.run)
-        run.note(FENCED, {})
         with _said(run, known):
+            for one in (run.job.data_dir, *map(Path, known.beside)):
+                _hold(spot_of(one), known.run)
+            run.note(FENCED, {})
             _distil(run, known)
             # Somebody may have come back while that took its time.
             judge_recovery(run.job, known.run)
@@ -188,7 +197,9 @@ def _said(run: _Run, known: Known) -> Iterator[None]:
         yield
     except QuorateError as error:
         kept = run.spot.folder / run.spot.kept(known.run)
-        error.state = f"the data is kept as {kept}, whole; no new cluster was made; the same command continues there"
+        if kept.exists():
+            undone = "'quorate etcd unfence' gives it its name back"
+            error.state = f"the data is kept as {kept}, whole; no new cluster was made; the same command continues; {undone}"
         raise
 
 
