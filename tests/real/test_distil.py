@@ -79,4 +79,5 @@ def test_no_acknowledged_write_is_lost(home: Home, any_etcd: str, tmp_path: Path
     assert done and {key: kept.get(key) for key in done} == done
     assert look(made.path, deep=True).digest == "right"
     assert {path: path.read_bytes() for path in survivor.rglob("*") if path.is_file()} == before, "nothing is written to it"
-    assert sorted(one.name for one in work.iterdir()) == ["etcd.log", "survivor.db"]
+    # Where the database has everything already, no etcd is started.
+    assert {one.name for one in work.iterdir()} - {"etcd.log"} == {"survivor.db"}
