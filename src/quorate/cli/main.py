@@ -254,7 +254,7 @@ def _fail(failure: QuorateError, arguments: list[str]) -> int:
     from quorate.loggers import logger
 
     if isinstance(failure, HostError) and os.strerror(errno.EACCES) in failure.what and os.geteuid() != 0:
-        # An operator who is told to fix it opens what only root may read to everybody.
+        # "Fix the file" would lead to a chmod of what only root may read.
         failure.advice = failure.own_advice or "run the same command as root"
     logger(__name__).error("%s", failure.what, extra={"fields": failure.as_dict()})
     if isinstance(failure, Unforeseen):

@@ -4,7 +4,7 @@ the run does, and a model can ask about every cluster of five.
 Two clusters with writers are worse than none. A cluster is made anew only where no member of the old one can live elsewhere: in
 every configuration that may be its own, as survivors have seen it, each voter is held, or gone for good. Held is what this tool
 has stopped, and renamed its data so that nothing starts on it; gone is what an operator attests, by name. A configuration that
-was not committed counts: its cluster may have gone on with it.
+was not committed counts: the cluster may have committed it later.
 """
 
 from __future__ import annotations
@@ -178,12 +178,12 @@ def configurations(found: Found) -> list[frozenset[int]]:
 
 
 def _elsewhere(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused | AskGone]:
-    """Yields what stands against the proof that no quorum is anywhere else."""
+    """Yields what is asked or refused while a voter may live elsewhere."""
     known = configurations(found)
     if not known:
         yield RecoveryRefused(
             "unknown-members",
-            "the survivors do not say who were members: it cannot be proved that no quorum lives elsewhere",
+            "the survivors do not say who were members: a voter that nobody knows of may live elsewhere",
             "use another survivor, or restore a backup: quorate etcd restore",
         )
         return
@@ -208,7 +208,7 @@ def _elsewhere(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused | A
 def lacking(voters: Collection[int], out: Collection[int]) -> int:
     """Returns how many more of these voters have to be held or gone: all of them. "Too few for a quorum" is not enough. A
     survivor that was cut off has not seen who came since: with one of three held and one gone, the third was a member of a
-    healthy cluster of three others. And whoever is neither compared nor gone may have the newer log."""
+    healthy cluster of three others. And the log of a voter that is neither held nor gone may be newer."""
     return len(frozenset(voters) - frozenset(out))
 
 

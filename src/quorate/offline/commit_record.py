@@ -1,8 +1,8 @@
 """Writes one record behind the end of a log: that all of it is committed. Only ever into a copy.
 
 A follower learns that an entry is committed with the next message of its leader. Where no leader is left, the newest entries of
-the log wait for ever: `etcd --force-new-cluster` drops them, although their clients were told that they are done. An etcd that
-starts on a log which says that they are committed applies them by itself, whoever else lives.
+the log stay uncommitted: `etcd --force-new-cluster` drops them, although they were acknowledged. An etcd whose log says that
+they are committed applies them without a leader.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def recover(
 ) -> None:
     """Make a cluster anew from the data of a survivor, when a majority of its members is lost.
 
-    DATA_DIR is the data directory of the member with the newest log. It is proved first that no quorum of the old cluster can
-    live elsewhere: each other member is held (--beside, --fenced), or said to be gone for good (--gone). Then its own etcd
+    DATA_DIR is the data directory of the member with the newest log. No voter of the old cluster may live elsewhere: each other
+    one is held (--beside, --fenced), or said to be gone for good (--gone). Then its own etcd
     applies its whole log, so that no write is lost that it had; the result is one voter of a new cluster, with a fresh token
     and a jump of the revision. The old data is renamed, never changed. Killed at any time, the same command goes on.
 
