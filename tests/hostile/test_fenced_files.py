@@ -26,6 +26,7 @@ GOOD = {
     "isCorrupt": False,
     "isWhole": True,
     "configurations": [["cd", "ef"]],
+    "learners": ["12"],
     "problems": [],
 }
 
@@ -59,6 +60,10 @@ def test_what_it_says_is_read_and_written_again(tmp_path: Path) -> None:
         GOOD | {"memberId": "0" * 17},
         GOOD | {"configurations": [["zz"]]},
         GOOD | {"configurations": "all"},
+        GOOD | {"learners": None},
+        GOOD | {"learners": [3]},
+        GOOD | {"learners": ["zz"]},
+        GOOD | {"learners": ["12"] * 101},
         GOOD | {"configurations": [[]]},
         GOOD | {"configurations": [["cd"]] * 201},
         GOOD | {"configurations": [[f"{number:x}" for number in range(1, 150)]]},

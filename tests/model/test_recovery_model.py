@@ -3,6 +3,7 @@ only where no voter of the old can live, unless an operator attested what was no
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import pytest
@@ -18,7 +19,7 @@ from quorate.core.decide_recovery import (
     decide_recovery,
 )
 
-STATES: tuple[State, ...] = ("held", "answers", "follows", "unknown")
+STATES: tuple[State, ...] = ("held", "answers", "unknown")
 
 
 def survivor(member: int, configurations: tuple[frozenset[int], ...], last: tuple[int, int] = (2, 10)) -> Survivor:
@@ -52,7 +53,6 @@ def test_no_quorum_lives_beside_a_new_cluster(voters: int) -> None:
                     if not isinstance(decision, Recover):
                         continue
                     recovered += 1
-                    assert "follows" not in states
                     for one in seen:
                         # Everybody else may live, have the newer log, and be linked to members that came since.
                         assert all(known[member] == "held" or member in gone for member in one), (known, gone, seen)
@@ -70,15 +70,23 @@ def test_what_is_asked_is_enough_and_not_too_much(voters: int) -> None:
             if "held" not in states:
                 assert isinstance(decision, RecoveryRefused) and decision.rule == "no-survivor"
             elif isinstance(decision, AskGone):
-                assert all(known[one] == "unknown" for one in decision.members) and 0 < decision.needed <= len(
-                    decision.members
-                ), seen
+                assert all(known[one] == "unknown" for one in decision.members), seen
                 after = decide_recovery(found(known, seen), RecoveryWish(frozenset(decision.members)))
                 assert isinstance(after, Recover)
                 for few in combinations(decision.members, len(decision.members) - 1):
                     assert not isinstance(decide_recovery(found(known, seen), RecoveryWish(frozenset(few))), Recover)
             else:
                 assert isinstance(decision, Recover)
+
+
+def test_a_learner_is_held_or_gone_as_a_voter_is() -> None:
+    """It may be a voter of those who came since, and its log may be the newest."""
+    seen = (frozenset({1, 2}),)
+    one = replace(survivor(1, seen), learners=frozenset({3}))
+    known: dict[int, State] = {1: "held"}
+    asked = decide_recovery(Found((one,), known, {}), RecoveryWish(frozenset({2})))
+    assert asked == AskGone((3,))
+    assert isinstance(decide_recovery(Found((one,), known, {}), RecoveryWish(frozenset({2, 3}))), Recover)
 
 
 def test_who_answers_is_not_gone() -> None:

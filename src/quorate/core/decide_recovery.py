@@ -2,14 +2,14 @@
 the run does, and a model can ask about every cluster of five.
 
 Two clusters with writers are worse than none. A cluster is made anew only where no member of the old one can live elsewhere: in
-every configuration that may be its own, as survivors have seen it, each voter is held, or gone for good. Held is what this tool
-has stopped, and renamed its data so that nothing starts on it; gone is what an operator attests, by name. A configuration that
-was not committed counts: the cluster may have committed it later.
+every configuration that may be its own, as survivors have seen it, each member is held, or gone for good. Held is what this
+tool has stopped, and renamed its data so that nothing starts on it; gone is what an operator attests, by name. A configuration
+that was not committed counts: the cluster may have committed it later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -22,7 +22,7 @@ class Survivor:
     """A data directory of a member of the old cluster, as a look at it shows, while no etcd serves it. `last`: term and index
     of its newest entry, by which survivors are compared; `revision`: the highest that it can have shown to a client;
     `problems`: why it cannot be read as a whole; `is_whole`: its log can be applied to its end; `is_here`: on this host, where
-    a recovery works; `configurations`: the voters of each that it has seen."""
+    a recovery works; `configurations`: the voters of each that it has seen; `learners`: those of them all."""
 
     name: str
     cluster_id: int
@@ -34,12 +34,13 @@ class Survivor:
     is_corrupt: bool = False
     is_whole: bool = True
     is_here: bool = True
+    learners: frozenset[int] = frozenset()
     problems: tuple[str, ...] = ()
 
 
-State: TypeAlias = Literal["held", "lives", "answers", "follows", "unknown"]
+State: TypeAlias = Literal["held", "lives", "answers", "unknown"]
 """`held`: its data is a survivor's, and nothing can start on it; `lives`: the same, and something takes connections at its
-URLs all the same: it is a copy, or an old file; `answers`: its etcd lives, and has no leader; `follows`: it has one, or is one;
+URLs all the same: it is a copy, or an old file; `answers`: something takes connections there, and its data is not held;
 `unknown`: nothing is known of it."""
 
 
@@ -76,10 +77,9 @@ class RecoveryRefused:
 
 @dataclass(frozen=True, slots=True)
 class AskGone:
-    """So many of these members have to be attested as gone, or held, before anything is done."""
+    """Each of these members has to be attested as gone, or held, before anything is done."""
 
     members: tuple[int, ...]
-    needed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +152,11 @@ def _alive(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused]:
             f"the data of {', '.join(copies)} is said to be held, and something takes connections at its URLs",
             "stop its etcd, and hold the data that it runs on: what was given may be a copy, or an old file",
         )
-    led = [member for member, state in found.states.items() if state == "follows"]
-    up = {member for member, state in found.states.items() if state in ("answers", "follows")}
-    whole = next((one for one in configurations(found) if len(one & up) >= quorum(len(one))), None)
-    if led or whole is not None:
-        who = ", ".join(sorted(map(found.name, led or up)))
-        why = f"{who} {'has' if led and len(led) == 1 else 'have'} a leader" if led else f"{who} answer, and are a quorum"
+    up = {member for member, state in found.states.items() if state == "answers"}
+    if any(len(one & up) >= quorum(len(one)) for one in configurations(found)):
         yield RecoveryRefused(
             "not-lost",
-            f"the cluster is not lost: {why}",
+            f"the cluster is not lost: {', '.join(sorted(map(found.name, up)))} answer, and are a quorum",
             "replace the members that are lost one by one: quorate etcd replace, or quorate etcd remove and add",
         )
     lives = sorted(up & wish.gone)
@@ -178,7 +174,10 @@ def configurations(found: Found) -> list[frozenset[int]]:
 
 
 def _elsewhere(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused | AskGone]:
-    """Yields what is asked or refused while a voter may live elsewhere."""
+    """Yields what is asked or refused while a member may live elsewhere: each has to be held or gone. "Too few for a quorum" is
+    not enough. A survivor that was cut off has not seen who came since: with one of three held and one gone, the third was a
+    member of a healthy cluster of three others. And the log of a member that is neither may be newer; a learner's, too, and it
+    may be a voter since."""
     known = configurations(found)
     if not known:
         yield RecoveryRefused(
@@ -188,28 +187,16 @@ def _elsewhere(found: Found, wish: RecoveryWish) -> Iterator[RecoveryRefused | A
         )
         return
     held = frozenset(member for member, state in found.states.items() if state == "held")
-    up = frozenset(member for member, state in found.states.items() if state == "answers")
-    missing = {one: lacking(one, held | wish.gone) for one in known}
-    worst = max(missing, key=lambda one: missing[one])
-    if not missing[worst]:
-        return
-    others = frozenset().union(*(one for one in known if missing[one])) - held - wish.gone
-    # Who answers is not gone.
-    if any(missing[one] > len(one - held - wish.gone - up) for one in known):
+    others = frozenset().union(*known, *(one.learners for one in found.survivors)) - held - wish.gone
+    up = others & {member for member, state in found.states.items() if state == "answers"}
+    if up:
         yield RecoveryRefused(
             "running",
-            f"the etcd of {', '.join(sorted(map(found.name, up & others)))} runs, and may find others",
+            f"the etcd of {', '.join(sorted(map(found.name, up)))} runs, and may find others",
             "stop it, and hold its data on its host: quorate etcd fence DIR; then pass the file that this writes with --fenced",
         )
-        return
-    yield AskGone(tuple(sorted(others - up)), missing[worst])
-
-
-def lacking(voters: Collection[int], out: Collection[int]) -> int:
-    """Returns how many more of these voters have to be held or gone: all of them. "Too few for a quorum" is not enough. A
-    survivor that was cut off has not seen who came since: with one of three held and one gone, the third was a member of a
-    healthy cluster of three others. And the log of a voter that is neither held nor gone may be newer."""
-    return len(frozenset(voters) - frozenset(out))
+    elif others:
+        yield AskGone(tuple(sorted(others)))
 
 
 def _source(found: Found, best: Survivor, wish: RecoveryWish) -> Iterator[RecoveryDecision]:

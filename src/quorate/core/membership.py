@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from quorate.core.catch_up import lag_entries
@@ -101,7 +102,7 @@ class Alarm:
     kind: AlarmKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClusterView:
     """The cluster as observed in one look that began at `taken_at` (seconds of the caller's clock).
 
@@ -124,11 +125,12 @@ class ClusterView:
     links: Links = NO_LINKS
     standbys: frozenset[int] | None = None
 
-    @property
+    # What is asked of a view some sixty times in a look of the autopilot is worked out once: a view does not change.
+    @cached_property
     def voters(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members if not member.is_learner)
 
-    @property
+    @cached_property
     def learners(self) -> tuple[Member, ...]:
         return tuple(member for member in self.members if member.is_learner)
 
@@ -136,7 +138,7 @@ class ClusterView:
         reply = self.replies.get(member_id)
         return reply if isinstance(reply, MemberStatus) else None
 
-    @property
+    @cached_property
     def leader(self) -> Member | None:
         """Returns the voter that leads: it reports so itself and has answered a linearizable read, or all voters that have
         answered one follow it. In the second case it may be out of our reach but not out of theirs.

@@ -49,6 +49,7 @@ class Fenced:
             "isCorrupt": one.is_corrupt,
             "isWhole": one.is_whole,
             "configurations": [sorted(map(format_id, voters)) for voters in one.configurations],
+            "learners": sorted(map(format_id, one.learners)),
             "problems": list(one.problems),
         }
         return json.dumps(shown, indent=1).encode() + b"\n"
@@ -74,6 +75,9 @@ def read_fenced(path: Path) -> Fenced:
 def _survivor_in(found: Mapping[str, object]) -> Survivor:
     given = found.get("configurations")
     rows = [texts_of(one) for one in given] if isinstance(given, list) else []
+    learners = found.get("learners")
+    if not isinstance(learners, list) or len(texts_of(learners)) != len(learners) or len(learners) > _MOST_VOTERS:
+        raise ValueError("it does not say who were learners")
     if not rows or not all(rows) or len(rows) > _MOST_CONFIGURATIONS or any(len(one) > _MOST_VOTERS for one in rows):
         # One that was left out might be the one whose quorum lives.
         raise ValueError("it does not say who were members")
@@ -88,6 +92,7 @@ def _survivor_in(found: Mapping[str, object]) -> Survivor:
         is_corrupt=found.get("isCorrupt") is True,
         is_whole=found.get("isWhole") is True,
         is_here=False,
+        learners=frozenset(map(parse_id, texts_of(found.get("learners")))),
         problems=tuple(map(visible, texts_of(found.get("problems")))),
     )
 
@@ -104,16 +109,18 @@ def survivor_of(found: Look) -> Survivor:
     applied = found.backend.index if found.backend is not None else 0
     # Each entry behind what the database has may have raised the revision by one, and a client may have seen it.
     behind = max(found.log.last_index - applied, 0) if found.log is not None else 0
+    possible = _possible(found, applied)
     return Survivor(
         name=visible(name) or str(found.path),
         cluster_id=found.cluster_id,
         member_id=found.member_id,
         last=found.last,
         revision=found.revision + behind,
-        configurations=tuple(dict.fromkeys(one.voters for one in _possible(found, applied) if one.voters)),
+        configurations=tuple(dict.fromkeys(one.voters for one in possible if one.voters)),
         is_learner=_is_learner(found.member_id, found.seen),
         is_corrupt=found.backend is not None and any(kind == "CORRUPT" for _, kind in found.backend.alarms),
         is_whole=found.log is not None and found.log.end is not None,
+        learners=frozenset().union(*(one.learners for one in possible)),
         problems=found.problems,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files, folders
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
+from quorate.cli.common.option_groups import packed
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.etcd.connection import connection_options
 from quorate.cli.etcd.opening import cluster_to_change
@@ -22,48 +24,79 @@ if TYPE_CHECKING:
     from quorate.recovery.progress import Recovered
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an operator says of a recovery."""
+
+    name: str | None
+    peer_url: str | None
+    gone: tuple[str, ...]
+    beside: tuple[Path, ...]
+    fenced: tuple[Path, ...]
+    cluster_id: str | None
+    accept_loss: bool
+    quota: int
+    etcd: str | None
+    etcdutl: str | None
+
+
+recovery_options = packed(
+    Given,
+    "given",
+    (
+        click.option("--name", help="Name of the one voter.  [default: of the survivor]"),
+        click.option("--peer-url", metavar="URL", help="Its peer URL.  [default: of the survivor]"),
+        click.option(
+            "--gone",
+            multiple=True,
+            metavar="NAME-OR-ID",
+            help="A member whose machine is off, and whose disk never comes back.",
+        ),
+        click.option(
+            "--beside",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            shell_complete=folders,
+            help="Another member's data, here.",
+        ),
+        click.option(
+            "--fenced",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            shell_complete=files,
+            help="What another host's fence wrote.",
+        ),
+        click.option("--cluster-id", metavar="HEX", help="The cluster that is meant; another one is refused."),
+        click.option("--accept-loss", is_flag=True, help="Of writes that a survivor has which cannot be used."),
+        click.option(
+            "--quota",
+            type=click.IntRange(min=1),
+            default=DEFAULT_QUOTA,
+            show_default=True,
+            help="Bytes of its --quota-backend-bytes.",
+        ),
+        click.option(
+            "--etcd", shell_complete=files, help="An etcd of the survivor's minor version.  [default: as for quorate local]"
+        ),
+        click.option(
+            "--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]"
+        ),
+    ),
+)
+"""Adds the options, and passes them to the command as `given`."""
+
+
 @command(ends=CHANGES)
 @click.argument("data_dir", type=click.Path(path_type=Path), shell_complete=folders)
-@click.option("--name", help="Name of the one voter.  [default: of the survivor]")
-@click.option("--peer-url", metavar="URL", help="Its peer URL.  [default: of the survivor]")
-@click.option(
-    "--gone", multiple=True, metavar="NAME-OR-ID", help="A member whose machine is off, and whose disk never comes back."
-)
-@click.option(
-    "--beside", multiple=True, type=click.Path(path_type=Path), shell_complete=folders, help="Another member's data, here."
-)
-@click.option(
-    "--fenced", multiple=True, type=click.Path(path_type=Path), shell_complete=files, help="What another host's fence wrote."
-)
-@click.option("--cluster-id", metavar="HEX", help="The cluster that is meant; another one is refused.")
-@click.option("--accept-loss", is_flag=True, help="Of writes that a survivor has which cannot be used.")
-@click.option(
-    "--quota", type=click.IntRange(min=1), default=DEFAULT_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
-)
-@click.option("--etcd", shell_complete=files, help="An etcd of the survivor's minor version.  [default: as for quorate local]")
-@click.option("--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]")
+@recovery_options
 @click.option("--dry-run", is_flag=True, help="Judge all of it; change nothing.")
 @output_option()
-def recover(
-    data_dir: Path,
-    name: str | None,
-    peer_url: str | None,
-    gone: tuple[str, ...],
-    beside: tuple[Path, ...],
-    fenced: tuple[Path, ...],
-    cluster_id: str | None,
-    accept_loss: bool,
-    quota: int,
-    etcd: str | None,
-    etcdutl: str | None,
-    dry_run: bool,
-    form: str,
-) -> None:
+def recover(data_dir: Path, given: Given, dry_run: bool, form: str) -> None:
     """Make a cluster anew from the data of a survivor, when a majority of its members is lost.
 
-    DATA_DIR is the data directory of the member with the newest log. No voter of the old cluster may live elsewhere: each other
-    one is held (--beside, --fenced), or said to be gone for good (--gone). Then its own etcd
-    applies its whole log, so that no write is lost that it had; the result is one voter of a new cluster, with a fresh token
+    DATA_DIR is the data directory of the member with the newest log. No other member of the old
+    cluster may live: each is held (--beside, --fenced), or said to be gone for good (--gone). Then its own etcd applies its
+    whole log, so that no write is lost that it had; the result is one voter of a new cluster, with a fresh token
     and a jump of the revision. The old data is renamed, never changed. Killed at any time, the same command goes on.
 
     \b
@@ -79,7 +112,7 @@ def recover(
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        job = _job(data_dir, name, peer_url, gone, beside, fenced, cluster_id, accept_loss, quota, etcd, etcdutl)
+        job = job_of(data_dir, given)
         if dry_run:
             judged = plan(job)
         else:
@@ -90,19 +123,8 @@ def recover(
         emit(form, "EtcdRecovery", done.as_dict(), lambda: _say(job, done))
 
 
-def _job(
-    data_dir: Path,
-    name: str | None,
-    peer_url: str | None,
-    gone: tuple[str, ...],
-    beside: tuple[Path, ...],
-    fenced: tuple[Path, ...],
-    cluster_id: str | None,
-    accept_loss: bool,
-    quota: int,
-    etcd: str | None,
-    etcdutl: str | None,
-) -> RecoveryJob:
+def job_of(data_dir: Path, given: Given) -> RecoveryJob:
+    """Returns what is to be recovered. Raises `ConfigError` for what cannot be meant."""
     from quorate.core.decide_recovery import RecoveryWish
     from quorate.core.ids import normalise_url, parse_id
     from quorate.core.new_member import check_new_name
@@ -111,23 +133,23 @@ def _job(
     from quorate.recovery.progress import member_in
     from quorate.recovery.survivors import read_fenced
 
+    name, peer_url = given.name, given.peer_url
     if name is None or peer_url is None:
         own = member_in(data_dir)
         name, peer_url = name or own.name, peer_url or own.peer_url
-    program = etcd_binary.find(etcd)
+    program = etcd_binary.find(given.etcd)
     check_new_name(name)
-    wish = RecoveryWish(cluster_id=parse_id(cluster_id) if cluster_id else 0, accept_loss=accept_loss)
     return RecoveryJob(
         data_dir.absolute(),
         program,
-        etcd_binary.etcdutl_for(etcdutl, program.path),
+        etcd_binary.etcdutl_for(given.etcdutl, program.path),
         name,
         normalise_url(peer_url),
-        quota,
-        tuple(one.absolute() for one in beside),
-        tuple(map(read_fenced, fenced)),
-        gone=gone,
-        wish=wish,
+        given.quota,
+        tuple(one.absolute() for one in given.beside),
+        tuple(map(read_fenced, given.fenced)),
+        gone=given.gone,
+        wish=RecoveryWish(cluster_id=parse_id(given.cluster_id) if given.cluster_id else 0, accept_loss=given.accept_loss),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files, folders
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
+from quorate.cli.common.option_groups import packed
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.core.decide_restore import DEFAULT_QUOTA
 from quorate.foreign.text import to_paste
@@ -20,39 +22,61 @@ if TYPE_CHECKING:
     from quorate.recovery.restore import Job, Restored
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is to be made of a backup, and by which programs."""
+
+    which: str
+    data_dir: Path
+    name: str
+    peer_url: str
+    quota: int
+    seen_revision: int
+    set_aside: bool
+    etcd: str | None
+    etcdutl: str | None
+
+
+_restore_options = packed(
+    Given,
+    "given",
+    (
+        click.option("--which", default="latest", show_default=True, help="Which backup, where BACKUP is a directory of them."),
+        click.option(
+            "--data-dir",
+            required=True,
+            type=click.Path(path_type=Path),
+            shell_complete=folders,
+            help="Where its etcd will look.",
+        ),
+        click.option("--name", required=True, help="Name of the one voter."),
+        click.option("--peer-url", required=True, metavar="URL", help="Its peer URL, as its etcd advertises it."),
+        click.option(
+            "--quota",
+            type=click.IntRange(min=1),
+            default=DEFAULT_QUOTA,
+            show_default=True,
+            help="Bytes of its --quota-backend-bytes.",
+        ),
+        click.option(
+            "--seen-revision", type=click.IntRange(min=0), default=0, help="Highest revision that anybody has seen, if known."
+        ),
+        click.option("--set-aside", is_flag=True, help="Rename the data that is there; it is kept."),
+        click.option("--etcd", shell_complete=files, help="The etcd that will run on it.  [default: as for quorate local]"),
+        click.option(
+            "--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]"
+        ),
+    ),
+)
+"""Adds the options, and passes them to the command as `given`."""
+
+
 @command(ends=CHANGES)
 @click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path), shell_complete=files)
-@click.option("--which", default="latest", show_default=True, help="Which backup, where BACKUP is a directory of them.")
-@click.option(
-    "--data-dir", required=True, type=click.Path(path_type=Path), shell_complete=folders, help="Where its etcd will look."
-)
-@click.option("--name", required=True, help="Name of the one voter.")
-@click.option("--peer-url", required=True, metavar="URL", help="Its peer URL, as its etcd advertises it.")
-@click.option(
-    "--quota", type=click.IntRange(min=1), default=DEFAULT_QUOTA, show_default=True, help="Bytes of its --quota-backend-bytes."
-)
-@click.option(
-    "--seen-revision", type=click.IntRange(min=0), default=0, help="Highest revision that anybody has seen, if known."
-)
-@click.option("--set-aside", is_flag=True, help="Rename the data that is there; it is kept.")
-@click.option("--etcd", shell_complete=files, help="The etcd that will run on it.  [default: as for quorate local]")
-@click.option("--etcdutl", shell_complete=files, help="The etcdutl to build it with.  [default: from PATH, or beside etcd]")
+@_restore_options
 @click.option("--dry-run", is_flag=True, help="Judge all of it; make nothing.")
 @output_option()
-def restore(
-    source: Path,
-    which: str,
-    data_dir: Path,
-    name: str,
-    peer_url: str,
-    quota: int,
-    seen_revision: int,
-    set_aside: bool,
-    etcd: str | None,
-    etcdutl: str | None,
-    dry_run: bool,
-    form: str,
-) -> None:
+def restore(source: Path, given: Given, dry_run: bool, form: str) -> None:
     """Restore a backup to one voter of a new cluster; grow it afterwards with 'quorate etcd add'.
 
     BACKUP is a file of 'etcdctl snapshot save', or a directory of 'quorate etcd backup'. The cluster gets a fresh random token,
@@ -71,7 +95,7 @@ def restore(
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        job = _job(source, which, data_dir, name, peer_url, quota, seen_revision, set_aside, etcd, etcdutl)
+        job = _job(source, given)
         if dry_run:
             content = judge(job, report)
         else:
@@ -82,18 +106,7 @@ def restore(
         emit(form, "EtcdRestore", done.as_dict(), lambda: _say(job, done))
 
 
-def _job(
-    source: Path,
-    which: str,
-    data_dir: Path,
-    name: str,
-    peer_url: str,
-    quota: int,
-    seen: int,
-    set_aside: bool,
-    etcd: str | None,
-    etcdutl: str | None,
-) -> Job:
+def _job(source: Path, given: Given) -> Job:
     from quorate.backup.catalog import blob_of, catalog, find, store_in
     from quorate.core.decide_restore import Wish
     from quorate.core.ids import normalise_url
@@ -101,16 +114,15 @@ def _job(
     from quorate.host import etcd_binary
     from quorate.recovery.restore import Job
 
-    check_new_name(name)
-    old = 0
+    check_new_name(given.name)
+    old, seen = 0, given.seen_revision
     if source.is_dir():
-        manifest = find(catalog(store_in(source)), which)
+        manifest = find(catalog(store_in(source)), given.which)
         source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
-    program = etcd_binary.find(etcd)
-    wish = Wish(program.version, quota, normalise_url(peer_url), set_aside)
-    return Job(
-        source, data_dir.absolute(), name, wish.peer_url, etcd_binary.etcdutl_for(etcdutl, program.path), wish, seen, old
-    )
+    program = etcd_binary.find(given.etcd)
+    wish = Wish(program.version, given.quota, normalise_url(given.peer_url), given.set_aside)
+    etcdutl = etcd_binary.etcdutl_for(given.etcdutl, program.path)
+    return Job(source, given.data_dir.absolute(), given.name, wish.peer_url, etcdutl, wish, seen, old)
 
 
 def _planned(content: Content) -> dict[str, object]:

@@ -94,6 +94,7 @@ class Channel:
         self._token: str | None = None
         self._refused: str | None = None
         self._channel = _open(endpoint, tls)
+        self._ways: dict[str, grpc.UnaryUnaryMultiCallable[Any, Any]] = {}
 
     def call(self, method: Method[Req, Res], request: Req, timeout: float) -> Res:
         """Makes one unary call, answered within `timeout` seconds; raises a subclass of `EtcdError`.
@@ -137,9 +138,11 @@ class Channel:
     def _unary(
         self, method: Method[Req, Res], request: Req, timeout: float, metadata: _Metadata, handover: Handover = NO_HANDOVER
     ) -> Res:
-        call = self._channel.unary_unary(
-            method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
-        )
+        call = self._ways.get(method.path)
+        if call is None:
+            call = self._ways[method.path] = self._channel.unary_unary(
+                method.path, request_serializer=type(request).SerializeToString, response_deserializer=method.parse
+            )
         with self._classified(method), self._noted(method):
             if method.reads_only and (self._cancel is None or timeout <= _SHORT_SECONDS):
                 # A future costs a thread, a third of what the call costs: a daemon makes several of them a second.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from quorate.core.ids import format_id, same_url
-from quorate.core.membership import ClusterView, Member, NoResponse, StatusResult
+from quorate.core.membership import ClusterView, Member, MemberStatus, NoResponse, StatusResult
 from quorate.core.versions import Version
 from quorate.deadline import Clock, Deadline, SystemClock, wait_until, waiting_until
 from quorate.errors import ConfigError, Refused
@@ -98,7 +98,8 @@ class _Look:
             self._ask(unasked_yet)
             self._wait()
             self._refuse_two_clusters()
-        replies = {member.id: self._reply(member) for member in listed.members}
+        answers, reasons = self.statuses.answers(), self.statuses.reasons()
+        replies = {member.id: self._reply(member, answers, reasons) for member in listed.members}
         view = ClusterView(
             cluster_id=listed.cluster_id,
             members=listed.members,
@@ -260,10 +261,9 @@ class _Look:
         found = [endpoint for member, endpoints in ways for endpoint in endpoints if member.id not in self.unasked]
         return [endpoint for endpoint in dict.fromkeys(found) if endpoint not in self.statuses.asked]
 
-    def _reply(self, member: Member) -> StatusResult:
+    def _reply(self, member: Member, answers: Mapping[Endpoint, MemberStatus], reasons: Mapping[Endpoint, str]) -> StatusResult:
         if member.id in self.unasked:
             return NoResponse("it was not asked, because it is about to be removed")
-        answers = self.statuses.answers()
         own = [answer for answer in answers.values() if answer.member_id == member.id]
         if own:
             return max(own, key=lambda answer: answer.applied_index)
@@ -273,7 +273,6 @@ class _Look:
         other = next((answers[way].member_id for way in ways if way in answers), None)
         if other is not None:
             return NoResponse(f"another member ({format_id(other)}) answers at its client URL")
-        reasons = self.statuses.reasons()
         return NoResponse(next((reasons[way] for way in ways if way in reasons), "no answer in time"))
 
 

@@ -42,6 +42,7 @@ class Statuses:
     asked: Pending = field(default_factory=dict["Endpoint", "Future[TimedStatus]"])
     _dropped: dict[Endpoint, str] = field(default_factory=dict["Endpoint", str])
     _late: set[Endpoint] = field(default_factory=set["Endpoint"])
+    _ended: dict[Endpoint, TimedStatus | BaseException] = field(default_factory=dict["Endpoint", "TimedStatus | BaseException"])
 
     def ask(self, endpoint: Endpoint) -> bool:
         """Asks, or takes over the question that is still open; returns whether there was one."""
@@ -107,16 +108,20 @@ class Statuses:
         """Drops an answer that is not from a member of this cluster."""
         self._dropped[endpoint] = why
 
+    def _outcomes(self) -> list[tuple[Endpoint, TimedStatus | BaseException]]:
+        """Returns what has come so far, in the order of the questions. A future takes a lock for each of its questions, and a
+        look asks a dozen times."""
+        for place, future in self.asked.items():
+            if place not in self._ended and future.done():
+                self._ended[place] = future.exception() or future.result()
+        return [(place, self._ended[place]) for place in self.asked if place in self._ended]
+
     def answers(self) -> dict[Endpoint, MemberStatus]:
-        return {
-            place: future.result().answer
-            for place, future in self.asked.items()
-            if place not in self._dropped and future.done() and not future.exception()
-        }
+        found = [(place, one) for place, one in self._outcomes() if place not in self._dropped]
+        return {place: one.answer for place, one in found if isinstance(one, TimedStatus)}
 
     def errors(self) -> dict[Endpoint, EtcdError]:
-        found = {place: future.exception() for place, future in self.asked.items() if future.done()}
-        return {place: error for place, error in found.items() if isinstance(error, EtcdError)}
+        return {place: one for place, one in self._outcomes() if isinstance(one, EtcdError)}
 
     def reasons(self) -> dict[Endpoint, str]:
         """Returns why an endpoint gave no answer that counts."""
