@@ -16,7 +16,7 @@ import schemas
 from hypothesis import settings
 
 from quorate.deadline import SystemClock
-from quorate.host import process
+from quorate.host import proc, process
 from quorate.local.home import Home
 from quorate.local.layout import Layout
 
@@ -51,6 +51,20 @@ def _this_machine_stays_as_it_is() -> Iterator[None]:
     before = {path: _names(path) for path in NODE_FOLDERS}
     yield
     assert {path: _names(path) for path in NODE_FOLDERS} == before, "a test made or deleted files of a node on this machine"
+
+
+@pytest.fixture
+def only_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What judges the etcds of a machine sees those of this test, and not what another test has just broken beside it."""
+    real, own = proc.pids, os.getpid()
+
+    def is_own(pid: int) -> bool:
+        while pid > 1 and pid != own:
+            fields = proc.stat_fields(pid)
+            pid = int(fields[1]) if fields is not None else 0
+        return pid == own
+
+    monkeypatch.setattr(proc, "pids", lambda: filter(is_own, real()))
 
 
 def _names(path: str) -> list[str] | None:

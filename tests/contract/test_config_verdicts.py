@@ -111,3 +111,35 @@ def test_a_join_without_a_token_says_what_to_run(cli: RunCli, file: Path) -> Non
     assert code == 3
     assert "a token is missing: 'quorate token create --print-join-command'" in said
     assert "caCertHashes" not in said
+
+
+FORMS = {
+    f"{{{CLUSTER.strip().replace(chr(10), ', ')}}}\n": "as JSON, and this is none",
+    '{"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration", "kubernetesVersion": "v1.34.4"}\n': "",
+    f"# c\n{{{CLUSTER.strip().replace(chr(10), ', ')}}}\n": "",
+    f"{CLUSTER}---\n\n {{{INIT.strip().replace(chr(10), ', ')}}}\n": "as JSON, and this is none",
+    f"{CLUSTER}--- {{{INIT.strip().replace(chr(10), ', ')}}}\n": "nothing behind ---",
+    f"{CLUSTER}--- # and\n{INIT}": "",
+    f"{CLUSTER}---  \n{INIT}...\n": "",
+    f"%YAML 1.1\n---\n{CLUSTER}": "a directive of YAML",
+}
+"""Forms of a file that YAML allows, with what is said against them: kubeadm reads some of them otherwise, or not at all."""
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_a_form_that_kubeadm_does_not_read_is_named(text: str, cli: RunCli, file: Path) -> None:
+    code, said = validated(cli, file, text)
+    assert (code == 0) is (not FORMS[text]) and FORMS[text] in said, said
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("text", FORMS)
+def test_the_real_kubeadm_reads_the_same_forms(text: str, file: Path) -> None:
+    file.write_text(text)
+    done = subprocess.run([engine("kubeadm"), "config", "validate", "--config", str(file)], check=False, capture_output=True)
+    assert (done.returncode == 0) is (not FORMS[text])
+
+
+def test_the_kind_of_a_hash_may_have_capitals(cli: RunCli, file: Path) -> None:
+    pinned = TOKEN.replace("unsafeSkipCAVerification: true", f"caCertHashes: ['SHA256:{'Ab' * 32}']")
+    assert validated(cli, file, f"{JOIN}discovery: {{bootstrapToken: {{{pinned}}}}}\n")[0] == 0

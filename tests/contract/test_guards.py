@@ -126,7 +126,6 @@ EXPRESSIONS = {
     "phases/node/etcd_manifest.py": "one run between brackets, which it cannot hold itself",
     "phases/node/etcd_signs.py": "single runs that begin after what they cannot hold",
     "phases/node/kubelet_flags.py": "a name behind its sign",
-    "phases/node/kubelet_start.py": "two letters",
     "phases/node/start_scripts.py": "runs that begin behind what they cannot hold, and end at what they cannot hold",
     "recovery/distil.py": "a line of metrics, and a run of digits",
     "recovery/restore.py": "eight letters, matched whole",

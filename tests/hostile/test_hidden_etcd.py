@@ -459,7 +459,6 @@ COMPUTED = (
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'exec kubelet --pod-manifest-path=`cat /srv/where`'\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c '! . $WHERE/env || true; exec kubelet $X'\n"),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'load() { . $WHERE/env; }; exec kubelet $X'\n"),
-        (DROP_IN, "[Service]\nExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/srv/pods; exit $$?'\n"),
         ("var/lib/kubelet/config.yaml", '{"staticPodPath": "/srv/pods", "staticPodPath": null}'),
         (DROP_IN, "[Service]\nExecStart=/bin/sh -c '. $WHERE/env; exec kubelet $X'\n"),
         ("etc/default/kubelet", "X=--config-dir=/srv/deep\n"),
@@ -486,9 +485,9 @@ def test_a_shell_that_computes_flags_matters_where_a_member_may_be_hidden(node: 
     node.write("srv/start.sh", f"#!/bin/bash\n{lines}\n")
     etcd.remove_member(reset(node))
     node.write("etc/kubernetes/pki/etcd/peer.key", "x")
-    with pytest.raises(Refused, match=r"may be the key of an etcd member.* is computed by a shell"):
+    with pytest.raises(Refused, match=r"may be the key of an etcd member.* may take that manifest from another folder"):
         etcd.remove_member(reset(node))
-    node.write("srv/start.sh", "#!/bin/bash\nexec kubelet --config=/var/lib/kubelet/config.yaml\n")
+    node.write(DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --config=/var/lib/kubelet/config.yaml\n")
     etcd.remove_member(reset(node))
 
 

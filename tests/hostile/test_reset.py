@@ -41,11 +41,14 @@ spec:
 
 @dataclass
 class Node:
-    """A node below a folder, and what its reset says."""
+    """A node below a folder, whose unit tells for certain how the kubelet is started, and what its reset says."""
 
     root: Path
     said: list[RunMessage] = field(default_factory=list[RunMessage])
     mounts: list[Path] = field(default_factory=list[Path])
+
+    def __post_init__(self) -> None:
+        self.write("usr/local/lib/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
 
     def write(self, path: str, text: str = "x") -> Path:
         made = self.root / path
@@ -100,7 +103,7 @@ def test_pods_volumes_are_unmounted_and_their_data_stays(node: Node, name: str) 
 def test_a_volume_that_is_busy_stays_with_its_data_and_ends_the_reset_in_an_error(node: Node) -> None:
     """Row h1.1: it was warned of, and every file of it deleted."""
     volume = node.mount(f"{KUBELET}/pods/uid/volumes/nfs/busy")
-    node.write(f"{KUBELET}/config.yaml")
+    node.write(f"{KUBELET}/config.yaml", "kind: KubeletConfiguration")
     held = os.open(volume / "precious", os.O_RDONLY)
     try:
         with pytest.raises(HostError, match="not completely reset") as ended:
@@ -117,7 +120,7 @@ def test_a_volume_that_is_busy_stays_with_its_data_and_ends_the_reset_in_an_erro
 @pytest.mark.parametrize("path", [f"{KUBELET}/images", f"{KUBELET}/pods", f"{PKI}/etcd", "etc/kubernetes/manifests/x"])
 def test_what_is_mounted_and_no_pods_is_refused_before_anything_is_changed(node: Node, path: str) -> None:
     node.mount(path)
-    kept = node.write(f"{KUBELET}/config.yaml")
+    kept = node.write(f"{KUBELET}/config.yaml", "kind: KubeletConfiguration")
     planned = node.reset()
     planned.tree, planned.dry_run = DryTree(planned.tree), True
     for run in (planned, node.reset()):

@@ -26,7 +26,7 @@ CAME = [f"{MANIFESTS}/kube-vip.yaml", f"{PKI}/backup/ca.key", f"{PKI}/etcd/old-c
 def looked(node: Node) -> ResetRun:
     """Returns a reset that has looked at a node with a static pod of its own and certificates."""
     for path in (f"{MANIFESTS}/kube-scheduler.yaml", f"{PKI}/ca.crt", f"{PKI}/etcd/ca.crt", f"{KUBELET}/config.yaml"):
-        node.write(path, POD if "manifests" in path else "x")
+        node.write(path, POD if "manifests" in path else "kind: x")
     run = node.reset()
     run.look()
     return run

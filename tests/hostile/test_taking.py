@@ -26,7 +26,6 @@ from quorate.tree import RealTree
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     made_node = Node(tmp_path / "n")
-    made_node.root.mkdir()
     yield made_node
     for place in made_node.mounts:
         subprocess.run(["umount", "--lazy", str(place)], check=False, capture_output=True)
@@ -206,7 +205,7 @@ def test_a_key_that_a_killed_deletion_had_put_away_is_deleted_by_the_next(node: 
     assert meant_for(left) == "admin.conf" and left.startswith(".admin.conf.quorate-")
     # Of the certificates' folder only certificates are deleted, and what was left there of them.
     cleanup.clean_up(node.reset(certificates_dir="/etc/kubernetes/pki", force=True, ignore_preflight_errors=["all"]))
-    assert files(node.root) == {}
+    assert [name for name in files(node.root) if not name.startswith("usr/")] == []
 
 
 def put_away(folder: Path, name: str) -> Path:

@@ -20,6 +20,7 @@ from quorate.foreign.content import ids_below
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host import named_files, ports, proc
 from quorate.host.member_data import look_at, of_member, take_data
+from quorate.host.mounted_from import MountedFrom
 from quorate.host.named_files import files_named_to
 from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etcds
 from quorate.phases.node import own_running
@@ -28,7 +29,7 @@ from quorate.phases.node.local_etcd import delete_data
 from quorate.tree import RealTree
 from real.rows.processes import until
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("only_own_processes")]
 TREE = RealTree(Path("/"))
 
 
@@ -99,10 +100,11 @@ def ways_to_name(ca: Path, folder: Path) -> dict[str, str]:
         "a-link": f"{folder}/link/ca.crt",
         "a-link-to-a-link": f"{folder}/link-to-file",
         "a-way-up": f"{ca.parent}/../etcd/ca.crt",
+        "a-long-way": f"/{'./' * 600}{ca}",
     }
 
 
-@pytest.mark.parametrize("way", ["relative", "two-slashes", "a-link", "a-link-to-a-link", "a-way-up"])
+@pytest.mark.parametrize("way", ["relative", "two-slashes", "a-link", "a-link-to-a-link", "a-way-up", "a-long-way"])
 def test_a_file_is_the_same_however_it_is_named(way: str, tmp_path: Path) -> None:
     ca = keys_in(tmp_path / "pki")
     named = ways_to_name(ca, tmp_path)[way]
@@ -132,7 +134,7 @@ def test_a_process_in_a_namespace_of_its_own_pids_is_followed_by_its_own_number(
     try:
         (inner,) = until_child(process.pid)
         assert len(proc.pids_of(inner)) == 2
-        assert proc.file_id(ca) in named_files._ways(inner, "/proc/self/cwd/ca.crt").ids
+        assert proc.file_id(ca) in named_files._ways(MountedFrom.of(inner), "/proc/self/cwd/ca.crt").ids
     finally:
         process.kill()
         process.wait()
@@ -199,6 +201,84 @@ def test_a_linked_folder_of_data_is_seen_through(tmp_path: Path) -> None:
     with etcd_in(data) as process:
         (found,) = (one for one in running_etcds() if one.pid == process.pid)
         assert is_open_here(found, data)
+
+
+@pytest.mark.parametrize("is_log_elsewhere", [False, True])
+def test_links_give_its_files_any_names(tmp_path: Path, is_log_elsewhere: bool) -> None:
+    """It ran, and no open file of it was called as etcd calls its own."""
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    disk.mkdir(mode=0o700)
+    with etcd_in(data):
+        until(lambda: any((data / "member" / "wal").glob("*.wal")), 10)
+    (data / "member" / "wal").rename(disk / "journal")
+    if not is_log_elsewhere:
+        (data / "member" / "snap").rename(disk / "etcd-snap")
+        (data / "member" / "snap").symlink_to(disk / "etcd-snap")
+        (data / "member" / "wal").symlink_to(disk / "journal")
+    else:
+        (data / "member" / "snap" / "db").rename(disk / "etcd.db")
+        (data / "member" / "snap" / "db").symlink_to(disk / "etcd.db")
+    ca = keys_in(tmp_path / "pki")
+    words = [f"--trusted-ca-file={ca}", *([f"--wal-dir={disk / 'journal'}"] if is_log_elsewhere else [])]
+    with etcd_in(data, *words) as process:
+        (found,) = (one for one in running_etcds() if one.pid == process.pid)
+        assert is_open_here(found, data)
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+
+
+def test_a_file_that_was_mounted_and_renewed_since_is_used_as_well(tmp_path: Path) -> None:
+    """What a container has at its mount is the old one; at its next start it gets the new one."""
+    ca, certs, data = keys_in(tmp_path / "pki"), tmp_path / "certs", tmp_path / "data"
+    certs.mkdir()
+    (certs / "ca.crt").touch()
+    client, peer = ports.reserve(2, data)
+    url = "http://127.0.0.1"
+    flags = f"--data-dir={data} --trusted-ca-file={certs / 'ca.crt'} --listen-client-urls={url}:{client}"
+    more = f"--advertise-client-urls={url}:{client} --listen-peer-urls={url}:{peer}"
+    own = f"--initial-advertise-peer-urls={url}:{peer} --initial-cluster=default={url}:{peer}"
+    process = subprocess.Popen(
+        [
+            *("unshare", "--mount", "--propagation=private", "sh", "-ec"),
+            f"mount --bind {ca} {certs / 'ca.crt'}; exec {engine('etcd-3.6')} {flags} {more} {own}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: any(one.pid == process.pid for one in running_etcds()), 10)
+        renewed = ca.with_name("new")
+        renewed.write_text("x")
+        renewed.rename(ca)
+        with pytest.raises(Refused, match="it uses files"):
+            own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("init", "layers", "is_refused"), [("sh", False, True), ("sh", True, False), ("systemd", False, False)]
+)
+def test_a_container_that_sees_no_process_of_the_host_is_no_host(
+    init: str, layers: bool, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`docker run -v /etc/kubernetes:/etc/kubernetes … quorate reset` saw no etcd, and took its keys."""
+    monkeypatch.setattr(proc, "sees_whole_machine", lambda: init == "systemd")
+    monkeypatch.setattr(own_running, "is_on_layers", lambda _: layers)
+    monkeypatch.setattr(own_running, "CONFIG_FOLDER", "/etc")
+    if is_refused:
+        with pytest.raises(Refused, match="are not seen from here"):
+            own_running.refuse_running(TREE, "", frozenset())
+    else:
+        own_running.refuse_running(TREE, "", frozenset())
+
+
+def test_another_namespace_of_pids_is_told_by_its_first_process() -> None:
+    told = "from quorate.host import proc; print(proc.sees_whole_machine())"
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    assert proc.sees_whole_machine()
+    assert subprocess.check_output([*inside, sys.executable, "-c", told], text=True).strip() == "False"
 
 
 @pytest.mark.parametrize("namespaces", [["--mount"], ["--net"], ["--mount", "--net"]])

@@ -294,7 +294,7 @@ def _check_discovery_endpoint(text: str, path: str, problems: Problems) -> None:
 
 def _is_pin(text: str) -> bool:
     kind, _, digest = text.partition(":")
-    return kind == "sha256" and len(digest) == 64 and all(char in "0123456789abcdef" for char in digest.lower())
+    return kind.lower() == "sha256" and len(digest) == 64 and all(char in "0123456789abcdef" for char in digest.lower())
 
 
 def check_reset(config: v4.ResetConfiguration, problems: Problems) -> None:

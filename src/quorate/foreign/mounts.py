@@ -10,6 +10,7 @@ from pathlib import Path
 from quorate.errors import HostError
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")
+_LAYERED = frozenset({"overlay", "fuse.fuse-overlayfs", "aufs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,32 @@ def is_mount_point(path: Path) -> bool:
     return path.resolve() in mount_points()
 
 
+def is_on_layers(path: Path) -> bool:
+    """Returns whether a file is on what `/` is made of here, and that is of layers, as in a container: the machine has its own.
+    Raises `HostError`."""
+    root = next((line for line in _lines("self") if line.split(" ")[4:5] == ["/"]), "")
+    kind = root.partition(" - ")[2].split(" ")[0]
+    return kind in _LAYERED and path.stat().st_dev == Path("/").stat().st_dev
+
+
+def sources(pid: int) -> list[tuple[str, str, str]]:
+    """Returns device, path on that device and mount point of every mount that a process sees (0: this one), the last mounted
+    first. What was mounted and has been replaced since is named as it was. Raises `HostError`."""
+    rows = [fields for line in _lines(str(pid or "self")) if len(fields := line.split(" ")) > 4]
+    return [(fields[2], decode(fields[3]).removesuffix("//deleted"), decode(fields[4])) for fields in rows]
+
+
 def _mounts() -> list[Mount]:
+    rows = [fields for line in _lines("self") if len(fields := line.split(" ")) > 4]
+    return [Mount(fields[0], fields[2], Path(decode(fields[4]))) for fields in rows]
+
+
+def _lines(process: str) -> list[str]:
+    """Returns the lines of the kernel's table, the last mounted first."""
     try:
-        lines = Path("/proc/self/mountinfo").read_bytes().decode(errors="surrogateescape").split("\n")
+        return Path(f"/proc/{process}/mountinfo").read_bytes().decode(errors="surrogateescape").split("\n")[::-1]
     except OSError as error:
         raise HostError(f"cannot read the mount points: {error.strerror}") from error
-    rows = [fields for line in reversed(lines) if len(fields := line.split(" ")) > 4]
-    return [Mount(fields[0], fields[2], Path(decode(fields[4]))) for fields in rows]
 
 
 def decode(text: str) -> str:

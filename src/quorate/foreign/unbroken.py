@@ -7,13 +7,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU),
+)
+"""All that end a process, but for those that cannot be held, and those by which the kernel says that it is broken."""
 
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Lets the block end before Ctrl-C, SIGTERM or SIGHUP counts: half of it would be a key with another's certificate. They
-    are given afterwards as they came. Outside the main thread, to which Python gives signals, nothing is held back."""
+    """Lets the block end before Ctrl-C, SIGTERM or another signal that ends this process counts: half of it would be a key with
+    another's certificate. They are given afterwards as they came. Outside the main thread, to which Python gives signals,
+    nothing is held back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -6,6 +6,7 @@ same where device and inode are. Compared as text, a file was missed behind a li
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -20,14 +21,18 @@ from quorate.foreign.documents import BadDocument, Value, read_documents
 from quorate.foreign.local_files import regular
 from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host import proc
+from quorate.host.mounted_from import MountedFrom
 
 _BETWEEN = re.compile(r"[=,\s\"']+")
 _CONFIG_FLAG = re.compile(r"--?config-file(?:=(.*))?", re.DOTALL)
 _CONFIG_VARIABLE, _ITS_VARIABLES = "ETCD_CONFIG_FILE=", "ETCD_"
-_MOST_BYTES, _MOST_NAMES, _MOST_STEPS = 1 << 20, 5000, 500
+_MOST_BYTES, _MOST_NAMES, _MOST_STEPS, _LONGEST = 1 << 20, 5000, 10_000, 255
+_MOST_LINKS = 40
+"""No more are followed by the kernel."""
 _OWN = ("self", "thread-self")
 _MAGIC = ("root", "cwd", "exe")
-_WRAPPER_SECONDS = 10.0
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH)
+_WRAPPER_SECONDS = 2.0
 """A script may write the configuration that it then starts etcd with: its process is the same."""
 
 
@@ -46,7 +51,8 @@ def files_named_to(pid: int) -> frozenset[str]:
     names = [one for one in pieces if one and "\0" not in one]
     if len(names) > _MOST_NAMES:
         raise HostError(f"process {pid} was given {len(names)} names")
-    return frozenset(one for name in names for one in _ways(pid, name).ids)
+    mounted = MountedFrom.of(pid)
+    return frozenset(one for name in names for one in _ways(mounted, name).ids)
 
 
 def _configs(words: list[str], variables: list[str]) -> Iterator[str]:
@@ -62,7 +68,7 @@ def _configs(words: list[str], variables: list[str]) -> Iterator[str]:
 def _in_config(pid: int, name: str) -> list[str]:
     """Returns all texts of a configuration. Raises `HostError` also for one that was changed since the process began, or that a
     link leads to which was: it may have been started with other files."""
-    ways = _ways(pid, name)
+    ways = _ways(MountedFrom.of(pid), name)
     if not ways.ends and proc.stat_fields(pid) is None:
         # It has ended.
         return []
@@ -101,15 +107,17 @@ class _Ways:
     changed: float = 0.0
 
 
-def _ways(pid: int, name: str) -> _Ways:
+def _ways(mounted: MountedFrom, name: str) -> _Ways:
     """Follows a name from the root and the folder of a process. A link is followed by hand: the kernel would follow an absolute
-    one from our root. What a reset has taken away for now is found at the place that it had, too, whatever is there by now."""
+    one from our root. What a reset has taken away for now is found at the place that it had, too, whatever is there by now.
+    Raises `HostError` for a name that cannot be followed to its end."""
+    pid = mounted.pid
     root, found = f"/proc/{pid}/root", _Ways()
-    left = [(f"/proc/{pid}/cwd", name)]
+    left = [(f"/proc/{pid}/cwd", name, 0)]
     for _ in range(_MOST_STEPS):
         if not left:
             return found
-        here, rest = left.pop()
+        here, rest, links = left.pop()
         if rest.startswith("/"):
             here = root
         part, _, behind = rest.strip("/").partition("/")
@@ -117,33 +125,43 @@ def _ways(pid: int, name: str) -> _Ways:
         if not part:
             found.ends.append(Path(here))
         elif part == ".":
-            left.append((here, behind))
+            left.append((here, behind, links))
         elif part == "..":
-            left.append((_above(here, root), behind))
+            left.append((_above(here, root), behind, links))
         else:
             own = _own(pid, here) if part in _OWN else [part]
             for step in (f"{held}/{one}" for one in own for held in (f"{here}/{JUDGED}", f"{here}/{TAKEN}", here)):
-                left += _entered(step, here, behind, found)
-    return found
+                where = _entered(step, behind, found, mounted)
+                if where is not None and (where[0] == step or links < _MOST_LINKS):
+                    left.append((where[0] or here, where[1], links + (where[0] != step)))
+    raise HostError(f"{name[:200]!r}, which process {pid} was given, leads through more links than are followed")
 
 
-def _entered(step: str, here: str, behind: str, found: _Ways) -> list[tuple[str, str]]:
-    """Returns where one name leads; nothing where it is missing."""
+def _entered(step: str, behind: str, found: _Ways, mounted: MountedFrom) -> tuple[str, str] | None:
+    """Returns where one name leads, and what is left to follow from there: itself, or, with an empty place, the target of a
+    link from beside it. None where it is missing, or is too long to be that of a file. Raises `HostError` where that cannot be
+    read."""
+    if len(os.fsencode(step.rpartition("/")[2])) > _LONGEST:
+        return None
     try:
         status = os.lstat(step)
         link = str(Path(step).readlink()) if stat.S_ISLNK(status.st_mode) else ""
-    except (OSError, ValueError):
-        return []
-    found.ids.add(f"{status.st_dev}:{status.st_ino}")
+    except ValueError:
+        return None
+    except OSError as error:
+        if error.errno in _NOWHERE:
+            return None
+        raise HostError(f"cannot read {step[:200]!r}: {error.strerror}") from error
+    found.ids |= {f"{status.st_dev}:{status.st_ino}", *mounted.ids(step)}
     if not link:
-        return [(step, behind)]
+        return step, behind
     found.changed = max(found.changed, status.st_ctime)
     if not _is_magic(step):
-        return [(here, f"{link}/{behind}")]
+        return "", f"{link}/{behind}"
     # The kernel follows it to what it is of, whatever name it shows.
     with suppress(OSError):
         found.ids.add(proc.file_id(Path(step)))
-    return [(step, behind)]
+    return step, behind
 
 
 def _is_magic(step: str) -> bool:

@@ -64,6 +64,20 @@ def mount_namespace(pid: int) -> str | None:
     return _seen(lambda: str(Path(f"/proc/{pid}/ns/mnt").readlink()))
 
 
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+_INITS = frozenset(
+    {"systemd", "init", "openrc-init", "runit", "runit-init", "s6-svscan", "dinit", "finit", "launchd", "upstart"}
+)
+
+
+def sees_whole_machine() -> bool:
+    """Returns whether the processes that are visible here are those of a machine: of a host, or of a container that has an init
+    of its own. In any other one the host's programs are not seen, and its files may be."""
+    if pid_namespace() == _FIRST_PID_NAMESPACE:
+        return True
+    return (_seen(lambda: Path("/proc/1/comm").read_text(errors="replace")) or "").strip() in _INITS
+
+
 def pid_namespace() -> str | None:
     """Returns the id of the namespace in which our pids count, such as `pid:[4026531836]`."""
     return _seen(lambda: str(Path("/proc/self/ns/pid").readlink()))

@@ -11,9 +11,9 @@ from pathlib import Path
 from quorate.host import proc
 from quorate.host.etcd_identity import MEMBER
 
-_OPEN = re.compile(r"(.*)/(?:snap/db|wal/[0-9a-f]{16}-[0-9a-f]{16}\.wal)(?: \(deleted\))?", re.DOTALL)
-"""`member` before it may be a link, which the path of an open file does not show. While etcd defragments its database only its
-log is open."""
+_OPEN = re.compile(r"(?:(.*?)/)?(?:snap/db|(?:wal/)?[0-9a-f]{16}-[0-9a-f]{16}\.wal)(?: \(deleted\))?", re.DOTALL)
+"""The path of an open file shows no link on the way to it: the folders may have any other names, and a segment of the log has
+its own. While etcd defragments its database only its log is open."""
 _PODS = "kubepods"
 _FLAGS = ("data-dir", "config-file", "listen-peer-urls", "initial-cluster")
 _MOST_BYTES = 1 << 20
@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 20
 @dataclass(frozen=True, slots=True)
 class RunningEtcd:
     """`began`: when, which tells the process from another of its pid; `folder`: its data directory, by the path that it has for
-    the process; `files`: what it has open for writing there, each as `proc.file_id`; `is_in_pod`: it runs in a pod of a kubelet
+    the process; `files`: what it has open for writing, each as `proc.file_id`; `is_in_pod`: it runs in a pod of a kubelet
     with this host's network, as a static pod of etcd does, and ends with it."""
 
     pid: int
@@ -56,15 +56,16 @@ def look_for_etcds() -> EtcdsSeen:
         if files is None:
             unseen += [pid] if _reads_like_etcd(pid) else []
             continue
-        matches = [(match, file) for path, file in files if (match := _OPEN.fullmatch(path))]
-        ids = frozenset(one for _, file in matches if (one := proc.seen_id(file)) is not None)
+        matches = [match for path, _ in files if (match := _OPEN.fullmatch(path))]
+        # All of them: a link may give the database any name.
+        ids = frozenset(one for _, file in files if (one := proc.seen_id(file)) is not None) if matches else frozenset[str]()
         fields = proc.stat_fields(pid)
         if not ids and any(not path for path, _ in files):
             # One of them may be its database.
             unseen += [pid] if _reads_like_etcd(pid) else []
         if not ids or fields is None:
             continue
-        folder = matches[0][0][1].removesuffix(f"/{MEMBER}") or "/"
+        folder = (matches[0][1] or "").removesuffix(f"/{MEMBER}") or "/"
         is_in_pod = proc.network_namespace(pid) == here and _PODS in proc.cgroups(pid)
         running.append(RunningEtcd(pid, fields[19], folder, ids, is_in_pod))
     return EtcdsSeen(running, unseen)

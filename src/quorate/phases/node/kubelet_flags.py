@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from quorate.errors import Refused
 
-_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^${}]*))?\})", re.ASCII)
 _FLAG = re.compile(r"(?:(?<![\w-])|(?<=:-))(--?[A-Za-z][\w-]*)(?:(=)(.*))?$", re.ASCII | re.DOTALL)
-_BARE = re.compile(r"(?:\$\{\w+\}|[^;&|<>()\[\]{}'\",])*", re.ASCII)
+_BARE = re.compile(r"(?:\$\{\w+(?::?-[^${}]*)?\}|[^;&|<>()\[\]{}'\",])*", re.ASCII)
+_SPECIFIERS = {"S": "/var/lib", "E": "/etc", "t": "/run", "C": "/var/cache", "L": "/var/log"}
+_SPECIFIERS |= {"p": "kubelet", "N": "kubelet", "n": "kubelet.service"}
+_SPECIFIER = re.compile(f"%([{''.join(_SPECIFIERS)}])")
 _MOST_ROUNDS, _MOST_VALUES = 4, 64
 """Variables in variables; and all that a flag can stand for."""
 
@@ -44,6 +47,10 @@ class Flags:
 
     def _meant_by(self, flag: str, value: str) -> list[str]:
         """Returns a value, and the same without the signs of a shell, or of another language, behind it."""
+        head = "".join(value.split(maxsplit=1)[:1])
+        if any(sign in value[len(head) :] for sign in "$%`"):
+            # In a text of several words the others are flags of their own: `--config=FILE --node-ip=${IP}`.
+            value = head
         if "`" in value or "$(" in value:
             raise self._unknown(f"{flag} is {value[:80]!r}, which is computed when it is started")
         bare = _BARE.match(value)
@@ -60,7 +67,7 @@ class Flags:
         return [[posixpath.normpath(posixpath.join(one, value)) for one in self._folders] for value in values]
 
     def _resolved(self, flag: str, text: str) -> list[str]:
-        values = [text]
+        values = [specified(text)]
         for _ in range(_MOST_ROUNDS):
             values = [made for value in values for made in self._replaced(value)][: _MOST_VALUES + 1]
         if len(values) > _MOST_VALUES or any("$" in one or "%" in one for one in values):
@@ -70,9 +77,15 @@ class Flags:
     def _replaced(self, value: str) -> list[str]:
         """Returns the text with its first variable that is known replaced, once for each of its values."""
         for match in _VARIABLE.finditer(value):
-            if known := self._variables.get(match[1] or match[2]):
+            known = self._variables.get(match[1] or match[2], [])
+            if known := [*known, *([match[3]] if match[3] is not None else [])]:
                 return [f"{value[: match.start()]}{one}{value[match.end() :]}" for one in known]
         return [value]
+
+
+def specified(text: str) -> str:
+    """Returns a text with those signs replaced by which systemd means the same folders and names on every host."""
+    return _SPECIFIER.sub(lambda match: _SPECIFIERS[match[1]], text)
 
 
 def _flags_in(word: str, named: Callable[[str], list[str]]) -> Iterator[tuple[str, str, str]]:

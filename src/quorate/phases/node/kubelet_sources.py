@@ -19,6 +19,7 @@ from quorate.phases.base.context import KUBELET_FOLDER
 from quorate.phases.node.etcd_signs import says_anything
 from quorate.phases.node.kubelet_flags import Flags
 from quorate.phases.node.kubelet_start import start_of
+from quorate.phases.node.plain_start import is_start_known
 from quorate.tree import Tree
 
 _CONFIGS = tuple(f"{KUBELET_FOLDER}/{name}" for name in ("config.yaml", "instance-config.yaml"))
@@ -35,10 +36,9 @@ def static_pod_places(tree: Tree, running: Iterable[RunningKubelet] = ()) -> lis
 
 
 def may_be_elsewhere(tree: Tree) -> bool:
-    """Returns whether a shell computes words of what starts the kubelet: where it takes static pods from is not known then, as
-    far as files tell. Raises as `static_pod_places`."""
+    """Returns whether the kubelet may take static pods from a place that no file tells. Raises as `static_pod_places`."""
     try:
-        return not start_of(tree, _unknown).is_plain
+        return not is_start_known(tree)
     except HostError as error:
         raise _unknown(error.what) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,37 +11,35 @@ from quorate.errors import HostError
 from quorate.foreign.unit_words import joined, words_of
 from quorate.phases.base.context import KUBELET_FOLDER
 from quorate.phases.base.node_files import is_masked
+from quorate.phases.node.kubelet_flags import specified
 from quorate.phases.node.start_scripts import Scripts, Unknown
 from quorate.phases.node.unit_files import unit_files
 from quorate.tree import Tree
 
-_ENVIRONMENTS = (
+ENVIRONMENTS = (
     f"{KUBELET_FOLDER}/kubeadm-flags.env",
     *(f"/etc/{one}/kubelet" for one in ("default", "sysconfig", "conf.d")),
     "/var/snap/kubelet/current/args",
 )
 _SCRIPTS = ("/etc/init.d/kubelet",)
-_UNIT = "kubelet.service"
-_OF_UNIT = re.compile(r"%[pN]")
+UNIT = "kubelet.service"
 _MOST_BYTES = 1 << 18
 
 
 @dataclass(slots=True)
 class Start:
-    """All words of what starts the kubelet, and the folders that it is started in, but for `/`. `is_plain`: nothing of it is
-    computed by a shell."""
+    """All words of what starts the kubelet, and the folders that it is started in, but for `/`."""
 
     words: list[str] = field(default_factory=list[str])
     folders: list[str] = field(default_factory=list[str])
-    is_plain: bool = True
 
 
 def start_of(tree: Tree, unknown: Unknown) -> Start:
     """Reads them. Raises `HostError` for a file that cannot be read, and what `unknown` makes for one that cannot be found:
     it stands for settings that nobody has looked at."""
-    found, environments, commands = Start(), list(_ENVIRONMENTS), list[str]()
-    for path in unit_files(tree, _UNIT):
-        for name, value in _settings(_text(tree, path)):
+    found, environments, commands = Start(), list(ENVIRONMENTS), list[str]()
+    for path in unit_files(tree, UNIT):
+        for name, value in settings(text_at(tree, path)):
             if name in ("Environment", "DefaultEnvironment", "ManagerEnvironment"):
                 found.words += words_of(value)
             elif name == "ExecStart":
@@ -53,17 +50,16 @@ def start_of(tree: Tree, unknown: Unknown) -> Start:
                 found.folders.append(posixpath.normpath(value.removeprefix("-")))
     for path in dict.fromkeys(environments):
         # For systemd before 254 the line behind a comment that ends in a backslash is part of it. It counts here all the same.
-        found.words += words_of(joined(_text(tree, path)))
+        found.words += words_of(joined(text_at(tree, path)))
     scripts = Scripts(tree, tuple(found.folders), unknown)
     for command in commands:
         found.words += scripts.of_command(command)
     for path in _SCRIPTS:
         found.words += scripts.of_file(path)
-    found.is_plain = scripts.is_plain
     return found
 
 
-def _text(tree: Tree, path: str) -> str:
+def text_at(tree: Tree, path: str) -> str:
     """Returns the text of a file; empty where there is none, and for one that systemd is told to leave out. Raises
     `HostError`, also for one that no hand has written."""
     content = b"" if is_masked(tree, path) else tree.read(path) or b""
@@ -72,7 +68,8 @@ def _text(tree: Tree, path: str) -> str:
     return content.decode(errors="replace")
 
 
-def _settings(text: str) -> Iterator[tuple[str, str]]:
+def settings(text: str) -> Iterator[tuple[str, str]]:
+    """Yields what the lines of a unit set."""
     for line in joined(text, " ").split("\n"):
         name, is_set, value = line.partition("=")
         if is_set:
@@ -82,7 +79,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
 def _environment_files(tree: Tree, value: str, unknown: Unknown) -> list[str]:
     """Returns the files of variables that a unit names, in the way of a shell; a dash allows one to be missing."""
     # All of it is the path: neither blanks nor quotes end it.
-    path = posixpath.normpath(_OF_UNIT.sub(_UNIT.removesuffix(".service"), value.removeprefix("-")))
+    path = posixpath.normpath(specified(value.removeprefix("-")))
     folder, name = posixpath.split(path)
     if any(one in folder for one in "*?[") or "%" in path:
         raise unknown(f"EnvironmentFile is {value[:80]!r}, which systemd looks up")

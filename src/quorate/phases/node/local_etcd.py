@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quorate.dry_tree import DryTree
@@ -40,6 +40,7 @@ NOTES = (LEFT, LEAVING)
 
 _MOST_LOOKED_AT, _DEEPEST = 100, 4
 _USUAL_DATA = "/var/lib/etcd"
+_MANIFESTS = posixpath.dirname(manifest_path("etcd"))
 
 
 def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
@@ -156,10 +157,23 @@ def refuse_other_etcds(tree: Tree) -> None:
     """Raises `Refused` where a file that the kubelet reads may run an etcd, besides the manifest that is read as this node's,
     and where that cannot be read. A reset deletes all of them: one of another cluster, such as that for events, was wiped
     beside it."""
-    try:
+    with _unknown_is_refused():
         running = running_kubelets() if is_this_host(tree) else []
-        for folder in dict.fromkeys([posixpath.dirname(manifest_path("etcd")), *static_pod_places(tree, running)]):
-            _refuse_another_name(tree, clean(folder))
+        places = [clean(folder) for folder in static_pod_places(tree, running)]
+        for folder in dict.fromkeys([_MANIFESTS, *places]):
+            _refuse_another_name(tree, folder)
+
+
+def refuse_other_manifests(tree: Tree) -> None:
+    """As `refuse_other_etcds`, of the folder that a reset empties alone."""
+    with _unknown_is_refused():
+        _refuse_another_name(tree, _MANIFESTS)
+
+
+@contextmanager
+def _unknown_is_refused() -> Iterator[None]:
+    try:
+        yield
     except HostError as error:
         raise Refused(
             f"it is unknown whether an etcd runs here: {error.what}",

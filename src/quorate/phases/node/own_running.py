@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quorate.errors import HostError, Refused
+from quorate.foreign.mounts import is_on_layers
 from quorate.host import proc
 from quorate.host.named_files import files_named_to
 from quorate.host.running_etcds import RunningEtcd, is_open_here, look_for_etcds, running_etcds
+from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.tree import Tree
 
@@ -34,6 +36,12 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
     one in a pod, or that uses one of the files `doomed` (each as `proc.file_id`). Any other, such as that of another program,
     is left alone."""
     seen, is_here = look_for_etcds(), is_this_host(tree)
+    if not _is_machine_seen(tree):
+        raise Refused(
+            "the processes of this machine are not seen from here: one may be an etcd whose data or keys would go",
+            state="nothing was changed",
+            advice="run this on the host itself, or in a container that sees its processes (--pid=host)",
+        )
     if is_here and seen.unseen:
         raise Refused(
             f"it cannot be seen which files process {seen.unseen[0]} has open: it may be an etcd whose data or keys would go",
@@ -51,6 +59,15 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
                 state="nothing was changed: it may be a member that the cluster counts on",
                 advice=_STOP,
             )
+
+
+def _is_machine_seen(tree: Tree) -> bool:
+    """Returns whether who uses the files of this node is seen. In a container without an init of its own the host's programs
+    are not; its own files, on its layers, are no other program's, those that it was given are."""
+    if proc.sees_whole_machine():
+        return True
+    there = [tree.at(folder) for folder in (CONFIG_FOLDER, f"{CONFIG_FOLDER}/pki", KUBELET_FOLDER)]
+    return all(is_on_layers(path) for path in there if path.exists())
 
 
 def _path_of(tree: Tree, data_dir: str) -> Path:

@@ -37,11 +37,6 @@ _SAID, _SAID_BY_FUNCTIONS = _only_said(_SAYS), _only_said(f"{_SAYS}|{_FUNCTIONS_
 """What a script only says, and what it asks other programs, may read like a command or a setting: `echo "usage: --config=X"`.
 What it says to a file or to another program may be run."""
 
-_COMPUTES = re.compile(
-    r"\$\(|`|\$[@*1-9]|\b(?:read|mapfile|readarray|xargs|eval)\b|\{[^{}\s]{0,200}[,.][^{}\s]{0,200}\}", re.ASCII
-)
-"""What a shell makes of it is not what stands there. Most of it makes no flag: it matters where a member may be hidden."""
-
 _KUBELETS = re.compile(r"(?:^|(?<=[\s/\"']))kubelet((?:[ \t]+[^\s;&|]+)+)", re.ASCII)
 
 _OF_DISTRIBUTION = ("/etc/profile", "/lib/lsb/init-functions", "/etc/init.d/functions", "/etc/rc.d/init.d/functions")
@@ -58,19 +53,17 @@ Unknown = Callable[[str], Refused]
 @dataclass(slots=True)
 class Scripts:
     """Reads scripts of one node, each once. `folders`: where relative paths are meant from. `unknown`: makes the error for what
-    nobody has looked at; `is_plain`: no script that was read computes anything."""
+    nobody has looked at."""
 
     tree: Tree
     folders: Sequence[str]
     unknown: Unknown
-    is_plain: bool = True
     _read: set[str] = field(default_factory=set[str])
 
     def of_command(self, command: str) -> Iterator[str]:
         """Yields the words of a command, and of each script that it names: a shell may get it as a word, and a wrapper may have
         the name of the program itself. Raises `HostError`, and what `unknown` makes."""
         words = words_of(command.lstrip(_HEAD_OF_COMMAND))
-        self.is_plain = self.is_plain and _COMPUTES.search(command) is None
         yield from words
         if words and any(sign in words[0] for sign in "$%"):
             raise self.unknown(f"what starts it is {words[0][:80]!r}, which is filled in")
@@ -83,15 +76,16 @@ class Scripts:
         content = self._content(path)
         if content is None or b"\0" in content or path in self._read:
             return
+        if deepest < 0:
+            raise self.unknown(f"{path} is started by scripts that start scripts in turn, deeper than is read")
         self._read.add(path)
         if len(content) > _MOST_BYTES or len(self._read) > _MOST_FILES:
             raise HostError(f"{path} is too large for a script that starts the kubelet")
         text = _unsaid(joined(content.decode(errors="replace"), comments=("#",)))
-        self.is_plain = self.is_plain and _COMPUTES.search(text) is None
         self._refuse_computed(text)
         words = words_of(text)
         yield from words
-        if deepest and path not in _OF_DISTRIBUTION:
+        if path not in _OF_DISTRIBUTION:
             yield from self._named_by(words, deepest - 1)
             yield from self._taken_in(text, deepest - 1)
 

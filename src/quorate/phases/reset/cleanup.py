@@ -11,15 +11,12 @@ from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
-from quorate.phases.node.local_etcd import NOTES, delete_data, doubt_without_manifest, own_data_dir
-from quorate.phases.node.own_running import refuse_running
+from quorate.phases.node.local_etcd import NOTES, delete_data
 from quorate.phases.node.paths import CONFS
-from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun, certificates_in, doomed, folders, is_emptied
+from quorate.phases.reset.judge import PHASE, judge_alone
+from quorate.phases.reset.state import ResetRun, certificates_in, folders, is_emptied
 from quorate.report import Notice
-
-PHASE = "reset"
 
 
 def clean_up(run: ResetRun) -> None:
@@ -30,9 +27,8 @@ def clean_up(run: ResetRun) -> None:
     emptied = folders(run)
     files = [f"{CONFIG_FOLDER}/{name}.conf" for name in CONFS]
     left: list[str] = []
-    if run.left is None:
-        _refuse_alone(run)
-        _warn_of_a_member(run)
+    if not run.is_member_judged:
+        judge_alone(run)
     if run.dry_run:
         run.say(PHASE, "Would stop the kubelet service, unmount and remove its pods")
     else:
@@ -58,25 +54,6 @@ def clean_up(run: ResetRun) -> None:
             state="everything else was deleted; the warnings name a kubelet or pods that could not be stopped",
             advice="fix the cause of each, then run the same command again",
         )
-
-
-def _refuse_alone(run: ResetRun) -> None:
-    """Judges what the phase before has not: this phase alone ends this node's etcd, too, and leaves its data."""
-    mounts.refuse(run, None)
-    refuse_running(run.tree, own_data_dir(run.tree), doomed(run))
-
-
-def _warn_of_a_member(run: ResetRun) -> None:
-    """Reports that a member is left behind: this phase alone, and a run that skips the one before, do not remove it."""
-    if run.tree.is_file(manifest_path("etcd")):
-        remove = run.this_node.command("etcd", "remove", "NAME-OR-ID")
-        text = (
-            f"{manifest_path('etcd')} is here, and phase remove-etcd-member did not run: its member stays in the list, and "
-            f"counts for the quorum without its keys; remove it with '{remove}' on another node"
-        )
-        run.report(Notice(text, "warning"))
-    elif doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
-        run.report(Notice(doubt, "warning"))
 
 
 def _try(step: Callable[[], None], left: list[str]) -> None:

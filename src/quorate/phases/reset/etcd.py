@@ -23,12 +23,10 @@ from quorate.host.member_data import look_at, of_another
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.kubelet_sources import may_be_elsewhere
 from quorate.phases.node.local_etcd import (
     LEAVING,
     LEFT,
     delete_data,
-    doubt_without_manifest,
     forget_left,
     has_left,
     is_sealed,
@@ -36,17 +34,15 @@ from quorate.phases.node.local_etcd import (
     local_etcd,
     note_leaving,
     note_left,
-    refuse_data_without_manifest,
     refuse_other_etcds,
     urls_beside_leaving,
 )
-from quorate.phases.node.own_running import refuse_running
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun, doomed
+from quorate.phases.reset.judge import PHASE, refuse_missed, refuse_others
+from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
-PHASE = "reset"
 _STATUS_SECONDS, _MANIFEST_MODE = 2.0, 0o600
 
 
@@ -58,20 +54,13 @@ def remove_member(run: ResetRun) -> None:
     cluster a vote.
     """
     run.look()
+    run.is_member_judged = True
     left = has_left(run.tree)
     etcd = left or local_etcd(run.tree)
     data_dir = etcd.data_dir if etcd is not None else ""
-    try:
-        going = doomed(run, data_dir)
-    except HostError as error:
-        # A data directory by a name that is followed by nobody, or a folder that cannot be read: what is there is unknown.
-        raise Refused(error.what, state="nothing was changed", advice=error.own_advice or error.advice) from error
-    refuse_running(run.tree, data_dir, going)
+    refuse_others(run, data_dir)
     if etcd is None:
-        _refuse_lost_manifest(run)
-        if doubt := doubt_without_manifest(run.tree, run.reset.certificates_dir):
-            _refuse_hidden(run, doubt)
-            run.report(Notice(doubt, "warning"))
+        refuse_missed(run)
         run.say(PHASE, "There is no etcd manifest on this node: no member is removed")
         return
     refuse_other_etcds(run.tree)
@@ -110,27 +99,6 @@ def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:
     if seen.owner == UNREADABLE and not (run.abandon and member_owner(data_dir) == UNREADABLE):
         raise unknown(data_dir)
     run.data, run.data_dir = seen, etcd.data_dir
-
-
-def _refuse_hidden(run: ResetRun, doubt: str) -> None:
-    """Raises `Refused` where the kubelet may take the manifest of a member from a folder that only a shell knows. Without a key
-    of a member that is not asked: most scripts compute an address or a name."""
-    if may_be_elsewhere(run.tree):
-        raise Refused(
-            f"{doubt}; what starts the kubelet is computed by a shell, and may name another folder of static pods",
-            state="nothing was changed",
-            advice="where no member of this node is listed, run this with --skip-phases=remove-etcd-member",
-        )
-
-
-def _refuse_lost_manifest(run: ResetRun) -> None:
-    try:
-        refuse_data_without_manifest(run.tree, run.reset.certificates_dir)
-    except Refused as refused:
-        if not run.abandon:
-            refused.advice += "; or abandon the member, whose data stays: --abandon-etcd-member"
-            raise
-        run.report(Notice(f"{refused.what}: it is abandoned (--abandon-etcd-member), and its data stays", "warning"))
 
 
 def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:

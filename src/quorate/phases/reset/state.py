@@ -40,7 +40,8 @@ _MOST_NAMED = 5
 @dataclass(slots=True)
 class ResetRun:
     """One run of reset. `ask`: asks a question and returns whether the answer was yes. `abandon`: delete the data of an etcd
-    member although the cluster still lists it. `left`: the etcd whose data this run has deleted.
+    member although the cluster still lists it. `left`: the etcd whose data this run has deleted. `is_member_judged`: whether a
+    phase of this run has looked for a member of this node.
 
     `seen`: the files that tell this node from one that was made here since, as they were when this run looked; None once this
     run has deleted one, or where there was none. `content`: of the folders that are emptied whole, also what tells nothing: a
@@ -57,6 +58,7 @@ class ResetRun:
     kubeconfig: str = f"{CONFIG_FOLDER}/admin.conf"
     abandon: bool = False
     left: LocalEtcd | None = None
+    is_member_judged: bool = False
     has_looked: bool = False
     seen: dict[str, Stamp | None] = field(default_factory=dict[str, "Stamp | None"])
     content: dict[str, Content] = field(default_factory=dict[str, Content])

@@ -18,7 +18,7 @@ TREE: tuple[Phase, ...] = (
     Phase(
         "cleanup-node",
         "Stop the kubelet and its pods, and delete what init or join made.",
-        flags=("cert-dir", "cleanup-tmp-dir", "cri-socket", "dry-run"),
+        flags=("abandon-etcd-member", "cert-dir", "cleanup-tmp-dir", "cri-socket", "dry-run"),
         aliases=("cleanupnode",),
     ),
 )

@@ -1,0 +1,122 @@
+"""How the kubelet of a node is started: known for certain or not, and what a reset makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from member_data import write_log
+
+from hostile.test_hidden_etcd import DROP_IN, TWICE
+from hostile.test_reset import Node
+from hostile.test_reset_beside import OLD, reset
+from quorate.errors import Refused
+from quorate.phases.node.plain_start import is_start_known
+from quorate.phases.reset import cleanup, etcd
+from quorate.tree import RealTree
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    made = Node(tmp_path / "root")
+    (made.root / "var/lib/kubelet").mkdir(parents=True)
+    return made
+
+
+PLAIN = "[Service]\nExecStart=\nExecStart=-/usr/bin/kubelet $KUBELET_CONFIG_ARGS --v=2\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_known"),
+    [
+        ("", True),
+        ("WorkingDirectory=/srv\nExecStartPre=-/bin/mkdir -p /var/lib/kubelet/volume-plugins\n", True),
+        ("EnvironmentFile=-/etc/default/kubelet\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n", True),
+        ("EnvironmentFile=-/run/kubelet.env\n", False),
+        ("EnvironmentFile=-/srv/kubelet.env\n", True),
+        ("WorkingDirectory=~\n", False),
+        ("ExecStartPre=/usr/local/bin/pre\n", False),
+        ("RootDirectory=/srv/root\n", False),
+        ("PassEnvironment=KUBELET_EXTRA_ARGS\n", False),
+        ("ExecStart=/srv/wrapped/kubelet\n", False),
+        ("ExecStart=/bin/sh -c 'cd /srv/k && exec /usr/bin/kubelet --config=k.yaml'\n", False),
+        ("ExecStart=/bin/bash -lc 'exec /usr/bin/kubelet $KUBELET_EXTRA_ARGS'\n", False),
+    ],
+)
+def test_how_the_kubelet_is_started_is_known_or_not(node: Node, lines: str, is_known: bool) -> None:
+    """A list of what a shell may do had gaps; what a plain start has is listed instead."""
+    node.write("srv/kubelet.env", "KUBELET_EXTRA_ARGS=--v=4\n")
+    node.write("srv/wrapped/kubelet", "#!/bin/sh\nexec /usr/bin/kubelet\n")
+    node.write(DROP_IN, PLAIN + lines)
+    assert is_start_known(RealTree(node.root)) is is_known
+
+
+def test_a_kubelet_that_no_unit_starts_is_not_known(node: Node) -> None:
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    node.write("etc/sv/kubelet/run", "#!/bin/sh\nexec kubelet --config=/srv/k.yaml\n")
+    assert not is_start_known(RealTree(node.root))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml --hostname-override=%H"',
+        'Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml --node-ip=${NODE_IP}"',
+        "ExecStart=/bin/sh -c 'exec /usr/bin/kubelet --config=/var/lib/kubelet/config.yaml $KUBELET_EXTRA_ARGS'",
+        "ExecStart=/usr/bin/kubelet --config=${KUBELET_CONFIG:-/var/lib/kubelet/config.yaml}",
+        "ExecStart=/usr/bin/kubelet --config=%S/kubelet/config.yaml",
+        "ExecStart=/bin/sh -c 'kubelet --pod-manifest-path=/etc/kubernetes/manifests; exit $$?'",
+    ],
+)
+def test_words_behind_a_flag_in_one_text_are_no_part_of_its_value(node: Node, words: str) -> None:
+    for path in sorted((node.root / "etc/kubernetes/pki").rglob("*")):
+        if "etcd" in str(path.relative_to(node.root)) and path.is_file():
+            path.unlink()
+    node.write("var/lib/kubelet/config.yaml", "staticPodPath: /etc/kubernetes/manifests\n")
+    node.write(DROP_IN, f"[Service]\n{words}\n")
+    etcd.remove_member(reset(node))
+
+
+def test_scripts_that_start_scripts_are_not_followed_for_ever(node: Node) -> None:
+    for number in range(1, 8):
+        node.write(f"srv/s{number}", f"#!/bin/sh\nexec /srv/s{number + 1}\n")
+    node.write("srv/s8", "#!/bin/sh\nexec kubelet --pod-manifest-path=/srv/pods\n")
+    node.write(DROP_IN, "[Service]\nExecStart=/srv/s1\n")
+    with pytest.raises(Refused, match="deeper than is read"):
+        etcd.remove_member(reset(node))
+
+
+def hide_by_moved_manifest(node: Node) -> None:
+    write_log(node.root / "var/lib/etcd", OLD)
+
+
+def hide_by_second_manifest(node: Node) -> None:
+    node.write("etc/kubernetes/manifests/etcd-events.yaml", TWICE)
+
+
+def hide_by_configuration(node: Node) -> None:
+    node.write("var/lib/kubelet/config.yaml", "staticPodPath: /srv/pods\n")
+    node.write("srv/pods/etcd.yaml", TWICE)
+
+
+def hide_by_unit(node: Node) -> None:
+    node.write(DROP_IN, "[Service]\nExecStart=/usr/bin/kubelet --pod-manifest-path=/srv/pods\n")
+    node.write("srv/pods/etcd.yaml", TWICE)
+
+
+def hide_by_shell(node: Node) -> None:
+    node.write(DROP_IN, "[Service]\nExecStart=/srv/start.sh\n")
+
+
+@pytest.mark.parametrize(
+    "hide", [hide_by_moved_manifest, hide_by_second_manifest, hide_by_configuration, hide_by_unit, hide_by_shell]
+)
+def test_the_cleaning_alone_judges_as_the_whole_does(node: Node, hide: Callable[[Node], None]) -> None:
+    """`reset phase cleanup-node` took the keys of members that a whole reset would have found."""
+    node.write(DROP_IN, PLAIN)
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    hide(node)
+    with pytest.raises(Refused):
+        cleanup.clean_up(reset(node))
+    assert key.is_file()
