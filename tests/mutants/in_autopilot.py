@@ -8,6 +8,7 @@ GUARDS, REPLACE = "core/autopilot/guards.py", "core/autopilot/replacement.py"
 SIZE, SPREAD, CASE, SIGHT = (f"core/autopilot/{name}.py" for name in ("size", "spread", "case", "sight"))
 AGES, A = "etcd/autopilot/ages.py", "unit/test_autopilot_ages.py::test_"
 T = "unit/test_decide_autopilot.py::test_"
+F, L = "unit/test_autopilot_failures.py::test_", "real/test_autopilot_last_word.py::test_"
 STAYS = T + "a_lost_voter_stays_where_something_speaks_against"
 UNSURE = T + "what_is_not_sure_changes_nothing"
 SEAT = T + "a_standby_goes_for_a_join_that_waits_for_its_seat"
@@ -298,5 +299,69 @@ MUTANTS: tuple[Mutant, ...] = (
         "if False]",
         A + "what_was_begun_counts_for_a_day_whoever_leads",
         "three replacements in its life were all that a cluster could have",
+    ),
+    _one(
+        "rest after failures",
+        "core/decide_autopilot.py",
+        "if failed is None or left <= 0 or found is None:",
+        "if True:",
+        F + "what_failed_again_rests_and_calls_somebody",
+        "it failed every second and a half, and nobody was called",
+    ),
+    _one(
+        "another learner first",
+        SIZE,
+        "key=lambda one: (case.failures(one), case.aligned_since(one))",
+        "key=case.aligned_since",
+        F + "another_learner_is_promoted_where_the_first_one_failed",
+        "one that cannot be promoted starved the other",
+    ),
+    _one(
+        "another standby first",
+        REPLACE,
+        "return (case.failures(standby), case.proof(standby) is None,",
+        "return ((False, 0), case.proof(standby) is None,",
+        F + "a_lost_voter_is_replaced_by_the_standby_that_did_not_fail",
+        "one that cannot be promoted starved the other",
+    ),
+    _one(
+        "no witness of a loss",
+        REPLACE,
+        "if blind := blind_voters(case):",
+        "if blind := []:",
+        F + "a_voter_that_could_not_be_proved_lost_is_said_to_be_so",
+        "it was waited for ever, and nobody was called",
+    ),
+    _one(
+        "unreached voters of a quorum",
+        GUARDS,
+        "if view.linearizable and leader is not None:\n        mute",
+        "if False:\n        mute",
+        UNSURE,
+        "it was called an election for ever",
+    ),
+    _one(
+        "voters of the last look",
+        "etcd/autopilot/act.py",
+        "if len(now.voters) >= enough or is_over:",
+        "if False:",
+        L + "what_others_did_meanwhile_is_judged_on_the_last_look",
+        "a vote too many stayed for good",
+    ),
+    _one(
+        "standby of the last look",
+        "etcd/autopilot/act.py",
+        "if then is not None and all(learner.id != then.member_id for learner in now.learners):",
+        "if False:",
+        L + "what_others_did_meanwhile_is_judged_on_the_last_look",
+        "a voter went for a standby that was no member any more",
+    ),
+    _one(
+        "program that makes nothing",
+        "host/standby_program.py",
+        "elif self._promised and self.clock.now() >= self._free_at:",
+        "elif False:",
+        "unit/test_standby_program.py::test_one_that_ends_well_and_makes_nothing_has_failed",
+        "it ordered a machine once a minute",
     ),
 )

@@ -186,8 +186,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "answer that was dropped",
         STATUSES,
-        "if place not in self._dropped and future.done() and",
-        "if future.done() and",
+        "in self._outcomes() if place not in self._dropped]",
+        "in self._outcomes()]",
         _statuses("test_a_question_that_was_dropped_is_no_answer"),
         "it came from another cluster",
     ),

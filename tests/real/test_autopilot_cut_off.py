@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from conftest import MakeHome
@@ -61,9 +62,9 @@ def test_what_an_order_forbids_is_not_begun_and_does_not_count(three: Home, monk
         local.kill(three, "m2")
         carry_out = act.carry_out
 
-        def paused_first(*given: object) -> None:
+        def paused_first(*given: Any, wanted: int) -> None:
             store.pause(60, "firmware")
-            carry_out(*given)  # type: ignore[arg-type]
+            carry_out(*given, wanted=wanted)
 
         with monkeypatch.context() as patched:
             patched.setattr("quorate.etcd.autopilot.loop.carry_out", paused_first)

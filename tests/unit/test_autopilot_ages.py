@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from quorate.etcd.autopilot.ages import Ages
-from quorate.etcd.coordination.autopilot_records import PAUSE, Order, Orders, hold_key
+from quorate.etcd.coordination.autopilot_records import Order, Orders
 from quorate.etcd.coordination.autopilot_store import DAY_SECONDS
 from quorate.etcd.coordination.this_run import Origin
 
@@ -16,11 +16,11 @@ WHO = Origin("h", 1)
 class Store:
     """What was asked of etcd."""
 
-    ended: list[bytes] = field(default_factory=list[bytes])
+    ended: list[int] = field(default_factory=list[int])
     again: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
 
-    def end_order(self, key: bytes) -> None:
-        self.ended.append(key)
+    def end_order(self, held: int) -> None:
+        self.ended.append(held)
 
     def spend_again(self, held: int, left: float) -> None:
         self.again.append((held, left))
@@ -41,9 +41,9 @@ def test_an_order_is_over_when_it_has_lasted_as_long_as_was_ordered() -> None:
 
     assert at(100.0, acting=True) == orders() == at(159.0, acting=True) and store.ended == []
     assert at(160.0, acting=False).pause is None and store.ended == []
-    assert at(160.0, acting=True).holds.keys() == {1, 2} and store.ended == [PAUSE]
+    assert at(160.0, acting=True).holds.keys() == {1, 2} and store.ended == [7]
     assert at(10_000.0, acting=True).holds.keys() == {2}
-    assert sorted(store.ended) == sorted([PAUSE, PAUSE, hold_key(1)])
+    assert sorted(store.ended) == [7, 7, 8]
 
 
 def test_what_was_begun_counts_for_a_day_whoever_leads() -> None:

@@ -122,7 +122,7 @@ def test_no_voter_goes_for_a_standby_that_would_get_no_vote() -> None:
         (replace(BEHIND, alarms=(Alarm(1, "NOSPACE"),)), ("Page", "alarm")),
         (replace(BEHIND, alarms_known=False), ("Wait", "alarm")),
         (seen(3, STANDBY, silent=(2, 3), linearizable=False), ("Page", "no-quorum")),
-        (seen(3, STANDBY, silent=(2, 3)), ("Wait", "no-quorum")),
+        (seen(3, STANDBY, silent=(2, 3)), ("Page", "unreachable")),
         (seen(5, STANDBY, silent=(2, 3)), ("Page", "brake")),
         (seen(3, STANDBY), ("Wait", "nothing")),
     ],
@@ -370,7 +370,7 @@ def test_two_writers_of_policies_are_named_and_stop_everything() -> None:
     turns = tuple(Written(NOW - 30 + number, digest, f"host-{digest}") for number, digest in written)
     assert decide_autopilot(BEHIND, POLICY, lost(2, written=turns), NOW) == Page(
         "policy-fight",
-        "two policies are written in turn: by host-a, and by host-b; it ends in 1770 s, or with a third policy",
+        "two policies are written in turn: by host-a, and by host-b; it ends in 29m30s, or with a third policy",
     )
     # Three are also one operator who takes back a change.
     for calm in (turns[:3], (*turns[:3], replace(turns[2], digest="c")), (turns[0],) * 4, (*turns, turns[0], turns[0])):

@@ -37,10 +37,10 @@ def ended(made: StandbyProgram) -> None:
 def test_it_gets_words_and_none_of_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ETCDCTL_PASSWORD", "hunter2")
     made = StandbyProgram(program(tmp_path, f"env > {tmp_path}/env; echo hello"), Clock())
-    assert made.state() == "ready"
+    assert made.state(is_missing=True) == "ready"
     made.start({"QUORATE_WHY": "0 of 1 standbys\nare there"})
     ended(made)
-    assert made.state() == "at work", "its work is seen by the next looks"
+    assert made.state(is_missing=True) == "at work", "its work is seen by the next looks"
     said = (tmp_path / "env").read_text()
     assert "QUORATE_WHY=0 of 1" in said and "hunter2" not in said
 
@@ -52,9 +52,9 @@ def test_a_failure_is_followed_by_a_pause_that_grows(tmp_path: Path) -> None:
     for _ in range(4):
         made.start({})
         ended(made)
-        assert made.state() == "failed"
+        assert made.state(is_missing=True) == "failed"
         began = clock.ahead
-        while made.state() == "failed":
+        while made.state(is_missing=True) == "failed":
             clock.ahead += 60
         pauses.append(clock.ahead - began)
     assert pauses == [300, 600, 1200, 2400]
@@ -65,9 +65,22 @@ def test_after_a_success_the_next_looks_see_what_it_made(tmp_path: Path) -> None
     made = StandbyProgram(program(tmp_path, "exit 0"), clock)
     made.start({})
     ended(made)
-    assert made.state() == "at work"
+    assert made.state(is_missing=True) == "at work"
     clock.ahead += 61
-    assert made.state() == "ready"
+    assert made.state(is_missing=False) == "ready"
+
+
+def test_one_that_ends_well_and_makes_nothing_has_failed(tmp_path: Path) -> None:
+    """It ordered a machine, and was started once a minute as long as that was not there."""
+    clock = Clock()
+    made = StandbyProgram(program(tmp_path, "exit 0"), clock)
+    made.start({})
+    ended(made)
+    assert made.state(is_missing=True) == "at work"
+    clock.ahead += 61
+    assert made.state(is_missing=True) == "failed" and made.why == "it ended with 0, and no standby came within 60 s"
+    clock.ahead += 301
+    assert made.state(is_missing=True) == "ready"
 
 
 def test_one_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
@@ -79,11 +92,11 @@ def test_one_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path)
         time.sleep(0.01)
     child = int((tmp_path / "child").read_text())
     clock.ahead += 6
-    assert made.state() == "at work"
+    assert made.state(is_missing=True) == "at work"
     clock.ahead += 11
-    assert made.state() == "at work"
+    assert made.state(is_missing=True) == "at work"
     ended(made)
-    assert made.state() == "failed"
+    assert made.state(is_missing=True) == "failed"
     # A process that is killed ends when the kernel gets to it.
     real = SystemClock()
     wait_until(lambda: _has_ended(child), clock=real, deadline=Deadline(real, 10, "the child's end"), every=0.01)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from quorate.core.actions import Promote
-from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Rule, Wait, counted, supposed
+from quorate.core.actions import MoveLeader, Promote
+from quorate.core.autopilot.case import Act, AddStandby, Case, Memory, Next, Page, Rule, Wait, counted, supposed
 from quorate.core.autopilot.guards import alarm, brake, no_list, no_quorum, paused, policy_fight, stale_look
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.replacement import replace_dead
@@ -53,10 +53,32 @@ def decide_autopilot(view: ClusterView, policy: Policy, memory: Memory, now: flo
     against = next((one for _, guard in GUARDS if (one := guard(case)) is not None), None)
     if against is not None:
         return against
-    found = [one for _, rule in RULES if (one := rule(case)) is not None]
+    found = [one for _, rule in RULES if (one := _rested(case, rule(case))) is not None]
     # A voter that is silent, and not yet lost, is no reason not to make another one.
     acts = [one for one in found if isinstance(one, Act | AddStandby)]
     return [*acts, *found, _nothing(case)][0]
+
+
+def _rested(case: Case, found: Next | None) -> Next | None:
+    """Returns what a rule says; where that would be tried again right after it failed, that somebody has to look. It failed
+    every second and a half for as long as anybody looked, and the state was never one that calls."""
+    member = tried_on(found)
+    failed, left = case.memory.failed.get(member), case.rest_left(member)
+    if failed is None or left <= 0 or found is None:
+        return found
+    again = f"{failed.count} times; it is tried again in {left:.0f} s"
+    return Page("failed", f"{found.why}, and that could not be done: {failed.why} ({again})")
+
+
+def tried_on(found: Next | None) -> int:
+    """Returns the member by which the failures of an action are counted: the one that would get a vote, lead or go. 0 for what
+    is no action on a member."""
+    if not isinstance(found, Act):
+        return 0
+    promote = promotion_of(found)
+    if promote is not None:
+        return promote.member_id
+    return found.action.target_id if isinstance(found.action, MoveLeader) else found.action.member_id
 
 
 def _nothing(case: Case) -> Wait:
@@ -71,7 +93,7 @@ def _nothing(case: Case) -> Wait:
 def explained(view: ClusterView, policy: Policy, memory: Memory, now: float) -> list[tuple[Rule, Next | None]]:
     """Returns what each guard and each rule says by itself, in their order; None where it does not apply."""
     case = Case(view, policy, memory, now)
-    return [(name, judge(case)) for name, judge in (*GUARDS, *RULES)]
+    return [(name, _rested(case, judge(case))) for name, judge in (*GUARDS, *RULES)]
 
 
 def learners_to_prove(view: ClusterView, policy: Policy, memory: Memory, now: float) -> Iterator[Member]:

@@ -40,6 +40,9 @@ class StandbyProgram:
     _asked_to_end_at: float | None = None
     _free_at: float = 0.0
     _failures: int = field(default=0)
+    _promised: bool = False
+    why: str = ""
+    """Why the last run is taken for failed."""
 
     def __post_init__(self) -> None:
         if not self.path.is_absolute() or not os.access(self.path, os.X_OK) or not self.path.is_file():
@@ -49,9 +52,14 @@ class StandbyProgram:
             )
         self._refuse_strangers()
 
-    def state(self) -> Literal["ready", "at work", "failed"]:
-        """Returns whether it may be run now. "failed": the last run ended badly, and it is not asked again yet."""
+    def state(self, *, is_missing: bool) -> Literal["ready", "at work", "failed"]:
+        """Returns whether it may be run now. "failed": the last run ended badly, or ended well and the standby is missing all
+        the same, and it is not asked again yet: a program that only orders a machine ordered one a minute."""
         self._look_after()
+        if not is_missing:
+            self._failures, self._promised = 0, False
+        elif self._promised and self.clock.now() >= self._free_at:
+            self._fail(f"it ended with 0, and no standby came within {_REST_SECONDS:.0f} s")
         if self._running is not None:
             return "at work"
         if self.clock.now() >= self._free_at:
@@ -64,10 +72,15 @@ class StandbyProgram:
             self._refuse_strangers()
             self._running = start_visibly([str(self.path)], {**for_hooks(os.environ), **words})
         except HostError:
-            self._ended(-1)
+            self._fail("it could not be started")
             raise
         self._began_at, self._asked_to_end_at = self.clock.now(), None
         _LOGGER.info("%s was started", self.path)
+
+    def ended_badly(self) -> str | None:
+        """Returns why the run of now failed; empty where it ended well, and None while it is at work."""
+        self._look_after()
+        return None if self._running is not None else "" if self._promised else self.why
 
     def end(self) -> None:
         """Ends it, and what it started, with the daemon. A join of ours that it runs undoes what it has begun."""
@@ -92,11 +105,15 @@ class StandbyProgram:
 
     def _ended(self, code: int) -> None:
         late, self._running = self._asked_to_end_at is not None, None
+        _LOGGER.info("%s ended with code %d", self.path, code)
         if code == 0 and not late:
-            self._failures, pause = 0, _REST_SECONDS
+            self._promised, self._free_at = True, self.clock.now() + _REST_SECONDS
         else:
-            self._failures, pause = self._failures + 1, min(_FIRST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
-        _LOGGER.info("%s ended with code %d; it is not run again for %.0f s", self.path, code, pause)
+            self._fail(f"it did not end within {self.seconds:.0f} s" if late else f"it ended with code {code}")
+
+    def _fail(self, why: str) -> None:
+        pause = min(_FIRST_PAUSE * 2 ** min(self._failures, 10), _LONGEST_PAUSE)
+        self._failures, self._promised, self.why = self._failures + 1, False, why
         self._free_at = self.clock.now() + pause
 
     def _refuse_strangers(self) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from quorate.core.autopilot.case import Next
 
 _ADD: dict[str, tuple[str, ...]] = {"too-few-voters": (), "too-few-standbys": ("--standby",)}
+_SEAT = ("--occupy-the-seat",)
+"""What a standby of a cluster that is not local takes the consent to."""
 """The rules that miss a member, and how it is to be added."""
 
 
@@ -23,7 +25,7 @@ def advice(found: Next, folder: Path | None) -> str:
         return ""
     if folder is not None:
         return to_paste("quorate", "local", "join", "NAME", *more, "--dir", str(folder))
-    return to_paste("quorate", "etcd", "add", "NAME", *more)
+    return to_paste("quorate", "etcd", "add", "NAME", *more, *(_SEAT if more else ()))
 
 
 def advised(found: Next, folder: Path | None) -> str:

@@ -51,7 +51,8 @@ def history(folder: Path | None, form: str) -> None:
             return
         print_table(("TIME", "DID", "WHAT", "BY"), [(dated(one.at), one.did, _what(one), by(one.origin)) for one in log])
 
-    emit(form, "AutopilotHistory", {"entries": None if log is None else [_entry(one) for one in log]}, table)
+    entries = None if log is None else [_entry(one) for one in log]
+    emit(form, "AutopilotHistory", {"recordsRead": log is not None, "entries": entries}, table)
     seen.fail_unless_read()
 
 

@@ -17,7 +17,7 @@ from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document
 from quorate.cli.etcd.connection import files_named, flags_in_full
-from quorate.errors import UsageProblem
+from quorate.errors import ConfigError, UsageProblem
 
 _LISTEN = "127.0.0.1:9382"
 
@@ -73,7 +73,14 @@ def manifest(image: str, listen: str, folder: Path | None) -> None:
             f"{folder} is the directory of a local cluster, which runs in no pod",
             advice="pass --endpoints; on a node leave out --dir, and unset QUORATE_LOCAL_DIR",
         )
-    host, port = Served(listen).probed()
+    if not image.strip():
+        raise UsageProblem("--image is empty", advice="name the image in which 'quorate' is a program")
+    try:
+        host, port = Served(listen).place()
+    except ConfigError as error:
+        error.state = "nothing was printed"
+        error.advice = "listen on 127.0.0.1; for a page with certificates run it as a service: quorate autopilot unit"
+        raise
     paths = tuple(sorted({str(path.parent) for path in files_named()}))
     pod = AutopilotPod(image, (*_meant(None), f"--listen={listen}"), host, port, paths)
     document(yaml.safe_dump(autopilot_pod(pod), sort_keys=False))

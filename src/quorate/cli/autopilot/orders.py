@@ -35,9 +35,17 @@ def pause(seconds: float, why: str, folder: Path | None, form: str) -> None:
       quorate autopilot pause --for 2h --why 'firmware updates'
     """
     with cluster_meant(folder) as cluster:
-        until = store_of(cluster).pause(seconds, why)
+        store = store_of(cluster)
+        before = store.read().pause
+        until = store.pause(seconds, why)
     fields = {"order": "pause", "seconds": seconds, "until": utc(until), "why": why}
-    emit(form, "AutopilotOrder", fields, lambda: echo(f"paused until {dated(until)}"))
+
+    def say() -> None:
+        echo(f"paused until {dated(until)}")
+        if before is not None and before.until > until:
+            echo(f"it was paused until {dated(before.until)} ({before.why or 'no reason was given'}): that is shortened")
+
+    emit(form, "AutopilotOrder", fields, say)
 
 
 @command()

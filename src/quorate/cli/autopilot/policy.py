@@ -13,6 +13,7 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
+from quorate.errors import ConfigError
 
 if TYPE_CHECKING:
     from quorate.core.autopilot.policy import Flaw, Policy
@@ -50,6 +51,13 @@ def get(folder: Path | None, form: str) -> None:
     with cluster_meant(folder) as cluster:
         view = read_view(cluster)
         orders = records_of(cluster, view).read()
+        if orders.troubles:
+            # The policy of now would be printed as that of a cluster for which none was set.
+            raise ConfigError(
+                f"the autopilot's records cannot be read: {'; '.join(orders.troubles)}",
+                state="nothing was changed",
+                advice="mend or delete what is named; 'quorate autopilot status' says when it can be read again",
+            )
         policy = orders.policy or default_policy(view, orders.standbys)
     made = document_of(policy)
     if form == "json":

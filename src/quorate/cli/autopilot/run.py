@@ -19,10 +19,11 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, emit_document, emit_event, enveloped, output_option
-from quorate.errors import Interrupted, QuorateError
+from quorate.errors import HostError, Interrupted, QuorateError
 
 if TYPE_CHECKING:
     from quorate.etcd.autopilot.loop import Autopilot, Round
+    from quorate.host.standby_program import StandbyProgram
 
 
 @command(ends=CHANGES)
@@ -91,7 +92,7 @@ def run(
         try:
             check_rights(cluster, changes=not dry_run)
             if once:
-                _show_one(pilot, form, folder, dry_run=dry_run)
+                _show_one(pilot, form, folder, maker, dry_run=dry_run)
                 return
             pilot.tell = DecisionLog(cluster.report, cluster.clock, partial(advised, folder=folder))
             with served.serving(cluster.clock, cluster.report) as pages:
@@ -99,7 +100,8 @@ def run(
                 pilot.rounds(lambda decided: _show_all(shown, decided))
         except (Interrupted, KeyboardInterrupt):
             # Ctrl-C and SIGTERM are how a daemon ends: that is no failure.
-            cluster.report(Notice("stopped: this instance acts no more"))
+            acts = "acts" if pilot.has_acted else "watches"
+            cluster.report(Notice(f"stopped: this instance {acts} no more"))
             ctx.exit(Interrupted.exit_code)
         finally:
             if maker is not None:
@@ -115,9 +117,10 @@ def _fields(decided: Round, pilot: Autopilot, folder: Path | None) -> dict[str, 
     return {**decided.as_dict(pilot.cluster.clock.wall()), **decision_fields(decided.next, folder)}
 
 
-def _show_one(pilot: Autopilot, form: str, folder: Path | None, *, dry_run: bool) -> None:
+def _show_one(pilot: Autopilot, form: str, folder: Path | None, maker: StandbyProgram | None, *, dry_run: bool) -> None:
     try:
         decided = pilot.round()
+        made = _awaited(maker, pilot) if maker is not None and decided.acts and decided.next.rule == "provide" else ""
     finally:
         pilot.leave()
 
@@ -127,9 +130,21 @@ def _show_one(pilot: Autopilot, form: str, folder: Path | None, *, dry_run: bool
             echo(NOTHING_DONE)
 
     emit(form, "AutopilotDecision", _fields(decided, pilot, folder), table)
+    if made or decided.failed:
+        raise HostError(f"{decided.next.rule}: {made or decided.failed}", state="nothing more was done")
     if decided.orders is None or decided.orders.troubles:
         # Nothing was decided on: a script must not take that for a quiet cluster.
         raise click.exceptions.Exit(QuorateError.exit_code)
+
+
+def _awaited(maker: StandbyProgram, pilot: Autopilot) -> str:
+    """Waits until the program that makes a standby has ended; returns why that counts as failed. Without a next look nobody
+    else would say so."""
+    clock = pilot.cluster.clock
+    while (why := maker.ended_badly()) is None:
+        clock.cancel.check()
+        clock.sleep(0.1)
+    return why
 
 
 class _Shown:

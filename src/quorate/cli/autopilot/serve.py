@@ -49,44 +49,49 @@ class Served:
             if self.listen_cert or self.listen_key or self.listen_client_ca:
                 raise UsageProblem("nothing is served without --listen", advice="add --listen HOST:PORT")
             return nullcontext()
-        return _serving(self._place(), clock, report)
+        return _serving(self._listen(), clock, report)
 
     def flags(self) -> list[str]:
-        """Returns the flags again, with absolute paths."""
+        """Returns the flags again, with absolute paths. Raises `UsageProblem` for what a run would refuse."""
+        if self.listen:
+            self.place()
         paths = {"cert": self.listen_cert, "key": self.listen_key, "client-ca": self.listen_client_ca}
         files = [f"--listen-{name}={path.absolute()}" for name, path in paths.items() if path is not None]
         return [*([f"--listen={self.listen}"] if self.listen else []), *files]
 
-    def probed(self) -> tuple[str, int]:
-        """Returns the loopback address that a probe on this host reaches without a certificate. Raises as `serving`."""
-        place = self._place()
-        return place.host, place.port
-
-    def _place(self) -> Listen:
-        from quorate.serving.http import Listen
-        from quorate.serving.tls import Identity
-
+    def place(self) -> tuple[str, int]:
+        """Returns host and port. Raises `UsageProblem` and `ConfigError` for what a run would refuse, whatever is in the files:
+        they may be those of another host."""
         parts = parts_of(f"//{self.listen}")
         host, port = parts.host, parts.port
         if not host or port is None:
             raise UsageProblem(f"--listen {self.listen} is not of the form HOST:PORT", advice="--listen 127.0.0.1:9382")
         files = (self.listen_cert, self.listen_key, self.listen_client_ca)
         if not any(files):
-            if not _is_loopback(host):
+            if not is_loopback(host):
                 raise ConfigError(
                     f"{self.listen} can be reached from outside, and would be served without TLS",
                     state="nothing was started",
                     advice="listen on 127.0.0.1, or pass --listen-cert, --listen-key and --listen-client-ca",
                 )
-            return Listen(host, port)
-        if self.listen_cert is None or self.listen_key is None or self.listen_client_ca is None:
+        elif not all(files):
             raise UsageProblem("TLS needs all of --listen-cert, --listen-key and --listen-client-ca", advice="pass all three")
+        return host, port
+
+    def _listen(self) -> Listen:
+        from quorate.serving.http import Listen
+        from quorate.serving.tls import Identity
+
+        host, port = self.place()
+        if self.listen_cert is None or self.listen_key is None or self.listen_client_ca is None:
+            return Listen(host, port)
         identity = Identity(self.listen_cert, self.listen_key, self.listen_client_ca)
         identity.context()
         return Listen(host, port, identity)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Returns whether an address is one that only this host reaches."""
     import ipaddress
 
     try:

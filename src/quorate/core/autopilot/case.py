@@ -19,6 +19,7 @@ Rule: TypeAlias = Literal[
     "policy-fight",
     "stale-look",
     "unreachable",
+    "two-clusters",
     "not-read",
     "no-list",
     "no-quorum",
@@ -47,8 +48,13 @@ Rule: TypeAlias = Literal[
     "too-few-standbys",
     "standby-lost",
     "no-witness",
+    "failed",
+    "cannot-act",
     "nothing",
 ]
+
+
+_FIRST_REST, _LONGEST_REST = 5.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +120,26 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A learner whose vote is to follow the removal of the voter `instead` at once."""
+    """A learner whose vote is to follow the removal of the voter `instead` at once. `at`: unix seconds."""
 
     member: int
     instead: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An action that could not be done: how often in turn, when last, and why."""
+
+    count: int
+    at: float
+    why: str
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the next try: none after the first failure, which may be of the moment; then twice as many each time,
+        up to `_LONGEST_REST`."""
+        return 0.0 if self.count < 2 else min(_FIRST_REST * 2.0 ** (self.count - 2), _LONGEST_REST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +155,8 @@ class Memory:
     the policies of the past, the latest last. `swap`: a change of zones that is half done. `unwitnessed`: voters whose counters
     cannot be read; `unlinked_yet`: learners of whose links more is known in a moment. `is_stacked`: each voter serves the API
     server of its own node; `prepared`: members on whose node an instance runs that starts an API server once they have a vote.
+    `failed`: the actions that could not be done, by the member that would have got a vote, or gone. `counted`: over how many
+    seconds this instance has proved each silent voter absent so far.
     """
 
     absences: Mapping[int, Absence] = field(default_factory=dict[int, Absence])
@@ -156,6 +180,9 @@ class Memory:
     unlinked_yet: frozenset[int] = frozenset()
     is_stacked: bool = False
     prepared: frozenset[int] = frozenset()
+    provider_why: str = ""
+    failed: Mapping[int, Failed] = field(default_factory=dict[int, Failed])
+    counted: Mapping[int, float] = field(default_factory=dict[int, float])
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +224,16 @@ class Case:
         is_of_now = answer is None or (proof is not None and proof.term == answer.raft_term)
         return proof if holds and is_of_now else None
 
+    def failures(self, member: Member) -> tuple[bool, int]:
+        """Returns whether the action on a member rests because it failed, and how often it has: what sorts others before it."""
+        failed = self.memory.failed.get(member.id)
+        return self.rest_left(member.id) > 0, failed.count if failed is not None else 0
+
+    def rest_left(self, member_id: int) -> float:
+        """Returns for how many seconds an action on a member is not tried again."""
+        failed = self.memory.failed.get(member_id)
+        return max(0.0, failed.at + failed.rest - self.now) if failed is not None else 0.0
+
     def is_held(self, member: Member) -> bool:
         """Returns whether an operator exempts the member."""
         return self.memory.held.get(member.id, self.now) > self.now
@@ -235,6 +272,13 @@ def named(member: Member) -> str:
 
 def names_of(members: list[Member]) -> str:
     return ", ".join(map(named, members))
+
+
+def lasting(seconds: float) -> str:
+    """Returns a length of time for people, to the second: 59m59s."""
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def counted(number: int, noun: str) -> str:

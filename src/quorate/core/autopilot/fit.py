@@ -39,8 +39,12 @@ def cautions(policy: Policy, view: ClusterView) -> list[str]:
     voters = len(view.voters)
     if policy.voters < voters:
         found.append(f"voters: {policy.voters} are fewer than the {voters} of now: none is removed")
-    if policy.voters > voters + len(view.learners):
-        found.append(f"voters: {policy.voters} are more than the {voters} of now, and no learner is there to be promoted")
+    if policy.voters > voters:
+        more = f"voters: {policy.voters} are more than the {voters} of now"
+        who = ", ".join(one.name or "a learner that was not started" for one in view.learners)
+        found.append(
+            f"{more}: {who} may get a vote at once, a standby too" if who else f"{more}, and no learner is there to be promoted"
+        )
     if policy.after is None:
         found.append("replaceDead: left out, so no dead voter is replaced; write 'replaceDead: {after: 10m}' to replace it")
     if policy.standbys > 1 and not _one_seat(view):

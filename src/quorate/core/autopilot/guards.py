@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quorate.core.autopilot.case import Case, Next, Page, Wait, names_of
+from quorate.core.autopilot.case import Case, Next, Page, Wait, lasting, names_of
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, margin_of
 
@@ -19,7 +19,7 @@ def paused(case: Case) -> Next | None:
     until = case.memory.paused_until
     if until is None or until <= case.now:
         return None
-    return Wait("paused", f"an operator paused it, for {until - case.now:.0f} s more")
+    return Wait("paused", f"an operator paused it, for {lasting(until - case.now)} more")
 
 
 def policy_fight(case: Case) -> Next | None:
@@ -31,10 +31,8 @@ def policy_fight(case: Case) -> Next | None:
     if (first.digest, second.digest) != (third.digest, last.digest) or first.digest == second.digest:
         return None
     until = case.policy.per - (case.now - first.at)
-    return Page(
-        "policy-fight",
-        f"two policies are written in turn: by {third.by}, and by {last.by}; it ends in {until:.0f} s, or with a third policy",
-    )
+    ends = f"it ends in {lasting(until)}, or with a third policy"
+    return Page("policy-fight", f"two policies are written in turn: by {third.by}, and by {last.by}; {ends}")
 
 
 def no_quorum(case: Case) -> Next | None:
@@ -49,11 +47,18 @@ def without_quorum(view: ClusterView) -> Page | Wait | None:
     if view.linearizable and leader is not None and view.answer(leader.id) is None:
         name = leader.name or format_id(leader.id)
         return Page("unreachable", f"the leader {name} does not answer here, and others follow it: open its client port")
+    if view.linearizable and leader is not None:
+        mute = [voter for voter in view.voters if view.answer(voter.id) is None]
+        who = f"{names_of(mute)} do not answer here" if mute else "too few voters answer here"
+        return Page(
+            "unreachable", f"{who}, and a quorum follows {leader.name or format_id(leader.id)}: open their client ports"
+        )
     if view.linearizable:
         # A quorum answered a read of this look: the members were asked while it elected its leader, and each named none.
         return Wait("no-quorum", "the members are electing a leader")
     seen = f"{view.reachable_voters} of {len(view.voters)} voters follow a leader"
-    return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps")
+    down = names_of([voter for voter in view.voters if view.answer(voter.id) is None])
+    return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps{f' ({down})' if down else ''}")
 
 
 def no_list(case: Case) -> Next | None:
@@ -91,7 +96,8 @@ def brake(case: Case) -> Next | None:
     if together is None:
         return None
     names = names_of(case.silent())
-    return Page("brake", f"{names} fell silent together: that is a fault of network or power, and nothing is replaced")
+    why = "that looks like a fault of network or power, and nothing is replaced before one of them answers"
+    return Page("brake", f"{names} fell silent together: {why}; start them, or replace by hand those that are lost for good")
 
 
 def _windows(times: Sequence[float], size: int) -> list[Sequence[float]]:

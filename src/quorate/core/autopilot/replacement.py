@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quorate.core.actions import Promote, Remove
-from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, named, names_of, supposed
+from quorate.core.autopilot.case import Act, Case, Next, Page, Wait, are, lasting, named, names_of, supposed
 from quorate.core.invariants import Limits, Step, violations
 from quorate.core.membership import Member, removal_margins
 
@@ -30,7 +30,8 @@ def _may_not_go(case: Case, dead: Member) -> Next | None:
         return Page("never-started", f"{name} has a vote and has never started: somebody's join ended halfway")
     if case.is_held(dead):
         left = case.memory.held[dead.id] - case.now
-        return Wait("held", f"{name} is silent, and held for {left:.0f} s more")
+        quiet = case.now - case.memory.silent_since.get(dead.id, case.now)
+        return Wait("held", f"{name} has been silent for {lasting(quiet)}, and is held for {lasting(left)} more")
     if against := _not_proved(case, dead):
         return against
     if case.memory.busy:
@@ -45,13 +46,27 @@ def _not_proved(case: Case, dead: Member) -> Next | None:
     absence = case.memory.absences.get(dead.id)
     if absence is None or not absence.holds(dead.id, case.now) or absence.seconds < case.policy.after:
         quiet = case.now - case.memory.silent_since.get(dead.id, case.now)
+        if blind := blind_voters(case):
+            told = f"that it is lost cannot be proved: the metrics of {names_of(blind)} cannot be read"
+            return Page("no-witness", f"{name} has been silent for {quiet:.0f} s, and {told}")
         if quiet > case.policy.after:
             # Known from others: it was silent before this instance began, or only the one that acts has the proof.
-            return Wait("silent", f"{name} has been silent for {quiet:.0f} s; that it is lost is not proved by looks from here")
+            counted = case.memory.counted.get(dead.id, 0.0)
+            so_far = (
+                f"{counted:.0f} s of {case.policy.after:.0f} s are proved so far"
+                if counted
+                else "that it is lost is not proved"
+            )
+            return Wait("silent", f"{name} has been silent for {quiet:.0f} s; {so_far} by looks from here")
         return Wait("silent", f"{name} has been silent for {quiet:.0f} s of {case.policy.after:.0f} s")
     if absence.looks < LEAST_LOOKS:
         return Wait("silent", f"{name} was looked at {absence.looks} times; {LEAST_LOOKS} are needed")
     return None
+
+
+def blind_voters(case: Case) -> list[Member]:
+    """Returns the voters that answer, and whose counters of the others cannot be read: they are no witnesses of a loss."""
+    return [voter for voter in case.view.voters if voter.id in case.memory.unwitnessed and case.view.answer(voter.id)]
 
 
 def over_budget(case: Case) -> Next | None:
@@ -121,7 +136,7 @@ def _against_removal(case: Case, dead: Member) -> Page | None:
     return Page("no-quorum", f"{named(dead)} is lost; removing it would lower how many may fail from {before} to {after}")
 
 
-def _preference(case: Case, dead: Member, standby: Member) -> tuple[bool, bool, float, int]:
-    """Proved first; then the zone of the dead voter, the one that has been aligned longest, the lower id."""
+def _preference(case: Case, dead: Member, standby: Member) -> tuple[tuple[bool, int], bool, bool, float, int]:
+    """One that did not fail first; then a proved one; the zone of the dead voter, the longest aligned, the lower id."""
     same_zone = case.policy.zone_of(standby.name) == case.policy.zone_of(dead.name)
-    return (case.proof(standby) is None, not same_zone, case.aligned_since(standby), standby.id)
+    return (case.failures(standby), case.proof(standby) is None, not same_zone, case.aligned_since(standby), standby.id)

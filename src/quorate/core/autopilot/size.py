@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quorate.core.actions import Promote, Remove
 from quorate.core.autopilot.case import Act, AddStandby, Case, Next, Page, Wait, are, named, names_of
+from quorate.core.autopilot.replacement import blind_voters
 from quorate.core.membership import Member
 
 
@@ -15,7 +16,7 @@ def grow(case: Case) -> Next | None:
     mine = [one for one in case.view.learners if one.id not in case.memory.joining and _may_be_promoted(case, one)]
     if case.memory.busy and mine:
         return Wait("busy", f"there are fewer voters than wanted; {case.memory.busy}")
-    for learner in sorted(mine, key=case.aligned_since):
+    for learner in sorted(mine, key=lambda one: (case.failures(one), case.aligned_since(one))):
         proof = case.proof(learner)
         aligned = case.now - case.aligned_since(learner)
         # A standby has been aligned for longer than any wait.
@@ -92,7 +93,10 @@ def _made(case: Case, count: str) -> Next:
         case "none":
             return Page("too-few-standbys", f"{count}: the next loss is not replaced")
         case "failed":
-            return Page("provide-failed", f"{count}, and the program that makes one failed: its log says why")
+            return Page(
+                "provide-failed",
+                f"{count}, and the program that makes one failed: {case.memory.provider_why or 'its log says why'}",
+            )
         case "at work":
             return Wait("provide", f"{count}; the program that makes one is at work")
         case "ready":
@@ -103,7 +107,7 @@ def _made(case: Case, count: str) -> Next:
 
 def no_witness(case: Case) -> Next | None:
     """Says before a loss that it could not be proved: silence towards us alone is none."""
-    blind = [voter for voter in case.view.voters if voter.id in case.memory.unwitnessed and case.view.answer(voter.id)]
+    blind = blind_voters(case)
     if case.policy.after is None or not blind:
         return None
     return Page("no-witness", f"no voter could be proved lost: the metrics of {names_of(blind)} cannot be read")

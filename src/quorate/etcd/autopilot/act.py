@@ -3,7 +3,7 @@ use: a decision that has become old, or one that two instances made, ends in a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +20,7 @@ from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import CHANGES_OF_VOTERS, Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
+from quorate.etcd.membership.engine import LastWord
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
 from quorate.etcd.observation.look import endpoint_of
@@ -39,9 +40,14 @@ class _Step:
     member_id: int
 
 
-def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, orders: Orders) -> None:
+class _PlaceFilled(Refused):
+    """As many voters as were wanted are there already."""
+
+
+def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, orders: Orders, *, wanted: int) -> None:
     """Carries out the action, which was decided by `orders`. It is recorded as begun before, and as done or failed after.
-    Raises what its steps raise, and `Refused` where another instance acts by now, or an order came meanwhile."""
+    `wanted`: voters, by the policy. Raises what its steps raise, and `Refused` where another instance acts by now, or an order
+    came meanwhile; `HostError` before anything is recorded where this host takes no journal."""
     store, quick = key.store, replace(cluster, policy=replace(cluster.policy, stall_seconds=_STALL_SECONDS))
     if not key.is_still_ours():
         raise Refused(
@@ -53,12 +59,14 @@ def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, ord
     still = partial(_refuse_ordered, store, act, orders)
     # What an order forbids is not begun, and does not count against the budget.
     still()
+    # First of all: an instance on a full disk spent the budget of a day on tries that it could not begin.
+    cluster.note("autopilot", {"rule": act.rule, "why": act.why})
     # Before the first step: a replacement that is cut off counts against the budget too.
     if entry_of(act) in CHANGES_OF_VOTERS:
         store.spend()
     store.note(entry_of(act), rule=act.rule, why=act.why, **_begun(steps, view))
     try:
-        _do(_Doing(quick, store, view, still), act, done)
+        _do(_Doing(quick, store, view, wanted, LastWord(key.keep, still)), act, done)
     except QuorateError as error:
         left = steps[len(done) :]
         seen = _seen_after(cluster, steps, view)
@@ -110,18 +118,28 @@ def _steps(act: Act) -> list[_Step]:
             return [removal, *([_promoting(act.then)] if act.then is not None else [])]
 
 
+def did_by(act: Act, view: ClusterView) -> str:
+    """Returns what an action has done, for people: its steps and their members."""
+    named = [(one.did, view.by_id(one.member_id), one.member_id) for one in _steps(act)]
+    told = [
+        f"{did} {member.name if member is not None and member.name else format_id(number)}" for did, member, number in named
+    ]
+    return f"done: {', '.join(told)}"
+
+
 def _promoting(promote: Promote) -> _Step:
     return _Step("promoting", "promoted", promote.member_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Doing:
-    """What the steps need. `still`: raises what speaks against a removal at the last moment."""
+    """What the steps need. `last_word`: keeps the key of this instance, and raises what was ordered meanwhile."""
 
     cluster: Cluster
     store: AutopilotStore
     view: ClusterView
-    still: Callable[[], None]
+    wanted: int
+    last_word: LastWord
 
 
 def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
@@ -131,7 +149,7 @@ def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
         case Promote() as promote:
             if act.leaves:
                 store.begin_swap(promote.member_id, act.leaves)
-            _promote(doing, promote)
+            _promote(doing, promote, replace(doing.last_word, fits=partial(_refuse_filled, doing, act.leaves)))
             done.append(next(left))
         case MoveLeader() as move:
             target = doing.view.by_id(move.target_id)
@@ -141,7 +159,11 @@ def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
         case Remove() as remove:
             if act.then is not None:
                 store.begin_owing(act.then.member_id, remove.member_id)
-            _remove(doing, act, remove)
+            try:
+                _remove(doing, act, remove)
+            except QuorateError:
+                _owe_nothing(doing, remove)
+                raise
             done.append(next(left))
             # At once: there is one voter fewer until then, and a stop waits for it.
             if act.then is not None:
@@ -166,28 +188,67 @@ def _remove(doing: _Doing, act: Act, action: Remove) -> None:
     tools = (cluster.access, cluster.clock, cluster.endpoints)
 
     def still() -> None:
-        doing.still()
+        doing.last_word.still()
         if act.then is not None:
             _refuse_unready(cluster, doing.view, act.then)
 
-    Removal(*tools, goal, cluster.report, cluster.note, policy, still).run()
+    last_word = LastWord(doing.last_word.tick, still, partial(_refuse_without_heir, act.then))
+    Removal(*tools, goal, cluster.report, cluster.note, policy, last_word).run()
 
 
-def _promote(doing: _Doing, action: Promote) -> None:
+def _promote(doing: _Doing, action: Promote, last_word: LastWord) -> None:
     learner = doing.view.by_id(action.member_id)
     assert learner is not None, "a promotion is decided on the members of this view"
-    doing.cluster.promote(learner)
+    doing.cluster.promote(learner, last_word)
     with suppress(EtcdError):
         doing.store.unmark(learner.id)
 
 
 def _promote_owed(doing: _Doing, action: Promote) -> None:
-    """Promotes the standby unless somebody else has filled the place meanwhile: an even number of voters tolerates no more."""
-    now = doing.cluster.look()
-    if not now.linearizable or len(now.voters) < len(doing.view.voters):
-        _promote(doing, action)
+    """Promotes the standby unless somebody else has filled the place meanwhile: an even number of voters tolerates no more.
+    What was ordered since the removal counts for the next action: between the two steps nobody stops."""
+
+    def fits(now: ClusterView) -> None:
+        if now.linearizable and len(now.voters) >= len(doing.view.voters):
+            raise _PlaceFilled("somebody else has filled the place meanwhile")
+
+    with suppress(_PlaceFilled):
+        _promote(doing, action, LastWord(doing.last_word.tick, fits=fits))
     with suppress(EtcdError):
         doing.store.end_owing()
+
+
+def _owe_nothing(doing: _Doing, action: Remove) -> None:
+    """Deletes the note of a vote that is owed where the removal before it was not made: it outlived the failure, and gave a
+    vote against a later policy."""
+    with suppress(QuorateError), doing.cluster.clock.cancel.shielded():
+        now = doing.cluster.look()
+        if now.linearizable and now.by_id(action.member_id) is not None:
+            doing.store.end_owing()
+
+
+def _refuse_filled(doing: _Doing, leaves: int, now: ClusterView) -> None:
+    """Raises `Refused` where a vote was given meanwhile: an operator promoted another learner, and one voter too many stayed.
+    In a change of zones the number may not be higher than it was."""
+    enough = len(doing.view.voters) + 1 if leaves else max(doing.wanted, len(doing.view.voters) + 1)
+    is_over = leaves and all(voter.id != leaves for voter in now.voters)
+    if len(now.voters) >= enough or is_over:
+        raise Refused(
+            f"there are {len(now.voters)} voters by now, which somebody changed since this was decided",
+            state="nothing was changed",
+            advice="quorate autopilot status",
+        )
+
+
+def _refuse_without_heir(then: Promote | None, now: ClusterView) -> None:
+    """Raises `Refused` where the standby that is to follow is no learner any more, in the last list before the removal. That it
+    answers does not say so: one that was removed while it was cut off does not know it."""
+    if then is not None and all(learner.id != then.member_id for learner in now.learners):
+        raise Refused(
+            f"{then.name} is no learner of this cluster any more: nobody would take the place of the voter",
+            state="nothing was changed",
+            advice="quorate autopilot explain",
+        )
 
 
 def _refuse_unready(cluster: Cluster, view: ClusterView, action: Promote) -> None:

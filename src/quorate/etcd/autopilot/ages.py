@@ -34,9 +34,9 @@ class Ages:
         that they are over for everybody."""
         ended = {key: order for key, order in _leased(orders).items() if self._is_over(order, now)}
         if acting:
-            for key in ended:
+            for order in ended.values():
                 with suppress(EtcdError):
-                    store.end_order(key)
+                    store.end_order(order.lease)
         holds = {member: order for member, order in orders.holds.items() if hold_key(member) not in ended}
         return replace(orders, pause=None if PAUSE in ended else orders.pause, holds=holds)
 

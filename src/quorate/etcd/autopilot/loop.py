@@ -4,50 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Page, Provider, Wait
+from quorate.core.autopilot.case import Act, AddStandby, Failed, Memory, Next, Page, Wait
 from quorate.core.autopilot.guards import without_list, without_quorum
 from quorate.core.autopilot.policy import Policy
-from quorate.core.decide_autopilot import decide_autopilot, learners_to_prove
+from quorate.core.decide_autopilot import decide_autopilot, learners_to_prove, tried_on
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
 from quorate.deadline import utc
-from quorate.errors import QuorateError, Refused
-from quorate.etcd.autopilot.act import carry_out
+from quorate.errors import HostError, QuorateError
+from quorate.etcd.autopilot.act import carry_out, did_by
 from quorate.etcd.autopilot.ages import Ages
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.autopilot.own_node import STACKED_SECONDS, OwnNode, is_stacked
+from quorate.etcd.autopilot.providing import Providing, StandbyMaker
 from quorate.etcd.client.credentials import Credentials
 from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound, NoSpace, PermissionDenied
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.etcd.coordination.pending_joins import PendingJoins
+from quorate.etcd.observation.look import TwoClusters
 from quorate.report import Notice
 
 ROUND_SECONDS = 1.0
-_ENDS_SECONDS = 15.0
-"""For a program that is ended because it took too long."""
 _SAY_SECONDS = 15.0
 """At least so often the acting instance writes what it decided: `status` tells an old word by its age."""
-
-
-class StandbyMaker(Protocol):
-    """What makes a new standby when one is missing."""
-
-    @property
-    def seconds(self) -> float:
-        """For how long it may be at work."""
-        ...
-
-    def state(self) -> Provider:
-        """Returns whether it may be started now."""
-        ...
-
-    def start(self, words: Mapping[str, str]) -> None:
-        """Starts it. Raises `HostError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +98,17 @@ class _Reading:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Unfit:
+    """Why this instance cannot act, and until when it does not try again."""
+
+    why: str
+    until: float
+
+
+_UNFIT_SECONDS, _FORGET_SECONDS = 60.0, 900.0
+
+
 def _tell_nobody(_decided: Round) -> None:
     pass
 
@@ -135,17 +128,21 @@ class Autopilot:
     observer: Observer = field(init=False)
     credentials: Credentials = field(init=False)
     _key: ActingKey | None = None
-    _providing: int = 0
+    _providing: Providing = field(init=False)
     _stacked: tuple[float, bool] | None = None
     _said: tuple[type, str] | None = None
     _said_at: float = 0.0
     _ages: Ages = field(default_factory=Ages)
     _told_silent: frozenset[int] | None = None
+    has_acted: bool = False
     _read: _Reading | None = None
+    _failed: dict[int, Failed] = field(default_factory=dict[int, Failed])
+    _unfit: _Unfit | None = None
 
     def __post_init__(self) -> None:
         self.observer = Observer(self.cluster)
         self.credentials = Credentials(self.cluster.access)
+        self._providing = Providing(self.maker)
 
     def rounds(self, show: Callable[[Round], None]) -> None:
         """Goes on until it is cancelled, one round a second."""
@@ -163,8 +160,7 @@ class Autopilot:
         """Lets another instance act."""
         if self._key is None:
             return
-        if self._providing:
-            self._key.store.end_providing(self._providing)
+        self._providing.leave(self._key.store)
         self._key.leave()
 
     def round(self) -> Round:
@@ -172,42 +168,47 @@ class Autopilot:
         if said := self.credentials.refresh():
             self.cluster.report(Notice(said))
         decided = self._decided()
+        self.has_acted = self.has_acted or decided.acts
         self.tell(decided)
         found, view, key = decided.next, decided.view, self._key
         if not decided.acts or view is None or key is None or not isinstance(found, Act | AddStandby):
             return decided
         began = self.cluster.clock.now()
-        failed = self._failure_of(found, view, key, decided.orders)
-        said = f"{found.why}, and it could not be done: {failed}" if failed else f"done: {found.why}"
+        failed = self._failure_of(found, view, key, decided)
+        self._remember(found, failed)
+        did = did_by(found, view) if isinstance(found, Act) else f"the program that makes one was started: {found.why}"
+        said = f"{found.why}, and it could not be done: {failed}" if failed else did
         self.cluster.report(Notice(said, "warning") if failed else Notice(said))
         return replace(decided, failed=failed, seconds=self.cluster.clock.now() - began)
 
-    def _failure_of(self, found: Act | AddStandby, view: ClusterView, key: ActingKey, orders: Orders | None) -> str:
+    def _failure_of(self, found: Act | AddStandby, view: ClusterView, key: ActingKey, decided: Round) -> str:
         """Carries it out; returns why that did not succeed."""
         try:
             if isinstance(found, Act):
-                carry_out(self.cluster, key, found, view, orders or Orders())
-            elif self.maker is not None:
-                self._make_standby(self.maker, found, view, key)
+                policy = decided.policy or default_policy(view, ())
+                carry_out(self.cluster, key, found, view, decided.orders or Orders(), wanted=policy.voters)
+            else:
+                self._providing.make(found, view, key.store)
         except PermissionDenied:
             # The next try would be refused too, and count against the budget.
             raise
+        except HostError as error:
+            # Of this host: another instance may be able to, and gets the key.
+            self._unfit = _Unfit(error.what, self._now() + _UNFIT_SECONDS)
+            key.leave()
+            return error.what
         except QuorateError as error:
             self.cluster.clock.cancel.check()
             return error.what
         return ""
 
-    def _make_standby(self, maker: StandbyMaker, found: AddStandby, view: ClusterView, key: ActingKey) -> None:
-        self._providing = key.store.begin_providing(maker.seconds + _ENDS_SECONDS)
-        if not self._providing:
-            raise Refused(
-                "the program of another instance is at work", state="nothing was changed", advice="quorate autopilot history"
-            )
-        urls = [url for voter in view.voters for url in voter.client_urls[:1]]
-        key.store.note("provide", rule=found.rule, why=found.why)
-        maker.start(
-            {"QUORATE_ENDPOINTS": ",".join(urls), "QUORATE_CLUSTER_ID": format_id(view.cluster_id), "QUORATE_WHY": found.why}
-        )
+    def _remember(self, found: Act | AddStandby, failed: str) -> None:
+        """Keeps what failed, for a while: the next decision tries another member first, waits longer, and calls somebody."""
+        now, member = self._now(), tried_on(found)
+        self._failed = {one: kept for one, kept in self._failed.items() if now - kept.at < _FORGET_SECONDS}
+        before = self._failed.pop(member, None)
+        if failed and member:
+            self._failed[member] = Failed(before.count + 1 if before is not None else 1, now, failed)
 
     def _decided(self) -> Round:
         followed = self._read.policy if self._read is not None else None
@@ -217,6 +218,8 @@ class Autopilot:
             if error.disposition == "final":
                 raise
             return self._unread(Page("unreachable", f"no member can be asked: {error.what}"), None)
+        except TwoClusters as error:
+            return self._without(error)
         if not view.linearizable:
             return self._unread(without_quorum(view) or without_list(), view)
         try:
@@ -225,6 +228,21 @@ class Autopilot:
             if error.disposition == "final":
                 raise
             return self._unread(Page("not-read", f"what is kept in etcd cannot be read: {error.what}"), view)
+
+    def _without(self, error: TwoClusters) -> Round:
+        """Goes on without the endpoints at which another cluster answers, once this run knows its own: a voter that was wiped
+        and begun anew is one that does not answer, and ended every instance. Before that it is not known which is meant."""
+        left = [one for one in self.cluster.endpoints if one not in error.strangers]
+        if not self.cluster.access.routes.cluster_id or self._read is None:
+            return self._unread(Page("two-clusters", f"{error.what}: {error.advice}"), None)
+        if not left:
+            raise error
+        self.cluster = replace(self.cluster, endpoints=left)
+        self.observer.cluster = self.cluster
+        if self._key is not None:
+            self._key.store = replace(self._key.store, seeds=left)
+        self.cluster.report(Notice(f"{error.what}: it is not asked there any more", "warning"))
+        return self._decided()
 
     def _unread(self, found: Next, view: ClusterView | None) -> Round:
         """Returns a round in which no record was read: with those that were read last, if any were."""
@@ -248,9 +266,15 @@ class Autopilot:
         if self.own is not None and self.acting:
             self.own.attend(view, key.store)
         self._read = _Reading(orders, policy, self._now())
-        memory = self._memory(view, orders)
+        memory = self._memory(view, orders, policy)
         found, memory = self._with_proofs(view, policy, memory)
         decided = Round(found, view, policy, memory, orders)
+        if self._unfit is not None and self._now() < self._unfit.until:
+            left, why = self._unfit.until - self._now(), self._unfit.why
+            cannot = Page(
+                "cannot-act", f"{found.why}; this instance cannot do it for {left:.0f} s more, another one may: {why}"
+            )
+            return replace(decided, next=cannot) if isinstance(found, Act | AddStandby) else decided
         return replace(decided, acts=True) if self.acting and self._may_act(key, policy, decided) else decided
 
     def _may_act(self, key: ActingKey, policy: Policy, decided: Round) -> bool:
@@ -267,19 +291,22 @@ class Autopilot:
             self._key = ActingKey(AutopilotStore(cluster.access, cluster.endpoints, cluster.clock, view.cluster_id))
         return self._key
 
-    def _memory(self, view: ClusterView, orders: Orders) -> Memory:
+    def _memory(self, view: ClusterView, orders: Orders, policy: Policy) -> Memory:
         cluster = self.cluster
         pending = PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout)
         joins, lock = pending.find_all(view)
         busy = at_work(view, joins, lock)
         now, store = self._now(), self._key_of(view).store
-        provider = self._provider(self.maker, orders, store) if self.maker is not None else "none"
+        is_missing = sum(one.id in orders.standbys for one in view.learners) < policy.standbys
+        provider = self._providing.state(orders, store, is_missing=is_missing)
         ages = self._ages.spent(store, store.spent_ago(orders), now, acting=self._holds_the_key())
         spent = tuple(now - ago for ago in ages)
         known = self.observer.memory(orders, joins)
         # By the log too: its entries of an earlier version have no key of their own.
         stacked = self._is_stacked(store, now)
-        return replace(known, busy=busy, provider=provider, replaced=spent or known.replaced, is_stacked=stacked)
+        spent = spent or known.replaced
+        known = replace(known, provider=provider, provider_why=self._providing.why, failed=self._failed)
+        return replace(known, busy=busy, replaced=spent, is_stacked=stacked)
 
     def _is_stacked(self, store: AutopilotStore, now: float) -> bool:
         if self._stacked is None or now - self._stacked[0] >= STACKED_SECONDS:
@@ -292,16 +319,6 @@ class Autopilot:
                     self.cluster.report(Notice(said, "warning"))
                 self._stacked = (now, True)
         return self._stacked[1]
-
-    def _provider(self, maker: StandbyMaker, orders: Orders, store: AutopilotStore) -> Provider:
-        """Returns whether a standby may be made now. That of an instance that was killed may still be at work."""
-        state = maker.state()
-        if self._providing and state != "at work":
-            store.end_providing(self._providing)
-            self._providing = 0
-        elif state == "ready" and orders.is_providing:
-            return "at work"
-        return state
 
     def _with_proofs(self, view: ClusterView, policy: Policy, memory: Memory) -> tuple[Next, Memory]:
         """Proves the learner whose proof is all that an action lacks; the next one where that fails."""

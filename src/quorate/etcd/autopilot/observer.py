@@ -7,9 +7,10 @@ from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
-from quorate.core.autopilot.case import Memory, Swap
+from quorate.core.autopilot.case import Memory, Owed, Swap
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.sight import Received, Sight, sight_after, silent_voters, with_earlier
 from quorate.core.catch_up import Proof
@@ -29,6 +30,7 @@ from quorate.etcd.observation.catch_up_proof import candidate_of, prove
 from quorate.etcd.observation.look import LookTimeouts, endpoint_of, observe
 
 SWAP_SECONDS = 600.0
+_Begun = TypeVar("_Begun", Swap, Owed)
 _SEAT_SECONDS = 10.0
 """A join asks for its seat within so many seconds; what it waits for then is one that is taken."""
 
@@ -53,6 +55,7 @@ class Observer:
     waiting_since: dict[str, float] = field(default_factory=dict[str, float])
     _last: Moment | None = None
     _witnessed_at: float | None = None
+    _joining: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self.links = StandbyLinks(self.cluster.access, self.cluster.clock)
@@ -77,16 +80,16 @@ class Observer:
         self.sight = with_earlier(self.sight, silent)
 
     def _ask_witnesses(self, view: ClusterView) -> None:
-        """Reads the metrics of all voters now and then while all answer: whether a loss could be proved is known before it."""
-        due = self._witnessed_at is None or view.taken_at - self._witnessed_at >= _WITNESS_SECONDS
-        if not due or silent_voters(view):
+        """Reads the metrics of all voters that answer now and then: whether a loss could be proved is known before it, and
+        behind it by an instance that was started then."""
+        if self._witnessed_at is not None and view.taken_at - self._witnessed_at < _WITNESS_SECONDS:
             return
         self._witnessed_at = view.taken_at
         access = self.cluster.access
         asked = {
             voter.id: access.submit(partial(_page_of, access, voter.id), where)
             for voter in view.voters
-            if (where := endpoint_of(access, voter)) is not None
+            if view.answer(voter.id) is not None and (where := endpoint_of(access, voter)) is not None
         }
         wait(asked.values(), timeout=_SCRAPE_SECONDS)
         pages = {voter: one.result() if one.done() and not one.exception() else None for voter, one in asked.items()}
@@ -113,6 +116,9 @@ class Observer:
     def memory(self, orders: Orders, joins: Sequence[PendingJoin]) -> Memory:
         """Returns what is known besides a look. Moments in records are unix seconds, those here on the clock of the looks."""
         at = moment(self.cluster.clock)
+        joining = frozenset(join.member.id for join in joins if join.member and join.place is not None)
+        # A join that has ended between the look and this reading left a learner in the look, and nothing else.
+        before, self._joining = self._joining, joining
 
         def here(wall: float) -> float:
             return at.now + (wall - at.wall)
@@ -128,17 +134,18 @@ class Observer:
             self.sight.mute_since,
             owned=frozenset(join.member.id for join in joins if join.member and join.memory.member_id == join.member.id),
             standbys=frozenset(orders.standbys),
-            joining=frozenset(join.member.id for join in joins if join.member and join.place is not None),
+            joining=joining | before,
             waiting=self._waiting(joins, at.now),
             held={member: until(order) for member, order in orders.holds.items()},
             paused_until=until(orders.pause) if orders.pause is not None else None,
             replaced=tuple(map(here, orders.replaced())),
             written=tuple(replace(one, at=here(one.at)) for one in orders.written()),
             swap=_fresh(orders.swap, at.wall),
-            owed=orders.owed,
+            owed=_fresh(orders.owed, at.wall),
             unwitnessed=self.unwitnessed,
             unlinked_yet=self.links.pending(),
             prepared=orders.prepared,
+            counted={member: watch.seconds for member, watch in self.sight.watches.items()},
         )
 
     def _waiting(self, joins: Sequence[PendingJoin], now: float) -> tuple[str, ...]:
@@ -158,9 +165,10 @@ def _waits(join: PendingJoin) -> bool:
     return join.place is not None and join.member is None and join.ends_as != "standby"
 
 
-def _fresh(swap: Swap | None, wall: float) -> Swap | None:
-    """An old change of zones that never went on is void: both its members may be voters for other reasons by now."""
-    return swap if swap is not None and abs(wall - swap.at) < SWAP_SECONDS else None
+def _fresh(begun: _Begun | None, wall: float) -> _Begun | None:
+    """An old change of zones, or replacement, that never went on is void: its members may be what they are for other reasons by
+    now."""
+    return begun if begun is not None and abs(wall - begun.at) < SWAP_SECONDS else None
 
 
 def view_age(view: ClusterView, cluster: Cluster) -> float:

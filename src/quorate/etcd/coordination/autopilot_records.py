@@ -26,6 +26,7 @@ from quorate.etcd.coordination import this_run
 from quorate.etcd.coordination.this_run import Origin, origin_of
 from quorate.etcd.keys import AUTOPILOT
 from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of
 
 FORMAT = 1
@@ -198,10 +199,11 @@ class _Reading:
         try:
             told = _told(row.value, name)
         except BadDocument as error:
-            self.troubles.append(error.what)
+            # It alone: to delete them all costs the history, the budget and the marks of standbys.
+            self.troubles.append(f"{error.what} ({_alone(name)})")
             return
         if is_newer(told, FORMAT):
-            self.troubles.append(f"a newer version of quorate wrote {name}")
+            self.troubles.append(f"a newer version of quorate wrote {name}: use that one")
         elif text_of(told.get("clusterId")) == format_id(self.cluster_id):
             self._sort(row, name, told)
 
@@ -216,7 +218,7 @@ class _Reading:
             if row.lease:
                 self.spent.append(row.lease)
         elif row.key == OWED:
-            self.owed = Owed(_member(told, "member"), _member(told, "instead"))
+            self.owed = Owed(_member(told, "member"), _member(told, "instead"), _at(told, "at"))
         elif row.key == SWAP:
             self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
@@ -242,7 +244,7 @@ class _Reading:
         try:
             self.policy = recorded_policy(told.get("policy"), name)
         except ConfigError as error:
-            self.troubles.append(f"{name} holds no policy: {error}")
+            self.troubles.append(f"{name} holds no policy: {error} ({_alone(name)})")
             return
         self.generation = integer_of(told.get("generation"))
         self.policy_set = Order(_at(told, "at"), "", origin_of(told))
@@ -279,6 +281,10 @@ class _Reading:
             frozenset(self.prepared),
             tuple(self.troubles),
         )
+
+
+def _alone(name: str) -> str:
+    return f"'{to_paste('etcdctl', 'del', name)}' deletes this record alone"
 
 
 @lru_cache(maxsize=4 * KEPT)

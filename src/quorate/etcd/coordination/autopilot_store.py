@@ -54,7 +54,7 @@ class AutopilotStore:
             raise Refused(
                 f"the autopilot's records cannot be read: {'; '.join(orders.troubles)}",
                 state="nothing was changed",
-                advice="use the version that wrote them; or delete them: etcdctl del --prefix /quorate/autopilot/",
+                advice="use the version that wrote them, or mend or delete what is named, and nothing else",
             )
         generation, changed = orders.generation + 1, changes(orders.policy or without(orders), policy)
         self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
@@ -107,7 +107,7 @@ class AutopilotStore:
     def begin_owing(self, member_id: int, instead: int) -> None:
         """Records that this learner is to get a vote once the voter `instead` is removed: whoever acts next goes on, also where
         the policy wants fewer voters than there are. Raises `EtcdError`."""
-        fields = {"member": format_id(member_id), "instead": format_id(instead)}
+        fields = {"member": format_id(member_id), "instead": format_id(instead), "at": self.clock.wall()}
         self._put(records.OWED, records.record(clusterId=format_id(self.cluster_id), **fields))
 
     def end_owing(self) -> None:
@@ -136,8 +136,9 @@ class AutopilotStore:
             self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
         self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
-    def end_order(self, key: bytes) -> None:
-        self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
+    def end_order(self, held: int) -> None:
+        """Ends the order whose lease this is, and no other: by its key it deleted one that was given since it was read."""
+        self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
     def say_silent(self, seconds: Mapping[int, float]) -> None:
         """Records for how long each voter has been silent, for the instance that comes next; also that none is. What is said of
@@ -169,7 +170,7 @@ class AutopilotStore:
 
     def end_providing(self, held: int) -> None:
         """Frees that place; best effort, because it ends by itself."""
-        with suppress(EtcdError):
+        with suppress(QuorateError), self.clock.cancel.shielded():
             self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
     def spent_ago(self, orders: Orders) -> dict[int, float]:
@@ -235,6 +236,12 @@ class ActingKey:
         """Returns whether the key is ours now, read through the quorum: the last question before a removal."""
         held = self.store._ask(lambda channel, seconds: kv.get(channel, records.INSTANCE, timeout=seconds))
         return held is not None and self.lease != 0 and held.lease == self.lease
+
+    def keep(self) -> None:
+        """Renews the key while an action takes longer than its lease; best effort, because every step is safe without it."""
+        if self.lease:
+            with suppress(QuorateError):
+                self._kept()
 
     def say(self, said: Mapping[str, object]) -> None:
         """Writes what was decided, for `status` and `explain`."""

@@ -7,7 +7,7 @@ so a lost answer, a crash of this tool and another tool's change between two rou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +25,24 @@ NOT_SEEN_SECONDS = 0.1
 
 def do_nothing() -> None:
     """Does nothing: for runs that keep nothing alive."""
+
+
+def fit(_view: ClusterView) -> None:
+    """Has nothing to say against any last look."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastWord:
+    """What whoever decided on a change has to say while it is carried out. `tick`: called in every round, for what must be kept
+    alive meanwhile. At the last moment: `still` asks others, and `fits` judges the last look by itself, right before the change
+    is sent; each raises what speaks against it."""
+
+    tick: Callable[[], None] = do_nothing
+    still: Callable[[], None] = do_nothing
+    fits: Callable[[ClusterView], None] = fit
+
+
+NO_LAST_WORD = LastWord()
 
 
 @dataclass(frozen=True, slots=True)

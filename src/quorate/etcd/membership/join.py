@@ -42,7 +42,7 @@ from quorate.etcd.client.errors import (
     NotEnoughStarted,
 )
 from quorate.etcd.keys import proof_key
-from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, do_nothing, drive
+from quorate.etcd.membership.engine import NO_LAST_WORD, LastWord, NotSeen, OutOfTime, PutOff, do_nothing, drive
 from quorate.etcd.membership.executor import (
     Applied,
     Indeterminate,
@@ -81,7 +81,7 @@ within the second in which the same peer URL was added and removed before: etcd 
 class Join:
     """One run of the engine over `joiners`, each with the runtime of its etcd. `seeds`: endpoints of present members. `limits`
     holds the cluster that the run began on. `remember` stores what a later run must know. `tick` is called in every round, for
-    what must be kept alive meanwhile; `before_first_start` before an etcd without data is started."""
+    what must be kept alive meanwhile; `before_first_start` before an etcd without data starts; `last_word` before a vote."""
 
     access: Access
     clock: SystemClock
@@ -94,6 +94,7 @@ class Join:
     remember: Remember = forget
     tick: Callable[[], None] = do_nothing
     before_first_start: Callable[[], None] = do_nothing
+    last_word: LastWord = NO_LAST_WORD
     ends: list[JoinOutcome] = field(default_factory=list[JoinOutcome])
     """The outcome of every joiner, once the run has failed."""
 
@@ -144,6 +145,7 @@ class Join:
 
     def look(self) -> ClusterView | NotSeen:
         self.tick()
+        self.last_word.tick()
         seen = self._looking.take()
         if isinstance(seen, NotSeen):
             self._unsafe = None
@@ -249,9 +251,12 @@ class Join:
         track.proof = None
 
         def look() -> ClusterView:
+            # First, because it asks others: it would let the look and the proof behind it grow old.
+            self.last_word.still()
             now = self._looking.now()
             if not self._looking.links_settled(track):
                 raise NotConfirmed("the learner's links to the voters are looked for anew")
+            self.last_word.fits(now)
             return now
 
         confirm = confirm_by_proof(look, self._prove_once_more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from quorate.core import invariants
@@ -19,7 +19,16 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, MemberNotFound
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock, removal_lock
-from quorate.etcd.membership.engine import NotSeen, OutOfTime, PutOff, do_nothing, drive, logging_refusals
+from quorate.etcd.membership.engine import (
+    NO_LAST_WORD,
+    LastWord,
+    NotSeen,
+    OutOfTime,
+    PutOff,
+    do_nothing,
+    drive,
+    logging_refusals,
+)
 from quorate.etcd.membership.executor import (
     Applied,
     Confirmed,
@@ -46,7 +55,7 @@ _MOST_TRANSFERS = 2
 
 @dataclass(slots=True)
 class Removal:
-    """One removal of the member that `goal` names. `still`: raises what speaks against it at the last moment."""
+    """One removal of the member that `goal` names."""
 
     access: Access
     clock: SystemClock
@@ -55,7 +64,7 @@ class Removal:
     report: Report
     note: Note
     policy: RemovePolicy
-    still: Callable[[], None] = do_nothing
+    last_word: LastWord = NO_LAST_WORD
     _progress: _Progress = field(init=False)
     _judge: RemovalJudge = field(init=False)
     _said: set[str] = field(default_factory=set[str])
@@ -98,7 +107,7 @@ class Removal:
     def _reach_goal(self, lock: RemovalLock, allowed: Allowed) -> None:
         deadline = Deadline(self.clock, self.policy.seconds, f"removing {self.goal.name}")
         rounds = _Rounds(
-            self.access, self.clock, self.note, self._judge, lock, allowed, self._progress, self.report, self.still
+            self.access, self.clock, self.note, self._judge, lock, allowed, self._progress, self.report, self.last_word
         )
         match drive(rounds, self.clock, deadline, every=_POLL_SECONDS):
             case Done():
@@ -157,7 +166,7 @@ class _Rounds:
     allowed: Allowed
     progress: _Progress
     report: Report = silent
-    still: Callable[[], None] = do_nothing
+    last_word: LastWord = NO_LAST_WORD
     _judge_again: bool = False
     """The removal was put off: the proof about the member is renewed, because the member may have come back."""
     _transfers: dict[int, str] = field(default_factory=dict[int, str])
@@ -165,6 +174,7 @@ class _Rounds:
 
     def look(self) -> ClusterView | NotSeen:
         self.lock.keep()
+        self.last_word.tick()
         try:
             if self._judge_again or self._proof_is_old():
                 self.progress.leaving.clear()
@@ -267,8 +277,9 @@ class _Rounds:
 
         def confirm(action: MembershipChange) -> Confirmed:
             # First, because it asks others: between the proof that a member is gone and its removal nothing waits.
-            self.still()
+            self.last_word.still()
             last = looking(action)
+            self.last_word.fits(last.view)
             if step.absence is not None and not is_still_absent(self.access, self.clock, last.view, step.absence):
                 raise NotConfirmed(f"{self.allowed.goal.name} gave a sign of life, or not every member can report on it")
             # The last check before the removal: a run that was suspended for longer than its lease must not continue.

@@ -27,10 +27,12 @@ _FLAG_SINCE = Version(3, 5, 0)
 
 
 class TwoClusters(Refused):
-    """The given endpoints lead to two clusters, or to another cluster than at the start of the run."""
+    """The given endpoints lead to two clusters, or to another cluster than at the start of the run. `strangers`: those where
+    another one answers."""
 
     code = "two-clusters"
     next_step = "give endpoints of one cluster"
+    strangers: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +233,13 @@ class _Look:
         if strangers:
             known = next((place for place, cluster_id in seeds.items() if cluster_id == ours), None)
             ourselves = f"{known} for {format_id(ours)}" if known else f"this run began on {format_id(ours)}"
-            raise TwoClusters(
+            error = TwoClusters(
                 f"the endpoints lead to two clusters: {strangers[0]} answers for {format_id(seeds[strangers[0]])}, {ourselves}",
                 state="nothing was changed",
                 advice="name endpoints of one cluster only",
             )
+            error.strangers = tuple(strangers)
+            raise error
         self.access.routes.cluster_id = ours or next(iter(found.values()), 0)
         for place, cluster_id in found.items():
             if cluster_id != self.access.routes.cluster_id:
