@@ -10,7 +10,7 @@ from member_data import write_log
 
 from hostile.test_hidden_etcd import DROP_IN, TWICE
 from hostile.test_reset import Node
-from hostile.test_reset_beside import OLD, reset
+from hostile.test_reset_beside import OLD, TEXT, reset
 from quorate.errors import Refused
 from quorate.phases.node.plain_start import is_start_known
 from quorate.phases.reset import cleanup, etcd
@@ -35,6 +35,13 @@ PLAIN = "[Service]\nExecStart=\nExecStart=-/usr/bin/kubelet $KUBELET_CONFIG_ARGS
         ("EnvironmentFile=-/etc/default/kubelet\nEnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env\n", True),
         ("EnvironmentFile=-/run/kubelet.env\n", False),
         ("EnvironmentFile=-/srv/kubelet.env\n", True),
+        ("EnvironmentFile=-/srv/*.env\n", False),
+        ("ExecStartPre=/bin/mkdir -p /run/kubelet ; /usr/local/bin/gen-env\n", False),
+        ("ExecStartPost=/usr/local/bin/gen-env\n", False),
+        ("PAMName=login\n", False),
+        ("ExecStart=/srv/linked/kubelet\n", False),
+        ("ExecStart=/srv/unmounted/kubelet\n", False),
+        ("ExecStart=/srv/alternative/kubelet\n", True),
         ("WorkingDirectory=~\n", False),
         ("ExecStartPre=/usr/local/bin/pre\n", False),
         ("RootDirectory=/srv/root\n", False),
@@ -48,8 +55,44 @@ def test_how_the_kubelet_is_started_is_known_or_not(node: Node, lines: str, is_k
     """A list of what a shell may do had gaps; what a plain start has is listed instead."""
     node.write("srv/kubelet.env", "KUBELET_EXTRA_ARGS=--v=4\n")
     node.write("srv/wrapped/kubelet", "#!/bin/sh\nexec /usr/bin/kubelet\n")
+    for name, target in (("linked", "usr/bin/snap"), ("alternative", "usr/bin/kubelet-1.34")):
+        node.write(target, "\x7fELF")
+        (node.root / "srv" / name).mkdir(parents=True)
+        (node.root / "srv" / name / "kubelet").symlink_to(f"/{target}")
     node.write(DROP_IN, PLAIN + lines)
     assert is_start_known(RealTree(node.root)) is is_known
+
+
+@pytest.mark.parametrize("other", ["etc/sv/kubelet/run", "etc/init.d/kubelet", "etc/systemd/system/kubelet.service"])
+def test_a_kubelet_that_something_else_starts_is_not_known(node: Node, other: str) -> None:
+    """The unit of the package lies there as well: masked, or below another supervisor."""
+    assert is_start_known(RealTree(node.root))
+    if other.endswith(".service"):
+        (node.root / other).parent.mkdir(parents=True)
+        (node.root / other).symlink_to("/dev/null")
+    else:
+        node.write(other, "#!/bin/sh\nexec kubelet --config=/srv/k.yaml\n")
+    assert not is_start_known(RealTree(node.root))
+
+
+def test_keys_that_a_removal_of_ours_left_are_no_doubt(node: Node) -> None:
+    """A reset by phases, or one that was cut off, was refused for the member that it had just removed."""
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    with pytest.raises(Refused, match="may be the key of an etcd member"):
+        cleanup.clean_up(reset(node))
+    node.write("etc/kubernetes/.quorate-reset-etcd.yaml", TEXT)
+    etcd.remove_member(reset(node))
+    cleanup.clean_up(reset(node))
+    assert not key.exists()
+
+
+@pytest.mark.parametrize("path", ["/srv/static pods/${ROLE}", "/srv/static pods/%H", "/srv/${ROLE} x"])
+def test_a_value_with_a_blank_is_one_value(node: Node, path: str) -> None:
+    """It was cut at the blank, and the folder behind it was missed."""
+    node.write(DROP_IN, f'[Service]\nExecStart=\nExecStart=/usr/bin/kubelet "--pod-manifest-path={path}"\n')
+    with pytest.raises(Refused, match="it is unknown which static pods"):
+        etcd.remove_member(reset(node))
 
 
 def test_a_kubelet_that_no_unit_starts_is_not_known(node: Node) -> None:

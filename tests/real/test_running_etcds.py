@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from quorate.host.running_etcds import is_open_here, look_for_etcds, running_etc
 from quorate.phases.node import own_running
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.local_etcd import delete_data
-from quorate.tree import RealTree
+from quorate.tree import NewContent, RealTree
 from real.rows.processes import until
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("only_own_processes")]
@@ -227,29 +227,44 @@ def test_links_give_its_files_any_names(tmp_path: Path, is_log_elsewhere: bool) 
             own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
 
 
-def test_a_file_that_was_mounted_and_renewed_since_is_used_as_well(tmp_path: Path) -> None:
+def renewed_by_a_rename(ca: Path) -> None:
+    made = ca.with_name("new")
+    made.write_text("x")
+    made.rename(ca)
+
+
+def renewed_by_an_exchange(ca: Path) -> None:
+    """As `certs renew` writes pairs."""
+    paths = (ca, ca.with_name("server.crt"))
+    RealTree(Path("/")).exchange(*(NewContent(str(path), b"y", mode=0o600, instead_of=b"x") for path in paths))
+
+
+@pytest.mark.parametrize("is_relative", [False, True])
+@pytest.mark.parametrize("renew", [renewed_by_a_rename, renewed_by_an_exchange])
+def test_a_file_that_was_mounted_and_renewed_since_is_used_as_well(
+    tmp_path: Path, renew: Callable[[Path], None], is_relative: bool
+) -> None:
     """What a container has at its mount is the old one; at its next start it gets the new one."""
     ca, certs, data = keys_in(tmp_path / "pki"), tmp_path / "certs", tmp_path / "data"
     certs.mkdir()
     (certs / "ca.crt").touch()
     client, peer = ports.reserve(2, data)
     url = "http://127.0.0.1"
-    flags = f"--data-dir={data} --trusted-ca-file={certs / 'ca.crt'} --listen-client-urls={url}:{client}"
+    named = f"../certs/{ca.name}" if is_relative else certs / ca.name
+    flags = f"--data-dir={data} --trusted-ca-file={named} --listen-client-urls={url}:{client}"
     more = f"--advertise-client-urls={url}:{client} --listen-peer-urls={url}:{peer}"
     own = f"--initial-advertise-peer-urls={url}:{peer} --initial-cluster=default={url}:{peer}"
     process = subprocess.Popen(
         [
             *("unshare", "--mount", "--propagation=private", "sh", "-ec"),
-            f"mount --bind {ca} {certs / 'ca.crt'}; exec {engine('etcd-3.6')} {flags} {more} {own}",
+            f"mount --bind {ca} {certs / 'ca.crt'}; cd {tmp_path / 'pki'}; exec {engine('etcd-3.6')} {flags} {more} {own}",
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         until(lambda: any(one.pid == process.pid for one in running_etcds()), 10)
-        renewed = ca.with_name("new")
-        renewed.write_text("x")
-        renewed.rename(ca)
+        renew(ca)
         with pytest.raises(Refused, match="it uses files"):
             own_running.refuse_running(TREE, "", ids_below(tmp_path / "pki"))
     finally:

@@ -45,18 +45,19 @@ def is_mount_point(path: Path) -> bool:
 
 
 def is_on_layers(path: Path) -> bool:
-    """Returns whether a file is on what `/` is made of here, and that is of layers, as in a container: the machine has its own.
-    Raises `HostError`."""
+    """Returns whether a folder, with all below it, is on what `/` is made of here, and that is of layers, as in a container:
+    the machine has its own. Raises `HostError`."""
     root = next((line for line in _lines("self") if line.split(" ")[4:5] == ["/"]), "")
     kind = root.partition(" - ")[2].split(" ")[0]
-    return kind in _LAYERED and path.stat().st_dev == Path("/").stat().st_dev
+    inner = mounts_below(path.resolve())
+    return kind in _LAYERED and path.stat().st_dev == Path("/").stat().st_dev and not inner
 
 
 def sources(pid: int) -> list[tuple[str, str, str]]:
     """Returns device, path on that device and mount point of every mount that a process sees (0: this one), the last mounted
-    first. What was mounted and has been replaced since is named as it was. Raises `HostError`."""
+    first. What was mounted and has been replaced since ends in //deleted. Raises `HostError`."""
     rows = [fields for line in _lines(str(pid or "self")) if len(fields := line.split(" ")) > 4]
-    return [(fields[2], decode(fields[3]).removesuffix("//deleted"), decode(fields[4])) for fields in rows]
+    return [(fields[2], decode(fields[3]), decode(fields[4])) for fields in rows]
 
 
 def _mounts() -> list[Mount]:

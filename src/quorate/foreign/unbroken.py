@@ -7,11 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ENDING = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU),
+_NOT_HELD = frozenset(
+    {
+        *(signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU),
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS),
+        *(signal.SIGWINCH, signal.SIGURG),
+    }
 )
-"""All that end a process, but for those that cannot be held, and those by which the kernel says that it is broken."""
+"""What cannot be held, what ends no process, and what says that this one is broken."""
+_ENDING = tuple(sorted(signal.valid_signals() - _NOT_HELD))
 
 
 @contextmanager

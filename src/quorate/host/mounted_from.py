@@ -6,22 +6,27 @@ mount still shows the old one, of another inode, and the next start of the conta
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from quorate.errors import HostError
 from quorate.foreign import mounts
+from quorate.foreign.aside import meant_for
 from quorate.host import proc
+
+_DELETED = "//deleted"
 
 
 @dataclass(slots=True)
 class MountedFrom:
-    """The mounts of one process, as they were when this was made, and those of ours that show the same devices."""
+    """The mounts of one process, as they were when this was made, and those of ours that show the same devices: their places,
+    by device and path on it."""
 
     pid: int
     _theirs: dict[str, tuple[str, str]] = field(default_factory=dict[str, "tuple[str, str]"])
-    _ours: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    _ours: dict[tuple[str, str], list[str]] = field(default_factory=dict[tuple[str, str], "list[str]"])
 
     @classmethod
     def of(cls, pid: int) -> MountedFrom:
@@ -33,32 +38,50 @@ class MountedFrom:
             if proc.command_line(pid, 1):
                 raise
             return cls(pid)
-        theirs: dict[str, tuple[str, str]] = {}
+        made = cls(pid)
         for device, source, place in found:
             # Of several at one place the last one shows.
-            theirs.setdefault(place, (device, source))
-        return cls(pid, theirs, mounts.sources(0))
+            made._theirs.setdefault(place, (device, source))
+        for device, source, place in mounts.sources(0):
+            made._ours.setdefault((device, source), []).append(place)
+        return made
 
     def ids(self, step: str) -> Iterator[str]:
-        """Yields as `proc.file_id` what is by now where a path of the process, such as /proc/PID/root/srv/x, was mounted
-        from."""
+        """Yields as `proc.file_id` what is by now where a path of the process, such as /proc/PID/root/srv/x, was mounted from.
+        Raises `HostError` where that was taken away since, and nothing is there: what the next start takes is not known."""
         view = self._seen_as(step)
-        for place in [view, *view.parents] if view is not None else []:
-            mount = self._theirs.get(str(place))
-            if mount is not None and view is not None:
-                source = PurePosixPath(mount[1]) / view.relative_to(place)
-                found = (proc.seen_id(path) for path in self._here(mount[0], source))
-                yield from (one for one in found if one is not None)
-                return
+        place = next((one for one in _upwards(view) if one in self._theirs), None) if view else None
+        if view is None or place is None:
+            return
+        device, source = self._theirs[place]
+        rest = posixpath.relpath(view, place)
+        found = [one for path in self._here(device, _as_it_was(source), rest) if (one := proc.seen_id(path)) is not None]
+        if not found and source.endswith(_DELETED) and place != "/":
+            raise HostError(f"process {self.pid} has {view[:200]!r} from a mount of a file that is not there any more")
+        yield from found
 
-    def _seen_as(self, step: str) -> PurePosixPath | None:
+    def _seen_as(self, step: str) -> str | None:
         """Returns a path as the process has it."""
         for head, base in ((f"/proc/{self.pid}/root", "/"), (f"/proc/{self.pid}/cwd", proc.working_folder(self.pid))):
             if base is not None and (step == head or step.startswith(f"{head}/")):
-                return PurePosixPath(base) / step.removeprefix(head).lstrip("/")
+                return posixpath.normpath(posixpath.join(base, step.removeprefix(head).lstrip("/")))
         return None
 
-    def _here(self, device: str, source: PurePosixPath) -> Iterator[Path]:
-        for own, root, place in self._ours:
-            if own == device and source.is_relative_to(root):
-                yield Path(place) / source.relative_to(root)
+    def _here(self, device: str, source: str, rest: str) -> Iterator[Path]:
+        whole = posixpath.normpath(posixpath.join(source, rest))
+        for root in _upwards(whole):
+            for place in self._ours.get((device, root), ()):
+                yield Path(place) / posixpath.relpath(whole, root)
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path not in ("/", ""):
+        yield path
+        path = posixpath.dirname(path)
+    yield "/"
+
+
+def _as_it_was(source: str) -> str:
+    """Returns where a mount was made from. A file that an exchange has put away shows under the name that it had there."""
+    folder, name = posixpath.split(source.removesuffix(_DELETED))
+    return posixpath.join(folder, meant_for(name) or name)

@@ -65,9 +65,8 @@ def mount_namespace(pid: int) -> str | None:
 
 
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
-_INITS = frozenset(
-    {"systemd", "init", "openrc-init", "runit", "runit-init", "s6-svscan", "dinit", "finit", "launchd", "upstart"}
-)
+_INITS = frozenset({"systemd", "init", "openrc-init"})
+"""What runs a whole machine in a container, such as one of LXC or kind. Others, such as tini and s6, run one service, too."""
 
 
 def sees_whole_machine() -> bool:

@@ -14,6 +14,8 @@ _BARE = re.compile(r"(?:\$\{\w+(?::?-[^${}]*)?\}|[^;&|<>()\[\]{}'\",])*", re.ASC
 _SPECIFIERS = {"S": "/var/lib", "E": "/etc", "t": "/run", "C": "/var/cache", "L": "/var/log"}
 _SPECIFIERS |= {"p": "kubelet", "N": "kubelet", "n": "kubelet.service"}
 _SPECIFIER = re.compile(f"%([{''.join(_SPECIFIERS)}])")
+_ENDS = (";", "&", "|", "<", ">")
+"""Signs with which a shell ends a command, or its words."""
 _MOST_ROUNDS, _MOST_VALUES = 4, 64
 """Variables in variables; and all that a flag can stand for."""
 
@@ -47,9 +49,9 @@ class Flags:
 
     def _meant_by(self, flag: str, value: str) -> list[str]:
         """Returns a value, and the same without the signs of a shell, or of another language, behind it."""
-        head = "".join(value.split(maxsplit=1)[:1])
-        if any(sign in value[len(head) :] for sign in "$%`"):
-            # In a text of several words the others are flags of their own: `--config=FILE --node-ip=${IP}`.
+        head, _, rest = value.partition(" ")
+        if head.endswith(_ENDS) or rest.startswith(("-", *_ENDS)) or _VARIABLE.fullmatch(rest.partition(" ")[0]):
+            # In a text of several words the others are no part of it: `--config=FILE --node-ip=${IP}`.
             value = head
         if "`" in value or "$(" in value:
             raise self._unknown(f"{flag} is {value[:80]!r}, which is computed when it is started")

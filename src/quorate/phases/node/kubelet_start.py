@@ -63,8 +63,8 @@ def text_at(tree: Tree, path: str) -> str:
     """Returns the text of a file; empty where there is none, and for one that systemd is told to leave out. Raises
     `HostError`, also for one that no hand has written."""
     content = b"" if is_masked(tree, path) else tree.read(path) or b""
-    if len(content) > _MOST_BYTES:
-        raise HostError(f"{path} is too large for settings of the kubelet")
+    if len(content) > _MOST_BYTES or b"\0" in content:
+        raise HostError(f"{path} is too large for settings of the kubelet, or no text")
     return content.decode(errors="replace")
 
 

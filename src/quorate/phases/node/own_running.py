@@ -6,6 +6,7 @@ that runs is found by what it has open. So a voter that serves is never lost bec
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,12 +32,12 @@ def is_this_host(tree: Tree) -> bool:
         return False
 
 
-def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
+def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str], folders: Iterable[str] = ()) -> None:
     """Raises `Refused` where an etcd runs that is not the one in `own_data`, and that a reset would end or take the files from:
-    one in a pod, or that uses one of the files `doomed` (each as `proc.file_id`). Any other, such as that of another program,
-    is left alone."""
+    one in a pod, or that uses one of the files `doomed` (each as `proc.file_id`), which are in `folders`. Any other, such as
+    that of another program, is left alone."""
     seen, is_here = look_for_etcds(), is_this_host(tree)
-    if not _is_machine_seen(tree):
+    if not _is_machine_seen(tree, [*folders, *([own_data] if own_data else [])]):
         raise Refused(
             "the processes of this machine are not seen from here: one may be an etcd whose data or keys would go",
             state="nothing was changed",
@@ -61,12 +62,12 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str]) -> None:
             )
 
 
-def _is_machine_seen(tree: Tree) -> bool:
+def _is_machine_seen(tree: Tree, folders: Iterable[str]) -> bool:
     """Returns whether who uses the files of this node is seen. In a container without an init of its own the host's programs
     are not; its own files, on its layers, are no other program's, those that it was given are."""
     if proc.sees_whole_machine():
         return True
-    there = [tree.at(folder) for folder in (CONFIG_FOLDER, f"{CONFIG_FOLDER}/pki", KUBELET_FOLDER)]
+    there = [_path_of(tree, folder) for folder in dict.fromkeys([CONFIG_FOLDER, KUBELET_FOLDER, *folders])]
     return all(is_on_layers(path) for path in there if path.exists())
 
 

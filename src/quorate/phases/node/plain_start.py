@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import posixpath
 
+from quorate.errors import HostError
 from quorate.foreign.local_files import regular
 from quorate.foreign.unit_words import words_of
+from quorate.phases.base.node_files import is_masked, real_path
 from quorate.phases.node.kubelet_start import ENVIRONMENTS, UNIT, settings, text_at
 from quorate.phases.node.unit_files import unit_files
 from quorate.tree import Tree
@@ -19,9 +21,14 @@ from quorate.tree import Tree
 _HEAD_OF_COMMAND = "@-:+!|"
 _HARMLESS = frozenset({"chmod", "chown", "mkdir", "modprobe", "sleep", "swapoff", "sysctl", "test", "true"})
 """What may run before it: it writes no file that holds flags."""
+_OTHERS = (
+    *("/etc/init.d/kubelet", "/etc/init/kubelet.conf", "/etc/sv/kubelet", "/etc/service/kubelet", "/service/kubelet"),
+    *("/etc/runit/runsvdir/current/kubelet", "/etc/s6/sv/kubelet", "/etc/s6-overlay/s6-rc.d/kubelet", "/etc/dinit.d/kubelet"),
+)
+"""Where other supervisors than systemd have a service of that name."""
 _ELSEWHERE = (
     *("RootDirectory", "RootImage", "RootHash", "RootEphemeral", "MountImages", "ExtensionImages", "ExtensionDirectories"),
-    *("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "PassEnvironment", "JoinsNamespaceOf", "NamespacePath"),
+    *("BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "PassEnvironment", "PAMName", "JoinsNamespaceOf"),
 )
 """With these it reads other files than those that are here, or gets variables that are in no file."""
 
@@ -29,29 +36,35 @@ _ELSEWHERE = (
 def is_start_known(tree: Tree) -> bool:
     """Returns whether all that decides how the kubelet is started was read. Raises `HostError` for a file that cannot be
     read."""
-    rows = [row for path in unit_files(tree, UNIT) for row in settings(text_at(tree, path))]
+    paths = unit_files(tree, UNIT)
+    if any(is_masked(tree, path) for path in paths) or any(tree.mode(path) is not None for path in _OTHERS):
+        # It is started by something else, whatever lies there.
+        return False
+    rows = [row for path in paths for row in settings(text_at(tree, path))]
     commands = [value for name, value in rows if name == "ExecStart" and value]
     return bool(commands) and all(_is_kubelet(tree, one) for one in commands) and all(_is_read(tree, *row) for row in rows)
 
 
 def _is_kubelet(tree: Tree, command: str) -> bool:
-    """Returns whether a command starts the binary itself, and no script of its name; one that is not there starts nothing."""
-    path = "".join(_words(command)[:1])
-    return path.startswith("/") and posixpath.basename(path) == "kubelet" and not _is_script(tree, path)
+    """Returns whether a command starts the binary itself, and nothing else of its name: no script, no link to another program.
+    One that is not there now may be there at the next start, and be anything."""
+    words = _words(command)
+    path = "".join(words[:1])
+    is_one = ";" not in words and path.startswith("/") and posixpath.basename(path) == "kubelet"
+    return is_one and _is_its_binary(tree, path)
 
 
 def _words(command: str) -> list[str]:
     return words_of(command.lstrip(_HEAD_OF_COMMAND))
 
 
-def _is_script(tree: Tree, path: str) -> bool:
+def _is_its_binary(tree: Tree, path: str) -> bool:
     try:
-        with regular(tree.at(path)) as file:
-            return file.read(4) != b"\x7fELF"
-    except FileNotFoundError:
+        real = real_path(tree, path)
+        with regular(real) as file:
+            return real.name.startswith("kubelet") and file.read(4) == b"\x7fELF"
+    except (OSError, HostError):
         return False
-    except OSError:
-        return True
 
 
 def _is_read(tree: Tree, name: str, value: str) -> bool:
@@ -62,11 +75,13 @@ def _is_read(tree: Tree, name: str, value: str) -> bool:
             # One that is not there may be written before the next start.
             path = value.removeprefix("-")
             return not value or path in ENVIRONMENTS or ("%" not in path and _is_there(tree, path))
-        case "ExecStartPre" | "ExecCondition":
-            return not value or posixpath.basename("".join(_words(value)[:1])) in _HARMLESS
+        case "ExecStartPre" | "ExecStartPost" | "ExecCondition":
+            words = _words(value)
+            return not words or (posixpath.basename(words[0]) in _HARMLESS and ";" not in words)
         case _:
             return name not in _ELSEWHERE or not value
 
 
 def _is_there(tree: Tree, path: str) -> bool:
-    return bool(tree.names(posixpath.dirname(path))) if any(one in path for one in "*?[") else tree.is_file(path)
+    # What a pattern finds may be another file at the next start.
+    return not any(one in path for one in "*?[") and tree.is_file(path)

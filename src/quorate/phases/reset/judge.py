@@ -5,8 +5,8 @@ from __future__ import annotations
 from quorate.errors import HostError, Refused
 from quorate.phases.node.kubelet_sources import may_be_elsewhere
 from quorate.phases.node.local_etcd import (
+    LEFT,
     doubt_without_manifest,
-    has_left,
     own_data_dir,
     refuse_data_without_manifest,
     refuse_other_etcds,
@@ -15,7 +15,7 @@ from quorate.phases.node.local_etcd import (
 from quorate.phases.node.own_running import refuse_running
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
-from quorate.phases.reset.state import ResetRun, doomed
+from quorate.phases.reset.state import ResetRun, doomed, folders
 from quorate.report import Notice
 
 PHASE = "reset"
@@ -40,7 +40,7 @@ def judge_alone(run: ResetRun) -> None:
         run.report(Notice(text, "warning"))
     elif is_skipped:
         _say_doubt(run)
-    elif has_left(run.tree) is None:
+    else:
         refuse_missed(run)
 
 
@@ -51,7 +51,7 @@ def refuse_others(run: ResetRun, data_dir: str) -> None:
     except HostError as error:
         # A data directory by a name that is followed by nobody, or a folder that cannot be read: what is there is unknown.
         raise Refused(error.what, state="nothing was changed", advice=error.own_advice or error.advice) from error
-    refuse_running(run.tree, data_dir, going)
+    refuse_running(run.tree, data_dir, going, folders(run))
 
 
 def refuse_missed(run: ResetRun) -> None:
@@ -59,6 +59,9 @@ def refuse_missed(run: ResetRun) -> None:
     key where the kubelet may take the manifest from a folder that no file tells. Without a key that is not asked: most nodes
     that a script starts have no member. Reports what is left of the doubt."""
     _refuse_lost_manifest(run)
+    if run.tree.is_file(LEFT):
+        # This tool has removed the member, and deleted its data; the keys are what is left to do.
+        return
     doubt = doubt_without_manifest(run.tree, run.reset.certificates_dir)
     if doubt and not run.abandon and may_be_elsewhere(run.tree):
         raise Refused(
