@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 DEMO_DIR ?= $(CURDIR)/.demo
 PYTEST_JOBS ?= 4
 SCHEDULES ?= 500
+TRIALS ?= 5
 MINUTES ?= 5
 NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-startup proto stories startup reference component-fields component-flags component-gates clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-recovery bench-startup proto stories startup reference component-fields component-flags component-gates clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +62,9 @@ e2e-long: dev engines engines-kube  ## As e2e: init, join and reset killed in ev
 e2e-packages:  ## Install what nodes are made of, from Debian, where that is possible
 	@engines/node-packages.sh
 
-chaos: dev engines  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links
+chaos: dev engines  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links, losses (TRIALS=N)
 	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
+	$(BIN)/python bench/loss.py --trials $(TRIALS) --output .loss.jsonl
 
 coverage: dev engines  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors
 	rm -f .coverage .coverage.*
@@ -119,4 +121,4 @@ proto: dev  ## Write the stubs from the .proto files
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. quorate/etcd/client/wire.proto quorate/host/cri.proto
 
 clean:  ## Delete what was made in this folder (caches outside it stay)
-	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz build dist
+	rm -rf .loss.jsonl $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz build dist

@@ -31,19 +31,6 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("line", "command"),
     [
-        ("etcd snapshot save x.db", "etcdctl snapshot save x.db    # or with what it does not check: quorate etcd backup save"),
-        (
-            "etcd snapshot save 'my backup.db'",
-            "etcdctl snapshot save 'my backup.db'    # or with what it does not check: quorate etcd backup save",
-        ),
-        (
-            "etcd snapshot restore x.db --data-dir d",
-            "etcdutl snapshot restore x.db --data-dir d    # or with what it does not check: quorate etcd restore",
-        ),
-        (
-            "etcd --endpoints a:1 snapshot status x.db -w table",
-            "etcdutl snapshot status x.db -w table    # or with what it does not check: quorate etcd look --deep",
-        ),
         ("etcd --endpoints a:1 --cacert ca.crt get k", "etcdctl get k --endpoints=a:1 --cacert=ca.crt"),
         ("etcd --command-timeout 500ms --debug get k", "etcdctl get k --command-timeout=0.5s --debug=true"),
         ("etcd get k --debug=false --hex=true", "etcdctl get k --debug=false --hex"),
@@ -82,8 +69,7 @@ def answer(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("etcd endpoint health", "etcdctl endpoint health    # or our own view: quorate etcd health"),
         ("etcd member update 1 --peer-urls u", "etcdctl member update 1 --peer-urls u"),
         ("etcd member --endpoints=a:1 update 1", "etcdctl member update 1 --endpoints=a:1"),
-        ("help etcd snapshot", "etcdctl snapshot"),
-        ("snapshot save x.db", "etcdctl snapshot save x.db    # or with what it does not check: quorate etcd backup save"),
+        ("snapshot save x.db", "etcdctl snapshot save x.db    # or with what it does not check: quorate etcd snapshot save"),
         ("endpoint status", "etcdctl endpoint status    # or our own view: quorate etcd status"),
         ("member list -w table", "quorate etcd member list -w table"),
         ("member update 1", "etcdctl member update 1"),
@@ -214,7 +200,7 @@ def test_every_command_of_etcdctl_and_etcdutl_is_here_or_is_answered() -> None:
         for command in commands_of(program):
             words = command.split()
             known = ours.get(words[0])
-            if isinstance(known, click.Group):
+            if isinstance(known, click.Group) and len(words) > 1:
                 known = known.commands.get(words[1])
             if known is None and instead_of(words) is None and words[0] not in main.commands:
                 unknown.append(f"{program} {command}")

@@ -48,9 +48,9 @@ class Arriving:
             sync(self.folder)
         except FileExistsError as error:
             raise HostError(
-                f"{self.path / name} is there already: a backup of this second, at the same revision",
+                f"{self.path / name} is there already, and was left as it is",
                 state="nothing was saved",
-                advice="nothing is missing there; the same command a second later saves another",
+                advice="name another file; a backup has the second and the revision in its name: a second later it has another",
             ) from error
         except OSError as error:
             raise self.failed(error, name) from error
@@ -176,6 +176,15 @@ class FolderStore:
                 os.close(held)
         except OSError as error:
             raise HostError(f"cannot delete {path}: {error.strerror}") from error
+
+
+class PlainFolder(FolderStore):
+    """A folder of the user's in which single files are saved, each for us alone to read; the folder stays as it is."""
+
+    __slots__ = ()
+
+    def _made(self, folder: str) -> Path:
+        return self.root / folder
 
 
 def _stored(folder: Path, path: Path) -> Stored | None:

@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from quorate.backup.folder import Arriving, FolderStore
+from quorate.backup.folder import Arriving, FolderStore, PlainFolder
 from quorate.backup.manifest import SUFFIX, WALKED, Blob, Manifest, Saved, Verified, blob_name
 from quorate.core.backup_source import Source, choose
 from quorate.core.ids import format_id
@@ -55,22 +56,53 @@ class Mismatch(QuorateError):
 def save(cluster: Cluster, store: FolderStore, wish: Wish) -> Manifest:
     """Saves one backup, and returns its manifest. Raises `Refused`, `EtcdError`, `HostError`, `Mismatch` and `Damaged`;
     what is left then has no manifest, and is no backup."""
-    view = cluster.with_alarms(cluster.with_standbys(cluster.look()))
-    source = choose(view, wish.source, allow_no_quorum=wish.allow_no_quorum)
-    _refuse_no_room(store, view, source)
-    revision = _caught_up(cluster, source)
+    view, source = _chosen(cluster, wish)
     taken_at = datetime.fromtimestamp(cluster.clock.wall(), UTC)
-    folder = format_id(view.cluster_id)
-    with store.arriving(folder, "incoming.db") as arriving:
-        got = _received(cluster, view, source, arriving)
-        content = _read(Path(f"/proc/self/fd/{arriving.fd}"))
-        _compare(source, content, revision)
+    with _arrived(cluster, store, view, source, (format_id(view.cluster_id), "incoming.db")) as (arriving, content, got):
         name = blob_name(taken_at, content.revision)
         arriving.keep(name)
     manifest = _manifest(view, source, content, taken_at, Blob(name, got.size, got.sha256))
     if not store.create(manifest.id + SUFFIX, manifest.as_bytes()):
         raise Mismatch(f"{store.place}/{manifest.id}{SUFFIX} is there already, and was left as it is")
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One snapshot in a file of its own."""
+
+    path: Path
+    keys: int
+    revision: int
+    size: int
+    source: str
+
+
+def save_file(cluster: Cluster, path: Path, wish: Wish) -> SavedFile:
+    """Saves a snapshot as one file, checked as a backup is, without a manifest. Raises as `save`; what is there stays."""
+    view, source = _chosen(cluster, wish)
+    with _arrived(cluster, PlainFolder(path.parent), view, source, ("", path.name)) as (arriving, content, got):
+        arriving.keep(path.name)
+    return SavedFile(path, content.walk.keys, content.revision, got.size, source.name)
+
+
+def _chosen(cluster: Cluster, wish: Wish) -> tuple[ClusterView, Source]:
+    view = cluster.with_alarms(cluster.with_standbys(cluster.look()))
+    return view, choose(view, wish.source, allow_no_quorum=wish.allow_no_quorum)
+
+
+@contextmanager
+def _arrived(
+    cluster: Cluster, store: FolderStore, view: ClusterView, source: Source, place: tuple[str, str]
+) -> Iterator[tuple[Arriving, _Content, Received]]:
+    """Yields a snapshot that was received and read, and has no name yet."""
+    _refuse_no_room(store, view, source)
+    revision = _caught_up(cluster, source)
+    with store.arriving(*place) as arriving:
+        got = _received(cluster, view, source, arriving)
+        content = _read(Path(f"/proc/self/fd/{arriving.fd}"))
+        _compare(source, content, revision)
+        yield arriving, content, got
 
 
 def _refuse_no_room(store: FolderStore, view: ClusterView, source: Source) -> None:

@@ -53,6 +53,11 @@ _GROUPS = {
     "init": ("quorate.cli.kubeadm.init", "group", "Make this host the first node of a control plane."),
     "join": ("quorate.cli.kubeadm.join", "group", "Join this host to a cluster, as a worker or a control-plane node."),
     "kubeconfig": ("quorate.cli.kubeadm.kubeconfig", "group", "Make kubeconfig files for users."),
+    "recover": (
+        "quorate.cli.kubeadm.recover",
+        "recover",
+        "Make the control plane anew from this node, when a majority of its etcd members is lost.",
+    ),
     "reset": ("quorate.cli.kubeadm.reset", "group", "Roll back what init or join made on this host."),
     "token": ("quorate.cli.kubeadm.token", "group", "Manage the bootstrap tokens that nodes join with."),
     "autopilot": (

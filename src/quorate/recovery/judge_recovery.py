@@ -36,7 +36,7 @@ from quorate.recovery.survivors import Fenced, names_in, survivor_in
 class RecoveryJob:
     """What is recovered, and how. `data_dir`: where the new voter's etcd will look: that of the survivor with the newest log;
     `beside`: the data directories of other members on this host; `fenced`: what other hosts' fences wrote; `gone`: names or
-    ids of members that never come back."""
+    ids of members that never come back; `stops`: of these directories, those whose etcd the caller ends before it recovers."""
 
     data_dir: Path
     etcd: EtcdBinary
@@ -47,6 +47,7 @@ class RecoveryJob:
     beside: tuple[Path, ...] = ()
     fenced: tuple[Fenced, ...] = ()
     gone: tuple[str, ...] = ()
+    stops: tuple[Path, ...] = ()
     wish: RecoveryWish = field(default_factory=RecoveryWish)
 
 
@@ -63,13 +64,16 @@ def judge_recovery(job: RecoveryJob, run: str = "") -> Judged:
     """Looks at all survivors and decides; changes nothing. `run`: of a recovery that goes on, which may have held some of them.
     Raises `Refused`, `PreflightFailed` with what has to be attested."""
     places = [where(spot_of(one), run) for one in (job.data_dir, *job.beside)]
+    stopped = {where(spot_of(one), run) for one in job.stops}
     for place in places:
-        refuse_running(place)
+        if place not in stopped:
+            refuse_running(place)
     here = [survivor_in(one) for one in places]
     looks = tuple(found for _, found in here)
     survivors = (*(one for one, _ in here), *(one.survivor for one in job.fenced))
     names = names_in(looks, job.fenced)
-    answering = _answering(looks)
+    ending = {one.member_id for one in looks if one.path in stopped}
+    answering = [one for one in _answering(looks) if one not in ending]
     held = {one.member_id for one in survivors if one.member_id}
     states: dict[int, State] = dict.fromkeys(held, "held")
     states |= {member: "lives" if member in held else "answers" for member in answering}

@@ -68,7 +68,8 @@ _HARMFUL = frozenset({"down", "leave", "prune", "remove", "replace", "reset", "u
 _CLOSE_ENOUGH = 0.8
 _REPAIRS = frozenset({"disaster", "heal", "recover", "recovery", "repair", "rescue", "salvage"})
 _HOW_TO_REPAIR = (
-    " 'quorate etcd recover DIR' makes a new cluster of what a survivor has, 'quorate etcd restore' of a backup; "
+    " 'quorate etcd recover DIR' makes a new cluster of what a survivor has ('quorate recover' on a control-plane node), "
+    "'quorate etcd restore' of a backup; "
     "copy what is left before anything else: docs/recovery.md."
 )
 

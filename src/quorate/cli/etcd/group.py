@@ -52,6 +52,7 @@ _LATER = {
         "restore",
         "Restore a backup to one voter of a new cluster; grow it afterwards with 'quorate etcd add'.",
     ),
+    "snapshot": (f"{_IN}snapshot", "snapshot", "Save and restore single files, in the spelling of etcdctl and etcdutl."),
     "unfence": (
         f"{_IN}recover",
         "unfence",

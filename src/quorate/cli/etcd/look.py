@@ -33,6 +33,11 @@ def look(path: Path, deep: bool, form: str) -> None:
       quorate etcd look /var/lib/etcd
       quorate etcd look backup.db --deep
     """
+    looked_at(path, form, deep=deep)
+
+
+def looked_at(path: Path, form: str, *, deep: bool) -> None:
+    """Shows a look. Raises `Exit` with 1 where something could not be read."""
     from quorate.offline.look import look as looked
 
     found = looked(path, deep=deep)

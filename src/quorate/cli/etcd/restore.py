@@ -87,11 +87,16 @@ def restore(source: Path, given: Given, dry_run: bool, form: str) -> None:
     Example:
       quorate etcd restore /mnt/backups --data-dir /var/lib/etcd --name cp1 --peer-url https://10.0.0.1:2380
     """
+    restored(source, given, form, dry_run=dry_run)
+
+
+def restored(source: Path, given: Given, form: str, *, dry_run: bool) -> None:
+    """Restores a backup, or judges what that would do, and says so."""
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
     from quorate.recovery.restore import judge
-    from quorate.recovery.restore import restore as restored
+    from quorate.recovery.restore import restore as run_restore
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
@@ -99,7 +104,7 @@ def restore(source: Path, given: Given, dry_run: bool, form: str) -> None:
         if dry_run:
             content = judge(job, report)
         else:
-            done = restored(job, SystemClock(cancel), report)
+            done = run_restore(job, SystemClock(cancel), report)
     if dry_run:
         emit(form, "EtcdRestorePlan", _planned(content), lambda: _say_planned(job, content))
     else:

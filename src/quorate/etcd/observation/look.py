@@ -314,7 +314,12 @@ def endpoint_of(access: Access, member: Member) -> Endpoint | None:
 
 
 def wait_until_seen(
-    holds: Callable[[ClusterView], bool], look: Callable[[], ClusterView], clock: SystemClock, goal: str
+    holds: Callable[[ClusterView], bool],
+    look: Callable[[], ClusterView],
+    clock: SystemClock,
+    goal: str,
+    *,
+    seconds: float = _WAIT_SECONDS,
 ) -> None:
     """Looks until the cluster is as `holds` says; a look that fails for now is no answer. Raises `DeadlineExceeded`."""
 
@@ -326,4 +331,4 @@ def wait_until_seen(
                 raise
             return False
 
-    wait_until(seen, clock=clock, deadline=Deadline(clock, _WAIT_SECONDS, goal), every=0.1)
+    wait_until(seen, clock=clock, deadline=Deadline(clock, seconds, goal), every=0.1)

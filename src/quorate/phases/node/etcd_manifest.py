@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 from quorate.errors import Refused
 from quorate.foreign.documents import BadDocument, read_mapping
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
 from quorate.manifests.etcd import URLS_ANNOTATION, url
 
 _PROGRAM = "etcd"
+_MOST_DIGITS = 16
 _VARIABLE = "ETCD_"
 _USED = (
     "name",
@@ -46,6 +48,8 @@ class LocalEtcd:
     """The path on the node; empty when the manifest does not show it."""
     wal_dir: str = ""
     """Where the log is, in the container; empty where it is in the data."""
+    quota: int = 0
+    """Bytes of --quota-backend-bytes; 0 where it is etcd's own."""
 
     @property
     def client_port(self) -> int:
@@ -86,7 +90,12 @@ def parse(content: bytes, where: str) -> LocalEtcd:
         listens,
         _on_host(settings["data-dir"], container, spec),
         settings.get("wal-dir", ""),
+        _number(settings.get("quota-backend-bytes", "")),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if are_digits(text) and len(text) < _MOST_DIGITS else 0
 
 
 def _not_understood(where: str, why: str) -> Refused:

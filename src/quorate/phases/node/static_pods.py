@@ -105,6 +105,14 @@ def stage(context: Context, names: Iterable[str], until: str) -> None:
         write_manifest(context, name, PODS[name](context.cluster, node), path=staged_path(name))
 
 
+def hold_in(tree: Tree, name: str) -> None:
+    """Holds a manifest back that the kubelet runs: it ends the pod. Killed in between, both are there, and are the same."""
+    content = tree.read(manifest_path(name))
+    if content is not None:
+        tree.write(staged_path(name), content, mode=_MANIFEST_MODE)
+        tree.remove(manifest_path(name))
+
+
 def publish(context: Context, names: Iterable[str]) -> None:
     """Lets the kubelet start the staged manifests; names without one are ignored."""
     publish_in(context.tree, names)

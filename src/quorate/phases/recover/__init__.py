@@ -1,0 +1,1 @@
+"""A control-plane node whose etcd lost its majority is made the first of a new cluster."""

@@ -1,0 +1,69 @@
+"""The etcd and etcdutl of a node's static pod: they are in its container, and go with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from quorate.errors import ConfigError, HostError
+from quorate.files import make_folder
+from quorate.host import etcd_binary
+from quorate.host.etcd_binary import EtcdBinary
+from quorate.host.running_etcds import open_in
+
+_NAMES = ("etcd", "etcdutl")
+_MODE = 0o755
+
+
+def keep_programs(data_dir: Path, folder: Path) -> None:
+    """Copies the programs of the etcd that runs on the data to `folder`, which only root may write to, unless they are there:
+    they are needed when it has ended. A copy has its name only when it is whole. Raises `HostError`."""
+    running = open_in(data_dir)
+    if running is None:
+        return
+    make_folder(folder)
+    for name in _NAMES:
+        there = Path(f"/proc/{running.pid}/exe") if name == "etcd" else _beside(running.pid, name)
+        if there is not None and not (folder / name).exists():
+            _copied(there, folder / name)
+
+
+def _beside(pid: int, name: str) -> Path | None:
+    """Returns another program in the folder of a process's own, as that process sees it."""
+    try:
+        own = str(Path(f"/proc/{pid}/exe").readlink())
+    except OSError:
+        return None
+    beside = Path(f"/proc/{pid}/root{own.rpartition('/')[0]}/{name}")
+    return beside if beside.is_file() else None
+
+
+def _copied(source: Path, place: Path) -> None:
+    part = place.with_name(f".{place.name}.part")
+    try:
+        with source.open("rb") as there, part.open("wb") as made:
+            shutil.copyfileobj(there, made, 1 << 20)
+            os.fchmod(made.fileno(), _MODE)
+            os.fsync(made.fileno())
+        part.rename(place)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise HostError(
+            f"cannot keep {source.name} of this node's etcd in {place.parent}: {error.strerror}",
+            state="nothing was changed",
+            advice="make room there, or pass --etcd and --etcdutl",
+        ) from error
+
+
+def programs_in(folder: Path, etcd: str | None, etcdutl: str | None) -> tuple[EtcdBinary, Path]:
+    """Returns the programs that were named, or those that were kept, or those of PATH. Raises `ConfigError`."""
+    kept = {name: str(folder / name) for name in _NAMES if (folder / name).is_file()}
+    program = etcd_binary.find(etcd or kept.get("etcd"))
+    try:
+        return program, etcd_binary.etcdutl_for(etcdutl or kept.get("etcdutl"), program.path)
+    except ConfigError as error:
+        error.advice = f"{error.own_advice}; the image of etcd has it: etcdutl of {program.version} or newer"
+        raise

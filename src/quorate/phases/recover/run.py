@@ -1,0 +1,210 @@
+"""`quorate recover`: this node's etcd is the survivor. Its static pods are held, its cluster is made anew, and they come back.
+
+The order: what is decided without a change; then etcd and the API server are held (their manifests get names that the kubelet
+ignores), so that nothing starts on what is half made; then the recovery of the data (`recovery/recover.py`); then etcd comes
+back, is cleaned, and the API server after it. Killed anywhere, the same command goes on: the held manifests and the journal of
+the recovery say how far it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from quorate.core.decide_recovery import RecoveryWish
+from quorate.core.decide_restore import DEFAULT_QUOTA
+from quorate.deadline import DeadlineExceeded, SystemClock
+from quorate.errors import HostError, QuorateError, Refused
+from quorate.etcd.client.connections import Access
+from quorate.etcd.client.endpoint import Endpoint, load_tls
+from quorate.etcd.cluster import Cluster
+from quorate.etcd.observation.look import wait_until_seen
+from quorate.host.cri import CriError, Runtime
+from quorate.host.kubelet import Kubelet
+from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
+from quorate.phases.node.etcd_manifest import LocalEtcd, parse
+from quorate.phases.node.static_pods import hold_in, manifest_path, publish_in, staged_path
+from quorate.phases.recover.programs import keep_programs, programs_in
+from quorate.recovery.fence import spot_of
+from quorate.recovery.judge_recovery import Judged, RecoveryJob
+from quorate.recovery.progress import Recovered, folder_of, recovered_here
+from quorate.recovery.recover import plan, recover
+from quorate.recovery.settle import settle
+from quorate.recovery.survivors import Fenced
+from quorate.report import Notice, Report
+from quorate.tree import Tree
+
+_CERTIFICATES = "/etc/kubernetes/pki"
+_HELD = ("etcd", "kube-apiserver")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecovery:
+    """What is recovered on which node. `gone`, `beside`, `fenced`, `wish`: as of `RecoveryJob`. `etcd`, `etcdutl`: programs
+    that were named; those of the node's own etcd where none was."""
+
+    tree: Tree
+    clock: SystemClock
+    report: Report
+    cri_socket: str
+    kubelet: Kubelet
+    gone: tuple[str, ...] = ()
+    beside: tuple[Path, ...] = ()
+    fenced: tuple[Fenced, ...] = ()
+    wish: RecoveryWish = field(default_factory=RecoveryWish)
+    etcd: str | None = None
+    etcdutl: str | None = None
+
+    def say(self, text: str) -> None:
+        self.report(Notice(text))
+
+
+def recover_node(run: NodeRecovery) -> Recovered:
+    """Recovers, or goes on where a killed run was. Raises `Refused` and `PreflightFailed` with nothing changed, as `recover`
+    does, and `HostError` where a pod cannot be ended."""
+    etcd = own_etcd(run.tree)
+    data_dir = real_path(run.tree, etcd.data_dir)
+    done = recovered_here(data_dir)
+    if done is None or run.tree.is_file(staged_path("etcd")):
+        if run.tree.is_file(manifest_path("etcd")):
+            judge_node(run)
+            keep_programs(data_dir, folder_of(spot_of(data_dir)))
+            for name in _HELD:
+                _hold(run, name)
+        run.say("Making a new cluster of what this node's etcd has")
+        with _said_held():
+            done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.clock, run.report)
+    _bring_back(run, etcd, data_dir)
+    return done
+
+
+def judge_node(run: NodeRecovery) -> Judged:
+    """Judges what `recover_node` would, and changes nothing. Raises as it does."""
+    etcd = own_etcd(run.tree)
+    data_dir = real_path(run.tree, etcd.data_dir)
+    _refuse_served(run, etcd)
+    with TemporaryDirectory(prefix="quorate-recover-") as folder:
+        # The programs are in the container of the pod that is not ended yet.
+        keep_programs(data_dir, Path(folder))
+        return plan(replace(_job(run, etcd, data_dir, Path(folder)), stops=(data_dir,)))
+
+
+def own_etcd(tree: Tree) -> LocalEtcd:
+    """Returns this node's etcd by its manifest, also by one that is held. Raises `Refused` where there is none, or its data is
+    not on this host or in two places."""
+    for path in (manifest_path("etcd"), staged_path("etcd")):
+        content = tree.read(path)
+        if content is None:
+            continue
+        found = parse(content, path)
+        if not found.data_dir or found.wal_dir:
+            raise Refused(
+                f"{path} does not say where all of etcd's data is on the host",
+                state="nothing was changed",
+                advice="recover the data itself: quorate etcd recover DIR",
+            )
+        return found
+    raise Refused(
+        "this node runs no etcd as a static pod",
+        state="nothing was changed",
+        advice="run it on the node whose etcd has the newest log, or recover a directory: quorate etcd recover DIR",
+    )
+
+
+def _job(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path, programs: Path) -> RecoveryJob:
+    program, etcdutl = programs_in(programs, run.etcd, run.etcdutl)
+    return RecoveryJob(
+        data_dir,
+        program,
+        etcdutl,
+        etcd.name,
+        etcd.peer_urls[0],
+        etcd.quota or DEFAULT_QUOTA,
+        run.beside,
+        run.fenced,
+        gone=run.gone,
+        wish=run.wish,
+    )
+
+
+def _refuse_served(run: NodeRecovery, etcd: LocalEtcd) -> None:
+    """Raises `Refused` where this node's etcd still follows a leader: its cluster is not lost."""
+    try:
+        with _cluster(run, etcd) as cluster:
+            view = cluster.look()
+    except QuorateError:
+        return
+    if view.linearizable:
+        raise Refused(
+            "the cluster of this node's etcd has a quorum: it is not lost",
+            state="nothing was changed",
+            advice="replace the nodes that are lost one by one: quorate reset there, or quorate etcd remove, then quorate join",
+        )
+
+
+@contextmanager
+def _cluster(run: NodeRecovery, etcd: LocalEtcd) -> Iterator[Cluster]:
+    files = tls_files(run.tree, _CERTIFICATES, "healthcheck-client")
+    with Access(load_tls(files), None, run.clock.cancel) as access:
+        yield Cluster(access, [Endpoint.parse(url) for url in etcd.client_urls], run.clock, run.report)
+
+
+def _hold(run: NodeRecovery, name: str) -> None:
+    """Lets the kubelet end a static pod, and waits until it has ended. Where that fails its manifest gets its name back."""
+    if not run.tree.is_file(manifest_path(name)):
+        return
+    run.say(f"Holding the static pod of {name}")
+    hold_in(run.tree, name)
+    try:
+        with Runtime.connect(runtime_socket(run.tree, run.cri_socket), run.clock.cancel) as runtime:
+            runtime.see_static_pod_gone(
+                name,
+                run.clock,
+                kubelet_runs=run.kubelet.may_run(),
+                advice="'crictl pods' shows it; see why it does not end, then run the same command again",
+                refuse=lambda: _refuse_returned(run, name),
+            )
+    except (CriError, DeadlineExceeded, HostError) as error:
+        for held in _HELD:
+            publish_in(run.tree, (held,))
+        raise HostError(
+            f"the pod of {name} could not be ended: {error.what}",
+            state="its manifest is in its place again; nothing was recovered",
+            advice=error.own_advice or "start the container runtime, then run the same command again",
+        ) from error
+
+
+def _refuse_returned(run: NodeRecovery, name: str) -> None:
+    if run.tree.is_file(manifest_path(name)):
+        raise HostError(f"somebody has written {manifest_path(name)} meanwhile")
+
+
+@contextmanager
+def _said_held() -> Iterator[None]:
+    """Says of an error in the block that the static pods are held."""
+    try:
+        yield
+    except QuorateError as error:
+        held = " and ".join(staged_path(name) for name in _HELD)
+        error.state = "; ".join(filter(None, [error.state, f"the manifests are held as {held}: the kubelet ignores them"]))
+        raise
+
+
+def _bring_back(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path) -> None:
+    """Starts etcd on what was made, cleans it, and lets the API server start behind it."""
+    run.say("Starting etcd")
+    publish_in(run.tree, ("etcd",))
+    with _cluster(run, etcd) as cluster:
+        wait_until_seen(lambda view: view.linearizable, cluster.look, run.clock, "etcd serves", seconds=_SERVES_SECONDS)
+        cleaned = settle(cluster, data_dir)
+    for one in cleaned.disarmed:
+        run.report(Notice(f"cleared NOSPACE of {one}, which is no member any more"))
+    run.say("Starting the API server")
+    publish_in(run.tree, ("kube-apiserver",))
+
+
+_SERVES_SECONDS = 120.0
+"""The kubelet starts a static pod within some ten seconds of its manifest, and restarts one that ended with a growing delay."""
