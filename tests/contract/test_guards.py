@@ -38,11 +38,13 @@ WRITES = {
     "host/process.py": "the log of a member, appended to",
     "host/programs.py": "the output of a program, in files without a name: a pipe could fill up",
     "offline/commit_record.py": "one record behind a log, of a copy that was made for it",
+    "phases/recover/programs.py": "the programs of a container that is about to end, for the time of the recovery",
     "recovery/distil.py": "a copy of a survivor, and its database with a digest, piece by piece: larger than memory",
     "journal.py": "written in place, into room that was reserved",
     "tls_pair.py": "a key in memory, for OpenSSL, which reads certificates from files only",
 }
 DELETES = {
+    "phases/recover/programs.py": "the copy of a program gets its name when it is whole",
     "recovery/distil.py": "a copy of a survivor that was made here; the sealed database gets its name when it is whole",
     "recovery/fence.py": "the note beside data that has its name back",
     "recovery/recover.py": "the snapshot of a survivor gets its name when it is whole",

@@ -118,7 +118,7 @@ def status(file: Path, form: str) -> None:
 @click.option("--bump-revision", metavar="N", help="The revision jumps by itself, far enough.")
 @click.option("--mark-compacted", is_flag=True, help="Always so.")
 @click.option("--skip-hash-check", is_flag=True, help="Refused.")
-@click.option("--wal-dir", metavar="DIR", help="Refused: data and log are renamed at once.")
+@click.option("--wal-dir", metavar="DIR", shell_complete=folders, help="Refused: data and log are renamed at once.")
 @click.option("--dry-run", is_flag=True, help="Judge all of it; make nothing.")
 @_form
 def restore(

@@ -8,17 +8,29 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common.commands import command
+from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.common.recovery import NO_OLD_MEMBER, Said, planned_fields, recovery_options, say_planned, say_recovered
 
 if TYPE_CHECKING:
-    from quorate.report import RunMessage
+    from quorate.deadline import Cancel
+    from quorate.phases.recover.run import NodeRecovery
+    from quorate.recovery.progress import Recovered
+    from quorate.report import Report, RunMessage
+
+_ROOT = Path("/")
 
 
 @command(ends=CHANGES)
 @recovery_options
-@click.option("--cri-socket", default="", metavar="SOCKET", help="Socket of the container runtime.  [default: that of here]")
+@click.option(
+    "--cri-socket",
+    default="",
+    metavar="SOCKET",
+    shell_complete=files,
+    help="Socket of the container runtime.  [default: that of this host]",
+)
 @click.option("--dry-run", is_flag=True, help="Judge all of it; change nothing.")
 @output_option()
 def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
@@ -37,50 +49,61 @@ def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
     """
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
-    from quorate.cli.kubeadm.setup import the_runtime
-    from quorate.deadline import Cancel, SystemClock
-    from quorate.host import node_lock
-    from quorate.host.kubelet import Kubelet
-    from quorate.phases.recover.run import NodeRecovery, judge_node, own_etcd, recover_node
-    from quorate.report import Event, Notice
-    from quorate.tree import RealTree
+    from quorate.deadline import Cancel
+    from quorate.phases.recover.run import judge_node, own_etcd
 
-    root, cancel = Path("/"), Cancel()
+    cancel = Cancel()
     with cancelling(cancel), progress() as report:
-
-        def told(message: RunMessage) -> None:
-            if isinstance(message, Event | Notice):
-                report(message)
-
-        clock = SystemClock(cancel)
-        run = NodeRecovery(
-            RealTree(root),
-            clock,
-            report,
-            cri_socket or the_runtime(root),
-            Kubelet.of(root),
-            said.gone,
-            said.folders(),
-            said.files(),
-            said.wish(),
-            said.etcd,
-            said.etcdutl,
-        )
+        run = _run_of(said, cri_socket, report, cancel)
         etcd = own_etcd(run.tree)
         if dry_run:
             judged = judge_node(run)
         else:
-            with node_lock.changing_node(root, "recover", clock, told):
-                done = recover_node(run)
+            done = _recovered(run)
 
     def say() -> None:
         say_recovered(f"{etcd.data_dir}: the one voter {etcd.name}", done)
         echo("etcd serves, and the API server starts: kubectl get nodes --kubeconfig /etc/kubernetes/admin.conf")
         echo("the autopilot is paused until you resume it: quorate autopilot resume")
-        echo("on each other control-plane node: quorate reset --abandon-etcd-member; then quorate join, as a new node")
+        echo("on each other control-plane node: 'quorate reset --abandon-etcd-member', then 'quorate join', as a new node")
         echo(NO_OLD_MEMBER)
 
     if dry_run:
         emit(form, "EtcdRecoveryPlan", planned_fields(judged), lambda: say_planned(etcd.name, judged))
     else:
         emit(form, "EtcdRecovery", done.as_dict(), say)
+
+
+def _run_of(said: Said, cri_socket: str, report: Report, cancel: Cancel) -> NodeRecovery:
+    from quorate.cli.kubeadm.setup import the_runtime
+    from quorate.deadline import SystemClock
+    from quorate.host.kubelet import Kubelet
+    from quorate.phases.recover.run import NodeRecovery
+    from quorate.tree import RealTree
+
+    return NodeRecovery(
+        RealTree(_ROOT),
+        SystemClock(cancel),
+        report,
+        cri_socket or the_runtime(_ROOT),
+        Kubelet.of(_ROOT),
+        said.gone,
+        said.folders(),
+        said.files(),
+        said.wish(),
+        said.etcd,
+        said.etcdutl,
+    )
+
+
+def _recovered(run: NodeRecovery) -> Recovered:
+    from quorate.host import node_lock
+    from quorate.phases.recover.run import recover_node
+    from quorate.report import Event, Notice
+
+    def told(message: RunMessage) -> None:
+        if isinstance(message, Event | Notice):
+            run.report(message)
+
+    with node_lock.changing_node(_ROOT, "recover", run.clock, told):
+        return recover_node(run)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from quorate.errors import ConfigError, HostError
 from quorate.files import make_folder
@@ -30,6 +32,14 @@ def keep_programs(data_dir: Path, folder: Path) -> None:
             _copied(there, folder / name)
 
 
+@contextmanager
+def borrowed_programs(data_dir: Path) -> Iterator[Path]:
+    """Yields a folder with the programs of the etcd that runs on the data, for a judgement that changes nothing beside it."""
+    with TemporaryDirectory(prefix="quorate-recover-") as folder:
+        keep_programs(data_dir, Path(folder))
+        yield Path(folder)
+
+
 def _beside(pid: int, name: str) -> Path | None:
     """Returns another program in the folder of a process's own, as that process sees it."""
     try:
@@ -37,7 +47,8 @@ def _beside(pid: int, name: str) -> Path | None:
     except OSError:
         return None
     beside = Path(f"/proc/{pid}/root{own.rpartition('/')[0]}/{name}")
-    return beside if beside.is_file() else None
+    # A link would lead to a file of the host, seen from here.
+    return beside if beside.is_file() and not beside.is_symlink() else None
 
 
 def _copied(source: Path, place: Path) -> None:

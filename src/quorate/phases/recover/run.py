@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from quorate.core.decide_recovery import RecoveryWish
 from quorate.core.decide_restore import DEFAULT_QUOTA
@@ -22,12 +21,13 @@ from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.observation.look import wait_until_seen
+from quorate.foreign.text import to_paste
 from quorate.host.cri import CriError, Runtime
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.static_pods import hold_in, manifest_path, publish_in, staged_path
-from quorate.phases.recover.programs import keep_programs, programs_in
+from quorate.phases.recover.programs import borrowed_programs, keep_programs, programs_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob
 from quorate.recovery.progress import Recovered, folder_of, recovered_here
@@ -68,12 +68,19 @@ def recover_node(run: NodeRecovery) -> Recovered:
     etcd = own_etcd(run.tree)
     data_dir = real_path(run.tree, etcd.data_dir)
     done = recovered_here(data_dir)
+    if done is not None and not any(run.tree.is_file(staged_path(name)) for name in _HELD):
+        raise Refused(
+            f"this node's etcd was recovered already (run {done.run})",
+            state="nothing was changed",
+            advice="is its cluster lost again? What to move away is said by "
+            + to_paste("quorate", "etcd", "recover", etcd.data_dir, "--dry-run"),
+        )
     if done is None or run.tree.is_file(staged_path("etcd")):
         if run.tree.is_file(manifest_path("etcd")):
             judge_node(run)
             keep_programs(data_dir, folder_of(spot_of(data_dir)))
-            for name in _HELD:
-                _hold(run, name)
+        for name in _HELD:
+            _hold(run, name)
         run.say("Making a new cluster of what this node's etcd has")
         with _said_held():
             done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.clock, run.report)
@@ -86,10 +93,8 @@ def judge_node(run: NodeRecovery) -> Judged:
     etcd = own_etcd(run.tree)
     data_dir = real_path(run.tree, etcd.data_dir)
     _refuse_served(run, etcd)
-    with TemporaryDirectory(prefix="quorate-recover-") as folder:
-        # The programs are in the container of the pod that is not ended yet.
-        keep_programs(data_dir, Path(folder))
-        return plan(replace(_job(run, etcd, data_dir, Path(folder)), stops=(data_dir,)))
+    with borrowed_programs(data_dir) as folder:
+        return plan(replace(_job(run, etcd, data_dir, folder), stops=(data_dir,)))
 
 
 def own_etcd(tree: Tree) -> LocalEtcd:
@@ -141,7 +146,7 @@ def _refuse_served(run: NodeRecovery, etcd: LocalEtcd) -> None:
         raise Refused(
             "the cluster of this node's etcd has a quorum: it is not lost",
             state="nothing was changed",
-            advice="replace the nodes that are lost one by one: quorate reset there, or quorate etcd remove, then quorate join",
+            advice="replace the nodes that are lost one by one: 'quorate etcd remove NAME', then 'quorate join' on new ones",
         )
 
 
