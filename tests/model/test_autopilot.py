@@ -65,7 +65,7 @@ DEEDS: dict[str, Deed] = {
 }
 
 
-POINTS = 170
+POINTS = 165
 """Points at which something may happen from shortly before the voter is lost until it is replaced."""
 
 

@@ -71,5 +71,5 @@ def test_what_was_not_read_is_said_with_its_age() -> None:
 def test_a_missing_standby_is_added_by_a_command_for_this_cluster() -> None:
     missing = Page("too-few-standbys", "0 of 1 standbys are there")
     assert advised(missing, Path("/srv/my try")).endswith("add one: quorate local join NAME --standby --dir '/srv/my try'")
-    assert advised(missing, None).endswith("add one: quorate etcd add NAME --standby")
+    assert advised(missing, None).endswith("add one: quorate etcd add NAME --standby --occupy-the-seat")
     assert advised(Wait("silent", "x"), None) == "x"

@@ -26,7 +26,7 @@ from quorate.etcd.client import maintenance
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.membership.engine import NO_LAST_WORD, LastWord, do_nothing
+from quorate.etcd.membership.engine import do_nothing
 from quorate.etcd.membership.external import ExternalProcess, Start
 from quorate.etcd.membership.first_step import agreed
 from quorate.etcd.membership.join_state import JoinPolicy, JoinResult, forget, limits_of
@@ -301,10 +301,10 @@ class Cluster:
 
         return prove_absence(self.access, self.endpoints, member, self.clock, seconds=self.absence_seconds, report=self.report)
 
-    def promote(self, which: str | Member, last_word: LastWord = NO_LAST_WORD) -> JoinResult | None:
+    def promote(self, which: str | Member) -> JoinResult | None:
         """Makes the learner `which` (name, hex id or peer URL) a voter once it is aligned; returns None when it is one already.
 
-        This run does not own the learner: when it does not get aligned in time, nothing is undone. `last_word`: before a vote.
+        This run does not own the learner: when it does not get aligned in time, nothing is undone.
         """
         member = self.check_promote(which)
         if not member.is_learner:
@@ -313,7 +313,7 @@ class Cluster:
         memory = JoinMemory(member_id=member.id, listed=True)
         spec = JoinSpec(name, member.peer_urls[0], None, self.access.tls, memory)
         policy, runtime = replace(self.policy, keep_on_failure=True), ExternalProcess(name, nothing_to_start, started=True)
-        return replace(self, policy=policy)._join(spec, runtime, self.status().cluster_id, last_word).run()[0]
+        return replace(self, policy=policy)._join(spec, runtime, self.status().cluster_id).run()[0]
 
     def check_promote(self, which: str | Member) -> Member:
         """Returns the member that `promote` would make a voter. Raises `Refused` for a voter of a list not agreed on."""
@@ -321,12 +321,11 @@ class Cluster:
         member = pick(view, which)
         return member if member.is_learner else pick(agreed(view), which)
 
-    def _join(self, spec: JoinSpec, runtime: Runtime, cluster_id: int, last_word: LastWord = NO_LAST_WORD) -> Join:
+    def _join(self, spec: JoinSpec, runtime: Runtime, cluster_id: int) -> Join:
         from quorate.etcd.membership.join import Join
 
         limits, joiners = limits_of(self.policy, cluster_id), [(spec, runtime)]
-        tools = (self.access, self.clock, self.endpoints)
-        return Join(*tools, joiners, limits, self.policy, self.report, self.note, last_word=last_word)
+        return Join(self.access, self.clock, self.endpoints, joiners, limits, self.policy, self.report, self.note)
 
     def remove(self, which: str | Member, *, accept_reduced_tolerance: bool = False) -> Member:
         """Removes the member `which`; leadership is moved away from it first. Returns the member as it was.

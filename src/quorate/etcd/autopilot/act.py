@@ -13,16 +13,21 @@ from quorate.core.autopilot.case import Act
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.ids import format_id
 from quorate.core.invariants import Succession
+from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.errors import EtcdError
-from quorate.etcd.cluster import Cluster
+from quorate.etcd.cluster import Cluster, nothing_to_start
 from quorate.etcd.coordination.autopilot_records import CHANGES_OF_VOTERS, Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
 from quorate.etcd.membership.engine import LastWord
+from quorate.etcd.membership.external import ExternalProcess
+from quorate.etcd.membership.join import Join
+from quorate.etcd.membership.join_state import limits_of
 from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
+from quorate.etcd.membership.runtime import JoinSpec
 from quorate.etcd.observation.look import endpoint_of
 
 _ANSWER_SECONDS = 1.0
@@ -199,7 +204,12 @@ def _remove(doing: _Doing, act: Act, action: Remove) -> None:
 def _promote(doing: _Doing, action: Promote, last_word: LastWord) -> None:
     learner = doing.view.by_id(action.member_id)
     assert learner is not None, "a promotion is decided on the members of this view"
-    doing.cluster.promote(learner, last_word)
+    cluster, name = doing.cluster, learner.name or format_id(learner.id)
+    spec = JoinSpec(name, learner.peer_urls[0], None, cluster.access.tls, JoinMemory(member_id=learner.id, listed=True))
+    # This run does not own the learner: when it gets no vote, nothing is undone.
+    policy, runtime = replace(cluster.policy, keep_on_failure=True), ExternalProcess(name, nothing_to_start, started=True)
+    limits, tools = limits_of(policy, doing.view.cluster_id), (cluster.access, cluster.clock, cluster.endpoints)
+    Join(*tools, [(spec, runtime)], limits, policy, cluster.report, cluster.note, last_word=last_word).run()
     with suppress(EtcdError):
         doing.store.unmark(learner.id)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from quorate.core.autopilot.case import Act, AddStandby, Failed, Memory, Next, Page, Wait
 from quorate.core.autopilot.guards import without_list, without_quorum
@@ -23,7 +24,7 @@ from quorate.etcd.client.errors import CorruptCluster, EtcdError, LeaseNotFound,
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_records import Orders
 from quorate.etcd.coordination.autopilot_store import ActingKey, AutopilotStore
-from quorate.etcd.coordination.pending_joins import PendingJoins
+from quorate.etcd.coordination.pending_joins import HeldLock, PendingJoin, PendingJoins
 from quorate.etcd.observation.look import TwoClusters
 from quorate.report import Notice
 
@@ -106,6 +107,7 @@ class _Unfit:
     until: float
 
 
+_Changes: TypeAlias = tuple[Sequence[PendingJoin], HeldLock | None]
 _UNFIT_SECONDS, _FORGET_SECONDS = 60.0, 900.0
 
 
@@ -254,7 +256,7 @@ class Autopilot:
 
     def _judged(self, view: ClusterView) -> Round:
         key = self._key_of(view)
-        orders = key.store.read()
+        orders, has_others = key.store.read_with_others()
         if orders.troubles:
             self._read = _Reading(orders, orders.policy, self._now())
             return Round(Page("bad-record", "; ".join(orders.troubles)), view, orders.policy, orders=orders)
@@ -266,7 +268,7 @@ class Autopilot:
         if self.own is not None and self.acting:
             self.own.attend(view, key.store)
         self._read = _Reading(orders, policy, self._now())
-        memory = self._memory(view, orders, policy)
+        memory = self._memory(view, orders, policy, self._changes(view) if has_others else ([], None))
         found, memory = self._with_proofs(view, policy, memory)
         decided = Round(found, view, policy, memory, orders)
         if self._unfit is not None and self._now() < self._unfit.until:
@@ -291,10 +293,13 @@ class Autopilot:
             self._key = ActingKey(AutopilotStore(cluster.access, cluster.endpoints, cluster.clock, view.cluster_id))
         return self._key
 
-    def _memory(self, view: ClusterView, orders: Orders, policy: Policy) -> Memory:
+    def _changes(self, view: ClusterView) -> _Changes:
+        """Returns the joins that are under way, or were cut off, and the lock of a change."""
         cluster = self.cluster
-        pending = PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout)
-        joins, lock = pending.find_all(view)
+        return PendingJoins(cluster.access, cluster.endpoints, cluster.clock, cluster.timeout).find_all(view)
+
+    def _memory(self, view: ClusterView, orders: Orders, policy: Policy, changes: _Changes) -> Memory:
+        joins, lock = changes
         busy = at_work(view, joins, lock)
         now, store = self._now(), self._key_of(view).store
         is_missing = sum(one.id in orders.standbys for one in view.learners) < policy.standbys

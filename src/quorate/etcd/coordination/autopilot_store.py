@@ -23,7 +23,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.client.errors import EtcdError, LeaseNotFound
 from quorate.etcd.coordination import autopilot_records as records
 from quorate.etcd.coordination.autopilot_records import Orders
-from quorate.etcd.keys import AUTOPILOT, KUBEADM_CONFIG
+from quorate.etcd.keys import AUTOPILOT, KUBEADM_CONFIG, SEATS
 
 T = TypeVar("T")
 TTL_SECONDS = 15
@@ -45,6 +45,14 @@ class AutopilotStore:
         """Returns all records, read through the quorum."""
         rows = self._ask(lambda channel, seconds: kv.get_prefix(channel, AUTOPILOT, timeout=seconds))
         return records.orders_of(rows, self.cluster_id)
+
+    def read_with_others(self) -> tuple[Orders, bool]:
+        """As `read`; returns also whether there is any record of a join or of a change of members, by the same call: most looks
+        find none, and need not ask for them."""
+        end = kv.prefix_end(SEATS)
+        rows = self._ask(lambda channel, seconds: kv.get_range(channel, AUTOPILOT, end, timeout=seconds))
+        own = [row for row in rows if row.key.startswith(AUTOPILOT)]
+        return records.orders_of(own, self.cluster_id), len(own) < len(rows)
 
     def set_policy(self, policy: Policy, without: Callable[[Orders], Policy]) -> tuple[int, Changes]:
         """Writes the policy; returns its generation, and what it changes. `without`: makes the policy that was followed where
