@@ -44,7 +44,7 @@ ROWS = {
 SIGTERM."""
 VERSIONS = ("3.4", "3.5", "3.6", "3.7")
 WAYS = ("ours", "force", "bare")
-_WORDS = {"ours": "`quorate etcd recover`", "force": "--force-new-cluster", "bare": "the bare database"}
+_WORDS = {"ours": "`quorate etcd recover`", "force": "--force-new-cluster", "bare": "its bare database"}
 
 
 @dataclass
