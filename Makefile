@@ -64,6 +64,7 @@ e2e-packages:  ## Install what nodes are made of, from Debian, where that is pos
 
 chaos: dev engines  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links, losses (TRIALS=N)
 	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
+	rm -f .loss.jsonl
 	$(BIN)/python bench/loss.py --trials $(TRIALS) --output .loss.jsonl
 
 coverage: dev engines  ## Which part of each room the unit, model and real tests run; RAISE=--raise writes the new floors

@@ -335,8 +335,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _one(
         "unreached voters of a quorum",
         GUARDS,
-        "if view.linearizable and leader is not None:\n        mute",
-        "if False:\n        mute",
+        "if view.linearizable and leader is not None and view.answering_voters < quorum(len(view.voters)):",
+        "if False:",
         UNSURE,
         "it was called an election for ever",
     ),

@@ -9,6 +9,7 @@ import pytest
 from quorate.core.actions import Promote, Remove
 from quorate.core.autopilot.case import Act, Failed, Memory, Page
 from quorate.core.decide_autopilot import decide_autopilot, explained, tried_on
+from quorate.core.membership import MemberStatus
 from unit.test_decide_autopilot import NOW, POLICY, decided, lost, proof, seen
 from unit.views import member
 
@@ -57,3 +58,14 @@ def test_a_voter_that_could_not_be_proved_lost_is_said_to_be_so() -> None:
     known = replace(lost(standbys=frozenset({9})), silent_since={2: NOW - 900}, unwitnessed=frozenset({3}))
     found = decide_autopilot(seen(3, member(9, learner=True), silent=(2,)), POLICY, known, NOW)
     assert isinstance(found, Page) and found.rule == "no-witness" and "the metrics of m3" in found.why
+
+
+def test_the_end_of_an_election_calls_nobody() -> None:
+    """Each voter answers, and only the leader knows of itself yet: nothing has to be opened."""
+    whole = seen(3)
+    replies = {
+        key: replace(reply, leader=0) if isinstance(reply, MemberStatus) and key != 1 else reply
+        for key, reply in whole.replies.items()
+    }
+    found = decide_autopilot(replace(whole, replies=replies), POLICY, Memory(), NOW)
+    assert decided(found) == ("Wait", "no-quorum")

@@ -92,7 +92,7 @@ def _survivor_in(found: Mapping[str, object]) -> Survivor:
         is_corrupt=found.get("isCorrupt") is True,
         is_whole=found.get("isWhole") is True,
         is_here=False,
-        learners=frozenset(map(parse_id, texts_of(found.get("learners")))),
+        learners=frozenset(map(parse_id, texts_of(learners))),
         problems=tuple(map(visible, texts_of(found.get("problems")))),
     )
 

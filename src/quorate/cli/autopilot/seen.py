@@ -81,9 +81,9 @@ def origin_fields(origin: Origin) -> dict[str, object]:
 
 def for_people(seconds: float) -> str:
     """Returns a length of time as it is given on the command line, to the second; numbers in records are of others."""
-    from quorate.config.duration import Duration
+    from quorate.core.autopilot.case import lasting
 
-    return str(Duration(round(min(seconds, 1e9)) * 10**9))
+    return lasting(min(seconds, 1e9))
 
 
 def dated(at: float) -> str:

@@ -101,9 +101,9 @@ def _recovered(run: NodeRecovery) -> Recovered:
     from quorate.phases.recover.run import recover_node
     from quorate.report import Event, Notice
 
-    def told(message: RunMessage) -> None:
+    def shown(message: RunMessage) -> None:
         if isinstance(message, Event | Notice):
             run.report(message)
 
-    with node_lock.changing_node(_ROOT, "recover", run.clock, told):
+    with node_lock.changing_node(_ROOT, "recover", run.clock, shown):
         return recover_node(run)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quorate.core.autopilot.case import Case, Next, Page, Wait, lasting, names_of
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, margin_of
+from quorate.core.quorum import quorum
 
 _TURNS = 4
 """Policies in turn. Three are also an operator who takes back a change."""
@@ -47,18 +48,16 @@ def without_quorum(view: ClusterView) -> Page | Wait | None:
     if view.linearizable and leader is not None and view.answer(leader.id) is None:
         name = leader.name or format_id(leader.id)
         return Page("unreachable", f"the leader {name} does not answer here, and others follow it: open its client port")
-    if view.linearizable and leader is not None:
-        mute = [voter for voter in view.voters if view.answer(voter.id) is None]
-        who = f"{names_of(mute)} do not answer here" if mute else "too few voters answer here"
-        return Page(
-            "unreachable", f"{who}, and a quorum follows {leader.name or format_id(leader.id)}: open their client ports"
-        )
+    mute = names_of([voter for voter in view.voters if view.answer(voter.id) is None])
+    if view.linearizable and leader is not None and view.answering_voters < quorum(len(view.voters)):
+        # Where enough of them answer, and follow nobody yet, it is the end of an election.
+        name = leader.name or format_id(leader.id)
+        return Page("unreachable", f"{mute} do not answer here, and a quorum follows {name}: open their client ports")
     if view.linearizable:
         # A quorum answered a read of this look: the members were asked while it elected its leader, and each named none.
         return Wait("no-quorum", "the members are electing a leader")
     seen = f"{view.reachable_voters} of {len(view.voters)} voters follow a leader"
-    down = names_of([voter for voter in view.voters if view.answer(voter.id) is None])
-    return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps{f' ({down})' if down else ''}")
+    return Page("no-quorum", f"there is no quorum ({seen}): only starting voters helps{f' ({mute})' if mute else ''}")
 
 
 def no_list(case: Case) -> Next | None:

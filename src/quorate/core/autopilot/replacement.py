@@ -47,8 +47,8 @@ def _not_proved(case: Case, dead: Member) -> Next | None:
     if absence is None or not absence.holds(dead.id, case.now) or absence.seconds < case.policy.after:
         quiet = case.now - case.memory.silent_since.get(dead.id, case.now)
         if blind := blind_voters(case):
-            told = f"that it is lost cannot be proved: the metrics of {names_of(blind)} cannot be read"
-            return Page("no-witness", f"{name} has been silent for {quiet:.0f} s, and {told}")
+            why = f"that it is lost cannot be proved: the metrics of {names_of(blind)} cannot be read"
+            return Page("no-witness", f"{name} has been silent for {quiet:.0f} s, and {why}")
         if quiet > case.policy.after:
             # Known from others: it was silent before this instance began, or only the one that acts has the proof.
             counted = case.memory.counted.get(dead.id, 0.0)

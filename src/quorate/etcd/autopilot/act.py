@@ -15,7 +15,7 @@ from quorate.core.ids import format_id
 from quorate.core.invariants import Succession
 from quorate.core.join_memory import JoinMemory
 from quorate.core.membership import ClusterView
-from quorate.errors import QuorateError, Refused
+from quorate.errors import OutcomeUnknown, QuorateError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster, nothing_to_start
@@ -166,8 +166,10 @@ def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
                 store.begin_owing(act.then.member_id, remove.member_id)
             try:
                 _remove(doing, act, remove)
-            except QuorateError:
-                _owe_nothing(doing, remove)
+            except QuorateError as error:
+                if error.exit_code != OutcomeUnknown.exit_code:
+                    # One that may still arrive owes its vote all the same.
+                    _owe_nothing(doing, remove)
                 raise
             done.append(next(left))
             # At once: there is one voter fewer until then, and a stop waits for it.

@@ -35,7 +35,8 @@ def keep_programs(data_dir: Path, folder: Path) -> None:
 @contextmanager
 def borrowed_programs(data_dir: Path) -> Iterator[Path]:
     """Yields a folder with the programs of the etcd that runs on the data, for a judgement that changes nothing beside it."""
-    with TemporaryDirectory(prefix="quorate-recover-") as folder:
+    # Not in /tmp, which many hosts mount without the right to run programs.
+    with TemporaryDirectory(prefix=".quorate-recover-", dir=data_dir.parent) as folder:
         keep_programs(data_dir, Path(folder))
         yield Path(folder)
 
@@ -67,6 +68,13 @@ def _copied(source: Path, place: Path) -> None:
             state="nothing was changed",
             advice="make room there, or pass --etcd and --etcdutl",
         ) from error
+
+
+def forget_programs(folder: Path) -> None:
+    """Deletes the copies, once etcd runs from its own image again; best effort."""
+    for name in _NAMES:
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
 
 
 def programs_in(folder: Path, etcd: str | None, etcdutl: str | None) -> tuple[EtcdBinary, Path]:

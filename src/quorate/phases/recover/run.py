@@ -27,7 +27,7 @@ from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.static_pods import hold_in, manifest_path, publish_in, staged_path
-from quorate.phases.recover.programs import borrowed_programs, keep_programs, programs_in
+from quorate.phases.recover.programs import borrowed_programs, forget_programs, keep_programs, programs_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob
 from quorate.recovery.progress import Recovered, folder_of, recovered_here
@@ -85,6 +85,7 @@ def recover_node(run: NodeRecovery) -> Recovered:
         with _said_held():
             done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.clock, run.report)
     _bring_back(run, etcd, data_dir)
+    forget_programs(folder_of(spot_of(data_dir)))
     return done
 
 
