@@ -174,11 +174,11 @@ def test_a_rootfs_is_never_ignored(tmp_path: Path, node: Path, cli: RunCli) -> N
 
 
 def test_the_command_for_etcdctl_has_the_nodes_flags(home: Home, node: Path, cli: RunCli) -> None:
-    done = cli("etcd", f"--rootfs={node}", "snapshot", "save", "x.db")
+    done = cli("etcd", f"--rootfs={node}", "get", "/key")
     pki = f"{node}/etc/kubernetes/pki/etcd"
     flags = f"--endpoints={home.load().members[0].client_url} --cacert={pki}/ca.crt --cert={pki}/healthcheck-client.crt"
-    assert f"etcdctl snapshot save x.db {flags} --key={pki}/healthcheck-client.key" in done.stderr
-    named = cli("etcd", f"--rootfs={node}", "snapshot", "save", "x.db", ETCDCTL_ENDPOINTS="127.0.0.1:1")
+    assert f"etcdctl get /key {flags} --key={pki}/healthcheck-client.key" in done.stderr
+    named = cli("etcd", f"--rootfs={node}", "get", "/key", ETCDCTL_ENDPOINTS="127.0.0.1:1")
     assert "--cacert" not in named.stderr
 
 
