@@ -16,6 +16,8 @@ from quorate.etcd.autopilot.loop import Autopilot
 from quorate.etcd.client import kv
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination import autopilot_records as records
+from quorate.etcd.coordination.autopilot_records import Orders
+from quorate.etcd.coordination.autopilot_store import AutopilotStore
 from quorate.host.standby_program import StandbyProgram
 from quorate.local import cluster as local
 from quorate.local.home import Home
@@ -84,3 +86,21 @@ def test_a_key_without_its_lease_is_nobodys(make_home: MakeHome, etcd36: str) ->
         store = pilot._key.store
         store._put(records.INSTANCE, records.record(clusterId=f"{store.cluster_id:x}", since=1.0, said={}))
         assert until(pilot, lambda one: one.acts).orders
+
+
+def test_two_policies_at_once_have_a_number_each(make_home: MakeHome, etcd36: str) -> None:
+    """The second one said what it changed of a policy that was no longer there, under the first one's number."""
+    home, own, other = make_home(), Policy(voters=3), Policy(voters=5)
+    local.up(home, 1, etcd36)
+    with home.access() as access:
+        store = AutopilotStore(access, home.seeds(), home.clock, home.look().cluster_id)
+
+        def meanwhile(_orders: Orders) -> Policy:
+            assert store.set_policy(other, lambda _: own)[0] == 1
+            return own
+
+        generation, changed = store.set_policy(own, meanwhile)
+        assert (generation, [path for path, _, _ in changed]) == (2, ["voters"])
+        found = store.read()
+        assert (found.policy, found.generation) == (own, 2)
+        assert [entry.fields["generation"] for entry in found.log] == [1, 2]

@@ -13,7 +13,7 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import READS
 from quorate.cli.common.output import document, echo, emit, output_option
-from quorate.errors import ConfigError
+from quorate.errors import QuorateError
 
 if TYPE_CHECKING:
     from quorate.core.autopilot.policy import Flaw, Policy
@@ -53,7 +53,7 @@ def get(folder: Path | None, form: str) -> None:
         orders = records_of(cluster, view).read()
         if orders.troubles:
             # The policy of now would be printed as that of a cluster for which none was set.
-            raise ConfigError(
+            raise QuorateError(
                 f"the autopilot's records cannot be read: {'; '.join(orders.troubles)}",
                 state="nothing was changed",
                 advice="mend or delete what is named; 'quorate autopilot status' says when it can be read again",
@@ -115,7 +115,7 @@ def _misfits_seen(policy: Policy, folder: Path | None) -> list[Flaw]:
     """Returns what does not fit the cluster either, so that who corrects the file does it once; nothing where the cluster
     cannot be asked: that the file is wrong is known without it."""
     from quorate.core.autopilot.fit import misfits
-    from quorate.errors import Interrupted, QuorateError
+    from quorate.errors import Interrupted
 
     try:
         with cluster_meant(folder) as cluster:

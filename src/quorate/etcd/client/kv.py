@@ -57,9 +57,15 @@ def put(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: in
 
 def create(channel: Channel, key: bytes, value: bytes, *, timeout: float, lease: int = 0) -> bool:
     """Writes `key` unless it exists; returns whether it was written."""
-    absent = wire.Compare(key=key, target=wire.Compare.CREATE, result=wire.Compare.EQUAL, create_revision=0)
+    return put_if_unchanged(channel, key, value, 0, timeout=timeout, lease=lease)
+
+
+def put_if_unchanged(channel: Channel, key: bytes, value: bytes, mod_revision: int, *, timeout: float, lease: int = 0) -> bool:
+    """Writes `key` where its last change is still that of `mod_revision`, 0 for a key that is not there; returns whether it was
+    written."""
+    same = wire.Compare(key=key, target=wire.Compare.MOD, result=wire.Compare.EQUAL, mod_revision=mod_revision)
     put_it = wire.RequestOp(request_put=wire.PutRequest(key=key, value=value, lease=lease))
-    return channel.call(rpc.TXN, wire.TxnRequest(compare=[absent], success=[put_it]), timeout).succeeded
+    return channel.call(rpc.TXN, wire.TxnRequest(compare=[same], success=[put_it]), timeout).succeeded
 
 
 def delete(channel: Channel, key: bytes, *, timeout: float) -> bool:

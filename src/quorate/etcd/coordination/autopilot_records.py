@@ -100,7 +100,8 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All records. `policy`: None where none was set. `spent`: the leases of the changes that count against the budget.
+    """All records. `policy`: None where none was set. `policy_revision`: of the last change of its key, 0 where there is none;
+    a policy of another cluster id is void, and its key is there. `spent`: the leases of changes that count against the budget.
     `silent`: for how many seconds each voter was silent when the instance that acts, or has acted until a moment ago, said so.
     `is_providing`: whether some instance's program makes a standby. `prepared`: members on whose node an instance starts what
     is held back there. `troubles`: the records that cannot be used, each with the reason."""
@@ -108,6 +109,7 @@ class Orders:
     policy: Policy | None = None
     generation: int = 0
     policy_set: Order | None = None
+    policy_revision: int = 0
     pause: Order | None = None
     holds: Mapping[int, Order] = field(default_factory=dict[int, Order])
     standbys: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -181,6 +183,7 @@ class _Reading:
     policy: Policy | None = None
     generation: int = 0
     policy_set: Order | None = None
+    policy_revision: int = 0
     pause: Order | None = None
     holds: dict[int, Order] = field(default_factory=dict[int, Order])
     standbys: dict[int, str] = field(default_factory=dict[int, str])
@@ -196,6 +199,8 @@ class _Reading:
 
     def add(self, row: KeyValue) -> None:
         name = row.key.decode(errors="replace")
+        if row.key == POLICY:
+            self.policy_revision = row.mod_revision
         try:
             told = _told(row.value, name)
         except BadDocument as error:
@@ -268,6 +273,7 @@ class _Reading:
             self.policy,
             self.generation,
             self.policy_set,
+            self.policy_revision,
             self.pause,
             self.holds,
             self.standbys,

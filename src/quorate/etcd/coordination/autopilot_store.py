@@ -28,6 +28,7 @@ from quorate.etcd.keys import AUTOPILOT, KUBEADM_CONFIG, SEATS
 T = TypeVar("T")
 TTL_SECONDS = 15
 DAY_SECONDS = 24 * 3600
+_TRIES = 5
 _SECONDS = 3.0
 """For one call: the loop looks once a second, and a member that hangs must not blind it for longer than a proof is fresh."""
 
@@ -56,8 +57,16 @@ class AutopilotStore:
 
     def set_policy(self, policy: Policy, without: Callable[[Orders], Policy]) -> tuple[int, Changes]:
         """Writes the policy; returns its generation, and what it changes. `without`: makes the policy that was followed where
-        none was set. Raises `Refused` where one is there that this version cannot read."""
-        orders = self.read()
+        none was set. Raises `Refused` where one is there that this version cannot read, or where others do not cease to write
+        theirs: each policy has a number of its own, and says what it changed of the one before."""
+        for _ in range(_TRIES):
+            orders = self.read()
+            if (done := self._set_over(orders, policy, without)) is not None:
+                return done
+        raise Refused("others write policies all the time", state="nothing was changed", advice="run the same command again")
+
+    def _set_over(self, orders: Orders, policy: Policy, without: Callable[[Orders], Policy]) -> tuple[int, Changes] | None:
+        """As `set_policy`; None where another policy was written since `orders` were read."""
         if orders.troubles:
             raise Refused(
                 f"the autopilot's records cannot be read: {'; '.join(orders.troubles)}",
@@ -65,7 +74,10 @@ class AutopilotStore:
                 advice="use the version that wrote them, or mend or delete what is named, and nothing else",
             )
         generation, changed = orders.generation + 1, changes(orders.policy or without(orders), policy)
-        self._put(records.POLICY, records.policy_record(policy, generation, self.cluster_id, self.clock.wall()))
+        value = records.policy_record(policy, generation, self.cluster_id, self.clock.wall())
+        before = orders.policy_revision
+        if not self._ask(lambda channel, seconds: kv.put_if_unchanged(channel, records.POLICY, value, before, timeout=seconds)):
+            return None
         fields = records.changed_fields(changed)
         self.note("policy", generation=generation, digest=records.digest_of(policy), changed=fields)
         return generation, changed
