@@ -31,7 +31,11 @@ def test_every_kind_and_event_of_the_source_has_a_schema_and_none_is_left_over()
 
 
 def test_the_schemas_are_schemas() -> None:
-    Draft202012Validator.check_schema(json.loads(schemas.FILE.read_text()))
+    whole = json.loads(schemas.FILE.read_text())
+    Draft202012Validator.check_schema(whole)
+    listed = [one["$ref"].rpartition("/")[2] for one in whole["oneOf"]]
+    described = {name for name in schemas.definitions() if name[0].isupper() or name.startswith("event-")}
+    assert set(listed) == described and len(listed) == len(described), "a program validates with the whole file"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hostile.test_reset_beside import TEXT
-from quorate.errors import Refused
-from quorate.phases.node.static_pods import hold_in, publish_in
+from quorate.errors import HostError, Refused
+from quorate.phases.recover.holding import give_back, hold_in
 from quorate.phases.recover.run import own_etcd
 from quorate.tree import RealTree
 
@@ -34,16 +34,16 @@ def test_a_manifest_is_held_and_comes_back_as_it_was(tree: RealTree) -> None:
     hold_in(tree, "etcd")
     assert names(tree) == [".etcd.yaml"]
     assert own_etcd(tree).data_dir
-    publish_in(tree, ("etcd",))
+    give_back(tree, "etcd")
     assert names(tree) == ["etcd.yaml"] and tree.read(f"/{FOLDER}/etcd.yaml") == TEXT.encode()
 
 
 def test_one_that_is_killed_in_between_goes_on(tree: RealTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(_tree: RealTree, _path: str) -> None:
+    def killed(_tree: RealTree, _path: str, _seen: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(RealTree, "remove", killed)
+        patched.setattr(RealTree, "remove_if", killed)
         with pytest.raises(Killed):
             hold_in(tree, "etcd")
     assert names(tree) == [".etcd.yaml", "etcd.yaml"]
@@ -58,3 +58,13 @@ def test_a_node_whose_data_is_not_known_is_refused(tree: RealTree, text: str) ->
         (tree.root / FOLDER / "etcd.yaml").write_text(text)
     with pytest.raises(Refused, match=r"no etcd as a static pod|where all of etcd's data is"):
         own_etcd(tree)
+
+
+def test_a_manifest_that_somebody_wrote_meanwhile_is_not_overwritten(tree: RealTree) -> None:
+    hold_in(tree, "etcd")
+    other = f"{TEXT}# of another program\n".encode()
+    (tree.root / FOLDER / "etcd.yaml").write_bytes(other)
+    for step in (hold_in, give_back):
+        with pytest.raises(HostError, match=r"are both there, and differ"):
+            step(tree, "etcd")
+    assert tree.read(f"/{FOLDER}/etcd.yaml") == other and tree.read(f"/{FOLDER}/.etcd.yaml") == TEXT.encode()

@@ -58,6 +58,11 @@ _GROUPS = {
         "recover",
         "Make the control plane anew from this node, when a majority of its etcd members is lost.",
     ),
+    "rejoin": (
+        "quorate.cli.kubeadm.rejoin",
+        "rejoin",
+        "Join this control-plane node to the cluster that 'quorate recover' has made on another one.",
+    ),
     "reset": ("quorate.cli.kubeadm.reset", "group", "Roll back what init or join made on this host."),
     "token": ("quorate.cli.kubeadm.token", "group", "Manage the bootstrap tokens that nodes join with."),
     "autopilot": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,23 +51,24 @@ def _main(key: bytes) -> int:
 def walk(bolt: Bolt) -> Walk:
     """Reads every entry. Raises `Damaged` for the first that cannot be read."""
     found = Walk()
-    alive: set[bytes] = set()
+    alive: dict[bytes, str] = {}
     for key, name, value, is_deleted in _entries(bolt):
         found.entries += 1
         found.revision = _main(key)
         # Keys may be long, and there may be millions: sixteen bytes tell them apart.
         short = hashlib.blake2b(name, digest_size=16).digest() if len(name) > 16 else bytes(name)
         if is_deleted:
-            alive.discard(short)
+            alive.pop(short, None)
             continue
+        # Only what a key holds now has to be read: older values were written before a rotation, or are gone.
+        needs = _encrypted_by(bytes(value[:512])) if value[: len(_ENCRYPTED)] == _ENCRYPTED else ""
         # The empty key marks where a restore raised the revision: nobody can ask for it.
         if name:
-            alive.add(short)
-        if value[: len(_ENCRYPTED)] == _ENCRYPTED:
-            _note_encryption(bytes(value[:512]), found)
-        elif name[: len(_LEASES)] == _LEASES:
+            alive[short] = sys.intern(needs)
+        if name[: len(_LEASES)] == _LEASES:
             _note_lease(value, found)
     found.keys = len(alive)
+    found.encryption_keys = set(sorted(set(alive.values()) - {""})[:_MOST_PROVIDERS])
     return found
 
 
@@ -80,10 +82,9 @@ def _entries(bolt: Bolt) -> Iterator[tuple[bytes, memoryview, memoryview, bool]]
         yield key, content.get(1, empty), content.get(5, empty), len(key) == _TOMBSTONE
 
 
-def _note_encryption(start: bytes, found: Walk) -> None:
+def _encrypted_by(start: bytes) -> str:
     match = _PREFIX.match(start)
-    if match and len(found.encryption_keys) < _MOST_PROVIDERS:
-        found.encryption_keys.add(":".join(part.decode(errors="replace") for part in match.groups()))
+    return ":".join(part.decode(errors="replace") for part in match.groups()) if match else ""
 
 
 def _note_lease(value: memoryview, found: Walk) -> None:

@@ -11,14 +11,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.core.ids import format_id
+from quorate.core.ids import format_id, parse_id
 from quorate.errors import PreflightFailed, Refused
 from quorate.etcd.client import kv, maintenance
+from quorate.etcd.client.anyone import ask_anyone
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.coordination.autopilot_store import AutopilotStore
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, RECOVERED, REPLACEMENTS, SEATS
 from quorate.etcd.observation.look import endpoint_of
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.values import is_newer, text_of
 from quorate.recovery.progress import Recovered, recovered_here
 
 FORMAT = 1
@@ -76,6 +79,31 @@ def settle(cluster: Cluster, data_dir: Path) -> Settled:
     )
     written = kv.put(channel, RECOVERED, _record(made, cluster.clock.wall()), timeout=seconds)
     return Settled(tuple(format_id(one.member_id) for one in old), deleted, written.revision)
+
+
+def recovered_from(cluster: Cluster) -> int | None:
+    """Returns the id of the cluster from which this one was made, by the note of `settle`; None where there is none of this
+    cluster. A backup of it has the note, too, and what is restored from that has another id. Raises `EtcdError`, `Refused`."""
+    view = cluster.look()
+    held = ask_anyone(
+        cluster.access,
+        cluster.endpoints,
+        lambda channel, seconds: kv.get(channel, RECOVERED, timeout=seconds),
+        cluster.clock,
+        seconds=cluster.timeout,
+    )
+    if held is None:
+        return None
+    name = RECOVERED.decode()
+    try:
+        told = read_object(held.value, name, RECORD)
+    except BadDocument as error:
+        raise Refused(error.what, state="nothing was changed", advice="look at the record, and mend or delete it") from None
+    if is_newer(told, FORMAT):
+        raise Refused(f"a newer version of quorate wrote {name}", state="nothing was changed", advice="use that one")
+    if text_of(told.get("clusterId")) != format_id(view.cluster_id):
+        return None
+    return parse_id(text_of(told.get("oldClusterId")))
 
 
 def _forget(channel: Channel, before: int, seconds: float) -> int:

@@ -14,10 +14,8 @@ from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.common.recovery import NO_OLD_MEMBER, Said, planned_fields, recovery_options, say_planned, say_recovered
 
 if TYPE_CHECKING:
-    from quorate.deadline import Cancel
+    from quorate.phases.recover.holding import HeldNode
     from quorate.phases.recover.run import NodeRecovery
-    from quorate.recovery.progress import Recovered
-    from quorate.report import Report, RunMessage
 
 _ROOT = Path("/")
 
@@ -39,8 +37,8 @@ def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
     Run it on the node whose etcd has the newest log ('quorate etcd look /var/lib/etcd' on each). Each other member is held
     (--fenced, by 'quorate etcd fence' there), or said to be gone for good (--gone). The static pods of etcd and of the API
     server are held; this node's own etcd applies its whole log, so that no write is lost that it had; the result is one voter
-    of a new cluster, on which both start again. Killed at any time, the same command goes on. The other nodes are reset, and
-    join again.
+    of a new cluster, on which both start again. Killed at any time, the same command goes on. On each other node follows
+    'quorate rejoin'.
 
     \b
     Examples:
@@ -49,23 +47,27 @@ def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
     """
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
+    from quorate.cli.kubeadm.node_of_pods import held_node, while_changing
     from quorate.deadline import Cancel
-    from quorate.phases.recover.run import judge_node, own_etcd
+    from quorate.phases.recover.run import judge_node, own_etcd, recover_node
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        run = _run_of(said, cri_socket, report, cancel)
+        run = _run_of(said, held_node(_ROOT, cri_socket, report, cancel))
         etcd = own_etcd(run.tree)
         if dry_run:
             judged = judge_node(run)
         else:
-            done = _recovered(run)
+            with while_changing(run.node, _ROOT, "recover"):
+                done = recover_node(run)
 
     def say() -> None:
         say_recovered(f"{etcd.data_dir}: the one voter {etcd.name}", done)
         echo("etcd serves, and the API server starts: kubectl get nodes --kubeconfig /etc/kubernetes/admin.conf")
         echo("the autopilot is paused until you resume it: quorate autopilot resume")
-        echo("on each other control-plane node: 'quorate reset --abandon-etcd-member', then 'quorate join', as a new node")
+        echo(
+            "on each other control-plane node: 'quorate rejoin'; on a new host, or one without /etc/kubernetes: 'quorate join'"
+        )
         echo(NO_OLD_MEMBER)
 
     if dry_run:
@@ -74,36 +76,7 @@ def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
         emit(form, "EtcdRecovery", done.as_dict(), say)
 
 
-def _run_of(said: Said, cri_socket: str, report: Report, cancel: Cancel) -> NodeRecovery:
-    from quorate.cli.kubeadm.setup import the_runtime
-    from quorate.deadline import SystemClock
-    from quorate.host.kubelet import Kubelet
+def _run_of(said: Said, node: HeldNode) -> NodeRecovery:
     from quorate.phases.recover.run import NodeRecovery
-    from quorate.tree import RealTree
 
-    return NodeRecovery(
-        RealTree(_ROOT),
-        SystemClock(cancel),
-        report,
-        cri_socket or the_runtime(_ROOT),
-        Kubelet.of(_ROOT),
-        said.gone,
-        said.folders(),
-        said.files(),
-        said.wish(),
-        said.etcd,
-        said.etcdutl,
-    )
-
-
-def _recovered(run: NodeRecovery) -> Recovered:
-    from quorate.host import node_lock
-    from quorate.phases.recover.run import recover_node
-    from quorate.report import Event, Notice
-
-    def shown(message: RunMessage) -> None:
-        if isinstance(message, Event | Notice):
-            run.report(message)
-
-    with node_lock.changing_node(_ROOT, "recover", run.clock, shown):
-        return recover_node(run)
+    return NodeRecovery(node, said.gone, said.folders(), said.files(), said.wish(), said.etcd, said.etcdutl)

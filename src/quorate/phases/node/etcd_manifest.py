@@ -88,7 +88,7 @@ def parse(content: bytes, where: str) -> LocalEtcd:
         clients,
         rows,
         listens,
-        _on_host(settings["data-dir"], container, spec),
+        on_host(settings["data-dir"], container, spec),
         settings.get("wal-dir", ""),
         _number(settings.get("quota-backend-bytes", "")),
     )
@@ -126,7 +126,7 @@ def _settings(container: Mapping[str, object], where: str) -> dict[str, str]:
         for name, value in environment.items()
         if name.startswith(_VARIABLE)
     }
-    settings = variables | _flags([_expanded(word, environment) for word in words])
+    settings = variables | flags_in([_expanded(word, environment) for word in words])
     for name in _USED:
         if _UNKNOWN.search(settings.get(name, "")):
             raise _not_understood(
@@ -152,7 +152,7 @@ def _expanded(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else variables.get(found[1], found[0]), text)
 
 
-def _flags(words: list[str]) -> dict[str, str]:
+def flags_in(words: list[str]) -> dict[str, str]:
     """Returns the flags as Go's flag package reads them: one dash or two, `-name=value` or `-name value`; a flag alone is a
     switch. The last of several counts."""
     found: dict[str, str] = {}
@@ -190,7 +190,7 @@ def _loopback_if_all(one: str) -> str:
     return url("127.0.0.1" if address.version == 4 else "::1", parts.port, parts.scheme)
 
 
-def _on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
+def on_host(path: str, container: Mapping[str, object], spec: Mapping[str, object]) -> str:
     """Returns the path on the node of a path in a container; empty when it is unknown. The pod's mounts decide, not the flag:
     a patch may have moved the volume, and then the flag's path on the host belongs to another owner."""
     folders = {

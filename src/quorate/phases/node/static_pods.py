@@ -14,7 +14,7 @@ from quorate.phases.base.context import MANIFESTS_FOLDER, Context
 from quorate.phases.node import etcd_manifest
 from quorate.tree import NewContent, Tree
 
-_FOLDER_MODE, _MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
+_FOLDER_MODE, MANIFEST_MODE, _DATA_MODE = 0o700, 0o600, 0o700
 _ETCD = "etcd"
 _CONTAINERS = ("containers", "initContainers")
 
@@ -68,9 +68,9 @@ def write_member(context: Context, initial_cluster: Sequence[tuple[str, str]], *
     context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
     path = manifest_path(_ETCD)
     if instead_of is None:
-        context.tree.create(path, content, mode=_MANIFEST_MODE)
+        context.tree.create(path, content, mode=MANIFEST_MODE)
     else:
-        context.tree.exchange(NewContent(path, content, _MANIFEST_MODE, instead_of, secret=False))
+        context.tree.exchange(NewContent(path, content, MANIFEST_MODE, instead_of, secret=False))
 
 
 def etcd_node(context: Context, initial_cluster: Sequence[tuple[str, str]] = ()) -> EtcdNode:
@@ -105,14 +105,6 @@ def stage(context: Context, names: Iterable[str], until: str) -> None:
         write_manifest(context, name, PODS[name](context.cluster, node), path=staged_path(name))
 
 
-def hold_in(tree: Tree, name: str) -> None:
-    """Holds a manifest back that the kubelet runs: it ends the pod. Killed in between, both are there, and are the same."""
-    content = tree.read(manifest_path(name))
-    if content is not None:
-        tree.write(staged_path(name), content, mode=_MANIFEST_MODE)
-        tree.remove(manifest_path(name))
-
-
 def publish(context: Context, names: Iterable[str]) -> None:
     """Lets the kubelet start the staged manifests; names without one are ignored."""
     publish_in(context.tree, names)
@@ -123,7 +115,7 @@ def publish_in(tree: Tree, names: Iterable[str]) -> None:
     for name in names:
         content = tree.read(staged_path(name))
         if content is not None:
-            tree.write(manifest_path(name), content, mode=_MANIFEST_MODE)
+            tree.write(manifest_path(name), content, mode=MANIFEST_MODE)
             tree.remove(staged_path(name))
 
 
@@ -153,7 +145,7 @@ def write_manifest(context: Context, name: str, pod: Object, *, path: str = "") 
     held back is deleted: it would replace this one later."""
     content = _told_and_patched(context, name, pod)
     context.tree.folder(MANIFESTS_FOLDER, mode=_FOLDER_MODE)
-    context.tree.write(path or manifest_path(name), content, mode=_MANIFEST_MODE)
+    context.tree.write(path or manifest_path(name), content, mode=MANIFEST_MODE)
     if not path:
         context.tree.remove(staged_path(name))
 

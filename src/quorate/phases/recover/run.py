@@ -15,18 +15,17 @@ from pathlib import Path
 
 from quorate.core.decide_recovery import RecoveryWish
 from quorate.core.decide_restore import DEFAULT_QUOTA
-from quorate.deadline import DeadlineExceeded, SystemClock
-from quorate.errors import HostError, QuorateError, Refused
+from quorate.errors import QuorateError, Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.observation.look import wait_until_seen
 from quorate.foreign.text import to_paste
-from quorate.host.cri import CriError, Runtime
-from quorate.host.kubelet import Kubelet
-from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
+from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
-from quorate.phases.node.static_pods import hold_in, manifest_path, publish_in, staged_path
+from quorate.phases.node.static_pods import manifest_path, staged_path
+from quorate.phases.recover.fitness import refuse_unfit
+from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, said_held
 from quorate.phases.recover.programs import borrowed_programs, forget_programs, keep_programs, programs_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob
@@ -34,11 +33,10 @@ from quorate.recovery.progress import Recovered, folder_of, recovered_here
 from quorate.recovery.recover import plan, recover
 from quorate.recovery.settle import settle
 from quorate.recovery.survivors import Fenced
-from quorate.report import Notice, Report
+from quorate.report import Notice
 from quorate.tree import Tree
 
 _CERTIFICATES = "/etc/kubernetes/pki"
-_HELD = ("etcd", "kube-apiserver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,7 @@ class NodeRecovery:
     """What is recovered on which node. `gone`, `beside`, `fenced`, `wish`: as of `RecoveryJob`. `etcd`, `etcdutl`: programs
     that were named; those of the node's own etcd where none was."""
 
-    tree: Tree
-    clock: SystemClock
-    report: Report
-    cri_socket: str
-    kubelet: Kubelet
+    node: HeldNode
     gone: tuple[str, ...] = ()
     beside: tuple[Path, ...] = ()
     fenced: tuple[Fenced, ...] = ()
@@ -58,8 +52,9 @@ class NodeRecovery:
     etcd: str | None = None
     etcdutl: str | None = None
 
-    def say(self, text: str) -> None:
-        self.report(Notice(text))
+    @property
+    def tree(self) -> Tree:
+        return self.node.tree
 
 
 def recover_node(run: NodeRecovery) -> Recovered:
@@ -68,7 +63,7 @@ def recover_node(run: NodeRecovery) -> Recovered:
     etcd = own_etcd(run.tree)
     data_dir = real_path(run.tree, etcd.data_dir)
     done = recovered_here(data_dir)
-    if done is not None and not any(run.tree.is_file(staged_path(name)) for name in _HELD):
+    if done is not None and not any(run.tree.is_file(staged_path(name)) for name in HELD):
         raise Refused(
             f"this node's etcd was recovered already (run {done.run})",
             state="nothing was changed",
@@ -79,11 +74,10 @@ def recover_node(run: NodeRecovery) -> Recovered:
         if run.tree.is_file(manifest_path("etcd")):
             judge_node(run)
             keep_programs(data_dir, folder_of(spot_of(data_dir)))
-        for name in _HELD:
-            _hold(run, name)
-        run.say("Making a new cluster of what this node's etcd has")
-        with _said_held():
-            done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.clock, run.report)
+        hold(run.node, HELD)
+        run.node.say("Making a new cluster of what this node's etcd has")
+        with said_held():
+            done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.node.clock, run.node.report)
     _bring_back(run, etcd, data_dir)
     forget_programs(folder_of(spot_of(data_dir)))
     return done
@@ -95,7 +89,9 @@ def judge_node(run: NodeRecovery) -> Judged:
     data_dir = real_path(run.tree, etcd.data_dir)
     _refuse_served(run, etcd)
     with borrowed_programs(data_dir) as folder:
-        return plan(replace(_job(run, etcd, data_dir, folder), stops=(data_dir,)))
+        judged = plan(replace(_job(run, etcd, data_dir, folder), stops=(data_dir,)))
+    refuse_unfit(run.node, judged.looks[0].path)
+    return judged
 
 
 def own_etcd(tree: Tree) -> LocalEtcd:
@@ -154,62 +150,21 @@ def _refuse_served(run: NodeRecovery, etcd: LocalEtcd) -> None:
 @contextmanager
 def _cluster(run: NodeRecovery, etcd: LocalEtcd) -> Iterator[Cluster]:
     files = tls_files(run.tree, _CERTIFICATES, "healthcheck-client")
-    with Access(load_tls(files), None, run.clock.cancel) as access:
-        yield Cluster(access, [Endpoint.parse(url) for url in etcd.client_urls], run.clock, run.report)
-
-
-def _hold(run: NodeRecovery, name: str) -> None:
-    """Lets the kubelet end a static pod, and waits until it has ended. Where that fails its manifest gets its name back."""
-    if not run.tree.is_file(manifest_path(name)):
-        return
-    run.say(f"Holding the static pod of {name}")
-    hold_in(run.tree, name)
-    try:
-        with Runtime.connect(runtime_socket(run.tree, run.cri_socket), run.clock.cancel) as runtime:
-            runtime.see_static_pod_gone(
-                name,
-                run.clock,
-                kubelet_runs=run.kubelet.may_run(),
-                advice="'crictl pods' shows it; see why it does not end, then run the same command again",
-                refuse=lambda: _refuse_returned(run, name),
-            )
-    except (CriError, DeadlineExceeded, HostError) as error:
-        for held in _HELD:
-            publish_in(run.tree, (held,))
-        raise HostError(
-            f"the pod of {name} could not be ended: {error.what}",
-            state="its manifest is in its place again; nothing was recovered",
-            advice=error.own_advice or "start the container runtime, then run the same command again",
-        ) from error
-
-
-def _refuse_returned(run: NodeRecovery, name: str) -> None:
-    if run.tree.is_file(manifest_path(name)):
-        raise HostError(f"somebody has written {manifest_path(name)} meanwhile")
-
-
-@contextmanager
-def _said_held() -> Iterator[None]:
-    """Says of an error in the block that the static pods are held."""
-    try:
-        yield
-    except QuorateError as error:
-        held = " and ".join(staged_path(name) for name in _HELD)
-        error.state = "; ".join(filter(None, [error.state, f"the manifests are held as {held}: the kubelet ignores them"]))
-        raise
+    with Access(load_tls(files), None, run.node.clock.cancel) as access:
+        yield Cluster(access, [Endpoint.parse(url) for url in etcd.client_urls], run.node.clock, run.node.report)
 
 
 def _bring_back(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path) -> None:
     """Starts etcd on what was made, cleans it, and lets the API server start behind it."""
-    run.say("Starting etcd")
-    publish_in(run.tree, ("etcd",))
+    run.node.say("Starting etcd")
+    give_back(run.tree, "etcd")
     with _cluster(run, etcd) as cluster:
-        wait_until_seen(lambda view: view.linearizable, cluster.look, run.clock, "etcd serves", seconds=_SERVES_SECONDS)
+        wait_until_seen(lambda view: view.linearizable, cluster.look, run.node.clock, "etcd serves", seconds=_SERVES_SECONDS)
         cleaned = settle(cluster, data_dir)
     for one in cleaned.disarmed:
-        run.report(Notice(f"cleared NOSPACE of {one}, which is no member any more"))
-    run.say("Starting the API server")
-    publish_in(run.tree, ("kube-apiserver",))
+        run.node.report(Notice(f"cleared NOSPACE of {one}, which is no member any more"))
+    run.node.say("Starting the API server")
+    give_back(run.tree, "kube-apiserver")
 
 
 _SERVES_SECONDS = 120.0
