@@ -416,7 +416,7 @@ def test_the_folder_that_the_kubelet_reads_is_looked_at(node: Node, path: str, t
     node.write("srv/printf.sh", "#!/bin/bash\nprintf -v A %s --pod-manifest-path=/srv/pods\nexec kubelet $A\n")
     node.write("srv/array.sh", "#!/bin/bash\nARGS=(--pod-manifest-path=/srv/pods --v=2)\nexec kubelet ${ARGS[@]}\n")
     node.write("srv/wrapper.py", "#!/usr/bin/python3\nimport os\nos.execv('/k', ['kubelet','--pod-manifest-path=/srv/pods'])\n")
-    (node.root / "etc/systemd/system").mkdir(parents=True)
+    (node.root / "etc/systemd/system").mkdir(parents=True, exist_ok=True)
     (node.root / "etc/systemd/system/kubelet.service").symlink_to("kube-node.service")
     (node.root / "etc/systemd/system/k8s.service").symlink_to("kubelet.service")
     node.write("etc/systemd/system/kube-node.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
@@ -633,7 +633,7 @@ def test_a_second_etcd_beside_the_manifest_stays(node: Node) -> None:
 @pytest.mark.parametrize("masked", ["etc/systemd/system/kubelet.service", DROP_IN])
 def test_a_unit_that_is_masked_names_nothing(node: Node, masked: str) -> None:
     place = node.root / masked
-    place.parent.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to("/dev/null")
     etcd.remove_member(reset(node))
 

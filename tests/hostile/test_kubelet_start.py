@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import pytest
 from member_data import write_log
 
 from hostile.test_hidden_etcd import DROP_IN, TWICE
-from hostile.test_reset import Node
+from hostile.test_reset import WANTS, Node
 from hostile.test_reset_beside import OLD, TEXT, reset
 from quorate.errors import Refused
+from quorate.host.etcd_identity import DataIdentity, data_identity
+from quorate.host.member_data import look_at
+from quorate.phases.node import left_note
+from quorate.phases.node.local_etcd import local_etcd
 from quorate.phases.node.plain_start import is_start_known
 from quorate.phases.reset import cleanup, etcd
 from quorate.tree import RealTree
@@ -68,7 +73,7 @@ def test_a_kubelet_that_something_else_starts_is_not_known(node: Node, other: st
     """The unit of the package lies there as well: masked, or below another supervisor."""
     assert is_start_known(RealTree(node.root))
     if other.endswith(".service"):
-        (node.root / other).parent.mkdir(parents=True)
+        (node.root / other).parent.mkdir(parents=True, exist_ok=True)
         (node.root / other).symlink_to("/dev/null")
     else:
         node.write(other, "#!/bin/sh\nexec kubelet --config=/srv/k.yaml\n")
@@ -81,10 +86,101 @@ def test_keys_that_a_removal_of_ours_left_are_no_doubt(node: Node) -> None:
     key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
     with pytest.raises(Refused, match="may be the key of an etcd member"):
         cleanup.clean_up(reset(node))
-    node.write("etc/kubernetes/.quorate-reset-etcd.yaml", TEXT)
+    left_before(node)
+    (node.root / "var/lib/etcd/.quorate-left").unlink()
     etcd.remove_member(reset(node))
     cleanup.clean_up(reset(node))
     assert not key.exists()
+
+
+def left_before(node: Node) -> None:
+    """Leave what a reset of ours leaves that is killed when it has deleted the data."""
+    tree, data = RealTree(node.root), node.root / "var/lib/etcd"
+    manifest = node.write("etc/kubernetes/manifests/etcd.yaml", TEXT)
+    found = local_etcd(tree)
+    assert found is not None
+    write_log(data, OLD)
+    left_note.note_left(tree, found, look_at(data), "left", "/etc/kubernetes/pki")
+    manifest.unlink()
+    shutil.rmtree(data / "member")
+
+
+@pytest.mark.parametrize("seal", ["there", "gone"])
+def test_a_note_explains_no_key_that_came_since(node: Node, seal: str) -> None:
+    """By kubeadm a member of another cluster was made on a node with a note of ours: its keys, and those of its CA, went."""
+    node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node)
+    if seal == "gone":
+        (node.root / "var/lib/etcd/.quorate-left").unlink()
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "of another member")
+    for step in (etcd.remove_member, cleanup.clean_up):
+        with pytest.raises(Refused, match=r"peer\.key may be the key of an etcd member"):
+            step(reset(node))
+    assert key.exists()
+
+
+def test_a_note_of_one_member_says_nothing_of_another_one(node: Node) -> None:
+    node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node)
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "of another member")
+    node.write("etc/kubernetes/kept/etcd.yaml", TEXT.replace("path: /var/lib/etcd", "path: /srv/etcd"))
+    write_log(node.root / "srv/etcd", DataIdentity(0xB, 0xD))
+    for step in (etcd.remove_member, cleanup.clean_up):
+        with pytest.raises(Refused, match="/srv/etcd holds data of member b of cluster d"):
+            step(reset(node))
+    assert key.exists() and data_identity(node.root / "srv/etcd") == DataIdentity(0xB, 0xD)
+
+
+def test_the_cleaning_alone_does_not_go_on_where_data_is_left(node: Node) -> None:
+    """Its advice was to put the manifest of a removed member back."""
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node)
+    write_log(node.root / "var/lib/etcd", OLD)
+    seen = look_at(node.root / "var/lib/etcd")
+    (node.root / "var/lib/etcd/.quorate-left").write_bytes(left_note.seal_of(seen))
+    with pytest.raises(Refused, match="was cut off before it deleted the etcd data") as refused:
+        cleanup.clean_up(reset(node))
+    assert "'quorate reset' goes on" in refused.value.advice and key.exists()
+
+
+def test_who_resumes_says_again_that_a_member_is_abandoned(node: Node) -> None:
+    tree, data = RealTree(node.root), node.root / "var/lib/etcd"
+    manifest = node.write("etc/kubernetes/manifests/etcd.yaml", TEXT)
+    found = local_etcd(tree)
+    assert found is not None
+    write_log(data, OLD)
+    left_note.note_left(tree, found, look_at(data), "abandoned", "/etc/kubernetes/pki")
+    manifest.unlink()
+    with pytest.raises(Refused, match="which the cluster may still list") as refused:
+        etcd.remove_member(reset(node))
+    assert "--abandon-etcd-member" in refused.value.advice and data_identity(data) == OLD
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / WANTS / "kubelet.service").unlink(),
+        lambda root: (root / "etc/systemd/system/kubelet.service").write_text(""),
+        lambda root: (root / DROP_IN).write_text("[Service]\nExecStartPre=/opt/k/test\n"),
+        lambda root: (root / DROP_IN).write_text("[Service]\nEnvironmentFile=/run/k.env\n"),
+    ],
+    ids=["nobody wants it", "an empty unit", "a program of another name", "variables that are made at each boot"],
+)
+def test_a_unit_that_starts_nothing_is_no_answer(node: Node, change: Callable[[Path], object]) -> None:
+    node.write("run/k.env", "KUBELET_EXTRA_ARGS=--v=2\n")
+    (node.root / DROP_IN).parent.mkdir(parents=True, exist_ok=True)
+    assert is_start_known(RealTree(node.root))
+    change(node.root)
+    assert not is_start_known(RealTree(node.root))
+
+
+def test_a_drop_in_that_is_masked_hides_another_one_only(node: Node) -> None:
+    """As Fedora's 10-timeout-abort.conf is switched off."""
+    place = node.root / "etc/systemd/system/service.d/10-timeout-abort.conf"
+    place.parent.mkdir(parents=True)
+    place.symlink_to("/dev/null")
+    assert is_start_known(RealTree(node.root))
 
 
 @pytest.mark.parametrize("path", ["/srv/static pods/${ROLE}", "/srv/static pods/%H", "/srv/${ROLE} x"])

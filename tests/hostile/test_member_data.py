@@ -33,7 +33,7 @@ from quorate.member.spec import EtcdSpec
 from quorate.member.static_pod import StaticPod
 from quorate.phases import doctor
 from quorate.phases.base.context import Context
-from quorate.phases.node import local_etcd
+from quorate.phases.node import left_note, local_etcd
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.reset import etcd as reset_etcd
 from quorate.phases.reset import mounts
@@ -216,16 +216,16 @@ def test_the_seal_of_a_member_that_has_left_is_not_of_data_that_was_restored(
 ) -> None:
     run, found = reset(node)
     data = node.root / "var/lib/etcd"
-    local_etcd.note_left(run.tree, found, look_at(data))
+    left_note.note_left(run.tree, found, look_at(data), "left", "/etc/kubernetes/pki")
     (node.root / "etc/kubernetes/manifests/etcd.yaml").unlink()
-    assert local_etcd.has_left(run.tree) is not None
+    assert left_note.has_left(run.tree) is not None
     (data / "member").rename(data / "moved")
     (data / TAKEN).mkdir()
     (data / "moved").rename(data / TAKEN / "member")
-    assert local_etcd.has_left(run.tree) is not None, "a rename keeps it"
+    assert left_note.has_left(run.tree) is not None, "a rename keeps it"
     (data / TAKEN / "member").rename(data / "member")
     restored(data)
-    assert local_etcd.has_left(run.tree) is None
+    assert left_note.has_left(run.tree) is None
 
 
 def test_what_is_restored_between_the_note_and_the_look_is_not_what_the_note_is_of(
@@ -233,7 +233,7 @@ def test_what_is_restored_between_the_note_and_the_look_is_not_what_the_note_is_
 ) -> None:
     run, found = reset(node)
     data = node.root / "var/lib/etcd"
-    local_etcd.note_left(run.tree, found, look_at(data))
+    left_note.note_left(run.tree, found, look_at(data), "left", "/etc/kubernetes/pki")
     (node.root / "etc/kubernetes/manifests/etcd.yaml").unlink()
     monkeypatch.setattr(mounts, "refuse", lambda *_: restore(data))
     with pytest.raises(HostError, match="or was restored since"):
@@ -244,10 +244,10 @@ def test_what_is_restored_between_the_note_and_the_look_is_not_what_the_note_is_
 def test_a_seal_that_names_no_folder_is_of_no_data(node: Node) -> None:
     """As 0.2 wrote it."""
     run, found = reset(node)
-    local_etcd.note_left(run.tree, found, look_at(node.root / "var/lib/etcd"))
+    left_note.note_left(run.tree, found, look_at(node.root / "var/lib/etcd"), "left", "/etc/kubernetes/pki")
     node.write(f"var/lib/etcd/{SEAL}", "a1 c\n")
     (node.root / "etc/kubernetes/manifests/etcd.yaml").unlink()
-    assert local_etcd.has_left(run.tree) is None
+    assert left_note.has_left(run.tree) is None
 
 
 def test_of_data_that_cannot_be_read_only_the_one_that_was_seen_is_abandoned(node: Node) -> None:
@@ -295,7 +295,7 @@ def test_the_data_of_a_second_deletion_is_found_again(node: Node, monkeypatch: p
     run, found = reset(node)
     data = node.root / "var/lib/etcd"
     seen = look_at(data)
-    local_etcd.note_left(run.tree, found, seen)
+    left_note.note_left(run.tree, found, seen, "left", "/etc/kubernetes/pki")
     (node.root / "etc/kubernetes/manifests/etcd.yaml").unlink()
     local_etcd.delete_data(run.tree, found, seen)
     new_etcd(data)
@@ -311,9 +311,9 @@ def test_the_data_of_a_second_deletion_is_found_again(node: Node, monkeypatch: p
         patch.setattr(os, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
             local_etcd.delete_data(run.tree, found, seen)
-    left = local_etcd.has_left(run.tree)
+    left = left_note.has_left(run.tree)
     assert left is not None and everything(data) != []
-    local_etcd.delete_data(run.tree, left, look_at(data))
+    local_etcd.delete_data(run.tree, left.etcd, look_at(data))
     assert everything(data) == []
 
 

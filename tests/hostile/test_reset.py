@@ -24,6 +24,7 @@ from quorate.report import Notice, RunMessage
 from quorate.tree import RealTree
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+WANTS = "etc/systemd/system/multi-user.target.wants"
 KUBELET, PKI = "var/lib/kubelet", "etc/kubernetes/pki"
 MANIFEST = """
 spec:
@@ -50,6 +51,8 @@ class Node:
     def __post_init__(self) -> None:
         self.write("usr/local/lib/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n")
         self.write("usr/bin/kubelet", "\x7fELF")
+        (self.root / WANTS).mkdir(parents=True)
+        (self.root / WANTS / "kubelet.service").symlink_to("/usr/local/lib/systemd/system/kubelet.service")
 
     def write(self, path: str, text: str = "x") -> Path:
         made = self.root / path
@@ -223,10 +226,15 @@ def test_a_link_of_another_user_ends_a_reset(node: Node) -> None:
     assert not kept.exists() and folder.is_symlink()
 
 
-def test_a_cleanup_alone_says_that_a_member_stays(node: Node) -> None:
-    """Its keys went, without a word, and the cluster counted on it."""
-    node.write("etc/kubernetes/manifests/etcd.yaml", MANIFEST.format(host="/var/lib/etcd", below=""))
-    cleanup_node.clean_up(node.reset())
+def test_a_cleanup_alone_takes_no_member_s_keys(node: Node) -> None:
+    """Its keys went, with a warning at most, and the cluster counted on it."""
+    manifest = node.write("etc/kubernetes/manifests/etcd.yaml", MANIFEST.format(host="/var/lib/etcd", below=""))
+    key = node.write("etc/kubernetes/pki/etcd/peer.key")
+    with pytest.raises(Refused, match="phase remove-etcd-member did not run") as refused:
+        cleanup_node.clean_up(node.reset())
+    assert refused.value.advice.startswith("quorate reset phase remove-etcd-member")
+    assert manifest.exists() and key.exists()
+    cleanup_node.clean_up(node.reset(skip_phases=("remove-etcd-member",)))
     assert any("its member stays in the list" in text and "quorate etcd remove" in text for text in node.warnings)
     node.said.clear()
     cleanup_node.clean_up(node.reset())

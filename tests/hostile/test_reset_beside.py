@@ -23,7 +23,7 @@ from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.kubelet import Kubelet
 from quorate.host.member_data import look_at
 from quorate.phases.base.this_node import HERE
-from quorate.phases.node import local_etcd
+from quorate.phases.node import left_note, local_etcd
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.local_etcd import delete_data, refuse_data_without_manifest
 from quorate.phases.reset import cleanup, etcd
@@ -165,7 +165,7 @@ def test_a_reset_that_was_killed_while_it_deleted_goes_on(node: Node, found: Loc
     (node.root / DATA / "member").rename(node.root / DATA / ".quorate-taken/member")
     assert data_identity(node.root / DATA) == OLD
     cleanup.clean_up(reset(node))
-    assert not list((node.root / "etc").rglob("*.*")) and not list((node.root / "var/lib/kubelet").iterdir())
+    assert not list((node.root / "etc/kubernetes").rglob("*.*")) and not list((node.root / "var/lib/kubelet").iterdir())
     delete_data(RealTree(node.root), found, look_at(node.root / DATA))
     assert list((node.root / DATA).iterdir()) == []
 
@@ -173,15 +173,15 @@ def test_a_reset_that_was_killed_while_it_deleted_goes_on(node: Node, found: Loc
 def test_a_note_that_a_member_has_left_is_of_that_member(node: Node, found: LocalEtcd) -> None:
     """An operator had made a new member in its place, and moved its manifest away for now: its data was deleted unasked."""
     tree = RealTree(node.root)
-    local_etcd.note_left(tree, found, look_at(node.root / DATA))
+    left_note.note_left(tree, found, look_at(node.root / DATA), "left", "/etc/kubernetes/pki")
     (node.root / MANIFESTS / "etcd.yaml").unlink()
-    assert local_etcd.has_left(tree) is not None
+    assert left_note.has_left(tree) is not None
     write_log(node.root / DATA, NEW)
-    assert local_etcd.has_left(tree) is None
+    assert left_note.has_left(tree) is None
     (node.root / DATA / "member/wal").rename(node.root / DATA / "member/old")
     (node.root / DATA / "member/snap").mkdir()
     (node.root / DATA / "member/snap/db").write_text("x")
-    assert local_etcd.has_left(tree) is None, "it cannot be read whose data it is"
+    assert left_note.has_left(tree) is None, "it cannot be read whose data it is"
 
 
 def test_only_the_manifest_that_was_read_is_deleted(node: Node) -> None:
@@ -321,7 +321,7 @@ def test_what_is_seen_to_be_anothers_is_not_even_moved(node: Node, found: LocalE
     """Its etcd runs: for the time of a look it would have lost its folder, and a kill then would have left it there."""
     tree, seen = RealTree(node.root), look_at(node.root / DATA)
     write_log(node.root / DATA, NEW)
-    local_etcd.note_left(tree, found, seen)
+    left_note.note_left(tree, found, seen, "left", "/etc/kubernetes/pki")
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("nothing is moved")

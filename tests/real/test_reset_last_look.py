@@ -14,7 +14,7 @@ from quorate.host.cri import Runtime
 from quorate.host.kubelet import Kubelet
 from quorate.local import cluster
 from quorate.local.home import Home
-from quorate.phases.node.local_etcd import LEAVING, LEFT
+from quorate.phases.node.left_note import LEAVING, LEFT
 from quorate.phases.reset import etcd
 from real.test_reset_dry_run import Node
 
@@ -98,6 +98,40 @@ def test_the_only_member_is_ended_where_nobody_joined(
     assert node.reset(ONLY_ETCD)[0] == 0
     assert pods.stopped == ["etcd-m1"] and notes(node) == [LEFT], "until the whole reset ends"
     assert not list(home.layout.member("m1").data.iterdir())
+
+
+def test_a_note_of_the_only_member_is_none_of_one_among_others(
+    home: Home, pods: Pods, etcd36: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It had been started again, and m2 had joined; with its manifest moved away for a while a reset took its data, and m2 had
+    lost its quorum for ever."""
+    cluster.up(home, 1, etcd36)
+    node = Node(home, capsys)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Runtime, "connect", die)
+        assert node.reset(ONLY_ETCD)[0] == 130
+    assert not node.manifest.exists() and notes(node) == [LEFT]
+    node.write()
+    cluster.join(home, "m2", etcd36)
+    node.manifest.unlink()
+    cluster.kill(home, "m1")
+    pods.sandboxes.clear()
+    before = sorted(home.layout.member("m1").data.rglob("*"))
+    code, error, _ = node.reset(ONLY_ETCD)
+    assert code == 4 and "was the only member when a reset looked, and" in error and "joined since" in error
+    assert set(before) - set(home.layout.member("m1").data.rglob("*")) == {home.layout.member("m1").data / ".quorate-left"}
+    code, error, out = node.reset(ONLY_ETCD)
+    assert (code, error) == (0, "") and "no member is removed" in out, "the note is void; its keys are elsewhere"
+    assert (home.layout.member("m1").data / "member").exists()
+    (node.root / LEFT.lstrip("/")).rename(node.manifest)
+    assert cluster.start(home, "m1")
+    code, error, out = node.reset(ONLY_ETCD)
+    assert code == 0 and "Removing etcd member m1" in out, error
+    assert [one.name for one in home.look().members] == ["m2"]
 
 
 def test_a_first_node_whose_reset_was_killed_after_the_removal_goes_on(

@@ -16,7 +16,7 @@ from quorate.foreign import mounts
 from quorate.foreign.aside import meant_for
 from quorate.host import proc
 
-_DELETED = "//deleted"
+_DELETED, _GONE = "//deleted", " (deleted)"
 
 
 @dataclass(slots=True)
@@ -25,6 +25,9 @@ class MountedFrom:
     by device and path on it."""
 
     pid: int
+    folders: tuple[str, ...] = ()
+    """Where the folder that the process runs in is by its name, where another one has that name by now: one that was deleted
+    and restored. Relative names lead there at the next start."""
     _theirs: dict[str, tuple[str, str]] = field(default_factory=dict[str, "tuple[str, str]"])
     _ours: dict[tuple[str, str], list[str]] = field(default_factory=dict[tuple[str, str], "list[str]"])
 
@@ -38,7 +41,7 @@ class MountedFrom:
             if proc.command_line(pid, 1):
                 raise
             return cls(pid)
-        made = cls(pid)
+        made = cls(pid, tuple(_other_folders(pid)))
         for device, source, place in found:
             # Of several at one place the last one shows.
             made._theirs.setdefault(place, (device, source))
@@ -47,17 +50,20 @@ class MountedFrom:
         return made
 
     def ids(self, step: str) -> Iterator[str]:
-        """Yields as `proc.file_id` what is by now where a path of the process, such as /proc/PID/root/srv/x, was mounted from.
-        Raises `HostError` where that was taken away since, and nothing is there: what the next start takes is not known."""
+        """Yields as `proc.file_id` what is by now where a path of the process, such as /proc/PID/root/srv/x, was mounted from;
+        where that was taken away since, and nothing is there, the folder in which the next start looks for it."""
         view = self._seen_as(step)
         place = next((one for one in _upwards(view) if one in self._theirs), None) if view else None
         if view is None or place is None:
             return
         device, source = self._theirs[place]
         rest = posixpath.relpath(view, place)
-        found = [one for path in self._here(device, _as_it_was(source), rest) if (one := proc.seen_id(path)) is not None]
+        there = list(self._here(device, _as_it_was(source), rest))
+        found = [one for path in there if (one := proc.seen_id(path)) is not None]
         if not found and source.endswith(_DELETED) and place != "/":
-            raise HostError(f"process {self.pid} has {view[:200]!r} from a mount of a file that is not there any more")
+            if not there:
+                raise HostError(f"process {self.pid} has {view[:200]!r} from a mount of a file that is not there any more")
+            found = [one for path in there if (one := _nearest(path))]
         yield from found
 
     def _seen_as(self, step: str) -> str | None:
@@ -72,6 +78,19 @@ class MountedFrom:
         for root in _upwards(whole):
             for place in self._ours.get((device, root), ()):
                 yield Path(place) / posixpath.relpath(whole, root)
+
+
+def _nearest(path: Path) -> str:
+    """Returns the folder nearest to a path that is there, as `proc.file_id`."""
+    return next((found for one in path.parents if (found := proc.seen_id(one)) is not None), "")
+
+
+def _other_folders(pid: int) -> Iterator[str]:
+    own, text = proc.seen_id(Path(f"/proc/{pid}/cwd")), proc.working_folder(pid)
+    for name in dict.fromkeys([text or "", (text or "").removesuffix(_GONE)]):
+        there = f"/proc/{pid}/root/{name.lstrip('/')}"
+        if name.startswith("/") and (found := proc.seen_id(Path(there))) is not None and found != own:
+            yield name
 
 
 def _upwards(path: str) -> Iterator[str]:

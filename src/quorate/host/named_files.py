@@ -114,6 +114,8 @@ def _ways(mounted: MountedFrom, name: str) -> _Ways:
     pid = mounted.pid
     root, found = f"/proc/{pid}/root", _Ways()
     left = [(f"/proc/{pid}/cwd", name, 0)]
+    if not name.startswith("/"):
+        left += [(root, f"{folder.lstrip('/')}/{name}", 0) for folder in mounted.folders]
     for _ in range(_MOST_STEPS):
         if not left:
             return found

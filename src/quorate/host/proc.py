@@ -71,10 +71,33 @@ _INITS = frozenset({"systemd", "init", "openrc-init"})
 
 def sees_whole_machine() -> bool:
     """Returns whether the processes that are visible here are those of a machine: of a host, or of a container that has an init
-    of its own. In any other one the host's programs are not seen, and its files may be."""
+    of its own. In any other one the host's programs are not seen, and its files may be; nor are they where the mount of /proc
+    hides those of others."""
+    if _hides_others():
+        return False
     if pid_namespace() == _FIRST_PID_NAMESPACE:
         return True
     return (_seen(lambda: Path("/proc/1/comm").read_text(errors="replace")) or "").strip() in _INITS
+
+
+def _hides_others() -> bool:
+    """Returns whether /proc shows us no processes but those that we may trace: hidepid=2 and 4."""
+    lines = (_seen(lambda: Path("/proc/self/mountinfo").read_text(errors="replace")) or "").splitlines()
+    # Of several at one place the last one shows.
+    options = next((row.rpartition(" - ")[2].split(" ")[-1] for row in lines[::-1] if row.split(" ")[4:5] == ["/proc"]), "")
+    told = dict(one.partition("=")[::2] for one in options.split(","))
+    hidden = told.get("hidepid", "")
+    is_excepted = hidden in ("2", "invisible") and int(told.get("gid", "0")) in (*os.getgroups(), os.getegid())
+    return hidden in ("2", "invisible", "4", "ptraceable") and not is_excepted and not _may_trace()
+
+
+_CAP_SYS_PTRACE = 19
+
+
+def _may_trace() -> bool:
+    rows = (_seen(lambda: Path("/proc/self/status").read_text(errors="replace")) or "").splitlines()
+    held = next((row.split()[1] for row in rows if row.startswith("CapEff:")), "0")
+    return bool(int(held, 16) >> _CAP_SYS_PTRACE & 1)
 
 
 def pid_namespace() -> str | None:
@@ -113,13 +136,25 @@ def words(pid: int, most_bytes: int) -> list[str]:
     return [os.fsdecode(word) for word in _words(pid, most_bytes)]
 
 
-def _words(pid: int, most_bytes: int) -> list[bytes]:
-    def read() -> bytes:
-        with Path(f"/proc/{pid}/cmdline").open("rb") as file:
-            return file.read(most_bytes)
+def are_words_hidden(pid: int) -> bool:
+    """Returns whether we may not even read what a process was started with, as with hidepid."""
+    try:
+        _read_words(pid, 1)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
-    content = _seen(read) or b""
+
+def _words(pid: int, most_bytes: int) -> list[bytes]:
+    content = _seen(lambda: _read_words(pid, most_bytes)) or b""
     return content.removesuffix(b"\0").split(b"\0") if content else []
+
+
+def _read_words(pid: int, most_bytes: int) -> bytes:
+    with Path(f"/proc/{pid}/cmdline").open("rb") as file:
+        return file.read(most_bytes)
 
 
 def pids_of(pid: int) -> list[str]:
@@ -169,7 +204,7 @@ def written_files(pid: int) -> list[tuple[str, Path]] | None:
     try:
         return _seen(lambda: list(_written(pid)), but=PermissionError) or []
     except PermissionError:
-        return None if command_line(pid, 1) else []
+        return None if command_line(pid, 1) or are_words_hidden(pid) else []
 
 
 def _written(pid: int) -> Iterator[tuple[str, Path]]:

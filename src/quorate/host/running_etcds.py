@@ -72,6 +72,9 @@ def look_for_etcds() -> EtcdsSeen:
 
 
 def _reads_like_etcd(pid: int) -> bool:
+    """Returns whether a process may be an etcd by its words, also where we may not read them."""
+    if proc.are_words_hidden(pid):
+        return True
     words = proc.command_line(pid, _MOST_BYTES)
     return any("etcd" in word.casefold() or word.lstrip("-").startswith(_FLAGS) for word in words)
 

@@ -1,111 +1,32 @@
-"""The etcd that this node runs as a static pod: its manifest, and the note of one whose member has left."""
+"""The etcd that this node runs as a static pod: its manifest, its data, and the doubt whether there is one."""
 
 from __future__ import annotations
 
-import json
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Refused
 from quorate.foreign.content import ids_below
-from quorate.foreign.documents import BadDocument, read_object
 from quorate.foreign.paths import clean
-from quorate.foreign.urls import parts_of
-from quorate.foreign.values import texts_of
-from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, DataIdentity, data_below, member_owner
+from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, data_below, member_owner
 from quorate.host.kubelets import running_kubelets
-from quorate.host.member_data import DataSeen, look_at, of_another, refuse_open
+from quorate.host.member_data import DataSeen, of_another, refuse_open
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
-from quorate.phases.node.member_keys import keys_of_members
+from quorate.phases.node.left_note import Left, seal_of, unexplained_keys
 from quorate.phases.node.own_running import Users, is_this_host, runs_elsewhere
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
-LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
-"""The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
-
-LEAVING = f"{CONFIG_FOLDER}/.quorate-reset-leaving.json"
-"""Notes, from before the removal is asked for, which member is about to leave, and where the others are. Once it has left its
-etcd has ended, and the manifest of a first node names no other: a reset that was killed there could not ask anybody."""
-
-NOTES = (LEFT, LEAVING)
-"""What a reset that was cut off may have left, beside the data."""
-
 _MOST_LOOKED_AT, _DEEPEST = 100, 4
 _USUAL_DATA = "/var/lib/etcd"
 _MANIFESTS = posixpath.dirname(manifest_path("etcd"))
-
-
-def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen) -> None:
-    """Notes that the member whose data was seen has left, or is abandoned."""
-    tree.write(f"{etcd.data_dir}/{SEAL}", _seal_of(seen), mode=0o600)
-    tree.write(LEFT, tree.read(manifest_path("etcd")) or b"", mode=0o600)
-
-
-def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
-    """Deletes that note: the member stays."""
-    tree.remove(f"{etcd.data_dir}/{SEAL}")
-    tree.remove(LEFT)
-
-
-def note_leaving(tree: Tree, owner: DataIdentity, urls: Iterable[str]) -> None:
-    """Notes that the removal of the member `owner` is about to be asked for. `urls`: the client URLs of the other members."""
-    fields = {"member": f"{owner.member_id:x}", "cluster": f"{owner.cluster_id:x}", "urls": list(urls)}
-    tree.write(LEAVING, json.dumps(fields, indent=1).encode() + b"\n", mode=0o600)
-
-
-def urls_beside_leaving(tree: Tree, owner: DataIdentity | None) -> list[str]:
-    """Returns where the other members of a member that may have left were; none where the note is of another one."""
-    content = tree.read(LEAVING)
-    if content is None or owner is None:
-        return []
-    try:
-        noted = read_object(content, LEAVING)
-    except BadDocument:
-        # These are only more places to ask: without them the run ends as it would without the note.
-        return []
-    is_of = (noted.get("member"), noted.get("cluster")) == (f"{owner.member_id:x}", f"{owner.cluster_id:x}")
-    return [one for one in texts_of(noted.get("urls")) if is_secured(one)] if is_of else []
-
-
-def is_secured(url: str) -> bool:
-    """Returns whether a URL that a member advertises may be used: the health check's certificate is for https."""
-    parts = parts_of(url)
-    return parts.scheme == "https" and bool(parts.host)
-
-
-def _seal_of(seen: DataSeen) -> bytes:
-    """Returns what the seal in the data says: the ids, and which folder it is. Without the folder, as in a seal of 0.2 and
-    older, a snapshot that was restored with the same ids was deleted; such a seal is of no data. Another boot may give the
-    device another number."""
-    if seen.owner is None:
-        return b"no member\n"
-    folders = " ".join(f"{one.inode}:{one.born_ns}" if one is not None else "none" for one in seen.folders)
-    return f"{seen.owner.member_id:x} {seen.owner.cluster_id:x} {folders}\n".encode()
-
-
-def has_left(tree: Tree) -> LocalEtcd | None:
-    """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
-    another member, made since, and asking the cluster again does no harm. So is one of another member than that whose data is
-    here, or than the folders that it is in: an operator may have made or restored one, and its manifest be moved away for now.
-    Without the seal the note is void: another tool has deleted the data since."""
-    noted = None if tree.is_file(manifest_path("etcd")) else _parsed(tree, LEFT)
-    if noted is None:
-        return None
-    return noted if is_sealed(tree, noted, look_at(real_path(tree, noted.data_dir))) else None
-
-
-def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
-    """Returns whether the data that was seen is that of the member that has left, or is gone."""
-    seal = tree.read(f"{noted.data_dir}/{SEAL}")
-    return seal is not None and (seen.owner is None or seal == _seal_of(seen))
 
 
 def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen, users: Users | None = None) -> None:
@@ -121,7 +42,7 @@ def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen, users: Users | None
     if not tree.is_file(seal) and tree.names(etcd.data_dir):
         with suppress(HostError):
             # On a full disk there is room for it only when the data is gone.
-            tree.write(seal, _seal_of(seen), mode=0o600)
+            tree.write(seal, seal_of(seen), mode=0o600)
 
     def is_meant(taken: Path) -> bool:
         if not isinstance(tree, DryTree):
@@ -233,14 +154,17 @@ def _own_data(tree: Tree) -> Path | None:
     return None
 
 
-def refuse_data_without_manifest(tree: Tree, certificates: str) -> None:
+def refuse_data_without_manifest(tree: Tree, certificates: str, left: Left | None = None) -> None:
     """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folders or in one
     that a manifest names which was moved: whoever stops etcd moves the manifest away. An etcd that is no pod has its
-    certificates elsewhere."""
-    keys = keys_of_members(tree, certificates)
+    certificates elsewhere. `left`: the member of which a note is believed, whose data and keys are no riddle."""
+    keys = unexplained_keys(tree, certificates)
     if not keys:
         return
-    for folder, manifest in [*_usual_data(tree), *_named_by_moved(tree)]:
+    known = [left.etcd.data_dir] if left is not None else []
+    for folder, manifest in [
+        one for one in (*_usual_data(tree), *_named_by_moved(tree)) if clean(one[0]) not in map(clean, known)
+    ]:
         owner = member_owner(real_path(tree, folder))
         if owner is None or runs_elsewhere(tree, folder):
             continue
@@ -266,7 +190,7 @@ def _usual_data(tree: Tree) -> Iterator[tuple[str, str]]:
 def doubt_without_manifest(tree: Tree, certificates: str) -> str:
     """Returns why a node without a manifest and without data that was found may still have a member; empty where nothing hints
     at one."""
-    keys = keys_of_members(tree, certificates)
+    keys = unexplained_keys(tree, certificates)
     if not keys:
         return ""
     return (

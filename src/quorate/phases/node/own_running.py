@@ -43,7 +43,7 @@ def refuse_running(tree: Tree, own_data: str, doomed: AbstractSet[str], folders:
             state="nothing was changed",
             advice="run this on the host itself, or in a container that sees its processes (--pid=host)",
         )
-    if is_here and seen.unseen:
+    if seen.unseen:
         raise Refused(
             f"it cannot be seen which files process {seen.unseen[0]} has open: it may be an etcd whose data or keys would go",
             state="nothing was changed",

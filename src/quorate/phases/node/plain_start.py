@@ -15,12 +15,15 @@ from quorate.foreign.local_files import regular
 from quorate.foreign.unit_words import words_of
 from quorate.phases.base.node_files import is_masked, real_path
 from quorate.phases.node.kubelet_start import ENVIRONMENTS, UNIT, settings, text_at
-from quorate.phases.node.unit_files import unit_files
+from quorate.phases.node.unit_files import is_enabled, unit_files
 from quorate.tree import Tree
 
 _HEAD_OF_COMMAND = "@-:+!|"
 _HARMLESS = frozenset({"chmod", "chown", "mkdir", "modprobe", "sleep", "swapoff", "sysctl", "test", "true"})
+_SYSTEMS = ("", "/bin", "/sbin", "/usr/bin", "/usr/sbin")
 """What may run before it: it writes no file that holds flags."""
+_IN_MEMORY = ("/run/", "/var/run/", "/tmp/", "/dev/")  # noqa: S108
+_SUFFIX = ".service"
 _OTHERS = (
     *("/etc/init.d/kubelet", "/etc/init/kubelet.conf", "/etc/sv/kubelet", "/etc/service/kubelet", "/service/kubelet"),
     *("/etc/runit/runsvdir/current/kubelet", "/etc/s6/sv/kubelet", "/etc/s6-overlay/s6-rc.d/kubelet", "/etc/dinit.d/kubelet"),
@@ -37,12 +40,20 @@ def is_start_known(tree: Tree) -> bool:
     """Returns whether all that decides how the kubelet is started was read. Raises `HostError` for a file that cannot be
     read."""
     paths = unit_files(tree, UNIT)
-    if any(is_masked(tree, path) for path in paths) or any(tree.mode(path) is not None for path in _OTHERS):
+    is_off = any(_is_masked_unit(tree, path) for path in paths) or not is_enabled(tree, UNIT)
+    if is_off or any(tree.mode(path) is not None for path in _OTHERS):
         # It is started by something else, whatever lies there.
         return False
     rows = [row for path in paths for row in settings(text_at(tree, path))]
     commands = [value for name, value in rows if name == "ExecStart" and value]
     return bool(commands) and all(_is_kubelet(tree, one) for one in commands) and all(_is_read(tree, *row) for row in rows)
+
+
+def _is_masked_unit(tree: Tree, path: str) -> bool:
+    """Returns whether a unit is switched off: by a link to /dev/null, or by an empty file. A drop-in of which that is true only
+    hides another of its name."""
+    is_unit = path.endswith(_SUFFIX)
+    return is_unit and (is_masked(tree, path) or (tree.is_file(path) and not tree.read(path)))
 
 
 def _is_kubelet(tree: Tree, command: str) -> bool:
@@ -77,11 +88,17 @@ def _is_read(tree: Tree, name: str, value: str) -> bool:
             return not value or path in ENVIRONMENTS or ("%" not in path and _is_there(tree, path))
         case "ExecStartPre" | "ExecStartPost" | "ExecCondition":
             words = _words(value)
-            return not words or (posixpath.basename(words[0]) in _HARMLESS and ";" not in words)
+            return not words or (_is_harmless(words[0]) and ";" not in words)
         case _:
             return name not in _ELSEWHERE or not value
 
 
+def _is_harmless(program: str) -> bool:
+    folder, name = posixpath.split(program)
+    return name in _HARMLESS and folder in _SYSTEMS
+
+
 def _is_there(tree: Tree, path: str) -> bool:
-    # What a pattern finds may be another file at the next start.
-    return not any(one in path for one in "*?[") and tree.is_file(path)
+    # What a pattern finds may be another file at the next start, and what is in memory is written anew at each boot.
+    is_lasting = not posixpath.normpath(path).startswith(_IN_MEMORY)
+    return is_lasting and not any(one in path for one in "*?[") and tree.is_file(path)

@@ -15,7 +15,7 @@ from quorate.foreign.places import Stamp
 from quorate.foreign.values import integer_of, is_newer, mapping_of, text_of, texts_of
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER, Context
 from quorate.phases.base.this_node import ThisNode
-from quorate.phases.node.local_etcd import NOTES
+from quorate.phases.node.left_note import NOTES
 from quorate.report import ResourceWritten, RunMessage, silent
 from quorate.tree import NewContent, RealTree, Tree
 

@@ -27,6 +27,16 @@ def unit_files(tree: Tree, unit: str) -> list[str]:
     return [*units, *found, *_of_manager(tree)]
 
 
+def is_enabled(tree: Tree, unit: str) -> bool:
+    """Returns whether something that is started at boot wants a unit: one that nobody wants is not what starts the program that
+    it names."""
+    names = frozenset(_names_of(tree, unit))
+    wanting = (
+        f"{folder}/{name}" for folder in _FOLDERS for name in tree.names(folder) if name.endswith((".wants", ".requires"))
+    )
+    return any(not names.isdisjoint(tree.names(one)) for one in wanting)
+
+
 def _of_manager(tree: Tree) -> Iterator[str]:
     for path in _MANAGER:
         yield path

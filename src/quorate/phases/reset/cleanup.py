@@ -11,7 +11,8 @@ from quorate.foreign.paths import clean
 from quorate.host.cri import CriError, Runtime
 from quorate.phases.base.context import CONFIG_FOLDER, KUBELET_FOLDER
 from quorate.phases.node import leftovers, run_marker
-from quorate.phases.node.local_etcd import NOTES, delete_data
+from quorate.phases.node.left_note import NOTES
+from quorate.phases.node.local_etcd import delete_data
 from quorate.phases.node.paths import CONFS
 from quorate.phases.reset import mounts
 from quorate.phases.reset.judge import PHASE, judge_alone

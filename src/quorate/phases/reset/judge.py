@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from quorate.errors import HostError, Refused
+from quorate.foreign.text import to_paste
+from quorate.host.etcd_identity import member_owner
+from quorate.phases.base.node_files import real_path
 from quorate.phases.node.kubelet_sources import may_be_elsewhere
+from quorate.phases.node.left_note import Left, has_left
 from quorate.phases.node.local_etcd import (
-    LEFT,
     doubt_without_manifest,
     own_data_dir,
     refuse_data_without_manifest,
@@ -31,6 +34,14 @@ def judge_alone(run: ResetRun) -> None:
     is_skipped = _MEMBER_PHASE in run.reset.skip_phases
     if not is_skipped:
         refuse_other_etcds(run.tree)
+    if run.tree.is_file(manifest_path("etcd")) and not (is_skipped or run.abandon):
+        raise Refused(
+            f"{manifest_path('etcd')} is here, and phase {_MEMBER_PHASE} did not run: its member is in the cluster's list, and "
+            "would count for the quorum without its keys",
+            state="nothing was changed",
+            advice=f"{to_paste('quorate', 'reset', 'phase', _MEMBER_PHASE)} first; or, if the cluster is lost anyway: "
+            "--abandon-etcd-member",
+        )
     if run.tree.is_file(manifest_path("etcd")):
         remove = run.this_node.command("etcd", "remove", "NAME-OR-ID")
         text = (
@@ -41,7 +52,14 @@ def judge_alone(run: ResetRun) -> None:
     elif is_skipped:
         _say_doubt(run)
     else:
-        refuse_missed(run)
+        left = has_left(run.tree)
+        if left is not None and member_owner(real_path(run.tree, left.etcd.data_dir)) is not None:
+            raise Refused(
+                f"an earlier reset was cut off before it deleted the etcd data in {left.etcd.data_dir}",
+                state="nothing was changed",
+                advice=f"'{run.this_node.command('reset')}' goes on where it ended",
+            )
+        refuse_missed(run, left)
 
 
 def refuse_others(run: ResetRun, data_dir: str) -> None:
@@ -54,19 +72,17 @@ def refuse_others(run: ResetRun, data_dir: str) -> None:
     refuse_running(run.tree, data_dir, going, folders(run))
 
 
-def refuse_missed(run: ResetRun) -> None:
+def refuse_missed(run: ResetRun, left: Left | None) -> None:
     """Raises `Refused` where there is no manifest of etcd, and this node may have a member all the same: by its data, or by its
     key where the kubelet may take the manifest from a folder that no file tells. Without a key that is not asked: most nodes
-    that a script starts have no member. Reports what is left of the doubt."""
-    _refuse_lost_manifest(run)
-    if run.tree.is_file(LEFT):
-        # This tool has removed the member, and deleted its data; the keys are what is left to do.
-        return
+    that a script starts have no member. `left`: the member of a note that is believed; another one may be here beside it.
+    Reports what is left of the doubt."""
+    _refuse_lost_manifest(run, left)
     doubt = doubt_without_manifest(run.tree, run.reset.certificates_dir)
     if doubt and not run.abandon and may_be_elsewhere(run.tree):
         raise Refused(
             f"{doubt}; and the kubelet may take that manifest from another folder: how it is started is known for certain only "
-            "where a unit, kubelet.service, starts its binary itself, with files that are all there",
+            "where kubelet.service is enabled, and starts its binary itself, with files that are all there",
             state="nothing was changed",
             advice=f"where no member of this node is listed: --skip-phases={_MEMBER_PHASE}, or, for a single phase, "
             "--abandon-etcd-member",
@@ -79,9 +95,9 @@ def _say_doubt(run: ResetRun) -> None:
         run.report(Notice(doubt, "warning"))
 
 
-def _refuse_lost_manifest(run: ResetRun) -> None:
+def _refuse_lost_manifest(run: ResetRun, left: Left | None) -> None:
     try:
-        refuse_data_without_manifest(run.tree, run.reset.certificates_dir)
+        refuse_data_without_manifest(run.tree, run.reset.certificates_dir, left)
     except Refused as refused:
         if not run.abandon:
             refused.advice += "; or abandon the member, whose data stays: --abandon-etcd-member"

@@ -1,0 +1,165 @@
+"""The notes of a reset that was cut off: of an etcd whose member has left, and of one that is about to.
+
+A note is an answer to nothing but what it was written of. One that was believed wherever it lay let a later reset delete a live
+voter: its etcd had been started again, and other members had joined. So it says why the member does not count, and holds the
+stamps of the keys that were there; `Left` is believed of this data and of these keys alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+from quorate.errors import HostError
+from quorate.foreign.documents import BadDocument, read_object
+from quorate.foreign.urls import parts_of
+from quorate.foreign.values import mapping_of, text_of, texts_of
+from quorate.host.etcd_identity import SEAL, DataIdentity
+from quorate.host.member_data import DataSeen, look_at
+from quorate.phases.base.context import CONFIG_FOLDER
+from quorate.phases.base.node_files import real_path
+from quorate.phases.node.etcd_manifest import LocalEtcd, parse
+from quorate.phases.node.member_keys import keys_of_members
+from quorate.phases.node.static_pods import manifest_path
+from quorate.tree import Tree
+
+LEFT = f"{CONFIG_FOLDER}/.quorate-reset-etcd.yaml"
+"""The manifest of an etcd whose member has left, kept until its data is deleted: a reset that was cut off resumes by it."""
+
+LEAVING = f"{CONFIG_FOLDER}/.quorate-reset-leaving.json"
+"""Notes, from before the removal is asked for, which member is about to leave, and where the others are. Once it has left its
+etcd has ended, and the manifest of a first node names no other: a reset that was killed there could not ask anybody."""
+
+NOTES = (LEFT, LEAVING)
+"""What a reset that was cut off may have left, beside the data."""
+
+Why: TypeAlias = Literal["left", "alone", "abandoned"]
+"""left: the member was seen to be absent from the list, and its id never comes back; alone: it was the only one, which it is
+only until others join; abandoned: it may be listed, and whoever resumes has to say again that it does not matter."""
+
+_HEAD, _WHYS = b"# quorate: ", ("left", "alone", "abandoned")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a note says. `keys`: the stamps of the keys that a member could use, by their paths."""
+
+    etcd: LocalEtcd
+    why: Why
+    keys: dict[str, str]
+
+
+def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen, why: Why, certificates: str) -> None:
+    """Notes that the member whose data was seen has left, or does not count any more."""
+    keys: dict[str, str] = {}
+    with suppress(HostError):
+        # Without them the note answers for no key.
+        keys = _stamps(tree, keys_of_members(tree, certificates))
+    head = _HEAD + json.dumps({"why": why, "keys": keys}).encode() + b"\n"
+    tree.write(f"{etcd.data_dir}/{SEAL}", seal_of(seen), mode=0o600)
+    tree.write(LEFT, head + (tree.read(manifest_path("etcd")) or b""), mode=0o600)
+
+
+def manifest_in_note(tree: Tree) -> bytes:
+    """Returns the manifest that the note keeps; empty where there is none."""
+    content = tree.read(LEFT) or b""
+    return content.partition(b"\n")[2] if content.startswith(_HEAD) else content
+
+
+def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
+    """Deletes that note: the member stays."""
+    void_seal(tree, etcd)
+    tree.remove(LEFT)
+
+
+def void_seal(tree: Tree, etcd: LocalEtcd) -> None:
+    """Makes the note one of no data, and keeps the manifest in it: nothing else may have it."""
+    tree.remove(f"{etcd.data_dir}/{SEAL}")
+
+
+def has_left(tree: Tree) -> Left | None:
+    """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
+    another member, made since, and asking the cluster again does no harm. So is one of another member than that whose data is
+    here, or than the folders that it is in: an operator may have made or restored one, and its manifest be moved away for now.
+    Without the seal the note is void: another tool has deleted the data since."""
+    noted = None if tree.is_file(manifest_path("etcd")) else _read(tree)
+    if noted is None:
+        return None
+    return noted if is_sealed(tree, noted.etcd, look_at(real_path(tree, noted.etcd.data_dir))) else None
+
+
+def _read(tree: Tree) -> Left | None:
+    content = tree.read(LEFT)
+    if content is None:
+        return None
+    etcd = parse(content, LEFT)
+    head, _, _ = content.partition(b"\n")
+    try:
+        told = read_object(head.removeprefix(_HEAD), LEFT) if head.startswith(_HEAD) else {}
+    except BadDocument:
+        told = {}
+    why = text_of(told.get("why"))
+    keys = {path: text_of(stamp) for path, stamp in mapping_of(told.get("keys")).items()}
+    # One of an older version does not say; what needs a proof is the safer answer.
+    return Left(etcd, cast("Why", why) if why in _WHYS else "alone", keys)
+
+
+def unexplained_keys(tree: Tree, certificates: str) -> list[str]:
+    """Returns the keys of members that no note of ours explains. It was written when their member had left; what came since,
+    by another tool or from a backup, is another member's."""
+    noted = _read(tree)
+    known = noted.keys if noted is not None else {}
+    found = keys_of_members(tree, certificates)
+    now = _stamps(tree, found)
+    return [path for path in found if path not in known or known[path] != now.get(path)]
+
+
+def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
+    """Returns what tells each file from another of its name; another boot may give the device another number."""
+    found = {path: tree.stamp(path) for path in paths}
+    return {path: f"{one.inode}:{one.born_ns}:{one.modified_ns}:{one.size}" for path, one in found.items() if one is not None}
+
+
+def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
+    """Returns whether the data that was seen is that of the member that has left, or is gone."""
+    seal = tree.read(f"{noted.data_dir}/{SEAL}")
+    return seal is not None and (seen.owner is None or seal == seal_of(seen))
+
+
+def seal_of(seen: DataSeen) -> bytes:
+    """Returns what the seal in the data says: the ids, and which folder it is. Without the folder, as in a seal of 0.2 and
+    older, a snapshot that was restored with the same ids was deleted; such a seal is of no data. Another boot may give the
+    device another number."""
+    if seen.owner is None:
+        return b"no member\n"
+    folders = " ".join(f"{one.inode}:{one.born_ns}" if one is not None else "none" for one in seen.folders)
+    return f"{seen.owner.member_id:x} {seen.owner.cluster_id:x} {folders}\n".encode()
+
+
+def note_leaving(tree: Tree, owner: DataIdentity, urls: Iterable[str]) -> None:
+    """Notes that the removal of the member `owner` is about to be asked for. `urls`: the client URLs of the other members."""
+    fields = {"member": f"{owner.member_id:x}", "cluster": f"{owner.cluster_id:x}", "urls": list(urls)}
+    tree.write(LEAVING, json.dumps(fields, indent=1).encode() + b"\n", mode=0o600)
+
+
+def urls_beside_leaving(tree: Tree, owner: DataIdentity | None) -> list[str]:
+    """Returns where the other members of a member that may have left were; none where the note is of another one."""
+    content = tree.read(LEAVING)
+    if content is None or owner is None:
+        return []
+    try:
+        noted = read_object(content, LEAVING)
+    except BadDocument:
+        # These are only more places to ask: without them the run ends as it would without the note.
+        return []
+    is_of = (noted.get("member"), noted.get("cluster")) == (f"{owner.member_id:x}", f"{owner.cluster_id:x}")
+    return [one for one in texts_of(noted.get("urls")) if is_secured(one)] if is_of else []
+
+
+def is_secured(url: str) -> bool:
+    """Returns whether a URL that a member advertises may be used: the health check's certificate is for https."""
+    parts = parts_of(url)
+    return parts.scheme == "https" and bool(parts.host)
