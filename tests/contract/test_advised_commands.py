@@ -31,7 +31,6 @@ ELSEWHERE = {
     "phases/join/checks.py": "for a control-plane node",
     "pki/sealing.py": "for a control-plane node",
     "cli/kubeadm/join.py": "for a control-plane node",
-    "cli/kubeadm/recover.py": "for each other control-plane node",
     "config/validate.py": "for a control-plane node",
 }
 REFUSING = ("Refused", "PreflightFailed")

@@ -15,6 +15,7 @@ from quorate.errors import ConfigError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping
 from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
 from quorate.offline.look import look
+from quorate.phases.base.this_node import HERE
 from quorate.phases.node.etcd_manifest import flags_in, on_host
 from quorate.phases.node.static_pods import manifest_path, staged_path
 from quorate.phases.recover.holding import HeldNode
@@ -36,7 +37,8 @@ def refuse_unfit(node: HeldNode, data: Path) -> None:
         raise Refused(
             f"etcd would serve, and nobody could ask it: {'; '.join(wrong)}",
             state="nothing was changed",
-            advice="'quorate certs renew all' renews them with the CA of this node; what is missing comes from another node",
+            advice=f"{HERE.command('certs', 'renew', 'all')} renews them with the CA of this node; what is missing comes from "
+            "another node",
         )
     node.say("Reading which encryption keys the data needs")
     walk = look(data, deep=True).walk

@@ -9,6 +9,7 @@ from quorate.config.render import to_yaml
 from quorate.errors import Refused
 from quorate.foreign.documents import read_mapping
 from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
+from quorate.phases.base.this_node import HERE
 from quorate.phases.node.etcd_manifest import parse
 from quorate.phases.node.static_pods import staged_path
 
@@ -32,7 +33,7 @@ def with_rows(content: bytes, rows: Sequence[tuple[str, str]]) -> bytes:
         raise Refused(
             f"{staged_path(_ETCD)} cannot be made the manifest of a member that joins",
             state="nothing was started",
-            advice="'quorate reset --abandon-etcd-member', then 'quorate join', makes this node anew",
+            advice=f"{HERE.command('reset', '--abandon-etcd-member')}, then 'quorate join', makes this node anew",
         )
     return made
 
