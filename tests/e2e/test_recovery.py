@@ -77,6 +77,9 @@ def test_a_control_plane_is_made_anew_from_the_node_that_is_left(lab: KubeLab) -
     again = first.quorate("recover", "--gone", "cp2")
     assert again.returncode == 4 and "was recovered already" in again.stderr, again.stderr
     second.boot()
+    stopped = second.quorate("rejoin")
+    assert stopped.returncode == 4 and "the kubelet of this node does not run" in stopped.stderr, stopped.stderr
+    second.run("systemctl", "start", "kubelet")
     planned = second.quorate("rejoin", "--dry-run", "-o", "json")
     assert planned.returncode == 0, planned.stderr
     assert held(second) == [] and members(first) == {"cp1": "voter"}, "a dry run changes nothing"
@@ -114,6 +117,7 @@ def test_two_of_three_disks_are_wiped_and_the_run_is_killed(lab: KubeLab) -> Non
             # Its disk was replaced; what was on the other one is the old member's.
             shutil.rmtree(node.folder / "data/etcd/member")
         node.boot()
+        node.run("systemctl", "start", "kubelet")
         killed(node, ("quorate", "rejoin"))
         done = node.quorate("rejoin")
         assert done.returncode == 0 or "is a member of the new cluster" in done.stderr, done.stderr

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from quorate.deadline import DeadlineExceeded, SystemClock
-from quorate.errors import HostError, QuorateError
+from quorate.errors import HostError, QuorateError, Refused
 from quorate.host.cri import CriError, Runtime
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import runtime_socket
@@ -31,6 +31,25 @@ class HeldNode:
 
     def say(self, text: str) -> None:
         self.report(Notice(text))
+
+
+def refuse_without_kubelet(node: HeldNode) -> None:
+    """Raises `Refused` where the kubelet does not run: what was made would wait for it, held."""
+    if not node.kubelet.may_run():
+        raise Refused(
+            "the kubelet of this node does not run: it starts etcd on what is made",
+            state="nothing was changed",
+            advice="systemctl start kubelet; then run the same command again",
+        )
+
+
+def restart_kubelet(node: HeldNode) -> None:
+    """Restarts the kubelet, so that it knows nothing of the pods that were held. One that was started without an API server
+    unmounts no volume until it has read its node from one: a static pod that ends never ends for it, and another one of its
+    name is never started. Raises `HostError`."""
+    if node.kubelet.managed:
+        node.say("Restarting the kubelet")
+        node.kubelet.start()
 
 
 def hold(node: HeldNode, names: Sequence[str]) -> None:

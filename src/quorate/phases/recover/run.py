@@ -25,7 +25,7 @@ from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.static_pods import manifest_path, staged_path
 from quorate.phases.recover.fitness import refuse_unfit
-from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, said_held
+from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, refuse_without_kubelet, restart_kubelet, said_held
 from quorate.phases.recover.programs import borrowed_programs, forget_programs, keep_programs, programs_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob
@@ -87,6 +87,7 @@ def judge_node(run: NodeRecovery) -> Judged:
     """Judges what `recover_node` would, and changes nothing. Raises as it does."""
     etcd = own_etcd(run.tree)
     data_dir = real_path(run.tree, etcd.data_dir)
+    refuse_without_kubelet(run.node)
     _refuse_served(run, etcd)
     with borrowed_programs(data_dir) as folder:
         judged = plan(replace(_job(run, etcd, data_dir, folder), stops=(data_dir,)))
@@ -158,6 +159,7 @@ def _bring_back(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path) -> None:
     """Starts etcd on what was made, cleans it, and lets the API server start behind it."""
     run.node.say("Starting etcd")
     give_back(run.tree, "etcd")
+    restart_kubelet(run.node)
     with _cluster(run, etcd) as cluster:
         wait_until_seen(lambda view: view.linearizable, cluster.look, run.node.clock, "etcd serves", seconds=_SERVES_SECONDS)
         cleaned = settle(cluster, data_dir)

@@ -23,7 +23,7 @@ from quorate.member.static_pod import StaticPod
 from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path, staged_path
-from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, said_held
+from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, refuse_without_kubelet, restart_kubelet, said_held
 from quorate.phases.recover.run import own_etcd
 from quorate.phases.rejoin.cluster import CERTIFICATES, NewCluster, cluster_at, find
 from quorate.phases.rejoin.manifest import image_of, with_rows
@@ -74,6 +74,7 @@ class Judged:
 def judge_rejoin(node: HeldNode, endpoints: tuple[str, ...]) -> Judged:
     """Judges what `rejoin_node` would do, and changes nothing. Raises as it does."""
     etcd = own_etcd(node.tree)
+    refuse_without_kubelet(node)
     data_dir = real_path(node.tree, etcd.data_dir)
     owner = member_owner(data_dir)
     if owner == UNREADABLE:
@@ -130,6 +131,8 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
     with said_held():
         if not judged.is_fenced:
             kept = _keep(node, judged)
+        if not node.tree.is_file(manifest_path(_ETCD)):
+            restart_kubelet(node)
         member_id = _join(node, judged)
     node.tree.remove(staged_path(_ETCD))
     node.say("Starting the API server")
