@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quorate.core.decide_recovery import Survivor
-from quorate.errors import HostError, Refused
+from quorate.errors import HostError, QuorateError, Refused
 from quorate.files import write_into
 from quorate.foreign.kernel import rename_new
 from quorate.foreign.mounts import is_mount_point, mounted_below
@@ -23,7 +23,7 @@ from quorate.foreign.trust import distrust_way
 from quorate.host import proc
 from quorate.host.etcd_identity import MEMBER
 from quorate.host.running_etcds import RunningEtcd, is_open_here, look_for_etcds
-from quorate.recovery.survivors import Fenced, survivor_in
+from quorate.recovery.survivors import Fenced, read_fenced, survivor_in
 
 _KEPT, _RECORD = ".quorate-kept-", ".quorate-fenced.json"
 _PODS, _UNIT_END = "kubepods", ".service"
@@ -52,12 +52,18 @@ class Spot:
 def spot_of(data_dir: Path) -> Spot:
     """Returns where a data directory is named, as its links lead. Raises `HostError` where others could rename it."""
     real = data_dir.resolve()
+    if real.name == MEMBER and not is_mount_point(real) and (real / "wal").is_dir():
+        raise Refused(
+            f"{data_dir} is what etcd makes in its data directory",
+            state="nothing was changed",
+            advice=f"name the data directory: {to_paste(str(real.parent))}",
+        )
     spot = Spot(real, MEMBER) if is_mount_point(real) else Spot(real.parent, real.name)
     if doubt := distrust_way(spot.folder):
         raise HostError(
             f"{spot.folder} cannot be used: {doubt}",
             state="nothing was changed",
-            advice="run this as that user, or give the folder to root",
+            advice="let only root, or the user who runs this, own it and write to it",
         )
     if inside := mounted_below(spot.data):
         raise Refused(
@@ -96,11 +102,11 @@ def how_to_stop(etcd: RunningEtcd) -> str:
 
 def fence(data_dir: Path, run: str) -> tuple[Fenced, Path]:
     """Gives the data of a member another name, and writes beside it what a recovery on another host has to know. Returns that,
-    and the path of the file. Raises `Refused` and `HostError` with nothing changed."""
+    and the path of the file; the same where it was done before. Raises `Refused` and `HostError` with nothing changed."""
     spot = spot_of(data_dir)
     if begun := _begun(spot):
-        # Killed behind the rename.
-        return _noted(spot, begun.removeprefix(f"{spot.name}{_KEPT}"), survivor_in(spot.folder / begun)[0])
+        # Killed behind the rename, or typed again.
+        return _noted(spot, begun, survivor_in(spot.folder / spot.kept(begun))[0])
     refuse_running(data_dir)
     survivor, _ = survivor_in(data_dir)
     _refuse_nobodys(survivor, data_dir)
@@ -113,12 +119,41 @@ def fence(data_dir: Path, run: str) -> tuple[Fenced, Path]:
             raise HostError(f"cannot write to {spot.folder}: {error.strerror}", state="nothing was changed") from error
 
 
+def kept_runs(spot: Spot) -> list[str]:
+    """Returns the runs that have put data of this name aside."""
+    head = f"{spot.name}{_KEPT}"
+    return sorted(path.name.removeprefix(head) for path in spot.folder.iterdir() if path.name.startswith(head))
+
+
 def _begun(spot: Spot) -> str:
-    """Returns the name of data that a fence has put aside and not noted; empty where there is none."""
-    if (spot.folder / spot.name).exists() or (spot.folder / spot.record).exists():
+    """Returns the run of a fence that has put the data aside; empty where it is in its place, or there is none. The record is
+    believed of that run only: one that an undone fence had left let a newer log count as the older one of its time."""
+    if spot.data.exists():
         return ""
-    kept = [path.name for path in spot.folder.iterdir() if path.name.startswith(f"{spot.name}{_KEPT}")]
-    return kept[0] if len(kept) == 1 else ""
+    kept, noted = kept_runs(spot), _noted_run(spot)
+    if noted in kept:
+        return noted
+    if len(kept) > 1:
+        raise _several(spot, kept)
+    return "".join(kept)
+
+
+def _noted_run(spot: Spot) -> str:
+    """Returns the run of the fence's record; empty where there is none that can be read."""
+    try:
+        return read_fenced(spot.folder / spot.record).run
+    except QuorateError:
+        return ""
+
+
+def _several(spot: Spot, kept: list[str]) -> Refused:
+    names = ", ".join(spot.kept(one) for one in kept)
+    return Refused(
+        f"{spot.data} is not there, and several are kept beside it: {names}",
+        state="nothing was changed",
+        advice="look which has the newest log ('quorate etcd look'), and give it its name back by hand: "
+        f"{to_paste('mv', str(spot.folder / spot.kept(kept[-1])), str(spot.data))}",
+    )
 
 
 def _noted(spot: Spot, run: str, survivor: Survivor) -> tuple[Fenced, Path]:
@@ -172,22 +207,29 @@ def _logs(folder: Path) -> list[Path]:
         return []
 
 
-def unfence(data_dir: Path) -> Path:
-    """Gives data that was held its name back; returns the name that it had. Raises `Refused` where it is not one that can be
-    told, or something has its name by now."""
+def unfence(data_dir: Path, run: str = "") -> Path:
+    """Gives data that was held its name back; returns the name that it had. `run`: which put it aside, where that is known.
+    Raises `Refused` where it is not one that can be told, or something has its name by now."""
     spot = spot_of(data_dir)
-    kept = sorted(path.name for path in spot.folder.iterdir() if path.name.startswith(f"{spot.name}{_KEPT}"))
-    if len(kept) != 1 or (spot.folder / spot.name).exists():
-        why = f"{spot.data} is there" if (spot.folder / spot.name).exists() else f"{len(kept)} are kept beside {spot.data}"
+    kept = kept_runs(spot)
+    if spot.data.exists() or not kept:
+        why = f"{spot.data} is there" if spot.data.exists() else f"nothing is kept beside {spot.data}"
         raise Refused(
             f"nothing is given its name back: {why}", state="nothing was changed", advice=f"look at what is in {spot.folder}"
         )
+    noted = run or _noted_run(spot)
+    if noted not in kept:
+        if len(kept) > 1:
+            raise _several(spot, kept)
+        noted = kept[0]
     with _opened(spot.folder) as held:
-        rename_new(kept[0], spot.name, src_dir_fd=held, dst_dir_fd=held)
+        # Before the data has its name: killed in between, no record speaks of data that is not held.
         with suppress(FileNotFoundError):
             os.unlink(spot.record, dir_fd=held)
         os.fsync(held)
-    return spot.folder / kept[0]
+        rename_new(spot.kept(noted), spot.name, src_dir_fd=held, dst_dir_fd=held)
+        os.fsync(held)
+    return spot.folder / spot.kept(noted)
 
 
 @contextmanager

@@ -136,8 +136,9 @@ def _asked(ask: AskGone, found: Found) -> PreflightFailed:
 def _refuse_misplaced(job: RecoveryJob, survivor: Survivor, looks: tuple[Look, ...]) -> None:
     """Raises `Refused` where the newest log is in another directory than the one that the new voter will have."""
     newest = looks[0]
-    if newest.member_id != survivor.member_id:
-        other = next(str(one.path) for one in looks if one.member_id == survivor.member_id)
+    # Not by the member alone: of two copies of one the older was used, and all that came between was lost.
+    if (newest.member_id, newest.last) != (survivor.member_id, survivor.last):
+        other = next(str(one.path) for one in looks if (one.member_id, one.last) == (survivor.member_id, survivor.last))
         raise Refused(
             f"{survivor.name} in {other} has the newest log, and {job.data_dir} has not",
             state="nothing was changed",

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.core.ids import format_id, parse_id
-from quorate.errors import ConfigError, Refused
+from quorate.errors import ConfigError, HostError, Refused
+from quorate.files import make_folder, write_atomic
+from quorate.foreign.documents import RECORD, BadDocument, read_object
+from quorate.foreign.local_files import read_at_most
 from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, text_of
 from quorate.host.etcd_identity import MEMBER
 from quorate.journal import Record
 from quorate.journal import read as read_journal
 from quorate.offline.look import look
-from quorate.recovery.fence import Spot, spot_of, unfence
+from quorate.recovery.fence import Spot, fence, kept_runs, spot_of, unfence
 from quorate.recovery.judge_recovery import where
+from quorate.recovery.survivors import Fenced
 
 _FOLDER = ".quorate-recovery"
+_MOST_BYTES = 1 << 16
 JOURNAL = "journal"
-BEGUN, FENCED, DISTILLED, PLACED = "begun", "fenced", "distilled", "placed"
+BEGUN, ATTESTED, FENCED, DISTILLED, BUILT, PLACED = "begun", "attested", "fenced", "distilled", "built", "placed"
+_USED = ".quorate-used-"
+_USED_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,8 @@ def folder_of(spot: Spot) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the journal says of this recovery."""
+    """What the journal says of this recovery. `distilled`: the snapshot that is there is of this run; `built`: cluster and
+    member id of each data directory that it was about to give the survivor's name. What else stands there is somebody's."""
 
     run: str
     old_cluster: int
@@ -72,8 +84,10 @@ class Known:
     gone: tuple[str, ...]
     beside: tuple[str, ...]
     last: object = None
+    distilled: bool = False
     applied: int = 0
     unknown: int = 0
+    built: frozenset[tuple[int, int]] = frozenset()
     placed: Mapping[str, object] | None = None
 
     @classmethod
@@ -93,7 +107,13 @@ class Known:
                     fields.get("last"),
                 )
             elif known is not None and one.kind == DISTILLED:
-                known = replace(known, applied=integer_of(fields.get("applied")), unknown=integer_of(fields.get("unknown")))
+                applied, unknown = integer_of(fields.get("applied")), integer_of(fields.get("unknown"))
+                known = replace(known, distilled=True, applied=applied, unknown=unknown)
+            elif known is not None and one.kind == ATTESTED:
+                known = replace(known, gone=tuple(dict.fromkeys([*known.gone, *_texts(fields.get("gone"))])))
+            elif known is not None and one.kind == BUILT:
+                ids = parse_id(text_of(fields.get("clusterId"))), parse_id(text_of(fields.get("memberId")))
+                known = replace(known, built=known.built | {ids})
             elif known is not None and one.kind == PLACED:
                 known = replace(known, placed=fields)
         return known
@@ -177,23 +197,88 @@ def retire(data_dir: Path) -> None:
         folder_of(spot).rename(retired(spot, known.run))
 
 
+@contextmanager
+def locked(spot: Spot) -> Iterator[Path]:
+    """Holds the folder of the recovery of one place, and yields it; a second run at once is refused."""
+    folder = folder_of(spot)
+    make_folder(folder)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HostError(
+                f"another recovery of {spot.data} is at work", state="this one changed nothing", advice="let it end"
+            ) from None
+        yield folder
+    finally:
+        os.close(held)
+
+
+def note_used(spot: Spot, run: str, by: Spot) -> None:
+    """Notes beside data that a recovery holds which one it is: once that has made a new cluster, the old one must not serve."""
+    told = {"format": _USED_FORMAT, "run": run, "recovery": str(by.data)}
+    write_atomic(spot.folder / f"{spot.name}{_USED}{run}.json", json.dumps(told).encode() + b"\n", mode=0o600)
+
+
+def _refuse_used_elsewhere(spot: Spot) -> None:
+    """Raises `Refused` where a recovery holds this data beside its survivor's, and has made a cluster of that, or may."""
+    for run in kept_runs(spot):
+        note = spot.folder / f"{spot.name}{_USED}{run}.json"
+        if not note.exists():
+            continue
+        try:
+            told = read_object(read_at_most(note, _MOST_BYTES), str(note), RECORD)
+        except BadDocument as error:
+            raise Refused(error.what, state="nothing was changed", advice="look at it, and at what it is beside") from None
+        by = spot_of(Path(text_of(told.get("recovery"))))
+        found = (Known.of(read_journal(one / JOURNAL)) for one in (folder_of(by), retired(by, run)))
+        known = next((one for one in found if one is not None and one.run == run), None)
+        if known is not None and known.placed is None and not folder_of(by).exists():
+            # That recovery was undone.
+            continue
+        what = "works with it" if known is not None and known.placed is None else "has made its cluster anew"
+        raise Refused(
+            f"the recovery {run} of {by.data} {what}: beside that the old cluster would serve again",
+            state="nothing was changed",
+            advice=f"keep it as it is; where that recovery is to be undone: {unfences(by)}",
+        )
+
+
+def unfences(spot: Spot) -> str:
+    """Returns the command that ends a recovery of this data."""
+    place = spot.folder if spot.name == MEMBER else spot.data
+    return to_paste("quorate", "etcd", "unfence", str(place), "--not-recovered")
+
+
 def undo(data_dir: Path) -> Path:
     """Gives data that was held its name back, and ends a recovery of it that was cut off; returns the name that it had. Raises
-    `Refused` where a recovery beside it has used it, and as `unfence`."""
+    `Refused` where a recovery beside it has used it, and as `unfence`; `HostError` while one is at work."""
     spot = spot_of(data_dir)
-    for path in sorted(spot.folder.parent.glob(f"*/*{_FOLDER}/{JOURNAL}")) + sorted(spot.folder.glob(f"*{_FOLDER}/{JOURNAL}")):
-        other = Known.of(read_journal(path))
-        if other is not None and other.placed is not None and str(spot.data) in other.beside:
-            raise Refused(
-                f"the cluster of {spot.data} was made anew by the recovery {other.run}, beside which it would serve again",
-                state="nothing was changed",
-                advice=f"keep it as it is; {path.parent} says what was made",
-            )
-    was = unfence(data_dir)
-    known = known_at(spot)
-    if known is not None and known.placed is None:
-        folder_of(spot).rename(retired(spot, known.run))
+    _refuse_used_elsewhere(spot)
+    if not folder_of(spot).is_dir():
+        return unfence(data_dir)
+    with locked(spot):
+        known = known_at(spot)
+        is_open = known is not None and known.placed is None
+        was = unfence(data_dir, known.run if known is not None and is_open else "")
+        if known is not None and is_open:
+            folder_of(spot).rename(retired(spot, known.run))
     return was
+
+
+def fence_alone(data_dir: Path, run: str) -> tuple[Fenced, Path]:
+    """Fences as `fence`. Raises `Refused` where a recovery holds this data already: it would go on with it, beside the one that
+    is given the fence's file."""
+    spot = spot_of(data_dir)
+    known = known_at(spot)
+    if known is not None and known.placed is None and known.run in kept_runs(spot):
+        raise Refused(
+            f"the recovery {known.run} of {spot.data} was cut off, and goes on when its command is typed again",
+            state="nothing was changed: the data is held by it",
+            advice=f"end it first, so that it is one recovery that has this data: {unfences(spot)}",
+        )
+    return fence(data_dir, run)
 
 
 def retired(spot: Spot, run: str) -> Path:

@@ -11,7 +11,6 @@ counts more than what the journal says. Before the rename of step 4 `unfence` gi
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import os
 import secrets
@@ -29,12 +28,14 @@ from quorate.foreign.text import to_paste
 from quorate.host.etcd_identity import MEMBER
 from quorate.journal import Journal, Record
 from quorate.journal import read as read_journal
-from quorate.offline.look import look
+from quorate.offline.look import Look, look
 from quorate.recovery import distil
 from quorate.recovery.fence import Spot, put_aside, spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob, judge_recovery
 from quorate.recovery.progress import (
+    ATTESTED,
     BEGUN,
+    BUILT,
     DISTILLED,
     FENCED,
     JOURNAL,
@@ -43,8 +44,11 @@ from quorate.recovery.progress import (
     Recovered,
     folder_of,
     known_at,
+    locked,
+    note_used,
     refuse_used,
     retired,
+    unfences,
 )
 from quorate.recovery.restore import Job, restore
 from quorate.report import Event, Report
@@ -67,20 +71,31 @@ def recover(job: RecoveryJob, clock: SystemClock, report: Report) -> Recovered:
             assert judged is not None
             known = _begin(run, judged)
         elif judged is not None:
-            _refuse_changed(spot, known, judged)
+            _refuse_changed(job, known, judged)
+            if more := [one for one in judged.gone if one not in known.gone]:
+                run.note(ATTESTED, {"gone": more, "saidBy": getpass.getuser()})
         if known.placed is None:
             known = _place(run, known)
     return known.result(spot)
 
 
-def _refuse_changed(spot: Spot, known: Known, judged: Judged) -> None:
-    """Raises `Refused` where the data is not that of the run that goes on: its cluster lived on meanwhile."""
+def _refuse_changed(job: RecoveryJob, known: Known, judged: Judged) -> None:
+    """Raises `Refused` where the data is not that of the run that goes on, whose cluster lived on meanwhile; and for other data
+    beside it: what that run has not held counted as held, and served beside the new cluster."""
+    spot = spot_of(job.data_dir)
     if list(judged.decision.survivor.last) != known.last:
         raise Refused(
             f"{spot.data} was written to since the recovery {known.run} began, which was cut off",
             state="nothing was changed",
             advice=f"begin anew: {to_paste('mv', str(folder_of(spot)), str(retired(spot, known.run)))}; then run the same "
             "command again",
+        )
+    if {str(spot_of(one).data) for one in job.beside} != set(known.beside):
+        began = " ".join(to_paste("--beside", one) for one in known.beside) or "without --beside"
+        raise Refused(
+            f"the recovery {known.run} began {began}, and goes on so",
+            state="nothing more was changed",
+            advice=f"give the same; or end it first, and begin anew: {unfences(spot)}",
         )
 
 
@@ -97,7 +112,7 @@ def plan(job: RecoveryJob) -> Judged:
         )
     judged = judge_recovery(job, known.run if known is not None else "")
     if known is not None:
-        _refuse_changed(spot, known, judged)
+        _refuse_changed(job, known, judged)
     return judged
 
 
@@ -126,23 +141,12 @@ class _Run:
 @contextmanager
 def _work(spot: Spot) -> Iterator[Journal]:
     """Yields the journal of the recovery of one place; a second one at once is refused."""
-    folder = folder_of(spot)
-    make_folder(folder)
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HostError(
-                f"another recovery of {spot.data} is at work", state="this one changed nothing", advice="let it end"
-            ) from None
+    with locked(spot) as folder:
         book = Journal(folder / JOURNAL)
         try:
             yield book
         finally:
             book.close()
-    finally:
-        os.close(held)
 
 
 def _begin(run: _Run, judged: Judged) -> Known:
@@ -177,14 +181,18 @@ def _place(run: _Run, known: Known) -> Known:
     if made is None:
         run.report(Event("fence", run.job.name, f"the data is kept as {run.spot.kept(known.run)}"))
         with _said(run, known):
+            for one in map(Path, known.beside):
+                # Before it is held: killed in between, what it is for is known.
+                note_used(spot_of(one), known.run, run.spot)
             for one in (run.job.data_dir, *map(Path, known.beside)):
                 _hold(spot_of(one), known.run)
             run.note(FENCED, {})
             _distil(run, known)
             # Somebody may have come back while that took its time.
             judge_recovery(run.job, known.run)
+            _refuse_loose(run, known)
             _restore(run, known)
-        made = _is_placed(run.spot, known)
+        made = _is_placed(run.spot, run.known())
         assert made is not None
     run.note(PLACED, made)
     return run.known()
@@ -198,7 +206,7 @@ def _said(run: _Run, known: Known) -> Iterator[None]:
     except QuorateError as error:
         kept = run.spot.folder / run.spot.kept(known.run)
         if kept.exists():
-            undone = "'quorate etcd unfence' gives it its name back"
+            undone = f"to give it its name back instead: {unfences(run.spot)}"
             error.state = f"the data is kept as {kept}, whole; no new cluster was made; the same command continues; {undone}"
         raise
 
@@ -209,11 +217,13 @@ def _is_placed(spot: Spot, known: Known) -> dict[str, object] | None:
     if not kept.exists() or not there.exists():
         return None
     found = look(spot.folder if spot.name == MEMBER else there, deep=True)
-    if found.cluster_id in (0, known.old_cluster):
+    if (found.cluster_id, found.member_id) not in known.built:
+        # An etcd that was started there makes an empty cluster of its own.
         raise Refused(
-            f"{there} holds data of the old cluster beside {kept}",
-            state="nothing more was changed",
-            advice=f"somebody put it there since this recovery began: look at it, and move it away; it began as {known.run}",
+            f"{there} is there, and this recovery did not put it there: an etcd may have been started meanwhile",
+            state=f"nothing more was changed; the data is kept as {kept}",
+            advice=f"stop what starts it, and move it away: {to_paste('mv', str(there), f'{there}.stray')}; then run the same "
+            "command again",
         )
     return {
         "clusterId": format_id(found.cluster_id),
@@ -237,10 +247,22 @@ def _hold(spot: Spot, run: str) -> None:
         os.close(held)
 
 
+def _refuse_loose(run: _Run, known: Known) -> None:
+    """Raises `Refused` where data that this recovery holds has its own name again."""
+    for spot in map(spot_of, (run.job.data_dir, *map(Path, known.beside))):
+        if spot.data.exists() or not (spot.folder / spot.kept(known.run)).exists():
+            raise Refused(
+                f"{spot.data} is not held any more: somebody gave it its name back, or put something there",
+                state="no new cluster was made",
+                advice="see who did; then run the same command again",
+            )
+
+
 def _distil(run: _Run, known: Known) -> None:
-    """Makes the snapshot, unless a killed run has: it has its name only when it is whole."""
+    """Makes the snapshot, unless a killed run has: it has its name only when it is whole, and counts only where this recovery
+    says that it made it."""
     folder = folder_of(run.spot)
-    if (folder / _SNAPSHOT).exists():
+    if known.distilled and (folder / _SNAPSHOT).exists():
         return
     run.report(Event("distil", run.job.name, "its own etcd applies its whole log, alone, on a copy"))
     work = folder / _WORK
@@ -259,8 +281,13 @@ def _restore(run: _Run, known: Known) -> None:
     data_dir = spot.folder if spot.name == MEMBER else spot.data
     snapshot, kept = folder_of(spot) / _SNAPSHOT, (spot.folder / spot.kept(known.run)).stat()
     owner = (kept.st_uid, kept.st_gid) if os.geteuid() == 0 else None
+
+    def note(made: Look) -> None:
+        run.note(BUILT, {"clusterId": format_id(made.cluster_id), "memberId": format_id(made.member_id)})
+
     restore(
         Job(snapshot, data_dir, job.name, job.peer_url, job.etcdutl, wish, known.seen, known.old_cluster, owner),
         run.clock,
         run.report,
+        note,
     )

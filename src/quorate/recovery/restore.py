@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +37,7 @@ from quorate.report import Event, Report
 _SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
 _WORK, _BUILT = ".quorate-new-", "built"
 _RUN = re.compile(r"[0-9a-f]{8}")
-_KEPT = re.compile(r"member\.quorate-(?:kept-[0-9a-f]{8}|recovery|fenced\.json)")
+_KEPT = re.compile(r"member\.quorate-(?:kept-[0-9a-f]{8}|recovery(?:-[0-9a-f]{8})?|used-[0-9a-f]{8}\.json|fenced\.json)")
 
 
 class RestoreFailed(QuorateError):
@@ -167,8 +167,13 @@ def free_bytes(path: Path) -> int | None:
     return room.f_bavail * room.f_frsize
 
 
-def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
-    """Restores; raises `Refused`, `RestoreFailed` and `HostError` with nothing changed, but for what the message says."""
+def _nothing(_made: Look) -> None:
+    """Notes nothing."""
+
+
+def restore(job: Job, clock: SystemClock, report: Report, before_it_shows: Callable[[Look], None] = _nothing) -> Restored:
+    """Restores; raises `Refused`, `RestoreFailed` and `HostError` with nothing changed, but for what the message says.
+    `before_it_shows` gets what was built before that has its name: whoever goes on later knows it again."""
     content = judge(job, report)
     run = secrets.token_hex(4)
     with _work_beside(job.data_dir, run) as work:
@@ -182,6 +187,7 @@ def restore(job: Job, clock: SystemClock, report: Report) -> Restored:
         _sync(work)
         # An etcd may have been started there while this was built.
         _refuse(against(content, replace(_place(job.data_dir), free=None), job.wish))
+        before_it_shows(made)
         kept = _put(job, work, run)
     return Restored(
         made.cluster_id, made.member_id, content.keys, content.revision + added, added, token, kept, content.no_space
@@ -243,8 +249,14 @@ def _build(job: Job, work: Path, token: str, added: int, clock: SystemClock) -> 
     # Ctrl-C on a terminal ends etcdutl, too.
     clock.cancel.check()
     if done.code != 0:
-        last = (done.err.strip().splitlines() or ["it said nothing"])[-1]
-        raise RestoreFailed(f"{job.etcdutl} could not restore {job.snapshot}: {last[:500]}", state="nothing was changed")
+        why = _reason(done.err)
+        raise RestoreFailed(f"{job.etcdutl} could not restore {job.snapshot}: {why[:500]}", state="nothing was changed")
+
+
+def _reason(said: str) -> str:
+    """Returns the line that says why a Go program ended: behind it there may be the lines of its stack."""
+    lines = [one.strip() for one in said.strip().splitlines() if one.strip()] or ["it said nothing"]
+    return next((one for one in lines if one.startswith(("Error:", "panic:", "fatal error:"))), lines[-1])
 
 
 def _checked(job: Job, work: Path, content: Content, added: int) -> Look:

@@ -137,7 +137,7 @@ def fence(data_dir: Path, form: str) -> None:
     """
     import secrets
 
-    from quorate.recovery.fence import fence as fenced
+    from quorate.recovery.progress import fence_alone as fenced
 
     found, path = fenced(data_dir.absolute(), secrets.token_hex(4))
     shown = {

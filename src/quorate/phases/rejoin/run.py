@@ -27,7 +27,8 @@ from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, refu
 from quorate.phases.recover.run import own_etcd
 from quorate.phases.rejoin.cluster import CERTIFICATES, NewCluster, cluster_at, find
 from quorate.phases.rejoin.manifest import image_of, with_rows
-from quorate.recovery.fence import fence, spot_of
+from quorate.recovery.fence import spot_of
+from quorate.recovery.progress import fence_alone
 
 _ETCD, _API_SERVER = HELD
 _LOG_BYTES = 1 << 16
@@ -143,7 +144,7 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
 def _keep(node: HeldNode, judged: Judged) -> str:
     node.say("Keeping the data of the old member under another name")
     run = secrets.token_hex(4)
-    fence(judged.data_dir, run)
+    fence_alone(judged.data_dir, run)
     spot = spot_of(judged.data_dir)
     return str(spot.folder / spot.kept(run))
 
