@@ -73,6 +73,14 @@ class DryTree:
             raise HostError(f"{path} was written by another program since this run looked")
         self.remove(path)
 
+    def rename_new(self, path: str, name: str) -> bool:
+        new = f"{path.rpartition('/')[0]}/{name}"
+        if self.is_file(new):
+            return False
+        self.written[new] = (self.read(path) or b"", self.mode(path) or 0, False)
+        self.remove(path)
+        return True
+
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
         return self.take_named(path, [name for name in self.names(path) if name not in keep], is_meant)
 

@@ -18,8 +18,9 @@ from quorate.errors import HostError
 from quorate.exchanging import Swap, prepared, put_all
 from quorate.files import create_into, make_one, write_into
 from quorate.foreign import deletion, places, taking
-from quorate.foreign.aside import remove_if, sweep
+from quorate.foreign.aside import remove_if, sweep, sync
 from quorate.foreign.inside import Place, holder, target
+from quorate.foreign.kernel import rename_new
 from quorate.foreign.local_files import read_at_most
 from quorate.foreign.places import Stamp, stamp_at
 from quorate.loggers import logger
@@ -108,6 +109,11 @@ class Tree(Protocol):
     def remove_if(self, path: str, seen: Stamp) -> None:
         """Deletes the file that was seen; does nothing when there is none. Raises `HostError`, and leaves it, where it is
         another one: another program has written it since."""
+        ...
+
+    def rename_new(self, path: str, name: str) -> bool:
+        """Gives a file, or a link, another name in its folder, with its mode and owner. Returns False, and changes nothing,
+        where something has that name. Raises `HostError`."""
         ...
 
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
@@ -266,6 +272,16 @@ class RealTree:
                     f"{path} was written by another program since this run looked: it was left as it is",
                     advice="look at what works on this node, then run the same command again",
                 )
+
+    def rename_new(self, path: str, name: str) -> bool:
+        with self._told(path, "rename"), holder(self.root, path) as place:
+            try:
+                rename_new(place.name, name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+            except FileExistsError:
+                return False
+            sync(place.folder)
+        _LOGGER.info("renamed %s to %s", path, name, extra={"fields": {"path": path, "name": name}})
+        return True
 
     def take(self, path: str, is_meant: Callable[[Path], bool], *, keep: Collection[str] = ()) -> bool:
         return taking.take(path, is_meant, root=self.root, keep=keep)

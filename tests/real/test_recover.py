@@ -316,7 +316,7 @@ recover.recover(job, SystemClock(), silent)
 
 
 @ONE_ETCD
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("when", ["before", "behind"])
 def test_killed_at_any_record_the_same_command_goes_on(home: Home, any_etcd: str, number: int, when: str) -> None:
     done, (best, *others) = lost(home, any_etcd, 0.2)

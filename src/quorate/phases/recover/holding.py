@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,10 +11,11 @@ from quorate.errors import HostError, QuorateError, Refused
 from quorate.host.cri import CriError, Runtime
 from quorate.host.kubelet import Kubelet
 from quorate.phases.base.node_files import runtime_socket
-from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path, staged_path
+from quorate.phases.node.static_pods import manifest_path, staged_path
 from quorate.report import Notice, Report
 from quorate.tree import Tree
 
+_AGAIN = "run the same command again"
 HELD = ("etcd", "kube-apiserver")
 """The API server crashes without its etcd, and would come back with the delay that its crashes have earned it."""
 
@@ -53,18 +54,18 @@ def restart_kubelet(node: HeldNode) -> None:
 
 
 def hold(node: HeldNode, names: Sequence[str]) -> None:
-    """Lets the kubelet end these static pods, and waits until they have ended. Where one does not, those that this run holds
-    get their manifests back; raises `HostError`."""
-    held: list[str] = []
+    """Lets the kubelet end these static pods, and waits until they have ended, also those that a killed run holds. Raises
+    `HostError` where one does not end; what is held stays so."""
     for name in names:
         if node.tree.is_file(manifest_path(name)):
-            held.append(name)
-            _hold(node, name, held)
+            node.say(f"Holding the static pod of {name}")
+            hold_in(node.tree, name)
+        elif not node.tree.is_file(staged_path(name)):
+            continue
+        _see_ended(node, name)
 
 
-def _hold(node: HeldNode, name: str, held: Sequence[str]) -> None:
-    node.say(f"Holding the static pod of {name}")
-    hold_in(node.tree, name)
+def _see_ended(node: HeldNode, name: str) -> None:
     try:
         with Runtime.connect(runtime_socket(node.tree, node.cri_socket), node.clock.cancel) as runtime:
             runtime.see_static_pod_gone(
@@ -74,66 +75,68 @@ def _hold(node: HeldNode, name: str, held: Sequence[str]) -> None:
                 advice="'crictl pods' shows it; see why it does not end, then run the same command again",
                 refuse=lambda: _refuse_returned(node, name),
             )
-    except (CriError, DeadlineExceeded, HostError) as error:
-        why = HostError(
+    except (CriError, DeadlineExceeded) as error:
+        raise HostError(
             f"the pod of {name} could not be ended: {error.what}",
-            state="its manifest is in its place again; nothing was recovered",
             advice=error.own_advice or "start the container runtime, then run the same command again",
-        )
-        for one in held:
-            try:
-                give_back(node.tree, one)
-            except HostError as second:
-                why.state = f"{second.what}; nothing was recovered"
-        raise why from error
+        ) from error
 
 
 def _refuse_returned(node: HeldNode, name: str) -> None:
     if node.tree.is_file(manifest_path(name)):
-        raise HostError(f"somebody has written {manifest_path(name)} meanwhile")
+        raise HostError(
+            f"somebody has written {manifest_path(name)} meanwhile; the one of before is {staged_path(name)}",
+            advice=f"see which of the two is right, and move the other one away; then {_AGAIN}",
+        )
 
 
 def hold_in(tree: Tree, name: str) -> None:
-    """Holds a manifest that the kubelet runs. Killed in between, both are there, and are the same. Raises `HostError`, with
-    nothing changed, where both are there and differ: one of the two is somebody's work."""
-    seen = tree.stamp(manifest_path(name))
-    content = tree.read(manifest_path(name))
-    if seen is None or content is None:
-        return
-    if not _is_twin(tree, staged_path(name), content, manifest_path(name)):
-        tree.create(staged_path(name), content, mode=MANIFEST_MODE)
-    tree.remove_if(manifest_path(name), seen)
+    """Gives a manifest that the kubelet runs a name that it ignores. Raises `HostError`, with nothing changed, where there is
+    another file of that name."""
+    _rename(tree, manifest_path(name), staged_path(name))
 
 
 def give_back(tree: Tree, name: str) -> None:
     """Gives a held manifest its name back: the kubelet starts the pod. Raises as `hold_in`."""
-    seen = tree.stamp(staged_path(name))
-    content = tree.read(staged_path(name))
-    if seen is None or content is None:
+    _rename(tree, staged_path(name), manifest_path(name))
+
+
+def _rename(tree: Tree, path: str, new: str) -> None:
+    seen = tree.stamp(path)
+    if seen is None or tree.rename_new(path, new.rpartition("/")[2]):
         return
-    if not _is_twin(tree, manifest_path(name), content, staged_path(name)):
-        tree.create(manifest_path(name), content, mode=MANIFEST_MODE)
-    tree.remove_if(staged_path(name), seen)
-
-
-def _is_twin(tree: Tree, path: str, content: bytes, beside: str) -> bool:
-    """Returns whether the manifest under its other name is there, too. Raises `HostError` where it is another one."""
-    there = tree.read(path)
-    if there is not None and there != content:
+    if tree.read(path) != tree.read(new):
+        # One of the two is somebody's work.
         raise HostError(
-            f"{path} and {beside} are both there, and differ",
+            f"{path} and {new} are both there, and differ",
             state="nothing was changed",
-            advice="see which of the two is right, and move the other one away; then run the same command again",
+            advice=f"see which of the two is right, and move the other one away; then {_AGAIN}",
         )
-    return there is not None
+    tree.remove_if(path, seen)
 
 
 @contextmanager
-def said_held() -> Iterator[None]:
-    """Says of an error in the block that the static pods are held."""
+def said_held(node: HeldNode, may_return: Callable[[], bool]) -> Iterator[None]:
+    """Gives the held manifests back where the block ends in an error and `may_return`: nothing was done yet that they must not
+    start on. Says else which are held."""
     try:
         yield
     except QuorateError as error:
-        held = " and ".join(staged_path(name) for name in HELD)
-        error.state = "; ".join(filter(None, [error.state, f"the manifests are held as {held}: the kubelet ignores them"]))
+        with node.clock.cancel.shielded():
+            returned = _all_returned(node) if may_return() else False
+        held = [staged_path(name) for name in HELD if node.tree.is_file(staged_path(name))]
+        if returned:
+            told = "the static pods have their manifests back"
+        else:
+            told = f"held, so that the kubelet starts nothing: {', '.join(held)}" if held else ""
+        error.state = "; ".join(filter(None, [error.state, told]))
         raise
+
+
+def _all_returned(node: HeldNode) -> bool:
+    try:
+        for name in HELD:
+            give_back(node.tree, name)
+    except HostError:
+        return False
+    return True

@@ -14,21 +14,24 @@ from quorate.files import make_folder
 from quorate.host import etcd_binary
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.running_etcds import open_in
+from quorate.recovery.fence import spot_of
+from quorate.recovery.progress import folder_of
 
 _NAMES = ("etcd", "etcdutl")
 _MODE = 0o755
 
 
 def keep_programs(data_dir: Path, folder: Path) -> None:
-    """Copies the programs of the etcd that runs on the data to `folder`, which only root may write to, unless they are there:
-    they are needed when it has ended. A copy has its name only when it is whole. Raises `HostError`."""
+    """Copies the programs of the etcd that runs on the data to `folder`, which only root may write to: they are needed when it
+    has ended. What an older run has left there is of an older pod, and written over. A copy has its name only when it is whole.
+    Raises `HostError`."""
     running = open_in(data_dir)
     if running is None:
         return
     make_folder(folder)
     for name in _NAMES:
         there = Path(f"/proc/{running.pid}/exe") if name == "etcd" else _beside(running.pid, name)
-        if there is not None and not (folder / name).exists():
+        if there is not None:
             _copied(there, folder / name)
 
 
@@ -38,7 +41,9 @@ def borrowed_programs(data_dir: Path) -> Iterator[Path]:
     # Not in /tmp, which many hosts mount without the right to run programs.
     with TemporaryDirectory(prefix=".quorate-recover-", dir=data_dir.parent) as folder:
         keep_programs(data_dir, Path(folder))
-        yield Path(folder)
+        # Of a pod that has ended: those that a run kept which was killed behind that.
+        has_any = any(Path(folder).iterdir())
+        yield Path(folder) if has_any else folder_of(spot_of(data_dir))
 
 
 def _beside(pid: int, name: str) -> Path | None:

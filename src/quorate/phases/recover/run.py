@@ -15,7 +15,9 @@ from pathlib import Path
 
 from quorate.core.decide_recovery import RecoveryWish
 from quorate.core.decide_restore import DEFAULT_QUOTA
-from quorate.errors import QuorateError, Refused
+from quorate.core.ids import format_id
+from quorate.deadline import DeadlineExceeded
+from quorate.errors import HostError, QuorateError, Refused
 from quorate.etcd.client.connections import Access
 from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
@@ -23,13 +25,14 @@ from quorate.etcd.observation.look import wait_until_seen
 from quorate.foreign.text import to_paste
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
+from quorate.phases.node.local_etcd import refuse_other_etcds
 from quorate.phases.node.static_pods import manifest_path, staged_path
 from quorate.phases.recover.fitness import refuse_unfit
 from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, refuse_without_kubelet, restart_kubelet, said_held
 from quorate.phases.recover.programs import borrowed_programs, forget_programs, keep_programs, programs_in
-from quorate.recovery.fence import spot_of
+from quorate.recovery.fence import kept_runs, spot_of
 from quorate.recovery.judge_recovery import Judged, RecoveryJob
-from quorate.recovery.progress import Recovered, folder_of, recovered_here
+from quorate.recovery.progress import Recovered, folder_of, known_at, recovered_here, retired
 from quorate.recovery.recover import plan, recover
 from quorate.recovery.settle import settle
 from quorate.recovery.survivors import Fenced
@@ -64,28 +67,45 @@ def recover_node(run: NodeRecovery) -> Recovered:
     data_dir = real_path(run.tree, etcd.data_dir)
     done = recovered_here(data_dir)
     if done is not None and not any(run.tree.is_file(staged_path(name)) for name in HELD):
-        raise Refused(
-            f"this node's etcd was recovered already (run {done.run})",
-            state="nothing was changed",
-            advice="is its cluster lost again? What to move away is said by "
-            + to_paste("quorate", "etcd", "recover", etcd.data_dir, "--dry-run"),
-        )
-    if done is None or run.tree.is_file(staged_path("etcd")):
+        raise _done_before(data_dir, done)
+    if done is None:
         if run.tree.is_file(manifest_path("etcd")):
             judge_node(run)
             keep_programs(data_dir, folder_of(spot_of(data_dir)))
-        hold(run.node, HELD)
-        run.node.say("Making a new cluster of what this node's etcd has")
-        with said_held():
+        with said_held(run.node, lambda: is_in_place(data_dir)):
+            hold(run.node, HELD)
+            run.node.say("Making a new cluster of what this node's etcd has")
             done = recover(_job(run, etcd, data_dir, folder_of(spot_of(data_dir))), run.node.clock, run.node.report)
-    _bring_back(run, etcd, data_dir)
+    with said_held(run.node, lambda: False):
+        _bring_back(run, etcd, data_dir)
     forget_programs(folder_of(spot_of(data_dir)))
     return done
+
+
+def _done_before(data_dir: Path, done: Recovered) -> Refused:
+    """Returns why nothing is recovered where that was done: the same command once more is a mistake, or a second loss."""
+    spot = spot_of(data_dir)
+    away = to_paste("mv", str(folder_of(spot)), str(retired(spot, done.run)))
+    return Refused(
+        f"this node's etcd was recovered already (run {done.run})",
+        state="nothing was changed",
+        advice=f"is its cluster, {format_id(done.cluster_id)}, lost again? Then move the notes away, {away}, and run the same "
+        "command again",
+    )
+
+
+def is_in_place(data_dir: Path) -> bool:
+    """Returns whether the member's data has its own name, and is its own: no recovery has put it aside."""
+    spot = spot_of(data_dir)
+    known = known_at(spot)
+    return spot.data.exists() and (known is None or known.run not in kept_runs(spot))
 
 
 def judge_node(run: NodeRecovery) -> Judged:
     """Judges what `recover_node` would, and changes nothing. Raises as it does."""
     etcd = own_etcd(run.tree)
+    # A copy of the manifest beside it, whatever it is called, would be started on an empty directory.
+    refuse_other_etcds(run.tree)
     data_dir = real_path(run.tree, etcd.data_dir)
     refuse_without_kubelet(run.node)
     _refuse_served(run, etcd)
@@ -161,7 +181,15 @@ def _bring_back(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path) -> None:
     give_back(run.tree, "etcd")
     restart_kubelet(run.node)
     with _cluster(run, etcd) as cluster:
-        wait_until_seen(lambda view: view.linearizable, cluster.look, run.node.clock, "etcd serves", seconds=_SERVES_SECONDS)
+        try:
+            wait_until_seen(
+                lambda view: view.linearizable, cluster.look, run.node.clock, "etcd serves", seconds=_SERVES_SECONDS
+            )
+        except DeadlineExceeded as error:
+            raise HostError(
+                f"the new cluster was made, and this node's etcd does not serve it within {_SERVES_SECONDS:g} s",
+                advice="'crictl ps -a' and the log of its container say why; when it serves, run the same command again",
+            ) from error
         cleaned = settle(cluster, data_dir)
     for one in cleaned.disarmed:
         run.node.report(Notice(f"cleared NOSPACE of {one}, which is no member any more"))

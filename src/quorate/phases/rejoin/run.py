@@ -127,9 +127,9 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
     kept = ""
     # What a killed run has started in the new cluster is not ended again.
     is_held = judged.is_fenced and (judged.owner is not None or node.tree.is_file(staged_path(_ETCD)))
-    if not is_held:
-        hold(node, HELD)
-    with said_held():
+    with said_held(node, lambda: not is_begun(node, judged)):
+        if not is_held:
+            hold(node, HELD)
         if not judged.is_fenced:
             kept = _keep(node, judged)
         if not node.tree.is_file(manifest_path(_ETCD)):
@@ -139,6 +139,11 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
     node.say("Starting the API server")
     give_back(node.tree, _API_SERVER)
     return judged.result(member_id, kept)
+
+
+def is_begun(node: HeldNode, judged: Judged) -> bool:
+    """Returns whether the old member's data is not in its place any more, or the new member's manifest is."""
+    return node.tree.is_file(manifest_path(_ETCD)) or member_owner(judged.data_dir) != judged.owner or judged.is_fenced
 
 
 def _keep(node: HeldNode, judged: Judged) -> str:
