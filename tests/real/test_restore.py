@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -215,3 +216,48 @@ def test_what_cannot_be_restored_is_said_in_words(snapshot: Path, tmp_path: Path
     (tmp_path / "member" / "snap").mkdir(parents=True)
     inside = cli("etcd", "restore", str(tmp_path), "--name", "m1", *words)
     assert inside.returncode == 3 and "is the data directory of a member" in inside.stderr
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+def test_a_backup_that_is_not_what_its_manifest_says_is_refused(
+    snapshot: Path, tmp_path: Path, cli: RunCli, any_etcd: str
+) -> None:
+    """Its digest of etcd's was right: another file had its name."""
+    words = ["--data-dir", str(tmp_path / "data"), "--name", "m1", "--peer-url", "http://127.0.0.1:1", "--etcd", any_etcd]
+    words += ["--etcdutl", engine("etcdutl"), "--dry-run"]
+    store, content = str(tmp_path / "backups"), snapshot.read_bytes()
+    assert cli("etcd", "restore", store, *words).returncode == 0
+    other = bytearray(content[:-32])
+    other[-1] ^= 1  # in a page that nothing uses
+    snapshot.write_bytes(bytes(other) + hashlib.sha256(other).digest())
+    changed = cli("etcd", "restore", store, *words)
+    assert changed.returncode == 4 and "is not what its manifest says" in changed.stderr
+    assert cli("etcd", "backup", "verify", store).returncode == 1
+    damaged = cli("etcd", "restore", store, *words)
+    assert damaged.returncode == 4 and "was found damaged on" in damaged.stderr and not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+def test_what_is_restored_is_of_whose_the_place_is(snapshot: Path, tmp_path: Path, any_etcd: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    os.chown(data, 12345, 12345)
+    restore(job_of(snapshot, data, "http://127.0.0.1:1", any_etcd), CLOCK, silent)
+    assert {path.stat().st_uid for path in (data, data / "member/snap/db", data / "member/wal")} == {12345}
+
+
+@pytest.mark.parametrize("any_etcd", ["3.6"], indirect=True)
+@pytest.mark.parametrize("what", ["a link", "a dangling link", "a file"])
+def test_a_place_that_is_no_folder_is_said_before_anything_is_built(
+    snapshot: Path, tmp_path: Path, any_etcd: str, what: str
+) -> None:
+    data = tmp_path / "data"
+    if what == "a file":
+        data.write_text("x")
+    else:
+        data.symlink_to(tmp_path / "real")
+    if what == "a link":
+        (tmp_path / "real").mkdir()
+    with pytest.raises(Refused, match="is no folder" if what == "a file" else "is a link"):
+        judge(job_of(snapshot, data, "http://127.0.0.1:1", any_etcd), silent)

@@ -51,10 +51,16 @@ def test_a_file_is_saved_looked_at_and_restored(
     assert (made / "member" / "snap" / "db").is_file()
 
 
-def test_a_damaged_file_is_no_snapshot(one: Home, cli: RunCli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [31, 32, -32, 1], ids=["a part of the digest", "the digest", "more behind it", "a byte"])
+def test_a_damaged_file_is_no_snapshot(one: Home, cli: RunCli, tmp_path: Path, cut: int) -> None:
+    """Without its digest it was called good, and no restore took it."""
     file = tmp_path / "x.db"
     assert cli("etcd", "snapshot", "save", str(file), *flags_of(one)).returncode == 0
     content = bytearray(file.read_bytes())
-    content[-1] ^= 1
+    if cut == 1:
+        content[-1] ^= 1
+    else:
+        content = content[:-cut] if cut > 0 else content + bytes(-cut)
     file.write_bytes(content)
-    assert cli("etcd", "snapshot", "status", str(file)).returncode == 1
+    done = cli("etcd", "snapshot", "status", str(file))
+    assert done.returncode == 1 and "problem: " in done.stdout, done.stdout

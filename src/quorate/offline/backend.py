@@ -48,6 +48,8 @@ class Backend:
     users: int
     roles: int
     leases: int
+    is_of_etcd: bool = True
+    """Whether it has the state that every etcd writes beside its keys."""
 
 
 def read_backend(bolt: Bolt) -> Backend:
@@ -72,6 +74,7 @@ def read_backend(bolt: Bolt) -> Backend:
         users=sum(1 for _ in bolt.bucket(b"authUsers")),
         roles=sum(1 for _ in bolt.bucket(b"authRoles")),
         leases=sum(1 for _ in bolt.bucket(b"lease")),
+        is_of_etcd=bool(meta) or bool(cluster),
     )
 
 

@@ -156,12 +156,18 @@ def _of_folder(path: Path, *, deep: bool) -> Look:
     log, raft_snapshot, database = _log_of(member, problems), None, member / "snap" / "db"
     with suppress(OSError):
         raft_snapshot = newest_snapshot(member / "snap")
-    if raft_snapshot is not None and raft_snapshot.unreadable:
+    if raft_snapshot is not None and raft_snapshot.unreadable and not _reaches(log, raft_snapshot):
+        # Else etcd calls it .broken, and starts from the one before and the log behind that.
         problems.append(f"{', '.join(raft_snapshot.unreadable)} cannot be read")
     backend, revision, walk = _database(database, problems, deep=deep)
     seen = _seen(log, raft_snapshot, backend, problems)
     size = database.stat().st_size if database.exists() else 0
     return Look(path, "data directory", size, backend, revision, log, raft_snapshot, seen, walk=walk, problems=tuple(problems))
+
+
+def _reaches(log: Log | None, snapshot: RaftSnapshot) -> bool:
+    """Returns whether the log has all that comes behind a snapshot."""
+    return log is not None and log.first_index <= snapshot.index + 1
 
 
 def _log_of(member: Path, problems: list[str]) -> Log | None:
@@ -224,6 +230,10 @@ def _of_file(path: Path, *, deep: bool) -> Look:
     digest = _digest(path, size) if deep else "missing" if size % _SECTOR != _DIGEST_BYTES else "not checked"
     if digest == "wrong":
         problems.append("its digest is wrong: the file was damaged since it was saved")
+    elif size % _SECTOR not in (0, _DIGEST_BYTES):
+        problems.append("its size is neither that of a database nor of a snapshot: it was cut off, or something was added")
+    if backend is not None and not backend.is_of_etcd:
+        problems.append("it has nothing that an etcd writes")
     members = [_of_database(backend)] if backend else []
     return Look(path, "snapshot", size, backend, revision, seen=members, digest=digest, walk=walk, problems=tuple(problems))
 

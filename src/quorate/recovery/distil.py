@@ -100,7 +100,8 @@ def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Di
     """Returns the snapshot of a survivor, made in the empty folder `work`. `member`: the folder of its `snap` and `wal`;
     `etcd`: of the survivor's own minor version. Raises `DistilFailed`, `Damaged`, `HostError`."""
     copy = work / _COPY
-    _copy(member, copy / MEMBER)
+    with _no_room_said(work):
+        _copy(member, copy / MEMBER)
     log = read_log(copy / MEMBER / "wal")
     before = look(copy)
     of_database = before.backend.index if before.backend is not None else 0
@@ -111,9 +112,23 @@ def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Di
             _wait(twin, copy, marker, clock)
         _refuse_less(before, copy, marker, work / _LOG)
     path = work / _DATABASE
-    _seal(copy / MEMBER / "snap" / "db", path)
+    with _no_room_said(work):
+        _seal(copy / MEMBER / "snap" / "db", path)
     shutil.rmtree(copy, ignore_errors=True)
     return Distilled(path, max(log.last_index, of_database), max(log.last_index - of_database, 0), log.tail())
+
+
+@contextmanager
+def _no_room_said(work: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise HostError(
+            f"cannot write the copy of the survivor in {work}: {error.strerror}",
+            state="the survivor is as it was; the copy was deleted",
+            advice="make room there; then run the same command again",
+        ) from error
 
 
 def sweep(work: Path, clock: SystemClock) -> None:

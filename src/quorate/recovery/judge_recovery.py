@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -172,11 +174,20 @@ def _refuse_unrestorable(job: RecoveryJob, newest: Look, seen: int) -> None:
     )
     beside = strays(spot.folder) if spot.name == MEMBER else []
     free = free_bytes(spot.folder)
-    place = Place(
-        str(job.data_dir), "something else" if beside else "nothing", 0, None if free is None else free - 2 * newest.size
-    )
+    copied = newest.size + _bytes_below(newest.path)
+    place = Place(str(job.data_dir), "something else" if beside else "nothing", 0, None if free is None else free - copied)
     found = against(content, place, Wish(job.etcd.version, job.quota, job.peer_url, set_aside=False))
     if found:
         raise Refused(
             "; ".join(one.why for one in found), state="nothing was changed", advice="; ".join(one.advice for one in found)
         )
+
+
+def _bytes_below(folder: Path) -> int:
+    """Returns how much a copy of a data directory takes: its log, too, and files that an etcd has left."""
+    found = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found += (Path(path) / name).lstat().st_size
+    return found

@@ -18,7 +18,7 @@ from quorate.foreign.local_files import read_at_most
 from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, text_of
 from quorate.host.etcd_identity import MEMBER
-from quorate.journal import Record
+from quorate.journal import Journal, Record
 from quorate.journal import read as read_journal
 from quorate.offline.look import look
 from quorate.recovery.fence import Spot, fence, kept_runs, spot_of, unfence
@@ -28,7 +28,15 @@ from quorate.recovery.survivors import Fenced
 _FOLDER = ".quorate-recovery"
 _MOST_BYTES = 1 << 16
 JOURNAL = "journal"
-BEGUN, ATTESTED, FENCED, DISTILLED, BUILT, PLACED = "begun", "attested", "fenced", "distilled", "built", "placed"
+BEGUN, ATTESTED, FENCED, DISTILLED, BUILT, PLACED, SETTLED = (
+    "begun",
+    "attested",
+    "fenced",
+    "distilled",
+    "built",
+    "placed",
+    "settled",
+)
 _USED = ".quorate-used-"
 _USED_FORMAT = 1
 
@@ -89,6 +97,7 @@ class Known:
     unknown: int = 0
     built: frozenset[tuple[int, int]] = frozenset()
     placed: Mapping[str, object] | None = None
+    is_settled: bool = False
 
     @classmethod
     def of(cls, records: list[Record]) -> Known | None:
@@ -116,6 +125,8 @@ class Known:
                 known = replace(known, built=known.built | {ids})
             elif known is not None and one.kind == PLACED:
                 known = replace(known, placed=fields)
+            elif known is not None and one.kind == SETTLED:
+                known = replace(known, is_settled=True)
         return known
 
     def result(self, spot: Spot) -> Recovered:
@@ -169,6 +180,24 @@ def recovered_here(data_dir: Path) -> Recovered | None:
     spot = spot_of(data_dir)
     known = known_at(spot)
     return known.result(spot) if known is not None and known.placed is not None else None
+
+
+def is_owed_cleaning(data_dir: Path) -> bool:
+    """Returns whether a recovery has made what is here, and what the old cluster left in it was not cleaned yet."""
+    known = known_at(spot_of(data_dir))
+    return known is not None and known.placed is not None and not known.is_settled
+
+
+def note_settled(data_dir: Path, wall: float) -> None:
+    """Notes that it was."""
+    if not is_owed_cleaning(data_dir):
+        return
+    with locked(spot_of(data_dir)) as folder:
+        book = Journal(folder / JOURNAL)
+        try:
+            book.write(Record(SETTLED, wall, {}))
+        finally:
+            book.close()
 
 
 def run_at(data_dir: Path) -> str:

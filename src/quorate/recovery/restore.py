@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -26,7 +27,9 @@ from quorate.core.versions import Version
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, QuorateError, Refused
 from quorate.foreign.kernel import rename_new
+from quorate.foreign.local_files import regular
 from quorate.foreign.mounts import is_mount_point
+from quorate.foreign.text import to_paste
 from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 from quorate.host.etcd_identity import MEMBER, data_owner
@@ -34,6 +37,7 @@ from quorate.host.running_etcds import is_open_here, running_etcds
 from quorate.offline.look import Look, look
 from quorate.report import Event, Report
 
+_PIECE = 1 << 20
 _SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
 _WORK, _BUILT = ".quorate-new-", "built"
 _RUN = re.compile(r"[0-9a-f]{8}")
@@ -50,7 +54,8 @@ class RestoreFailed(QuorateError):
 @dataclass(frozen=True, slots=True)
 class Job:
     """What is restored, where to, and by which programs. `seen`: as for `bump`. `old_cluster`: the id that the backup's
-    manifest names; 0 where it is not known. `owner`: user and group of what is built; None: who runs this."""
+    manifest names; 0 where it is not known. `owner`: user and group of what is built; None: as what is there, or else who runs
+    this. `sha256`: what the backup's manifest says of the file; empty where it has none."""
 
     snapshot: Path
     data_dir: Path
@@ -61,6 +66,7 @@ class Job:
     seen: int = 0
     old_cluster: int = 0
     owner: tuple[int, int] | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +97,48 @@ class Restored:
 
 def judge(job: Job, report: Report) -> Content:
     """Looks at everything; returns what is restored. Raises `Refused` with all that forbids it."""
+    _refuse_no_folder(job.data_dir)
     report(Event("restore", job.name, "reading the snapshot"))
+    if job.sha256 and _sha256(job.snapshot) != job.sha256:
+        raise Refused(
+            f"{job.snapshot} is not what its manifest says: it was changed since it was saved",
+            state="nothing was changed",
+            advice="use another backup; 'quorate etcd backup verify DIR WHICH' shows which are whole",
+        )
     content = content_of(look(job.snapshot, deep=True))
     found = against(content, _place(job.data_dir), job.wish)
     distrusted(job.etcdutl)
     _refuse(found)
     return content
+
+
+def _refuse_no_folder(data_dir: Path) -> None:
+    """Raises `Refused` for a place that cannot be renamed at once as a folder."""
+    if data_dir.is_symlink():
+        raise Refused(
+            f"{data_dir} is a link: what is built would take its place, and not that of what it leads to",
+            state="nothing was changed",
+            advice=f"name what it leads to: {to_paste(str(data_dir.resolve()))}",
+        )
+    if data_dir.exists() and not data_dir.is_dir():
+        raise Refused(f"{data_dir} is no folder", state="nothing was changed", advice="name the directory of --data-dir")
+
+
+def _sha256(path: Path) -> str:
+    summed = hashlib.sha256()
+    with regular(path) as file:
+        while piece := file.read(_PIECE):
+            summed.update(piece)
+    return summed.hexdigest()
+
+
+def _owner_there(data_dir: Path) -> tuple[int, int] | None:
+    """Returns whose the place is, for root, who may give what it builds to them: their etcd could not open it else."""
+    there = next((one for one in (data_dir / MEMBER, data_dir) if one.is_dir()), None)
+    if os.geteuid() != 0 or there is None:
+        return None
+    status = there.stat()
+    return status.st_uid, status.st_gid
 
 
 def distrusted(etcdutl: Path) -> None:
@@ -182,8 +224,8 @@ def restore(job: Job, clock: SystemClock, report: Report, before_it_shows: Calla
         report(Event("restore", job.name, "building the data directory"))
         _build(job, work, token, added, clock)
         made = _checked(job, work, content, added)
-        if job.owner is not None:
-            _give(work, *job.owner)
+        if (owner := job.owner or _owner_there(job.data_dir)) is not None:
+            _give(work, *owner)
         _sync(work)
         # An etcd may have been started there while this was built.
         _refuse(against(content, replace(_place(job.data_dir), free=None), job.wish))

@@ -22,7 +22,7 @@ from quorate.etcd.keys import CHANGE, JOINS, PROOFS, RECOVERED, REPLACEMENTS, SE
 from quorate.etcd.observation.look import endpoint_of
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import is_newer, text_of
-from quorate.recovery.progress import Recovered, recovered_here
+from quorate.recovery.progress import Recovered, note_settled, recovered_here
 
 FORMAT = 1
 _OLD = (SEATS, JOINS, REPLACEMENTS, CHANGE, PROOFS)
@@ -78,6 +78,7 @@ def settle(cluster: Cluster, data_dir: Path) -> Settled:
         _PAUSE_SECONDS, f"this cluster was recovered from {format_id(made.old_cluster)} (run {made.run})"
     )
     written = kv.put(channel, RECOVERED, _record(made, cluster.clock.wall()), timeout=seconds)
+    note_settled(data_dir, cluster.clock.wall())
     return Settled(tuple(format_id(one.member_id) for one in old), deleted, written.revision)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from conftest import RunCli
 
+from quorate.cli.main import run_with
 from quorate.errors import HostError, QuorateError, Refused
 from quorate.local import cluster
 from quorate.local.home import Home
@@ -113,6 +114,26 @@ def test_a_cluster_is_recovered_as_often_as_it_is_lost(home: Home, etcd36: str, 
     kept = [path.name for path in home.layout.member("m1").data.parent.iterdir() if "quorate-kept" in path.name]
     assert len(kept) == 2 and list(roles(home).values()) == ["voter"] * 3
     assert [must(home, "get", number, "--print-value-only").strip() for number in ("one", "two")] == ["data", "data"]
+
+
+def test_a_recovery_that_was_killed_before_it_cleaned_is_ended_by_the_same_command(
+    home: Home, etcd36: str, cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that nothing was lost, and the autopilot was not paused; a NOSPACE of a dead member stopped every write."""
+    cluster.up(home, 3, etcd36)
+    where = ("--dir", str(home.layout.root))
+    lose(home, "m2", "m3")
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cluster, "start", die)
+        assert run_with(["local", "recover", *where]) == 130
+    done = cli("local", "recover", *where)
+    assert done.returncode == 0 and must(home, "get", "/quorate/recovered", "--print-value-only"), done.stderr
+    assert "paused" in cli("autopilot", "status", *where).stdout
+    assert cli("local", "recover", *where).returncode == 4, "it is not lost"
 
 
 def test_of_several_that_are_left_the_one_with_the_newest_log_is_used(home: Home, etcd36: str, cli: RunCli) -> None:

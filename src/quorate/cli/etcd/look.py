@@ -33,14 +33,13 @@ def look(path: Path, deep: bool, form: str) -> None:
       quorate etcd look /var/lib/etcd
       quorate etcd look backup.db --deep
     """
-    looked_at(path, form, deep=deep)
-
-
-def looked_at(path: Path, form: str, *, deep: bool) -> None:
-    """Shows a look. Raises `Exit` with 1 where something could not be read."""
     from quorate.offline.look import look as looked
 
-    found = looked(path, deep=deep)
+    show_look(looked(path, deep=deep), form)
+
+
+def show_look(found: Look, form: str) -> None:
+    """Shows a look. Raises `Exit` with 1 where something could not be read."""
     emit(form, "EtcdLook", found.as_dict(), lambda: _print(found))
     if found.problems:
         raise click.exceptions.Exit(QuorateError.exit_code)

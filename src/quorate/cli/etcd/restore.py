@@ -15,6 +15,7 @@ from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.option_groups import packed
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.core.decide_restore import DEFAULT_QUOTA
+from quorate.errors import Refused
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
@@ -120,14 +121,21 @@ def _job(source: Path, given: Given) -> Job:
     from quorate.recovery.restore import Job
 
     check_new_name(given.name)
-    old, seen = 0, given.seen_revision
+    old, seen, sha256 = 0, given.seen_revision, ""
     if source.is_dir():
         manifest = find(catalog(store_in(source)), given.which)
+        if manifest.damaged is not None:
+            raise Refused(
+                f"{manifest.id} was found damaged on {manifest.damaged.at:%Y-%m-%d}: {'; '.join(manifest.damaged.problems)}",
+                state="nothing was changed",
+                advice=f"{to_paste('quorate', 'etcd', 'backup', 'list', str(source))} shows others; name one with --which",
+            )
+        sha256 = manifest.blob.sha256
         source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
     program = etcd_binary.find(given.etcd)
     wish = Wish(program.version, given.quota, normalise_url(given.peer_url), given.set_aside)
     etcdutl = etcd_binary.etcdutl_for(given.etcdutl, program.path)
-    return Job(source, given.data_dir.absolute(), given.name, wish.peer_url, etcdutl, wish, seen, old)
+    return Job(source, given.data_dir.absolute(), given.name, wish.peer_url, etcdutl, wish, seen, old, sha256=sha256)
 
 
 def _planned(content: Content) -> dict[str, object]:

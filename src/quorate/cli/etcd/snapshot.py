@@ -12,7 +12,7 @@ from quorate.cli.common.completion import files, folders
 from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, size
 from quorate.cli.etcd.connection import CONNECTION, connection_options
-from quorate.cli.etcd.look import looked_at
+from quorate.cli.etcd.look import show_look
 from quorate.cli.etcd.opening import cluster_opened
 from quorate.core.decide_restore import DEFAULT_QUOTA
 from quorate.errors import ConfigError, Refused
@@ -92,13 +92,20 @@ def _say(saved: SavedFile) -> None:
 @click.argument("file", type=click.Path(path_type=Path), shell_complete=files)
 @_form
 def status(file: Path, form: str) -> None:
-    """Show what a snapshot has, with its digest compared and every key read; ends with 1 where it is damaged.
+    """Show what a snapshot has, with its digest compared and every key read; ends with 1 where it is damaged, or has no digest.
 
     \b
     Example:
       quorate etcd snapshot status backup.db
     """
-    looked_at(file, form, deep=True)
+    from dataclasses import replace
+
+    from quorate.offline.look import look
+
+    found = look(file, deep=True)
+    if found.kind == "snapshot" and found.digest == "missing" and not found.problems:
+        found = replace(found, problems=("it has no digest: nothing shows that it is whole, and no restore takes it",))
+    show_look(found, form)
 
 
 @snapshot.command(ends=CHANGES)

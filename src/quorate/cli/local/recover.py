@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 @command(ends=CHANGES)
 @dir_option
+@click.option("--gone", multiple=True, metavar="NAME-OR-ID", help="A member that never ran here, and never comes back.")
 @output_option()
-def recover(folder: Path | None, form: str) -> None:
+def recover(folder: Path | None, gone: tuple[str, ...], form: str) -> None:
     """Make the cluster anew from what is left, when a quorum is lost.
 
     The member with the newest log becomes the one voter of a new cluster, with every write that it had; what is left of the
@@ -34,7 +37,7 @@ def recover(folder: Path | None, form: str) -> None:
     from quorate.local import cluster
 
     with opened(folder) as home:
-        done, name = _recovered(home)
+        done, name = _recovered(home, gone)
         cluster.start(home, name)
         _settle(home, name)
         grow = f"quorate local up --members 3 {home.layout.option}"
@@ -49,12 +52,12 @@ def recover(folder: Path | None, form: str) -> None:
     emit(form, "EtcdRecovery", done.as_dict(), say)
 
 
-def _recovered(home: Home) -> tuple[Recovered, str]:
+def _recovered(home: Home, gone: tuple[str, ...]) -> tuple[Recovered, str]:
     """Stops what runs, recovers, and notes who is a member by now."""
     from dataclasses import replace
 
     from quorate.local.lost import lost_majority
-    from quorate.recovery.progress import recovered_here, retire, run_at
+    from quorate.recovery.progress import is_owed_cleaning, recovered_here, retire, run_at
     from quorate.recovery.recover import recover as recovered
 
     with home.locked("local recover"):
@@ -63,6 +66,10 @@ def _recovered(home: Home) -> tuple[Recovered, str]:
         begun = next((one for one in saved.members if data[one.name].parent.is_dir() and run_at(data[one.name])), None)
         placed = [one for one in saved.members if data[one.name].is_dir() and recovered_here(data[one.name]) is not None]
         unnoted = [one for one in placed if (made := recovered_here(data[one.name])) and made.cluster_id != saved.cluster_id]
+        owed = next((one for one in placed if one not in unnoted and is_owed_cleaning(data[one.name])), None)
+        if begun is None and owed is not None and (made := recovered_here(data[owed.name])) is not None:
+            # Killed behind the note of who is a member: it has to serve, and to be cleaned.
+            return made, owed.name
         if begun is None and not unnoted:
             if lost_majority(home, None) is None:
                 raise Refused(
@@ -75,7 +82,7 @@ def _recovered(home: Home) -> tuple[Recovered, str]:
         for name in home.running():
             home.runtime(name).stop()
         best = begun or (unnoted[0] if unnoted else _newest(home, saved.members))
-        done = recovered(_job(home, best, saved.members), home.clock, home.report)
+        done = recovered(_job(home, best, saved.members, gone), home.clock, home.report)
         home.save(replace(saved, cluster_id=done.cluster_id, members=(replace(best, phase="first", join=None),)))
     return done, best.name
 
@@ -93,7 +100,7 @@ def _newest(home: Home, members: tuple[LocalMember, ...]) -> LocalMember:
     return max(left, key=lambda one: look(home.layout.member(one.name).data).last)
 
 
-def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...]) -> RecoveryJob:
+def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...], gone: tuple[str, ...]) -> RecoveryJob:
     """Returns what is recovered. A member whose data is not in its directory any more is gone for good: it had no other."""
     from quorate.core.decide_restore import DEFAULT_QUOTA
     from quorate.host.etcd_binary import etcdutl_for, find
@@ -114,7 +121,7 @@ def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...]) -> Rec
         best.peer_url,
         DEFAULT_QUOTA,
         tuple(data[name] for name in left),
-        gone=tuple(name for name in others if name not in left),
+        gone=(*gone, *(name for name in others if name not in left)),
     )
 
 
