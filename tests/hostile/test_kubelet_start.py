@@ -13,6 +13,7 @@ from hostile.test_hidden_etcd import DROP_IN, TWICE
 from hostile.test_reset import WANTS, Node
 from hostile.test_reset_beside import OLD, TEXT, reset
 from quorate.errors import Refused
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.host.member_data import look_at
 from quorate.phases.node import left_note
@@ -164,8 +165,14 @@ def test_who_resumes_says_again_that_a_member_is_abandoned(node: Node) -> None:
         lambda root: (root / "etc/systemd/system/kubelet.service").write_text(""),
         lambda root: (root / DROP_IN).write_text("[Service]\nExecStartPre=/opt/k/test\n"),
         lambda root: (root / DROP_IN).write_text("[Service]\nEnvironmentFile=/run/k.env\n"),
+        lambda root: (root / DROP_IN).write_text("[Unit]\nConditionPathExists=/nonexistent\n"),
+        lambda root: (root / WANTS).rename(root / "etc/systemd/system/rescue.target.wants"),
+        lambda root: (root / "etc/systemd/system/kubelet.service").write_text("# not used\n"),
     ],
-    ids=["nobody wants it", "an empty unit", "a program of another name", "variables that are made at each boot"],
+    ids=[
+        *("nobody wants it", "an empty unit", "a program of another name", "variables that are made at each boot"),
+        *("a condition", "another boot", "a unit without a start over the package's"),
+    ],
 )
 def test_a_unit_that_starts_nothing_is_no_answer(node: Node, change: Callable[[Path], object]) -> None:
     node.write("run/k.env", "KUBELET_EXTRA_ARGS=--v=2\n")
@@ -173,6 +180,39 @@ def test_a_unit_that_starts_nothing_is_no_answer(node: Node, change: Callable[[P
     assert is_start_known(RealTree(node.root))
     change(node.root)
     assert not is_start_known(RealTree(node.root))
+
+
+def test_an_empty_unit_that_is_hidden_switches_nothing_off(node: Node) -> None:
+    node.write("usr/lib/systemd/system/kubelet.service", "")
+    assert is_start_known(RealTree(node.root))
+
+
+def test_a_note_explains_no_key_beside_other_data(node: Node) -> None:
+    """A member that was made anew, by kubeadm with the certificates that were there, lost them."""
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node)
+    write_log(node.root / "var/lib/etcd", DataIdentity(0xB, 0xC))
+    for step in (etcd.remove_member, cleanup.clean_up):
+        with pytest.raises(Refused, match="holds data of member b of cluster c"):
+            step(reset(node))
+    assert key.exists()
+
+
+@pytest.mark.parametrize("held", [TAKEN, JUDGED])
+def test_keys_that_were_being_deleted_are_the_ones_of_the_note(node: Node, held: str) -> None:
+    """A reset that was killed there did not go on, for the key that it had taken away itself."""
+    pki = node.root / "etc/kubernetes/pki"
+    node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    node.write("etc/kubernetes/pki/apiserver.key", "x")
+    left_before(node)
+    (node.root / "var/lib/etcd/.quorate-left").unlink()
+    (pki / held).mkdir()
+    for name in ("etcd", "apiserver.key"):
+        (pki / name).rename(pki / held / name)
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    etcd.remove_member(reset(node))
+    cleanup.clean_up(reset(node))
+    assert not any(pki.iterdir()) and not any(".key" in text for text in node.warnings)
 
 
 def test_a_drop_in_that_is_masked_hides_another_one_only(node: Node) -> None:

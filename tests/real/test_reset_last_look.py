@@ -10,12 +10,14 @@ import pytest
 from pods import Pods, serving
 
 from quorate.errors import Refused
+from quorate.foreign.taking import TAKEN
 from quorate.host.cri import Runtime
 from quorate.host.kubelet import Kubelet
 from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.phases.node.left_note import LEAVING, LEFT
 from quorate.phases.reset import etcd
+from real.rows.local_tools import must
 from real.test_reset_dry_run import Node
 
 pytestmark = pytest.mark.real
@@ -121,17 +123,48 @@ def test_a_note_of_the_only_member_is_none_of_one_among_others(
     cluster.kill(home, "m1")
     pods.sandboxes.clear()
     before = sorted(home.layout.member("m1").data.rglob("*"))
-    code, error, _ = node.reset(ONLY_ETCD)
-    assert code == 4 and "was the only member when a reset looked, and" in error and "joined since" in error
-    assert set(before) - set(home.layout.member("m1").data.rglob("*")) == {home.layout.member("m1").data / ".quorate-left"}
-    code, error, out = node.reset(ONLY_ETCD)
-    assert (code, error) == (0, "") and "no member is removed" in out, "the note is void; its keys are elsewhere"
-    assert (home.layout.member("m1").data / "member").exists()
+    for flags in ((ONLY_ETCD, "--dry-run"), (ONLY_ETCD,), (ONLY_ETCD,)):
+        code, error, _ = node.reset(*flags)
+        assert code == 4 and "was the only member when a reset looked, and" in error and "joined since" in error
+        assert sorted(home.layout.member("m1").data.rglob("*")) == before
     (node.root / LEFT.lstrip("/")).rename(node.manifest)
     assert cluster.start(home, "m1")
     code, error, out = node.reset(ONLY_ETCD)
     assert code == 0 and "Removing etcd member m1" in out, error
     assert [one.name for one in home.look().members] == ["m2"]
+
+
+def test_the_only_member_that_another_one_left_is_ended(
+    home: Home, pods: Pods, etcd36: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed with nothing written behind it, its log does not know that the removal is committed: it was kept for m2's sake."""
+    cluster.up(home, 1, etcd36)
+    cluster.join(home, "m2", etcd36)
+    member = next(one for one in home.look().members if one.name == "m2")
+    must(home, "member", "remove", f"{member.id:x}")
+    node = Node(home, capsys)
+    code, error, out = node.reset(ONLY_ETCD)
+    assert code == 0 and "This is the only etcd member" in out, error
+    assert not list(home.layout.member("m1").data.iterdir())
+
+
+def test_an_only_member_whose_data_was_being_taken_away_goes_on(
+    home: Home, pods: Pods, etcd36: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its log was looked for where it had been."""
+    cluster.up(home, 1, etcd36)
+    node, data = Node(home, capsys), home.layout.member("m1").data
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(etcd, "delete_data", die)
+        assert node.reset(ONLY_ETCD)[0] == 130
+    (data / TAKEN).mkdir()
+    (data / "member").rename(data / TAKEN / "member")
+    code, error, _ = node.reset(ONLY_ETCD)
+    assert code == 0 and not list(data.iterdir()), error
 
 
 def test_a_first_node_whose_reset_was_killed_after_the_removal_goes_on(

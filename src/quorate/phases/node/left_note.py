@@ -8,7 +8,7 @@ stamps of the keys that were there; `Left` is believed of this data and of these
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
@@ -22,7 +22,7 @@ from quorate.host.member_data import DataSeen, look_at
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
-from quorate.phases.node.member_keys import keys_of_members
+from quorate.phases.node.member_keys import in_its_place, keys_of_members
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
 
@@ -71,13 +71,8 @@ def manifest_in_note(tree: Tree) -> bytes:
 
 def forget_left(tree: Tree, etcd: LocalEtcd) -> None:
     """Deletes that note: the member stays."""
-    void_seal(tree, etcd)
-    tree.remove(LEFT)
-
-
-def void_seal(tree: Tree, etcd: LocalEtcd) -> None:
-    """Makes the note one of no data, and keeps the manifest in it: nothing else may have it."""
     tree.remove(f"{etcd.data_dir}/{SEAL}")
+    tree.remove(LEFT)
 
 
 def has_left(tree: Tree) -> Left | None:
@@ -107,19 +102,29 @@ def _read(tree: Tree) -> Left | None:
     return Left(etcd, cast("Why", why) if why in _WHYS else "alone", keys)
 
 
-def unexplained_keys(tree: Tree, certificates: str) -> list[str]:
-    """Returns the keys of members that no note of ours explains. It was written when their member had left; what came since,
-    by another tool or from a backup, is another member's."""
+def explained_keys(tree: Tree, keys: Sequence[str]) -> frozenset[str]:
+    """Returns those of the keys that a note of ours explains: they were there when it was written, and its member has left, or
+    is gone with its data. Where other data lies in that place the note says nothing: a member that was made anew, or whose
+    data was restored, may use the same keys."""
     noted = _read(tree)
-    known = noted.keys if noted is not None else {}
-    found = keys_of_members(tree, certificates)
-    now = _stamps(tree, found)
-    return [path for path in found if path not in known or known[path] != now.get(path)]
+    if noted is None or not is_believed(tree, noted):
+        return frozenset()
+    now = _stamps(tree, keys)
+    return frozenset(
+        one for one in keys if (stamp := now.get(in_its_place(one))) and noted.keys.get(in_its_place(one)) == stamp
+    )
+
+
+def is_believed(tree: Tree, noted: Left) -> bool:
+    """Returns whether the data of the note's member is what the note is of, or gone."""
+    seen = look_at(real_path(tree, noted.etcd.data_dir))
+    return seen.owner is None or is_sealed(tree, noted.etcd, seen)
 
 
 def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
-    """Returns what tells each file from another of its name; another boot may give the device another number."""
-    found = {path: tree.stamp(path) for path in paths}
+    """Returns what tells each file from another of its name, by the place that it had; another boot may give the device another
+    number."""
+    found = {in_its_place(path): tree.stamp(path) for path in paths}
     return {path: f"{one.inode}:{one.born_ns}:{one.modified_ns}:{one.size}" for path, one in found.items() if one is not None}
 
 

@@ -19,7 +19,8 @@ from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
-from quorate.phases.node.left_note import Left, seal_of, unexplained_keys
+from quorate.phases.node.left_note import Left, explained_keys, seal_of
+from quorate.phases.node.member_keys import keys_of_members
 from quorate.phases.node.own_running import Users, is_this_host, runs_elsewhere
 from quorate.phases.node.static_pods import manifest_path
 from quorate.tree import Tree
@@ -157,8 +158,9 @@ def _own_data(tree: Tree) -> Path | None:
 def refuse_data_without_manifest(tree: Tree, certificates: str, left: Left | None = None) -> None:
     """Raises `Refused` where there is no manifest, and a member's certificate, and etcd's data in its usual folders or in one
     that a manifest names which was moved: whoever stops etcd moves the manifest away. An etcd that is no pod has its
-    certificates elsewhere. `left`: the member of which a note is believed, whose data and keys are no riddle."""
-    keys = unexplained_keys(tree, certificates)
+    certificates elsewhere. `left`: the member of which a note is believed, whose data is no riddle. Its keys may be another
+    one's, too, where there is other data."""
+    keys = keys_of_members(tree, certificates)
     if not keys:
         return
     known = [left.etcd.data_dir] if left is not None else []
@@ -190,7 +192,9 @@ def _usual_data(tree: Tree) -> Iterator[tuple[str, str]]:
 def doubt_without_manifest(tree: Tree, certificates: str) -> str:
     """Returns why a node without a manifest and without data that was found may still have a member; empty where nothing hints
     at one."""
-    keys = unexplained_keys(tree, certificates)
+    found = keys_of_members(tree, certificates)
+    explained = explained_keys(tree, found)
+    keys = [one for one in found if one not in explained]
     if not keys:
         return ""
     return (

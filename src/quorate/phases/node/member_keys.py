@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from quorate.errors import ConfigError, HostError
 from quorate.foreign.paths import clean
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.pki.store import may_serve, parse_certificate
 from quorate.pki.table import BASES
 from quorate.tree import Tree
@@ -17,7 +18,7 @@ from quorate.tree import Tree
 _OF_MEMBERS = ("etcd/server", "etcd/peer")
 _OF_OTHERS = frozenset({*BASES, "sa"} - {*_OF_MEMBERS})
 _KEY, _KEYS, _CERTIFICATES = b"PRIVATE KEY-----", (".key", "-key.pem"), (".crt", ".pem", ".cert", "")
-_DEEPEST, _MOST_FILES, _LOOKED_AT = 4, 500, 1 << 16
+_DEEPEST, _MOST_FILES, _LOOKED_AT = 6, 500, 1 << 16
 
 
 def keys_of_members(tree: Tree, certificates: str) -> list[str]:
@@ -25,7 +26,7 @@ def keys_of_members(tree: Tree, certificates: str) -> list[str]:
     others are none. Raises `HostError`."""
     found: list[str] = []
     for count, path in enumerate(_files(tree, clean(certificates), _DEEPEST)):
-        base = posixpath.splitext(posixpath.relpath(path, clean(certificates)))[0]
+        base = posixpath.splitext(posixpath.relpath(in_its_place(path), clean(certificates)))[0]
         if count >= _MOST_FILES:
             raise HostError(f"{certificates} has more files than can be looked at for keys of etcd members")
         if base in _OF_OTHERS:
@@ -34,6 +35,11 @@ def keys_of_members(tree: Tree, certificates: str) -> list[str]:
         if is_key and _may_serve(tree, path):
             found.append(path)
     return found
+
+
+def in_its_place(path: str) -> str:
+    """Returns the path that a file had before a reset that was cut off took it away, to delete it."""
+    return "/".join(part for part in path.split("/") if part not in (TAKEN, JUDGED))
 
 
 def _files(tree: Tree, folder: str, deepest: int) -> Iterator[str]:

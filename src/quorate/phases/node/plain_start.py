@@ -15,7 +15,7 @@ from quorate.foreign.local_files import regular
 from quorate.foreign.unit_words import words_of
 from quorate.phases.base.node_files import is_masked, real_path
 from quorate.phases.node.kubelet_start import ENVIRONMENTS, UNIT, settings, text_at
-from quorate.phases.node.unit_files import is_enabled, unit_files
+from quorate.phases.node.unit_files import in_force, is_enabled, unit_files
 from quorate.tree import Tree
 
 _HEAD_OF_COMMAND = "@-:+!|"
@@ -39,21 +39,23 @@ _ELSEWHERE = (
 def is_start_known(tree: Tree) -> bool:
     """Returns whether all that decides how the kubelet is started was read. Raises `HostError` for a file that cannot be
     read."""
-    paths = unit_files(tree, UNIT)
-    is_off = any(_is_masked_unit(tree, path) for path in paths) or not is_enabled(tree, UNIT)
-    if is_off or any(tree.mode(path) is not None for path in _OTHERS):
+    unit = in_force(tree, UNIT)
+    if not unit or _is_switched_off(tree, unit) or not is_enabled(tree, UNIT):
         # It is started by something else, whatever lies there.
         return False
-    rows = [row for path in paths for row in settings(text_at(tree, path))]
-    commands = [value for name, value in rows if name == "ExecStart" and value]
-    return bool(commands) and all(_is_kubelet(tree, one) for one in commands) and all(_is_read(tree, *row) for row in rows)
+    if any(tree.mode(path) is not None for path in _OTHERS):
+        return False
+    rows = [(path, row) for path in unit_files(tree, UNIT) for row in settings(text_at(tree, path))]
+    starts = {path: value for path, (name, value) in rows if name == "ExecStart" and value}
+    # A unit of the same name that is hidden by this one starts nothing.
+    is_started = any(path == unit or not path.endswith(_SUFFIX) for path in starts)
+    commands = [value for _, (name, value) in rows if name == "ExecStart" and value]
+    return is_started and all(_is_kubelet(tree, one) for one in commands) and all(_is_read(tree, *row) for _, row in rows)
 
 
-def _is_masked_unit(tree: Tree, path: str) -> bool:
-    """Returns whether a unit is switched off: by a link to /dev/null, or by an empty file. A drop-in of which that is true only
-    hides another of its name."""
-    is_unit = path.endswith(_SUFFIX)
-    return is_unit and (is_masked(tree, path) or (tree.is_file(path) and not tree.read(path)))
+def _is_switched_off(tree: Tree, unit: str) -> bool:
+    """Returns whether a unit is a link to /dev/null, or an empty file, which is the same."""
+    return is_masked(tree, unit) or not tree.read(unit)
 
 
 def _is_kubelet(tree: Tree, command: str) -> bool:
@@ -90,7 +92,9 @@ def _is_read(tree: Tree, name: str, value: str) -> bool:
             words = _words(value)
             return not words or (_is_harmless(words[0]) and ";" not in words)
         case _:
-            return name not in _ELSEWHERE or not value
+            # With a condition it may not be started at all, and something else be.
+            is_conditional = name.startswith(("Condition", "Assert"))
+            return (name not in _ELSEWHERE and not is_conditional) or not value
 
 
 def _is_harmless(program: str) -> bool:

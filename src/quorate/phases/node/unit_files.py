@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from quorate.errors import HostError
+from quorate.phases.base.node_files import is_masked
 from quorate.tree import Tree
 
 _BASES = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
@@ -13,6 +14,15 @@ _FOLDERS = (
     *(f"{base}/systemd/{kind}" for kind in ("system", "system.control", "system.attached") for base in _BASES),
     *(f"/run/systemd/{kind}" for kind in ("generator", "generator.early", "generator.late", "transient")),
 )
+_BY_WEIGHT = (
+    *("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
+    *("/etc/systemd/system", "/etc/systemd/system.attached", "/run/systemd/system", "/run/systemd/system.attached"),
+    *("/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"),
+    "/run/systemd/generator.late",
+)
+"""As in systemd.unit(5)."""
+_AT_BOOT = ("multi-user.target", "graphical.target", "default.target", "basic.target", "sysinit.target")
+_WANTING = ("wants", "requires", "upholds")
 _SUFFIX, _DROP_INS = ".service", ".conf"
 _MANAGER = tuple(f"{base}/systemd/system{_DROP_INS}" for base in _BASES)
 
@@ -28,13 +38,19 @@ def unit_files(tree: Tree, unit: str) -> list[str]:
 
 
 def is_enabled(tree: Tree, unit: str) -> bool:
-    """Returns whether something that is started at boot wants a unit: one that nobody wants is not what starts the program that
-    it names."""
-    names = frozenset(_names_of(tree, unit))
-    wanting = (
-        f"{folder}/{name}" for folder in _FOLDERS for name in tree.names(folder) if name.endswith((".wants", ".requires"))
-    )
-    return any(not names.isdisjoint(tree.names(one)) for one in wanting)
+    """Returns whether a target of the usual boot wants a unit: one that nobody wants is not what starts the program that it
+    names."""
+    names = _names_of(tree, unit)
+    wanting = [f"{folder}/{target}.{kind}" for folder in _FOLDERS for target in _AT_BOOT for kind in _WANTING]
+    links = [f"{folder}/{name}" for folder in wanting for name in names if name in tree.names(folder)]
+    return bool(links) and not any(is_masked(tree, one) for one in links)
+
+
+def in_force(tree: Tree, unit: str) -> str:
+    """Returns the file of a unit that systemd reads; those of the same name in other folders are hidden by it. Empty where
+    there is none."""
+    paths = (f"{folder}/{name}" for folder in _BY_WEIGHT for name in _names_of(tree, unit))
+    return next((one for one in paths if is_masked(tree, one) or tree.is_file(one)), "")
 
 
 def _of_manager(tree: Tree) -> Iterator[str]:

@@ -9,12 +9,14 @@ from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import HostError, QuorateError, Refused
+from quorate.foreign.taking import TAKEN
 from quorate.foreign.text import to_paste
 from quorate.host.cri import CriError, Runtime
+from quorate.host.etcd_identity import MEMBER
 from quorate.offline.look import look
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.left_note import LEFT, forget_left, manifest_in_note, void_seal
+from quorate.phases.node.left_note import LEFT, forget_left, manifest_in_note
 from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path
 from quorate.phases.reset.asking import own_cluster
 from quorate.phases.reset.state import ResetRun
@@ -77,7 +79,6 @@ def refuse_not_alone(run: ResetRun, etcd: LocalEtcd) -> None:
     why = _why_not_alone(real_path(run.tree, etcd.data_dir), run.owner.member_id)
     if not why:
         return
-    void_seal(run.tree, etcd)
     raise Refused(
         f"this node's etcd was the only member when a reset looked, and {why}",
         state=f"its data was not touched; its manifest is in {LEFT}",
@@ -88,15 +89,14 @@ def refuse_not_alone(run: ResetRun, etcd: LocalEtcd) -> None:
 
 def _why_not_alone(data_dir: Path, member: int) -> str:
     try:
-        found = look(data_dir)
+        # What an earlier run had taken away, to delete it, is where that put it.
+        found = look(data_dir if (data_dir / MEMBER).is_dir() else data_dir / TAKEN)
     except QuorateError as error:
         return f"its log cannot be read by now: {error.what}"
     if found.problems or not found.seen:
         return f"its log cannot be read by now: {'; '.join(found.problems) or 'it shows no member'}"
-    commit = found.log.commit if found.log is not None else 0
-    # That of the last committed change, and all that were begun behind it.
-    last = max((number for number, one in enumerate(found.seen) if one.index <= commit), default=0)
-    others = {one for now in found.seen[last:] for one in now.voters | now.learners} - {member}
+    # A list of one was read through the quorum: a removal that led to it is committed, whether the log knows that or not.
+    others = (found.seen[-1].voters | found.seen[-1].learners) - {member}
     return f"{', '.join(sorted(map(format_id, others)))} joined since" if others else ""
 
 

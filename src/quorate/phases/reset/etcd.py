@@ -20,7 +20,6 @@ from quorate.phases.base.this_node import ThisNode
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.left_note import (
     LEAVING,
-    LEFT,
     Left,
     Why,
     has_left,
@@ -39,6 +38,11 @@ from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
 _STATUS_SECONDS = 2.0
+_WHILE: dict[Why, str] = {
+    "left": "after its etcd member had left",
+    "alone": "while it ended the only etcd member",
+    "abandoned": "after it had abandoned its etcd member",
+}
 
 
 def remove_member(run: ResetRun) -> None:
@@ -92,16 +96,14 @@ def _resume(run: ResetRun, left: Left) -> None:
     if left.why == "abandoned" and not run.abandon:
         raise Refused(
             "an earlier reset was cut off after it had abandoned its etcd member, which the cluster may still list",
-            state=f"its data is still in {left.etcd.data_dir}",
-            advice="say again that it does not matter (--abandon-etcd-member); or, for the member to run again, move "
-            f"{LEFT} to {manifest_path('etcd')}",
+            state=f"what is left of its data is in {left.etcd.data_dir}",
+            advice="say again that it does not matter: --abandon-etcd-member",
         )
-    if left.why == "alone":
-        run.say(PHASE, "An earlier reset was cut off while it ended the only etcd member: resuming")
-    else:
-        run.say(PHASE, "An earlier reset was cut off after its etcd member had left: resuming")
+    run.say(PHASE, f"An earlier reset was cut off {_WHILE[left.why]}: resuming")
     # Its etcd may still run, or have run since: the only member is the only one until others join.
     run.is_alone = left.why == "alone" and not run.abandon
+    if run.is_alone and run.dry_run:
+        refuse_not_alone(run, left.etcd)
 
 
 def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:

@@ -36,8 +36,8 @@ def judge_alone(run: ResetRun) -> None:
         refuse_other_etcds(run.tree)
     if run.tree.is_file(manifest_path("etcd")) and not (is_skipped or run.abandon):
         raise Refused(
-            f"{manifest_path('etcd')} is here, and phase {_MEMBER_PHASE} did not run: its member is in the cluster's list, and "
-            "would count for the quorum without its keys",
+            f"{manifest_path('etcd')} is here, and phase {_MEMBER_PHASE} did not run: its member may be in the cluster's list, "
+            "and would count for the quorum without its keys",
             state="nothing was changed",
             advice=f"{to_paste('quorate', 'reset', 'phase', _MEMBER_PHASE)} first; or, if the cluster is lost anyway: "
             "--abandon-etcd-member",
@@ -53,7 +53,7 @@ def judge_alone(run: ResetRun) -> None:
         _say_doubt(run)
     else:
         left = has_left(run.tree)
-        if left is not None and member_owner(real_path(run.tree, left.etcd.data_dir)) is not None:
+        if left is not None and not run.abandon and member_owner(real_path(run.tree, left.etcd.data_dir)) is not None:
             raise Refused(
                 f"an earlier reset was cut off before it deleted the etcd data in {left.etcd.data_dir}",
                 state="nothing was changed",
