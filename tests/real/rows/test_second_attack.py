@@ -35,7 +35,7 @@ def leave(patch: pytest.MonkeyPatch, etcd: Etcd, *others: Etcd) -> None:
         with Access(None, None) as access:
             yield Cluster(access, seeds)
 
-    patch.setattr(etcd_leave, "_cluster", reached)
+    patch.setattr(etcd_leave, "whole_cluster", reached)
     # The node's root is the member's own folder: its notes must not be made on this machine.
     tree = RealTree(etcd.folder)
     run = ResetRun(reset=None, tree=tree, clock=SystemClock(), report=lambda _: None, ask=lambda _: False)  # type: ignore[arg-type]
