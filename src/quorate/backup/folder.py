@@ -50,7 +50,7 @@ class Arriving:
             raise HostError(
                 f"{self.path / name} is there already, and was left as it is",
                 state="nothing was saved",
-                advice="name another file; a backup has the second and the revision in its name: a second later it has another",
+                advice="name another file; where it is a backup, run the same command again: its name has the second in it",
             ) from error
         except OSError as error:
             raise self.failed(error, name) from error

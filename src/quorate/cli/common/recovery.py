@@ -118,8 +118,9 @@ def say_planned(name: str, judged: Judged) -> None:
 
 def say_recovered(place: str, done: Recovered) -> None:
     echo(f"recovered {done.keys} keys to {place} of the new cluster {done.cluster_id:x}")
-    tail = f", {done.unknown} of them not known to be committed" if done.unknown else ""
-    echo(f"{done.applied} entries were in its log only{tail}: all are in it")
+    echo(f"{done.applied} entries were in its log only: all are in it")
+    if done.unknown:
+        echo(f"{done.unknown} entries were not known to be committed: they are in it, too")
     for one in done.lost:
         echo(f"lost: {one}")
     echo(f"its revision jumped to {done.revision}: each client lists anew, and none has to be restarted")

@@ -118,7 +118,8 @@ def _job(data_dir: Path, said: Said, given: Given) -> RecoveryJob:
 def _say(job: RecoveryJob, done: Recovered) -> None:
     say_recovered(f"{job.data_dir}: the one voter {job.name}", done)
     echo(f"start its etcd as before, with {to_paste(f'--name={job.name}', f'--data-dir={job.data_dir}')}")
-    echo(f"then clean what the old cluster left in it: {to_paste('quorate', 'etcd', 'recovered', str(job.data_dir))}")
+    clean = to_paste("quorate", "etcd", "recovered", str(job.data_dir))
+    echo(f"then clean what the old cluster left in it: {clean}, with --endpoints where it does not serve at 127.0.0.1:2379")
     echo(NO_OLD_MEMBER)
 
 
