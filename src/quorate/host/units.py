@@ -7,6 +7,7 @@ from pathlib import Path
 
 from quorate.errors import HostError
 
+_LEAST_TIMER_SECONDS = 60
 _WATCHDOG_SECONDS = 120
 """A round takes a second, an action of the autopilot some ten seconds, and each of its waits has a limit."""
 
@@ -35,16 +36,65 @@ class Service:
     writes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Oneshot:
+    """Commands that a timer runs one after the other. `writes`: the folders to which they write."""
+
+    description: str
+    commands: tuple[tuple[str, ...], ...]
+    writes: tuple[str, ...]
+
+
+def oneshot_text(job: Oneshot) -> str:
+    """Returns the unit file. A command that fails ends it, and the next time of the timer begins anew."""
+    lines = "".join(f"ExecStart={' '.join(map(unit_word, words))}\n" for words in job.commands)
+    return f"""[Unit]
+Description={unit_text(job.description)}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+{lines}SuccessExitStatus=130
+StateDirectory=quorate
+Environment=XDG_STATE_HOME=/var/lib
+Nice=10
+IOSchedulingClass=idle
+{_HARDENED}{_writable(job.writes)}"""
+
+
+def timer_text(description: str, seconds: float) -> str:
+    """Returns the timer of the unit of its name. It comes four times in `seconds`, and each time a little later than the
+    timers of other hosts: one host does it, and where that fails another one does."""
+    often = max(_LEAST_TIMER_SECONDS, int(seconds / 4))
+    return f"""[Unit]
+Description={unit_text(description)}
+
+[Timer]
+OnBootSec=2min
+OnUnitInactiveSec={often}s
+RandomizedDelaySec={max(1, often // 10)}s
+AccuracySec=10s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def _writable(folders: tuple[str, ...]) -> str:
+    paths = "".join(f"ReadWritePaths={unit_word(folder)}\n" for folder in folders)
+    # A folder of its own in their place would hide these.
+    hidden = any(Path(folder).is_relative_to(tmp) for folder in folders for tmp in _TEMPORARY)
+    return paths + ("" if hidden else "PrivateTmp=yes\n")
+
+
 def service_text(service: Service) -> str:
     """Returns the unit file. It runs as root, without its powers but one: to read certificates
     that belong to etcd's own user."""
     line = " ".join(map(unit_word, service.words))
     limits = _UNLIMITED if service.runs_programs else _HARDENED
     if not service.runs_programs:
-        limits += "".join(f"ReadWritePaths={unit_word(folder)}\n" for folder in service.writes)
-        # A folder of its own in their place would hide these.
-        hidden = any(Path(folder).is_relative_to(tmp) for folder in service.writes for tmp in _TEMPORARY)
-        limits += "" if hidden else "PrivateTmp=yes\n"
+        limits += _writable(service.writes)
     return f"""[Unit]
 Description={unit_text(service.description)}
 Wants=network-online.target

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -16,6 +14,7 @@ from quorate.cli.common.completion import files
 from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document
+from quorate.cli.common.this_program import path_of_program
 from quorate.cli.etcd.connection import files_named, flags_in_full
 from quorate.errors import ConfigError, UsageProblem
 
@@ -43,7 +42,7 @@ def unit(provide: Path | None, provide_timeout: float, stacked: bool, served: Se
 
     if stacked:
         mean_own_node(folder)
-    words = [_program(), "autopilot", "run", *_meant(folder), *(["--stacked"] if stacked else []), *served.flags()]
+    words = [path_of_program(), "autopilot", "run", *_meant(folder), *(["--stacked"] if stacked else []), *served.flags()]
     if provide is not None:
         words += [f"--provide={provide.absolute()}", f"--provide-timeout={provide_timeout:g}s"]
     writes = (str(folder.absolute()),) if folder is not None else (MANIFESTS,) if stacked else ()
@@ -88,9 +87,3 @@ def manifest(image: str, listen: str, folder: Path | None) -> None:
 
 def _meant(folder: Path | None) -> list[str]:
     return [f"--dir={folder.absolute()}"] if folder is not None else flags_in_full()
-
-
-def _program() -> str:
-    """Returns the absolute path of the program that runs now: a unit knows no PATH of ours."""
-    found = shutil.which(sys.argv[0])
-    return str(Path(found).absolute()) if found else str(Path(sys.executable).with_name("quorate"))

@@ -15,6 +15,7 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table, size
+from quorate.cli.etcd.backup_unit import timer, unit
 from quorate.cli.etcd.connection import CONNECTION, connection_options
 from quorate.cli.etcd.opening import cluster_opened
 from quorate.errors import ConfigError, Interrupted, QuorateError
@@ -392,3 +393,7 @@ def _id(text: str | None) -> int | None:
 
 def _shown(manifest: Manifest) -> dict[str, object]:
     return {"id": manifest.id, **{key: value for key, value in manifest.as_dict().items() if key != "format"}}
+
+
+backup.add_command(unit)
+backup.add_command(timer)

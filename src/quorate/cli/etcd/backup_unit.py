@@ -1,0 +1,71 @@
+"""`quorate etcd backup unit|timer`: print the units of systemd that save and prune backups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quorate.cli.common.commands import command
+from quorate.cli.common.completion import folders
+from quorate.cli.common.durations import DURATION
+from quorate.cli.common.exit_codes import PRINTS
+from quorate.cli.common.output import document
+from quorate.cli.common.this_program import path_of_program
+from quorate.cli.etcd.connection import connection_options, flags_in_full
+from quorate.errors import UsageProblem
+
+_LEAST_SECONDS = 60.0
+_every = click.option(
+    "--every", type=DURATION, default="1h", show_default=True, help="One backup in each period of this length."
+)
+
+
+@command(ends=PRINTS)
+@click.argument("place", metavar="DIR", type=click.Path(path_type=Path), shell_complete=folders)
+@_every
+@click.option("--keep", "rule", default="24h,7d,4w,6m", show_default=True, help="As of prune.")
+@connection_options
+def unit(place: Path, every: float, rule: str) -> None:
+    """Print a systemd unit that saves a backup in DIR and prunes what no keep rule keeps.
+
+    'quorate etcd backup timer' prints what starts it. It may be installed on every control-plane node, with one DIR that they
+    share: one host saves in each period. What variables say now is written as flags; of a password only its file.
+
+    \b
+    Examples:
+      quorate etcd backup unit /mnt/backups > /etc/systemd/system/quorate-backup.service
+      quorate etcd backup timer > /etc/systemd/system/quorate-backup.timer
+      systemctl enable --now quorate-backup.timer
+    """
+    from quorate.core.retention import Keep
+    from quorate.host.units import Oneshot, oneshot_text
+
+    _refuse_short(every)
+    Keep.parse(rule)
+    folder, program = str(place.absolute()), path_of_program()
+    save = (program, "etcd", "backup", "save", folder, f"--every={every:g}s", *flags_in_full())
+    prune = (program, "etcd", "backup", "prune", folder, f"--keep={rule}")
+    document(oneshot_text(Oneshot("backup of etcd by quorate", (save, prune), (folder,))))
+
+
+@command(ends=PRINTS)
+@_every
+def timer(every: float) -> None:
+    """Print the systemd timer of the unit that 'quorate etcd backup unit' prints.
+
+    It starts four times in each period: where one host fails, another one saves.
+
+    \b
+    Example:
+      quorate etcd backup timer > /etc/systemd/system/quorate-backup.timer
+    """
+    from quorate.host.units import timer_text
+
+    _refuse_short(every)
+    document(timer_text("backup of etcd by quorate", every))
+
+
+def _refuse_short(every: float) -> None:
+    if every < _LEAST_SECONDS:
+        raise UsageProblem(f"--every is {every:g} s: a backup that often is a load of its own", advice="give 1m or more")
