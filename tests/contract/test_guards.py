@@ -74,7 +74,7 @@ LOADERS = {
     "foreign/json_keys.py": "looks for keys that are there twice, in at most a megabyte; nothing that it builds is used",
 }
 CONNECTIONS = {
-    "recovery/distil.py": "the metrics of the etcd that was started on a copy, by a socket in its folder",
+    "recovery/twin.py": "the metrics of an etcd that was started on data of ours, by a socket in its folder",
     "host/sock_diag.py": "asks the kernel by netlink what the TCP connections of this host have carried",
     "etcd/observation/endpoint_check.py": "an endpoint that gave no answer is dialled once more, to tell what is there",
     "etcd/client/channel.py": "gRPC to a member",
@@ -129,7 +129,7 @@ EXPRESSIONS = {
     "phases/node/etcd_signs.py": "single runs that begin after what they cannot hold",
     "phases/node/kubelet_flags.py": "a name behind its sign",
     "phases/node/start_scripts.py": "runs that begin behind what they cannot hold, and end at what they cannot hold",
-    "recovery/distil.py": "a line of metrics, and a run of digits",
+    "recovery/twin.py": "a line of metrics, and a run of digits",
     "recovery/restore.py": "eight letters, matched whole",
 }
 

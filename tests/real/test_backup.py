@@ -303,3 +303,23 @@ def test_what_is_no_store_is_said_to_be_none(tmp_path: Path, cli: RunCli, place:
     for words in (("backup", "list"), ("backup", "show"), ("backup", "prune"), ("backup", "verify"), ("backup", "status")):
         done = cli("etcd", *words, str(tmp_path / place))
         assert done.returncode == 3 and says in done.stderr, done.stderr
+
+
+def test_a_backup_is_restored_and_served_for_a_while(three: Home, tmp_path: Path, cli: RunCli) -> None:
+    """That it can be restored is found out before it is needed; a killed test leaves every secret of the cluster."""
+    place, work = tmp_path / "b", tmp_path / "work"
+    work.mkdir()
+    assert cli("etcd", "backup", "save", str(place), *flags_of(three)).returncode == 0
+    (work / ".quorate-restore-test-0a1b2c3d").mkdir()
+    words = ("etcd", "backup", "verify", str(place), "--restore-test", "--work", str(work), "--etcd", engine("etcd-3.6"))
+    done = cli(*words, "--etcdutl", engine("etcdutl"), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    schemas.checked(done.stdout)
+    assert [one["how"] for one in json.loads(done.stdout)["verified"]] == ["walk", "restore-test"]
+    assert not list(work.iterdir()) and "restored and served" in cli("etcd", "backup", "list", str(place)).stdout
+    never = tmp_path / "etcd"
+    never.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "etcd Version: 3.6.5" || exit 1\n')
+    never.chmod(0o755)
+    failed = cli(*words[:-1], str(never), "--etcdutl", engine("etcdutl"))
+    assert failed.returncode == 1 and "what was restored is not served" in failed.stderr, failed.stderr
+    assert "DAMAGED" not in cli("etcd", "backup", "list", str(place)).stdout and not list(work.iterdir())

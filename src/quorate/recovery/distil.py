@@ -14,24 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import shutil
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.core.versions import has_max_learners
 from quorate.deadline import Deadline, SystemClock
 from quorate.errors import ConfigError, HostError, QuorateError
 from quorate.foreign.local_files import regular
-from quorate.foreign.trust import distrust_way
-from quorate.host import process, programs
+from quorate.host import process
 from quorate.host.daemon import tail
-from quorate.host.environment import for_programs
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.etcd_identity import MEMBER
 from quorate.host.last_words import etcd_reason
@@ -41,17 +36,12 @@ from quorate.offline.bolt import Damaged
 from quorate.offline.commit_record import append_commit
 from quorate.offline.look import Look, look
 from quorate.offline.wal import read_log
+from quorate.recovery.twin import alone, number_of
 
 _COPY, _LOG, _DATABASE = "copy", "etcd.log", "survivor.db"
-_METRICS = "metrics:1"
-"""etcd 3.4 asks for a port in each address."""
-
-_APPLIED = re.compile(rb"^etcd_server_proposals_applied_total ([0-9.e+]+)$", re.MULTILINE)
-_POLL_SECONDS, _STALL_SECONDS, _STOP_SECONDS = 0.05, 120.0, 60.0
+_APPLIED = "etcd_server_proposals_applied_total"
+_POLL_SECONDS, _STALL_SECONDS = 0.05, 120.0
 _PIECE = 1 << 20
-_MOST_LEARNERS = 1000
-_MOST_BYTES = 4 << 20
-_ASK_SECONDS = 5.0
 
 
 class DistilFailed(QuorateError):
@@ -72,30 +62,6 @@ class Distilled:
     unknown: int
 
 
-def may_isolate() -> str:
-    """Returns the program that starts another in an empty network namespace. Raises `HostError` where there is none."""
-    found = shutil.which("unshare")
-    if found is None or distrust_way(Path(found)):
-        raise HostError(
-            "there is no 'unshare' to start the survivor's etcd without a network",
-            state="nothing was changed",
-            advice="install util-linux; a copy of a member must not have a network: living members would believe it",
-        )
-    tried = programs.run([found, *_isolated(), "true"], seconds=_ASK_SECONDS)
-    if tried.code != 0:
-        why = (tried.err.strip().splitlines() or ["it said nothing"])[-1]
-        raise HostError(
-            f"the survivor's etcd cannot be started without a network: {why[:200]}",
-            state="nothing was changed",
-            advice="run this as root, outside a container that may not make namespaces",
-        )
-    return found
-
-
-def _isolated() -> list[str]:
-    return ["--net"] if os.geteuid() == 0 else ["--net", "--user", "--map-root-user"]
-
-
 def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Distilled:
     """Returns the snapshot of a survivor, made in the empty folder `work`. `member`: the folder of its `snap` and `wal`;
     `etcd`: of the survivor's own minor version. Raises `DistilFailed`, `Damaged`, `HostError`."""
@@ -108,7 +74,7 @@ def distil(member: Path, work: Path, etcd: EtcdBinary, clock: SystemClock) -> Di
     if log.last_index > of_database:
         marker = secrets.randbits(63) | 1
         append_commit(log, marker)
-        with _alone(copy, etcd, work / _LOG, clock) as twin:
+        with alone(copy, etcd, work / _LOG, clock) as twin:
             _wait(twin, copy, marker, clock)
         _refuse_less(before, copy, marker, work / _LOG)
     path = work / _DATABASE
@@ -153,39 +119,12 @@ def _copy_file(path: Path, into: Path) -> None:
         shutil.copyfileobj(source, target, _PIECE)
 
 
-@contextmanager
-def _alone(copy: Path, etcd: EtcdBinary, log: Path, clock: SystemClock) -> Iterator[Identity]:
-    """Starts an etcd on a copy, where it reaches nobody and nobody reaches it but by a file in the copy."""
-    isolate = [may_isolate(), *_isolated()]
-    # Relative to its working directory: the path of a socket has 107 bytes. All listen on files: that namespace has no address.
-    urls = (
-        f"--listen-metrics-urls=unix://{_METRICS}",
-        "--listen-client-urls=unix://client:1",
-        "--listen-peer-urls=unix://peer:1",
-    )
-    flags = ["--data-dir=.", "--advertise-client-urls=http://localhost:2379", "--logger=zap", *urls]
-    if has_max_learners(etcd.version):
-        # By its own limit each etcd judges an addition that it applies, also one of long ago: with less than its members had,
-        # 3.6 takes a learner for none, then meets it, and panics.
-        flags.append(f"--max-learners={_MOST_LEARNERS}")
-    twin = process.spawn([*isolate, str(etcd.path), *flags], output=log, folder=copy, environment=for_programs(os.environ))
-    # What `unshare` becomes is the same process.
-    twin = process.without_what_changes(twin)
-    try:
-        yield twin
-        process.stop(twin, clock, seconds=_STOP_SECONDS)
-    finally:
-        if process.is_running(twin):
-            with clock.cancel.shielded():
-                process.kill(twin, clock)
-
-
 def _wait(twin: Identity, copy: Path, marker: int, clock: SystemClock) -> None:
     """Waits until the file has everything, or the twin has ended; as long as anything is applied, there is no limit. An etcd
     that has found no leader yet is killed by SIGTERM and closes nothing: what counts is what it has written down by itself."""
     deadline, reached = Deadline(clock, _STALL_SECONDS, "the survivor's etcd applies its log"), -1
     while process.is_running(twin) and not deadline.expired and not _has(copy, marker):
-        now = _applied(copy)
+        now = number_of(copy, _APPLIED)
         if now is not None and now > reached:
             deadline, reached = Deadline(clock, _STALL_SECONDS, deadline.goal), now
         clock.sleep(_POLL_SECONDS)
@@ -197,25 +136,6 @@ def _has(copy: Path, marker: int) -> bool:
         found = look(copy).backend
         return found is not None and any(one.id == marker for one in found.members)
     return False
-
-
-def _applied(copy: Path) -> int | None:
-    """Returns the index up to which an etcd has applied its log; None where it does not say."""
-    folder = os.open(copy, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_ASK_SECONDS)
-            line.connect(f"/proc/self/fd/{folder}/{_METRICS}")
-            line.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            answer = bytearray()
-            while len(answer) < _MOST_BYTES and (piece := line.recv(_PIECE)):
-                answer += piece
-    except OSError:
-        return None
-    finally:
-        os.close(folder)
-    match = _APPLIED.search(bytes(answer))
-    return int(float(match[1])) if match else None
 
 
 def _refuse_less(before: Look, copy: Path, marker: int, log: Path) -> None:

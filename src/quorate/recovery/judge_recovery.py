@@ -28,7 +28,7 @@ from quorate.foreign.text import to_paste
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.etcd_identity import MEMBER
 from quorate.offline.look import Look
-from quorate.recovery import distil
+from quorate.recovery import twin
 from quorate.recovery.fence import Spot, refuse_running, spot_of
 from quorate.recovery.restore import distrusted, free_bytes, strays
 from quorate.recovery.survivors import Fenced, names_in, survivor_in
@@ -88,7 +88,7 @@ def judge_recovery(job: RecoveryJob, run: str = "") -> Judged:
         raise _asked(decision, found)
     _refuse_misplaced(job, decision.survivor, looks)
     _refuse_unrestorable(job, looks[0], decision.seen)
-    distil.may_isolate()
+    twin.may_isolate()
     return Judged(decision, looks, tuple(found.name(one) for one in gone))
 
 

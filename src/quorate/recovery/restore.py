@@ -218,7 +218,7 @@ def restore(job: Job, clock: SystemClock, report: Report, before_it_shows: Calla
     `before_it_shows` gets what was built before that has its name: whoever goes on later knows it again."""
     content = judge(job, report)
     run = secrets.token_hex(4)
-    with _work_beside(job.data_dir, run) as work:
+    with _work_beside(job.data_dir) as work:
         added = bump(content, job.seen)
         token = f"quorate-{secrets.token_hex(8)}"
         report(Event("restore", job.name, "building the data directory"))
@@ -237,19 +237,25 @@ def restore(job: Job, clock: SystemClock, report: Report, before_it_shows: Calla
 
 
 @contextmanager
-def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
-    """Yields a name in a new folder beside the place, on the same file system: inside it where it is a mount point. The folder
-    is deleted at the end, and so are those of killed runs, before: each holds every secret of a cluster."""
+def _work_beside(data_dir: Path) -> Iterator[Path]:
+    """Yields a name in a new folder beside the place, on the same file system: inside it where it is a mount point."""
     folder = data_dir if is_mount_point(data_dir) else data_dir.absolute().parent
+    with work_in(folder, f"{data_dir.name}{_WORK}") as held:
+        yield held / _BUILT
+
+
+@contextmanager
+def work_in(folder: Path, begin: str) -> Iterator[Path]:
+    """Yields a new folder whose name begins so. It is deleted at the end, and so are those of killed runs, before: each holds
+    every secret of a cluster."""
     if not folder.is_dir():
         raise HostError(
             f"there is no directory {folder}", state="nothing was changed", advice="make it, with its owner and mode"
         )
     if doubt := distrust_way(folder):
         raise HostError(f"{folder} cannot be used: {doubt}", state="nothing was changed")
-    begin = f"{data_dir.name}{_WORK}"
     _sweep(folder, begin)
-    held = folder / f"{begin}{run}"
+    held = folder / f"{begin}{secrets.token_hex(4)}"
     try:
         held.mkdir(0o700)
         lock = os.open(held, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -259,7 +265,7 @@ def _work_beside(data_dir: Path, run: str) -> Iterator[Path]:
         with suppress(OSError):
             # Where there are no locks, no other run sweeps, either.
             fcntl.flock(lock, fcntl.LOCK_SH)
-        yield held / _BUILT
+        yield held
     finally:
         shutil.rmtree(held, ignore_errors=True)
         os.close(lock)

@@ -15,23 +15,22 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table, size
+from quorate.cli.etcd.backup_place import catalog_at, cluster_option, fields_of, id_of, place_argument, store_at
 from quorate.cli.etcd.backup_unit import timer, unit
+from quorate.cli.etcd.backup_verify import verify
 from quorate.cli.etcd.connection import CONNECTION, connection_options
 from quorate.cli.etcd.opening import cluster_opened
 from quorate.errors import ConfigError, Interrupted, QuorateError
 
 if TYPE_CHECKING:
     from quorate.backup.catalog import Catalog
-    from quorate.backup.folder import FolderStore
     from quorate.backup.manifest import Manifest
     from quorate.backup.prune import Plan
     from quorate.backup.verify import Checked
 
 _KEEP = "24h,7d,4w,6m"
 _HOUR = 3600.0
-_HOW = {"walk": "all keys read"}
-_place = click.argument("place", metavar="DIR", type=click.Path(path_type=Path), shell_complete=folders)
-_cluster = click.option("--cluster", metavar="ID", help="Only backups of this cluster, by its hex id.")
+_HOW = {"walk": "all keys read", "restore-test": "restored and served"}
 
 
 @group("backup", hands_down=CONNECTION)
@@ -50,7 +49,7 @@ def backup() -> None:
 
 
 @backup.command(ends=CHANGES)
-@_place
+@place_argument
 @connection_options
 @click.option("--from", "source", metavar="auto|learner|MEMBER", default="auto", show_default=True, help="Who is asked for it.")
 @click.option("--allow-no-quorum", is_flag=True, help="Where no quorum answers, take what one member has; it may lack writes.")
@@ -76,7 +75,7 @@ def save(place: Path, source: str, allow_no_quorum: bool, every: float | None, f
     if place.suffix == ".db" and not place.is_dir():
         # etcdctl's `snapshot save` takes a file.
         raise ConfigError(f"{place} reads like a file; backups are kept in a directory", advice="name a directory")
-    store = _store(place)
+    store = store_at(place)
     with cluster_opened() as cluster, _saving():
         view = cluster.look()
         choose(cluster.with_standbys(view), source, allow_no_quorum=allow_no_quorum)
@@ -86,7 +85,7 @@ def save(place: Path, source: str, allow_no_quorum: bool, every: float | None, f
             emit(form, "EtcdBackup", data, lambda: echo(f"nothing to do: {other} has this period"))
             return
         manifest = saved(cluster, store, Wish(source, allow_no_quorum))
-    emit(form, "EtcdBackup", _shown(manifest), lambda: _say_saved(place, manifest))
+    emit(form, "EtcdBackup", fields_of(manifest), lambda: _say_saved(place, manifest))
 
 
 @contextmanager
@@ -118,8 +117,8 @@ def _file(manifest: Manifest) -> str:
 
 
 @backup.command("list", ends=READS)
-@_place
-@_cluster
+@place_argument
+@cluster_option
 @output_option()
 def list_backups(place: Path, cluster: str | None, form: str) -> None:
     """List the backups in DIR, the newest first.
@@ -130,10 +129,10 @@ def list_backups(place: Path, cluster: str | None, form: str) -> None:
     Example:
       quorate etcd backup list /mnt/backups -o json
     """
-    found = _catalog(place)
-    backups = found.of(_id(cluster))
+    found = catalog_at(place)
+    backups = found.of(id_of(cluster))
     data = {
-        "backups": [_shown(one) for one in backups],
+        "backups": [fields_of(one) for one in backups],
         "unfinished": [one.name for one in found.unfinished],
         "problems": list(found.problems),
     }
@@ -172,9 +171,9 @@ def _last_check(one: Manifest) -> str:
 
 
 @backup.command(ends=READS)
-@_place
+@place_argument
 @click.argument("which", default="latest")
-@_cluster
+@cluster_option
 @output_option()
 def show(place: Path, which: str, cluster: str | None, form: str) -> None:
     """Show what a backup in DIR holds; the latest, or WHICH.
@@ -185,8 +184,8 @@ def show(place: Path, which: str, cluster: str | None, form: str) -> None:
     """
     from quorate.backup.catalog import find
 
-    manifest = find(_catalog(place), which, _id(cluster))
-    emit(form, "EtcdBackup", _shown(manifest), lambda: _print_one(place, manifest))
+    manifest = find(catalog_at(place), which, id_of(cluster))
+    emit(form, "EtcdBackup", fields_of(manifest), lambda: _print_one(place, manifest))
 
 
 def _print_one(place: Path, one: Manifest) -> None:
@@ -208,46 +207,11 @@ def _print_one(place: Path, one: Manifest) -> None:
         echo(f"{name:<12}{text}")
 
 
-@backup.command("verify", ends=CHANGES)
-@_place
-@click.argument("which", default="latest")
-@_cluster
-@output_option()
-def verify_backup(place: Path, which: str, cluster: str | None, form: str) -> None:
-    """Read a backup in DIR again: its digests, and every key. Its manifest then says when it was last found whole, or damaged.
-
-    Exits with code 1 when it is damaged. 'etcdutl snapshot status' does not compare the digest, and calls a damaged file good.
-
-    \b
-    Example:
-      quorate etcd backup verify /mnt/backups latest
-    """
-    from quorate.backup.catalog import find
-    from quorate.backup.verify import verify as verified
-    from quorate.cli.common.signals import cancelling
-    from quorate.deadline import Cancel, SystemClock
-
-    cancel = Cancel()
-    with cancelling(cancel):
-        checked = verified(_store(place), find(_catalog(place), which, _id(cluster)), SystemClock(cancel))
-    data = {**_shown(checked.manifest), "problems": list(checked.problems)}
-
-    def table() -> None:
-        for problem in checked.problems:
-            echo(f"problem: {checked.manifest.id}: {problem}")
-        if not checked.problems:
-            echo(f"{checked.manifest.id} is whole: {checked.manifest.keys} keys at revision {checked.manifest.revision}")
-
-    emit(form, "EtcdBackupCheck", data, table)
-    if checked.problems:
-        raise click.exceptions.Exit(QuorateError.exit_code)
-
-
 @backup.command(ends=CHANGES)
-@_place
+@place_argument
 @click.argument("target", metavar="TO", type=click.Path(path_type=Path), shell_complete=folders)
 @click.argument("which", default="latest")
-@_cluster
+@cluster_option
 @output_option()
 def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) -> None:
     """Copy a backup from DIR to the directory TO. What arrives is compared with its manifest before it gets its name.
@@ -262,17 +226,17 @@ def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) 
     from quorate.deadline import Cancel, SystemClock
 
     cancel = Cancel()
-    manifest = find(_catalog(place), which, _id(cluster))
+    manifest = find(catalog_at(place), which, id_of(cluster))
     with cancelling(cancel):
-        is_new = copied(manifest, _store(place), _store(target), SystemClock(cancel))
+        is_new = copied(manifest, store_at(place), store_at(target), SystemClock(cancel))
     done = "copied to" if is_new else "is already in"
-    emit(form, "EtcdBackup", _shown(manifest), lambda: echo(f"{manifest.id} {done} {target}"))
+    emit(form, "EtcdBackup", fields_of(manifest), lambda: echo(f"{manifest.id} {done} {target}"))
 
 
 @backup.command(ends=READS)
-@_place
+@place_argument
 @click.option("--max-age", type=WAIT, default="26h", show_default=True, help="Most age of the newest verified backup.")
-@_cluster
+@cluster_option
 @output_option()
 def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
     """Show how old the newest verified backup in DIR is, for each cluster. Exits with code 1 where it is too old.
@@ -284,7 +248,7 @@ def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
     from quorate.backup.age import ages
     from quorate.deadline import SystemClock
 
-    rows = ages(_catalog(place), _id(cluster), SystemClock().wall(), max_age)
+    rows = ages(catalog_at(place), id_of(cluster), SystemClock().wall(), max_age)
 
     def table() -> None:
         if not rows:
@@ -301,7 +265,7 @@ def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
 
 
 @backup.command(ends=CHANGES)
-@_place
+@place_argument
 @click.option("--keep", "rule", default=_KEEP, show_default=True, help="Hours, days, weeks, months, years, or a plain number.")
 @click.option(
     "--max-age",
@@ -334,7 +298,7 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
 
     cancel = Cancel()
     clock = SystemClock(cancel)
-    store, wall, keep = _store(place), clock.wall(), Keep.parse(rule)
+    store, wall, keep = store_at(place), clock.wall(), Keep.parse(rule)
 
     def read(manifest: Manifest) -> Checked:
         report(Notice(f"reading {manifest.id} again, for which others go"))
@@ -342,7 +306,7 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
 
     with cancelling(cancel), progress() as report:
         found, decided = pruning.proved(
-            _catalog(place), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
+            catalog_at(place), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
         )
         gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
     emit(
@@ -373,27 +337,6 @@ def _say_pruned(place: Path, decided: Plan, *, dry_run: bool) -> None:
         echo(NOTHING_DONE)
 
 
-def _store(place: Path) -> FolderStore:
-    from quorate.backup.folder import FolderStore
-
-    return FolderStore(place)
-
-
-def _catalog(place: Path) -> Catalog:
-    from quorate.backup.catalog import catalog, store_in
-
-    return catalog(store_in(place))
-
-
-def _id(text: str | None) -> int | None:
-    from quorate.core.ids import parse_id
-
-    return parse_id(text) if text is not None else None
-
-
-def _shown(manifest: Manifest) -> dict[str, object]:
-    return {"id": manifest.id, **{key: value for key, value in manifest.as_dict().items() if key != "format"}}
-
-
+backup.add_command(verify)
 backup.add_command(unit)
 backup.add_command(timer)
