@@ -50,7 +50,7 @@ from quorate.recovery.progress import (
     retired,
     unfences,
 )
-from quorate.recovery.restore import Job, restore
+from quorate.recovery.restore import Job, restore, sweep_beside
 from quorate.report import Event, Report
 
 _WORK, _SNAPSHOT = "work", "survivor.db"
@@ -195,6 +195,7 @@ def _place(run: _Run, known: Known) -> Known:
         made = _is_placed(run.spot, run.known())
         assert made is not None
     run.note(PLACED, made)
+    sweep_beside(run.spot.folder if run.spot.name == MEMBER else run.spot.data)
     return run.known()
 
 

@@ -239,9 +239,17 @@ def restore(job: Job, clock: SystemClock, report: Report, before_it_shows: Calla
 @contextmanager
 def _work_beside(data_dir: Path) -> Iterator[Path]:
     """Yields a name in a new folder beside the place, on the same file system: inside it where it is a mount point."""
-    folder = data_dir if is_mount_point(data_dir) else data_dir.absolute().parent
-    with work_in(folder, f"{data_dir.name}{_WORK}") as held:
+    with work_in(_beside(data_dir), f"{data_dir.name}{_WORK}") as held:
         yield held / _BUILT
+
+
+def sweep_beside(data_dir: Path) -> None:
+    """Deletes what killed runs have built for a place."""
+    _sweep(_beside(data_dir), f"{data_dir.name}{_WORK}")
+
+
+def _beside(data_dir: Path) -> Path:
+    return data_dir if is_mount_point(data_dir) else data_dir.absolute().parent
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from quorate.errors import ConfigError, HostError
 from quorate.files import make_folder
@@ -16,6 +15,7 @@ from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.running_etcds import open_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.progress import folder_of
+from quorate.recovery.restore import work_in
 
 _NAMES = ("etcd", "etcdutl")
 _MODE = 0o755
@@ -39,11 +39,10 @@ def keep_programs(data_dir: Path, folder: Path) -> None:
 def borrowed_programs(data_dir: Path) -> Iterator[Path]:
     """Yields a folder with the programs of the etcd that runs on the data, for a judgement that changes nothing beside it."""
     # Not in /tmp, which many hosts mount without the right to run programs.
-    with TemporaryDirectory(prefix=".quorate-recover-", dir=data_dir.parent) as folder:
-        keep_programs(data_dir, Path(folder))
+    with work_in(data_dir.parent, ".quorate-recover-") as folder:
+        keep_programs(data_dir, folder)
         # Of a pod that has ended: those that a run kept which was killed behind that.
-        has_any = any(Path(folder).iterdir())
-        yield Path(folder) if has_any else folder_of(spot_of(data_dir))
+        yield folder if any(folder.iterdir()) else folder_of(spot_of(data_dir))
 
 
 def _beside(pid: int, name: str) -> Path | None:
