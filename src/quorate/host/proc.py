@@ -85,10 +85,10 @@ def _hides_others() -> bool:
     lines = (_seen(lambda: Path("/proc/self/mountinfo").read_text(errors="replace")) or "").splitlines()
     # Of several at one place the last one shows.
     options = next((row.rpartition(" - ")[2].split(" ")[-1] for row in lines[::-1] if row.split(" ")[4:5] == ["/proc"]), "")
-    told = dict(one.partition("=")[::2] for one in options.split(","))
-    hidden = told.get("hidepid", "")
-    is_excepted = hidden in ("2", "invisible") and int(told.get("gid", "0")) in (*os.getgroups(), os.getegid())
-    return hidden in ("2", "invisible", "4", "ptraceable") and not is_excepted and not _may_trace()
+    values = dict(option.partition("=")[::2] for option in options.split(","))
+    hidepid = values.get("hidepid", "")
+    in_group = hidepid in ("2", "invisible") and int(values.get("gid", "0")) in (*os.getgroups(), os.getegid())
+    return hidepid in ("2", "invisible", "4", "ptraceable") and not in_group and not _may_trace()
 
 
 _CAP_SYS_PTRACE = 19

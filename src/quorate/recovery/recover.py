@@ -271,8 +271,9 @@ def _distil(run: _Run, known: Known) -> None:
     make_folder(work)
     kept = run.spot.folder / run.spot.kept(known.run)
     made = distil.distil(kept if run.spot.name == MEMBER else kept / MEMBER, work, run.job.etcd, run.clock)
-    run.note(DISTILLED, {"applied": made.applied, "unknown": made.unknown})
+    # The name first: a record of it beside the snapshot of another recovery would be believed.
     made.path.rename(folder / _SNAPSHOT)
+    run.note(DISTILLED, {"applied": made.applied, "unknown": made.unknown})
     distil.sweep(work, run.clock)
 
 

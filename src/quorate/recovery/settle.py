@@ -82,10 +82,10 @@ def settle(cluster: Cluster, data_dir: Path) -> Settled:
     return Settled(tuple(format_id(one.member_id) for one in old), deleted, written.revision)
 
 
-def recovered_from(cluster: Cluster) -> int | None:
-    """Returns the id of the cluster from which this one was made, by the note of `settle`; None where there is none of this
-    cluster. A backup of it has the note, too, and what is restored from that has another id. Raises `EtcdError`, `Refused`."""
-    view = cluster.look()
+def recovered_from(cluster: Cluster, cluster_id: int) -> int | None:
+    """Returns the id of the cluster from which this one, `cluster_id`, was made, by the note of `settle`; None where there is
+    none of this cluster. A backup of it has the note, too, and what is restored from that has another id. Raises `EtcdError`,
+    `Refused`."""
     held = ask_anyone(
         cluster.access,
         cluster.endpoints,
@@ -102,7 +102,7 @@ def recovered_from(cluster: Cluster) -> int | None:
         raise Refused(error.what, state="nothing was changed", advice="look at the record, and mend or delete it") from None
     if is_newer(told, FORMAT):
         raise Refused(f"a newer version of quorate wrote {name}", state="nothing was changed", advice="use that one")
-    if text_of(told.get("clusterId")) != format_id(view.cluster_id):
+    if text_of(told.get("clusterId")) != format_id(cluster_id):
         return None
     return parse_id(text_of(told.get("oldClusterId")))
 

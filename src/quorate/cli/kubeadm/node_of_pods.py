@@ -7,10 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from quorate.cli.common.completion import files
+
 if TYPE_CHECKING:
     from quorate.deadline import Cancel
     from quorate.phases.recover.holding import HeldNode
     from quorate.report import Report, RunMessage
+
+
+cri_socket_option = click.option(
+    "--cri-socket",
+    default="",
+    metavar="SOCKET",
+    shell_complete=files,
+    help="Socket of the container runtime.  [default: that of this host]",
+)
 
 
 def held_node(root: Path, cri_socket: str, report: Report, cancel: Cancel) -> HeldNode:

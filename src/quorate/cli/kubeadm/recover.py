@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common.commands import command
-from quorate.cli.common.completion import files
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.common.recovery import NO_OLD_MEMBER, Said, planned_fields, recovery_options, say_planned, say_recovered
+from quorate.cli.kubeadm.node_of_pods import cri_socket_option, held_node, while_changing
 
 if TYPE_CHECKING:
     from quorate.phases.recover.holding import HeldNode
@@ -22,13 +22,7 @@ _ROOT = Path("/")
 
 @command(ends=CHANGES)
 @recovery_options
-@click.option(
-    "--cri-socket",
-    default="",
-    metavar="SOCKET",
-    shell_complete=files,
-    help="Socket of the container runtime.  [default: that of this host]",
-)
+@cri_socket_option
 @click.option("--dry-run", is_flag=True, help="Judge all of it; change nothing.")
 @output_option()
 def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
@@ -47,7 +41,6 @@ def recover(said: Said, cri_socket: str, dry_run: bool, form: str) -> None:
     """
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
-    from quorate.cli.kubeadm.node_of_pods import held_node, while_changing
     from quorate.deadline import Cancel
     from quorate.phases.recover.run import judge_node, own_etcd, recover_node
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from quorate.cli.common.commands import command
-from quorate.cli.common.completion import files
 from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.kubeadm.node_of_pods import cri_socket_option, held_node, while_changing
 from quorate.core.ids import format_id
 
 if TYPE_CHECKING:
@@ -27,13 +27,7 @@ _ROOT = Path("/")
     metavar="URLS",
     help="Client URLs of members of the new cluster.  [default: those that the API server knows]",
 )
-@click.option(
-    "--cri-socket",
-    default="",
-    metavar="SOCKET",
-    shell_complete=files,
-    help="Socket of the container runtime.  [default: that of this host]",
-)
+@cri_socket_option
 @click.option("--dry-run", is_flag=True, help="Judge all of it; change nothing.")
 @output_option()
 def rejoin(endpoints: str, cri_socket: str, dry_run: bool, form: str) -> None:
@@ -50,7 +44,6 @@ def rejoin(endpoints: str, cri_socket: str, dry_run: bool, form: str) -> None:
     """
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
-    from quorate.cli.kubeadm.node_of_pods import held_node, while_changing
     from quorate.deadline import Cancel
     from quorate.phases.rejoin.run import judge_rejoin, rejoin_node
 

@@ -93,11 +93,11 @@ def _read(tree: Tree) -> Left | None:
     etcd = parse(content, LEFT)
     head, _, _ = content.partition(b"\n")
     try:
-        told = read_object(head.removeprefix(_HEAD), LEFT) if head.startswith(_HEAD) else {}
+        fields = read_object(head.removeprefix(_HEAD), LEFT) if head.startswith(_HEAD) else {}
     except BadDocument:
-        told = {}
-    why = text_of(told.get("why"))
-    keys = {path: text_of(stamp) for path, stamp in mapping_of(told.get("keys")).items()}
+        fields = {}
+    why = text_of(fields.get("why"))
+    keys = {path: text_of(stamp) for path, stamp in mapping_of(fields.get("keys")).items()}
     # One of an older version does not say; what needs a proof is the safer answer.
     return Left(etcd, cast("Why", why) if why in _WHYS else "alone", keys)
 

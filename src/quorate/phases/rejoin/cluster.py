@@ -54,7 +54,7 @@ def find(node: HeldNode, etcd: LocalEtcd, owner: DataIdentity | None, given: Seq
         try:
             with cluster_at(node, [url]) as cluster:
                 view = cluster.look()
-                old = recovered_from(cluster) if view.linearizable else None
+                old = recovered_from(cluster, view.cluster_id) if view.linearizable else None
         except QuorateError as error:
             why.append(error.what)
             continue
