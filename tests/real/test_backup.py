@@ -18,6 +18,7 @@ from conftest import RunCli, engine
 
 from quorate.backup.catalog import blob_of, catalog, find
 from quorate.backup.claims import claim
+from quorate.backup.content import Opener
 from quorate.backup.copy import copy
 from quorate.backup.folder import FolderStore
 from quorate.backup.manifest import Manifest
@@ -26,6 +27,7 @@ from quorate.backup.verify import verify
 from quorate.deadline import SystemClock
 from quorate.errors import HostError, Refused
 from quorate.etcd.cluster import Cluster
+from quorate.foreign.writing import write_all
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.machines import flags_of
@@ -33,6 +35,7 @@ from real.rows.processes import until
 
 pytestmark = pytest.mark.real
 CLOCK = SystemClock()
+OPENER = Opener(None, Path("/var/tmp"))
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def test_a_file_that_was_damaged_is_named_and_is_never_copied(three: Home, tmp_p
         found = catalog(store)
         assert not found.backups and "instead of" in found.problems[0]
     else:
-        assert verify(store, manifest, CLOCK).problems
+        assert verify(store, manifest, OPENER, CLOCK).problems
     with pytest.raises(Refused, match="is not what its manifest says"):
         copy(manifest, store, other, CLOCK)
     assert other.stored() == []
@@ -108,7 +111,7 @@ def test_a_whole_one_is_copied_once_and_says_when_it_was_verified(three: Home, t
     store, other = FolderStore(tmp_path / "backups"), FolderStore(tmp_path / "other")
     manifest = manifest_of(three, store)
     assert copy(manifest, store, other, CLOCK) and not copy(manifest, store, other, CLOCK)
-    checked = verify(other, find(catalog(other), "latest"), CLOCK)
+    checked = verify(other, find(catalog(other), "latest"), OPENER, CLOCK)
     assert not checked.problems and [one.how for one in find(catalog(other), "latest").verified] == ["walk"]
 
 
@@ -153,15 +156,15 @@ def test_a_member_that_hangs_in_the_middle_ends_the_save(
         for number in range(60):
             kv.put(access.channel(home.seeds()[0]), f"k{number}".encode(), os.urandom(1 << 20), timeout=10)
         stopped: list[float] = []
-        made = maintenance._write
+        made = write_all
 
-        def write(fd: int, piece: bytes) -> None:
+        def write(fd: int, piece: bytes | memoryview) -> None:
             if not stopped:
                 cluster.pause(home, "m1")
                 stopped.append(time.monotonic())
             made(fd, piece)
 
-        monkeypatch.setattr(maintenance, "_write", write)
+        monkeypatch.setattr(maintenance, "write_all", write)
         store = FolderStore(tmp_path / "backups")
         try:
             with pytest.raises(Exception, match="sent nothing for 1 s"):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.backup.folder import FolderStore, Stored
-from quorate.backup.manifest import MOST_BYTES, SUFFIX, Manifest, is_blob_name, is_cluster_folder, read_manifest
+from quorate.backup.manifest import MOST_BYTES, SUFFIX, Blob, Manifest, is_blob_name, is_cluster_folder, read_manifest, stem_of
+from quorate.backup.store import Store, Stored
 from quorate.core.ids import format_id
 from quorate.core.suggestions import close, did_you_mean
 from quorate.errors import ConfigError, QuorateError
 from quorate.foreign.text import to_paste
 
-BLOB_SUFFIX = ".db"
 LATEST = "latest"
 
 
@@ -39,7 +38,7 @@ class Catalog:
         return tuple(one for one in self.backups if cluster_id is None or one.cluster_id == cluster_id)
 
 
-def catalog(store: FolderStore) -> Catalog:
+def catalog(store: Store) -> Catalog:
     """Reads the manifests of every cluster in the store. Raises `HostError`."""
     stored = {one.name: one for one in store.stored()}
     backups, problems, named = list[Manifest](), list[str](), set[str]()
@@ -49,15 +48,15 @@ def catalog(store: FolderStore) -> Catalog:
         except QuorateError as error:
             problems.append(error.what)
             continue
-        named.add(blob_of(manifest))
-        if why := _why_not(manifest, name, stored.get(blob_of(manifest))):
+        named |= {file_of(manifest, one) for one in manifest.files}
+        if why := _why_not(manifest, name, stored):
             problems.append(f"{name}: {why}")
         else:
             backups.append(manifest)
     unfinished = tuple(
         one
         for name, one in stored.items()
-        if name not in named and _is_ours(name) and name.removesuffix(BLOB_SUFFIX) + SUFFIX not in stored
+        if name not in named and _is_ours(name) and f"{Path(name).parent}/{stem_of(Path(name).name)}{SUFFIX}" not in stored
     )
     newest_first = tuple(sorted(backups, key=lambda one: (one.taken_at, one.id), reverse=True))
     return Catalog(store.place, newest_first, unfinished, tuple(problems))
@@ -69,19 +68,26 @@ def _is_ours(name: str) -> bool:
     return is_cluster_folder(folder) and is_blob_name(file)
 
 
+def file_of(manifest: Manifest, blob: Blob) -> str:
+    """Returns one of the files of a backup, by its name in the store."""
+    return f"{format_id(manifest.cluster_id)}/{blob.name}"
+
+
 def blob_of(manifest: Manifest) -> str:
-    """Returns the file of a backup, by its name in the store."""
-    return f"{format_id(manifest.cluster_id)}/{manifest.blob.name}"
+    """Returns the file of a backup with the snapshot, by its name in the store."""
+    return file_of(manifest, manifest.blob)
 
 
-def _why_not(manifest: Manifest, name: str, blob: Stored | None) -> str:
+def _why_not(manifest: Manifest, name: str, stored: Mapping[str, Stored]) -> str:
     if manifest.id + SUFFIX != name:
         # Copied by hand, or written by somebody: by its own words it is another one.
         return f"it is the manifest of {manifest.id}"
-    if blob is None:
-        return "its file is gone"
-    if blob.size != manifest.blob.size:
-        return f"its file has {blob.size} bytes instead of {manifest.blob.size}"
+    for one in manifest.files:
+        found = stored.get(file_of(manifest, one))
+        if found is None:
+            return f"its file {one.name} is gone"
+        if found.size != one.size:
+            return f"its file {one.name} has {found.size} bytes instead of {one.size}"
     return ""
 
 
@@ -108,12 +114,11 @@ def _listing(found: Catalog) -> str:
     return f"{shows}    # shows what is there"
 
 
-def store_in(place: Path) -> FolderStore:
-    """Returns the store in a directory. Raises `ConfigError` for one that is none: a backup would be said not to exist."""
+def refuse_no_store(place: Path) -> None:
+    """Raises `ConfigError` for a directory that is no store: a backup would be said not to exist."""
     what = _what_else(place)
     if what is not None:
         raise ConfigError(what[0], state="nothing was changed", advice=what[1])
-    return FolderStore(place)
 
 
 def _what_else(place: Path) -> tuple[str, str] | None:

@@ -1,9 +1,4 @@
-"""A store of backups in a folder of this machine.
-
-<cluster id>/20261127T034512Z-1042.db      the snapshot, as etcd sent it
-<cluster id>/20261127T034512Z-1042.json    its manifest, written last
-<cluster id>/20261127T030000Z.claim.0      which host makes the backup of that period
-"""
+"""A store of backups in a folder of this machine."""
 
 from __future__ import annotations
 
@@ -12,28 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from quorate import files
+from quorate.backup.store import PIECE_BYTES, Stored
 from quorate.errors import HostError
 from quorate.foreign.aside import meant_for, new_beside, sweep, sync, written
 from quorate.foreign.local_files import read_at_most, regular
+from quorate.host.work_folder import free_bytes
 
 _MODE = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file in a store: its name, with the folders below the store's, its size in bytes, and its time in unix seconds."""
-
-    name: str
-    size: int
-    modified: float
-
-
 @dataclass(slots=True)
-class Arriving:
-    """A file that is being written, invisible until it gets its name."""
+class ArrivingFile:
+    """A file in a folder, without a name that anybody looks for until it is kept."""
 
     fd: int
     aside: str
@@ -41,7 +28,7 @@ class Arriving:
     path: Path
 
     def keep(self, name: str) -> None:
-        """Syncs the file, and gives it its name. Raises `HostError`; where a file has that name, it stays as it is."""
+        """Syncs the file, and links it to its name: a link replaces nothing."""
         try:
             os.fsync(self.fd)
             os.link(self.aside, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
@@ -53,11 +40,11 @@ class Arriving:
                 advice="name another file; where it is a backup, run the same command again: its name has the second in it",
             ) from error
         except OSError as error:
-            raise self.failed(error, name) from error
+            raise self.failed(error) from error
 
-    def failed(self, error: OSError, name: str = "") -> HostError:
+    def failed(self, error: OSError) -> HostError:
         return HostError(
-            f"cannot write {self.path / name if name else self.path}: {error.strerror}",
+            f"cannot write to {self.path}: {error.strerror}",
             state="nothing was saved",
             advice="free some space, or see what is there",
         )
@@ -73,19 +60,12 @@ class FolderStore:
     def place(self) -> str:
         return str(self.root)
 
-    def free_bytes(self) -> int | None:
-        """Returns how much can be written there; None where that is not known."""
-        there = next((one for one in (self.root, *self.root.absolute().parents) if one.is_dir()), None)
-        try:
-            found = os.statvfs(there) if there is not None else None
-        except OSError:
-            return None
-        return found.f_bavail * found.f_frsize if found is not None else None
+    def room(self) -> tuple[str, int | None]:
+        return self.place, free_bytes(self.root)
 
     @contextmanager
-    def arriving(self, folder: str, name: str) -> Iterator[Arriving]:
-        """Makes a file in a folder of the store, for the block. It is gone afterwards, unless it got its name. Deletes what
-        killed runs have left. Raises `HostError`."""
+    def arriving(self, folder: str, name: str) -> Iterator[ArrivingFile]:
+        """Makes a file in a folder of the store. Deletes what killed runs have left."""
         where = self._made(folder)
         try:
             held = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -96,7 +76,7 @@ class FolderStore:
                 sweep(held)
             aside, fd = self._new(held, where, name)
             try:
-                yield Arriving(fd, aside, held, where)
+                yield ArrivingFile(fd, aside, held, where)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(aside, dir_fd=held)
@@ -117,7 +97,6 @@ class FolderStore:
         return files.private_folder(self.root / folder)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Writes a small file at once, where there is none; returns False, and changes nothing, where there is one."""
         path = self.root / name
         held = os.open(self._made(str(Path(name).parent)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -133,26 +112,28 @@ class FolderStore:
         return True
 
     def replace(self, name: str, content: bytes) -> None:
-        """Writes a small file over the one that is there. Raises `HostError`."""
         files.write_atomic(self.root / name, content, mode=_MODE)
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """Returns a small file. Raises `ConfigError`."""
         return read_at_most(self.root / name, most_bytes)
 
-    def open(self, name: str) -> BinaryIO:
-        """Opens a file to be read. Raises `HostError`."""
+    def pieces(self, name: str) -> Iterator[bytes]:
         try:
-            return regular(self.root / name)
+            with regular(self.root / name) as file:
+                while piece := file.read(PIECE_BYTES):
+                    yield piece
         except OSError as error:
             raise HostError(f"cannot read {self.root / name}: {error.strerror}") from error
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        yield self.path(name)
+
     def path(self, name: str) -> Path:
-        """Returns where a file lies, for what reads files by their names."""
+        """Returns where a file lies."""
         return self.root / name
 
     def stored(self) -> list[Stored]:
-        """Returns the files of every cluster, in the order of their names; none where there is no store. Raises `HostError`."""
         found: list[Stored] = []
         try:
             for folder in sorted(self.root.iterdir()) if self.root.exists() else ():
@@ -165,7 +146,6 @@ class FolderStore:
         return found
 
     def delete(self, name: str) -> None:
-        """Deletes a file, and syncs its folder. Raises `HostError`."""
         path = self.root / name
         try:
             path.unlink(missing_ok=True)

@@ -15,12 +15,13 @@ from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.values import integer_of, mapping_of, rows_of, text_of, texts_of
 
 FORMAT = "quorate-backup/1"
-SUFFIX, WALKED = ".json", "walk"
+SUFFIX, TAKEN_SUFFIX = ".json", ".taken"
+WALKED, COMPARED = "walk", "digest"
+ZSTD, AGE = "zstd", "age"
 MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,200}")
 _CLUSTER = re.compile(r"[0-9a-f]{1,16}")
-_OURS = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9]{1,20}\.db")
+_OURS = re.compile(r"([0-9]{8}T[0-9]{6}Z-[0-9]{1,20})(?:\.db(?:\.zst)?(?:\.age)?|\.secrets\.tar\.age)")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -42,8 +43,24 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Packing:
+    """`compression`, `encryption`: empty for none; `recipients`: for whom it is encrypted."""
+
+    compression: str = ""
+    encryption: str = ""
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        return f".db{'.zst' if self.compression else ''}{'.age' if self.encryption else ''}"
+
+
+PLAIN = Packing()
+
+
+@dataclass(frozen=True, slots=True)
 class Blob:
-    """The stored file: its name beside the manifest, its size in bytes, and the digest of its bytes."""
+    """A stored file: its name beside the manifest, its size in bytes, and the digest of its bytes."""
 
     name: str
     size: int
@@ -52,7 +69,8 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """When a backup was read again and found whole, and how: `walk` (digest, and every key) or `restore-test`."""
+    """When a backup was read again and found whole, and how: `walk` (digest, and every key), `restore-test`, or `digest` alone,
+    where it is encrypted for somebody else."""
 
     at: datetime
     how: str
@@ -71,6 +89,8 @@ class Manifest:
     """What a backup holds. `through_quorum`: its member had applied all that a quorum had committed when it was asked; else it
     may be older than what clients were told. `revision`, `raft_index`, `term`: of its content; `newest_lease`: the newest time
     that a Kubernetes node renewed its lease, which dates the content; `encryption_keys`: what an API server needs for it;
+    `blob`: what is stored, packed as `packing` says; `snapshot_size`, `snapshot_sha256`: of what etcd sent; `secrets`: the file
+    with the keys of the node, None where they were not asked for;
     `damaged`: how the last look at it failed, None where it did not."""
 
     taken_at: datetime
@@ -87,6 +107,10 @@ class Manifest:
     alarms: tuple[str, ...]
     encryption_keys: tuple[str, ...]
     blob: Blob
+    packing: Packing
+    snapshot_size: int
+    snapshot_sha256: str
+    secrets: Blob | None = None
     verified: tuple[Verified, ...] = ()
     damaged: Failed | None = None
 
@@ -98,7 +122,12 @@ class Manifest:
     @property
     def id(self) -> str:
         """Returns what the backup is called: its path in the store, without the manifest's suffix."""
-        return f"{format_id(self.cluster_id)}/{self.blob.name.removesuffix('.db')}"
+        return f"{format_id(self.cluster_id)}/{stem_of(self.blob.name)}"
+
+    @property
+    def files(self) -> tuple[Blob, ...]:
+        """Returns what is stored for it beside the manifest."""
+        return (self.blob,) if self.secrets is None else (self.blob, self.secrets)
 
     def checked(self, at: datetime, how: str) -> Manifest:
         """Returns the manifest of a backup that was verified once more; one entry is kept for each way."""
@@ -126,7 +155,14 @@ class Manifest:
             "auth": self.auth,
             "alarms": list(self.alarms),
             "encryptionKeys": list(self.encryption_keys),
-            "blob": {"name": self.blob.name, "bytes": self.blob.size, "sha256": self.blob.sha256},
+            "snapshot": {"bytes": self.snapshot_size, "sha256": self.snapshot_sha256},
+            "blob": {
+                **_fields_of(self.blob),
+                "compression": self.packing.compression or None,
+                "encryption": self.packing.encryption or None,
+                "recipients": list(self.packing.recipients),
+            },
+            "secrets": _fields_of(self.secrets) if self.secrets is not None else None,
             "verified": [{"at": _shown(one.at), "how": one.how} for one in self.verified],
             "damaged": (
                 {"at": _shown(self.damaged.at), "problems": list(self.damaged.problems)} if self.damaged is not None else None
@@ -137,9 +173,19 @@ class Manifest:
         return json.dumps(self.as_dict(), indent=1).encode() + b"\n"
 
 
-def blob_name(taken_at: datetime, revision: int) -> str:
-    """Returns the name of a backup's file: by it a listing is in the order of time."""
-    return f"{taken_at:%Y%m%dT%H%M%SZ}-{revision}.db"
+def _fields_of(blob: Blob) -> dict[str, object]:
+    return {"name": blob.name, "bytes": blob.size, "sha256": blob.sha256}
+
+
+def stem_for(taken_at: datetime, revision: int) -> str:
+    """Returns the beginning of the names of a backup's files: by it a listing is in the order of time."""
+    return f"{taken_at:%Y%m%dT%H%M%SZ}-{revision}"
+
+
+def stem_of(name: str) -> str:
+    """Returns the beginning that the files of one backup have in common; empty for a file that is named as none of them."""
+    match = _OURS.fullmatch(name.removesuffix(TAKEN_SUFFIX))
+    return match[1] if match is not None else ""
 
 
 def is_cluster_folder(name: str) -> bool:
@@ -149,7 +195,7 @@ def is_cluster_folder(name: str) -> bool:
 
 def is_blob_name(name: str) -> bool:
     """Returns whether a file is named as those of backups are."""
-    return _OURS.fullmatch(name) is not None
+    return bool(stem_of(name))
 
 
 def read_manifest(content: bytes, where: str) -> Manifest:
@@ -160,7 +206,11 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         raise BadManifest(f"{where} is no manifest: {error.what}") from error
     if fields.get("format") != FORMAT:
         raise BadManifest(f"{where} has the format {text_of(fields.get('format'))[:40]!r}; this version reads {FORMAT}")
-    member, blob = mapping_of(fields.get("member")), mapping_of(fields.get("blob"))
+    member, stored, snapshot = (mapping_of(fields.get(one)) for one in ("member", "blob", "snapshot"))
+    blob = _blob(stored, where)
+    secrets = _blob(mapping_of(fields.get("secrets")), where) if fields.get("secrets") is not None else None
+    if secrets is not None and stem_of(secrets.name) != stem_of(blob.name):
+        raise BadManifest(f"{where} names a file of another backup")
     return Manifest(
         taken_at=_time(fields, "takenAt", where),
         cluster_id=_id(fields, "clusterId", where),
@@ -177,12 +227,29 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         auth=fields.get("auth") is True,
         alarms=texts_of(fields.get("alarms")),
         encryption_keys=texts_of(fields.get("encryptionKeys")),
-        blob=Blob(
-            _matched(blob, "name", _NAME, where), integer_of(blob.get("bytes")), _matched(blob, "sha256", _SHA256, where)
-        ),
+        blob=blob,
+        packing=_packing(stored, where),
+        snapshot_size=integer_of(snapshot.get("bytes")) if snapshot else blob.size,
+        snapshot_sha256=_matched(snapshot, "sha256", _SHA256, where) if snapshot else blob.sha256,
+        secrets=secrets,
         verified=tuple(Verified(_time(one, "at", where), text_of(one.get("how"))) for one in rows_of(fields.get("verified"))),
         damaged=_failed(mapping_of(fields.get("damaged")), where) if fields.get("damaged") is not None else None,
     )
+
+
+def _blob(fields: Mapping[str, Any], where: str) -> Blob:
+    name = text_of(fields.get("name"))
+    if not stem_of(name) or name.endswith(TAKEN_SUFFIX):
+        # A name with a slash would lead out of the store.
+        raise BadManifest(f"{where} has no usable name of a file")
+    return Blob(name, integer_of(fields.get("bytes")), _matched(fields, "sha256", _SHA256, where))
+
+
+def _packing(fields: Mapping[str, Any], where: str) -> Packing:
+    compression, encryption = fields.get("compression") or "", fields.get("encryption") or ""
+    if compression not in ("", ZSTD) or encryption not in ("", AGE):
+        raise BadManifest(f"{where} names a way of packing that this version does not know")
+    return Packing(text_of(compression), text_of(encryption), texts_of(fields.get("recipients")))
 
 
 def _failed(fields: Mapping[str, Any], where: str) -> Failed:
@@ -210,6 +277,5 @@ def _id(fields: Mapping[str, Any], name: str, where: str) -> int:
 def _matched(fields: Mapping[str, Any], name: str, pattern: re.Pattern[str], where: str) -> str:
     value = text_of(fields.get(name))
     if not pattern.fullmatch(value):
-        # A name with a slash would lead out of the store.
         raise BadManifest(f"{where} has no usable {name}")
     return value

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from quorate.backup import claims
-from quorate.backup.catalog import Catalog, blob_of
-from quorate.backup.folder import FolderStore, Stored
+from quorate.backup.catalog import Catalog, file_of
 from quorate.backup.manifest import SUFFIX, Manifest
+from quorate.backup.store import Store, Stored
 from quorate.backup.verify import Checked
 from quorate.core.ids import format_id
 from quorate.core.retention import Keep, Kept, Pruning, judge
@@ -66,14 +66,15 @@ def proved(found: Catalog, decide: Callable[[Catalog], Plan], read: Read) -> tup
         found = replace(found, backups=tuple(known.get(one.id, one) for one in found.backups))
 
 
-def carry_out(store: FolderStore, found: Catalog, decided: Plan, wall: float) -> list[str]:
+def carry_out(store: Store, found: Catalog, decided: Plan, wall: float) -> list[str]:
     """Deletes, also the claims of periods that are long over; returns the ids of what is gone. The manifest goes first: a run
     that is killed in between leaves a file without one, which the next one takes for what it is."""
     goes = {one for cluster in decided.clusters for one in cluster.pruning.goes()}
     for manifest in found.backups:
         if manifest.id in goes:
             store.delete(manifest.id + SUFFIX)
-            store.delete(blob_of(manifest))
+            for one in manifest.files:
+                store.delete(file_of(manifest, one))
     for stored in decided.rubbish:
         store.delete(stored.name)
     claims.sweep(store, wall)

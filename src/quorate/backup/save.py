@@ -4,23 +4,29 @@
 2. Wait until that member has applied it: a backup must hold every write that was acknowledged before the command began.
 3. Stream to a file without a name, and compare etcd's digest, which `etcdctl snapshot save` does not.
 4. Read every key of it: a file that cannot be read is found today, not on the day when it is needed.
-5. Give it its name, and write its manifest last. A file without a manifest was never finished.
+5. Where it is asked for: compress it, and encrypt it.
+6. Give it its name, and write its manifest last. A file without a manifest was never finished.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from quorate.backup.folder import Arriving, FolderStore, PlainFolder
-from quorate.backup.manifest import SUFFIX, WALKED, Blob, Manifest, Saved, Verified, blob_name
+from quorate.backup.folder import PlainFolder
+from quorate.backup.manifest import AGE, PLAIN, SUFFIX, WALKED, ZSTD, Blob, Manifest, Packing, Saved, Verified, stem_for
+from quorate.backup.packing import Keys, Target, pack
+from quorate.backup.spool import Spool, path_of
+from quorate.backup.store import Arriving, Receives, Store
 from quorate.core.backup_source import Source, choose
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
-from quorate.deadline import Deadline
+from quorate.deadline import Cancel, Deadline
 from quorate.errors import QuorateError, Refused
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.endpoint import Endpoint
@@ -46,6 +52,30 @@ class Wish:
     allow_no_quorum: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class HowStored:
+    """`compress`: by zstd; `keys`: for whom it is encrypted, None for nobody; `work`: the folder of this machine for what is
+    packed; `bundle`: a tar of the node's keys that is stored beside it, encrypted; empty for none."""
+
+    compress: bool
+    keys: Keys | None
+    work: Path
+    bundle: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.bundle and self.keys is None:
+            raise AssertionError("the keys of a node leave it encrypted only")
+
+    @property
+    def packing(self) -> Packing:
+        recipients = self.keys.shown if self.keys is not None else ()
+        return Packing(ZSTD if self.compress else "", AGE if self.keys is not None else "", recipients)
+
+
+PLAINLY = HowStored(compress=False, keys=None, work=Path("/var/tmp"))  # noqa: S108 - nothing is packed
+"""As etcd sent it."""
+
+
 class Mismatch(QuorateError):
     """What was received is not what was asked for."""
 
@@ -53,18 +83,55 @@ class Mismatch(QuorateError):
     next_step = "see who answers: quorate etcd status; then run the same command again"
 
 
-def save(cluster: Cluster, store: FolderStore, wish: Wish) -> Manifest:
+def save(cluster: Cluster, store: Store, wish: Wish, how: HowStored = PLAINLY) -> Manifest:
     """Saves one backup, and returns its manifest. Raises `Refused`, `EtcdError`, `HostError`, `Mismatch` and `Damaged`;
     what is left then has no manifest, and is no backup."""
     view, source = _chosen(cluster, wish)
     taken_at = datetime.fromtimestamp(cluster.clock.wall(), UTC)
-    with _arrived(cluster, store, view, source, (format_id(view.cluster_id), "incoming.db")) as (arriving, content, got):
-        name = blob_name(taken_at, content.revision)
-        arriving.keep(name)
-    manifest = _manifest(view, source, content, taken_at, Blob(name, got.size, got.sha256))
+    folder, packing = format_id(view.cluster_id), how.packing
+    packer = _Packer(store, folder, how.keys, cluster.clock.cancel)
+    # What is to be encrypted is in clear on this machine only.
+    receives = store if packing == PLAIN else Spool(how.work)
+    with _arrived(cluster, receives, view, source, (folder, "incoming.db")) as (arriving, content, got):
+        stem = stem_for(taken_at, content.revision)
+        if packing == PLAIN:
+            blob = Blob(stem + packing.suffix, got.size, got.sha256)
+            arriving.keep(blob.name)
+        else:
+            cluster.report(Event("backup", source.name, "packing it"))
+            with path_of(arriving.fd).open("rb") as raw:
+                blob = packer.stored(stem + packing.suffix, raw, packing)
+    secrets = packer.stored(f"{stem}.secrets.tar.age", io.BytesIO(how.bundle), Packing(encryption=AGE)) if how.bundle else None
+    manifest = replace(
+        _manifest(view, source, content, taken_at, blob),
+        packing=packing,
+        snapshot_size=got.size,
+        snapshot_sha256=got.sha256,
+        secrets=secrets,
+    )
     if not store.create(manifest.id + SUFFIX, manifest.as_bytes()):
         raise Mismatch(f"{store.place}/{manifest.id}{SUFFIX} is there already, and was left as it is")
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Packer:
+    """Packs into the folder of a cluster in a store."""
+
+    store: Store
+    folder: str
+    keys: Keys | None
+    cancel: Cancel
+
+    def stored(self, name: str, source: BinaryIO, packing: Packing) -> Blob:
+        with self.store.arriving(self.folder, "packed") as arriving:
+            target = Target(arriving.fd)
+            try:
+                pack(source, target, packing, self.keys, self.cancel)
+            except OSError as error:
+                raise arriving.failed(error) from error
+            arriving.keep(name)
+        return Blob(name, target.size, target.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +160,25 @@ def _chosen(cluster: Cluster, wish: Wish) -> tuple[ClusterView, Source]:
 
 @contextmanager
 def _arrived(
-    cluster: Cluster, store: FolderStore, view: ClusterView, source: Source, place: tuple[str, str]
+    cluster: Cluster, receives: Receives, view: ClusterView, source: Source, place: tuple[str, str]
 ) -> Iterator[tuple[Arriving, _Content, Received]]:
     """Yields a snapshot that was received and read, and has no name yet."""
-    _refuse_no_room(store, view, source)
+    _refuse_no_room(receives, view, source)
     revision = _caught_up(cluster, source)
-    with store.arriving(*place) as arriving:
+    with receives.arriving(*place) as arriving:
         got = _received(cluster, view, source, arriving)
-        content = _read(Path(f"/proc/self/fd/{arriving.fd}"))
+        content = _read(path_of(arriving.fd))
         _compare(source, content, revision)
         yield arriving, content, got
 
 
-def _refuse_no_room(store: FolderStore, view: ClusterView, source: Source) -> None:
+def _refuse_no_room(receives: Receives, view: ClusterView, source: Source) -> None:
     """Refuses before the stream what cannot fit: a disk that is full is no place for an unfinished backup, either."""
     status = view.answer(source.member.id)
-    free = store.free_bytes()
+    place, free = receives.room()
     if status is not None and free is not None and free < status.db_size:
         raise Refused(
-            f"{store.place} has {free} bytes free; the database of {source.name} has {status.db_size}",
+            f"{place} has {free} bytes free; the database of {source.name} has {status.db_size}",
             state="nothing was saved",
             advice="free some space there, or save to another place; 'quorate etcd backup prune' deletes old backups",
         )
@@ -215,5 +282,8 @@ def _manifest(view: ClusterView, source: Source, content: _Content, taken_at: da
         alarms=tuple(f"{kind} {format_id(member)}" for member, kind in backend.alarms),
         encryption_keys=tuple(sorted(walk.encryption_keys)),
         blob=blob,
+        packing=PLAIN,
+        snapshot_size=blob.size,
+        snapshot_sha256=blob.sha256,
         verified=(Verified(taken_at, WALKED),),
     )

@@ -1,19 +1,16 @@
-"""Reads a backup again: its digest, etcd's digest in it, and every key. What was whole when it was saved may not be now."""
+"""Reads a backup again: its digests, etcd's digest in it, and every key. What was whole when it was saved may not be now."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from quorate.backup.catalog import blob_of
-from quorate.backup.folder import FolderStore
-from quorate.backup.manifest import SUFFIX, WALKED, Failed, Manifest
+from quorate.backup.content import Opener, can_open, snapshot_of, why_changed
+from quorate.backup.manifest import COMPARED, SUFFIX, WALKED, Failed, Manifest
+from quorate.backup.store import Store
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
 from quorate.offline.look import look
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +21,11 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def verify(store: FolderStore, manifest: Manifest, clock: SystemClock) -> Checked:
+def verify(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock) -> Checked:
     """Reads all of a backup, and notes in its manifest what was found: one that is not whole counts for nothing from then on.
-    Raises `HostError` where it cannot be read, which says nothing about it, and where nothing can be noted."""
-    checked = read_again(store, manifest, clock)
+    Of one that is encrypted, without an identity, the digests alone are compared. Raises `HostError` where it cannot be read,
+    which says nothing about it, and where nothing can be noted."""
+    checked = read_again(store, manifest, opener, clock)
     try:
         store.replace(checked.manifest.id + SUFFIX, checked.manifest.as_bytes())
     except HostError as error:
@@ -37,29 +35,25 @@ def verify(store: FolderStore, manifest: Manifest, clock: SystemClock) -> Checke
     return checked
 
 
-def read_again(store: FolderStore, manifest: Manifest, clock: SystemClock) -> Checked:
-    """Reads all of a backup. Raises `HostError` where it cannot be read, which says nothing about it."""
-    problems = _digest_problems(store, manifest, clock)
-    found = look(store.path(blob_of(manifest)), deep=True)
-    problems += found.problems
+def read_again(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock) -> Checked:
+    """Reads all of a backup. Raises `HostError` where it cannot be read, which says nothing about it, and `CannotUnpack`."""
+    problems = [why for one in manifest.files if (why := why_changed(store, manifest, one, clock.cancel))]
+    how = WALKED if can_open(manifest, opener) else COMPARED
+    if how == WALKED and not problems:
+        problems += _content_problems(store, manifest, opener, clock)
+    now = datetime.fromtimestamp(clock.wall(), UTC)
+    if problems:
+        return Checked(replace(manifest, damaged=Failed(now, tuple(problems))), tuple(problems))
+    return Checked(manifest.checked(now, how), ())
+
+
+def _content_problems(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock) -> list[str]:
+    with snapshot_of(store, manifest, opener, clock.cancel) as path:
+        found = look(path, deep=True)
+    problems = list(found.problems)
     if found.walk is not None and (found.revision, found.walk.keys) != (manifest.revision, manifest.keys):
         problems.append(
             f"it holds {found.walk.keys} keys at revision {found.revision}; its manifest has {manifest.keys} at "
             f"{manifest.revision}"
         )
-    now = datetime.fromtimestamp(clock.wall(), UTC)
-    if problems:
-        return Checked(replace(manifest, damaged=Failed(now, tuple(problems))), tuple(problems))
-    return Checked(manifest.checked(now, WALKED), ())
-
-
-def _digest_problems(store: FolderStore, manifest: Manifest, clock: SystemClock) -> list[str]:
-    digest, size = hashlib.sha256(), 0
-    with store.open(blob_of(manifest)) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-            size += len(piece)
-            clock.cancel.check()
-    if size != manifest.blob.size:
-        return [f"it has {size} bytes instead of {manifest.blob.size}"]
-    return [] if digest.hexdigest() == manifest.blob.sha256 else ["its SHA-256 is not that of its manifest: it was changed"]
+    return problems

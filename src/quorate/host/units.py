@@ -38,16 +38,19 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Oneshot:
-    """Commands that a timer runs one after the other. `writes`: the folders to which they write."""
+    """Commands that a timer runs one after the other. `writes`: the folders to which they write. `variables`: a file with their
+    variables; empty for none."""
 
     description: str
     commands: tuple[tuple[str, ...], ...]
     writes: tuple[str, ...]
+    variables: str = ""
 
 
 def oneshot_text(job: Oneshot) -> str:
     """Returns the unit file. A command that fails ends it, and the next time of the timer begins anew."""
     lines = "".join(f"ExecStart={' '.join(map(unit_word, words))}\n" for words in job.commands)
+    variables = f"EnvironmentFile=-{job.variables}\n" if job.variables else ""
     return f"""[Unit]
 Description={unit_text(job.description)}
 Wants=network-online.target
@@ -58,7 +61,7 @@ Type=oneshot
 {lines}SuccessExitStatus=130
 StateDirectory=quorate
 Environment=XDG_STATE_HOME=/var/lib
-Nice=10
+{variables}Nice=10
 IOSchedulingClass=idle
 {_HARDENED}{_writable(job.writes)}"""
 

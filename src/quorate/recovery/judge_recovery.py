@@ -27,10 +27,11 @@ from quorate.etcd.observation.diagnose import listens
 from quorate.foreign.text import to_paste
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.etcd_identity import MEMBER
+from quorate.host.work_folder import free_bytes
 from quorate.offline.look import Look
 from quorate.recovery import twin
 from quorate.recovery.fence import Spot, refuse_running, spot_of
-from quorate.recovery.restore import distrusted, free_bytes, strays
+from quorate.recovery.restore import distrusted, strays
 from quorate.recovery.survivors import Fenced, names_in, survivor_in
 
 

@@ -9,12 +9,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -34,13 +32,13 @@ from quorate.foreign.trust import distrust_way
 from quorate.host import programs
 from quorate.host.etcd_identity import MEMBER, data_owner
 from quorate.host.running_etcds import is_open_here, running_etcds
+from quorate.host.work_folder import free_bytes, is_run, sweep, work_in
 from quorate.offline.look import Look, look
 from quorate.report import Event, Report
 
 _PIECE = 1 << 20
 _SECONDS_PER_GB, _LEAST_SECONDS = 120.0, 120.0
 _WORK, _BUILT = ".quorate-new-", "built"
-_RUN = re.compile(r"[0-9a-f]{8}")
 _KEPT = re.compile(r"member\.quorate-(?:kept-[0-9a-f]{8}|recovery(?:-[0-9a-f]{8})?|used-[0-9a-f]{8}\.json|fenced\.json)")
 
 
@@ -192,21 +190,7 @@ def strays(data_dir: Path) -> list[str]:
 def _is_no_data(name: str) -> bool:
     """Returns whether an entry is in nobody's way: what a new file system has, and what runs of ours have built and kept in
     a mount point."""
-    return (
-        name == "lost+found"
-        or _KEPT.fullmatch(name) is not None
-        or (_RUN.fullmatch(name.rpartition(_WORK)[2]) is not None and _WORK in name)
-    )
-
-
-def free_bytes(path: Path) -> int | None:
-    """Returns how many bytes fit there; None where that is not known."""
-    there = next(one for one in (path, *path.absolute().parents) if one.is_dir())
-    try:
-        room = os.statvfs(there)
-    except OSError:
-        return None
-    return room.f_bavail * room.f_frsize
+    return name == "lost+found" or _KEPT.fullmatch(name) is not None or (is_run(name.rpartition(_WORK)[2]) and _WORK in name)
 
 
 def _nothing(_made: Look) -> None:
@@ -245,53 +229,11 @@ def _work_beside(data_dir: Path) -> Iterator[Path]:
 
 def sweep_beside(data_dir: Path) -> None:
     """Deletes what killed runs have built for a place."""
-    _sweep(_beside(data_dir), f"{data_dir.name}{_WORK}")
+    sweep(_beside(data_dir), f"{data_dir.name}{_WORK}")
 
 
 def _beside(data_dir: Path) -> Path:
     return data_dir if is_mount_point(data_dir) else data_dir.absolute().parent
-
-
-@contextmanager
-def work_in(folder: Path, begin: str) -> Iterator[Path]:
-    """Yields a new folder whose name begins so. It is deleted at the end, and so are those of killed runs, before: each holds
-    every secret of a cluster."""
-    if not folder.is_dir():
-        raise HostError(
-            f"there is no directory {folder}", state="nothing was changed", advice="make it, with its owner and mode"
-        )
-    if doubt := distrust_way(folder):
-        raise HostError(f"{folder} cannot be used: {doubt}", state="nothing was changed")
-    _sweep(folder, begin)
-    held = folder / f"{begin}{secrets.token_hex(4)}"
-    try:
-        held.mkdir(0o700)
-        lock = os.open(held, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise HostError(f"cannot write to {folder}: {error.strerror}", state="nothing was changed") from error
-    try:
-        with suppress(OSError):
-            # Where there are no locks, no other run sweeps, either.
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        yield held
-    finally:
-        shutil.rmtree(held, ignore_errors=True)
-        os.close(lock)
-
-
-def _sweep(folder: Path, begin: str) -> None:
-    """Deletes what killed runs have built. The lock of one that lives is held."""
-    for path in folder.iterdir():
-        if not path.name.startswith(begin) or not _RUN.fullmatch(path.name.removeprefix(begin)):
-            continue
-        with suppress(OSError):
-            found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(found).st_uid == os.geteuid():
-                    shutil.rmtree(path)
-            finally:
-                os.close(found)
 
 
 def _build(job: Job, work: Path, token: str, added: int, clock: SystemClock) -> None:

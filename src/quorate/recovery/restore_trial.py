@@ -12,7 +12,8 @@ from quorate.host import process
 from quorate.host.daemon import tail
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.last_words import etcd_reason
-from quorate.recovery.restore import Job, Restored, RestoreFailed, restore, work_in
+from quorate.host.work_folder import work_in
+from quorate.recovery.restore import Job, Restored, RestoreFailed, restore
 from quorate.recovery.twin import alone, number_of, page_of
 from quorate.report import Event, Report
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,23 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.durations import DURATION, WAIT
 from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, output_option, print_table, size
-from quorate.cli.etcd.backup_place import catalog_at, cluster_option, fields_of, id_of, place_argument, store_at
+from quorate.cli.etcd.backup_place import (
+    catalog_at,
+    cluster_option,
+    fields_of,
+    id_of,
+    identity_option,
+    opener,
+    place_argument,
+    store_at,
+    store_there,
+    work_option,
+)
+from quorate.cli.etcd.backup_save import file_at, save
 from quorate.cli.etcd.backup_unit import timer, unit
 from quorate.cli.etcd.backup_verify import verify
 from quorate.cli.etcd.connection import CONNECTION, connection_options
-from quorate.cli.etcd.opening import cluster_opened
-from quorate.errors import ConfigError, Interrupted, QuorateError
+from quorate.errors import QuorateError
 
 if TYPE_CHECKING:
     from quorate.backup.catalog import Catalog
@@ -30,7 +40,7 @@ if TYPE_CHECKING:
 
 _KEEP = "24h,7d,4w,6m"
 _HOUR = 3600.0
-_HOW = {"walk": "all keys read", "restore-test": "restored and served"}
+_HOW = {"walk": "all keys read", "restore-test": "restored and served", "digest": "digests compared"}
 
 
 @group("backup", hands_down=CONNECTION)
@@ -39,7 +49,8 @@ def backup() -> None:
     """Save the data of a cluster, and look after what was saved.
 
     A backup is the snapshot that etcd sends, unchanged: etcdutl restores it without quorate. Its manifest is written last; a
-    file without one was never finished. DIR is a directory that only you can write to; put it on another machine's disk.
+    file without one was never finished. DIR is a directory that only you can write to, on another machine's disk, or the URL of
+    an object store, such as s3://bucket/prefix.
 
     \b
     Examples:
@@ -48,79 +59,11 @@ def backup() -> None:
     """
 
 
-@backup.command(ends=CHANGES)
-@place_argument
-@connection_options
-@click.option("--from", "source", metavar="auto|learner|MEMBER", default="auto", show_default=True, help="Who is asked for it.")
-@click.option("--allow-no-quorum", is_flag=True, help="Where no quorum answers, take what one member has; it may lack writes.")
-@click.option("--every", type=WAIT, help="Save only where no host has saved one in the present period of this length.")
-@output_option()
-def save(place: Path, source: str, allow_no_quorum: bool, every: float | None, form: str) -> None:
-    """Save a backup in DIR, with every write that was acknowledged before this command.
-
-    A standby or another learner is asked by itself, then a follower, then the leader. The digest that etcd sends is compared,
-    and every key is read, before the file gets its name. With --every several hosts may run this by a timer: one of them saves.
-
-    \b
-    Examples:
-      quorate etcd backup save /mnt/backups --endpoints https://10.0.0.1:2379
-      quorate etcd backup save /mnt/backups --every 1h
-    """
-    from quorate.backup.claims import claim
-    from quorate.backup.save import Wish
-    from quorate.backup.save import save as saved
-    from quorate.core.backup_source import choose
-    from quorate.host.facts import hostname
-
-    if place.suffix == ".db" and not place.is_dir():
-        # etcdctl's `snapshot save` takes a file.
-        raise ConfigError(f"{place} reads like a file; backups are kept in a directory", advice="name a directory")
-    store = store_at(place)
-    with cluster_opened() as cluster, _saving():
-        view = cluster.look()
-        choose(cluster.with_standbys(view), source, allow_no_quorum=allow_no_quorum)
-        other = claim(store, view.cluster_id, every, cluster.clock.wall(), hostname()) if every is not None else ""
-        if other:
-            data = {"id": None, "claimedBy": other}
-            emit(form, "EtcdBackup", data, lambda: echo(f"nothing to do: {other} has this period"))
-            return
-        manifest = saved(cluster, store, Wish(source, allow_no_quorum))
-    emit(form, "EtcdBackup", fields_of(manifest), lambda: _say_saved(place, manifest))
-
-
-@contextmanager
-def _saving() -> Iterator[None]:
-    """Says of an interrupt in the block what it left."""
-    try:
-        yield
-    except Interrupted as error:
-        error.state = error.state or "nothing was saved"
-        raise
-
-
-def _say_saved(place: Path, manifest: Manifest) -> None:
-    echo(
-        f"saved {manifest.id}: {manifest.keys} keys at revision {manifest.revision}, {size(manifest.blob.size)}, from the "
-        f"{manifest.member.role} {manifest.member.name}"
-    )
-    if not manifest.through_quorum:
-        echo("no quorum answered: it may lack writes that clients were told are done")
-    if manifest.encryption_keys:
-        echo(f"an API server needs these keys to read it: {', '.join(manifest.encryption_keys)}")
-    echo(f"file: {place / _file(manifest)}")
-
-
-def _file(manifest: Manifest) -> str:
-    from quorate.backup.catalog import blob_of
-
-    return blob_of(manifest)
-
-
 @backup.command("list", ends=READS)
 @place_argument
 @cluster_option
 @output_option()
-def list_backups(place: Path, cluster: str | None, form: str) -> None:
+def list_backups(place: str, cluster: str | None, form: str) -> None:
     """List the backups in DIR, the newest first.
 
     What is no whole backup is named, and ends the command with 1: a manifest that cannot be read, or whose file is gone.
@@ -175,7 +118,7 @@ def _last_check(one: Manifest) -> str:
 @click.argument("which", default="latest")
 @cluster_option
 @output_option()
-def show(place: Path, which: str, cluster: str | None, form: str) -> None:
+def show(place: str, which: str, cluster: str | None, form: str) -> None:
     """Show what a backup in DIR holds; the latest, or WHICH.
 
     \b
@@ -188,16 +131,18 @@ def show(place: Path, which: str, cluster: str | None, form: str) -> None:
     emit(form, "EtcdBackup", fields_of(manifest), lambda: _print_one(place, manifest))
 
 
-def _print_one(place: Path, one: Manifest) -> None:
+def _print_one(place: str, one: Manifest) -> None:
     rows = [
         ("backup", one.id),
-        ("file", f"{place / _file(one)} ({size(one.blob.size)})"),
+        ("file", f"{file_at(place, one)} ({size(one.blob.size)}){_packed(one)}"),
         ("taken", f"{one.taken_at:%Y-%m-%d %H:%M:%S} UTC from the {one.member.role} {one.member.name} ({one.member.version})"),
         ("quorum", "yes" if one.through_quorum else "no: it may lack writes that clients were told are done"),
         ("content", f"{one.keys} keys at revision {one.revision}, applied up to index {one.raft_index} of term {one.term}"),
     ]
     if one.newest_lease is not None:
         rows.append(("data as of", f"{one.newest_lease:%Y-%m-%d %H:%M:%S} UTC"))
+    if one.secrets is not None:
+        rows.append(("keys of node", f"{one.secrets.name} ({size(one.secrets.size)}, encrypted)"))
     rows += [("needs key", key) for key in one.encryption_keys]
     rows += [("alarm", alarm) for alarm in one.alarms]
     rows += [("verified", f"{check.at:%Y-%m-%d %H:%M:%S} UTC ({_HOW.get(check.how, check.how)})") for check in one.verified]
@@ -207,14 +152,21 @@ def _print_one(place: Path, one: Manifest) -> None:
         echo(f"{name:<12}{text}")
 
 
+def _packed(one: Manifest) -> str:
+    ways = [*filter(None, (one.packing.compression, one.packing.encryption)), *one.packing.recipients]
+    return f", {' '.join(ways)}" if ways else ""
+
+
 @backup.command(ends=CHANGES)
 @place_argument
-@click.argument("target", metavar="TO", type=click.Path(path_type=Path), shell_complete=folders)
+@click.argument("target", metavar="TO", shell_complete=folders)
 @click.argument("which", default="latest")
 @cluster_option
+@work_option
 @output_option()
-def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) -> None:
-    """Copy a backup from DIR to the directory TO. What arrives is compared with its manifest before it gets its name.
+def copy(place: str, target: str, which: str, cluster: str | None, work: Path, form: str) -> None:
+    """Copy a backup from DIR to TO, which may be a directory or an object store, too. What arrives is compared
+    with its manifest before it gets its name.
 
     \b
     Example:
@@ -228,7 +180,8 @@ def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) 
     cancel = Cancel()
     manifest = find(catalog_at(place), which, id_of(cluster))
     with cancelling(cancel):
-        is_new = copied(manifest, store_at(place), store_at(target), SystemClock(cancel))
+        clock = SystemClock(cancel)
+        is_new = copied(manifest, store_at(place, work, clock), store_at(target, work, clock), clock)
     done = "copied to" if is_new else "is already in"
     emit(form, "EtcdBackup", fields_of(manifest), lambda: echo(f"{manifest.id} {done} {target}"))
 
@@ -238,7 +191,7 @@ def copy(place: Path, target: Path, which: str, cluster: str | None, form: str) 
 @click.option("--max-age", type=WAIT, default="26h", show_default=True, help="Most age of the newest verified backup.")
 @cluster_option
 @output_option()
-def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
+def status(place: str, max_age: float, cluster: str | None, form: str) -> None:
     """Show how old the newest verified backup in DIR is, for each cluster. Exits with code 1 where it is too old.
 
     \b
@@ -275,8 +228,10 @@ def status(place: Path, max_age: float, cluster: str | None, form: str) -> None:
     help="Delete nothing where the newest verified backup is older.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted; delete nothing.")
+@identity_option
+@work_option
 @output_option()
-def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> None:
+def prune(place: str, rule: str, max_age: float, dry_run: bool, identity: Path | None, work: Path, form: str) -> None:
     """Delete the backups in DIR that no keep rule keeps, and unfinished files older than a day.
 
     24h keeps the newest backup of each of the last 24 hours that have one. The newest verified backup is always kept, and
@@ -289,6 +244,7 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
     from datetime import timedelta
 
     from quorate.backup import prune as pruning
+    from quorate.backup.catalog import catalog
     from quorate.backup.verify import read_again, verify
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
@@ -298,15 +254,16 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
 
     cancel = Cancel()
     clock = SystemClock(cancel)
-    store, wall, keep = store_at(place), clock.wall(), Keep.parse(rule)
+    store, wall, keep = store_there(place, work, clock), clock.wall(), Keep.parse(rule)
+    opens = opener(identity, work)
 
     def read(manifest: Manifest) -> Checked:
         report(Notice(f"reading {manifest.id} again, for which others go"))
-        return (read_again if dry_run else verify)(store, manifest, clock)
+        return (read_again if dry_run else verify)(store, manifest, opens, clock)
 
     with cancelling(cancel), progress() as report:
         found, decided = pruning.proved(
-            catalog_at(place), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
+            catalog(store), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
         )
         gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
     emit(
@@ -317,7 +274,7 @@ def prune(place: Path, rule: str, max_age: float, dry_run: bool, form: str) -> N
     )
 
 
-def _say_pruned(place: Path, decided: Plan, *, dry_run: bool) -> None:
+def _say_pruned(place: str, decided: Plan, *, dry_run: bool) -> None:
     rows = [
         (row.id, "kept: " + ", ".join(row.reasons) if row.reasons else "would be deleted" if dry_run else "deleted")
         for one in decided.clusters
@@ -337,6 +294,7 @@ def _say_pruned(place: Path, decided: Plan, *, dry_run: bool) -> None:
         echo(NOTHING_DONE)
 
 
+backup.add_command(save)
 backup.add_command(verify)
 backup.add_command(unit)
 backup.add_command(timer)

@@ -7,30 +7,34 @@ from pathlib import Path
 import click
 
 from quorate.cli.common.commands import command
-from quorate.cli.common.completion import folders
 from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document
 from quorate.cli.common.this_program import path_of_program
+from quorate.cli.etcd.backup_place import place_argument
+from quorate.cli.etcd.backup_save import Packed, packing_options
 from quorate.cli.etcd.connection import connection_options, flags_in_full
 from quorate.errors import UsageProblem
 
 _LEAST_SECONDS = 60.0
+_CREDENTIALS = "/etc/default/quorate-backup"
 _every = click.option(
     "--every", type=DURATION, default="1h", show_default=True, help="One backup in each period of this length."
 )
 
 
 @command(ends=PRINTS)
-@click.argument("place", metavar="DIR", type=click.Path(path_type=Path), shell_complete=folders)
+@place_argument
 @_every
 @click.option("--keep", "rule", default="24h,7d,4w,6m", show_default=True, help="As of prune.")
+@packing_options
 @connection_options
-def unit(place: Path, every: float, rule: str) -> None:
+def unit(place: str, every: float, rule: str, packing: Packed) -> None:
     """Print a systemd unit that saves a backup in DIR and prunes what no keep rule keeps.
 
     'quorate etcd backup timer' prints what starts it. It may be installed on every control-plane node, with one DIR that they
-    share: one host saves in each period. What variables say now is written as flags; of a password only its file.
+    share: one host saves in each period. What variables say now is written as flags; of a password only its file. The
+    credentials of an object store are read from /etc/default/quorate-backup.
 
     \b
     Examples:
@@ -38,15 +42,18 @@ def unit(place: Path, every: float, rule: str) -> None:
       quorate etcd backup timer > /etc/systemd/system/quorate-backup.timer
       systemctl enable --now quorate-backup.timer
     """
+    from quorate.backup.objects import is_url
     from quorate.core.retention import Keep
     from quorate.host.units import Oneshot, oneshot_text
 
     _refuse_short(every)
     Keep.parse(rule)
-    folder, program = str(place.absolute()), path_of_program()
-    save = (program, "etcd", "backup", "save", folder, f"--every={every:g}s", *flags_in_full())
+    program, is_remote = path_of_program(), is_url(place)
+    folder = place if is_remote else str(Path(place).absolute())
+    save = (program, "etcd", "backup", "save", folder, f"--every={every:g}s", *packing.words(), *flags_in_full())
     prune = (program, "etcd", "backup", "prune", folder, f"--keep={rule}")
-    document(oneshot_text(Oneshot("backup of etcd by quorate", (save, prune), (folder,))))
+    writes, variables = ((), _CREDENTIALS) if is_remote else ((folder,), "")
+    document(oneshot_text(Oneshot("backup of etcd by quorate", (save, prune), writes, variables)))
 
 
 @command(ends=PRINTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +16,14 @@ from quorate.cli.common.dry_run import NOTHING_DONE
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.option_groups import packed
 from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.etcd.backup_place import WORK, identity_option, opener, store_there, work_option
 from quorate.core.decide_restore import DEFAULT_QUOTA
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
 
 if TYPE_CHECKING:
     from quorate.core.decide_restore import Content
+    from quorate.deadline import SystemClock
     from quorate.recovery.restore import Job, Restored
 
 
@@ -36,6 +40,14 @@ class Given:
     set_aside: bool
     etcd: str | None
     etcdutl: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """Who opens an encrypted backup, and where it is unpacked."""
+
+    identity: Path | None = None
+    work: Path = WORK
 
 
 _restore_options = packed(
@@ -73,25 +85,28 @@ _restore_options = packed(
 
 
 @command(ends=CHANGES)
-@click.argument("source", metavar="BACKUP", type=click.Path(path_type=Path), shell_complete=files)
+@click.argument("source", metavar="BACKUP", shell_complete=files)
 @_restore_options
+@identity_option
+@work_option
 @click.option("--dry-run", is_flag=True, help="Judge all of it; make nothing.")
 @output_option()
-def restore(source: Path, given: Given, dry_run: bool, form: str) -> None:
+def restore(source: str, given: Given, identity: Path | None, work: Path, dry_run: bool, form: str) -> None:
     """Restore a backup to one voter of a new cluster; grow it afterwards with 'quorate etcd add'.
 
-    BACKUP is a file of 'etcdctl snapshot save', or a directory of 'quorate etcd backup'. The cluster gets a fresh random token,
-    so that old members that come back cannot take it over, and its revision jumps, so that each watch of before ends and each
-    client lists anew. The data directory is built beside its place, looked at, and renamed at once. Nothing is overwritten.
+    BACKUP is a file of 'etcdctl snapshot save', or the place of 'quorate etcd backup': a directory or a URL. The cluster gets a
+    fresh random token, so that old members that come back cannot take it over, and its revision jumps, so that each watch of
+    before ends and each client lists anew. The data directory is built beside its place, looked at, and renamed at once.
+    Nothing is overwritten.
 
     \b
     Example:
       quorate etcd restore /mnt/backups --data-dir /var/lib/etcd --name cp1 --peer-url https://10.0.0.1:2380
     """
-    restored(source, given, form, dry_run=dry_run)
+    restored(source, given, From(identity, work), form, dry_run=dry_run)
 
 
-def restored(source: Path, given: Given, form: str, *, dry_run: bool) -> None:
+def restored(source: str, given: Given, opened: From, form: str, *, dry_run: bool) -> None:
     """Restores a backup, or judges what that would do, and says so."""
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
@@ -101,19 +116,46 @@ def restored(source: Path, given: Given, form: str, *, dry_run: bool) -> None:
 
     cancel = Cancel()
     with cancelling(cancel), progress() as report:
-        job = _job(source, given)
-        if dry_run:
-            content = judge(job, report)
-        else:
-            done = run_restore(job, SystemClock(cancel), report)
+        clock = SystemClock(cancel)
+        with _job(source, given, opened, clock) as job:
+            if dry_run:
+                content = judge(job, report)
+            else:
+                done = run_restore(job, clock, report)
     if dry_run:
         emit(form, "EtcdRestorePlan", _planned(content), lambda: _say_planned(job, content))
     else:
         emit(form, "EtcdRestore", done.as_dict(), lambda: _say(job, done))
 
 
-def _job(source: Path, given: Given) -> Job:
-    from quorate.backup.catalog import blob_of, catalog, find, store_in
+@contextmanager
+def _job(source: str, given: Given, opened: From, clock: SystemClock) -> Iterator[Job]:
+    from quorate.backup.catalog import catalog, find
+    from quorate.backup.content import snapshot_of
+    from quorate.backup.objects import is_url
+
+    if not is_url(source) and not Path(source).is_dir():
+        yield _job_of(Path(source), given)
+        return
+    store = store_there(source, opened.work, clock)
+    manifest = find(catalog(store), given.which)
+    if manifest.damaged is not None:
+        raise Refused(
+            f"{manifest.id} was found damaged on {manifest.damaged.at:%Y-%m-%d}: {'; '.join(manifest.damaged.problems)}",
+            state="nothing was changed",
+            advice=f"{to_paste('quorate', 'etcd', 'backup', 'list', source)} shows others; name one with --which",
+        )
+    with snapshot_of(store, manifest, opener(opened.identity, opened.work), clock.cancel) as path:
+        job = _job_of(path, given)
+        yield replace(
+            job,
+            seen=max(job.seen, manifest.revision),
+            old_cluster=manifest.cluster_id,
+            sha256=manifest.snapshot_sha256,
+        )
+
+
+def _job_of(snapshot: Path, given: Given) -> Job:
     from quorate.core.decide_restore import Wish
     from quorate.core.ids import normalise_url
     from quorate.core.new_member import check_new_name
@@ -121,21 +163,10 @@ def _job(source: Path, given: Given) -> Job:
     from quorate.recovery.restore import Job
 
     check_new_name(given.name)
-    old, seen, sha256 = 0, given.seen_revision, ""
-    if source.is_dir():
-        manifest = find(catalog(store_in(source)), given.which)
-        if manifest.damaged is not None:
-            raise Refused(
-                f"{manifest.id} was found damaged on {manifest.damaged.at:%Y-%m-%d}: {'; '.join(manifest.damaged.problems)}",
-                state="nothing was changed",
-                advice=f"{to_paste('quorate', 'etcd', 'backup', 'list', str(source))} shows others; name one with --which",
-            )
-        sha256 = manifest.blob.sha256
-        source, old, seen = source / blob_of(manifest), manifest.cluster_id, max(seen, manifest.revision)
     program = etcd_binary.find(given.etcd)
     wish = Wish(program.version, given.quota, normalise_url(given.peer_url), given.set_aside)
     etcdutl = etcd_binary.etcdutl_for(given.etcdutl, program.path)
-    return Job(source, given.data_dir.absolute(), given.name, wish.peer_url, etcdutl, wish, seen, old, sha256=sha256)
+    return Job(snapshot, given.data_dir.absolute(), given.name, wish.peer_url, etcdutl, wish, given.seen_revision)
 
 
 def _planned(content: Content) -> dict[str, object]:

@@ -149,7 +149,7 @@ def restore(
       quorate etcd snapshot restore backup.db --data-dir /var/lib/etcd --name cp1 \\
           --initial-advertise-peer-urls https://10.0.0.1:2380
     """
-    from quorate.cli.etcd.restore import Given, restored
+    from quorate.cli.etcd.restore import From, Given, restored
 
     if initial_cluster is not None:
         _refuse_several(initial_cluster, name, peer_url)
@@ -169,8 +169,9 @@ def restore(
         )
     place = data_dir if data_dir is not None else Path(f"{name}.etcd")
     restored(
-        file,
+        str(file),
         Given("latest", place, name, peer_url, DEFAULT_QUOTA, 0, set_aside=False, etcd=None, etcdutl=None),
+        From(),
         form,
         dry_run=dry_run,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from quorate.etcd.client import rpc
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.channel import Channel
 from quorate.etcd.client.errors import EtcdError
+from quorate.foreign.writing import write_all
 
 _DIGEST_BYTES, _PIECE_BYTES = 32, 1 << 20
 _SILENCE_SECONDS = 30.0
@@ -99,7 +99,7 @@ def receive_snapshot(
     # The last 32 bytes of the stream are the digest of all bytes before: they are not hashed with them.
     digest, held, written = hashlib.sha256(), b"", 0
     for piece, left in _pieces(channel, timeout):
-        _write(fd, piece)
+        write_all(fd, piece)
         written += len(piece)
         end = (held + piece)[-_DIGEST_BYTES:] if len(piece) < _DIGEST_BYTES else piece[-_DIGEST_BYTES:]
         digest.update(held[: max(0, len(held) + len(piece) - _DIGEST_BYTES)])
@@ -124,9 +124,3 @@ def _pieces(channel: Channel, timeout: float) -> Iterator[tuple[bytes, int]]:
             gathered.clear()
     if gathered:
         yield bytes(gathered), left
-
-
-def _write(fd: int, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from quorate.errors import ConfigError, Refused
 from quorate.foreign.documents import BadDocument, read_mapping
-from quorate.foreign.values import mapping_of, rows_of, text_of, texts_of
+from quorate.foreign.values import mapping_of, rows_of, text_of
 from quorate.offline.look import look
 from quorate.phases.base.this_node import HERE
-from quorate.phases.node.etcd_manifest import flags_in, on_host
-from quorate.phases.node.static_pods import manifest_path, staged_path
+from quorate.phases.node.encryption_file import API_SERVER, FLAG, encryption_of
+from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.recover.holding import HeldNode
 from quorate.pki.certificates import Pair
 from quorate.pki.proof import refused
@@ -27,8 +27,6 @@ from quorate.tree import Tree
 _CERTIFICATES = "/etc/kubernetes/pki"
 _CA = f"{_CERTIFICATES}/etcd/ca.crt"
 _PAIRS = ("etcd/server", "etcd/peer", "etcd/healthcheck-client", "apiserver-etcd-client")
-_API_SERVER = "kube-apiserver"
-_FLAG = "encryption-provider-config"
 
 
 def refuse_unfit(node: HeldNode, data: Path) -> None:
@@ -49,7 +47,7 @@ def refuse_unfit(node: HeldNode, data: Path) -> None:
         raise Refused(
             f"the API server could not read what is encrypted by {', '.join(missing)}: {known.where}",
             state="nothing was changed",
-            advice=f"put them back where --{_FLAG} of {manifest_path(_API_SERVER)} says; where they are lost for good, "
+            advice=f"put them back where --{FLAG} of {manifest_path(API_SERVER)} says; where they are lost for good, "
             "'quorate etcd recover DIR' recovers the data without this check: all else in it can be read",
         )
 
@@ -101,20 +99,15 @@ class _Known:
 
 def _known_keys(tree: Tree) -> _Known | None:
     """Returns the keys of this node's API server; None where none runs here. Raises `Refused` where they cannot be told."""
-    path = next((one for one in (manifest_path(_API_SERVER), staged_path(_API_SERVER)) if tree.is_file(one)), "")
-    if not path:
-        return None
     try:
-        spec = mapping_of(read_mapping(tree.read(path) or b"", path).get("spec"))
-        container = next((one for one in rows_of(spec.get("containers")) if one.get("name") == _API_SERVER), {})
-        file = flags_in([*texts_of(container.get("command")), *texts_of(container.get("args"))]).get(_FLAG, "")
-        if not file:
-            return _Known(frozenset(), f"{path} sets no --{_FLAG}")
-        real = on_host(file, container, spec)
-        content = tree.read(real) if real else None
-        if content is None:
-            return _Known(frozenset(), f"{file}, which {path} names, is not on this host")
-        return _Known(frozenset(_names(read_mapping(content, real))), f"{real} does not name them")
+        found = encryption_of(tree)
+        if found is None:
+            return None
+        if not found.named:
+            return _Known(frozenset(), f"{found.manifest} sets no --{FLAG}")
+        if found.content is None:
+            return _Known(frozenset(), f"{found.named}, which {found.manifest} names, is not on this host")
+        return _Known(frozenset(_names(read_mapping(found.content, found.path))), f"{found.path} does not name them")
     except BadDocument as error:
         raise Refused(error.what, state="nothing was changed", advice="correct the file") from None
 

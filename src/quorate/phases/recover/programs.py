@@ -13,9 +13,9 @@ from quorate.files import make_folder
 from quorate.host import etcd_binary
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.running_etcds import open_in
+from quorate.host.work_folder import work_in
 from quorate.recovery.fence import spot_of
 from quorate.recovery.progress import folder_of
-from quorate.recovery.restore import work_in
 
 _NAMES = ("etcd", "etcdutl")
 _MODE = 0o755
