@@ -87,15 +87,14 @@ def test_keys_that_a_removal_of_ours_left_are_no_doubt(node: Node) -> None:
     key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
     with pytest.raises(Refused, match="may be the key of an etcd member"):
         cleanup.clean_up(reset(node))
-    left_before(node)
-    (node.root / "var/lib/etcd/.quorate-left").unlink()
+    finished_before(node)
     etcd.remove_member(reset(node))
     cleanup.clean_up(reset(node))
     assert not key.exists()
 
 
-def left_before(node: Node) -> None:
-    """Leave what a reset of ours leaves that is killed when it has deleted the data."""
+def left_before(node: Node, *, is_deleted: bool = True) -> None:
+    """Leave what a reset of ours leaves that is killed while it deletes the data, or before."""
     tree, data = RealTree(node.root), node.root / "var/lib/etcd"
     manifest = node.write("etc/kubernetes/manifests/etcd.yaml", TEXT)
     found = local_etcd(tree)
@@ -103,7 +102,31 @@ def left_before(node: Node) -> None:
     write_log(data, OLD)
     left_note.note_left(tree, found, look_at(data), "left", "/etc/kubernetes/pki")
     manifest.unlink()
-    shutil.rmtree(data / "member")
+    if is_deleted:
+        left_note.note_going(tree, found)
+        shutil.rmtree(data / "member")
+
+
+def finished_before(node: Node) -> None:
+    """Leave what phase remove-etcd-member of ours leaves."""
+    left_before(node)
+    left_note.note_deleted(RealTree(node.root))
+    (node.root / "var/lib/etcd/.quorate-left").unlink()
+
+
+@pytest.mark.parametrize("moved", ["member", "all"])
+def test_keys_of_a_member_whose_data_was_moved_are_not_explained(node: Node, moved: str) -> None:
+    """It was kept, its data put on a larger disk, or its disk unmounted for now: "nothing is there" was taken for "deleted"."""
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node, is_deleted=False)
+    data = node.root / "var/lib/etcd"
+    (node.root / "srv").mkdir()
+    (data if moved == "all" else data / "member").rename(node.root / "srv/etcd")
+    for step in (etcd.remove_member, cleanup.clean_up):
+        with pytest.raises(Refused, match=r"peer\.key may be the key of an etcd member"):
+            step(reset(node))
+    assert key.exists()
 
 
 @pytest.mark.parametrize("seal", ["there", "gone"])
@@ -136,10 +159,7 @@ def test_a_note_of_one_member_says_nothing_of_another_one(node: Node) -> None:
 def test_the_cleaning_alone_does_not_go_on_where_data_is_left(node: Node) -> None:
     """Its advice was to put the manifest of a removed member back."""
     key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
-    left_before(node)
-    write_log(node.root / "var/lib/etcd", OLD)
-    seen = look_at(node.root / "var/lib/etcd")
-    (node.root / "var/lib/etcd/.quorate-left").write_bytes(left_note.seal_of(seen))
+    left_before(node, is_deleted=False)
     with pytest.raises(Refused, match="was cut off before it deleted the etcd data") as refused:
         cleanup.clean_up(reset(node))
     assert "'quorate reset' goes on" in refused.value.advice and key.exists()
@@ -158,6 +178,16 @@ def test_who_resumes_says_again_that_a_member_is_abandoned(node: Node) -> None:
     assert "--abandon-etcd-member" in refused.value.advice and data_identity(data) == OLD
 
 
+def masked_drop_in(root: Path) -> None:
+    (root / "etc/systemd/system/kubelet.service").write_text("# not used\n")
+    hidden = root / "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
+    hidden.parent.mkdir(parents=True)
+    hidden.write_text("[Service]\nExecStart=/usr/bin/kubelet\n")
+    masking = root / "etc/systemd/system/kubelet.service.d" / hidden.name
+    masking.parent.mkdir(parents=True, exist_ok=True)
+    masking.symlink_to("/dev/null")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -168,10 +198,14 @@ def test_who_resumes_says_again_that_a_member_is_abandoned(node: Node) -> None:
         lambda root: (root / DROP_IN).write_text("[Unit]\nConditionPathExists=/nonexistent\n"),
         lambda root: (root / WANTS).rename(root / "etc/systemd/system/rescue.target.wants"),
         lambda root: (root / "etc/systemd/system/kubelet.service").write_text("# not used\n"),
+        lambda root: (root / DROP_IN).write_text("[Service]\nExecCondition=/usr/bin/test -e /nonexistent\n"),
+        lambda root: (root / DROP_IN).write_text("[Service]\nExecStart=\n"),
+        masked_drop_in,
     ],
     ids=[
         *("nobody wants it", "an empty unit", "a program of another name", "variables that are made at each boot"),
         *("a condition", "another boot", "a unit without a start over the package's"),
+        *("a program that decides", "a start that is taken back", "a start in a file that is masked"),
     ],
 )
 def test_a_unit_that_starts_nothing_is_no_answer(node: Node, change: Callable[[Path], object]) -> None:
@@ -204,8 +238,7 @@ def test_keys_that_were_being_deleted_are_the_ones_of_the_note(node: Node, held:
     pki = node.root / "etc/kubernetes/pki"
     node.write("etc/kubernetes/pki/etcd/peer.key", "x")
     node.write("etc/kubernetes/pki/apiserver.key", "x")
-    left_before(node)
-    (node.root / "var/lib/etcd/.quorate-left").unlink()
+    finished_before(node)
     (pki / held).mkdir()
     for name in ("etcd", "apiserver.key"):
         (pki / name).rename(pki / held / name)

@@ -57,3 +57,10 @@ def _after(now: Configuration, entry: Entry) -> Configuration:
 def voters_ever(found: Sequence[Configuration]) -> frozenset[int]:
     """Returns everybody who had a vote in one of them."""
     return frozenset(member for one in found for member in one.voters)
+
+
+def in_force(found: Sequence[Configuration], committed: int) -> list[Configuration]:
+    """Returns those that may be the one in force: the last one that is known to be committed, and each behind it, of which
+    nobody knows that. `committed`: an index that is known to be."""
+    last = max((at for at, one in enumerate(found) if one.index <= committed), default=0)
+    return list(found[last:])

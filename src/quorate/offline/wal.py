@@ -58,7 +58,8 @@ class End:
 class Log:
     """What a log says. `last_index`, `last_term`: of its last entry; `commit`: as it knew; `torn`: why its end is not whole,
     which is so after a power cut; `end`: None where what is wrong is not only a last record that was half written;
-    `first_index`: of the oldest entry that it still has."""
+    `before_last`: where its last record begins; `sum_there`: of all records before the place that the reader named, None where
+    no record begins there; `first_index`: of the oldest entry that it still has."""
 
     member_id: int = 0
     cluster_id: int = 0
@@ -74,6 +75,8 @@ class Log:
     size: int = 0
     torn: str = ""
     end: End | None = None
+    before_last: End | None = None
+    sum_there: int | None = None
     changes: list[Entry] = field(default_factory=list[Entry])
     """Those that change the members, by index."""
 
@@ -82,8 +85,9 @@ class Log:
         return max(self.last_index - max(self.commit, self.snapshot_index), 0)
 
 
-def read_log(folder: Path) -> Log:
-    """Reads all files of a log. Raises `Damaged` where it is not one log, or is damaged before its end; `OSError`."""
+def read_log(folder: Path, at: tuple[str, int] = ("", 0)) -> Log:
+    """Reads all files of a log. `at`: a file and a byte of it, for `Log.sum_there`. Raises `Damaged` where it is not one log,
+    or is damaged before its end; `OSError`."""
     names = sorted(name for name in _names(folder))
     found = Log(files=len(names))
     if not names:
@@ -91,10 +95,11 @@ def read_log(folder: Path) -> Log:
     numbers = [int(name[:16], 16) for name in names]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise Damaged(f"{folder} lacks a file of the log between {names[0]} and {names[-1]}")
-    last = _Last()
+    last = _Last(at)
     for name in names:
         _read_file(folder / name, found, last, is_last=name == names[-1])
     _finish(found, last)
+    found.sum_there = last.sum_there
     if not found.cluster_id:
         raise Damaged(f"{folder}: its log does not say of which cluster it is")
     return found
@@ -104,6 +109,8 @@ def _finish(found: Log, last: _Last) -> None:
     """Takes the last record, if it is whole, and says where the log ends. A record that a power cut has torn was acknowledged
     to nobody: it was not on the disk. One that is wrong in front of others was, and nothing may be written over those."""
     wrong = last.first_wrong()
+    if last.records and wrong in (None, len(last.records) - 1):
+        found.before_last = End(last.records[-1].path, last.records[-1].start, last.sum_before_last())
     if wrong is None or wrong < len(last.records) - 1:
         if last.records:
             _take(last.records[-1], found)
@@ -134,9 +141,12 @@ class _Record(NamedTuple):
 
 @dataclass(slots=True)
 class _Last:
-    """The last records with their sums, as many as are compared. `before`: the sum in front of the first of them; `behind`: the
-    byte behind the last one; `is_damaged`: what follows it is neither nothing nor a record that was half written."""
+    """The last records with their sums, as many as are compared. `at`, `sum_there`: as of `read_log` and `Log`; `before`: the
+    sum in front of the first of them; `behind`: the byte behind the last one; `is_damaged`: what follows it is neither nothing
+    nor a record that was half written."""
 
+    at: tuple[str, int]
+    sum_there: int | None = None
     before: int = 0
     records: deque[_Record] = field(default_factory=deque[_Record])
     bytes_kept: int = 0
@@ -144,6 +154,9 @@ class _Last:
     is_damaged: bool = False
 
     def add(self, record: _Record) -> None:
+        if (record.path.name, record.start) == self.at:
+            # A file begins with the sum of those before it.
+            self.sum_there = record.crc if not record.start else self.records[-1].crc
         self.records.append(record)
         self.bytes_kept += len(record.data)
         while self.bytes_kept > _CHECKED_BYTES and len(self.records) > 2:

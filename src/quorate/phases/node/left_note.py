@@ -1,24 +1,28 @@
 """The notes of a reset that was cut off: of an etcd whose member has left, and of one that is about to.
 
 A note is an answer to nothing but what it was written of. One that was believed wherever it lay let a later reset delete a live
-voter: its etcd had been started again, and other members had joined. So it says why the member does not count, and holds the
-stamps of the keys that were there; `Left` is believed of this data and of these keys alone.
+voter: its etcd had been started again, and other members had joined. So it says why the member does not count, whose data it is
+of, where the log of that stood, and holds the stamps of the keys that were there. It is believed of this data and of these keys
+alone; and the log says what became of the member since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 from quorate.errors import HostError
 from quorate.foreign.documents import BadDocument, read_object
+from quorate.foreign.taking import TAKEN
 from quorate.foreign.urls import parts_of
-from quorate.foreign.values import mapping_of, text_of, texts_of
-from quorate.host.etcd_identity import SEAL, DataIdentity
+from quorate.foreign.values import integer_of, mapping_of, text_of, texts_of
+from quorate.host.etcd_identity import MEMBER, SEAL, DataIdentity
 from quorate.host.member_data import DataSeen, look_at
+from quorate.offline.log_mark import LogMark, goes_on, mark_in
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
@@ -41,26 +45,73 @@ Why: TypeAlias = Literal["left", "alone", "abandoned"]
 only until others join; abandoned: it may be listed, and whoever resumes has to say again that it does not matter."""
 
 _HEAD, _WHYS = b"# quorate: ", ("left", "alone", "abandoned")
+_NO_MEMBER, _GOING = b"no member\n", b"is being deleted\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What a note says. `keys`: the stamps of the keys that a member could use, by their paths."""
+    """What a note says. `keys`: the stamps of the keys that a member could use, by their paths; `seal`: of its data; `mark`:
+    where its log stood, None where it had none that could be read; `committed`: an index that was committed then, 0 where that
+    is not known; `is_deleted`: a run has deleted that data."""
 
     etcd: LocalEtcd
     why: Why
     keys: dict[str, str]
+    seal: bytes = b""
+    mark: LogMark | None = None
+    committed: int = 0
+    is_deleted: bool = False
 
 
-def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen, why: Why, certificates: str) -> None:
-    """Notes that the member whose data was seen has left, or does not count any more."""
+def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen, why: Why, certificates: str, *, committed: int = 0) -> None:
+    """Notes that the member whose data was seen has left, or does not count any more. `committed`: as of `Left`."""
     keys: dict[str, str] = {}
     with suppress(HostError):
         # Without them the note answers for no key.
         keys = _stamps(tree, keys_of_members(tree, certificates))
-    head = _HEAD + json.dumps({"why": why, "keys": keys}).encode() + b"\n"
-    tree.write(f"{etcd.data_dir}/{SEAL}", seal_of(seen), mode=0o600)
-    tree.write(LEFT, head + (tree.read(manifest_path("etcd")) or b""), mode=0o600)
+    mark = mark_in(_log_of(real_path(tree, etcd.data_dir))) if seen.owner is not None else None
+    noted = Left(etcd, why, keys, seal_of(seen), mark, committed)
+    tree.write(f"{etcd.data_dir}/{SEAL}", noted.seal, mode=0o600)
+    _write(tree, noted, tree.read(manifest_path("etcd")) or b"")
+
+
+def _write(tree: Tree, noted: Left, manifest: bytes) -> None:
+    head = {
+        "why": noted.why,
+        "keys": noted.keys,
+        "seal": noted.seal.decode(),
+        "mark": asdict(noted.mark) if noted.mark is not None else None,
+        "committed": noted.committed,
+        "isDeleted": noted.is_deleted,
+    }
+    tree.write(LEFT, _HEAD + json.dumps(head).encode() + b"\n" + manifest, mode=0o600)
+
+
+def note_going(tree: Tree, etcd: LocalEtcd) -> None:
+    """Notes, beside it, that the data was taken away and is about to be deleted. Raises `HostError`."""
+    seal = f"{etcd.data_dir}/{SEAL}"
+    content = tree.read(seal)
+    if content is not None and not content.endswith(_GOING):
+        tree.write(seal, content + _GOING, mode=0o600)
+
+
+def is_going(tree: Tree, etcd: LocalEtcd) -> bool:
+    """Returns whether an earlier run was deleting the data, or there was none. Data that is only not there may have been moved
+    to another disk, or its disk may not be mounted."""
+    content = tree.read(f"{etcd.data_dir}/{SEAL}") or b""
+    return content.endswith(_GOING) or content == _NO_MEMBER
+
+
+def note_deleted(tree: Tree) -> None:
+    """Notes that the data of the note's member was deleted."""
+    noted = _read(tree)
+    if noted is not None and not noted.is_deleted:
+        _write(tree, replace(noted, is_deleted=True), manifest_in_note(tree))
+
+
+def _log_of(data_dir: Path) -> Path:
+    """Returns the folder of the log, also of data that a run which was cut off had taken away."""
+    return (data_dir if (data_dir / MEMBER).is_dir() else data_dir / TAKEN) / MEMBER / "wal"
 
 
 def manifest_in_note(tree: Tree) -> bytes:
@@ -83,7 +134,13 @@ def has_left(tree: Tree) -> Left | None:
     noted = None if tree.is_file(manifest_path("etcd")) else _read(tree)
     if noted is None:
         return None
-    return noted if is_sealed(tree, noted.etcd, look_at(real_path(tree, noted.etcd.data_dir))) else None
+    return noted if is_sealed(tree, noted, look_at(real_path(tree, noted.etcd.data_dir))) else None
+
+
+def noted_data_dir(tree: Tree) -> str:
+    """Returns where the data of a note's member is or was; empty without a note."""
+    noted = _read(tree)
+    return noted.etcd.data_dir if noted is not None else ""
 
 
 def _read(tree: Tree) -> Left | None:
@@ -99,7 +156,21 @@ def _read(tree: Tree) -> Left | None:
     why = text_of(fields.get("why"))
     keys = {path: text_of(stamp) for path, stamp in mapping_of(fields.get("keys")).items()}
     # One of an older version does not say; what needs a proof is the safer answer.
-    return Left(etcd, cast("Why", why) if why in _WHYS else "alone", keys)
+    return Left(
+        etcd,
+        cast("Why", why) if why in _WHYS else "alone",
+        keys,
+        text_of(fields.get("seal")).encode(errors="replace"),
+        _mark_of(mapping_of(fields.get("mark"))),
+        integer_of(fields.get("committed")),
+        fields.get("isDeleted") is True,
+    )
+
+
+def _mark_of(fields: Mapping[str, object]) -> LogMark | None:
+    file = text_of(fields.get("file"))
+    numbers = (integer_of(fields.get(name)) for name in ("offset", "sum", "index"))
+    return LogMark(file, *numbers) if file and "/" not in file else None
 
 
 def explained_keys(tree: Tree, keys: Sequence[str]) -> frozenset[str]:
@@ -116,9 +187,11 @@ def explained_keys(tree: Tree, keys: Sequence[str]) -> frozenset[str]:
 
 
 def is_believed(tree: Tree, noted: Left) -> bool:
-    """Returns whether the data of the note's member is what the note is of, or gone."""
+    """Returns whether the data of the note's member is what the note is of, or was deleted by the run that wrote it."""
     seen = look_at(real_path(tree, noted.etcd.data_dir))
-    return seen.owner is None or is_sealed(tree, noted.etcd, seen)
+    if seen.owner is not None:
+        return is_sealed(tree, noted, seen)
+    return noted.is_deleted or (is_sealed(tree, noted, seen) and is_going(tree, noted.etcd))
 
 
 def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
@@ -128,10 +201,23 @@ def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
     return {path: f"{one.inode}:{one.born_ns}:{one.modified_ns}:{one.size}" for path, one in found.items() if one is not None}
 
 
-def is_sealed(tree: Tree, noted: LocalEtcd, seen: DataSeen) -> bool:
-    """Returns whether the data that was seen is that of the member that has left, or is gone."""
-    seal = tree.read(f"{noted.data_dir}/{SEAL}")
-    return seal is not None and (seen.owner is None or seal == seal_of(seen))
+def is_sealed(tree: Tree, noted: Left, seen: DataSeen) -> bool:
+    """Returns whether the data that was seen is that of the member that has left, or is gone. An older note beside a newer seal
+    is of another member; and where a backup was copied over the files, the folders are the same, and the log is not."""
+    seal = tree.read(f"{noted.etcd.data_dir}/{SEAL}")
+    if seen.owner is None:
+        return seal in (noted.seal, noted.seal + _GOING)
+    # A run may have been cut off right before it deleted what it had taken away.
+    return (
+        seal in (noted.seal, noted.seal + _GOING)
+        and noted.seal == seal_of(seen)
+        and _goes_on(noted, real_path(tree, noted.etcd.data_dir))
+    )
+
+
+def _goes_on(noted: Left, data_dir: Path) -> bool:
+    # Whoever abandons a member says so again, and its log may be one that nobody can read.
+    return noted.why == "abandoned" or (noted.mark is not None and goes_on(_log_of(data_dir), noted.mark))
 
 
 def seal_of(seen: DataSeen) -> bytes:
@@ -139,7 +225,7 @@ def seal_of(seen: DataSeen) -> bytes:
     older, a snapshot that was restored with the same ids was deleted; such a seal is of no data. Another boot may give the
     device another number."""
     if seen.owner is None:
-        return b"no member\n"
+        return _NO_MEMBER
     folders = " ".join(f"{one.inode}:{one.born_ns}" if one is not None else "none" for one in seen.folders)
     return f"{seen.owner.member_id:x} {seen.owner.cluster_id:x} {folders}\n".encode()
 

@@ -15,7 +15,7 @@ from quorate.foreign.local_files import regular
 from quorate.foreign.unit_words import words_of
 from quorate.phases.base.node_files import is_masked, real_path
 from quorate.phases.node.kubelet_start import ENVIRONMENTS, UNIT, settings, text_at
-from quorate.phases.node.unit_files import in_force, is_enabled, unit_files
+from quorate.phases.node.unit_files import drop_ins_in_force, in_force, is_enabled, unit_files
 from quorate.tree import Tree
 
 _HEAD_OF_COMMAND = "@-:+!|"
@@ -23,7 +23,6 @@ _HARMLESS = frozenset({"chmod", "chown", "mkdir", "modprobe", "sleep", "swapoff"
 _SYSTEMS = ("", "/bin", "/sbin", "/usr/bin", "/usr/sbin")
 """What may run before it: it writes no file that holds flags."""
 _IN_MEMORY = ("/run/", "/var/run/", "/tmp/", "/dev/")  # noqa: S108
-_SUFFIX = ".service"
 _OTHERS = (
     *("/etc/init.d/kubelet", "/etc/init/kubelet.conf", "/etc/sv/kubelet", "/etc/service/kubelet", "/service/kubelet"),
     *("/etc/runit/runsvdir/current/kubelet", "/etc/s6/sv/kubelet", "/etc/s6-overlay/s6-rc.d/kubelet", "/etc/dinit.d/kubelet"),
@@ -46,9 +45,12 @@ def is_start_known(tree: Tree) -> bool:
     if any(tree.mode(path) is not None for path in _OTHERS):
         return False
     rows = [(path, row) for path in unit_files(tree, UNIT) for row in settings(text_at(tree, path))]
-    starts = {path: value for path, (name, value) in rows if name == "ExecStart" and value}
-    # A unit of the same name that is hidden by this one starts nothing.
-    is_started = any(path == unit or not path.endswith(_SUFFIX) for path in starts)
+    # The last of a file: an empty one takes back all that were before it.
+    last = {path: value for path, (name, value) in rows if name == "ExecStart"}
+    if not all(last.values()):
+        return False
+    # What is hidden by a file of the same name starts nothing.
+    is_started = not last.keys().isdisjoint((unit, *drop_ins_in_force(tree, UNIT)))
     commands = [value for _, (name, value) in rows if name == "ExecStart" and value]
     return is_started and all(_is_kubelet(tree, one) for one in commands) and all(_is_read(tree, *row) for _, row in rows)
 
@@ -88,12 +90,12 @@ def _is_read(tree: Tree, name: str, value: str) -> bool:
             # One that is not there may be written before the next start.
             path = value.removeprefix("-")
             return not value or path in ENVIRONMENTS or ("%" not in path and _is_there(tree, path))
-        case "ExecStartPre" | "ExecStartPost" | "ExecCondition":
+        case "ExecStartPre" | "ExecStartPost":
             words = _words(value)
             return not words or (_is_harmless(words[0]) and ";" not in words)
         case _:
             # With a condition it may not be started at all, and something else be.
-            is_conditional = name.startswith(("Condition", "Assert"))
+            is_conditional = name.startswith(("Condition", "Assert", "ExecCondition"))
             return (name not in _ELSEWHERE and not is_conditional) or not value
 
 

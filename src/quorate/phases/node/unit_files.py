@@ -37,6 +37,19 @@ def unit_files(tree: Tree, unit: str) -> list[str]:
     return [*units, *found, *_of_manager(tree)]
 
 
+def drop_ins_in_force(tree: Tree, unit: str) -> list[str]:
+    """Returns the drop-ins that systemd reads: of those of one name in several folders the first by their weight, unless it is
+    masked."""
+    names = _names_of(tree, unit)
+    found: dict[tuple[str, str], str] = {}
+    for folder in _BY_WEIGHT:
+        for shared in (*_shared_by(names), *names):
+            for name in tree.names(f"{folder}/{shared}.d"):
+                if name.endswith(_DROP_INS):
+                    found.setdefault((shared, name), f"{folder}/{shared}.d/{name}")
+    return [path for path in found.values() if not is_masked(tree, path) and tree.read(path)]
+
+
 def is_enabled(tree: Tree, unit: str) -> bool:
     """Returns whether a target of the usual boot wants a unit: one that nobody wants is not what starts the program that it
     names."""

@@ -28,10 +28,9 @@ def whole_cluster(run: ResetRun, etcd: LocalEtcd, *, without_own: bool = False) 
     """Yields the cluster with the certificates on this node, whether or not an API server runs. It is reached through this
     member and the others in its manifest. Raises `ConfigError` when a certificate is missing."""
     own = [] if without_own else list(etcd.client_urls)
-    others = [*etcd.others, *urls_beside_leaving(run.tree, run.owner)]
     with _access(run) as access:
-        targets = [Endpoint.parse(url) for url in [*own, *others]]
-        seeds = _known(access, targets, run) or targets
+        targets = [Endpoint.parse(url) for url in [*own, *etcd.others]]
+        seeds = _known(access, targets, run) or [*targets, *_beside_leaving(access, run)]
         yield Cluster(access, seeds, run.clock, run.report, policy=JoinPolicy(60.0))
 
 
@@ -43,6 +42,20 @@ def _access(run: ResetRun) -> Iterator[Access]:
         raise ConfigError(f"certificates for etcd are missing: {', '.join(missing)}")
     with Access(load_tls(files), None, run.clock.cancel) as access:
         yield access
+
+
+def _beside_leaving(access: Access, run: ResetRun) -> list[Endpoint]:
+    """Returns where the others of a member that may have left are, by the note of a run that was cut off around its removal;
+    nobody who is of another cluster by now. They are asked only where nobody else answers: the note may be old."""
+    told = [Endpoint.parse(url) for url in urls_beside_leaving(run.tree, run.owner)]
+    return [one for one in told if run.owner is None or _cluster_at(access, one, run) in (run.owner.cluster_id, None)]
+
+
+def _cluster_at(access: Access, endpoint: Endpoint, run: ResetRun) -> int | None:
+    try:
+        return Cluster(access, [endpoint], run.clock, run.report).status().cluster_id
+    except QuorateError:
+        return None
 
 
 def _known(access: Access, targets: list[Endpoint], run: ResetRun) -> list[Endpoint]:

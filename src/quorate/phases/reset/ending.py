@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import DeadlineExceeded
 from quorate.errors import HostError, QuorateError, Refused
-from quorate.foreign.taking import TAKEN
-from quorate.foreign.text import to_paste
 from quorate.host.cri import CriError, Runtime
-from quorate.host.etcd_identity import MEMBER
-from quorate.offline.look import look
-from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.left_note import LEFT, forget_left, manifest_in_note
+from quorate.phases.node.left_note import forget_left, manifest_in_note
 from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path
 from quorate.phases.reset.asking import own_cluster
 from quorate.phases.reset.state import ResetRun
@@ -69,35 +62,6 @@ def standing(run: ResetRun) -> str:
     if run.abandon:
         return "is abandoned, and may still be listed"
     return "is the only one of its cluster, and still listed" if run.is_alone else "has left its cluster"
-
-
-def refuse_not_alone(run: ResetRun, etcd: LocalEtcd) -> None:
-    """Raises `Refused` where the log of the member, which has ended, does not show it as the only one: others joined since it
-    was asked, and without it they have no quorum. Its data and its manifest stay, the latter in the note."""
-    if run.owner is None:
-        return
-    why = _why_not_alone(real_path(run.tree, etcd.data_dir), run.owner.member_id)
-    if not why:
-        return
-    raise Refused(
-        f"this node's etcd was the only member when a reset looked, and {why}",
-        state=f"its data was not touched; its manifest is in {LEFT}",
-        advice=f"to start it again: {to_paste('mv', LEFT, manifest_path('etcd'))}; then run the same command again, which "
-        "removes its member from that cluster first; or, if the cluster is lost anyway: --abandon-etcd-member",
-    )
-
-
-def _why_not_alone(data_dir: Path, member: int) -> str:
-    try:
-        # What an earlier run had taken away, to delete it, is where that put it.
-        found = look(data_dir if (data_dir / MEMBER).is_dir() else data_dir / TAKEN)
-    except QuorateError as error:
-        return f"its log cannot be read by now: {error.what}"
-    if found.problems or not found.seen:
-        return f"its log cannot be read by now: {'; '.join(found.problems) or 'it shows no member'}"
-    # A list of one was read through the quorum: a removal that led to it is committed, whether the log knows that or not.
-    others = (found.seen[-1].voters | found.seen[-1].learners) - {member}
-    return f"{', '.join(sorted(map(format_id, others)))} joined since" if others else ""
 
 
 def _look_once_more(run: ResetRun, etcd: LocalEtcd) -> None:

@@ -32,8 +32,9 @@ from quorate.phases.node.local_etcd import delete_data, local_etcd, refuse_other
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset import mounts
 from quorate.phases.reset.asking import whole_cluster
-from quorate.phases.reset.ending import end_pod, refuse_not_alone, standing
+from quorate.phases.reset.ending import end_pod, standing
 from quorate.phases.reset.judge import PHASE, refuse_missed, refuse_others
+from quorate.phases.reset.own_log import refuse_in_again, refuse_not_alone
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
@@ -82,16 +83,23 @@ def remove_member(run: ResetRun) -> None:
         _leave_or_abandon(run, etcd)
     if not run.dry_run:
         end_pod(run, etcd)
-        if run.is_alone:
-            refuse_not_alone(run, etcd)
+        _refuse_by_log(run, etcd, left)
         run.users.look()
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd, run.data, run.users)
     run.left = etcd
 
 
+def _refuse_by_log(run: ResetRun, etcd: LocalEtcd, left: Left | None) -> None:
+    """Raises `Refused` where the log shows that the member counts. `left`: the note by which this run goes on."""
+    if run.is_alone:
+        refuse_not_alone(run, etcd)
+    elif left is not None and left.why == "left":
+        refuse_in_again(run, left)
+
+
 def _resume(run: ResetRun, left: Left) -> None:
-    if not is_sealed(run.tree, left.etcd, run.data):
+    if not is_sealed(run.tree, left, run.data):
         raise of_another(real_path(run.tree, left.etcd.data_dir))
     if left.why == "abandoned" and not run.abandon:
         raise Refused(
@@ -101,9 +109,9 @@ def _resume(run: ResetRun, left: Left) -> None:
         )
     run.say(PHASE, f"An earlier reset was cut off {_WHILE[left.why]}: resuming")
     # Its etcd may still run, or have run since: the only member is the only one until others join.
-    run.is_alone = left.why == "alone" and not run.abandon
-    if run.is_alone and run.dry_run:
-        refuse_not_alone(run, left.etcd)
+    run.is_alone, run.committed = left.why == "alone" and not run.abandon, left.committed
+    if run.dry_run:
+        _refuse_by_log(run, left.etcd, left)
 
 
 def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:
@@ -135,7 +143,7 @@ def _leave_or_abandon(run: ResetRun, etcd: LocalEtcd) -> None:
 
 def _note_left(run: ResetRun, etcd: LocalEtcd, why: Why) -> None:
     try:
-        note_left(run.tree, etcd, run.data, why, run.reset.certificates_dir)
+        note_left(run.tree, etcd, run.data, why, run.reset.certificates_dir, committed=run.committed)
     except HostError as error:
         error.state = f"the etcd member of this node {standing(run)}; its data and its manifest are still here"
         error.advice = error.own_advice or "make room, or fix the cause, then run the same command again"
@@ -160,6 +168,8 @@ def _leave(run: ResetRun, etcd: LocalEtcd) -> Why:
         if len(view.members) == 1:
             run.say(PHASE, "This is the only etcd member: the cluster ends with it")
             run.is_alone = not run.abandon
+            own = view.answer(member.id)
+            run.committed = own.raft_index if own is not None else 0
             return "alone" if run.is_alone else "abandoned"
         _refuse_elsewhere(etcd, cluster, member, run.this_node)
         label = f"etcd member {member.name or etcd.name} ({member.id:x})"

@@ -47,7 +47,7 @@ class ResetRun:
     run has deleted one, or where there was none. `content`: of the folders that are emptied whole, also what tells nothing: a
     manifest of the operator's, a copy of a CA's key. `data_dir`, `data`: where etcd's data is, and what was there
     then. Before each step that cannot be undone they are compared with what is there. `is_alone`: the etcd here was the only
-    member at the last look."""
+    member at the last look; `committed`: an index of its log that was committed by then."""
 
     reset: v4.ResetConfiguration
     tree: Tree
@@ -64,6 +64,7 @@ class ResetRun:
     content: dict[str, Content] = field(default_factory=dict[str, Content])
     data_dir: str = ""
     is_alone: bool = False
+    committed: int = 0
     data: DataSeen = NOTHING_SEEN
     dry_run: bool = False
     this_node: ThisNode = HERE
