@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+from quorate.foreign.protobuf import numbers_and_bytes
 from quorate.host.etcd_identity import DataIdentity, data_identity
 from quorate.offline.crc32c import crc32c
 
@@ -19,6 +21,25 @@ def write_log(data_dir: Path, owner: DataIdentity) -> Path:
     )
     assert data_identity(data_dir) == owner
     return path
+
+
+def append_state(path: Path, commit: int) -> None:
+    """Adds a record to a log that says what is committed."""
+    *_, before = frames(path.read_bytes())
+    state = b"\x08\x01\x10\x01\x18" + _varint(commit)
+    record = b"\x08\x03\x10" + _varint(crc32c(state, numbers_and_bytes(memoryview(before))[0].get(2, 0))) + b"\x1a"
+    with path.open("ab") as file:
+        file.write(_framed(record + _varint(len(state)) + state))
+
+
+def frames(content: bytes) -> Iterator[bytes]:
+    """Yields the records of a log."""
+    at = 0
+    while at < len(content):
+        (frame,) = struct.unpack_from("<Q", content, at)
+        length, padding = frame & ((1 << 56) - 1), frame >> 56 & 7 if frame >> 63 else 0
+        yield content[at + 8 : at + 8 + length]
+        at += 8 + length + padding
 
 
 def _framed(record: bytes) -> bytes:

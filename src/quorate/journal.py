@@ -72,6 +72,22 @@ def read(path: Path) -> list[Record]:
     return [record for record in map(decode, content.split(b"\n")) if record is not None]
 
 
+def is_of_newer(path: Path) -> bool:
+    """Returns whether a newer version of quorate has written into a journal: what it says is not known then."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return False
+    return any(_is_whole(line) and decode(line) is None and _is_newer(line) for line in lines)
+
+
+def _is_newer(line: bytes) -> bool:
+    try:
+        return is_newer(read_object(line.partition(b" ")[2], "a record", _LIMITS), FORMAT)
+    except BadDocument:
+        return False
+
+
 class Journal:
     """Writes records to `path` (mode 0600). Each is on disk when `write` returns, except outcomes.
 

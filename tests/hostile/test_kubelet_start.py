@@ -102,16 +102,17 @@ def left_before(node: Node, *, is_deleted: bool = True) -> None:
     write_log(data, OLD)
     left_note.note_left(tree, found, look_at(data), "left", "/etc/kubernetes/pki")
     manifest.unlink()
+    left_note.note_ended(tree)
     if is_deleted:
-        left_note.note_going(tree, found)
+        left_note.note_deleted(tree, is_empty=False)
         shutil.rmtree(data / "member")
 
 
 def finished_before(node: Node) -> None:
     """Leave what phase remove-etcd-member of ours leaves."""
     left_before(node)
-    left_note.note_deleted(RealTree(node.root))
     (node.root / "var/lib/etcd/.quorate-left").unlink()
+    left_note.note_deleted(RealTree(node.root), is_empty=True)
 
 
 @pytest.mark.parametrize("moved", ["member", "all"])
@@ -123,6 +124,20 @@ def test_keys_of_a_member_whose_data_was_moved_are_not_explained(node: Node, mov
     data = node.root / "var/lib/etcd"
     (node.root / "srv").mkdir()
     (data if moved == "all" else data / "member").rename(node.root / "srv/etcd")
+    for step in (etcd.remove_member, cleanup.clean_up):
+        with pytest.raises(Refused, match=r"peer\.key may be the key of an etcd member"):
+            step(reset(node))
+    assert key.exists()
+
+
+def test_keys_are_not_explained_for_ever(node: Node) -> None:
+    """A member was made in the same place with the same keys, as kubeadm reuses them, and its data moved to another disk."""
+    (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()
+    key = node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    finished_before(node)
+    etcd.remove_member(reset(node))
+    (node.root / "var/lib/etcd/member").mkdir()
+    (node.root / "var/lib/etcd/member").rename(node.root / "srv")
     for step in (etcd.remove_member, cleanup.clean_up):
         with pytest.raises(Refused, match=r"peer\.key may be the key of an etcd member"):
             step(reset(node))
@@ -178,6 +193,15 @@ def test_who_resumes_says_again_that_a_member_is_abandoned(node: Node) -> None:
     assert "--abandon-etcd-member" in refused.value.advice and data_identity(data) == OLD
 
 
+def hidden_drop_in(root: Path) -> None:
+    """As systemd 252 says: "Service has no ExecStart="."""
+    (root / "etc/systemd/system/kubelet.service").write_text("# not used\n")
+    for unit, text in (("service.d", "ExecStart=/usr/bin/kubelet"), ("kubelet.service.d", "RestartSec=10")):
+        path = root / f"etc/systemd/system/{unit}/10-k.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"[Service]\n{text}\n")
+
+
 def masked_drop_in(root: Path) -> None:
     (root / "etc/systemd/system/kubelet.service").write_text("# not used\n")
     hidden = root / "usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"
@@ -201,11 +225,17 @@ def masked_drop_in(root: Path) -> None:
         lambda root: (root / DROP_IN).write_text("[Service]\nExecCondition=/usr/bin/test -e /nonexistent\n"),
         lambda root: (root / DROP_IN).write_text("[Service]\nExecStart=\n"),
         masked_drop_in,
+        hidden_drop_in,
     ],
     ids=[
         *("nobody wants it", "an empty unit", "a program of another name", "variables that are made at each boot"),
         *("a condition", "another boot", "a unit without a start over the package's"),
-        *("a program that decides", "a start that is taken back", "a start in a file that is masked"),
+        *(
+            "a program that decides",
+            "a start that is taken back",
+            "a start in a file that is masked",
+            "a start in a file that one of its name hides",
+        ),
     ],
 )
 def test_a_unit_that_starts_nothing_is_no_answer(node: Node, change: Callable[[Path], object]) -> None:

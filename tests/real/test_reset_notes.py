@@ -201,6 +201,43 @@ def _runs(home: Home, name: str) -> bool:
     return True
 
 
+def test_what_had_left_and_had_not_ended_is_asked_about_again(
+    home: Home,
+    pods: Pods,
+    etcd36: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    started: list[subprocess.Popen[bytes]],
+) -> None:
+    """m1 was down when the others removed it, and never learned of that; the others were lost, and it was made the only one.
+    A snapshot of raft hid that from whoever read its log."""
+    cluster.up(home, 3, etcd36)
+    node, data = Node(home, capsys), home.layout.member("m1").data
+    words, owner = words_of(home, "m1"), member_owner(data)
+    assert owner is not None
+    urls = [url for one in home.look().members if one.id != owner.member_id for url in one.client_urls]
+    cluster.kill(home, "m1")
+    note = {"member": f"{owner.member_id:x}", "cluster": f"{owner.cluster_id:x}", "urls": urls}
+    (node.root / LEAVING[1:]).write_text(json.dumps(note))
+    time.sleep(6)  # etcd refuses changes until all have been connected for 5 s
+    cut_off(node, monkeypatch)
+    for name in ("m2", "m3"):
+        cluster.kill(home, name)
+    started.append(
+        subprocess.Popen(
+            [*words, "--force-new-cluster", "--snapshot-count=2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    )
+    until(lambda: list((data / "member/snap").glob("*.snap")))
+    started[0].send_signal(signal.SIGTERM)
+    started[0].wait()
+    node.write()
+    set_aside(node, pods)
+    for flags in ((ONLY_ETCD, "--dry-run"), (ONLY_ETCD,)):
+        code, error, _ = node.reset(*flags)
+        assert code == 4 and "could not be removed" in error and data_of(home) == ["member"], error
+
+
 def test_the_only_member_that_left_another_cluster_since_is_no_more_in_the_way(
     home: Home, pods: Pods, etcd36: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,3 +69,14 @@ def test_one_that_says_it_elsewhere_is_refused() -> None:
     """A second manifest of the words would be read by nobody: `--` ends the flags for Go."""
     with pytest.raises(Refused, match="cannot be understood"):
         with_rows(manifest(*CLIENTS, "--config-file=/etc/etcd.yaml"), ROWS)
+
+
+def test_variables_that_say_the_same_as_the_flags_go_too() -> None:
+    """With ETCD_FORCE_NEW_CLUSTER, which no flag takes back, the member made a cluster of its own at its next start."""
+    pod = yaml.safe_load(manifest(*CLIENTS))
+    variables = [
+        {"name": f"ETCD_{name}", "value": "x"} for name in ("FORCE_NEW_CLUSTER", "INITIAL_CLUSTER", "QUOTA_BACKEND_BYTES")
+    ]
+    pod["spec"]["containers"][0]["env"] += variables
+    made = yaml.safe_load(with_rows(yaml.safe_dump(pod).encode(), ROWS))
+    assert [one["name"] for one in made["spec"]["containers"][0]["env"]] == ["HOME", "ETCD_QUOTA_BACKEND_BYTES"]

@@ -69,16 +69,30 @@ def new_file(path: Path) -> Iterator[int]:
 def sweep(folder: Path, begin: str) -> None:
     """Deletes the folders of killed runs. The lock of one that lives is held."""
     for path in folder.iterdir():
-        if not path.name.startswith(begin) or not is_run(path.name.removeprefix(begin)):
-            continue
-        with suppress(OSError):
-            found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(found).st_uid == os.geteuid():
+        if path.name.startswith(begin) and is_run(path.name.removeprefix(begin)):
+            with suppress(OSError), _locked_alone(path) as is_ours:
+                if is_ours:
                     shutil.rmtree(path)
-            finally:
-                os.close(found)
+
+
+def is_left(folder: Path) -> bool:
+    """Returns whether the folder of a run is ours, and that run was killed."""
+    try:
+        with _locked_alone(folder) as is_ours:
+            return is_ours
+    except OSError:
+        return False
+
+
+@contextmanager
+def _locked_alone(path: Path) -> Iterator[bool]:
+    """Yields whether we own a folder, which is locked for the block. Raises OSError where its run lives."""
+    found = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield os.fstat(found).st_uid == os.geteuid()
+    finally:
+        os.close(found)
 
 
 def is_run(text: str) -> bool:

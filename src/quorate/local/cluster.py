@@ -23,6 +23,7 @@ from quorate.local import growth, lost, removal, replacement
 from quorate.local.grow import grow_by, having_joined, refuse_unfit
 from quorate.local.home import Home
 from quorate.local.layout import check_name
+from quorate.local.recovered import clean_recovered
 from quorate.local.removed import refuse_removed, removed, report_removed
 from quorate.local.rows import row_of, without_vote
 from quorate.local.size import check_room, check_size, having_started, refuse_shrinking, voters_before, voters_of
@@ -76,6 +77,7 @@ def up(home: Home, wanted: int | None = None, etcd: str | None = None) -> GrowRe
         replacement.overtaken(home)
         started = start_members(home)
         view = wait_for_quorum(home)
+        clean_recovered(home, view.cluster_id)
         report_removed(home, view)
         # A record of fewer than there are is reached: members may have been added since it was made.
         size = wanted or (max(asked_for, len(view.voters)) if asked_for else _present_size(home, view))

@@ -6,6 +6,7 @@ to a place in a file is not.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,32 @@ def mark_in(folder: Path) -> LogMark | None:
         return None
     at = found.before_last
     return LogMark(at.path.name, at.offset, at.crc, found.last_index) if at is not None else None
+
+
+def end_of(folder: Path) -> LogMark | None:
+    """Returns the end of a log whose etcd has ended, once that is on its disk; None where it has none that is whole."""
+    try:
+        found = read_log(folder)
+        if found.end is None:
+            return None
+        # What etcd did not sync by itself would be gone after a power cut, and the log be taken for another one.
+        fd = os.open(found.end.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except (Damaged, OSError):
+        return None
+    return LogMark(found.end.path.name, found.end.offset, found.end.crc, found.last_index)
+
+
+def ends_at(folder: Path, mark: LogMark) -> bool:
+    """Returns whether a log ends at a mark: nobody has written to it since."""
+    try:
+        end = read_log(folder).end
+    except (Damaged, OSError):
+        return False
+    return end is not None and (end.path.name, end.offset, end.crc) == (mark.file, mark.offset, mark.sum)
 
 
 def goes_on(folder: Path, mark: LogMark) -> bool:

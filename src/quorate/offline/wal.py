@@ -100,6 +100,8 @@ def read_log(folder: Path, at: tuple[str, int] = ("", 0)) -> Log:
         _read_file(folder / name, found, last, is_last=name == names[-1])
     _finish(found, last)
     found.sum_there = last.sum_there
+    if last.records and (last.behind[0].name, last.behind[1]) == at:
+        found.sum_there = last.records[-1].crc
     if not found.cluster_id:
         raise Damaged(f"{folder}: its log does not say of which cluster it is")
     return found

@@ -31,12 +31,11 @@ from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.etcd_identity import MEMBER
 from quorate.host.last_words import etcd_reason
 from quorate.host.process import Identity
-from quorate.host.running_etcds import open_in
 from quorate.offline.bolt import Damaged
 from quorate.offline.commit_record import append_commit
 from quorate.offline.look import Look, look
 from quorate.offline.wal import read_log
-from quorate.recovery.twin import alone, number_of
+from quorate.recovery.twin import alone, end_etcd_on, number_of
 
 _COPY, _LOG, _DATABASE = "copy", "etcd.log", "survivor.db"
 _APPLIED = "etcd_server_proposals_applied_total"
@@ -99,8 +98,7 @@ def _no_room_said(work: Path) -> Iterator[None]:
 
 def sweep(work: Path, clock: SystemClock) -> None:
     """Ends what a killed run has started on its copy, and deletes all that it made."""
-    if (found := open_in(work / _COPY)) is not None and (identity := process.identify(found.pid)) is not None:
-        process.kill(identity, clock)
+    end_etcd_on(work / _COPY, clock)
     shutil.rmtree(work, ignore_errors=True)
 
 

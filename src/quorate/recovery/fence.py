@@ -27,6 +27,7 @@ from quorate.recovery.survivors import Fenced, read_fenced, survivor_in
 
 _KEPT, _RECORD = ".quorate-kept-", ".quorate-fenced.json"
 _PODS, _UNIT_END = "kubepods", ".service"
+_MANIFESTS = "/etc/kubernetes/manifests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ def how_to_stop(etcd: RunningEtcd) -> str:
     again = "then run the same command again"
     groups = proc.cgroups(etcd.pid)
     if _PODS in groups:
-        return f"move its manifest out of /etc/kubernetes/manifests, and wait until its container is gone; {again}"
+        # Under that name 'quorate rejoin' and 'quorate recover' find it again; moved away, they know of no etcd.
+        hold = to_paste("mv", f"{_MANIFESTS}/etcd.yaml", f"{_MANIFESTS}/.etcd.yaml")
+        return f"{hold}    # a name that the kubelet ignores; wait until its container is gone, {again}"
     unit = next((part for part in reversed(groups.replace("\n", "/").split("/")) if part.endswith(_UNIT_END)), "")
     if unit:
         return f"{to_paste('systemctl', 'mask', '--now', unit)}; {again}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quorate.core.ids import format_id, parse_id
+from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError, Refused
 from quorate.files import make_folder, write_atomic
 from quorate.foreign.documents import RECORD, BadDocument, read_object
@@ -18,16 +19,17 @@ from quorate.foreign.local_files import read_at_most
 from quorate.foreign.text import to_paste
 from quorate.foreign.values import integer_of, text_of
 from quorate.host.etcd_identity import MEMBER
-from quorate.journal import Journal, Record
+from quorate.journal import Journal, Record, is_of_newer
 from quorate.journal import read as read_journal
 from quorate.offline.look import look
+from quorate.recovery import distil
 from quorate.recovery.fence import Spot, fence, kept_runs, spot_of, unfence
 from quorate.recovery.judge_recovery import where
 from quorate.recovery.survivors import Fenced
 
 _FOLDER = ".quorate-recovery"
 _MOST_BYTES = 1 << 16
-JOURNAL = "journal"
+JOURNAL, WORK = "journal", "work"
 BEGUN, ATTESTED, FENCED, DISTILLED, BUILT, PLACED, SETTLED = (
     "begun",
     "attested",
@@ -147,8 +149,15 @@ class Known:
 
 
 def known_at(spot: Spot) -> Known | None:
-    """Returns what the journal of a place says; None where no recovery began there."""
-    return Known.of(read_journal(folder_of(spot) / JOURNAL))
+    """Returns what the journal of a place says; None where no recovery began there. Raises `Refused` for one that a newer
+    version wrote: taken for none, what it holds was recovered once more."""
+    return _known_by(folder_of(spot) / JOURNAL)
+
+
+def _known_by(path: Path) -> Known | None:
+    if is_of_newer(path):
+        raise Refused(f"a newer version of quorate wrote {path}", state="nothing was changed", advice="use that version here")
+    return Known.of(read_journal(path))
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -207,7 +216,10 @@ def run_at(data_dir: Path) -> str:
 
 
 def refuse_used(spot: Spot, known: Known) -> None:
-    """Raises `Refused` where an etcd has run on what an earlier recovery made: the same command would make it anew."""
+    """Raises `Refused` where an etcd has run on what an earlier recovery made: the same command would make it anew; and where
+    that is gone."""
+    if not spot.data.exists():
+        raise _gone(spot, known)
     there = look(spot.folder if spot.name == MEMBER else spot.data)
     if list(there.last) != (known.placed or {}).get("last"):
         raise Refused(
@@ -216,6 +228,20 @@ def refuse_used(spot: Spot, known: Known) -> None:
             advice=f"is it lost again? {to_paste('mv', str(folder_of(spot)), str(retired(spot, known.run)))}; then run the "
             "same command again",
         )
+
+
+def _gone(spot: Spot, known: Known) -> Refused:
+    """Returns why nothing is done where what a recovery has made is not there any more."""
+    new = format_id(known.result(spot).cluster_id)
+    kept = spot.folder / spot.kept(known.run)
+    moves = ((folder_of(spot), retired(spot, known.run)), (kept, spot.data))
+    again = " && ".join(to_paste("mv", str(old), str(name)) for old, name in moves)
+    return Refused(
+        f"the recovery {known.run} has made the cluster {new} of {spot.data}, and that is not there any more",
+        state=f"nothing was changed; what it was made of is kept as {kept}",
+        advice=f"where {new} lives on elsewhere, join it: its data is newer; only where it is gone everywhere, begin anew with "
+        f"what is kept: {again}",
+    )
 
 
 def retire(data_dir: Path) -> None:
@@ -261,7 +287,7 @@ def _refuse_used_elsewhere(spot: Spot) -> None:
         except BadDocument as error:
             raise Refused(error.what, state="nothing was changed", advice="look at it, and at what it is beside") from None
         by = spot_of(Path(text_of(told.get("recovery"))))
-        found = (Known.of(read_journal(one / JOURNAL)) for one in (folder_of(by), retired(by, run)))
+        found = (_known_by(one / JOURNAL) for one in (folder_of(by), retired(by, run)))
         known = next((one for one in found if one is not None and one.run == run), None)
         if known is not None and known.placed is None and not folder_of(by).exists():
             # That recovery was undone.
@@ -287,12 +313,16 @@ def undo(data_dir: Path) -> Path:
     _refuse_used_elsewhere(spot)
     if not folder_of(spot).is_dir():
         return unfence(data_dir)
-    with locked(spot):
+    with locked(spot) as folder:
         known = known_at(spot)
+        if known is not None and known.placed is not None and known.run in kept_runs(spot) and not spot.data.exists():
+            # The old cluster would serve again, beside what was made of it.
+            raise _gone(spot, known)
         is_open = known is not None and known.placed is None
         was = unfence(data_dir, known.run if known is not None and is_open else "")
         if known is not None and is_open:
-            folder_of(spot).rename(retired(spot, known.run))
+            distil.sweep(folder / WORK, SystemClock())
+            folder.rename(retired(spot, known.run))
     return was
 
 
@@ -307,6 +337,8 @@ def fence_alone(data_dir: Path, run: str) -> tuple[Fenced, Path]:
             state="nothing was changed: the data is held by it",
             advice=f"end it first, so that it is one recovery that has this data: {unfences(spot)}",
         )
+    if known is not None and known.placed is not None and known.run in kept_runs(spot) and not spot.data.exists():
+        raise _gone(spot, known)
     return fence(data_dir, run)
 
 

@@ -40,6 +40,7 @@ from quorate.recovery.progress import (
     FENCED,
     JOURNAL,
     PLACED,
+    WORK,
     Known,
     Recovered,
     folder_of,
@@ -53,7 +54,7 @@ from quorate.recovery.progress import (
 from quorate.recovery.restore import Job, restore, sweep_beside
 from quorate.report import Event, Report
 
-_WORK, _SNAPSHOT = "work", "survivor.db"
+_SNAPSHOT = "survivor.db"
 
 
 def recover(job: RecoveryJob, clock: SystemClock, report: Report) -> Recovered:
@@ -219,13 +220,7 @@ def _is_placed(spot: Spot, known: Known) -> dict[str, object] | None:
         return None
     found = look(spot.folder if spot.name == MEMBER else there, deep=True)
     if (found.cluster_id, found.member_id) not in known.built:
-        # An etcd that was started there makes an empty cluster of its own.
-        raise Refused(
-            f"{there} is there, and this recovery did not put it there: an etcd may have been started meanwhile",
-            state=f"nothing more was changed; the data is kept as {kept}",
-            advice=f"stop what starts it, and move it away: {to_paste('mv', str(there), f'{there}.stray')}; then run the same "
-            "command again",
-        )
+        raise _stray(spot, known, found)
     return {
         "clusterId": format_id(found.cluster_id),
         "memberId": format_id(found.member_id),
@@ -233,6 +228,21 @@ def _is_placed(spot: Spot, known: Known) -> dict[str, object] | None:
         "revision": found.revision,
         "last": list(found.last),
     }
+
+
+def _stray(spot: Spot, known: Known, found: Look) -> Refused:
+    """Returns why the recovery does not go on beside data that it did not put there: an etcd that was started on nothing makes
+    an empty cluster of its own; and a node that joined another cluster since has that one's data, which is newer."""
+    keys = found.walk.keys if found.walk is not None else 0
+    aside = to_paste("mv", str(spot.data), f"{spot.data}.stray")
+    notes = to_paste("mv", str(folder_of(spot)), str(retired(spot, known.run)))
+    return Refused(
+        f"{spot.data} is there, and the recovery {known.run}, which was cut off, did not put it there: it has {keys} keys of "
+        f"the cluster {format_id(found.cluster_id)}",
+        state=f"nothing more was changed; the data of that recovery is kept as {spot.folder / spot.kept(known.run)}",
+        advice=f"to recover what is there, end that recovery: {notes}; only where an etcd was started on nothing meanwhile, "
+        f"and nobody needs what it has: {aside}; then run the same command again",
+    )
 
 
 def _hold(spot: Spot, run: str) -> None:
@@ -266,7 +276,7 @@ def _distil(run: _Run, known: Known) -> None:
     if known.distilled and (folder / _SNAPSHOT).exists():
         return
     run.report(Event("distil", run.job.name, "its own etcd applies its whole log, alone, on a copy"))
-    work = folder / _WORK
+    work = folder / WORK
     distil.sweep(work, run.clock)
     make_folder(work)
     kept = run.spot.folder / run.spot.kept(known.run)

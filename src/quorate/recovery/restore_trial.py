@@ -12,15 +12,16 @@ from quorate.host import process
 from quorate.host.daemon import tail
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.last_words import etcd_reason
-from quorate.host.work_folder import work_in
+from quorate.host.work_folder import is_left, is_run, sweep, work_in
 from quorate.recovery.restore import Job, Restored, RestoreFailed, restore
-from quorate.recovery.twin import alone, number_of, page_of
+from quorate.recovery.twin import alone, end_etcd_on, number_of, page_of
 from quorate.report import Event, Report
 
 RESTORED: Literal["restore-test"] = "restore-test"
 _BEGIN = ".quorate-restore-test-"
 _NAME, _PEER = "restore-test", "http://localhost:2380"
-_REVISION, _HEALTHY = "etcd_debugging_mvcc_current_revision", b'"health":"true"'
+_REVISION, _LEADER = "etcd_debugging_mvcc_current_revision", "etcd_server_has_leader"
+_HEALTHY, _DATA = b'"health":"true"', "data"
 _SERVES_SECONDS, _POLL_SECONDS = 120.0, 0.1
 
 
@@ -38,8 +39,10 @@ class Trial:
 def try_restore(trial: Trial, clock: SystemClock, report: Report) -> Restored:
     """Restores, starts, waits until the etcd answers a read through its quorum at the revision that was made, and deletes all
     of it. Raises `Refused` and `HostError` where it cannot be tried, `RestoreFailed` where it does not come to serve."""
+    if trial.folder.is_dir():
+        _sweep(trial.folder, clock)
     with work_in(trial.folder, _BEGIN) as folder:
-        data, log = folder / "data", folder / "etcd.log"
+        data, log = folder / _DATA, folder / "etcd.log"
         quota = max(DEFAULT_QUOTA, 2 * trial.snapshot.stat().st_size)
         wish = Wish(trial.etcd.version, quota, _PEER, set_aside=False)
         made = restore(Job(trial.snapshot, data, _NAME, _PEER, trial.etcdutl, wish, sha256=trial.sha256), clock, report)
@@ -57,4 +60,14 @@ def try_restore(trial: Trial, clock: SystemClock, report: Report) -> Restored:
 
 
 def _serves(data: Path, made: Restored) -> bool:
-    return _HEALTHY in page_of(data, "/health") and number_of(data, _REVISION) == made.revision
+    # With NOSPACE, which a restore brings back, etcd calls itself unhealthy: it reads, and takes no write.
+    is_healthy = _HEALTHY in page_of(data, "/health") or (made.no_space and number_of(data, _LEADER) == 1)
+    return is_healthy and number_of(data, _REVISION) == made.revision
+
+
+def _sweep(folder: Path, clock: SystemClock) -> None:
+    """Ends the etcds of trials that were killed, and deletes what they served."""
+    for path in folder.iterdir():
+        if path.name.startswith(_BEGIN) and is_run(path.name.removeprefix(_BEGIN)) and is_left(path):
+            end_etcd_on(path / _DATA, clock)
+    sweep(folder, _BEGIN)

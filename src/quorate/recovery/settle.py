@@ -21,10 +21,11 @@ from quorate.etcd.coordination.autopilot_store import AutopilotStore
 from quorate.etcd.keys import CHANGE, JOINS, PROOFS, RECOVERED, REPLACEMENTS, SEATS
 from quorate.etcd.observation.look import endpoint_of
 from quorate.foreign.documents import RECORD, BadDocument, read_object
-from quorate.foreign.values import is_newer, text_of
+from quorate.foreign.values import is_newer, text_of, texts_of
 from quorate.recovery.progress import Recovered, note_settled, recovered_here
 
 FORMAT = 1
+_MOST_OLDER = 20
 _OLD = (SEATS, JOINS, REPLACEMENTS, CHANGE, PROOFS)
 _PAUSE_SECONDS = 10 * 365 * 86400.0
 """Until an operator resumes it; no order of the autopilot is without an end."""
@@ -77,15 +78,16 @@ def settle(cluster: Cluster, data_dir: Path) -> Settled:
     AutopilotStore(cluster.access, [where], cluster.clock, view.cluster_id).pause(
         _PAUSE_SECONDS, f"this cluster was recovered from {format_id(made.old_cluster)} (run {made.run})"
     )
-    written = kv.put(channel, RECOVERED, _record(made, cluster.clock.wall()), timeout=seconds)
+    record = _record(made, cluster.clock.wall(), _older(kv.get(channel, RECOVERED, timeout=seconds), made))
+    written = kv.put(channel, RECOVERED, record, timeout=seconds)
     note_settled(data_dir, cluster.clock.wall())
     return Settled(tuple(format_id(one.member_id) for one in old), deleted, written.revision)
 
 
-def recovered_from(cluster: Cluster, cluster_id: int) -> int | None:
-    """Returns the id of the cluster from which this one, `cluster_id`, was made, by the note of `settle`; None where there is
-    none of this cluster. A backup of it has the note, too, and what is restored from that has another id. Raises `EtcdError`,
-    `Refused`."""
+def recovered_from(cluster: Cluster, cluster_id: int) -> tuple[int, ...]:
+    """Returns the ids of the clusters from which this one, `cluster_id`, was made, the last one first, by the note of `settle`;
+    none where there is none of this cluster. A backup of it has the note, too, and what is restored from that has another id.
+    Raises `EtcdError`, `Refused`."""
     held = ask_anyone(
         cluster.access,
         cluster.endpoints,
@@ -94,7 +96,7 @@ def recovered_from(cluster: Cluster, cluster_id: int) -> int | None:
         seconds=cluster.timeout,
     )
     if held is None:
-        return None
+        return ()
     name = RECOVERED.decode()
     try:
         told = read_object(held.value, name, RECORD)
@@ -103,8 +105,8 @@ def recovered_from(cluster: Cluster, cluster_id: int) -> int | None:
     if is_newer(told, FORMAT):
         raise Refused(f"a newer version of quorate wrote {name}", state="nothing was changed", advice="use that one")
     if text_of(told.get("clusterId")) != format_id(cluster_id):
-        return None
-    return parse_id(text_of(told.get("oldClusterId")))
+        return ()
+    return tuple(map(parse_id, [text_of(told.get("oldClusterId")), *texts_of(told.get("olderClusterIds"))]))
 
 
 def _forget(channel: Channel, before: int, seconds: float) -> int:
@@ -113,6 +115,19 @@ def _forget(channel: Channel, before: int, seconds: float) -> int:
     return sum(kv.delete(channel, row.key, timeout=seconds) for row in rows)
 
 
-def _record(made: Recovered, wall: float) -> bytes:
-    told = {"format": FORMAT, "at": wall, **made.as_dict()}
+def _older(held: kv.KeyValue | None, made: Recovered) -> list[str]:
+    """Returns the clusters of which the old one was made in turn: a node may have been away for several recoveries."""
+    try:
+        told = read_object(held.value, RECOVERED.decode(), RECORD) if held is not None else {}
+    except BadDocument:
+        return []
+    known = [text_of(told.get("oldClusterId")), *texts_of(told.get("olderClusterIds"))]
+    if text_of(told.get("clusterId")) == format_id(made.old_cluster):
+        return list(filter(None, known))[:_MOST_OLDER]
+    # Cleaned once more: it is the note of this recovery.
+    return list(texts_of(told.get("olderClusterIds"))) if text_of(told.get("clusterId")) == format_id(made.cluster_id) else []
+
+
+def _record(made: Recovered, wall: float, older: list[str]) -> bytes:
+    told = {"format": FORMAT, "at": wall, **made.as_dict(), "olderClusterIds": older}
     return json.dumps(told, sort_keys=True).encode()

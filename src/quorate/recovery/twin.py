@@ -21,6 +21,7 @@ from quorate.host import process, programs
 from quorate.host.environment import for_programs
 from quorate.host.etcd_binary import EtcdBinary
 from quorate.host.process import Identity
+from quorate.host.running_etcds import open_in
 
 _METRICS = "metrics:1"
 """etcd 3.4 asks for a port in each address."""
@@ -81,6 +82,12 @@ def alone(copy: Path, etcd: EtcdBinary, log: Path, clock: SystemClock) -> Iterat
         if process.is_running(twin):
             with clock.cancel.shielded():
                 process.kill(twin, clock)
+
+
+def end_etcd_on(copy: Path, clock: SystemClock) -> None:
+    """Ends the etcd that a run which was killed has started on data of ours."""
+    if (found := open_in(copy)) is not None and (identity := process.identify(found.pid)) is not None:
+        process.kill(identity, clock)
 
 
 def number_of(copy: Path, name: str) -> int | None:

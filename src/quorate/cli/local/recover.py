@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from quorate.cli.common.commands import command
 from quorate.cli.common.exit_codes import CHANGES
 from quorate.cli.common.output import echo, emit, output_option
 from quorate.cli.local.opening import dir_option, opened
-from quorate.errors import Refused
+from quorate.errors import QuorateError, Refused
 
 if TYPE_CHECKING:
     from quorate.local.home import Home
@@ -35,11 +37,14 @@ def recover(folder: Path | None, gone: tuple[str, ...], form: str) -> None:
       quorate local recover
     """
     from quorate.local import cluster
+    from quorate.local.recovered import clean_recovered
+    from quorate.local.start import wait_for_quorum
 
     with opened(folder) as home:
         done, name = _recovered(home, gone)
         cluster.start(home, name)
-        _settle(home, name)
+        wait_for_quorum(home)
+        clean_recovered(home, done.cluster_id)
         grow = f"quorate local up --members 3 {home.layout.option}"
 
     def say() -> None:
@@ -59,6 +64,7 @@ def _recovered(home: Home, gone: tuple[str, ...]) -> tuple[Recovered, str]:
     from quorate.local.lost import lost_majority
     from quorate.recovery.progress import is_owed_cleaning, recovered_here, retire, run_at
     from quorate.recovery.recover import recover as recovered
+    from quorate.recovery.twin import may_isolate
 
     with home.locked("local recover"):
         saved = home.load()
@@ -67,11 +73,12 @@ def _recovered(home: Home, gone: tuple[str, ...]) -> tuple[Recovered, str]:
         placed = [one for one in saved.members if data[one.name].is_dir() and recovered_here(data[one.name]) is not None]
         unnoted = [one for one in placed if (made := recovered_here(data[one.name])) and made.cluster_id != saved.cluster_id]
         owed = next((one for one in placed if one not in unnoted and is_owed_cleaning(data[one.name])), None)
-        if begun is None and owed is not None and (made := recovered_here(data[owed.name])) is not None:
+        is_lost = lost_majority(home, None) is not None
+        if begun is None and not is_lost and owed is not None and (made := recovered_here(data[owed.name])) is not None:
             # Killed behind the note of who is a member: it has to serve, and to be cleaned.
             return made, owed.name
         if begun is None and not unnoted:
-            if lost_majority(home, None) is None:
+            if not is_lost:
                 raise Refused(
                     "enough data is left for a quorum: the cluster is not lost",
                     state="nothing was changed",
@@ -79,12 +86,29 @@ def _recovered(home: Home, gone: tuple[str, ...]) -> tuple[Recovered, str]:
                 )
             for one in placed:
                 retire(data[one.name])
-        for name in home.running():
-            home.runtime(name).stop()
         best = begun or (unnoted[0] if unnoted else _newest(home, saved.members))
-        done = recovered(_job(home, best, saved.members, gone), home.clock, home.report)
+        # What it needs of this machine is asked before anybody is stopped.
+        may_isolate()
+        job = _job(home, best, saved.members, gone)
+        with _stopped(home):
+            done = recovered(job, home.clock, home.report)
         home.save(replace(saved, cluster_id=done.cluster_id, members=(replace(best, phase="first", join=None),)))
     return done, best.name
+
+
+@contextmanager
+def _stopped(home: Home) -> Iterator[None]:
+    """Stops the members that run; says so of an error in the block."""
+    stopped = home.running()
+    for name in stopped:
+        home.runtime(name).stop()
+    try:
+        yield
+    except QuorateError as error:
+        if stopped:
+            told = f"{', '.join(stopped)} ran, and {'was' if len(stopped) == 1 else 'were'} stopped"
+            error.state = "; ".join(filter(None, [error.state, told]))
+        raise
 
 
 def _newest(home: Home, members: tuple[LocalMember, ...]) -> LocalMember:
@@ -123,11 +147,3 @@ def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...], gone: 
         tuple(data[name] for name in left),
         gone=(*gone, *(name for name in others if name not in left)),
     )
-
-
-def _settle(home: Home, name: str) -> None:
-    from quorate.etcd.cluster import Cluster
-    from quorate.recovery.settle import settle
-
-    with home.access() as access:
-        settle(Cluster(access, home.seeds(), home.clock, home.report), home.layout.member(name).data)

@@ -3,7 +3,8 @@
 A note is an answer to nothing but what it was written of. One that was believed wherever it lay let a later reset delete a live
 voter: its etcd had been started again, and other members had joined. So it says why the member does not count, whose data it is
 of, where the log of that stood, and holds the stamps of the keys that were there. It is believed of this data and of these keys
-alone; and the log says what became of the member since.
+alone: once the etcd has ended, of a log that ends where it did then. Before, it may have written more: whether its member has
+left is asked again, and whether it is the only one is read in its log.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Literal, TypeAlias, cast
 
 from quorate.errors import HostError
 from quorate.foreign.documents import BadDocument, read_object
-from quorate.foreign.taking import TAKEN
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.foreign.urls import parts_of
 from quorate.foreign.values import integer_of, mapping_of, text_of, texts_of
 from quorate.host.etcd_identity import MEMBER, SEAL, DataIdentity
 from quorate.host.member_data import DataSeen, look_at
-from quorate.offline.log_mark import LogMark, goes_on, mark_in
+from quorate.offline.log_mark import LogMark, end_of, ends_at, goes_on, mark_in
 from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
@@ -45,22 +46,25 @@ Why: TypeAlias = Literal["left", "alone", "abandoned"]
 only until others join; abandoned: it may be listed, and whoever resumes has to say again that it does not matter."""
 
 _HEAD, _WHYS = b"# quorate: ", ("left", "alone", "abandoned")
-_NO_MEMBER, _GOING = b"no member\n", b"is being deleted\n"
+_NO_MEMBER = b"no member\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
     """What a note says. `keys`: the stamps of the keys that a member could use, by their paths; `seal`: of its data; `mark`:
-    where its log stood, None where it had none that could be read; `committed`: an index that was committed then, 0 where that
-    is not known; `is_deleted`: a run has deleted that data."""
+    where its log stood, None where it had none that could be read; `has_ended`: its etcd had ended, and the mark is the end;
+    `committed`: an index that was committed, 0 where that is not known; `is_deleted`: a run has taken that data away, to delete
+    it; `place`: the stamp of its folder when it was empty, empty before: who makes a member there changes the folder."""
 
     etcd: LocalEtcd
     why: Why
     keys: dict[str, str]
     seal: bytes = b""
     mark: LogMark | None = None
+    has_ended: bool = False
     committed: int = 0
     is_deleted: bool = False
+    place: str = ""
 
 
 def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen, why: Why, certificates: str, *, committed: int = 0) -> None:
@@ -70,9 +74,11 @@ def note_left(tree: Tree, etcd: LocalEtcd, seen: DataSeen, why: Why, certificate
         # Without them the note answers for no key.
         keys = _stamps(tree, keys_of_members(tree, certificates))
     mark = mark_in(_log_of(real_path(tree, etcd.data_dir))) if seen.owner is not None else None
-    noted = Left(etcd, why, keys, seal_of(seen), mark, committed)
+    noted = Left(etcd, why, keys, seal_of(seen), mark, committed=committed)
+    # Where a run that was cut off has removed the manifest, its note holds it.
+    manifest = tree.read(manifest_path("etcd")) or manifest_in_note(tree)
     tree.write(f"{etcd.data_dir}/{SEAL}", noted.seal, mode=0o600)
-    _write(tree, noted, tree.read(manifest_path("etcd")) or b"")
+    _write(tree, noted, manifest)
 
 
 def _write(tree: Tree, noted: Left, manifest: bytes) -> None:
@@ -81,32 +87,43 @@ def _write(tree: Tree, noted: Left, manifest: bytes) -> None:
         "keys": noted.keys,
         "seal": noted.seal.decode(),
         "mark": asdict(noted.mark) if noted.mark is not None else None,
+        "hasEnded": noted.has_ended,
         "committed": noted.committed,
         "isDeleted": noted.is_deleted,
+        "place": noted.place,
     }
     tree.write(LEFT, _HEAD + json.dumps(head).encode() + b"\n" + manifest, mode=0o600)
 
 
-def note_going(tree: Tree, etcd: LocalEtcd) -> None:
-    """Notes, beside it, that the data was taken away and is about to be deleted. Raises `HostError`."""
-    seal = f"{etcd.data_dir}/{SEAL}"
-    content = tree.read(seal)
-    if content is not None and not content.endswith(_GOING):
-        tree.write(seal, content + _GOING, mode=0o600)
-
-
-def is_going(tree: Tree, etcd: LocalEtcd) -> bool:
-    """Returns whether an earlier run was deleting the data, or there was none. Data that is only not there may have been moved
-    to another disk, or its disk may not be mounted."""
-    content = tree.read(f"{etcd.data_dir}/{SEAL}") or b""
-    return content.endswith(_GOING) or content == _NO_MEMBER
-
-
-def note_deleted(tree: Tree) -> None:
-    """Notes that the data of the note's member was deleted."""
+def note_ended(tree: Tree) -> None:
+    """Notes that the etcd of the note's member has ended, and where its log does. Raises `HostError`."""
     noted = _read(tree)
-    if noted is not None and not noted.is_deleted:
-        _write(tree, replace(noted, is_deleted=True), manifest_in_note(tree))
+    if noted is not None and noted.seal != _NO_MEMBER:
+        mark = end_of(_log_of(real_path(tree, noted.etcd.data_dir)))
+        _write(tree, replace(noted, mark=mark, has_ended=True), manifest_in_note(tree))
+
+
+def note_deleted(tree: Tree, *, is_empty: bool) -> None:
+    """Notes that the data of the note's member was taken away and is being deleted, or, where its folder is empty by now, was.
+    Data that is only not there may have been moved to another disk, or its disk may not be mounted. Raises `HostError`."""
+    noted = _read(tree)
+    if noted is not None:
+        place = _place(tree, noted) if is_empty else ""
+        _write(tree, replace(noted, is_deleted=True, place=place), manifest_in_note(tree))
+
+
+def _place(tree: Tree, noted: Left) -> str:
+    """Returns what tells whether something was made in the folder of the data since; empty where there is none."""
+    try:
+        found = real_path(tree, noted.etcd.data_dir).stat()
+    except OSError:
+        return ""
+    return f"{found.st_ino}:{found.st_mtime_ns}"
+
+
+def is_being_deleted(tree: Tree, etcd: LocalEtcd) -> bool:
+    """Returns whether a run of ours was cut off while it deleted the data, after it had looked at that."""
+    return (real_path(tree, etcd.data_dir) / JUDGED).is_dir()
 
 
 def _log_of(data_dir: Path) -> Path:
@@ -130,11 +147,23 @@ def has_left(tree: Tree) -> Left | None:
     """Returns the etcd of a reset that was cut off. Where a manifest exists the note is ignored: the manifest may be of
     another member, made since, and asking the cluster again does no harm. So is one of another member than that whose data is
     here, or than the folders that it is in: an operator may have made or restored one, and its manifest be moved away for now.
-    Without the seal the note is void: another tool has deleted the data since."""
+    Without the seal the note is void: another tool has deleted the data since; without the data, where no run of ours was about
+    to delete it."""
     noted = None if tree.is_file(manifest_path("etcd")) else _read(tree)
     if noted is None:
         return None
-    return noted if is_sealed(tree, noted, look_at(real_path(tree, noted.etcd.data_dir))) else None
+    seen = look_at(real_path(tree, noted.etcd.data_dir))
+    may_go_on = seen.owner is not None or _was_deleted(tree, noted) or must_ask(noted)
+    return noted if may_go_on and is_sealed(tree, noted, seen) else None
+
+
+def must_ask(noted: Left) -> bool:
+    """Returns whether the cluster has to be asked again: its etcd had not ended, and may have become a member again."""
+    return noted.why == "left" and not noted.has_ended
+
+
+def _was_deleted(tree: Tree, noted: Left) -> bool:
+    return noted.is_deleted or is_being_deleted(tree, noted.etcd)
 
 
 def noted_data_dir(tree: Tree) -> str:
@@ -162,8 +191,10 @@ def _read(tree: Tree) -> Left | None:
         keys,
         text_of(fields.get("seal")).encode(errors="replace"),
         _mark_of(mapping_of(fields.get("mark"))),
+        fields.get("hasEnded") is True,
         integer_of(fields.get("committed")),
         fields.get("isDeleted") is True,
+        text_of(fields.get("place")),
     )
 
 
@@ -187,11 +218,14 @@ def explained_keys(tree: Tree, keys: Sequence[str]) -> frozenset[str]:
 
 
 def is_believed(tree: Tree, noted: Left) -> bool:
-    """Returns whether the data of the note's member is what the note is of, or was deleted by the run that wrote it."""
+    """Returns whether the data of the note's member is what the note is of, or was deleted by the run that wrote it, and nobody
+    has made other data there since."""
     seen = look_at(real_path(tree, noted.etcd.data_dir))
     if seen.owner is not None:
         return is_sealed(tree, noted, seen)
-    return noted.is_deleted or (is_sealed(tree, noted, seen) and is_going(tree, noted.etcd))
+    if noted.place:
+        return noted.place == _place(tree, noted)
+    return _was_deleted(tree, noted) and is_sealed(tree, noted, seen)
 
 
 def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
@@ -204,20 +238,18 @@ def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
 def is_sealed(tree: Tree, noted: Left, seen: DataSeen) -> bool:
     """Returns whether the data that was seen is that of the member that has left, or is gone. An older note beside a newer seal
     is of another member; and where a backup was copied over the files, the folders are the same, and the log is not."""
-    seal = tree.read(f"{noted.etcd.data_dir}/{SEAL}")
-    if seen.owner is None:
-        return seal in (noted.seal, noted.seal + _GOING)
-    # A run may have been cut off right before it deleted what it had taken away.
-    return (
-        seal in (noted.seal, noted.seal + _GOING)
-        and noted.seal == seal_of(seen)
-        and _goes_on(noted, real_path(tree, noted.etcd.data_dir))
-    )
+    if tree.read(f"{noted.etcd.data_dir}/{SEAL}") != noted.seal:
+        return False
+    return seen.owner is None or (noted.seal == seal_of(seen) and _is_its_log(noted, real_path(tree, noted.etcd.data_dir)))
 
 
-def _goes_on(noted: Left, data_dir: Path) -> bool:
-    # Whoever abandons a member says so again, and its log may be one that nobody can read.
-    return noted.why == "abandoned" or (noted.mark is not None and goes_on(_log_of(data_dir), noted.mark))
+def _is_its_log(noted: Left, data_dir: Path) -> bool:
+    if noted.why == "abandoned":
+        # Whoever resumes says so again, and it may be a log that nobody can read.
+        return True
+    if noted.mark is None:
+        return False
+    return ends_at(_log_of(data_dir), noted.mark) if noted.has_ended else goes_on(_log_of(data_dir), noted.mark)
 
 
 def seal_of(seen: DataSeen) -> bytes:

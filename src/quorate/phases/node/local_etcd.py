@@ -11,6 +11,7 @@ from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Refused
 from quorate.foreign.content import ids_below
 from quorate.foreign.paths import clean
+from quorate.foreign.taking import TAKEN
 from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, data_below, member_owner
 from quorate.host.kubelets import running_kubelets
 from quorate.host.member_data import DataSeen, of_another, refuse_open
@@ -19,7 +20,7 @@ from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.etcd_signs import may_run_etcd, mounted_paths
 from quorate.phases.node.kubelet_sources import static_pod_places
-from quorate.phases.node.left_note import Left, explained_keys, is_going, note_deleted, note_going, noted_data_dir, seal_of
+from quorate.phases.node.left_note import LEFT, Left, explained_keys, is_being_deleted, note_deleted, noted_data_dir, seal_of
 from quorate.phases.node.member_keys import keys_of_members
 from quorate.phases.node.own_running import Users, is_this_host, runs_elsewhere
 from quorate.phases.node.static_pods import manifest_path
@@ -40,7 +41,7 @@ def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen, users: Users | None
     The note of the member stays until the reset ends: its etcd may make new data until its kubelet is stopped,
     and a reset that is killed while it deletes that must find it again."""
     seal = f"{etcd.data_dir}/{SEAL}"
-    was_there = seen.owner is not None or is_going(tree, etcd)
+    was_there = seen.owner is not None or is_being_deleted(tree, etcd)
     if not tree.is_file(seal) and tree.names(etcd.data_dir):
         with suppress(HostError):
             # On a full disk there is room for it only when the data is gone.
@@ -52,16 +53,26 @@ def delete_data(tree: Tree, etcd: LocalEtcd, seen: DataSeen, users: Users | None
             refuse_open(taken, Path(etcd.data_dir))
             (users or Users()).refuse(ids_below(taken), etcd.data_dir)
         is_that = seen.is_meant(taken)
-        if is_that:
+        if is_that and _is_taken(taken):
             with suppress(HostError):
-                note_going(tree, etcd)
+                note_deleted(tree, is_empty=False)
         return is_that
 
     if not tree.take_named(etcd.data_dir, seen.names, is_meant):
         raise of_another(real_path(tree, etcd.data_dir))
     if was_there:
-        note_deleted(tree)
+        note_deleted(tree, is_empty=False)
     tree.remove(seal)
+    if was_there:
+        note_deleted(tree, is_empty=True)
+
+
+def _is_taken(folder: Path) -> bool:
+    """Returns whether what is looked at was taken away, by the link of its descriptor; else it is in its place still."""
+    try:
+        return folder.readlink().name == TAKEN
+    except OSError:
+        return False
 
 
 def local_etcd(tree: Tree) -> LocalEtcd | None:
@@ -171,10 +182,10 @@ def refuse_data_without_manifest(tree: Tree, certificates: str, left: Left | Non
     if not keys:
         return
     known = [left.etcd.data_dir] if left is not None else []
-    # A note that is not believed of this data names it all the same.
-    noted = [(folder, "") for folder in (noted_data_dir(tree),) if folder]
+    # A note that is not believed of this data names it all the same, and holds its manifest.
+    noted = [(folder, LEFT) for folder in (noted_data_dir(tree),) if folder]
     for folder, manifest in [
-        one for one in (*_usual_data(tree), *noted, *_named_by_moved(tree)) if clean(one[0]) not in map(clean, known)
+        one for one in (*noted, *_named_by_moved(tree), *_usual_data(tree)) if clean(one[0]) not in map(clean, known)
     ]:
         owner = member_owner(real_path(tree, folder))
         if owner is None or runs_elsewhere(tree, folder):

@@ -38,8 +38,8 @@ def unit_files(tree: Tree, unit: str) -> list[str]:
 
 
 def drop_ins_in_force(tree: Tree, unit: str) -> list[str]:
-    """Returns the drop-ins that systemd reads: of those of one name in several folders the first by their weight, unless it is
-    masked."""
+    """Returns the drop-ins that systemd reads for certain: of those of one name the first by the weight of their folders,
+    unless it is masked; none of a name that kubelet.service.d and service.d both have: one of them hides the other."""
     names = _names_of(tree, unit)
     found: dict[tuple[str, str], str] = {}
     for folder in _BY_WEIGHT:
@@ -47,7 +47,12 @@ def drop_ins_in_force(tree: Tree, unit: str) -> list[str]:
             for name in tree.names(f"{folder}/{shared}.d"):
                 if name.endswith(_DROP_INS):
                     found.setdefault((shared, name), f"{folder}/{shared}.d/{name}")
-    return [path for path in found.values() if not is_masked(tree, path) and tree.read(path)]
+    shared_names = [name for _, name in found]
+    return [
+        path
+        for (_, name), path in found.items()
+        if shared_names.count(name) == 1 and not is_masked(tree, path) and tree.read(path)
+    ]
 
 
 def is_enabled(tree: Tree, unit: str) -> bool:

@@ -23,6 +23,7 @@ from quorate.etcd.client.endpoint import Endpoint, load_tls
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.observation.look import wait_until_seen
 from quorate.foreign.text import to_paste
+from quorate.host.etcd_identity import DataIdentity, member_owner
 from quorate.phases.base.node_files import real_path, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd, parse
 from quorate.phases.node.local_etcd import refuse_other_etcds
@@ -68,6 +69,8 @@ def recover_node(run: NodeRecovery) -> Recovered:
     done = recovered_here(data_dir)
     if done is not None and not any(run.tree.is_file(staged_path(name)) for name in HELD):
         raise _done_before(data_dir, done)
+    if done is not None:
+        _refuse_not_made(data_dir, done)
     if done is None:
         if run.tree.is_file(manifest_path("etcd")):
             judge_node(run)
@@ -91,6 +94,21 @@ def _done_before(data_dir: Path, done: Recovered) -> Refused:
         state="nothing was changed",
         advice=f"is its cluster, {format_id(done.cluster_id)}, lost again? Then move the notes away, {away}, and run the same "
         "command again",
+    )
+
+
+def _refuse_not_made(data_dir: Path, done: Recovered) -> None:
+    """Raises `Refused` where a recovery has ended here, and its data is not what is here: a rejoin was cut off, or somebody
+    moved it. An etcd that is started on nothing makes an empty cluster."""
+    owner = member_owner(data_dir)
+    if owner == DataIdentity(done.member_id, done.cluster_id):
+        return
+    there = "there is no data" if owner is None else "there is other data"
+    raise Refused(
+        f"the recovery {done.run} has made the cluster {format_id(done.cluster_id)} here, and {there} in {data_dir}",
+        state="nothing was changed; the manifests that are held stay so",
+        advice="where this node was joining another cluster: 'quorate rejoin'; else see where its data is: "
+        f"'quorate etcd look' on what lies in {data_dir.parent}",
     )
 
 
@@ -131,9 +149,10 @@ def own_etcd(tree: Tree) -> LocalEtcd:
             )
         return found
     raise Refused(
-        "this node runs no etcd as a static pod",
+        f"this node runs no etcd as a static pod: there is neither {manifest_path('etcd')} nor {staged_path('etcd')}",
         state="nothing was changed",
-        advice="run it on the node whose etcd has the newest log, or recover a directory: quorate etcd recover DIR",
+        advice=f"where its manifest was moved away, put it to {staged_path('etcd')}, which the kubelet ignores; where there "
+        "was none, recover a directory: quorate etcd recover DIR",
     )
 
 

@@ -54,20 +54,21 @@ def find(node: HeldNode, etcd: LocalEtcd, owner: DataIdentity | None, given: Seq
         try:
             with cluster_at(node, [url]) as cluster:
                 view = cluster.look()
-                old = recovered_from(cluster, view.cluster_id) if view.linearizable else None
+                old = recovered_from(cluster, view.cluster_id) if view.linearizable else ()
         except QuorateError as error:
             why.append(error.what)
             continue
         if not view.linearizable:
             why.append(f"{url} has no quorum")
-        elif old is None:
+        elif not old:
             why.append(f"the cluster {format_id(view.cluster_id)} at {url} was not made by a recovery")
-        elif owner is not None and owner.cluster_id not in (old, view.cluster_id):
+        elif owner is not None and owner.cluster_id not in (*old, view.cluster_id):
             why.append(
-                f"the cluster at {url} was made of {format_id(old)}, and the data here is of {format_id(owner.cluster_id)}"
+                f"the cluster at {url} was made of {', '.join(map(format_id, old))}, and the data here is of "
+                f"{format_id(owner.cluster_id)}"
             )
         else:
-            return NewCluster(url, view, old)
+            return NewCluster(url, view, owner.cluster_id if owner is not None and owner.cluster_id in old else old[0])
     raise Refused(
         f"no cluster was found that a recovery has made of this node's: {'; '.join(why) or 'no other member is known'}",
         state="nothing was changed",

@@ -27,7 +27,7 @@ def with_rows(content: bytes, rows: Sequence[tuple[str, str]]) -> bytes:
     spec = mapping_of(pod.get("spec"))
     containers = rows_of(spec.get("containers"))
     etcd = _etcd_of(containers)
-    made_of = [{**one, **_with_words(one, rows)} if one is etcd else one for one in containers]
+    made_of = [{**one, **_with_words(one, rows), **_with_variables(one)} if one is etcd else one for one in containers]
     made = to_yaml({**pod, "spec": {**spec, "containers": made_of}}).encode()
     if parse(made, staged_path(_ETCD)).rows != dict(rows):
         raise Refused(
@@ -56,6 +56,14 @@ def _with_words(container: Mapping[str, object], rows: Sequence[tuple[str, str]]
     last = _WORDS[1] if _WORDS[1] in words else _WORDS[0]
     words[last] = [*words.get(last, ()), f"--{_WHO}={named}", f"--{_HOW}=existing"]
     return words
+
+
+def _with_variables(container: Mapping[str, object]) -> dict[str, list[Mapping[str, object]]]:
+    """Returns the variables of a container without those that say the same as the flags: etcd reads both."""
+    if "env" not in container:
+        return {}
+    names = {f"ETCD_{flag.replace('-', '_').upper()}" for flag in (_WHO, _HOW, _ANEW)}
+    return {"env": [one for one in rows_of(container.get("env")) if one.get("name") not in names]}
 
 
 def _without(words: Sequence[str], names: Sequence[str]) -> list[str]:

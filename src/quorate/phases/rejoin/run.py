@@ -8,6 +8,7 @@ the API server start. Killed anywhere, the same command goes on: a held manifest
 from __future__ import annotations
 
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from quorate.foreign.urls import parts_of
 from quorate.host.etcd_identity import UNREADABLE, DataIdentity, member_owner
 from quorate.host.last_words import of_container
 from quorate.member.static_pod import StaticPod
+from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
 from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path, staged_path
@@ -28,10 +30,12 @@ from quorate.phases.recover.run import own_etcd
 from quorate.phases.rejoin.cluster import CERTIFICATES, NewCluster, cluster_at, find
 from quorate.phases.rejoin.manifest import image_of, with_rows
 from quorate.recovery.fence import spot_of
-from quorate.recovery.progress import fence_alone
+from quorate.recovery.progress import fence_alone, retire, run_at, unfences
 
 _ETCD, _API_SERVER = HELD
 _LOG_BYTES = 1 << 16
+BEFORE_REJOIN = f"{CONFIG_FOLDER}/.quorate-before-rejoin.yaml"
+"""The manifest that the member had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ def judge_rejoin(node: HeldNode, endpoints: tuple[str, ...]) -> Judged:
             advice="move etcd's manifest away, and when its container is gone: "
             f"{to_paste('mv', str(data_dir), f'{data_dir}.kept')}; then move it back, and run the same command again",
         )
+    _refuse_open(data_dir)
     new = find(node, etcd, owner, endpoints)
     is_of_new = owner is not None and owner.cluster_id == new.view.cluster_id
     if is_of_new and not any(node.tree.is_file(staged_path(name)) for name in HELD):
@@ -99,6 +104,17 @@ def judge_rejoin(node: HeldNode, endpoints: tuple[str, ...]) -> Judged:
     return Judged(etcd, data_dir, owner, new)
 
 
+def _refuse_open(data_dir: Path) -> None:
+    """Raises `Refused` where a recovery of this node's own data was cut off: the next one would go on with that, which is older
+    than what this node gets from the new cluster."""
+    if run := run_at(data_dir):
+        raise Refused(
+            f"the recovery {run} of {data_dir} was cut off here",
+            state="nothing was changed",
+            advice=f"end it first: {unfences(spot_of(data_dir))}; then run the same command again",
+        )
+
+
 def _refuse_serving(node: HeldNode, etcd: LocalEtcd) -> None:
     """Raises `Refused` where the old cluster has a quorum: its writes are in none of the new one's members."""
     try:
@@ -107,11 +123,14 @@ def _refuse_serving(node: HeldNode, etcd: LocalEtcd) -> None:
     except QuorateError:
         return
     if serves:
+        held = to_paste("mv", manifest_path(_ETCD), staged_path(_ETCD))
         raise Refused(
-            "this node's etcd serves in its old cluster, which has a quorum beside the new one: both take writes",
+            "this node's etcd serves with a quorum, beside the new cluster: in the old one, or, started without its data, in "
+            "an empty one of its own; both take writes",
             state="nothing was changed",
-            advice="decide which of the two stays; to end the old one, move "
-            f"{manifest_path(_ETCD)} of its members away, and look at what it has: 'quorate etcd look DIR'",
+            advice="decide which of the two stays, by what it has: 'quorate etcd look DIR'; to end the one here, give its "
+            f"manifest a name that the kubelet ignores, and do the same on its other members: {held}; then run the same "
+            "command again, which keeps its data",
         )
 
 
@@ -126,7 +145,7 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
     judged = judge_rejoin(node, endpoints)
     kept = ""
     # What a killed run has started in the new cluster is not ended again.
-    is_held = judged.is_fenced and (judged.owner is not None or node.tree.is_file(staged_path(_ETCD)))
+    is_held = judged.is_fenced and (judged.owner is not None or _are_held(node))
     with said_held(node, lambda: not is_begun(node, judged)):
         if not is_held:
             hold(node, HELD)
@@ -135,10 +154,26 @@ def rejoin_node(node: HeldNode, endpoints: tuple[str, ...]) -> Rejoined:
         if not node.tree.is_file(manifest_path(_ETCD)):
             restart_kubelet(node)
         member_id = _join(node, judged)
-    node.tree.remove(staged_path(_ETCD))
+    _keep_manifest(node)
     node.say("Starting the API server")
     give_back(node.tree, _API_SERVER)
+    # What an earlier recovery has made here is no more.
+    retire(judged.data_dir)
     return judged.result(member_id, kept)
+
+
+def _keep_manifest(node: HeldNode) -> None:
+    """Gives the manifest of the old member, with what somebody wrote into it, a name in another folder than the kubelet's."""
+    content, mode = node.tree.read(staged_path(_ETCD)), node.tree.mode(staged_path(_ETCD))
+    if content is None or mode is None:
+        return
+    node.tree.write(BEFORE_REJOIN, content, mode=stat.S_IMODE(mode))
+    node.tree.remove(staged_path(_ETCD))
+
+
+def _are_held(node: HeldNode) -> bool:
+    """Returns whether a killed run has held both pods. The manifest of the new member may be there by now."""
+    return node.tree.is_file(staged_path(_ETCD)) and not node.tree.is_file(manifest_path(_API_SERVER))
 
 
 def is_begun(node: HeldNode, judged: Judged) -> bool:

@@ -25,6 +25,8 @@ from quorate.phases.node.left_note import (
     has_left,
     is_sealed,
     is_secured,
+    must_ask,
+    note_ended,
     note_leaving,
     note_left,
 )
@@ -34,7 +36,7 @@ from quorate.phases.reset import mounts
 from quorate.phases.reset.asking import whole_cluster
 from quorate.phases.reset.ending import end_pod, standing
 from quorate.phases.reset.judge import PHASE, refuse_missed, refuse_others
-from quorate.phases.reset.own_log import refuse_in_again, refuse_not_alone
+from quorate.phases.reset.own_log import refuse_not_alone
 from quorate.phases.reset.state import ResetRun
 from quorate.report import Notice
 
@@ -77,30 +79,24 @@ def remove_member(run: ResetRun) -> None:
     _note_owner(run, etcd)
     # What was read is of the etcd that was here at the look: a run that was suspended removed the member that had joined since.
     run.refuse_changed()
-    if left is not None:
+    if left is not None and not is_sealed(run.tree, left, run.data):
+        raise of_another(real_path(run.tree, left.etcd.data_dir))
+    if left is not None and not must_ask(left):
         _resume(run, left)
     else:
         _leave_or_abandon(run, etcd)
     if not run.dry_run:
         end_pod(run, etcd)
-        _refuse_by_log(run, etcd, left)
+        if run.is_alone:
+            refuse_not_alone(run, etcd)
+        note_ended(run.tree)
         run.users.look()
     run.say(PHASE, f"{'Would delete' if run.dry_run else 'Deleting'} contents of stateful directories: [{etcd.data_dir}]")
     delete_data(run.tree, etcd, run.data, run.users)
     run.left = etcd
 
 
-def _refuse_by_log(run: ResetRun, etcd: LocalEtcd, left: Left | None) -> None:
-    """Raises `Refused` where the log shows that the member counts. `left`: the note by which this run goes on."""
-    if run.is_alone:
-        refuse_not_alone(run, etcd)
-    elif left is not None and left.why == "left":
-        refuse_in_again(run, left)
-
-
 def _resume(run: ResetRun, left: Left) -> None:
-    if not is_sealed(run.tree, left, run.data):
-        raise of_another(real_path(run.tree, left.etcd.data_dir))
     if left.why == "abandoned" and not run.abandon:
         raise Refused(
             "an earlier reset was cut off after it had abandoned its etcd member, which the cluster may still list",
@@ -110,8 +106,8 @@ def _resume(run: ResetRun, left: Left) -> None:
     run.say(PHASE, f"An earlier reset was cut off {_WHILE[left.why]}: resuming")
     # Its etcd may still run, or have run since: the only member is the only one until others join.
     run.is_alone, run.committed = left.why == "alone" and not run.abandon, left.committed
-    if run.dry_run:
-        _refuse_by_log(run, left.etcd, left)
+    if run.is_alone and run.dry_run:
+        refuse_not_alone(run, left.etcd)
 
 
 def _note_owner(run: ResetRun, etcd: LocalEtcd) -> None:

@@ -1,6 +1,6 @@
-"""What the log of this node's member says once its etcd has ended: who was in its cluster, and what became of it since a note.
+"""What the log of this node's member says once its etcd has ended: whether it is the only one of its cluster.
 
-It is the last look before the data goes, and asks nobody: a note is as old as the run that wrote it.
+It is the last look before the data goes, and asks nobody: what a run was told is as old as that run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from quorate.offline.look import look
 from quorate.offline.members_seen import Configuration, in_force
 from quorate.phases.base.node_files import real_path
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.left_note import LEFT, Left
+from quorate.phases.node.left_note import LEFT
 from quorate.phases.node.static_pods import manifest_path
 from quorate.phases.reset.state import ResetRun
 
@@ -43,17 +43,6 @@ def refuse_not_alone(run: ResetRun, etcd: LocalEtcd) -> None:
     if member in members and members != {member}:
         others = ", ".join(sorted(map(format_id, members - {member})))
         raise _refused(f"was the only member when a reset looked, and {others} joined since")
-
-
-def refuse_in_again(run: ResetRun, left: Left) -> None:
-    """Raises `Refused` where a member that had left was made the only one of a cluster since: by --force-new-cluster, of a
-    copy of its data. `left`: the note of the reset that was cut off."""
-    if run.owner is None or run.abandon:
-        return
-    noted = left.mark.index if left.mark is not None else 0
-    seen = _seen(run, left.etcd, "had left its cluster when a reset looked")
-    if any(one.index > noted and one.voters == {run.owner.member_id} for one in seen.configurations):
-        raise _refused("had left its cluster when a reset looked, and was made the only member of one since")
 
 
 def _seen(run: ResetRun, etcd: LocalEtcd, was: str) -> _Seen:
