@@ -85,7 +85,7 @@ def test_paths_are_left_to_the_shell(line: str, kind: str, shell: str, tmp_path:
 NO_COMPLETION = {
     *("initial-cluster-token", "initial-cluster", "initial-advertise-peer-urls", "bump-revision"),
     *("apiserver-advertise-address", "apiserver-cert-extra-sans", "apiserver-extra-args", "certificate-key", "client-name"),
-    *("from", "name", "peer-url", "which", "cluster", "keep", "cluster-id", "gone", "recipient"),
+    *("from", "name", "peer-url", "which", "cluster", "keep", "cluster-id", "gone", "recipient", "run"),
     *("client-urls", "control-plane-endpoint", "controller-manager-extra-args", "description", "discovery-token"),
     *("discovery-token-ca-cert-hash", "endpoints", "etcd-arg", "feature-gates", "groups", "image", "image-repository"),
     *("listen", "node-name", "org", "peer-urls", "pod-network-cidr", "run-as", "scheduler-extra-args", "service-cidr"),

@@ -130,6 +130,38 @@ def test_keys_of_a_member_whose_data_was_moved_are_not_explained(node: Node, mov
     assert key.exists()
 
 
+@pytest.mark.parametrize("held", [TAKEN, JUDGED])
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_a_reset_that_was_killed_while_it_deleted_goes_on(
+    node: Node, held: str, is_noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In /var/lib/etcd, what it had taken away itself was taken for the data of another member."""
+    node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    left_before(node, is_deleted=False)
+    data = node.root / "var/lib/etcd"
+    (data / held).mkdir()
+    (data / "member").rename(data / held / "member")
+    if is_noted:
+        left_note.note_deleted(RealTree(node.root), is_empty=False)
+    monkeypatch.setattr(etcd, "end_pod", lambda *_: None)
+    if held == JUDGED and not is_noted:
+        # It was deleting what it had looked at, which is enough.
+        assert left_note.has_left(RealTree(node.root)) is not None
+    etcd.remove_member(reset(node))
+    cleanup.clean_up(reset(node))
+    assert list(data.iterdir()) == []
+
+
+def test_a_manifest_that_was_moved_is_named_before_that_of_an_old_note(node: Node) -> None:
+    node.write("etc/kubernetes/pki/etcd/peer.key", "x")
+    finished_before(node)
+    node.write("etc/kubernetes/kept/etcd.yaml", TEXT)
+    write_log(node.root / "var/lib/etcd", DataIdentity(0xB, 0xD))
+    with pytest.raises(Refused, match="holds data of member b of cluster d") as refused:
+        etcd.remove_member(reset(node))
+    assert refused.value.advice.startswith("move /etc/kubernetes/kept/etcd.yaml back to ")
+
+
 def test_keys_are_not_explained_for_ever(node: Node) -> None:
     """A member was made in the same place with the same keys, as kubeadm reuses them, and its data moved to another disk."""
     (node.root / "usr/local/lib/systemd/system/kubelet.service").unlink()

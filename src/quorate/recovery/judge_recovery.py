@@ -34,12 +34,15 @@ from quorate.recovery.fence import Spot, refuse_running, spot_of
 from quorate.recovery.restore import distrusted, strays
 from quorate.recovery.survivors import Fenced, names_in, survivor_in
 
+ETCD_RECOVER = "quorate etcd recover"
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryJob:
     """What is recovered, and how. `data_dir`: where the new voter's etcd will look: that of the survivor with the newest log;
     `beside`: the data directories of other members on this host; `fenced`: what other hosts' fences wrote; `gone`: names or
-    ids of members that never come back; `stops`: of these directories, those whose etcd the caller ends before it recovers."""
+    ids of members that never come back; `stops`: of these directories, those whose etcd the caller ends before it recovers;
+    `by`: the command that does it, which goes on with it."""
 
     data_dir: Path
     etcd: EtcdBinary
@@ -52,6 +55,7 @@ class RecoveryJob:
     gone: tuple[str, ...] = ()
     stops: tuple[Path, ...] = ()
     wish: RecoveryWish = field(default_factory=RecoveryWish)
+    by: str = ETCD_RECOVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from quorate.files import make_folder, write_atomic
 from quorate.foreign.documents import RECORD, BadDocument, read_object
 from quorate.foreign.local_files import read_at_most
 from quorate.foreign.text import to_paste
-from quorate.foreign.values import integer_of, text_of
+from quorate.foreign.values import integer_of, rows_of, text_of
 from quorate.host.etcd_identity import MEMBER
 from quorate.journal import Journal, Record, is_of_newer
 from quorate.journal import read as read_journal
@@ -39,6 +39,7 @@ BEGUN, ATTESTED, FENCED, DISTILLED, BUILT, PLACED, SETTLED = (
     "placed",
     "settled",
 )
+STEPS = (BEGUN, FENCED, DISTILLED, BUILT, PLACED, SETTLED)
 _USED = ".quorate-used-"
 _USED_FORMAT = 1
 
@@ -84,7 +85,8 @@ def folder_of(spot: Spot) -> Path:
 @dataclass(frozen=True, slots=True)
 class Known:
     """What the journal says of this recovery. `distilled`: the snapshot that is there is of this run; `built`: cluster and
-    member id of each data directory that it was about to give the survivor's name. What else stands there is somebody's."""
+    member id of each data directory that it was about to give the survivor's name: what else stands there is somebody's; `name`
+    to `fenced`: of the job, as it began; `by`: the command that goes on; `step`: the last one that was done."""
 
     run: str
     old_cluster: int
@@ -100,6 +102,12 @@ class Known:
     built: frozenset[tuple[int, int]] = frozenset()
     placed: Mapping[str, object] | None = None
     is_settled: bool = False
+    name: str = ""
+    peer_url: str = ""
+    quota: int = 0
+    fenced: tuple[Mapping[str, object], ...] = ()
+    by: str = ""
+    step: str = BEGUN
 
     @classmethod
     def of(cls, records: list[Record]) -> Known | None:
@@ -116,6 +124,11 @@ class Known:
                     _texts(fields.get("gone")),
                     _texts(fields.get("beside")),
                     fields.get("last"),
+                    name=text_of(fields.get("name")),
+                    peer_url=text_of(fields.get("peerURL")),
+                    quota=integer_of(fields.get("quota")),
+                    fenced=tuple(rows_of(fields.get("fenced"))),
+                    by=text_of(fields.get("by")),
                 )
             elif known is not None and one.kind == DISTILLED:
                 applied, unknown = integer_of(fields.get("applied")), integer_of(fields.get("unknown"))
@@ -129,6 +142,8 @@ class Known:
                 known = replace(known, placed=fields)
             elif known is not None and one.kind == SETTLED:
                 known = replace(known, is_settled=True)
+            if known is not None and one.kind in STEPS:
+                known = replace(known, step=one.kind)
         return known
 
     def result(self, spot: Spot) -> Recovered:
@@ -151,10 +166,12 @@ class Known:
 def known_at(spot: Spot) -> Known | None:
     """Returns what the journal of a place says; None where no recovery began there. Raises `Refused` for one that a newer
     version wrote: taken for none, what it holds was recovered once more."""
-    return _known_by(folder_of(spot) / JOURNAL)
+    return known_in(folder_of(spot))
 
 
-def _known_by(path: Path) -> Known | None:
+def known_in(folder: Path) -> Known | None:
+    """As `known_at`, of the folder of a recovery, which may have been retired."""
+    path = folder / JOURNAL
     if is_of_newer(path):
         raise Refused(f"a newer version of quorate wrote {path}", state="nothing was changed", advice="use that version here")
     return Known.of(read_journal(path))
@@ -287,7 +304,7 @@ def _refuse_used_elsewhere(spot: Spot) -> None:
         except BadDocument as error:
             raise Refused(error.what, state="nothing was changed", advice="look at it, and at what it is beside") from None
         by = spot_of(Path(text_of(told.get("recovery"))))
-        found = (_known_by(one / JOURNAL) for one in (folder_of(by), retired(by, run)))
+        found = (known_in(one) for one in (folder_of(by), retired(by, run)))
         known = next((one for one in found if one is not None and one.run == run), None)
         if known is not None and known.placed is None and not folder_of(by).exists():
             # That recovery was undone.

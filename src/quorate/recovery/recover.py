@@ -162,6 +162,11 @@ def _begin(run: _Run, judged: Judged) -> Known:
         "gone": list(judged.gone),
         "beside": [str(spot_of(one).data) for one in run.job.beside],
         "saidBy": getpass.getuser(),
+        "name": run.job.name,
+        "peerURL": run.job.peer_url,
+        "quota": run.job.quota,
+        "fenced": [one.as_dict() for one in run.job.fenced],
+        "by": run.job.by,
     }
     run.note(BEGUN, fields)
     return run.known()

@@ -32,8 +32,11 @@ class Fenced:
     run: str
 
     def text(self) -> bytes:
+        return json.dumps(self.as_dict(), indent=1).encode() + b"\n"
+
+    def as_dict(self) -> dict[str, object]:
         one = self.survivor
-        shown = {
+        return {
             "format": FORMAT,
             "kind": "quorate-fenced",
             "host": self.host,
@@ -52,7 +55,6 @@ class Fenced:
             "learners": sorted(map(format_id, one.learners)),
             "problems": list(one.problems),
         }
-        return json.dumps(shown, indent=1).encode() + b"\n"
 
 
 def read_fenced(path: Path) -> Fenced:
@@ -61,6 +63,11 @@ def read_fenced(path: Path) -> Fenced:
         found = mapping_of(read_object(read_at_most(path, _LIMITS.size), str(path), _LIMITS))
     except BadDocument as error:
         raise ConfigError(f"{path} is no file of 'quorate etcd fence': {error.what}") from None
+    return fenced_of(found, str(path))
+
+
+def fenced_of(found: Mapping[str, object], path: str) -> Fenced:
+    """Returns what a fence wrote, of its fields. Raises `ConfigError`."""
     if text_of(found.get("kind")) != "quorate-fenced":
         raise ConfigError(f"{path} is no file of 'quorate etcd fence'")
     if is_newer(found, FORMAT):

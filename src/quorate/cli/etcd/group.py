@@ -40,6 +40,11 @@ _LATER = {
         "recover",
         "Make a cluster anew from the data of a survivor, when a majority of its members is lost.",
     ),
+    "recovery": (
+        f"{_IN}recovery",
+        "recovery",
+        "See how far a recovery came, go on with it, end it, and delete what it keeps.",
+    ),
     "recovered": (
         f"{_IN}recover",
         "recovered",

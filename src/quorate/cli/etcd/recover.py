@@ -85,7 +85,7 @@ def recover(data_dir: Path, said: Said, given: Given, dry_run: bool, form: str) 
     if dry_run:
         emit(form, "EtcdRecoveryPlan", planned_fields(judged), lambda: say_planned(job.name, judged))
     else:
-        emit(form, "EtcdRecovery", done.as_dict(), lambda: _say(job, done))
+        emit(form, "EtcdRecovery", done.as_dict(), lambda: say_done(job, done))
 
 
 def _job(data_dir: Path, said: Said, given: Given) -> RecoveryJob:
@@ -115,7 +115,8 @@ def _job(data_dir: Path, said: Said, given: Given) -> RecoveryJob:
     )
 
 
-def _say(job: RecoveryJob, done: Recovered) -> None:
+def say_done(job: RecoveryJob, done: Recovered) -> None:
+    """Says what a recovery has made, and what comes next."""
     say_recovered(f"{job.data_dir}: the one voter {job.name}", done)
     echo(f"start its etcd as before, with {to_paste(f'--name={job.name}', f'--data-dir={job.data_dir}')}")
     clean = to_paste("quorate", "etcd", "recovered", str(job.data_dir))

@@ -146,4 +146,5 @@ def _job(home: Home, best: LocalMember, members: tuple[LocalMember, ...], gone: 
         DEFAULT_QUOTA,
         tuple(data[name] for name in left),
         gone=(*gone, *(name for name in others if name not in left)),
+        by=f"quorate local recover {home.layout.option}",
     )

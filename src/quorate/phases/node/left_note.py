@@ -108,7 +108,7 @@ def note_deleted(tree: Tree, *, is_empty: bool) -> None:
     Data that is only not there may have been moved to another disk, or its disk may not be mounted. Raises `HostError`."""
     noted = _read(tree)
     if noted is not None:
-        place = _place(tree, noted) if is_empty else ""
+        place = _place(tree, noted) if is_empty else noted.place
         _write(tree, replace(noted, is_deleted=True, place=place), manifest_in_note(tree))
 
 
@@ -223,9 +223,7 @@ def is_believed(tree: Tree, noted: Left) -> bool:
     seen = look_at(real_path(tree, noted.etcd.data_dir))
     if seen.owner is not None:
         return is_sealed(tree, noted, seen)
-    if noted.place:
-        return noted.place == _place(tree, noted)
-    return _was_deleted(tree, noted) and is_sealed(tree, noted, seen)
+    return noted.place == _place(tree, noted) if noted.place else _was_deleted(tree, noted)
 
 
 def _stamps(tree: Tree, paths: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from quorate.dry_tree import DryTree
 from quorate.errors import HostError, Refused
 from quorate.foreign.content import ids_below
 from quorate.foreign.paths import clean
-from quorate.foreign.taking import TAKEN
+from quorate.foreign.taking import JUDGED, TAKEN
 from quorate.host.etcd_identity import MEMBER, SEAL, UNREADABLE, data_below, member_owner
 from quorate.host.kubelets import running_kubelets
 from quorate.host.member_data import DataSeen, of_another, refuse_open
@@ -184,14 +184,18 @@ def refuse_data_without_manifest(tree: Tree, certificates: str, left: Left | Non
     known = [left.etcd.data_dir] if left is not None else []
     # A note that is not believed of this data names it all the same, and holds its manifest.
     noted = [(folder, LEFT) for folder in (noted_data_dir(tree),) if folder]
+    # One that somebody moved away may be newer than what a note holds.
     for folder, manifest in [
-        one for one in (*noted, *_named_by_moved(tree), *_usual_data(tree)) if clean(one[0]) not in map(clean, known)
+        one for one in (*_named_by_moved(tree), *noted, *_usual_data(tree)) if clean(one[0]) not in map(clean, known)
     ]:
         owner = member_owner(real_path(tree, folder))
         if owner is None or runs_elsewhere(tree, folder):
             continue
         of = "of an etcd member" if owner == UNREADABLE else f"of member {owner.member_id:x} of cluster {owner.cluster_id:x}"
         back = f"move {manifest} back" if manifest else "put its manifest back"
+        if (real_path(tree, folder) / TAKEN).is_dir():
+            # An etcd that is started beside it begins without it.
+            back = f"move what is in {folder}/{TAKEN} back to {folder}, then {back}"
         raise Refused(
             f"there is no {manifest_path('etcd')}, {folder} holds data {of}, and {keys[0]} may be its key, which would go",
             state="nothing was changed: the cluster may count on that member",
@@ -205,7 +209,8 @@ def _usual_data(tree: Tree) -> Iterator[tuple[str, str]]:
     default.etcd."""
     yield _USUAL_DATA, ""
     for name in tree.names(_USUAL_DATA):
-        if name != MEMBER and not tree.is_file(f"{_USUAL_DATA}/{name}"):
+        # What a run has taken away is found by the look at its folder.
+        if name not in (MEMBER, TAKEN, JUDGED) and not tree.is_file(f"{_USUAL_DATA}/{name}"):
             yield f"{_USUAL_DATA}/{name}", ""
 
 
@@ -228,7 +233,7 @@ def _named_by_moved(tree: Tree) -> Iterator[tuple[str, str]]:
     folders = _folders_below(tree, CONFIG_FOLDER, _DEEPEST)
     # The kubelet's own one is read as this node's.
     named = [f"{folder}/{name}" for folder in folders for name in tree.names(folder) if "etcd" in name]
-    paths = [path for path in named if path != manifest_path("etcd")]
+    paths = [path for path in named if path not in (manifest_path("etcd"), LEFT)]
     if len(paths) > _MOST_LOOKED_AT:
         raise Refused(
             f"{len(paths)} files in {CONFIG_FOLDER} are named after etcd: one may be the manifest of this node's member",

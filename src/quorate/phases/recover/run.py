@@ -169,6 +169,7 @@ def _job(run: NodeRecovery, etcd: LocalEtcd, data_dir: Path, programs: Path) -> 
         run.fenced,
         gone=run.gone,
         wish=run.wish,
+        by="quorate recover",
     )
 
 
