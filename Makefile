@@ -11,7 +11,7 @@ NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-files bench-kube bench-recovery bench-startup proto stories startup reference component-fields component-flags component-gates clean
+.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-backup bench-files bench-kube bench-recovery bench-startup proto stories startup reference component-fields component-flags component-gates clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ bench-kube: dev engines engines-kube  ## init and joins beside the real kubeadm'
 
 bench-recovery: dev engines  ## A lost majority: what is lost, and how long until it writes and has three voters, beside what is done by hand
 	$(BIN)/python bench/recovery.py
+
+bench-backup: dev engines  ## A backup and a look of a gigabyte, beside etcdctl's snapshot (4 minutes)
+	$(BIN)/python bench/backup.py
 
 bench-autopilot: dev engines  ## What the autopilot does and costs, beside a script of the same RPCs (an hour; see --help)
 	$(BIN)/python bench/autopilot.py
