@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
 import tarfile
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from quorate.backup.copy import copy
 from quorate.backup.folder import FolderStore
 from quorate.backup.manifest import Manifest
 from quorate.backup.objects import ObjectStore
-from quorate.backup.packing import CannotUnpack, Keys, identities, recipients
+from quorate.backup.packing import CannotUnpack, Keys, NotForUs, identities, recipients
 from quorate.backup.prune import carry_out, plan
 from quorate.backup.save import HowStored, Wish, save
 from quorate.backup.store import Store
@@ -32,6 +34,7 @@ from quorate.deadline import Cancel, SystemClock
 from quorate.errors import HostError, Interrupted, Refused
 from quorate.etcd.client import kv
 from quorate.etcd.cluster import Cluster
+from quorate.host.facts import hostname
 from quorate.local import cluster
 from quorate.local.home import Home
 from real.machines import flags_of
@@ -119,6 +122,52 @@ def test_damage_is_found_in_each_layer(one: Home, tmp_path: Path, work: Path, al
         pass
     path.write_bytes(whole)
     assert not verify(store, manifest, opens, CLOCK).problems and list(work.iterdir()) == []
+
+
+def test_a_copy_that_was_cut_off_is_ended_by_the_next_one(
+    one: Home, store: Store, tmp_path: Path, work: Path, alice: Path
+) -> None:
+    """It was refused for ever, for the file that it had copied itself; and one whose file was gone there was called copied."""
+    manifest = saved(
+        one, FolderStore(tmp_path / "first"), HowStored(compress=True, keys=of_alice(alice), work=work, bundle=b"k")
+    )
+    source = FolderStore(tmp_path / "first")
+    folder = manifest.id.partition("/")[0]
+    with store.arriving(folder, "x") as arriving:
+        os.write(arriving.fd, source.path(blob_of(manifest)).read_bytes())
+        arriving.keep(manifest.blob.name)
+    if isinstance(store, ObjectStore):
+        # Killed while it sent the second file.
+        assert manifest.secrets is not None
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        assert store.create(f"{file_of(manifest, manifest.secrets)}.taken", f"{hostname()} {gone.pid} x".encode())
+    assert copy(manifest, source, store, CLOCK) and not copy(manifest, source, store, CLOCK)
+    assert not any(row.name.endswith(".taken") for row in store.stored())
+    store.delete(blob_of(manifest))
+    with pytest.raises(Refused, match="is not whole there"):
+        copy(manifest, source, store, CLOCK)
+
+
+def test_damage_that_was_read_is_not_cleared_by_digests(one: Home, tmp_path: Path, work: Path, alice: Path) -> None:
+    store, opens = FolderStore(tmp_path / "backups"), Opener(identities(alice), work)
+    manifest = saved(one, store, HowStored(compress=True, keys=of_alice(alice), work=work))
+    for wrong in (replace(manifest, snapshot_sha256="0" * 64), replace(manifest, keys=41)):
+        store.replace(f"{manifest.id}.json", wrong.as_bytes())
+        assert verify(store, wrong, opens, CLOCK).problems
+        found = find(catalog(store), manifest.id)
+        assert found.damaged is not None and verify(store, found, Opener(None, work), CLOCK).manifest.damaged is not None
+    store.replace(f"{manifest.id}.json", manifest.as_bytes())
+    other = tmp_path / "bob.key"
+    other.write_text(str(pyrage.x25519.Identity.generate()))
+    with pytest.raises(NotForUs):
+        verify(store, manifest, Opener(identities(other), work), CLOCK)
+    assert find(catalog(store), manifest.id).damaged is None
+    # One that a prune deletes meanwhile does not come back.
+    store.delete(f"{manifest.id}.json")
+    with pytest.raises(HostError, match="was deleted while it was read"):
+        verify(store, manifest, opens, CLOCK)
+    assert f"{manifest.id}.json" not in {row.name for row in store.stored()}
 
 
 def test_two_runs_never_share_a_name(one: Home, work: Path) -> None:
@@ -228,10 +277,14 @@ def test_the_commands(one: Home, tmp_path: Path, cli: RunCli, work: Path, alice:
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["file:///tmp/x", "http://127.0.0.1:1/x", "ftp://x/y", "s4://bucket"])
+@pytest.mark.parametrize(
+    "place",
+    ["file:///tmp/x", "http://127.0.0.1:1/x", "ftp://x/y", "s4://bucket", "s3://KEY:hunter2@b/x", "az://a/c?sig=hunter2"],
+)
 def test_what_is_no_object_store_is_said(cli: RunCli, place: str) -> None:
     said = cli("etcd", "backup", "list", place)
-    assert said.returncode == 3 and "is no object store" in said.stderr
+    assert said.returncode == 3 and "hunter2" not in said.stderr
+    assert "is no object store" in said.stderr or "names a bucket and a prefix, nothing else" in said.stderr
 
 
 def test_a_folder_that_others_may_write_to_is_no_place_for_what_is_in_clear(tmp_path: Path) -> None:

@@ -12,11 +12,16 @@ import schemas
 from conftest import RunCli, engine
 
 from quorate.deadline import SystemClock
+from quorate.errors import HostError, Refused
 from quorate.local import cluster
 from quorate.local.home import Home
 from quorate.offline.look import look
 from quorate.recovery import distil
+from quorate.recovery import recover as recovering
+from quorate.recovery.fence import Spot, spot_of
 from quorate.recovery.judge_recovery import RecoveryJob
+from quorate.recovery.left_over import _delete, _kept_at
+from quorate.recovery.progress import data_dir_of
 from quorate.recovery.recover import recover as recovered
 from quorate.report import silent
 from real.machines import flags_of
@@ -76,6 +81,29 @@ def test_one_that_was_cut_off_is_ended(job: RecoveryJob, cli: RunCli, monkeypatc
     assert look(job.data_dir).last == before and status(cli, job.data_dir)["step"] is None
 
 
+def test_one_that_was_cut_off_before_it_held_anything_is_ended(
+    job: RecoveryJob, cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was nothing to be given its name back, and no other way to end it."""
+    killed_at(monkeypatch, recovering, "_hold", lambda: recovered(job, CLOCK, silent))
+    assert status(cli, job.data_dir)["step"] == "begun"
+    assert cli("etcd", "recovery", "abort", str(job.data_dir)).returncode == 0
+    assert status(cli, job.data_dir)["step"] is None and recovered(job, CLOCK, silent).keys
+
+
+def test_what_a_member_itself_is_called_is_no_data_directory(home: Home, etcd36: str, tmp_path: Path) -> None:
+    """At a mount point it is `member` that is held; named as a data directory, etcd began an empty one in it."""
+    (tmp_path / "d" / "member.quorate-kept-aaaaaaaa").mkdir(parents=True)
+    with pytest.raises(Refused, match="is what etcd makes in its data directory"):
+        spot_of(tmp_path / "d" / "member")
+    assert data_dir_of(Spot(tmp_path / "d", "member")) == tmp_path / "d"
+    cluster.up(home, 1, etcd36)
+    for path in (data_of(home, "m1"), data_of(home, "m1") / "member"):
+        with pytest.raises(HostError, match="an etcd runs on"):
+            _delete(path, _kept_at(path, "x"))
+    assert home.look().linearizable
+
+
 def test_old_data_goes_once_others_have_it(home: Home, etcd36: str, cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.up(home, 3, etcd36)
     for name in ("m2", "m3"):
@@ -102,6 +130,9 @@ def test_old_data_goes_once_others_have_it(home: Home, etcd36: str, cli: RunCli,
     code, error = clean("bbbbbbbb")
     assert code == 4 and "does not say that it was made of" in error and other.exists()
     shutil.rmtree(other)
+    # Killed between the data and the notes, which hold a snapshot of it, the next one goes on.
+    shutil.rmtree(path)
+    assert run in str(status(cli, place)["next"])
     code, error = clean()
     assert code == 0, error
     assert not path.exists() and status(cli, place)["kept"] == [] and status(cli, place)["run"] is None

@@ -15,7 +15,7 @@ from quorate.backup.store import Store
 from quorate.deadline import Cancel
 from quorate.errors import HostError
 from quorate.foreign.local_files import regular
-from quorate.host.work_folder import new_file, work_in
+from quorate.host.work_folder import new_file, sweep, work_in
 
 _WORK = ".quorate-unpacked-"
 
@@ -26,6 +26,12 @@ class Opener:
 
     keys: Keys | None
     work: Path
+
+
+def sweep_work(work: Path) -> None:
+    """Deletes what killed runs have unpacked there: in clear."""
+    if work.is_dir():
+        sweep(work, _WORK)
 
 
 def can_open(manifest: Manifest, opener: Opener) -> bool:

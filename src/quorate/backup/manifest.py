@@ -78,10 +78,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """When a backup was read again and was not whole, and what was wrong."""
+    """When a backup was read again and was not whole, and what was wrong. `how`: by what it was found, as of `Verified`."""
 
     at: datetime
     problems: tuple[str, ...]
+    how: str = WALKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,11 @@ class Manifest:
         return (self.blob,) if self.secrets is None else (self.blob, self.secrets)
 
     def checked(self, at: datetime, how: str) -> Manifest:
-        """Returns the manifest of a backup that was verified once more; one entry is kept for each way."""
+        """Returns the manifest of a backup that was verified once more; one entry is kept for each way. Digests that are right
+        say nothing of damage that was found by reading the keys."""
         kept = tuple(one for one in self.verified if one.how != how)
-        return replace(self, verified=(*kept, Verified(at, how)), damaged=None)
+        stays = self.damaged is not None and how == COMPARED and self.damaged.how != COMPARED
+        return replace(self, verified=(*kept, Verified(at, how)), damaged=self.damaged if stays else None)
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -165,7 +168,9 @@ class Manifest:
             "secrets": _fields_of(self.secrets) if self.secrets is not None else None,
             "verified": [{"at": _shown(one.at), "how": one.how} for one in self.verified],
             "damaged": (
-                {"at": _shown(self.damaged.at), "problems": list(self.damaged.problems)} if self.damaged is not None else None
+                {"at": _shown(self.damaged.at), "problems": list(self.damaged.problems), "how": self.damaged.how}
+                if self.damaged is not None
+                else None
             ),
         }
 
@@ -253,7 +258,7 @@ def _packing(fields: Mapping[str, Any], where: str) -> Packing:
 
 
 def _failed(fields: Mapping[str, Any], where: str) -> Failed:
-    return Failed(_time(fields, "at", where), texts_of(fields.get("problems")))
+    return Failed(_time(fields, "at", where), texts_of(fields.get("problems")), text_of(fields.get("how")) or WALKED)
 
 
 def _shown(at: datetime) -> str:

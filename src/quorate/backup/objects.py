@@ -6,10 +6,11 @@ What is sent in parts overwrites what has its name; so its name is taken first, 
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +21,10 @@ from quorate.backup.spool import Spool, path_of
 from quorate.backup.store import PIECE_BYTES, Stored
 from quorate.deadline import SystemClock
 from quorate.errors import ConfigError, HostError
+from quorate.foreign.numbers import are_digits
 from quorate.foreign.text import visible
 from quorate.foreign.writing import write_all
+from quorate.host.facts import hostname
 from quorate.host.work_folder import new_file, work_in
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
-_MOST_OBJECTS = 200_000
+_MOST_OBJECTS, _MOST_TAKEN = 200_000, 1 << 12
 _PART_BYTES, _PARTS_AT_ONCE = 8 << 20, 3
 _ANSWERS_WITHIN, _CONNECTS_WITHIN, _TRIES_FOR = timedelta(seconds=60), timedelta(seconds=10), timedelta(seconds=120)
 """A request, which carries one part at most, gets so long; one that fails is sent anew for so long."""
@@ -78,13 +81,29 @@ class ObjectStore:
     def send(self, fd: int, name: str) -> None:
         """Sends an open file, whatever its offset. Raises `HostError`; where an object has the name, it stays as it is."""
         taken = name + TAKEN_SUFFIX
-        if not self.create(taken, secrets.token_hex(8).encode()):
+        if not self._take(taken):
             raise self._is_there(name)
-        if self._size(name) is not None:
+        is_there = self._size(name) is not None
+        if not is_there:
+            self._ask("write", lambda: self._send(fd, name))
+        with suppress(HostError):
+            # Who may not delete leaves it to a prune.
             self.delete(taken)
+        if is_there:
             raise self._is_there(name)
-        self._ask("write", lambda: self._send(fd, name))
+
+    def _take(self, taken: str) -> bool:
+        """Takes a name for this run; one that a killed run of this host had taken is taken over."""
+        own = f"{hostname()} {os.getpid()} "
+        mine = f"{own}{secrets.token_hex(8)}".encode()
+        if self.create(taken, mine):
+            return True
+        host, _, rest = self.read(taken, _MOST_TAKEN).decode(errors="replace").partition(" ")
+        pid = rest.partition(" ")[0]
+        if host != hostname() or not are_digits(pid) or Path(f"/proc/{pid}").exists():
+            return False
         self.delete(taken)
+        return self.create(taken, mine)
 
     def _is_there(self, name: str) -> HostError:
         return HostError(
@@ -111,7 +130,7 @@ class ObjectStore:
         import obstore
 
         try:
-            return int(obstore.head(self.remote, name)["size"])
+            return int(self._ask("look", lambda: obstore.head(self.remote, name))["size"])
         except FileNotFoundError:
             return None
 
@@ -141,7 +160,7 @@ class ObjectStore:
 
     def pieces(self, name: str) -> Iterator[bytes]:
         # By ranges: one request for all of a gigabyte would have to end within its time.
-        size, start = self._ask("read", lambda: self._size(name)), 0
+        size, start = self._size(name), 0
         if size is None:
             raise HostError(f"cannot read {self.place}/{name}: it is not there")
         while start < size:
@@ -233,6 +252,11 @@ def _reason(error: Exception) -> str:
     return visible(lines[0])[:300]
 
 
+def _may_be_plain() -> bool:
+    # obstore reads this variable by itself only where it is given no options of a client.
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+
+
 def is_url(text: str) -> bool:
     """Returns whether a place is named by a URL."""
     return _URL.fullmatch(text) is not None
@@ -248,6 +272,12 @@ def at_url(url: str, work: Path, clock: SystemClock) -> ObjectStore:
             f"{visible(url)[:200]} is no object store",
             advice=f"name a directory, or one of {', '.join(f'{one}://' for one in _SCHEMES)}",
         )
+    if any(letter in url for letter in "@?#"):
+        # They may be credentials, and what follows is written into logs and units.
+        raise ConfigError(
+            f"a {scheme}:// URL names a bucket and a prefix, nothing else",
+            advice="give credentials by the variables of the provider, such as AWS_ACCESS_KEY_ID",
+        )
     try:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
@@ -256,7 +286,7 @@ def at_url(url: str, work: Path, clock: SystemClock) -> ObjectStore:
     try:
         remote = from_url(
             url.rstrip("/"),
-            client_options={"timeout": _ANSWERS_WITHIN, "connect_timeout": _CONNECTS_WITHIN},
+            client_options={"timeout": _ANSWERS_WITHIN, "connect_timeout": _CONNECTS_WITHIN, "allow_http": _may_be_plain()},
             retry_config={"retry_timeout": _TRIES_FOR},
         )
     except (BaseError, ValueError) as error:

@@ -20,6 +20,8 @@ from quorate.foreign.writing import write_all
 _PIECE = 1 << 20
 _MOST_KEY_BYTES, _MOST_RECIPIENTS = 1 << 16, 64
 _LEVEL = 3
+_NOT_FOR_US = "No matching keys"
+_SECRET = "AGE-SECRET-KEY-"  # noqa: S105 - how such a key begins
 _MOST_WINDOW_BYTES = 1 << 27
 """As the zstd program takes by itself: a frame of somebody may ask for gigabytes of memory."""
 
@@ -29,6 +31,12 @@ class CannotUnpack(Refused):
 
     code = "cannot-unpack"
     next_step = "'quorate etcd backup show DIR WHICH' shows for whom it is encrypted"
+
+
+class NotForUs(CannotUnpack):
+    """A backup is encrypted for somebody else: that says nothing about it."""
+
+    code = "not-for-us"
 
 
 class _Reads(Protocol):
@@ -116,7 +124,7 @@ def unpack(source: _Reads, target: Target, packing: Packing, keys: Keys | None, 
         if packing.encryption != AGE:
             _copy(reading, writing)
         elif keys is None:
-            raise CannotUnpack(
+            raise NotForUs(
                 "it is encrypted", state="nothing was changed", advice="name the file of an identity with --identity"
             )
         else:
@@ -134,7 +142,8 @@ def _own_failures(reading: _Source, target: Target) -> Iterator[None]:
         for failure in (reading.failure, target.failure):
             if failure is not None:
                 raise failure from error
-        raise CannotUnpack(f"it cannot be unpacked: {visible(str(error))[:200]}", state="nothing was changed") from error
+        kind = NotForUs if _NOT_FOR_US in str(error) else CannotUnpack
+        raise kind(f"it cannot be unpacked: {visible(str(error))[:200]}", state="nothing was changed") from error
 
 
 def _copy(source: _Reads, target: _Writes) -> None:
@@ -175,20 +184,29 @@ def _shown(text: str) -> str:
 
 def identities(file: Path) -> Keys:
     """Returns who opens a backup, by a file of age-keygen or a private key of SSH. Raises `ConfigError`."""
-    age, content = _age(), read_at_most(file, _MOST_KEY_BYTES)
+    age, content = _age(), _content(file)
     try:
         if content.lstrip().startswith(b"-----BEGIN "):
             return Keys((age.ssh.Identity.from_buffer(content),), ())
-        return Keys(tuple(age.x25519.Identity.from_str(one) for one in _lines_of(content)), ())
+        able = tuple(age.x25519.Identity.from_str(one) for one in _lines_of(content))
     except Exception:
         # What the library says may quote the key; so may a chain of causes.
         raise ConfigError(
             f"{file} holds no identity of age that can be used", advice="a key with a password is not read; see 'age-keygen'"
         ) from None
+    if not able:
+        raise ConfigError(f"{file} holds no identity of age", advice="'age-keygen -o FILE' makes one")
+    return Keys(able, ())
 
 
 def _lines(file: Path) -> list[str]:
-    return _lines_of(read_at_most(file, _MOST_KEY_BYTES))
+    return _lines_of(_content(file))
+
+
+def _content(file: Path) -> bytes:
+    if file.name.upper().startswith(_SECRET):
+        raise ConfigError("the text of a secret key was given where a file is named", advice="name the file that holds it")
+    return read_at_most(file, _MOST_KEY_BYTES)
 
 
 def _lines_of(content: bytes) -> list[str]:

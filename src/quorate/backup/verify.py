@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from quorate.backup.content import Opener, can_open, snapshot_of, why_changed
 from quorate.backup.manifest import COMPARED, SUFFIX, WALKED, Failed, Manifest
+from quorate.backup.packing import CannotUnpack, NotForUs
 from quorate.backup.store import Store
 from quorate.deadline import SystemClock
 from quorate.errors import HostError
@@ -26,6 +27,8 @@ def verify(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock)
     Of one that is encrypted, without an identity, the digests alone are compared. Raises `HostError` where it cannot be read,
     which says nothing about it, and where nothing can be noted."""
     checked = read_again(store, manifest, opener, clock)
+    if not any(one.name == manifest.id + SUFFIX for one in store.stored()):
+        raise HostError(f"{manifest.id} was deleted while it was read, by a prune or by somebody", state="nothing was noted")
     try:
         store.replace(checked.manifest.id + SUFFIX, checked.manifest.as_bytes())
     except HostError as error:
@@ -38,18 +41,23 @@ def verify(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock)
 def read_again(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock) -> Checked:
     """Reads all of a backup. Raises `HostError` where it cannot be read, which says nothing about it, and `CannotUnpack`."""
     problems = [why for one in manifest.files if (why := why_changed(store, manifest, one, clock.cancel))]
-    how = WALKED if can_open(manifest, opener) else COMPARED
-    if how == WALKED and not problems:
-        problems += _content_problems(store, manifest, opener, clock)
+    how = COMPARED
+    if can_open(manifest, opener) and not problems:
+        how, problems = WALKED, _content_problems(store, manifest, opener, clock)
     now = datetime.fromtimestamp(clock.wall(), UTC)
     if problems:
-        return Checked(replace(manifest, damaged=Failed(now, tuple(problems))), tuple(problems))
+        return Checked(replace(manifest, damaged=Failed(now, tuple(problems), how)), tuple(problems))
     return Checked(manifest.checked(now, how), ())
 
 
 def _content_problems(store: Store, manifest: Manifest, opener: Opener, clock: SystemClock) -> list[str]:
-    with snapshot_of(store, manifest, opener, clock.cancel) as path:
-        found = look(path, deep=True)
+    try:
+        with snapshot_of(store, manifest, opener, clock.cancel) as path:
+            found = look(path, deep=True)
+    except NotForUs:
+        raise
+    except CannotUnpack as error:
+        return [error.what]
     problems = list(found.problems)
     if found.walk is not None and (found.revision, found.walk.keys) != (manifest.revision, manifest.keys):
         problems.append(

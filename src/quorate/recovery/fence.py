@@ -53,7 +53,7 @@ class Spot:
 def spot_of(data_dir: Path) -> Spot:
     """Returns where a data directory is named, as its links lead. Raises `HostError` where others could rename it."""
     real = data_dir.resolve()
-    if real.name == MEMBER and not is_mount_point(real) and (real / "wal").is_dir():
+    if real.name == MEMBER and not is_mount_point(real) and ((real / "wal").is_dir() or _is_held_in(real.parent)):
         raise Refused(
             f"{data_dir} is what etcd makes in its data directory",
             state="nothing was changed",
@@ -75,6 +75,14 @@ def spot_of(data_dir: Path) -> Spot:
     return spot
 
 
+def _is_held_in(folder: Path) -> bool:
+    """Returns whether a recovery holds the `member` of a data directory, which is not there meanwhile."""
+    try:
+        return any(one.name.startswith(f"{MEMBER}{_KEPT}") for one in folder.iterdir())
+    except OSError:
+        return False
+
+
 def refuse_running(data_dir: Path) -> None:
     """Raises `Refused` where an etcd runs on a data directory, or one may that cannot be seen, with what stops it for good."""
     seen = look_for_etcds()
@@ -85,7 +93,7 @@ def refuse_running(data_dir: Path) -> None:
             advice="run this as root with all capabilities (CAP_SYS_PTRACE), outside a container",
         )
     for one in seen.running:
-        if is_open_here(one, data_dir) or _has_open(one, data_dir):
+        if is_open_here(one, data_dir) or has_open(one, data_dir):
             raise Refused(f"an etcd runs on {data_dir} (pid {one.pid})", state="nothing was changed", advice=how_to_stop(one))
 
 
@@ -185,7 +193,7 @@ def put_aside(held: int, spot: Spot, run: str) -> str:
     rename_new(spot.name, kept, src_dir_fd=held, dst_dir_fd=held)
     os.fsync(held)
     # One that was started between the look and the rename has it open under the new name.
-    running = next((one for one in look_for_etcds().running if _has_open(one, spot.folder / kept)), None)
+    running = next((one for one in look_for_etcds().running if has_open(one, spot.folder / kept)), None)
     if running is not None:
         rename_new(kept, spot.name, src_dir_fd=held, dst_dir_fd=held)
         raise Refused(
@@ -196,7 +204,7 @@ def put_aside(held: int, spot: Spot, run: str) -> str:
     return kept
 
 
-def _has_open(etcd: RunningEtcd, data: Path) -> bool:
+def has_open(etcd: RunningEtcd, data: Path) -> bool:
     """Returns whether an etcd has data open: that of a data directory, or of a `member` alone."""
     folders = (data / MEMBER, data)
     paths = [path for one in folders for path in (one / "snap" / "db", *_logs(one / "wal"))]

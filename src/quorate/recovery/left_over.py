@@ -5,7 +5,7 @@ Old data goes only once a cluster that was made of it has it on two members: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +14,17 @@ from quorate.errors import ConfigError, HostError, PreflightFailed, QuorateError
 from quorate.etcd.cluster import Cluster
 from quorate.foreign import taking
 from quorate.foreign.text import to_paste
-from quorate.host.etcd_identity import UNREADABLE, DataIdentity, member_owner
-from quorate.host.member_data import refuse_open
+from quorate.host.etcd_identity import MEMBER, DataIdentity, member_owner
+from quorate.host.running_etcds import look_for_etcds
 from quorate.offline.look import look
-from quorate.recovery.fence import Spot, kept_runs, spot_of
+from quorate.recovery.fence import Spot, has_open, how_to_stop, kept_runs, spot_of
 from quorate.recovery.judge_recovery import ETCD_RECOVER
-from quorate.recovery.progress import JOURNAL, STEPS, Known, folder_of, known_in, retired, unfences
+from quorate.recovery.progress import JOURNAL, STEPS, Known, data_dir_of, folder_of, known_in, unfences
 from quorate.recovery.settle import recovered_from
 
 _LEAST_COPIES = 2
+_OF_MEMBER = ("snap", "wal")
+"""Where it is a `member` itself that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +98,30 @@ def _kept_at(path: Path, run: str) -> Kept:
 
 
 def _next(spot: Spot, known: Known | None, kept: tuple[Kept, ...]) -> str:
-    place = str(spot.data)
+    place = str(data_dir_of(spot))
     if known is not None and known.placed is None:
         goes_on = to_paste("quorate", "etcd", "recovery", "resume", place) if known.by == ETCD_RECOVER else known.by
         return f"{goes_on}    # goes on; or, to give the old cluster its data back: {unfences(spot)}"
     if known is not None and not known.is_settled:
         return f"start its etcd, then: {to_paste('quorate', 'etcd', 'recovered', place)}"
-    if kept:
-        runs = " ".join(f"--run {one}" for one in dict.fromkeys(one.run for one in kept))
+    if names := _runs(spot, kept):
+        runs = " ".join(f"--run {one}" for one in names)
         return f"once the new cluster has grown: {to_paste('quorate', 'etcd', 'recovery', 'clean', place)} {runs}"
     return ""
+
+
+def _runs(spot: Spot, kept: Iterable[Kept]) -> list[str]:
+    """Returns the runs of which something is left: data, or notes with the snapshot of it."""
+    return list(dict.fromkeys([*(one.run for one in kept), *(known.run for _, known in _notes(spot))]))
+
+
+def _notes(spot: Spot) -> Iterator[tuple[Path, Known]]:
+    """Yields the folders of recoveries that are not open."""
+    own = folder_of(spot)
+    for folder in sorted(one for one in spot.folder.iterdir() if one == own or one.name.startswith(f"{own.name}-")):
+        found = known_in(folder)
+        if found is not None and (folder != own or found.placed is not None):
+            yield folder, found
 
 
 def open_run(data_dir: Path) -> Known:
@@ -125,7 +141,7 @@ def clean(cluster: Cluster, data_dir: Path, runs: tuple[str, ...]) -> tuple[Path
     cluster was made of that one, has this member and another voter, and both answer; `EtcdError`."""
     spot, state = spot_of(data_dir), state_of(data_dir)
     taking.settle(str(spot.folder))
-    unknown = [one for one in runs if one not in {row.run for row in state.kept}]
+    unknown = [one for one in runs if one not in _runs(spot, state.kept)]
     if unknown:
         raise PreflightFailed(
             f"nothing is kept of a run {unknown[0]!r}",
@@ -133,20 +149,27 @@ def clean(cluster: Cluster, data_dir: Path, runs: tuple[str, ...]) -> tuple[Path
             advice=f"{to_paste('quorate', 'etcd', 'recovery', 'status', str(data_dir))} shows what is kept",
         )
     going = [one for one in state.kept if one.run in runs]
-    _refuse_needed(cluster, state, going)
+    notes = [(folder, known) for folder, known in _notes(spot) if known.run in runs]
+    old = {one.cluster_id for one in going} | {known.old_cluster for _, known in notes}
+    _refuse_needed(cluster, state, going, old)
     gone = [one.path for one in going]
     for one in going:
         _delete(one.path, one)
-    for run in runs:
-        for folder in (folder_of(spot), retired(spot, run)):
-            found = known_in(folder)
-            if found is not None and found.run == run:
-                _delete(folder, None)
-                gone.append(folder)
+    for folder, _ in notes:
+        _delete(folder, None)
+        gone.append(folder)
     return tuple(gone)
 
 
-def _refuse_needed(cluster: Cluster, state: RecoveryState, going: list[Kept]) -> None:
+def _refuse_needed(cluster: Cluster, state: RecoveryState, going: list[Kept], old: set[int]) -> None:
+    if odd := [
+        one.path for one in going if one.path.is_symlink() or {row.name for row in one.path.iterdir()} - {MEMBER, *_OF_MEMBER}
+    ]:
+        raise Refused(
+            f"{odd[0]} is a link, or holds more than a member's data",
+            state="nothing was deleted",
+            advice="look at what is in it, and move that away",
+        )
     if state.known is not None and (state.known.placed is None or not state.known.is_settled):
         raise Refused(
             f"the recovery {state.known.run} is not at its end: {STEPS.index(state.known.step) + 1} of {len(STEPS)} steps",
@@ -159,14 +182,15 @@ def _refuse_needed(cluster: Cluster, state: RecoveryState, going: list[Kept]) ->
         )
     view = cluster.status()
     made_of = recovered_from(cluster, view.cluster_id) if view.linearizable else ()
-    if foreign := [one for one in going if one.cluster_id not in made_of]:
+    if foreign := old.difference(made_of):
         raise Refused(
             f"the cluster that answers, {format_id(view.cluster_id)}, does not say that it was made of "
-            f"{format_id(foreign[0].cluster_id)}",
+            f"{format_id(min(foreign))}",
             state="nothing was deleted: it may be the only copy",
             advice="name the endpoints of the cluster that the recovery has made",
         )
-    if state.there is None or state.there == UNREADABLE or state.there.cluster_id != view.cluster_id:
+    own = view.by_id(state.there.member_id) if state.there is not None else None
+    if state.there is None or own is None or state.there.cluster_id != view.cluster_id:
         raise Refused(
             f"what is in {state.data_dir} is no member of {format_id(view.cluster_id)}",
             state="nothing was deleted",
@@ -181,6 +205,11 @@ def _refuse_needed(cluster: Cluster, state: RecoveryState, going: list[Kept]) ->
         )
 
 
+def _is_odd(path: Path) -> bool:
+    """Returns whether a kept folder leads elsewhere, or holds what no member has made."""
+    return path.is_symlink() or bool({one.name for one in path.iterdir()} - {MEMBER, *_OF_MEMBER})
+
+
 def _delete(path: Path, kept: Kept | None) -> None:
     """Deletes a folder as what was looked at: data of that member, on which no etcd runs; or the notes of a recovery."""
 
@@ -188,7 +217,10 @@ def _delete(path: Path, kept: Kept | None) -> None:
         there = taken / path.name
         if kept is None:
             return (there / JOURNAL).is_file()
-        refuse_open(there, path)
+        if running := next((one for one in look_for_etcds().running if has_open(one, there)), None):
+            raise HostError(
+                f"an etcd runs on {path} (pid {running.pid})", state="nothing more was deleted", advice=how_to_stop(running)
+            )
         try:
             found = look(there)
         except QuorateError:

@@ -107,6 +107,7 @@ class Known:
     quota: int = 0
     fenced: tuple[Mapping[str, object], ...] = ()
     by: str = ""
+    accept_loss: bool = False
     step: str = BEGUN
 
     @classmethod
@@ -129,6 +130,7 @@ class Known:
                     quota=integer_of(fields.get("quota")),
                     fenced=tuple(rows_of(fields.get("fenced"))),
                     by=text_of(fields.get("by")),
+                    accept_loss=fields.get("acceptLoss") is True,
                 )
             elif known is not None and one.kind == DISTILLED:
                 applied, unknown = integer_of(fields.get("applied")), integer_of(fields.get("unknown"))
@@ -237,7 +239,7 @@ def refuse_used(spot: Spot, known: Known) -> None:
     that is gone."""
     if not spot.data.exists():
         raise _gone(spot, known)
-    there = look(spot.folder if spot.name == MEMBER else spot.data)
+    there = look(data_dir_of(spot))
     if list(there.last) != (known.placed or {}).get("last"):
         raise Refused(
             f"{spot.data} was recovered before (run {known.run}), and is in use since",
@@ -319,8 +321,12 @@ def _refuse_used_elsewhere(spot: Spot) -> None:
 
 def unfences(spot: Spot) -> str:
     """Returns the command that ends a recovery of this data."""
-    place = spot.folder if spot.name == MEMBER else spot.data
-    return to_paste("quorate", "etcd", "unfence", str(place), "--not-recovered")
+    return to_paste("quorate", "etcd", "unfence", str(data_dir_of(spot)), "--not-recovered")
+
+
+def data_dir_of(spot: Spot) -> Path:
+    """Returns the data directory of a place: where that is a mount point, it is `member` in it that gets other names."""
+    return spot.folder if spot.name == MEMBER else spot.data
 
 
 def undo(data_dir: Path) -> Path:
@@ -336,11 +342,26 @@ def undo(data_dir: Path) -> Path:
             # The old cluster would serve again, beside what was made of it.
             raise _gone(spot, known)
         is_open = known is not None and known.placed is None
+        if known is not None and is_open and _is_as_it_began(spot, known):
+            # Cut off before anything was held.
+            folder.rename(retired(spot, known.run))
+            return spot.data
         was = unfence(data_dir, known.run if known is not None and is_open else "")
         if known is not None and is_open:
             distil.sweep(folder / WORK, SystemClock())
             folder.rename(retired(spot, known.run))
     return was
+
+
+def _is_as_it_began(spot: Spot, known: Known) -> bool:
+    if known.run in kept_runs(spot) or not spot.data.exists() or any(_is_held(one, known.run) for one in known.beside):
+        return False
+    return list(look(data_dir_of(spot)).last) == known.last
+
+
+def _is_held(beside: str, run: str) -> bool:
+    spot = spot_of(Path(beside))
+    return (spot.folder / spot.kept(run)).exists()
 
 
 def fence_alone(data_dir: Path, run: str) -> tuple[Fenced, Path]:

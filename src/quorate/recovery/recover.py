@@ -167,6 +167,7 @@ def _begin(run: _Run, judged: Judged) -> Known:
         "quota": run.job.quota,
         "fenced": [one.as_dict() for one in run.job.fenced],
         "by": run.job.by,
+        "acceptLoss": run.job.wish.accept_loss,
     }
     run.note(BEGUN, fields)
     return run.known()

@@ -64,9 +64,10 @@ def catalog_at(place: str) -> Catalog:
 
 
 def opener(identity: Path | None, work: Path) -> Opener:
-    from quorate.backup.content import Opener
+    from quorate.backup.content import Opener, sweep_work
     from quorate.backup.packing import identities
 
+    sweep_work(work)
     return Opener(identities(identity) if identity is not None else None, work)
 
 

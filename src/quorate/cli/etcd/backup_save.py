@@ -147,11 +147,13 @@ def file_at(place: str, manifest: Manifest) -> str:
 
 
 def _how(packing: Packed, work: Path) -> HowStored:
+    from quorate.backup.content import sweep_work
     from quorate.backup.packing import recipients
     from quorate.backup.save import HowStored
     from quorate.phases.node.keys_bundle import keys_bundle
     from quorate.tree import RealTree
 
+    sweep_work(work)
     keys = recipients(packing.recipient, packing.recipients_file)
     if packing.with_secrets and keys is None:
         raise Refused(

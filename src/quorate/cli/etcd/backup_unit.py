@@ -11,7 +11,7 @@ from quorate.cli.common.durations import DURATION
 from quorate.cli.common.exit_codes import PRINTS
 from quorate.cli.common.output import document
 from quorate.cli.common.this_program import path_of_program
-from quorate.cli.etcd.backup_place import place_argument
+from quorate.cli.etcd.backup_place import place_argument, store_at
 from quorate.cli.etcd.backup_save import Packed, packing_options
 from quorate.cli.etcd.connection import connection_options, flags_in_full
 from quorate.errors import UsageProblem
@@ -43,12 +43,16 @@ def unit(place: str, every: float, rule: str, packing: Packed) -> None:
       systemctl enable --now quorate-backup.timer
     """
     from quorate.backup.objects import is_url
+    from quorate.backup.packing import recipients
     from quorate.core.retention import Keep
     from quorate.host.units import Oneshot, oneshot_text
 
     _refuse_short(every)
     Keep.parse(rule)
     program, is_remote = path_of_program(), is_url(place)
+    if is_remote:
+        store_at(place)
+    recipients(packing.recipient, packing.recipients_file)
     folder = place if is_remote else str(Path(place).absolute())
     save = (program, "etcd", "backup", "save", folder, f"--every={every:g}s", *packing.words(), *flags_in_full())
     prune = (program, "etcd", "backup", "prune", folder, f"--keep={rule}")

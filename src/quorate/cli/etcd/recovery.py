@@ -113,8 +113,7 @@ def _job(data_dir: Path, etcd: str | None, etcdutl: str | None) -> RecoveryJob:
         tuple(map(Path, known.beside)),
         tuple(fenced_of(one, f"the journal of {known.run}") for one in known.fenced),
         gone=known.gone,
-        # What is lost was accepted when it began: the same data is judged.
-        wish=RecoveryWish(cluster_id=known.old_cluster, accept_loss=bool(known.lost)),
+        wish=RecoveryWish(cluster_id=known.old_cluster, accept_loss=known.accept_loss),
     )
 
 
