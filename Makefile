@@ -11,7 +11,7 @@ NAMED := $(filter-out file,$(origin PYTHON))
 MAKE_VENV = GOALS='$(MAKECMDGOALS)' NAMED='$(NAMED)' engines/venv.sh '$(PYTHON)' '$(VENV)'
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev engines engines-demo engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-backup bench-files bench-kube bench-recovery bench-startup proto stories startup reference component-fields component-flags component-gates clean
+.PHONY: help venv dev engines engines-demo engines-s3 engines-kube engines-oracles demo demo-down lint format test e2e e2e-long e2e-packages chaos coverage mutants fuzz bench bench-autopilot bench-backup bench-files bench-kube bench-recovery bench-startup proto stories startup reference component-fields component-flags component-gates clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ dev:  ## Make .venv with the tools for tests (one minute)
 
 engines:  ## Build etcd 3.5, 3.6, 3.7, etcdctl, etcdutl; fetch 3.4 where Debian has it (2 minutes the first time)
 	$(PYTHON) engines/build.py etcd-3.6 etcdctl etcdutl etcd-3.5 etcd-3.7 etcd-3.4
+
+engines-s3:  ## Build an object store with S3's interface, for make chaos (8 minutes)
+	$(PYTHON) engines/build.py weed
 
 engines-demo:
 	$(PYTHON) engines/build.py etcd-3.6 etcdctl
@@ -62,7 +65,7 @@ e2e-long: dev engines engines-kube  ## As e2e: init, join and reset killed in ev
 e2e-packages:  ## Install what nodes are made of, from Debian, where that is possible
 	@engines/node-packages.sh
 
-chaos: dev engines  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links, losses (TRIALS=N)
+chaos: dev engines engines-s3  ## What takes long: every row on every etcd, random schedules (SEED=N replays one), every call killed, slow links, losses (TRIALS=N)
 	SCHEDULES=$(SCHEDULES) $(BIN)/pytest -n $(PYTEST_JOBS) -m chaos
 	rm -f .loss.jsonl
 	$(BIN)/python bench/loss.py --trials $(TRIALS) --output .loss.jsonl

@@ -58,6 +58,7 @@ ENGINES = {
         Engine("etcdctl", ("etcdctl",), "go.etcd.io/etcd/etcdctl/v3", ("version",)),
         Engine("etcdutl", ("etcdutl",), "go.etcd.io/etcd/etcdutl/v3", ("version",)),
         Engine("kube", KUBE_PROGRAMS, "k8s.io/kubernetes"),
+        Engine("weed", ("weed",), "github.com/seaweedfs/seaweedfs"),
         *(Engine(f"kubeadm-{one}", (f"kubeadm-{one}",), "k8s.io/kubernetes") for one in ORACLES),
     )
 }
