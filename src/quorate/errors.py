@@ -147,11 +147,15 @@ class PartlyDone(QuorateError):
         return {**self.reason.as_dict(), **super().as_dict(), "reason": self.reason.code}
 
 
+_UNCHANGED = "nothing was changed"
+
+
 def having_done(error: QuorateError, done: str) -> QuorateError:
     """Returns the error of a run that had changed something before it failed, with a state that says what. The exit codes of
     a check, a configuration and a refusal would claim that nothing was changed: such an error becomes a `PartlyDone`."""
-    rest = "" if error.state == "nothing was changed" else error.state
-    state = "; ".join(filter(None, (rest, done)))
+    # What follows may be so all the same; that nothing was changed is not.
+    rest = [one for one in error.state.split("; ") if one != _UNCHANGED]
+    state = "; ".join(filter(None, (*rest, done)))
     if isinstance(error, PreflightFailed | ConfigError | Refused):
         return PartlyDone(error, state)
     error.state = state

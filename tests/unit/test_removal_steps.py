@@ -15,7 +15,7 @@ from quorate.core.actions import Remove
 from quorate.core.decide_remove import RemoveGoal
 from quorate.core.invariants import Limits, UnsafeStep
 from quorate.core.outcome import RemovalUnknown, Removed, Unchanged
-from quorate.errors import Refused
+from quorate.errors import Refused, having_done
 from quorate.etcd.client import wire_pb2 as wire
 from quorate.etcd.client.errors import AnswerLost, MemberNotFound, NoSpace, ServerTimedOut, Unavailable
 from quorate.etcd.coordination.removal_lock import LockLost, RemovalLock
@@ -129,9 +129,16 @@ def test_a_removal_that_was_refused_changed_nothing(leaving: Leaving) -> None:
 
 
 def test_a_removal_is_not_allowed_on_a_local_list_or_without_a_quorum(leaving: Leaving) -> None:
-    for seen in (replace(view(2), linearizable=False), view(2, answers={1: answer(1)})):
-        with pytest.raises(Refused, match="there is no quorum"):
+    """Where all answer and follow a leader it said that there is no quorum: the leader itself did not answer."""
+    for seen, why in (
+        (replace(view(2), linearizable=False), "no quorum could be proved: 2 of 2"),
+        (view(2, answers={1: answer(1)}), "there is no quorum: 1 of 2"),
+    ):
+        with pytest.raises(Refused, match=why) as refused:
             leaving.removal._judge._check(seen, LIMITS, RemoveGoal(2, "m2"))
+        # As the second half of a replacement: the state said "nothing was changed", of a member that had joined.
+        later = having_done(refused.value, "new has joined")
+        assert later.state.endswith("new has joined") and "nothing was changed" not in later.state
 
 
 # -- after a try -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from quorate.core import invariants
 from quorate.core.actions import AddLearner
 from quorate.core.invariants import Limits, Step, UnsafeStep
 from quorate.core.membership import ClusterView, Member, in_order, starting_advice
+from quorate.core.quorum import quorum
 from quorate.deadline import Deadline, SystemClock, poll
 from quorate.errors import Refused
 from quorate.foreign.text import to_paste
@@ -55,11 +56,13 @@ def agreed(view: ClusterView) -> ClusterView:
 
 
 def no_quorum(view: ClusterView) -> Refused:
-    """Returns the refusal of every change: without a quorum no list is agreed on, and none can be changed."""
+    """Returns the refusal of every change: without a quorum no list is agreed on, and none can be changed. Enough may follow a
+    leader, who does not answer us: then nothing proves that it has them."""
+    lacks = view.reachable_voters < quorum(len(view.voters))
+    what = "there is no quorum" if lacks else "no quorum could be proved"
     return Refused(
-        f"there is no quorum: {view.answering_voters} of {len(view.voters)} voters answer, "
-        f"{view.reachable_voters} follow a leader",
-        state="nothing was changed, and nothing can be before more voters come back",
+        f"{what}: {view.answering_voters} of {len(view.voters)} voters answer, {view.reachable_voters} follow a leader",
+        state="nothing was changed; nothing can be before more voters come back" if lacks else "nothing was changed",
         advice=f"{starting_advice(view)}, then run the same command again",
     )
 
