@@ -162,9 +162,7 @@ def clean(cluster: Cluster, data_dir: Path, runs: tuple[str, ...]) -> tuple[Path
 
 
 def _refuse_needed(cluster: Cluster, state: RecoveryState, going: list[Kept], old: set[int]) -> None:
-    if odd := [
-        one.path for one in going if one.path.is_symlink() or {row.name for row in one.path.iterdir()} - {MEMBER, *_OF_MEMBER}
-    ]:
+    if odd := [one.path for one in going if _is_odd(one.path)]:
         raise Refused(
             f"{odd[0]} is a link, or holds more than a member's data",
             state="nothing was deleted",
