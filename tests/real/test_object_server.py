@@ -39,7 +39,7 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    master, volume, filer, s3, *more = ports.reserve(8, tmp_path / "weed")
+    master, volume, filer, s3, *more = reserved = ports.reserve(8, tmp_path / "weed")
     (tmp_path / "s3.json").write_text(json.dumps({"identities": [IDENTITY]}))
     words = [
         *(engine("weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={tmp_path}", "-filer", "-s3"),
@@ -48,7 +48,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         *(f"-s3.port.grpc={more[3]}", f"-s3.config={tmp_path / 's3.json'}", "-volume.max=5", "-master.volumeSizeLimitMB=64"),
     ]
     with (tmp_path / "weed.log").open("wb") as log:
-        running = subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path)
+        running = subprocess.Popen(words, stdout=log, stderr=log, cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)})
     variables = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3}",
         "AWS_ACCESS_KEY_ID": "AK",
@@ -64,6 +64,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     finally:
         running.kill()
         running.wait()
+        # It makes sockets there, whatever TMPDIR says.
+        for path in Path("/tmp").glob("seaweedfs-*.sock"):
+            if path.stem.rpartition("-")[2] in map(str, reserved):
+                path.unlink()
 
 
 def _takes(running: subprocess.Popen[bytes]) -> bool:
