@@ -16,12 +16,11 @@ from quorate.offline.wal import read_log
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """A place in a log: the name of the file, the byte, the sum of all records before it. `index`: of the last entry then."""
+    """A place in a log: the name of the file, the byte, the sum of all records before it."""
 
     file: str
     offset: int
     sum: int
-    index: int
 
 
 def mark_in(folder: Path) -> LogMark | None:
@@ -31,7 +30,7 @@ def mark_in(folder: Path) -> LogMark | None:
     except (Damaged, OSError):
         return None
     at = found.before_last
-    return LogMark(at.path.name, at.offset, at.crc, found.last_index) if at is not None else None
+    return LogMark(at.path.name, at.offset, at.crc) if at is not None else None
 
 
 def end_of(folder: Path) -> LogMark | None:
@@ -48,7 +47,7 @@ def end_of(folder: Path) -> LogMark | None:
             os.close(fd)
     except (Damaged, OSError):
         return None
-    return LogMark(found.end.path.name, found.end.offset, found.end.crc, found.last_index)
+    return LogMark(found.end.path.name, found.end.offset, found.end.crc)
 
 
 def ends_at(folder: Path, mark: LogMark) -> bool:

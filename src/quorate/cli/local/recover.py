@@ -106,8 +106,8 @@ def _stopped(home: Home) -> Iterator[None]:
         yield
     except QuorateError as error:
         if stopped:
-            told = f"{', '.join(stopped)} ran, and {'was' if len(stopped) == 1 else 'were'} stopped"
-            error.state = "; ".join(filter(None, [error.state, told]))
+            ended = f"{', '.join(stopped)} ran, and {'was' if len(stopped) == 1 else 'were'} stopped"
+            error.state = "; ".join(filter(None, [error.state, ended]))
         raise
 
 

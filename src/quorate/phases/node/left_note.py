@@ -200,7 +200,7 @@ def _read(tree: Tree) -> Left | None:
 
 def _mark_of(fields: Mapping[str, object]) -> LogMark | None:
     file = text_of(fields.get("file"))
-    numbers = (integer_of(fields.get(name)) for name in ("offset", "sum", "index"))
+    numbers = (integer_of(fields.get(name)) for name in ("offset", "sum"))
     return LogMark(file, *numbers) if file and "/" not in file else None
 
 
@@ -243,7 +243,7 @@ def is_sealed(tree: Tree, noted: Left, seen: DataSeen) -> bool:
 
 def _is_its_log(noted: Left, data_dir: Path) -> bool:
     if noted.why == "abandoned":
-        # Whoever resumes says so again, and it may be a log that nobody can read.
+        # The flag is required again, and the log may be unreadable.
         return True
     if noted.mark is None:
         return False

@@ -47,8 +47,8 @@ def _access(run: ResetRun) -> Iterator[Access]:
 def _beside_leaving(access: Access, run: ResetRun) -> list[Endpoint]:
     """Returns where the others of a member that may have left are, by the note of a run that was cut off around its removal;
     nobody who is of another cluster by now. They are asked only where nobody else answers: the note may be old."""
-    told = [Endpoint.parse(url) for url in urls_beside_leaving(run.tree, run.owner)]
-    return [one for one in told if run.owner is None or _cluster_at(access, one, run) in (run.owner.cluster_id, None)]
+    noted = [Endpoint.parse(url) for url in urls_beside_leaving(run.tree, run.owner)]
+    return [one for one in noted if run.owner is None or _cluster_at(access, one, run) in (run.owner.cluster_id, None)]
 
 
 def _cluster_at(access: Access, endpoint: Endpoint, run: ResetRun) -> int | None:

@@ -1,6 +1,6 @@
 """What the log of this node's member says once its etcd has ended: whether it is the only one of its cluster.
 
-It is the last look before the data goes, and asks nobody: what a run was told is as old as that run.
+It is the last look before the data is deleted, and asks no member: an answer is as old as the run that got it.
 """
 
 from __future__ import annotations
