@@ -22,6 +22,7 @@ from quorate.host.kubelet import Kubelet
 from quorate.host.running_etcds import running_etcds
 from quorate.local import cluster
 from quorate.local.home import Home
+from quorate.phases.node.static_pods import BEFORE_REJOIN
 from quorate.phases.recover import run as on_node
 from quorate.phases.recover.holding import HeldNode, hold_in
 from quorate.phases.rejoin import run as rejoin
@@ -165,7 +166,7 @@ def test_a_rejoin_that_was_cut_off_between_the_pods_holds_both_and_keeps_what_so
 
     monkeypatch.setattr(rejoin, "_join", join)
     rejoin.rejoin_node(node, ())
-    kept = node.tree.at(rejoin.BEFORE_REJOIN)
+    kept = node.tree.at(BEFORE_REJOIN)
     assert held == ["etcd", "kube-apiserver"] and "do not touch" in kept.read_text() and kept.stat().st_mode & 0o777 == 0o640
     assert sorted(one.name for one in folder.iterdir()) == ["etcd.yaml", "kube-apiserver.yaml"]
 

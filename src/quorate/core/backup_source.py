@@ -30,7 +30,7 @@ def choose(view: ClusterView, wanted: str, *, allow_no_quorum: bool) -> Source:
     through_quorum = view.linearizable and view.leader is not None and view.answer(view.leader.id) is not None
     if not through_quorum and not allow_no_quorum:
         raise Refused(
-            "no quorum answers: a backup of one member may lack writes that clients were told are done",
+            "no quorum answers: a backup of one member may lack writes that were acknowledged",
             state="nothing was saved",
             advice="save it all the same with --allow-no-quorum, which the manifest then says; a directory of a stopped member "
             "holds more: quorate etcd look DIR",

@@ -136,7 +136,7 @@ def _print_one(place: str, one: Manifest) -> None:
         ("backup", one.id),
         ("file", f"{file_at(place, one)} ({size(one.blob.size)}){_packed(one)}"),
         ("taken", f"{one.taken_at:%Y-%m-%d %H:%M:%S} UTC from the {one.member.role} {one.member.name} ({one.member.version})"),
-        ("quorum", "yes" if one.through_quorum else "no: it may lack writes that clients were told are done"),
+        ("quorum", "yes" if one.through_quorum else "no: it may lack writes that were acknowledged"),
         ("content", f"{one.keys} keys at revision {one.revision}, applied up to index {one.raft_index} of term {one.term}"),
     ]
     if one.newest_lease is not None:

@@ -131,7 +131,7 @@ def _say_saved(place: str, manifest: Manifest) -> None:
         f"{manifest.member.role} {manifest.member.name}"
     )
     if not manifest.through_quorum:
-        echo("no quorum answered: it may lack writes that clients were told are done")
+        echo("no quorum answered: it may lack writes that were acknowledged")
     if manifest.encryption_keys:
         echo(f"an API server needs these keys to read it: {', '.join(manifest.encryption_keys)}")
     echo(f"file: {file_at(place, manifest)}")

@@ -10,7 +10,7 @@ from quorate.manifests.control_plane import PODS, ControlPlaneNode
 from quorate.manifests.etcd import EtcdNode, etcd_pod
 from quorate.manifests.patches import PatchSet, read_patches
 from quorate.manifests.pod import Object
-from quorate.phases.base.context import MANIFESTS_FOLDER, Context
+from quorate.phases.base.context import CONFIG_FOLDER, MANIFESTS_FOLDER, Context
 from quorate.phases.node import etcd_manifest
 from quorate.tree import NewContent, Tree
 
@@ -89,6 +89,10 @@ def write_control_plane(*names: str) -> Callable[[Context], None]:
             write_manifest(context, name, PODS[name](context.cluster, node))
 
     return run
+
+
+BEFORE_REJOIN = f"{CONFIG_FOLDER}/.quorate-before-rejoin.yaml"
+"""The manifest that etcd had before its member joined a cluster that was recovered elsewhere."""
 
 
 def staged_path(name: str) -> str:

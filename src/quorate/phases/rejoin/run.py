@@ -21,10 +21,9 @@ from quorate.foreign.urls import parts_of
 from quorate.host.etcd_identity import UNREADABLE, DataIdentity, member_owner
 from quorate.host.last_words import of_container
 from quorate.member.static_pod import StaticPod
-from quorate.phases.base.context import CONFIG_FOLDER
 from quorate.phases.base.node_files import real_path, runtime_socket, tls_files
 from quorate.phases.node.etcd_manifest import LocalEtcd
-from quorate.phases.node.static_pods import MANIFEST_MODE, manifest_path, staged_path
+from quorate.phases.node.static_pods import BEFORE_REJOIN, MANIFEST_MODE, manifest_path, staged_path
 from quorate.phases.recover.holding import HELD, HeldNode, give_back, hold, refuse_without_kubelet, restart_kubelet, said_held
 from quorate.phases.recover.run import own_etcd
 from quorate.phases.rejoin.cluster import CERTIFICATES, NewCluster, cluster_at, find
@@ -34,8 +33,6 @@ from quorate.recovery.progress import fence_alone, retire, run_at, unfences
 
 _ETCD, _API_SERVER = HELD
 _LOG_BYTES = 1 << 16
-BEFORE_REJOIN = f"{CONFIG_FOLDER}/.quorate-before-rejoin.yaml"
-"""The manifest that the member had."""
 
 
 @dataclass(frozen=True, slots=True)

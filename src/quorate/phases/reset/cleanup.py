@@ -14,6 +14,7 @@ from quorate.phases.node import leftovers, run_marker
 from quorate.phases.node.left_note import NOTES
 from quorate.phases.node.local_etcd import delete_data
 from quorate.phases.node.paths import CONFS
+from quorate.phases.node.static_pods import BEFORE_REJOIN
 from quorate.phases.reset import mounts
 from quorate.phases.reset.judge import PHASE, judge_alone
 from quorate.phases.reset.state import ResetRun, certificates_in, folders, is_emptied
@@ -46,7 +47,7 @@ def clean_up(run: ResetRun) -> None:
     for path in files:
         _try(partial(run.remove, path), left)
     run.refuse_changed()
-    for path in (run_marker.PATH, *NOTES):
+    for path in (run_marker.PATH, BEFORE_REJOIN, *NOTES):
         _try(partial(run.tree.remove, path), left)
     _try(partial(leftovers.sweep, run.tree, clean(run.reset.certificates_dir), run.report), left)
     if left:
