@@ -148,9 +148,9 @@ def test_a_member_that_hangs_in_the_middle_ends_the_save(
     home: Home, etcd36: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A suspended member keeps its connection: nothing but silence shows it."""
-    from quorate.etcd.client import kv, maintenance
+    from quorate.etcd.client import channel, kv, maintenance
 
-    monkeypatch.setattr(maintenance, "_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(channel, "_SILENCE_SECONDS", 1.0)
     cluster.up(home, 1, etcd36)
     with home.access() as access:
         for number in range(60):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quorate.errors import ConfigError
-from quorate.foreign.protobuf import NoMessage, all_numbers, fields
+from quorate.foreign.protobuf import NoMessage, all_numbers, encoded_bytes, encoded_number, fields, numbers_and_bytes
 from quorate.host.etcd_identity import UNREADABLE, member_owner
 from quorate.offline.bolt import Bolt, Damaged, _fnv1a
 from quorate.offline.crc32c import crc32c
@@ -116,6 +116,28 @@ def test_any_bytes_are_no_error_of_ours(content: bytes) -> None:
 def test_the_sum_of_a_record_is_castagnolis() -> None:
     assert crc32c(b"123456789") == 0xE3069283
     assert crc32c(b"6789", crc32c(b"12345")) == 0xE3069283
+    assert crc32c(memoryview(b"x123456789")[1:]) == 0xE3069283 and crc32c(b"", 7) == 7
+
+
+_FIELD = st.one_of(
+    st.tuples(st.integers(1, 40), st.integers(0, 1 << 63)).map(lambda pair: encoded_number(*pair)),
+    st.tuples(st.integers(1, 40), st.binary(max_size=200)).map(lambda pair: encoded_bytes(*pair)),
+    st.binary(max_size=12),
+)
+
+
+@given(st.lists(_FIELD, max_size=6).map(b"".join))
+def test_the_short_way_through_a_message_reads_what_the_long_one_does(message: bytes) -> None:
+    """`numbers_and_bytes` has a loop of its own, for it is asked a hundred thousand times."""
+    try:
+        found = list(fields(message))
+    except NoMessage as error:
+        with pytest.raises(NoMessage, match=str(error)):
+            numbers_and_bytes(message)
+        return
+    numbers = {key: value for key, value in found if isinstance(value, int)}
+    content = {key: value for key, value in found if not isinstance(value, int)}
+    assert numbers_and_bytes(message) == (numbers, content)
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------

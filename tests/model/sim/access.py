@@ -39,8 +39,10 @@ class SimChannel(Channel):
     def log_in_first(self, timeout: float) -> None:
         """No login is needed."""
 
-    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float, *, silence: float) -> Iterator[Res]:  # noqa: ARG002
-        yield self.call(method, request, timeout)
+    def server_stream(
+        self, method: Method[Req, Res], request: Req, timeout: float, gather: Callable[[Iterable[Res]], Iterator[T]]
+    ) -> Iterator[T]:
+        return gather([self.call(method, request, timeout)])
 
     def bidi_stream(self, method: Method[Req, Res], requests: Iterable[Req], timeout: float) -> Iterator[Res]:
         """One answer for each request; enough for a lease's keep-alive."""

@@ -32,6 +32,7 @@ from quorate.quiet_grpc import grpc
 
 _LOGGER = logger(__name__)
 Res = TypeVar("Res")
+Gathered = TypeVar("Gathered")
 _Metadata = tuple[tuple[str, str], ...]
 Borrow = Callable[["str | None", float], str]
 """Returns a token issued by another member: not the one that was refused, within so many seconds."""
@@ -49,6 +50,7 @@ _LIMITS = f"""{{"methodConfig": [
     {{"name": [{{"service": "etcdserverpb.KV", "method": "Range"}}], "maxResponseMessageBytes": {_MOST_RANGE_BYTES}}}
 ]}}"""
 _SLICE_SECONDS, _SLICES_OF_GRACE = 0.1, 5
+_SILENCE_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
 """A stop waits for a read that ends within so many seconds anyway."""
 _OPTIONS = (
@@ -64,6 +66,7 @@ _OPTIONS = (
     # Channels of other runs in this process must not share our connection state.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
+    ("SingleThreadedUnaryStream", 1),
 )
 _AUTH_IS_OFF = ""
 """The token of a user where authentication is off."""
@@ -177,9 +180,15 @@ class Channel:
                         Failure("CANCELLED", "a stop was requested", str(self.endpoint), method.name, reads_only=False)
                     ) from None
 
-    def server_stream(self, method: Method[Req, Res], request: Req, timeout: float, *, silence: float) -> Iterator[Res]:
-        """Makes a server-streaming call. `timeout` bounds the whole stream; one that brings nothing for `silence` seconds ends
-        with `Unreachable`: a member that is suspended keeps its connection. A stop ends it, too."""
+    def server_stream(
+        self, method: Method[Req, Res], request: Req, timeout: float, gather: Callable[[Iterable[Res]], Iterator[Gathered]]
+    ) -> Iterator[Gathered]:
+        """Makes a server-streaming call. `timeout` bounds the whole stream; one that brings nothing for half a minute ends
+        with `Unreachable`: a member that is suspended keeps its connection. A stop ends it, too.
+
+        `gather` runs in the thread that receives, and makes fewer of many messages: to hand each over to another thread costs
+        more than to receive it. It holds nothing back for longer than a second.
+        """
         # Only a snapshot needs it.
         from quorate.etcd.client.stream import SilentStreamError, pumped
 
@@ -189,10 +198,10 @@ class Channel:
         with self._classified(method), self._noted(method):
             open_call = call(request, timeout=timeout, metadata=self._metadata(timeout))
             try:
-                yield from pumped(open_call, silence, self._cancel)
+                yield from pumped(gather(open_call), _SILENCE_SECONDS, self._cancel)
             except SilentStreamError:
                 raise Unreachable(
-                    f"{self.endpoint} sent nothing for {silence:g} s in the middle of {method.name}",
+                    f"{self.endpoint} sent nothing for {_SILENCE_SECONDS:g} s in the middle of {method.name}",
                     endpoint=str(self.endpoint),
                 ) from None
             finally:

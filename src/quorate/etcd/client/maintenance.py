@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from quorate.core.membership import Alarm, MemberStatus
@@ -14,7 +15,7 @@ from quorate.etcd.client.errors import EtcdError
 from quorate.foreign.writing import write_all
 
 _DIGEST_BYTES, _PIECE_BYTES = 32, 1 << 20
-_SILENCE_SECONDS = 30.0
+_HELD_BACK_SECONDS = 1.0
 
 
 def status(channel: Channel, *, timeout: float) -> MemberStatus:
@@ -98,7 +99,7 @@ def receive_snapshot(
     match, OSError when the file cannot be written."""
     # The last 32 bytes of the stream are the digest of all bytes before: they are not hashed with them.
     digest, held, written = hashlib.sha256(), b"", 0
-    for piece, left in _pieces(channel, timeout):
+    for piece, left in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout, _gathered):
         write_all(fd, piece)
         written += len(piece)
         end = (held + piece)[-_DIGEST_BYTES:] if len(piece) < _DIGEST_BYTES else piece[-_DIGEST_BYTES:]
@@ -112,15 +113,17 @@ def receive_snapshot(
     return Received(written, digest.hexdigest())
 
 
-def _pieces(channel: Channel, timeout: float) -> Iterator[tuple[bytes, int]]:
-    """Yields about a megabyte at a time, each with what is left: hashes and writes of 32 KiB cost as much as the stream."""
-    gathered = bytearray()
-    left = 0
-    for chunk in channel.server_stream(rpc.SNAPSHOT, wire.Empty(), timeout, silence=_SILENCE_SECONDS):
-        gathered += chunk.blob
-        left = chunk.remaining_bytes
-        if len(gathered) >= _PIECE_BYTES:
-            yield bytes(gathered), left
+def _gathered(chunks: Iterable[wire.SnapshotResponse]) -> Iterator[tuple[bytes, int]]:
+    """Yields about a megabyte at a time, each with what is left: hashes and writes of 32 KiB cost as much as the stream. A slow
+    stream is shown as it comes."""
+    gathered: list[bytes] = []
+    size, left, began = 0, 0, time.monotonic()
+    for chunk in chunks:
+        gathered.append(chunk.blob)
+        size, left = size + len(gathered[-1]), chunk.remaining_bytes
+        if size >= _PIECE_BYTES or time.monotonic() - began > _HELD_BACK_SECONDS:
+            yield b"".join(gathered), left
             gathered.clear()
+            size, began = 0, time.monotonic()
     if gathered:
-        yield bytes(gathered), left
+        yield b"".join(gathered), left

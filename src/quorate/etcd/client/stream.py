@@ -11,8 +11,8 @@ from typing import TypeVar
 from quorate.deadline import Cancel
 
 T = TypeVar("T")
-_HELD = 64
-"""Messages that wait for the reader; those of a snapshot have 32 KiB."""
+_HELD = 4
+"""Messages, or what was made of many, that wait for the reader: a megabyte each of a snapshot."""
 _SLICE_SECONDS = 0.1
 
 
