@@ -326,3 +326,31 @@ def test_a_backup_is_restored_and_served_for_a_while(three: Home, tmp_path: Path
     failed = cli(*words[:-1], str(never), "--etcdutl", engine("etcdutl"))
     assert failed.returncode == 1 and "what was restored is not served" in failed.stderr, failed.stderr
     assert "DAMAGED" not in cli("etcd", "backup", "list", str(place)).stdout and not list(work.iterdir())
+
+
+def test_a_run_without_an_end_saves_once_a_period_and_goes_on_where_a_round_fails(
+    home: Home, etcd36: str, tmp_path: Path
+) -> None:
+    cluster.up(home, 1, etcd36)
+    put(home, 5)
+    store, out, log = FolderStore(tmp_path / "backups"), tmp_path / "out", tmp_path / "log"
+    words = [sys.executable, "-m", "quorate", "etcd", "backup", "run", str(store.root), "--every", "1h", "-o", "json"]
+
+    def shown_until_stopped() -> dict[str, object]:
+        with out.open("wb") as stdout, log.open("wb") as stderr:
+            run = subprocess.Popen([*words, *flags_of(home)], stdout=stdout, stderr=stderr)
+        until(lambda: b"\n" in out.read_bytes() or run.poll() is not None, 40)
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(10) == 130, log.read_text()
+        assert "stopped: no backup is saved from here any more" in log.read_text()
+        assert schemas.checked(out.read_text()) == ["EtcdBackupRound"]
+        row: dict[str, object] = json.loads(out.read_text())
+        return row
+
+    for round_ends in ("saved", "claimedBy", "error"):
+        if round_ends == "error":
+            cluster.pause(home, "m1")
+        row = shown_until_stopped()
+        assert [key for key in ("saved", "claimedBy", "error") if row[key] is not None] == [round_ends], log.read_text()
+    cluster.resume(home, "m1")
+    assert len(catalog(store).backups) == 1 and "tried again in 900 s" in log.read_text()

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from quorate.backup import claims
-from quorate.backup.catalog import Catalog, file_of
+from quorate.backup.catalog import Catalog, catalog, file_of
+from quorate.backup.content import Opener
 from quorate.backup.manifest import SUFFIX, Manifest
 from quorate.backup.store import Store, Stored
-from quorate.backup.verify import Checked
+from quorate.backup.verify import Checked, read_again, verify
 from quorate.core.ids import format_id
 from quorate.core.retention import Keep, Kept, Pruning, judge
+from quorate.deadline import SystemClock
+from quorate.report import Notice, Report
 
 _RUBBISH_SECONDS = 24 * 3600
 """A run that saves a large database over a slow link is not killed by the prune of another host."""
@@ -64,6 +67,39 @@ def proved(found: Catalog, decide: Callable[[Catalog], Plan], read: Read) -> tup
             return found, decided
         known |= {one.id: read(one).manifest for one in found.backups if one.id in leant_on}
         found = replace(found, backups=tuple(known.get(one.id, one) for one in found.backups))
+
+
+@dataclass(frozen=True, slots=True)
+class Pruner:
+    """A prune of one store. `most_age`: of the newest verified backup, in seconds; where it is older nothing is deleted. Both
+    raise `HostError` and `CannotUnpack`; nothing was deleted then."""
+
+    store: Store
+    keep: Keep
+    most_age: float
+    opener: Opener
+    clock: SystemClock
+    report: Report
+
+    def prune(self) -> tuple[Plan, list[str]]:
+        """Deletes what `keep` does not keep; returns the plan, and the ids of what is gone. What is leant on is read again
+        before, and what that found is noted."""
+        wall = self.clock.wall()
+        found, decided = self._proved(lambda one: verify(self.store, one, self.opener, self.clock))
+        return decided, carry_out(self.store, found, decided, wall)
+
+    def plan(self) -> Plan:
+        """Returns what `prune` would do; it changes nothing."""
+        return self._proved(lambda one: read_again(self.store, one, self.opener, self.clock))[1]
+
+    def _proved(self, read: Read) -> tuple[Catalog, Plan]:
+        wall, age = self.clock.wall(), timedelta(seconds=self.most_age)
+
+        def read_leant_on(manifest: Manifest) -> Checked:
+            self.report(Notice(f"reading {manifest.id} again, for which others go"))
+            return read(manifest)
+
+        return proved(catalog(self.store), lambda one: plan(one, self.keep, wall, most_age=age), read_leant_on)
 
 
 def carry_out(store: Store, found: Catalog, decided: Plan, wall: float) -> list[str]:

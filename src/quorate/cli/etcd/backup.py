@@ -26,8 +26,9 @@ from quorate.cli.etcd.backup_place import (
     store_there,
     work_option,
 )
+from quorate.cli.etcd.backup_run import run
 from quorate.cli.etcd.backup_save import file_at, save
-from quorate.cli.etcd.backup_unit import timer, unit
+from quorate.cli.etcd.backup_unit import manifest, timer, unit
 from quorate.cli.etcd.backup_verify import verify
 from quorate.cli.etcd.connection import CONNECTION, connection_options
 from quorate.errors import QuorateError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from quorate.backup.catalog import Catalog
     from quorate.backup.manifest import Manifest
     from quorate.backup.prune import Plan
-    from quorate.backup.verify import Checked
 
 _KEEP = "24h,7d,4w,6m"
 _HOUR = 3600.0
@@ -241,31 +241,22 @@ def prune(place: str, rule: str, max_age: float, dry_run: bool, identity: Path |
     Example:
       quorate etcd backup prune /mnt/backups --keep 24h,7d,4w,6m --dry-run
     """
-    from datetime import timedelta
-
     from quorate.backup import prune as pruning
-    from quorate.backup.catalog import catalog
-    from quorate.backup.verify import read_again, verify
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
     from quorate.core.retention import Keep
     from quorate.deadline import Cancel, SystemClock
-    from quorate.report import Notice
 
     cancel = Cancel()
     clock = SystemClock(cancel)
-    store, wall, keep = store_there(place, work, clock), clock.wall(), Keep.parse(rule)
-    opens = opener(identity, work)
-
-    def read(manifest: Manifest) -> Checked:
-        report(Notice(f"reading {manifest.id} again, for which others go"))
-        return (read_again if dry_run else verify)(store, manifest, opens, clock)
-
+    store, opens = store_there(place, work, clock), opener(identity, work)
+    gone: list[str] = []
     with cancelling(cancel), progress() as report:
-        found, decided = pruning.proved(
-            catalog(store), lambda one: pruning.plan(one, keep, wall, most_age=timedelta(seconds=max_age)), read
-        )
-        gone = [] if dry_run else pruning.carry_out(store, found, decided, wall)
+        pruner = pruning.Pruner(store, Keep.parse(rule), max_age, opens, clock, report)
+        if dry_run:
+            decided = pruner.plan()
+        else:
+            decided, gone = pruner.prune()
     emit(
         form,
         "EtcdBackupPruning",
@@ -298,3 +289,5 @@ backup.add_command(save)
 backup.add_command(verify)
 backup.add_command(unit)
 backup.add_command(timer)
+backup.add_command(run)
+backup.add_command(manifest)

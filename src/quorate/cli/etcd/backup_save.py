@@ -92,27 +92,23 @@ def save(place: str, source: str, allow_no_quorum: bool, every: float | None, pa
       quorate etcd backup save /mnt/backups --every 1h
       quorate etcd backup save s3://backups/etcd --compress zstd --recipients-file keys.txt --with-secrets
     """
-    from quorate.backup.claims import claim
     from quorate.backup.save import Wish
-    from quorate.backup.save import save as saved
-    from quorate.core.backup_source import choose
+    from quorate.backup.schedule import Period, save_in_period
     from quorate.host.facts import hostname
 
     if place.endswith(".db") and not Path(place).is_dir():
         # etcdctl's `snapshot save` takes a file.
         raise ConfigError(f"{place} reads like a file; backups are kept in a directory", advice="name a directory")
-    how = _how(packing, work)
+    how = how_stored(packing, work)
     with cluster_opened() as cluster, _saving():
         store = store_at(place, work, cluster.clock)
-        view = cluster.look()
-        choose(cluster.with_standbys(view), source, allow_no_quorum=allow_no_quorum)
-        other = claim(store, view.cluster_id, every, cluster.clock.wall(), hostname()) if every is not None else ""
-        if other:
-            data = {"id": None, "claimedBy": other}
-            emit(form, "EtcdBackup", data, lambda: echo(f"nothing to do: {other} has this period"))
-            return
-        manifest = saved(cluster, store, Wish(source, allow_no_quorum), how)
-    emit(form, "EtcdBackup", fields_of(manifest), lambda: _say_saved(place, manifest))
+        period = Period(every, hostname()) if every is not None else None
+        made = save_in_period(cluster, store, Wish(source, allow_no_quorum), how, period)
+    if isinstance(made, str):
+        data = {"id": None, "claimedBy": made}
+        emit(form, "EtcdBackup", data, lambda: echo(f"nothing to do: {made} has this period"))
+        return
+    emit(form, "EtcdBackup", fields_of(made), lambda: _say_saved(place, made))
 
 
 @contextmanager
@@ -146,7 +142,8 @@ def file_at(place: str, manifest: Manifest) -> str:
     return f"{place.rstrip('/')}/{blob_of(manifest)}"
 
 
-def _how(packing: Packed, work: Path) -> HowStored:
+def how_stored(packing: Packed, work: Path) -> HowStored:
+    """Returns how a backup is stored. Raises `ConfigError` and `Refused` for what cannot be so."""
     from quorate.backup.content import sweep_work
     from quorate.backup.packing import recipients
     from quorate.backup.save import HowStored
