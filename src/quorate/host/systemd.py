@@ -82,6 +82,16 @@ class Systemd:
         self.run("stop", unit, seconds=_STOP_SECONDS)
         self._try("reset-failed", unit)
 
+    def end(self, unit: str) -> None:
+        """Stops a unit; whether it starts after a boot stays as it is. Returns when it has ended."""
+        self.run("stop", unit, seconds=_STOP_SECONDS)
+        self._try("reset-failed", unit)
+
+    def begin(self, unit: str) -> None:
+        """Starts a unit, also one that has failed too often; whether it starts after a boot stays as it is."""
+        self._try("reset-failed", unit)
+        self.run("start", "--no-block", unit)
+
     def log(self, unit: str, lines: int = 50) -> list[str]:
         """Returns the last lines that the unit logged; none where there is no journal."""
         journalctl = [*self.command[:-1], "journalctl", f"--unit={unit}", f"--lines={lines}", "--output=cat", "--no-pager"]

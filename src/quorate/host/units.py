@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from quorate.errors import HostError
+from quorate.errors import ConfigError, HostError
 
 _LEAST_TIMER_SECONDS = 60
 _WATCHDOG_SECONDS = 120
 """A round takes a second, an action of the autopilot some ten seconds, and each of its waits has a limit."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9:_.@-]{1,200}")
+
+
+def refuse_no_unit(name: str) -> None:
+    """Raises `ConfigError` for what is no name of a unit."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"--unit {name[:80]!r} is not a valid unit name: use letters, digits and : _ . @ -")
 
 
 def unit_text(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,17 @@ def _is_held_in(folder: Path) -> bool:
 
 def refuse_running(data_dir: Path) -> None:
     """Raises `Refused` where an etcd runs on a data directory, or one may that cannot be seen, with what stops it for good."""
+    _refuse_running(data_dir, how_to_stop)
+
+
+def refuse_not_held(data_dir: Path) -> None:
+    """As `refuse_running`, for a command that can hold its service."""
+    _refuse_running(
+        data_dir, lambda etcd: f"add --unit {unit} to this command" if (unit := unit_of(etcd)) else how_to_stop(etcd)
+    )
+
+
+def _refuse_running(data_dir: Path, stopped_by: Callable[[RunningEtcd], str]) -> None:
     seen = look_for_etcds()
     if seen.unseen:
         raise Refused(
@@ -94,7 +105,15 @@ def refuse_running(data_dir: Path) -> None:
         )
     for one in seen.running:
         if is_open_here(one, data_dir) or has_open(one, data_dir):
-            raise Refused(f"an etcd runs on {data_dir} (pid {one.pid})", state="nothing was changed", advice=how_to_stop(one))
+            raise Refused(f"an etcd runs on {data_dir} (pid {one.pid})", state="nothing was changed", advice=stopped_by(one))
+
+
+def unit_of(etcd: RunningEtcd) -> str:
+    """Returns the service of systemd that runs an etcd, without .service; empty for none, and for a pod. One in a session of a
+    user's own manager (user@1000.service/...) has none: stopped, that would end all that the user runs."""
+    groups = proc.cgroups(etcd.pid)
+    last = () if _PODS in groups else (line.rpartition("/")[2] for line in groups.splitlines() if "/user@" not in line)
+    return next((part.removesuffix(_UNIT_END) for part in last if part.endswith(_UNIT_END)), "")
 
 
 def how_to_stop(etcd: RunningEtcd) -> str:
@@ -105,9 +124,9 @@ def how_to_stop(etcd: RunningEtcd) -> str:
         # Under that name 'quorate rejoin' and 'quorate recover' find it again; moved away, they know of no etcd.
         hold = to_paste("mv", f"{_MANIFESTS}/etcd.yaml", f"{_MANIFESTS}/.etcd.yaml")
         return f"{hold}    # a name that the kubelet ignores; wait until its container is gone, {again}"
-    unit = next((part for part in reversed(groups.replace("\n", "/").split("/")) if part.endswith(_UNIT_END)), "")
-    if unit:
-        return f"{to_paste('systemctl', 'mask', '--now', unit)}; {again}"
+    if unit := unit_of(etcd):
+        # Not masked: systemd refuses that for a unit file in /etc/systemd/system.
+        return f"{to_paste('systemctl', 'disable', '--now', f'{unit}{_UNIT_END}')}; {again}"
     return f"stop what starts it, and then it: kill {etcd.pid}; {again}"
 
 
@@ -118,7 +137,7 @@ def fence(data_dir: Path, run: str) -> tuple[Fenced, Path]:
     if begun := _begun(spot):
         # Killed behind the rename, or typed again.
         return _noted(spot, begun, survivor_in(spot.folder / spot.kept(begun))[0])
-    refuse_running(data_dir)
+    refuse_not_held(data_dir)
     survivor, _ = survivor_in(data_dir)
     _refuse_nobodys(survivor, data_dir)
     with _opened(spot.folder) as held:

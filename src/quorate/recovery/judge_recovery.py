@@ -30,7 +30,7 @@ from quorate.host.etcd_identity import MEMBER
 from quorate.host.work_folder import free_bytes
 from quorate.offline.look import Look
 from quorate.recovery import twin
-from quorate.recovery.fence import Spot, refuse_running, spot_of
+from quorate.recovery.fence import Spot, refuse_not_held, refuse_running, spot_of
 from quorate.recovery.restore import distrusted, strays
 from quorate.recovery.survivors import Fenced, names_in, survivor_in
 
@@ -74,7 +74,9 @@ def judge_recovery(job: RecoveryJob, run: str = "") -> Judged:
     stopped = {where(spot_of(one), run) for one in job.stops}
     for place in places:
         if place not in stopped:
-            refuse_running(place)
+            # The service of the survivor can be held by this command.
+            can_hold = job.by == ETCD_RECOVER and place == places[0]
+            (refuse_not_held if can_hold else refuse_running)(place)
     here = [survivor_in(one) for one in places]
     looks = tuple(found for _, found in here)
     survivors = (*(one for one, _ in here), *(one.survivor for one in job.fenced))

@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from quorate.recovery.judge_recovery import Judged
     from quorate.recovery.progress import Recovered
     from quorate.recovery.survivors import Fenced
+    from quorate.recovery.unit_hold import UnitHold
+
+unit_option = click.option("--unit", help="The systemd service of its etcd, without .service: held meanwhile, then started.")
+
+
+def unit_to_hold(data_dir: Path, unit: str | None) -> UnitHold | None:
+    """Returns the service that was named, or the one that a run which was killed has left held; None for neither."""
+    from quorate.host.units import refuse_no_unit
+    from quorate.recovery.unit_hold import UnitHold, held_for
+
+    if unit is None:
+        return held_for(data_dir)
+    refuse_no_unit(unit)
+    return UnitHold(unit, data_dir)
+
+
+def with_unit(fields: dict[str, object], hold: UnitHold | None) -> dict[str, object]:
+    """Returns the fields, with the service where one was held."""
+    return {**fields, "unit": hold.service} if hold is not None else fields
+
 
 NO_OLD_MEMBER = "no member of the old cluster may start again; the new one grows member by member, each a learner first"
 

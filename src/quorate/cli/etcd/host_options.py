@@ -19,6 +19,7 @@ from quorate.cli.etcd.join_options import join_options
 from quorate.cli.local.completers import clusters
 from quorate.core.new_member import check_new_path
 from quorate.errors import ConfigError
+from quorate.host.units import refuse_no_unit
 
 if TYPE_CHECKING:
     from quorate.deadline import SystemClock
@@ -54,7 +55,6 @@ _OPTIONS = (
 )
 
 
-_UNIT = re.compile(r"[A-Za-z0-9:_.@-]{1,200}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?")
 _FLAG = re.compile(r"[a-z][a-z0-9-]{0,99}")
 
@@ -91,8 +91,7 @@ def check_host(host: HostOptions) -> None:
         raise ConfigError("--run-as needs --runtime systemd")
     if host.run_as and not _USER.fullmatch(host.run_as):
         raise ConfigError(f"--run-as {host.run_as[:40]!r} is not a valid user name")
-    if not _UNIT.fullmatch(host.unit):
-        raise ConfigError(f"--unit {host.unit[:80]!r} is not a valid unit name: use letters, digits and : _ . @ -")
+    refuse_no_unit(host.unit)
     paths = (host.data_dir, host.cert_file, host.key_file, host.trusted_ca_file, host.peer_cert_file, host.peer_key_file)
     for path in (*paths, host.peer_trusted_ca_file, host.program):
         if path is not None:

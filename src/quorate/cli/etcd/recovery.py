@@ -11,9 +11,10 @@ from quorate.cli.common.commands import group
 from quorate.cli.common.completion import files, folders
 from quorate.cli.common.exit_codes import CHANGES, READS
 from quorate.cli.common.output import echo, emit, output_option
+from quorate.cli.common.recovery import unit_to_hold, with_unit
 from quorate.cli.etcd.connection import connection_options
 from quorate.cli.etcd.opening import cluster_to_change
-from quorate.cli.etcd.recover import say_done
+from quorate.cli.etcd.recover import emit_given_back, recovered_here, say_done
 from quorate.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def resume(data_dir: Path, etcd: str | None, etcdutl: str | None, form: str) -> 
     from quorate.cli.common.progress import progress
     from quorate.cli.common.signals import cancelling
     from quorate.deadline import Cancel, SystemClock
-    from quorate.recovery.recover import recover
 
     cancel = Cancel()
+    hold = unit_to_hold(data_dir.absolute(), None)
     with cancelling(cancel), progress() as report:
         job = _job(data_dir.absolute(), etcd, etcdutl)
-        done = recover(job, SystemClock(cancel), report)
-    emit(form, "EtcdRecovery", done.as_dict(), lambda: say_done(job, done))
+        done = recovered_here(job, hold, SystemClock(cancel), report)
+    emit(form, "EtcdRecovery", with_unit(done.as_dict(), hold), lambda: say_done(job, hold, done))
 
 
 def _job(data_dir: Path, etcd: str | None, etcdutl: str | None) -> RecoveryJob:
@@ -128,12 +129,9 @@ def abort(data_dir: Path, form: str) -> None:
       quorate etcd recovery abort /var/lib/etcd
     """
     from quorate.recovery.left_over import open_run
-    from quorate.recovery.progress import undo
 
-    place = data_dir.absolute()
-    open_run(place)
-    was = undo(place)
-    emit(form, "EtcdUnfence", {"was": str(was), "dataDir": str(data_dir)}, lambda: echo(f"{was} is {data_dir} again"))
+    open_run(data_dir.absolute())
+    emit_given_back(data_dir, form)
 
 
 @recovery.command(ends=CHANGES)
