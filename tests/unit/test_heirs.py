@@ -25,6 +25,7 @@ from quorate.etcd.client.metrics import Metrics, parse
 from quorate.etcd.cluster import Cluster
 from quorate.etcd.membership.leadership import LeaderStays
 from quorate.etcd.membership.removal_judge import RemovalJudge, RemovePolicy
+from quorate.etcd.observation.absence_watch import AbsenceKeeper
 from quorate.etcd.observation.heartbeats import PERIOD_SECONDS
 from quorate.etcd.observation.link_counters import PATIENCE_SECONDS
 from quorate.etcd.observation.voter_links import VoterLinks
@@ -227,7 +228,9 @@ def test_after_a_pause_the_count_begins_anew(wires: Wires) -> None:
 def judge(wires: Wires, *, consent: bool = False, member: int = 1) -> RemovalJudge:
     policy = RemovePolicy(accept_reduced_tolerance=consent)
     goal, links = RemoveGoal(member, f"m{member}"), VoterLinks(wires.access, wires.clock)
-    return RemovalJudge(wires.access, wires.clock, [where(1)], goal, policy, lambda _text: None, links)
+    return RemovalJudge(
+        wires.access, wires.clock, [where(1)], goal, policy, lambda _text: None, links, AbsenceKeeper(wires.access, wires.clock)
+    )
 
 
 def allowed(one: RemovalJudge) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quorate.core import invariants
 from quorate.core.absence import ABSENCE_SECONDS, Absence, check_absence_seconds
@@ -19,7 +19,7 @@ from quorate.etcd.client.endpoint import Endpoint
 from quorate.etcd.coordination.removal_lock import RemovalLock
 from quorate.etcd.membership.engine import do_nothing
 from quorate.etcd.membership.first_step import BEFORE_A_REFUSAL, no_quorum
-from quorate.etcd.observation.absence_watch import watch_absence
+from quorate.etcd.observation.absence_watch import AbsenceKeeper, watch_absence
 from quorate.etcd.observation.look import LookTimeouts, observe
 from quorate.etcd.observation.voter_links import VoterLinks
 from quorate.spelling import spelled
@@ -58,7 +58,8 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class RemovalJudge:
-    """Judges the removal that `goal` names. `say` reports one line for people. `links`: the evidence of the voters' links."""
+    """Judges the removal that `goal` names. `say` reports one line for people. `links`: the evidence of the voters' links;
+    `keeper`: keeps a proof of absence fresh while they are looked for."""
 
     access: Access
     clock: SystemClock
@@ -67,6 +68,7 @@ class RemovalJudge:
     policy: RemovePolicy
     say: Callable[[str], None]
     links: VoterLinks
+    keeper: AbsenceKeeper
 
     def look(self, unasked: Container[int] = ()) -> ClusterView:
         """Returns the cluster now; does not ask the members in `unasked`. Once links were looked for, each look renews what is
@@ -109,21 +111,21 @@ class RemovalJudge:
         member = view.by_id(self.goal.member_id)
         if member is None:
             return Allowed(limits, self.goal)
-        view = self._with_links(view, self.goal, keep)
+        view, given = self._with_links(view, self._renewed(view, self.goal), keep)
         try:
-            self._check(view, limits, self.goal)
+            self._check(view, limits, given)
         except Refused:
             if member.is_learner or view.answer(member.id) is not None:
-                self._settled(limits, self.goal)
-                return Allowed(limits, self.goal)
-            absence = self._absence(keep)
+                return Allowed(limits, self._settled(limits, given))
+            absence = self._absence(view, keep)
             if absence is None:
                 raise
-            goal = RemoveGoal(member.id, self.goal.name, absence)
-            self._with_links(self.look(), goal, keep)
-            self._settled(limits, goal)
-            return Allowed(limits, goal)
-        return Allowed(limits, self.goal)
+            _, proved = self._with_links(self.look(), replace(self.goal, absence=absence), keep)
+            return Allowed(limits, self._settled(limits, proved))
+        return Allowed(limits, given)
+
+    def _renewed(self, view: ClusterView, goal: RemoveGoal) -> RemoveGoal:
+        return goal if goal.absence is None else replace(goal, absence=self.keeper.renewed(view, goal.absence))
 
     def _limits(self, view: ClusterView) -> Limits:
         consent = self.policy.accept_reduced_tolerance
@@ -143,9 +145,10 @@ class RemovalJudge:
             case _:
                 pass
 
-    def _with_links(self, view: ClusterView, goal: RemoveGoal, keep: Callable[[], None]) -> ClusterView:
+    def _with_links(self, view: ClusterView, goal: RemoveGoal, keep: Callable[[], None]) -> tuple[ClusterView, RemoveGoal]:
         """Returns a view whose links decide: enough of them are known to work, or no more will be known. What nobody has looked
         at would count as working: of four voters, three that only the leader reached looked like three that reach each other.
+        The goal comes with its proof of absence as of that view.
         """
         while self.needs_links(view, goal):
             self.say("looking whether the other voters are linked to each other")
@@ -153,7 +156,8 @@ class RemovalJudge:
             self.clock.sleep(_POLL_SECONDS)
             self.links.begin()
             view = self.look()
-        return view
+            goal = self._renewed(view, goal)
+        return view, goal
 
     def needs_links(self, view: ClusterView, goal: RemoveGoal) -> bool:
         """Returns whether the verdict rests on links that are only assumed, and further looks would show more: also at the last
@@ -171,29 +175,38 @@ class RemovalJudge:
         needed = 0 if self.policy.accept_reduced_tolerance else least
         return after >= needed > sure_margin(view, member.id)
 
-    def _settled(self, limits: Limits, goal: RemoveGoal) -> None:
-        """Looks for the time of an election; raises the last refusal when no look allows the removal."""
+    def _settled(self, limits: Limits, goal: RemoveGoal) -> RemoveGoal:
+        """Looks for the time of an election; returns the goal, with its proof as of then, or raises the last refusal when no
+        look allows the removal."""
         refusals: list[Refused] = []
 
-        def allows() -> bool | None:
+        def allows() -> RemoveGoal | None:
+            nonlocal goal
             view = self.look()
+            goal = self._renewed(view, goal)
             try:
                 if view.by_id(goal.member_id) is not None:
                     self._check(view, limits, goal)
             except Refused as refused:
                 refusals.append(refused)
                 return None
-            return True
+            return goal
 
         deadline = Deadline(self.clock, _SETTLE_SECONDS, BEFORE_A_REFUSAL)
-        if poll(allows, self.clock, deadline, every=_POLL_SECONDS) is None:
+        found = poll(allows, self.clock, deadline, every=_POLL_SECONDS)
+        if found is None:
             raise refusals[-1]
+        return found
 
-    def _absence(self, keep: Callable[[], None]) -> Absence | None:
+    def _absence(self, view: ClusterView, keep: Callable[[], None]) -> Absence | None:
+        supposed = Absence(self.goal.member_id, "ended", at=self.clock.now())
         if self.policy.ended:
-            return Absence(self.goal.member_id, "ended", at=self.clock.now())
+            return supposed
         if self.policy.absence_seconds is None:
             return None
+        if self._rests_on_assumed_links(view, replace(self.goal, absence=supposed)):
+            # The links of those that stay decide then: they are looked for meanwhile.
+            self.links.begin()
         return watch_absence(
             self.access,
             self.look,

@@ -41,7 +41,7 @@ from quorate.etcd.membership.executor import (
 )
 from quorate.etcd.membership.leadership import LeaderStays, leader_after
 from quorate.etcd.membership.removal_judge import REMOVE_PATIENCE, Allowed, RemovalJudge, RemovePolicy
-from quorate.etcd.observation.absence_watch import is_still_absent
+from quorate.etcd.observation.absence_watch import AbsenceKeeper, is_still_absent
 from quorate.etcd.observation.look import endpoint_of
 from quorate.etcd.observation.statuses import settle_statuses
 from quorate.etcd.observation.voter_links import VoterLinks
@@ -72,7 +72,8 @@ class Removal:
     def __post_init__(self) -> None:
         self._progress = _Progress()
         links = VoterLinks(self.access, self.clock)
-        self._judge = RemovalJudge(self.access, self.clock, self.seeds, self.goal, self.policy, self._say, links)
+        keeper = AbsenceKeeper(self.access, self.clock)
+        self._judge = RemovalJudge(self.access, self.clock, self.seeds, self.goal, self.policy, self._say, links, keeper)
 
     def run(self) -> Removed:
         """Returns when etcd has applied the removal, or a list read through the quorum lacks the member.

@@ -29,6 +29,7 @@ _SCRAPE_SECONDS = 1.0
 _WINDOW_SECONDS = 12.0
 """Heartbeats of a member that died longer ago say nothing of who lives now."""
 _MOST_SAMPLES = 40
+_RENEWED_SECONDS = 1.0
 _UNKNOWN_SECONDS = 4.0
 """How long the looks may be inconclusive: an election takes two seconds, and a leader whose metrics cannot be read now will not
 become readable later."""
@@ -97,6 +98,36 @@ def is_still_absent(access: Access, clock: Clock, view: ClusterView, absence: Ab
             Witnesses({(voter, began): served for voter, began, served in absence.pages}),
         )
     )
+
+
+@dataclass(slots=True)
+class AbsenceKeeper:
+    """Keeps a proof of absence fresh while something else is looked for: of five voters, the links of the four that stay take
+    longer than a proof counts, and the dead one was never removed."""
+
+    access: Access
+    clock: Clock
+    _witnesses: Witnesses | None = None
+
+    def renewed(self, view: ClusterView, absence: Absence) -> Absence:
+        """Returns the proof as of now, where there was no sign of life since it; else as it is, and it gets old.
+
+        What others have received is counted from their start on, so no gap between two looks hides a sign of life, as long as
+        the same processes count.
+        """
+        began = self.clock.now()
+        if view.answer(absence.member_id) is not None or began - absence.at < _RENEWED_SECONDS:
+            return absence
+        if absence.how == "ended":
+            return replace(absence, at=began)
+        if self._witnesses is None:
+            self._witnesses = Witnesses({(voter, process): served for voter, process, served in absence.pages})
+        received = received_from(self.access, self.clock, view, absence.member_id, self._witnesses)
+        same = self._witnesses.served.keys() == {(voter, process) for voter, process, _ in absence.pages}
+        if received is None or not same or not absence.still(received):
+            return absence
+        seconds = round(absence.seconds + began - absence.at, 1)
+        return replace(absence, seconds=seconds, looks=absence.looks + 1, at=began, pages=self._witnesses.numbers())
 
 
 def _look_once(

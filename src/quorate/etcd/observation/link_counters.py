@@ -72,10 +72,15 @@ class LinkCounters:
         self._sample(asked)
         return self._hearing(view, self._mute(view))
 
-    def hearing_of_the_silent(self, view: ClusterView) -> dict[int, Hearing]:
-        """Returns the same with all silent members among those that may be heard, but for those with which no voter has a
-        connection: one that we and the leader do not hear may be heard by the others, and stand in for a link that is cut."""
-        return self._hearing(view, frozenset(one.id for one in view.members if self._is_gone(view, one.id)))
+    def hearing_of_the_silent(self, view: ClusterView, gone: frozenset[int]) -> dict[int, Hearing]:
+        """Returns the same with all silent members among those that may be heard, but for those that are gone: one that we and
+        the leader do not hear may be heard by the others, and stand in for a link that is cut."""
+        return self._hearing(view, gone)
+
+    def gone(self, view: ClusterView) -> frozenset[int]:
+        """Returns the members that do not answer, and with which no voter that does has a connection: their processes have
+        ended. One whose machine has vanished keeps connections for minutes."""
+        return frozenset(one.id for one in view.members if self._is_gone(view, one.id))
 
     def _hearing(self, view: ClusterView, left_out: frozenset[int]) -> dict[int, Hearing]:
         leader = view.leader.id if view.leader else 0
@@ -84,8 +89,6 @@ class LinkCounters:
         return {one: Hearing(self._lacks(view, one, left_out), members - {one, leader}) for one in known}
 
     def _is_gone(self, view: ClusterView, member_id: int) -> bool:
-        """Returns whether a member that does not answer us has no connection with any voter that does: its process has ended.
-        One whose machine has vanished keeps them for minutes."""
         if view.answer(member_id) is not None:
             return False
         pages = [found[-1].page for voter in view.voters if view.answer(voter.id) and (found := self._recent(voter.id))]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from quorate.core.link_worlds import Cut, Hearing, known_links, worlds
-from quorate.core.links import Links
+from quorate.core.links import Links, pair
 from quorate.core.membership import ClusterView
 from quorate.deadline import Clock
 from quorate.etcd.client.connections import Access
@@ -73,10 +73,13 @@ class VoterLinks:
         silent = [voter.id for voter in view.voters if view.answer(voter.id) is None]
         if not silent:
             return ()
-        answering = frozenset(voter.id for voter in view.voters) - frozenset(silent)
-        found = worlds(self._counters.hearing_of_the_silent(view))
+        voters = frozenset(voter.id for voter in view.voters)
+        gone = self._counters.gone(view)
+        # Whose process has ended has no link in any world. Taken for linked, each dead voter of five cost one "if it lives".
+        unlinked = frozenset(pair(one, other) for one in gone for other in voters - {one})
+        found = worlds(self._counters.hearing_of_the_silent(view, gone))
         # Two cuts, and a silence besides, would be three faults at once.
-        return tuple(cut for cut in found if sum(link <= answering for link in cut) <= 1)
+        return tuple(cut | unlinked for cut in found if sum(link <= voters.difference(silent) for link in cut) <= 1)
 
     def settled(self, view: ClusterView) -> bool:
         """Returns whether further looks would show no more: each follower hears everybody, has lacked somebody for long, or
