@@ -230,7 +230,7 @@ def test_a_policy_that_changes_behind_the_decision_counts(three: Home, monkeypat
         until(pilot, lambda one: one.next.rule == "nothing")
         key = pilot._key
         assert key is not None
-        key.store.begin_with(Policy(voters=3, standbys=1))
+        key.store.begin_with(Policy(voters=3, standbys=1), key.store.read())
         pilot.round()
         local.kill(three, "m2")
         only_promote = Policy(voters=3, standbys=1, after=None)

@@ -69,7 +69,7 @@ def test_what_an_order_forbids_is_not_begun_and_does_not_count(three: Home, monk
         with monkeypatch.context() as patched:
             patched.setattr("quorate.etcd.autopilot.loop.carry_out", paused_first)
             assert "paused" in until(pilot, lambda one: one.next.rule == "replace").failed
-        assert store.read().spent == () and all(entry.did != "replace" for entry in store.read().log)
+        assert not store.read().spent and all(entry.did != "replace" for entry in store.read().log)
 
 
 def test_a_new_leader_begins_no_order_and_no_budget_anew(three: Home) -> None:

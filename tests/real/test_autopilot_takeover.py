@@ -38,7 +38,7 @@ def test_losses_that_another_instance_saw_apart_are_not_together(make_home: Make
         assert pilot._key is not None
         if known:
             # As it does every fifteen seconds.
-            pilot._key.store.say_silent(found.silent_seconds())
+            pilot._key.store.say_silent(pilot.observer.silences(found.silent_seconds()))
         else:
             pilot._key.store._ask(lambda channel, seconds: kv.delete(channel, records.SILENT, timeout=seconds))
     local.kill(home, "m3")

@@ -31,7 +31,7 @@ def test_a_dead_voter_of_five_is_removed(five: Home, cli: RunCli) -> None:
 
 
 def test_a_dead_voter_of_five_is_replaced_at_the_first_try(five: Home, any_etcd: str) -> None:
-    join_as_standby(five, "s1", any_etcd)
+    join_as_standby(five, "s1", any_etcd, occupy_the_seat=True)
     with piloted(five, replace(FAST, voters=5)) as pilot:
         assert pilot.round().next.rule == "nothing"
         local.kill(five, "m5")

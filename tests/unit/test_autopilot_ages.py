@@ -22,7 +22,10 @@ class Store:
     def end_order(self, held: int) -> None:
         self.ended.append(held)
 
-    def spend_again(self, held: int, left: float) -> None:
+    def spent_ago(self, orders: Orders) -> dict[int, float]:
+        return {held: float(ago) for held, ago in orders.spent.items()}
+
+    def spend_again(self, _key: bytes, held: int, left: float) -> None:
         self.again.append((held, left))
 
 
@@ -50,7 +53,7 @@ def test_what_was_begun_counts_for_a_day_whoever_leads() -> None:
     ages, store = Ages(), Store()
 
     def spent(told: dict[int, float], now: float, *, acting: bool = True) -> tuple[float, ...]:
-        return ages.spent(store, told, now, acting=acting)  # type: ignore[arg-type]
+        return ages.spent(Orders(spent=told), store, now, acting=acting)  # type: ignore[arg-type]
 
     assert spent({5: 3600.0}, 100.0) == (3600.0,)
     # A new leader: the lease is new, the change is not.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quorate.core.absence import Absence
 from quorate.core.actions import MoveLeader, Promote, Remove
-from quorate.core.autopilot.case import Act, AddStandby, Memory, Next, Owed, Page, Swap, Wait, Written
+from quorate.core.autopilot.case import Act, AddStandby, Failed, Memory, Next, Owed, Page, Swap, Wait, Written
 from quorate.core.autopilot.fit import cautions, misfits
 from quorate.core.autopilot.guards import STALE_SECONDS
 from quorate.core.autopilot.policy import Policy
@@ -210,7 +210,10 @@ GROWING = seen(2, LEARNER)
 def test_a_missing_voter_is_made_of_a_learner_that_is_ours_and_aligned(
     known: Memory, policy: Policy, expected: tuple[str, str]
 ) -> None:
-    assert decided(decide_autopilot(GROWING, policy, known, NOW)) == expected
+    # Without a standby that is missing: for that somebody is called whatever else is waited for.
+    assert decided(decide_autopilot(GROWING, replace(policy, standbys=0), known, NOW)) == expected
+    if expected[1] in ("grow-not-aligned", "foreign-learner"):
+        assert decided(decide_autopilot(GROWING, policy, known, NOW)) == ("Page", "too-few-standbys")
 
 
 def test_what_is_missing_is_said() -> None:
@@ -224,7 +227,19 @@ def test_a_voter_that_is_silent_is_no_reason_not_to_make_another() -> None:
     known = Memory(owned=frozenset({5}), proofs={5: proof(5)}, aligned_since={5: 0.0}, silent_since={2: NOW - 20})
     looked, policy = seen(4, member(5, learner=True), silent=(2,)), replace(POLICY, voters=5)
     assert decided(decide_autopilot(looked, policy, known, NOW)) == ("Act", "grow")
-    assert decided(decide_autopilot(looked, policy, replace(known, proofs={}), NOW)) == ("Wait", "silent")
+    assert decided(decide_autopilot(looked, replace(policy, standbys=0), replace(known, proofs={}), NOW)) == ("Wait", "silent")
+
+
+def test_who_is_called_is_called_still_when_it_gets_worse() -> None:
+    """The alert for a missing standby ended when a voter fell silent, which it was for."""
+    known = Memory(silent_since={2: NOW - 1})
+    assert decided(decide_autopilot(seen(3, silent=(2,)), POLICY, known, NOW)) == ("Page", "too-few-standbys")
+    # And a loss whose replacement failed twice is no quiet wait while it is proved anew.
+    failing = Memory(standbys=frozenset({9}), silent_since={2: NOW - 1}, failed={9: Failed(2, NOW - 5, "it was refused")})
+    found = decide_autopilot(seen(3, STANDBY, silent=(2,)), POLICY, failing, NOW)
+    assert decided(found) == ("Page", "failed") and "it was refused (2 times)" in found.why
+    once = replace(failing, failed={9: Failed(1, NOW - 5, "it was refused")})
+    assert decided(decide_autopilot(seen(3, STANDBY, silent=(2,)), POLICY, once, NOW)) == ("Wait", "silent")
 
 
 FULL = Memory(standbys=frozenset({9}), aligned_since={9: 0.0}, proofs={9: proof(9)}, waiting=("m4",))
@@ -282,8 +297,8 @@ def test_a_vote_goes_to_the_zone_that_has_none() -> None:
         (seen(3, STANDBY), SPREAD, replace(READY, is_stacked=True, prepared=frozenset({9})), ("Wait", "nothing")),
         (seen(3, STANDBY), SPREAD, replace(READY, held={1: NOW + 1, 2: NOW + 1}), ("Wait", "nothing")),
         # Half done: nothing goes on while one is silent, and it is over when either is no voter, or none is too many.
-        (seen(3, member(9), silent=(3,)), SPREAD, replace(READY, swap=Swap(9, 1)), ("Wait", "silent")),
-        (seen(3, member(9)), SPREAD, replace(READY, swap=Swap(9, 1), held={1: NOW + 1}), ("Wait", "held")),
+        (seen(3, member(9), silent=(3,)), replace(SPREAD, standbys=0), replace(READY, swap=Swap(9, 1)), ("Wait", "silent")),
+        (seen(3, member(9)), replace(SPREAD, standbys=0), replace(READY, swap=Swap(9, 1), held={1: NOW + 1}), ("Wait", "held")),
         (seen(3, member(9)), replace(SPREAD, voters=5), replace(READY, swap=Swap(9, 1)), ("Page", "too-few-voters")),
         (seen(3, member(9)), SPREAD, replace(READY, swap=Swap(9, 7)), ("Page", "too-few-standbys")),
     ],

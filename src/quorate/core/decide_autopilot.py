@@ -54,20 +54,34 @@ def decide_autopilot(view: ClusterView, policy: Policy, memory: Memory, now: flo
     if against is not None:
         return against
     found = [one for _, rule in RULES if (one := _rested(case, rule(case))) is not None]
-    # A voter that is silent, and not yet lost, is no reason not to make another one.
+    # A voter that is silent, and not yet lost, is no reason not to make another one; nor to call nobody any more for a standby
+    # that is missing, now that it is needed.
     acts = [one for one in found if isinstance(one, Act | AddStandby)]
-    return [*acts, *found, _nothing(case)][0]
+    pages = [one for one in found if isinstance(one, Page)]
+    return [*acts, *pages, *found, _nothing(case)][0]
 
 
 def _rested(case: Case, found: Next | None) -> Next | None:
     """Returns what a rule says; where that would be tried again right after it failed, that somebody has to look. It failed
     every second and a half for as long as anybody looked, and the state was never one that calls."""
+    if isinstance(found, Wait) and found.rule == "silent":
+        return _silent_again(case, found)
     member = tried_on(found)
     failed, left = case.memory.failed.get(member), case.rest_left(member)
     if failed is None or left <= 0 or found is None:
         return found
     again = f"{failed.count} times; it is tried again in {left:.0f} s"
     return Page("failed", f"{found.why}, and that could not be done: {failed.why} ({again})")
+
+
+def _silent_again(case: Case, found: Wait) -> Wait | Page:
+    """Returns that somebody has to look where a loss is proved anew after its replacement failed more than once: that takes
+    long, and was a quiet wait."""
+    failed = [case.memory.failed[one.id] for one in case.standbys() if one.id in case.memory.failed]
+    last = max((one for one in failed if one.count > 1), key=lambda one: one.at, default=None)
+    if last is None:
+        return found
+    return Page("failed", f"{found.why}; before, its replacement could not be done: {last.why} ({last.count} times)")
 
 
 def tried_on(found: Next | None) -> int:

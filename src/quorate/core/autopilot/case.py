@@ -55,6 +55,8 @@ Rule: TypeAlias = Literal[
 
 
 _FIRST_REST, _LONGEST_REST = 5.0, 300.0
+_AHEAD_SECONDS = 600.0
+"""So far may the clock of another host be ahead: a moment further in the future says nothing of when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,13 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A learner whose vote is to follow the removal of the voter `instead` at once. `at`: unix seconds."""
+    """A learner whose vote is to follow the removal of the voter `instead` at once. `at`: unix seconds; `voters`: how many
+    there were before, 0 where an earlier version did not say."""
 
     member: int
     instead: int
     at: float = 0.0
+    voters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,10 @@ class Case:
     memory: Memory
     now: float
 
+    def is_past(self, at: float) -> bool:
+        """Returns whether a moment that some host wrote down is not of a clock that is wrong."""
+        return at - self.now <= _AHEAD_SECONDS
+
     def silent(self) -> list[Member]:
         """Returns the voters that do not answer."""
         return [voter for voter in self.view.voters if self.view.answer(voter.id) is None]
@@ -243,9 +251,12 @@ class Case:
         return self.memory.aligned_since.get(learner.id, self.now)
 
     def owes_a_vote(self) -> bool:
-        """Returns whether a replacement was cut off behind its removal: the lost voter is gone, and the other is a learner."""
+        """Returns whether a replacement was cut off behind its removal: the lost voter is gone, the other is a learner, and
+        nobody has its place. A second standby had it by then once, and the first one got a vote too."""
         owed, view = self.memory.owed, self.view
         if owed is None or view.by_id(owed.instead) is not None:
+            return False
+        if owed.voters and len(view.voters) >= owed.voters:
             return False
         return any(one.id == owed.member for one in view.learners)
 

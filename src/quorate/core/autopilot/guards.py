@@ -25,7 +25,7 @@ def paused(case: Case) -> Next | None:
 
 def policy_fight(case: Case) -> Next | None:
     """Two writers that each restore their own policy would make it grow and shrink in turn: whose it is, nobody here knows."""
-    recent = [one for one in case.memory.written if case.now - one.at < case.policy.per]
+    recent = [one for one in case.memory.written if case.is_past(one.at) and case.now - one.at < case.policy.per]
     if len(recent) < _TURNS:
         return None
     first, second, third, last = recent[-_TURNS:]

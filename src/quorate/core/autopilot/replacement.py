@@ -71,7 +71,7 @@ def blind_voters(case: Case) -> list[Member]:
 
 def over_budget(case: Case) -> Next | None:
     """A replacement that repeats mends nothing: something kills members, and somebody has to look."""
-    today = [at for at in case.memory.replaced if case.now - at < DAY_SECONDS]
+    today = [at for at in case.memory.replaced if case.is_past(at) and case.now - at < DAY_SECONDS]
     recent = [at for at in today if case.now - at < case.policy.per]
     if recent:
         # An entry of a host whose clock is ahead is of no later than now.

@@ -16,6 +16,14 @@ Received = Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """What somebody has seen of a silent voter: for how many seconds, and what the others had received from it by then."""
+
+    seconds: float
+    received: Received
+
+
+@dataclass(frozen=True, slots=True)
 class Sight:
     """The looks so far; times are on the clock of the looks. `watches`: of the voters that do not answer; `silent_since`: since
     when they do not. `aligned_since`: since when each learner has been aligned at every look; `mute_since`: since when it has
@@ -47,7 +55,7 @@ def sight_after(sight: Sight, view: ClusterView, received: Mapping[int, Received
     """
     now = view.taken_at
     gap = sight.looked_at is not None and now - sight.looked_at > MOST_BETWEEN_LOOKS
-    earlier = Sight(silent_since=sight.silent_since) if gap else sight
+    earlier = Sight(silent_since=_silent_still(sight, received)) if gap else sight
     needed = policy.after if policy.after is not None else policy.window
     silent = silent_voters(view)
     watches = {
@@ -67,12 +75,37 @@ def sight_after(sight: Sight, view: ClusterView, received: Mapping[int, Received
     )
 
 
-def with_earlier(sight: Sight, silent: Mapping[int, float]) -> Sight:
-    """Returns the sight with what the instance before has seen: for how many seconds each voter was silent. That tells losses
-    one after the other from losses together (the brake); it proves no voter lost, which only looks of one's own do."""
+def with_earlier(sight: Sight, silent: Mapping[int, Silence]) -> Sight:
+    """Returns the sight with what the instance before has seen. That tells losses one after the other from losses together (the
+    brake); it proves no voter lost, which only looks of one's own do. Of a voter from which somebody has received anything
+    since it says nothing: that one has returned, and perhaps fell silent together with another."""
     now = sight.looked_at or 0.0
-    since = {one: min(at, now - silent.get(one, 0.0)) for one, at in sight.silent_since.items()}
-    return replace(sight, silent_since=since)
+
+    def since(member: int, at: float) -> float:
+        said, watch = silent.get(member), sight.watches.get(member)
+        is_same = said is not None and watch is not None and _is_nothing_new(said.received, watch.received)
+        return min(at, now - said.seconds) if said is not None and is_same else at
+
+    return replace(sight, silent_since={member: since(member, at) for member, at in sight.silent_since.items()})
+
+
+def _silent_still(sight: Sight, received: Mapping[int, Received | None]) -> dict[int, float]:
+    """Returns since when voters have been silent that were so before a gap between two looks, and of which nobody has received
+    anything in it. Any other may have lived meanwhile, and fallen silent with others: the brake was passed by that."""
+    return {
+        member: since
+        for member, since in sight.silent_since.items()
+        if (watch := sight.watches.get(member)) is not None and _is_nothing_new(watch.received, received.get(member))
+    }
+
+
+def _is_nothing_new(before: Received | None, now: Received | None) -> bool:
+    """Returns whether all who counted before, and can be asked now, have received nothing since. Counts are from the start of
+    each process on."""
+    if before is None or now is None:
+        return False
+    both = before.keys() & now.keys()
+    return bool(both) and all(before[voter] == now[voter] for voter in both)
 
 
 def _is_near(view: ClusterView, learner: Member) -> bool:

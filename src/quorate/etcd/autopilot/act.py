@@ -3,7 +3,7 @@ use: a decision that has become old, or one that two instances made, ends in a r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,8 +14,9 @@ from quorate.core.decide_remove import RemoveGoal
 from quorate.core.ids import format_id
 from quorate.core.invariants import Succession
 from quorate.core.join_memory import JoinMemory
-from quorate.core.membership import ClusterView
-from quorate.errors import OutcomeUnknown, QuorateError, Refused
+from quorate.core.membership import ClusterView, margin_of
+from quorate.errors import HostError, OutcomeUnknown, QuorateError, Refused
+from quorate.etcd.autopilot.last_word import Decided
 from quorate.etcd.client import maintenance
 from quorate.etcd.client.errors import EtcdError
 from quorate.etcd.cluster import Cluster, nothing_to_start
@@ -29,6 +30,7 @@ from quorate.etcd.membership.removal_judge import RemovePolicy
 from quorate.etcd.membership.remove import Removal
 from quorate.etcd.membership.runtime import JoinSpec
 from quorate.etcd.observation.look import endpoint_of
+from quorate.report import Notice
 
 _ANSWER_SECONDS = 1.0
 
@@ -50,55 +52,41 @@ class _PlaceFilled(Refused):
 
 
 def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, orders: Orders, *, wanted: int) -> None:
-    """Carries out the action, which was decided by `orders`. It is recorded as begun before, and as done or failed after.
-    `wanted`: voters, by the policy. Raises what its steps raise, and `Refused` where another instance acts by now, or an order
-    came meanwhile; `HostError` before anything is recorded where this host takes no journal."""
+    """Carries out the action, which was decided on `view` and by `orders`. It is recorded as begun before, and as done or
+    failed after. `wanted`: voters, by the policy. Raises what its steps raise, and `Refused` where another instance acts by
+    now, an order came, or the voters changed meanwhile; `HostError` before anything is recorded where this host takes no
+    journal."""
     store, quick = key.store, replace(cluster, policy=replace(cluster.policy, stall_seconds=_STALL_SECONDS))
-    if not key.is_still_ours():
-        raise Refused(
-            "another instance of the autopilot acts now",
-            state="nothing was changed",
-            advice="quorate autopilot status    # shows which",
-        )
     steps, done = _steps(act), list[_Step]()
-    still = partial(_refuse_ordered, store, act, orders)
-    # What an order forbids is not begun, and does not count against the budget.
-    still()
+    decided = Decided(key, view, orders, _taking_from(act))
+    # What is forbidden is not begun, and does not count against the budget.
+    decided.refuse_overtaken()
     # First of all: an instance on a full disk spent the budget of a day on tries that it could not begin.
     cluster.note("autopilot", {"rule": act.rule, "why": act.why})
     # Before the first step: a replacement that is cut off counts against the budget too.
-    if entry_of(act) in CHANGES_OF_VOTERS:
-        store.spend()
+    spent = store.spend() if entry_of(act) in CHANGES_OF_VOTERS else 0
     store.note(entry_of(act), rule=act.rule, why=act.why, **_begun(steps, view))
     try:
-        _do(_Doing(quick, store, view, wanted, LastWord(key.keep, still)), act, done)
+        _do(_Doing(quick, store, decided, wanted, key.keep), act, done)
     except QuorateError as error:
         left = steps[len(done) :]
         seen = _seen_after(cluster, steps, view)
         told = {**_ended(done, view), **_begun(left, view), "error": error.what[:500], "found": seen}
         store.note("failed", rule=act.rule, **told)
+        if spent and not done and error.exit_code != OutcomeUnknown.exit_code and seen == _before(steps, view):
+            # A change that was refused mends nothing, and harms nothing: the budget of a day went within minutes.
+            with suppress(QuorateError):
+                store.end_order(spent)
         raise
     # What fails now came after the action, and does not undo it.
     with suppress(QuorateError):
         store.note("done", rule=act.rule, **_ended(steps, view))
 
 
-def _refuse_ordered(store: AutopilotStore, act: Act, decided_by: Orders) -> None:
-    """Raises `Refused` where an operator has ordered something since the decision: a run that was suspended went on all the
-    same."""
-    now, wall = store.read(), store.clock.wall()
-    # A hold is on the vote or the seat that a member has: a standby that is held takes a place all the same.
-    leaving = [act.leaves, *([act.action.member_id] if isinstance(act.action, Remove) else [])]
-    held = [one for one in leaving if one in now.holds and now.holds[one].forbids(wall)]
-    why = "; ".join(now.troubles)
-    if now.pause is not None and now.pause.forbids(wall):
-        why = "an operator paused it meanwhile"
-    elif held:
-        why = f"an operator holds {', '.join(map(format_id, held))} meanwhile"
-    elif now.generation != decided_by.generation and decided_by.policy is not None:
-        why = "the policy was changed meanwhile"
-    if why:
-        raise Refused(why, state="nothing more was changed", advice="quorate autopilot status")
+def _taking_from(act: Act) -> tuple[int, ...]:
+    """Returns the members whose vote or seat the action takes. A standby that is held takes a place all the same."""
+    removed = act.action.member_id if isinstance(act.action, Remove) else 0
+    return tuple(one for one in (act.leaves, removed) if one)
 
 
 def entry_of(act: Act) -> str:
@@ -138,13 +126,17 @@ def _promoting(promote: Promote) -> _Step:
 
 @dataclass(frozen=True, slots=True)
 class _Doing:
-    """What the steps need. `last_word`: keeps the key of this instance, and raises what was ordered meanwhile."""
+    """What the steps need. `tick`: keeps the key of this instance."""
 
     cluster: Cluster
     store: AutopilotStore
-    view: ClusterView
+    decided: Decided
     wanted: int
-    last_word: LastWord
+    tick: Callable[[], None]
+
+    @property
+    def view(self) -> ClusterView:
+        return self.decided.view
 
 
 def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
@@ -152,24 +144,24 @@ def _do(doing: _Doing, act: Act, done: list[_Step]) -> None:
     left, store = iter(_steps(act)), doing.store
     match act.action:
         case Promote() as promote:
-            if act.leaves:
-                store.begin_swap(promote.member_id, act.leaves)
-            _promote(doing, promote, replace(doing.last_word, fits=partial(_refuse_filled, doing, act.leaves)))
+            _promote_decided(doing, promote, act.leaves)
             done.append(next(left))
         case MoveLeader() as move:
             target = doing.view.by_id(move.target_id)
             assert target is not None, "leadership goes to a member of this view"
+            doing.decided.refuse_overtaken()
+            doing.decided.refuse_changed(doing.cluster.look())
             doing.cluster.move_leader(target)
             done.append(next(left))
         case Remove() as remove:
             if act.then is not None:
-                store.begin_owing(act.then.member_id, remove.member_id)
+                store.begin_owing(act.then.member_id, remove.member_id, len(doing.view.voters))
             try:
                 _remove(doing, act, remove)
             except QuorateError as error:
                 if error.exit_code != OutcomeUnknown.exit_code:
                     # One that may still arrive owes its vote all the same.
-                    _owe_nothing(doing, remove)
+                    _void_unless_made(doing, remove.member_id, "voter", store.end_owing)
                 raise
             done.append(next(left))
             # At once: there is one voter fewer until then, and a stop waits for it.
@@ -188,19 +180,42 @@ def _remove(doing: _Doing, act: Act, action: Remove) -> None:
     assert member is not None, "a removal is decided on the members of this view"
     # Who was a standby at the decision may have a vote by now: an operator gave it.
     goal = RemoveGoal(member.id, member.name or format_id(member.id), action.absence, as_learner=act.rule == "yield-seat")
-    # Who takes its place, in a change of zones, has to be there and serve.
-    succession = Succession(act.successor, 0) if act.successor else None
+    # Who takes its place, in a change of zones, has to be there and serve; and no more may fail than before.
+    succession = Succession(act.successor, margin_of(doing.view)) if act.successor else None
     # No shorter watch takes the place of the proof: a voter that lived meanwhile is not lost.
     policy = RemovePolicy(cluster.policy.stall_seconds, absence_seconds=None, succession=succession)
     tools = (cluster.access, cluster.clock, cluster.endpoints)
 
     def still() -> None:
-        doing.last_word.still()
+        doing.decided.refuse_overtaken()
         if act.then is not None:
             _refuse_unready(cluster, doing.view, act.then)
 
-    last_word = LastWord(doing.last_word.tick, still, partial(_refuse_without_heir, act.then))
+    def fits(now: ClusterView) -> None:
+        # A voter that lives is not asked any more when it goes.
+        doing.decided.refuse_changed(now, () if action.absence is not None else (action.member_id,))
+        _refuse_without_heir(act.then, now)
+
+    last_word = LastWord(doing.tick, still, fits)
     Removal(*tools, goal, cluster.report, cluster.note, policy, last_word).run()
+
+
+def _promote_decided(doing: _Doing, promote: Promote, leaves: int) -> None:
+    """Promotes; where a voter is to go for it, says so before, and takes that back where the vote was not given: the note
+    outlived the refusal, and a voter went that nobody meant."""
+
+    def fits(now: ClusterView) -> None:
+        _refuse_filled(doing, leaves, now)
+        doing.decided.refuse_changed(now)
+
+    if leaves:
+        doing.store.begin_swap(promote.member_id, leaves)
+    try:
+        _promote(doing, promote, LastWord(doing.tick, doing.decided.refuse_overtaken, fits))
+    except QuorateError as error:
+        if leaves and error.exit_code != OutcomeUnknown.exit_code:
+            _void_unless_made(doing, promote.member_id, "learner", doing.store.end_swap)
+        raise
 
 
 def _promote(doing: _Doing, action: Promote, last_word: LastWord) -> None:
@@ -224,19 +239,29 @@ def _promote_owed(doing: _Doing, action: Promote) -> None:
         if now.linearizable and len(now.voters) >= len(doing.view.voters):
             raise _PlaceFilled("somebody else has filled the place meanwhile")
 
+    # Its journal may take nothing by now, as on a disk that is full: the vote is owed all the same, and etcd has the note of
+    # it.
+    owing = replace(doing, cluster=replace(doing.cluster, note=partial(_note_if_possible, doing.cluster)))
     with suppress(_PlaceFilled):
-        _promote(doing, action, LastWord(doing.last_word.tick, fits=fits))
+        _promote(owing, action, LastWord(doing.tick, fits=fits))
     with suppress(EtcdError):
         doing.store.end_owing()
 
 
-def _owe_nothing(doing: _Doing, action: Remove) -> None:
-    """Deletes the note of a vote that is owed where the removal before it was not made: it outlived the failure, and gave a
-    vote against a later policy."""
+def _note_if_possible(cluster: Cluster, kind: str, fields: dict[str, object]) -> None:
+    try:
+        cluster.note(kind, fields)
+    except HostError as error:
+        cluster.report(Notice(f"not journalled: {error.what}", "warning"))
+
+
+def _void_unless_made(doing: _Doing, member_id: int, was: str, end: Callable[[], None]) -> None:
+    """Deletes the note of what follows a change that was not made: the member is still what it was. A vote that was owed
+    outlived the failure, and was given against a later policy."""
     with suppress(QuorateError), doing.cluster.clock.cancel.shielded():
         now = doing.cluster.look()
-        if now.linearizable and now.by_id(action.member_id) is not None:
-            doing.store.end_owing()
+        if now.linearizable and _role(now, member_id) == was:
+            end()
 
 
 def _refuse_filled(doing: _Doing, leaves: int, now: ClusterView) -> None:
@@ -303,6 +328,10 @@ def _seen_after(cluster: Cluster, steps: Sequence[_Step], view: ClusterView) -> 
     if not now.linearizable:
         return None
     return [{**_named(one.member_id, view), "is": _role(now, one.member_id)} for one in steps]
+
+
+def _before(steps: Sequence[_Step], view: ClusterView) -> list[dict[str, str]]:
+    return [{**_named(one.member_id, view), "is": _role(view, one.member_id)} for one in steps]
 
 
 def _role(view: ClusterView, member_id: int) -> str:

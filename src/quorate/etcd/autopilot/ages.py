@@ -6,7 +6,6 @@ leadership changed once a day a replacement counted against the budget for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -43,14 +42,15 @@ class Ages:
     def _is_over(self, order: Order, now: float) -> bool:
         return 0 < order.seconds <= self.age(order.lease, 0.0, now)
 
-    def spent(self, store: AutopilotStore, reported: Mapping[int, float], now: float, *, acting: bool) -> tuple[float, ...]:
+    def spent(self, orders: Orders, store: AutopilotStore, now: float, *, acting: bool) -> tuple[float, ...]:
         """Returns how many seconds ago each change was begun that counts against the budget. The acting instance gives one
         whose lease was begun anew the time that it really has left."""
+        reported = store.spent_ago(orders)
         ages = {lease: self.age(lease, age, now) for lease, age in reported.items()}
         if acting:
             for lease in [one for one, age in ages.items() if age - reported[one] > _RESTARTED_SECONDS]:
                 with suppress(EtcdError):
-                    store.spend_again(lease, DAY_SECONDS - ages[lease])
+                    store.spend_again(orders.spent[lease], lease, DAY_SECONDS - ages[lease])
         return tuple(age for age in ages.values() if age < DAY_SECONDS)
 
 

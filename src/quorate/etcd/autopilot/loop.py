@@ -16,6 +16,7 @@ from quorate.deadline import utc
 from quorate.errors import HostError, QuorateError
 from quorate.etcd.autopilot.act import carry_out, did_by
 from quorate.etcd.autopilot.ages import Ages
+from quorate.etcd.autopilot.last_word import Decided, end_void_notes, refuse_provided
 from quorate.etcd.autopilot.observer import Observer, at_work
 from quorate.etcd.autopilot.own_node import STACKED_SECONDS, OwnNode, is_stacked
 from quorate.etcd.autopilot.providing import Providing, StandbyMaker
@@ -138,6 +139,7 @@ class Autopilot:
     _told_silent: frozenset[int] | None = None
     has_acted: bool = False
     _read: _Reading | None = None
+    _has_begun: bool = False
     _failed: dict[int, Failed] = field(default_factory=dict[int, Failed])
     _unfit: _Unfit | None = None
 
@@ -177,7 +179,7 @@ class Autopilot:
             return decided
         began = self.cluster.clock.now()
         failed = self._failure_of(found, view, key, decided)
-        self._remember(found, failed)
+        self._remember(found, failed, decided.policy.after if decided.policy is not None else None)
         did = did_by(found, view) if isinstance(found, Act) else f"the program that makes one was started: {found.why}"
         said = f"{found.why}, and it could not be done: {failed}" if failed else did
         self.cluster.report(Notice(said, "warning") if failed else Notice(said))
@@ -190,6 +192,8 @@ class Autopilot:
                 policy = decided.policy or default_policy(view, ())
                 carry_out(self.cluster, key, found, view, decided.orders or Orders(), wanted=policy.voters)
             else:
+                wanted = decided.policy.standbys if decided.policy is not None else 0
+                refuse_provided(Decided(key, view, decided.orders or Orders()), self.cluster, wanted)
                 self._providing.make(found, view, key.store)
         except PermissionDenied:
             # The next try would be refused too, and count against the budget.
@@ -204,10 +208,12 @@ class Autopilot:
             return error.what
         return ""
 
-    def _remember(self, found: Act | AddStandby, failed: str) -> None:
+    def _remember(self, found: Act | AddStandby, failed: str, after: float | None) -> None:
         """Keeps what failed, for a while: the next decision tries another member first, waits longer, and calls somebody."""
         now, member = self._now(), tried_on(found)
-        self._failed = {one: kept for one, kept in self._failed.items() if now - kept.at < _FORGET_SECONDS}
+        # A loss is proved anew after each failure, and that takes as long as the policy says.
+        kept_for = max(_FORGET_SECONDS, 2 * (after or 0.0))
+        self._failed = {one: kept for one, kept in self._failed.items() if now - kept.at < kept_for}
         before = self._failed.pop(member, None)
         if failed and member:
             self._failed[member] = Failed(before.count + 1 if before is not None else 1, now, failed)
@@ -263,7 +269,8 @@ class Autopilot:
         orders = self._ages.current(orders, key.store, self._now(), acting=self._holds_the_key())
         view = replace(view, standbys=frozenset(one.id for one in view.learners if one.id in orders.standbys))
         policy = self.policy or orders.policy or default_policy(view, orders.standbys)
-        if self._read is None:
+        if not self._has_begun:
+            self._has_begun = True
             self.observer.begin_with(orders.silent)
         if self.own is not None and self.acting:
             self.own.attend(view, key.store)
@@ -304,7 +311,7 @@ class Autopilot:
         now, store = self._now(), self._key_of(view).store
         is_missing = sum(one.id in orders.standbys for one in view.learners) < policy.standbys
         provider = self._providing.state(orders, store, is_missing=is_missing)
-        ages = self._ages.spent(store, store.spent_ago(orders), now, acting=self._holds_the_key())
+        ages = self._ages.spent(orders, store, now, acting=self._holds_the_key())
         spent = tuple(now - ago for ago in ages)
         known = self.observer.memory(orders, joins)
         # By the log too: its entries of an earlier version have no key of their own.
@@ -342,14 +349,19 @@ class Autopilot:
         if not key.is_ours(said):
             return False
         if orders is not None and orders.policy is None and self.policy is None:
-            key.store.begin_with(policy)
+            key.store.begin_with(policy, orders)
+            if isinstance(decided.next, Act | AddStandby):
+                # What is done is decided by a policy that was read.
+                return False
+        if orders is not None and decided.view is not None:
+            end_void_notes(key.store, orders, decided.view)
         now, word, silent = self.cluster.clock.now(), word_of(decided.next), decided.silent_seconds()
         is_due = word != self._said or now - self._said_at >= _SAY_SECONDS
         if is_due:
             key.say(said)
             self._said, self._said_at = word, now
         if frozenset(silent) != self._told_silent or (is_due and silent):
-            key.store.say_silent(silent)
+            key.store.say_silent(self.observer.silences(silent))
             self._told_silent = frozenset(silent)
         return True
 

@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from quorate.core.autopilot.case import Act, AddStandby, Page, Wait
+from quorate.core.decide_autopilot import explained
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView, Member, MemberStatus, lag_of, margin_of
 from quorate.etcd.autopilot.loop import Round
@@ -105,25 +106,37 @@ class Exporter(Collector):
 def _of_decision(decided: Round) -> _Gauges:
     found = decided.next
     kind = "page" if isinstance(found, Page) else "wait" if isinstance(found, Wait) else "act"
-    blocked = found.rule if kind == "page" or found.rule in _FORBIDS else ""
+    blocked: list[str] = [found.rule] if kind == "page" or found.rule in _FORBIDS else []
+    blocked += [rule for rule in _pages(decided) if rule not in blocked]
     yield _one("quorate_autopilot_leader", "Whether this instance acts.", (), ((), float(decided.acts)))
     if decided.orders is not None:
         paused = float(found.rule == "paused")
         yield _one("quorate_autopilot_paused", "Whether an operator paused it.", (), ((), paused))
     states = [((state,), float(state == kind)) for state in ("wait", "act", "page")]
     yield _one("quorate_autopilot_state", "What was decided: page means that somebody has to look.", ("state",), *states)
-    rows = [((blocked,), 1.0)] if blocked else []
-    yield _one("quorate_autopilot_blocked", "The rule that forbids or needs an operator.", ("rule",), *rows)
+    rows = [((rule,), 1.0) for rule in blocked]
+    yield _one("quorate_autopilot_blocked", "The rules that forbid or need an operator.", ("rule",), *rows)
     waiting = [((name,), 1.0) for name in decided.memory.waiting]
     yield _one("quorate_join_waiting_for_seat", "Joins that wait for a learner seat.", ("name",), *waiting)
+
+
+def _pages(decided: Round) -> list[str]:
+    """Returns every rule that calls somebody, also where another one is what was decided: an alert must not end because things
+    have become worse."""
+    if decided.view is None or decided.policy is None or decided.orders is None or decided.orders.troubles:
+        return []
+    told = explained(decided.view, decided.policy, decided.memory, decided.view.taken_at)
+    return [found.rule for _, found in told if isinstance(found, Page)]
 
 
 def _of_cluster(decided: Round, view: ClusterView) -> _Gauges:
     margin, standbys = margin_of(view), decided.memory.standbys
     ready = sum(1 for one in view.learners if one.id in standbys and view.answer(one.id) is not None)
     yield _one("quorate_cluster_margin_members", "How many voters may still fail; below 0 no quorum.", (), ((), float(margin)))
+    # Without a quorum no standby gets a vote.
+    reached = margin + ready if margin >= 0 else margin
     optimistic = "The margin once the standbys that answer have taken the places of voters that fail one after the other."
-    yield _one("quorate_cluster_optimistic_margin_members", optimistic, (), ((), float(margin + ready)))
+    yield _one("quorate_cluster_optimistic_margin_members", optimistic, (), ((), float(reached)))
     roles = Counter(_role(decided, one) for one in view.members)
     # Which learners are standbys is kept in etcd.
     known = ("voter", "standby", "learner") if decided.orders is not None else ("voter",)

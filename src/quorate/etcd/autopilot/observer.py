@@ -12,7 +12,7 @@ from typing import TypeVar
 from quorate.core.absence import MOST_BETWEEN_LOOKS, Absence
 from quorate.core.autopilot.case import Memory, Owed, Swap
 from quorate.core.autopilot.policy import Policy
-from quorate.core.autopilot.sight import Received, Sight, sight_after, silent_voters, with_earlier
+from quorate.core.autopilot.sight import Received, Sight, Silence, sight_after, silent_voters, with_earlier
 from quorate.core.catch_up import Proof
 from quorate.core.membership import ClusterView, Member
 from quorate.core.versions import Version
@@ -66,7 +66,7 @@ class Observer:
         view = cluster.with_alarms(observe(cluster.access, cluster.endpoints, cluster.clock, patience=_PATIENCE))
         if self._last is not None and age(self._last, cluster.clock) > MOST_BETWEEN_LOOKS + view_age(view, cluster):
             # By either clock: those of a virtual machine that was suspended did not count meanwhile, and its wall clock jumps.
-            self.sight = Sight(silent_since=self.sight.silent_since)
+            self.sight = replace(self.sight, looked_at=float("-inf"))
         self._last = began
         self.sight = sight_after(self.sight, view, self._received(view), policy)
         self._ask_witnesses(view)
@@ -75,9 +75,17 @@ class Observer:
             return view
         return self.links.added(view)
 
-    def begin_with(self, silent: Mapping[int, float]) -> None:
+    def begin_with(self, silent: Mapping[int, Silence]) -> None:
         """Takes over since when voters have been silent, from the instance before."""
         self.sight = with_earlier(self.sight, silent)
+
+    def silences(self, seconds: Mapping[int, float]) -> dict[int, Silence]:
+        """Returns what is known of the silent voters, for the instance that comes next. `seconds`: for how long each is so."""
+        watches = self.sight.watches
+        return {
+            member: Silence(one, (watch.received if (watch := watches.get(member)) is not None else None) or {})
+            for member, one in seconds.items()
+        }
 
     def _ask_witnesses(self, view: ClusterView) -> None:
         """Reads the metrics of all voters that answer now and then: whether a loss could be proved is known before it, and

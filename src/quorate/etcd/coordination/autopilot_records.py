@@ -18,6 +18,7 @@ from typing import Any
 from quorate.config.policy_document import Changes, document_of, recorded_policy
 from quorate.core.autopilot.case import Owed, Swap, Written
 from quorate.core.autopilot.policy import Policy
+from quorate.core.autopilot.sight import Silence
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.errors import ConfigError
@@ -101,8 +102,9 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class Orders:
     """All records. `policy`: None where none was set. `policy_revision`: of the last change of its key, 0 where there is none;
-    a policy of another cluster id is void, and its key is there. `spent`: the leases of changes that count against the budget.
-    `silent`: for how many seconds each voter was silent when the instance that acts, or has acted until a moment ago, said so.
+    a policy of another cluster id is void, and its key is there. `spent`: the changes that count against the budget, by
+    their leases, each with its key.
+    `silent`: what the instance that acts, or has acted before, has seen of each voter that was silent.
     `is_providing`: whether some instance's program makes a standby. `prepared`: members on whose node an instance starts what
     is held back there. `troubles`: the records that cannot be used, each with the reason."""
 
@@ -117,15 +119,15 @@ class Orders:
     instance: Instance | None = None
     swap: Swap | None = None
     owed: Owed | None = None
-    spent: tuple[int, ...] = ()
-    silent: Mapping[int, float] = field(default_factory=dict[int, float])
+    spent: Mapping[int, bytes] = field(default_factory=dict[int, bytes])
+    silent: Mapping[int, Silence] = field(default_factory=dict[int, Silence])
     is_providing: bool = False
     prepared: frozenset[int] = frozenset()
     troubles: tuple[str, ...] = ()
 
     def replaced(self) -> tuple[float, ...]:
-        """Returns when replacements began, by the log: they count against the budget, however they ended."""
-        return tuple(entry.at for entry in self.log if entry.did in CHANGES_OF_VOTERS)
+        """Returns when replacements began, by the entries of versions that had no key for each."""
+        return tuple(one.at for one in self.log if one.did in CHANGES_OF_VOTERS and "spent" not in one.fields)
 
     def written(self) -> tuple[Written, ...]:
         """Returns the policies that were written, the latest last."""
@@ -191,8 +193,8 @@ class _Reading:
     instance: Instance | None = None
     swap: Swap | None = None
     owed: Owed | None = None
-    spent: list[int] = field(default_factory=list[int])
-    silent: Mapping[int, float] = field(default_factory=dict[int, float])
+    spent: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    silent: Mapping[int, Silence] = field(default_factory=dict[int, Silence])
     is_providing: bool = False
     prepared: list[int] = field(default_factory=list[int])
     troubles: list[str] = field(default_factory=list[str])
@@ -221,9 +223,10 @@ class _Reading:
             self._read_leased(row, told)
         elif row.key.startswith(SPENT):
             if row.lease:
-                self.spent.append(row.lease)
+                self.spent[row.lease] = row.key
         elif row.key == OWED:
-            self.owed = Owed(_member(told, "member"), _member(told, "instead"), _at(told, "at"))
+            voters = integer_of(told.get("voters"))
+            self.owed = Owed(_member(told, "member"), _member(told, "instead"), _at(told, "at"), voters)
         elif row.key == SWAP:
             self.swap = Swap(_member(told, "promoted"), _member(told, "leaves"), _at(told, "at"))
         elif row.key.startswith(LOG):
@@ -238,8 +241,8 @@ class _Reading:
         if row.key == INSTANCE:
             self.instance = Instance(origin_of(told), row.lease, _at(told, "since"), mapping_of(told.get("said")))
         elif row.key == SILENT:
-            seconds = mapping_of(told.get("seconds"))
-            self.silent = {_id_of(member): max(0.0, _at(seconds, member)) for member in seconds}
+            seconds, received = mapping_of(told.get("seconds")), mapping_of(told.get("received"))
+            self.silent = {_id_of(one): _silence(seconds, mapping_of(received.get(one)), one) for one in seconds}
         elif row.key.startswith(PREPARED):
             self.prepared.append(_id_of(row.key[len(PREPARED) :].decode(errors="replace")))
         else:
@@ -281,7 +284,7 @@ class _Reading:
             self.instance,
             self.swap,
             self.owed,
-            tuple(self.spent),
+            self.spent,
             self.silent,
             self.is_providing,
             frozenset(self.prepared),
@@ -334,6 +337,10 @@ def _at(told: Mapping[str, Any], name: str) -> float:
 
 def _member(told: Mapping[str, Any], name: str) -> int:
     return _id_of(told.get(name))
+
+
+def _silence(seconds: Mapping[str, Any], received: Mapping[str, Any], member: str) -> Silence:
+    return Silence(max(0.0, _at(seconds, member)), {_id_of(voter): _at(received, voter) for voter in received})
 
 
 def _id_of(value: object) -> int:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from quorate.config.policy_document import Changes, changes
 from quorate.core.autopilot.policy import Policy
+from quorate.core.autopilot.sight import Silence
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import SystemClock
@@ -82,10 +83,12 @@ class AutopilotStore:
         self.note("policy", generation=generation, digest=records.digest_of(policy), changed=fields)
         return generation, changed
 
-    def begin_with(self, policy: Policy) -> None:
-        """Writes the policy unless there is one: what an autopilot does is then there to be read."""
+    def begin_with(self, policy: Policy, orders: Orders) -> None:
+        """Writes the policy unless there is one: what an autopilot does is then there to be read. One of another cluster id, as
+        a restored snapshot has it, is none."""
         value = records.policy_record(policy, 1, self.cluster_id, self.clock.wall())
-        self._ask(lambda channel, seconds: kv.create(channel, records.POLICY, value, timeout=seconds))
+        before = orders.policy_revision
+        self._ask(lambda channel, seconds: kv.put_if_unchanged(channel, records.POLICY, value, before, timeout=seconds))
 
     def pause(self, seconds: float, why: str) -> float:
         """Forbids every action for `seconds`; returns until when, in unix seconds."""
@@ -124,10 +127,11 @@ class AutopilotStore:
         key = records.standby_key(member_id)
         self._ask(lambda channel, timeout: kv.delete(channel, key, timeout=timeout))
 
-    def begin_owing(self, member_id: int, instead: int) -> None:
-        """Records that this learner is to get a vote once the voter `instead` is removed: whoever acts next goes on, also where
-        the policy wants fewer voters than there are. Raises `EtcdError`."""
-        fields = {"member": format_id(member_id), "instead": format_id(instead), "at": self.clock.wall()}
+    def begin_owing(self, member_id: int, instead: int, voters: int) -> None:
+        """Records that this learner is to get a vote once the voter `instead` of `voters` is removed: whoever acts next goes
+        on, also where the policy wants fewer voters than there are. Raises `EtcdError`."""
+        ids = {"member": format_id(member_id), "instead": format_id(instead)}
+        fields = {**ids, "voters": voters, "at": self.clock.wall()}
         self._put(records.OWED, records.record(clusterId=format_id(self.cluster_id), **fields))
 
     def end_owing(self) -> None:
@@ -141,31 +145,37 @@ class AutopilotStore:
     def end_swap(self) -> None:
         self._ask(lambda channel, timeout: kv.delete(channel, records.SWAP, timeout=timeout))
 
-    def spend(self) -> None:
-        """Counts a change of a voter against the budget, before it is begun. Raises `EtcdError`: what is not counted is not
-        done."""
+    def spend(self) -> int:
+        """Counts a change of a voter against the budget, before it is begun; returns its lease. Raises `EtcdError`: what is not
+        counted is not done."""
         granted = self._ask(lambda channel, seconds: lease.grant(channel, DAY_SECONDS, timeout=seconds))
         value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall())
         self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
+        return granted
 
-    def spend_again(self, held: int, left: float) -> None:
-        """Counts a change for `left` seconds more instead of the time that its lease has left."""
+    def spend_again(self, key: bytes, held: int, left: float) -> None:
+        """Counts a change for `left` seconds more instead of the time that its lease has left. It keeps its key: with a new
+        one, it counted twice for as long as the old lease could not be revoked."""
         if left > 0:
             granted = self._lease_of(left)
             value = records.record(clusterId=format_id(self.cluster_id), at=self.clock.wall() + left - DAY_SECONDS)
-            self._put(records.SPENT + f"{granted:x}".encode(), value, granted)
+            self._put(key, value, granted)
         self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
     def end_order(self, held: int) -> None:
         """Ends the order whose lease this is, and no other: by its key it deleted one that was given since it was read."""
         self._ask(lambda channel, timeout: lease.revoke(channel, held, timeout=timeout))
 
-    def say_silent(self, seconds: Mapping[int, float]) -> None:
-        """Records for how long each voter has been silent, for the instance that comes next; also that none is. What is said of
-        a voter that has answered since would make its next silence older than it is."""
-        told = {format_id(member): round(one, 1) for member, one in seconds.items()}
-        granted = self._lease_of(records.SILENT_TTL)
-        self._put(records.SILENT, records.record(clusterId=format_id(self.cluster_id), seconds=told), granted)
+    def say_silent(self, silent: Mapping[int, Silence]) -> None:
+        """Records for how long each voter has been silent, for the instance that comes next; also that none is. By what others
+        have received from it by then, the next one sees whether it has lived since."""
+        seconds = {format_id(member): round(one.seconds, 1) for member, one in silent.items()}
+        received = {
+            format_id(member): {format_id(voter): count for voter, count in one.received.items()}
+            for member, one in silent.items()
+        }
+        granted, of = self._lease_of(records.SILENT_TTL), format_id(self.cluster_id)
+        self._put(records.SILENT, records.record(clusterId=of, seconds=seconds, received=received), granted)
 
     def say_prepared(self, member_id: int) -> None:
         """Records that this instance starts what is held back on the node of this member, once it has a vote."""
