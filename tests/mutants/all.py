@@ -7,6 +7,7 @@ from mutants import (
     in_coordination,
     in_decisions,
     in_invariants,
+    in_last_word,
     in_membership,
     in_memory,
     in_newest,
@@ -29,4 +30,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *in_newest.MUTANTS,
     *in_one_way.MUTANTS,
     *in_autopilot.MUTANTS,
+    *in_last_word.MUTANTS,
 )

@@ -17,13 +17,13 @@ GROWS = T + "a_missing_voter_is_made_of_a_learner_that_is_ours_and_aligned"
 MADE = T + "a_missing_standby_is_made_where_a_program_does_it"
 
 
-def _one(name: str, file: str, before: str, after: str, test: str, why: str) -> Mutant:
+def one(name: str, file: str, before: str, after: str, test: str, why: str) -> Mutant:
     return Mutant(f"autopilot: {name}", file, before, after, (test,), why)
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    _one("pause", GUARDS, "if until is None or until <= case.now:", "if True:", STAYS, "an operator paused it"),
-    _one(
+    one("pause", GUARDS, "if until is None or until <= case.now:", "if True:", STAYS, "an operator paused it"),
+    one(
         "two writers",
         GUARDS,
         "if (first.digest, second.digest) != (third.digest, last.digest) or first.digest == second.digest:",
@@ -31,8 +31,8 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "two_writers_of_policies_are_named_and_stop_everything",
         "it would grow and shrink in turn",
     ),
-    _one("no quorum", GUARDS, "if margin_of(view) >= 0:", "if True:", UNSURE, "only starting voters helps"),
-    _one(
+    one("no quorum", GUARDS, "if margin_of(view) >= 0:", "if True:", UNSURE, "only starting voters helps"),
+    one(
         "no list",
         GUARDS,
         "return None if case.view.linearizable else without_list()",
@@ -40,12 +40,12 @@ MUTANTS: tuple[Mutant, ...] = (
         UNSURE,
         "one member's copy may be old",
     ),
-    _one("old look", GUARDS, "if age <= STALE_SECONDS:", "if True:", UNSURE, "it says nothing about now"),
-    _one("alarm", GUARDS, "if not case.view.alarms:", "if True:", UNSURE, "where members differ no copy is known to be right"),
-    _one("alarms", GUARDS, "if not case.view.alarms_known:", "if False:", UNSURE, "NOSPACE may be raised"),
-    _one("brake", GUARDS, "if together is None:", "if True:", UNSURE, "five voters were walked down to one (consul#5922)"),
-    _one("hold", REPLACE, "    if case.is_held(dead):", "    if False:", STAYS, "an operator knows more"),
-    _one(
+    one("old look", GUARDS, "if age <= STALE_SECONDS:", "if True:", UNSURE, "it says nothing about now"),
+    one("alarm", GUARDS, "if not case.view.alarms:", "if True:", UNSURE, "where members differ no copy is known to be right"),
+    one("alarms", GUARDS, "if not case.view.alarms_known:", "if False:", UNSURE, "NOSPACE may be raised"),
+    one("brake", GUARDS, "if together is None:", "if True:", UNSURE, "five voters were walked down to one (consul#5922)"),
+    one("hold", REPLACE, "    if case.is_held(dead):", "    if False:", STAYS, "an operator knows more"),
+    one(
         "time of the proof",
         REPLACE,
         " or absence.seconds < case.policy.after:",
@@ -53,12 +53,12 @@ MUTANTS: tuple[Mutant, ...] = (
         STAYS,
         "a machine restarts in minutes",
     ),
-    _one("age of the proof", REPLACE, "not absence.holds(dead.id, case.now)", "False", STAYS, "it may have come back"),
-    _one("looks of the proof", REPLACE, "if absence.looks < LEAST_LOOKS:", "if False:", STAYS, "one cut is no silence"),
-    _one("somebody's change", REPLACE, "    if case.memory.busy:", "    if False:", STAYS, "two changes at a time"),
-    _one("one in a time", REPLACE, "    if recent:", "    if False:", STAYS, "something kills members"),
-    _one("some in a day", REPLACE, "if len(today) >= case.policy.day:", "if False:", STAYS, "something kills members"),
-    _one(
+    one("age of the proof", REPLACE, "not absence.holds(dead.id, case.now)", "False", STAYS, "it may have come back"),
+    one("looks of the proof", REPLACE, "if absence.looks < LEAST_LOOKS:", "if False:", STAYS, "one cut is no silence"),
+    one("somebody's change", REPLACE, "    if case.memory.busy:", "    if False:", STAYS, "two changes at a time"),
+    one("one in a time", REPLACE, "    if recent:", "    if False:", STAYS, "something kills members"),
+    one("some in a day", REPLACE, "if len(today) >= case.policy.day:", "if False:", STAYS, "something kills members"),
+    one(
         "voter that never started",
         REPLACE,
         "    if not dead.started:",
@@ -66,7 +66,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_voter_that_never_started_is_somebodys_half_made_join",
         "its join may go on",
     ),
-    _one(
+    one(
         "removal without a successor",
         REPLACE,
         "    if case.swap() is not None:",
@@ -74,7 +74,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_lost_voter_is_replaced_by_the_standby_that_is_proved",
         "it gains nothing, and its return would restore the margin",
     ),
-    _one(
+    one(
         "removal before a vote that is refused",
         REPLACE,
         "    fit = [one for one in ready if against[one.id] is None]",
@@ -82,7 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "no_voter_goes_for_a_standby_that_would_get_no_vote",
         "the dead voter could not come back, and nobody took its place",
     ),
-    _one(
+    one(
         "links that are still looked for",
         REPLACE,
         "    if standby.id in case.memory.unlinked_yet:",
@@ -90,7 +90,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STAYS,
         "a moment later they may be missing",
     ),
-    _one(
+    one(
         "standby at somebody's work",
         CASE,
         "return [one for one in marked if one.id not in self.memory.joining]",
@@ -98,7 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STAYS,
         "a join is at work on it",
     ),
-    _one(
+    one(
         "vote without an API server",
         CASE,
         "return not self.memory.is_stacked or standby.id in self.memory.prepared",
@@ -106,7 +106,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STAYS,
         "the control plane stays as small as the loss made it",
     ),
-    _one(
+    one(
         "vote of a node that lives",
         SPREAD,
         "if case.memory.is_stacked or len(voters)",
@@ -114,7 +114,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WAITS,
         "its API server would have no etcd",
     ),
-    _one(
+    one(
         "change of zones that is over",
         CASE,
         " or len(voters) <= self.policy.voters:",
@@ -122,7 +122,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WAITS,
         "both may be voters for other reasons",
     ),
-    _one(
+    one(
         "learner of others",
         SIZE,
         'return case.policy.promote == "any" or learner.id in',
@@ -130,7 +130,7 @@ MUTANTS: tuple[Mutant, ...] = (
         GROWS,
         "another tool's join, or a leftover",
     ),
-    _one(
+    one(
         "learner at work",
         SIZE,
         "mine = [one for one in case.view.learners if one.id not in case.memory.joining and",
@@ -138,8 +138,8 @@ MUTANTS: tuple[Mutant, ...] = (
         GROWS,
         "its join promotes it",
     ),
-    _one("aligned for long", SIZE, "or aligned >= case.policy.aligned_for):", "or True):", GROWS, "it may flap"),
-    _one(
+    one("aligned for long", SIZE, "or aligned >= case.policy.aligned_for):", "or True):", GROWS, "it may flap"),
+    one(
         "no more than wanted",
         SIZE,
         "    if len(case.view.voters) >= case.policy.voters and not case.owes_a_vote():",
@@ -147,7 +147,7 @@ MUTANTS: tuple[Mutant, ...] = (
         STAYS,
         "it never grows beyond",
     ),
-    _one(
+    one(
         "seat while a voter is silent",
         SIZE,
         "    if silent:",
@@ -155,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SEAT,
         "the standby may be needed in a moment",
     ),
-    _one(
+    one(
         "seat that is held",
         SIZE,
         "free = [one for one in standbys if not case.is_held(one)]",
@@ -163,7 +163,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SEAT,
         "an operator knows more",
     ),
-    _one(
+    one(
         "seat of a join at work",
         SIZE,
         "or not standbys or case.memory.joining:",
@@ -171,7 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SEAT,
         "its seat is not the standby's",
     ),
-    _one(
+    one(
         "program at work",
         SIZE,
         '        case "at work":',
@@ -179,7 +179,7 @@ MUTANTS: tuple[Mutant, ...] = (
         MADE,
         "a second one would make a second standby",
     ),
-    _one(
+    one(
         "blind",
         SIZE,
         "if case.policy.after is None or not blind:",
@@ -187,7 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_loss_that_could_not_be_proved_is_said_before_it",
         "nobody would know before a loss",
     ),
-    _one(
+    one(
         "spread that is no better",
         SPREAD,
         "if _after(case, voter, standby) < now:",
@@ -195,7 +195,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WAITS,
         "votes would move for ever",
     ),
-    _one(
+    one(
         "zones that are not known",
         SPREAD,
         " or not _all_zones_known(case.policy, voters):",
@@ -203,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
         WAITS,
         "nothing can be compared",
     ),
-    _one(
+    one(
         "spread while a voter is silent",
         SPREAD,
         '    if silent:\n        return Wait("silent", f"{why}, which',
@@ -211,8 +211,8 @@ MUTANTS: tuple[Mutant, ...] = (
         WAITS,
         "a live voter would go beside a dead one",
     ),
-    _one("spread that is held", SPREAD, "    if case.is_held(leaves):", "    if False:", WAITS, "an operator knows more"),
-    _one(
+    one("spread that is held", SPREAD, "    if case.is_held(leaves):", "    if False:", WAITS, "an operator knows more"),
+    one(
         "leader that goes",
         SPREAD,
         "    if leader is not None and leader.id == leaves.id:",
@@ -220,7 +220,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_vote_goes_to_the_zone_that_has_none",
         "its removal would stop writes for an election",
     ),
-    _one(
+    one(
         "an election",
         GUARDS,
         "    if view.linearizable:",
@@ -228,7 +228,7 @@ MUTANTS: tuple[Mutant, ...] = (
         UNSURE,
         "each loss of a leader called somebody",
     ),
-    _one(
+    one(
         "lost standby in the place of a voter",
         REPLACE,
         "if one.id not in gone]",
@@ -236,7 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_standby_that_is_lost_is_none",
         "nobody was told",
     ),
-    _one(
+    one(
         "lost standby counts as one",
         SIZE,
         "if gone and len(case.standbys()) - len(gone) < case.policy.standbys:",
@@ -244,7 +244,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_standby_that_is_lost_is_none",
         "nobody was told before the next loss",
     ),
-    _one(
+    one(
         "lost standby waited for",
         SIZE,
         "if mine and len(gone) == len(mine):",
@@ -252,7 +252,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_standby_that_is_lost_is_none",
         "it was waited for without end",
     ),
-    _one(
+    one(
         "lost standby keeps the seat",
         SIZE,
         "        standbys = case.lost_standbys()",
@@ -260,7 +260,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_standby_that_is_lost_is_none",
         "it kept the only seat from the voter that was missing",
     ),
-    _one(
+    one(
         "owed vote",
         SIZE,
         " and not case.owes_a_vote():",
@@ -268,7 +268,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_vote_that_is_owed_is_given_whatever_the_policy_wants",
         "a replacement was never finished",
     ),
-    _one(
+    one(
         "owed once the voter is gone",
         CASE,
         "if owed is None or view.by_id(owed.instead) is not None:",
@@ -276,7 +276,7 @@ MUTANTS: tuple[Mutant, ...] = (
         T + "a_vote_that_is_owed_is_given_whatever_the_policy_wants",
         "a removal that failed owes nobody a vote",
     ),
-    _one(
+    one(
         "order that has lasted",
         AGES,
         "return 0 < order.seconds <= self.age(order.lease, 0.0, now)",
@@ -284,7 +284,7 @@ MUTANTS: tuple[Mutant, ...] = (
         A + "an_order_is_over_when_it_has_lasted_as_long_as_was_ordered",
         "with each new leader a pause began anew",
     ),
-    _one(
+    one(
         "age behind a new leader",
         AGES,
         "return max(reported, age + now - at)",
@@ -292,7 +292,7 @@ MUTANTS: tuple[Mutant, ...] = (
         A + "what_was_begun_counts_for_a_day_whoever_leads",
         "a replacement of long ago was one of now",
     ),
-    _one(
+    one(
         "lease behind a new leader",
         AGES,
         "if age - reported[one] > _RESTARTED_SECONDS]",
@@ -300,7 +300,7 @@ MUTANTS: tuple[Mutant, ...] = (
         A + "what_was_begun_counts_for_a_day_whoever_leads",
         "three replacements in its life were all that a cluster could have",
     ),
-    _one(
+    one(
         "rest after failures",
         "core/decide_autopilot.py",
         "if failed is None or left <= 0 or found is None:",
@@ -308,7 +308,7 @@ MUTANTS: tuple[Mutant, ...] = (
         F + "what_failed_again_rests_and_calls_somebody",
         "it failed every second and a half, and nobody was called",
     ),
-    _one(
+    one(
         "another learner first",
         SIZE,
         "key=lambda one: (case.failures(one), case.aligned_since(one))",
@@ -316,7 +316,7 @@ MUTANTS: tuple[Mutant, ...] = (
         F + "another_learner_is_promoted_where_the_first_one_failed",
         "one that cannot be promoted starved the other",
     ),
-    _one(
+    one(
         "another standby first",
         REPLACE,
         "return (case.failures(standby), case.proof(standby) is None,",
@@ -324,7 +324,7 @@ MUTANTS: tuple[Mutant, ...] = (
         F + "a_lost_voter_is_replaced_by_the_standby_that_did_not_fail",
         "one that cannot be promoted starved the other",
     ),
-    _one(
+    one(
         "no witness of a loss",
         REPLACE,
         "if blind := blind_voters(case):",
@@ -332,7 +332,7 @@ MUTANTS: tuple[Mutant, ...] = (
         F + "a_voter_that_could_not_be_proved_lost_is_said_to_be_so",
         "it was waited for ever, and nobody was called",
     ),
-    _one(
+    one(
         "unreached voters of a quorum",
         GUARDS,
         "if view.linearizable and leader is not None and view.answering_voters < quorum(len(view.voters)):",
@@ -340,7 +340,7 @@ MUTANTS: tuple[Mutant, ...] = (
         UNSURE,
         "it was called an election for ever",
     ),
-    _one(
+    one(
         "voters of the last look",
         "etcd/autopilot/act.py",
         "if len(now.voters) >= enough or is_over:",
@@ -348,7 +348,7 @@ MUTANTS: tuple[Mutant, ...] = (
         L + "what_others_did_meanwhile_is_judged_on_the_last_look",
         "a vote too many stayed for good",
     ),
-    _one(
+    one(
         "standby of the last look",
         "etcd/autopilot/act.py",
         "if then is not None and all(learner.id != then.member_id for learner in now.learners):",
@@ -356,7 +356,7 @@ MUTANTS: tuple[Mutant, ...] = (
         L + "what_others_did_meanwhile_is_judged_on_the_last_look",
         "a voter went for a standby that was no member any more",
     ),
-    _one(
+    one(
         "program that makes nothing",
         "host/standby_program.py",
         "elif self._promised and self.clock.now() >= self._free_at:",

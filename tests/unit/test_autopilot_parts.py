@@ -19,11 +19,12 @@ from quorate.config.problems import InvalidConfig
 from quorate.core.absence import MOST_BETWEEN_LOOKS
 from quorate.core.autopilot.case import Memory, Rule, Wait
 from quorate.core.autopilot.policy import Policy
-from quorate.core.autopilot.sight import Sight, sight_after
+from quorate.core.autopilot.sight import Sight, Silence, sight_after, with_earlier
 from quorate.core.decide_autopilot import decide_autopilot, explained, learners_to_prove
 from quorate.core.ids import format_id
 from quorate.core.membership import ClusterView
-from quorate.errors import ConfigError
+from quorate.errors import ConfigError, Refused
+from quorate.etcd.autopilot.last_word import Decided
 from quorate.etcd.autopilot.loop import Round, default_policy
 from quorate.etcd.client import auth
 from quorate.etcd.client.kv import KeyValue
@@ -71,7 +72,39 @@ def test_an_observer_that_was_suspended_begins_anew() -> None:
     sight = looks(61)
     after = sight_after(sight, at(61 + MOST_BETWEEN_LOOKS + 1, (3,)), {3: {1: 5.0, 2: 5.0}}, FAST)
     assert after.absences() == {} and after.aligned_since == {9: 61 + MOST_BETWEEN_LOOKS + 1}
-    assert after.silent_since == {3: 0.0}, "two that fell silent together still did"
+    assert after.silent_since == {3: 0.0}, "nobody has received anything from it: it was silent all the time"
+
+
+def test_a_voter_that_lived_in_a_gap_fell_silent_behind_it() -> None:
+    """With another one, perhaps: taken for one that was lost long before, it was replaced, and the brake passed."""
+    end = 61 + MOST_BETWEEN_LOOKS + 1
+    for received in ({1: 5.0, 2: 6.0}, {1: 0.0, 2: 0.0}, None):
+        after = sight_after(looks(61), at(end, (3,)), {3: received}, FAST)
+        assert after.silent_since == {3: end}, received
+    alone = sight_after(looks(61), at(end, (2, 3)), {3: {1: 5.0}, 2: {1: 9.0}}, FAST)
+    assert alone.silent_since == {3: 0.0, 2: end}, "one that counted before is silent now"
+
+
+def test_a_new_instance_takes_over_only_what_still_holds() -> None:
+    own = looks(1)
+    known = {3: Silence(300.0, {1: 5.0, 2: 5.0})}
+    assert with_earlier(own, known).silent_since == {3: -300.0}
+    for other in ({3: Silence(300.0, {1: 4.0, 2: 5.0})}, {3: Silence(300.0, {})}, {}):
+        assert with_earlier(own, other).silent_since == {3: 0.0}, other
+
+
+def test_what_was_decided_is_for_the_voters_of_the_decision() -> None:
+    decided = Decided(None, seen(3, STANDBY, silent=(3,)), Orders())  # type: ignore[arg-type]
+    decided.refuse_changed(seen(3, STANDBY, silent=(3,)))
+    decided.refuse_changed(seen(3, STANDBY, silent=(3, 2)), unasked=(2,))
+    for now, why in (
+        (seen(3, STANDBY, silent=(2, 3)), "m2 is silent since"),
+        (seen(3, STANDBY), "m3 answers again since"),
+        (seen(2, STANDBY), "not those any more"),
+        (seen(3, member(9), silent=(3,)), "not those any more"),
+    ):
+        with pytest.raises(Refused, match=why):
+            decided.refuse_changed(now)
 
 
 def test_alignment_ends_with_an_answer_that_is_missing() -> None:

@@ -374,6 +374,10 @@ def test_a_vote_that_is_owed_is_given_whatever_the_policy_wants() -> None:
     """A replacement was cut off behind its removal: of fewer voters wanted than there are, nobody ever finished it."""
     few, owing = replace(POLICY, voters=1), lost(owed=Owed(9, 2))
     assert decided(decide_autopilot(seen(1, member(3), STANDBY), few, owing, NOW)) == ("Act", "grow")
+    # The place is filled by then: of three voters one was gone, and two are three again.
+    filled = lost(owed=Owed(9, 2, voters=3))
+    assert decided(decide_autopilot(seen(1, member(3), STANDBY), few, filled, NOW)) == ("Act", "grow")
+    assert decided(decide_autopilot(seen(1, member(3), member(4), STANDBY), few, filled, NOW)) == ("Wait", "nothing")
     assert decided(decide_autopilot(seen(1, member(3), STANDBY), few, lost(), NOW)) == ("Wait", "nothing")
     assert decided(decide_autopilot(seen(2, STANDBY), few, owing, NOW)) == ("Wait", "nothing"), "the voter is there still"
     assert decided(decide_autopilot(seen(1, member(3)), few, owing, NOW)) == ("Page", "too-few-standbys"), "it has its vote"
