@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quorate.cli.autopilot.seen import Seen
+from quorate.cli.autopilot.seen import Seen, by_who_acts, nobody_counts
 from quorate.cli.autopilot.shown import _acting
 from quorate.config.policy_document import changes, document_of, read_policy, recorded_policy
 from quorate.config.problems import InvalidConfig
 from quorate.core.absence import MOST_BETWEEN_LOOKS
-from quorate.core.autopilot.case import Memory, Rule, Wait
+from quorate.core.autopilot.case import Memory, Page, Rule, Wait
 from quorate.core.autopilot.policy import Policy
 from quorate.core.autopilot.sight import Sight, Silence, sight_after, with_earlier
 from quorate.core.decide_autopilot import decide_autopilot, explained, learners_to_prove
@@ -361,3 +361,24 @@ def test_a_clock_of_another_host_is_named_where_it_differs(at: float, words: str
     """It said "-90 s ago". The key of an instance is leased: its word cannot be old."""
     instance = Instance(Origin("cp1", 5), 1, NOW, {"at": at, "rule": "quiet", "why": "all is well"})
     assert words in _acting(Seen(Round(Wait("nothing", ""), orders=Orders(instance=instance)), NOW), None)
+
+
+@pytest.mark.parametrize("key", [records.POLICY, records.PAUSE, records.hold_key(7)])
+def test_an_order_that_somebody_wrote_by_hand_is_not_taken_for_none(key: bytes) -> None:
+    """A policy of `{"voters": 4}` was not followed, and 'none is set' was all that was said."""
+    for value in (b'{"voters": 4}', b"{}"):
+        (trouble,) = orders_of([KeyValue(key, value, 5, 5, 0)], CLUSTER).troubles
+        assert "names no cluster" in trouble and f"etcdctl del {key.decode()}" in trouble
+    of_another = records.record(clusterId=format_id(CLUSTER ^ 1), policy={})
+    assert orders_of([KeyValue(key, of_another, 5, 5, 0)], CLUSTER).troubles == (), "as a restored snapshot has it"
+
+
+def test_a_command_says_of_a_silent_voter_what_the_instance_that_acts_does() -> None:
+    silent = Wait("silent", "m2 has been silent for 300 s; that it is lost is not proved by looks from here")
+    said = {"decision": "page", "rule": "budget", "why": "a replacement was begun 5 s ago"}
+    acting = Instance(Origin(host="h", pid=1), 1, 0.0, said)
+    assert by_who_acts(silent, acting, 3.0) == Page("budget", "a replacement was begun 5 s ago")
+    assert by_who_acts(silent, acting, 300.0) == silent == by_who_acts(silent, replace(acting, said={}), 3.0)
+    assert by_who_acts(Wait("paused", "x"), acting, 3.0) == Wait("paused", "x"), "the orders of now are known here"
+    alone = nobody_counts(Round(silent)).next
+    assert isinstance(alone, Page) and "no instance acts" in alone.why

@@ -18,6 +18,7 @@ from quorate.cli.etcd.opening import LazyJournal, cluster_opened
 from quorate.cli.local.completers import clusters
 from quorate.errors import ConfigError, QuorateError
 from quorate.foreign.text import OUR_FLAGS, to_paste
+from quorate.spelling import spelled
 
 if TYPE_CHECKING:
     from quorate.core.membership import ClusterView
@@ -92,6 +93,15 @@ def _folder_meant(named: Path | None) -> Path | None:
             state="nothing was sent",
             advice="pass --dir or --endpoints, or unset one of the variables",
         )
+    if os.environ.get("ETCDCTL_USER"):
+        if endpoints:
+            # The same cluster, by the variables that name a user, too.
+            return None
+        raise ConfigError(
+            f"{_VARIABLE} means the local cluster in {named}, which takes no user, and ETCDCTL_USER names one",
+            state="nothing was sent",
+            advice="name its members with --endpoints ('quorate local env' prints what else it takes), or unset ETCDCTL_USER",
+        )
     return named
 
 
@@ -108,6 +118,24 @@ def _names_both(folder: Path, endpoints: str) -> bool:
 @contextmanager
 def cluster_meant(folder: Path | None) -> Iterator[Cluster]:
     """Yields the cluster, with progress on stderr, a journal, and signals as requests to stop."""
+    with _naming_rights():
+        yield from _meant(folder)
+
+
+@contextmanager
+def _naming_rights() -> Iterator[None]:
+    """Names the right that the records take: they are no members, and take no root."""
+    from quorate.etcd.client.errors import PermissionDenied
+
+    try:
+        yield
+    except PermissionDenied as error:
+        if not error.own_advice:
+            error.advice = f"name a user who may read and write below /quorate/ with {spelled('--user')}"
+        raise
+
+
+def _meant(folder: Path | None) -> Iterator[Cluster]:
     if folder is None:
         with cluster_opened() as cluster:
             yield cluster

@@ -61,6 +61,8 @@ class Providing:
             self.leave(store)
             if state == "failed":
                 store.note("failed", rule="provide", error=self.maker.why)
+            elif not is_missing:
+                store.note("done", rule="provide")
         elif state == "ready" and orders.is_providing:
             return "at work"
         return state
