@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quorate.cli.autopilot.orders import say_shortened
 from quorate.cli.autopilot.seen import Seen, by_who_acts, nobody_counts
 from quorate.cli.autopilot.shown import _acting
 from quorate.config.policy_document import changes, document_of, read_policy, recorded_policy
@@ -29,7 +30,7 @@ from quorate.etcd.autopilot.loop import Round, default_policy
 from quorate.etcd.client import auth
 from quorate.etcd.client.kv import KeyValue
 from quorate.etcd.coordination import autopilot_records as records
-from quorate.etcd.coordination.autopilot_records import Instance, Orders, orders_of
+from quorate.etcd.coordination.autopilot_records import Instance, Order, Orders, orders_of
 from quorate.etcd.coordination.this_run import Origin
 from unit.test_decide_autopilot import NOW, STANDBY, lost, seen
 from unit.views import CLUSTER, member, view
@@ -382,3 +383,12 @@ def test_a_command_says_of_a_silent_voter_what_the_instance_that_acts_does() -> 
     assert by_who_acts(Wait("paused", "x"), acting, 3.0) == Wait("paused", "x"), "the orders of now are known here"
     alone = nobody_counts(Round(silent)).next
     assert isinstance(alone, Page) and "no instance acts" in alone.why
+
+
+def test_an_order_that_shortens_another_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    before = Order(2000.0, "new disk", Origin("h", 1))
+    for earlier, until in ((before, 3000.0), (None, 1000.0)):
+        say_shortened("held", earlier, until)
+    assert capsys.readouterr().out == ""
+    say_shortened("held", before, 1000.0)
+    assert "it was held until 1970-01-01 00:33:20 UTC (new disk): that is shortened" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from quorate.cli.etcd.completers import member_names
 from quorate.core.ids import format_id
 from quorate.core.membership import Member
 from quorate.deadline import utc
+
+if TYPE_CHECKING:
+    from quorate.etcd.coordination.autopilot_records import Order
 
 _TIME = Seconds(1.0)
 _why = click.option("--why", default="", help="The reason, for who looks at it later.")
@@ -42,8 +46,7 @@ def pause(seconds: float, why: str, folder: Path | None, form: str) -> None:
 
     def say() -> None:
         echo(f"paused until {dated(until)}")
-        if before is not None and before.until > until:
-            echo(f"it was paused until {dated(before.until)} ({before.why or 'no reason was given'}): that is shortened")
+        say_shortened("paused", before, until)
 
     emit(form, "AutopilotOrder", fields, say)
 
@@ -85,9 +88,9 @@ def hold(member: str, seconds: float, why: str, folder: Path | None, form: str) 
         _release(member, why, folder, form)
         return
     with cluster_meant(folder) as cluster:
-        held = cluster.member(member)
-        until = store_of(cluster).hold(held, seconds, why)
-    text = _held(held, until)
+        held, store = cluster.member(member), store_of(cluster)
+        before = store.read().holds.get(held.id)
+        until = store.hold(held, seconds, why)
     fields = {
         "order": "hold",
         "member": {"id": format_id(held.id), "name": held.name},
@@ -95,7 +98,18 @@ def hold(member: str, seconds: float, why: str, folder: Path | None, form: str) 
         "until": utc(until),
         "why": why,
     }
-    emit(form, "AutopilotOrder", fields, lambda: echo(text))
+
+    def say() -> None:
+        echo(_held(held, until))
+        say_shortened("held", before, until)
+
+    emit(form, "AutopilotOrder", fields, say)
+
+
+def say_shortened(what: str, before: Order | None, until: float) -> None:
+    """Says where an order takes the place of a longer one, which somebody may rely on."""
+    if before is not None and before.until > until:
+        echo(f"it was {what} until {dated(before.until)} ({before.why or 'no reason was given'}): that is shortened")
 
 
 def _release(member: str, why: str, folder: Path | None, form: str) -> None:
