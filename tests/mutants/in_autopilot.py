@@ -225,7 +225,7 @@ MUTANTS: tuple[Mutant, ...] = (
         GUARDS,
         "    if view.linearizable:",
         "    if False:",
-        UNSURE,
+        T + "an_election_calls_nobody",
         "each loss of a leader called somebody",
     ),
     one(

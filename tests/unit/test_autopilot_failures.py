@@ -58,6 +58,7 @@ def test_a_voter_that_could_not_be_proved_lost_is_said_to_be_so() -> None:
     known = replace(lost(standbys=frozenset({9})), silent_since={2: NOW - 900}, unwitnessed=frozenset({3}))
     found = decide_autopilot(seen(3, member(9, learner=True), silent=(2,)), POLICY, known, NOW)
     assert isinstance(found, Page) and found.rule == "no-witness" and "the metrics of m3" in found.why
+    assert "m2 has been silent for 900 s" in found.why, "not only that no loss could be proved: this one cannot"
 
 
 def test_the_end_of_an_election_calls_nobody() -> None:

@@ -367,7 +367,18 @@ MUTE = {"mute_since": {9: NOW - POLICY.window}, "proofs": {}}
 )
 def test_a_standby_that_is_lost_is_none(looked: ClusterView, known: Memory, expected: tuple[str, str]) -> None:
     """It was waited for without end, nobody was told, and it kept the only seat from the voter that was missing."""
-    assert decided(decide_autopilot(looked, POLICY, known, NOW)) == expected
+    found = decide_autopilot(looked, POLICY, known, NOW)
+    assert decided(found) == expected
+    if expected[1] == "standby-lost" and len(looked.voters) < POLICY.voters:
+        assert found.why.startswith("a voter is missing")
+
+
+def test_an_election_calls_nobody() -> None:
+    """A quorum answered a read of this look; each member was asked while it had no leader."""
+    whole = seen(3, STANDBY)
+    electing = replace(whole, replies={one: replace(row, leader=0) for one, row in whole.replies.items()})
+    assert electing.linearizable and electing.leader is None
+    assert decided(decide_autopilot(electing, POLICY, lost(), NOW)) == ("Wait", "no-quorum")
 
 
 def test_a_vote_that_is_owed_is_given_whatever_the_policy_wants() -> None:
