@@ -376,7 +376,7 @@ def test_a_standby_that_is_lost_is_none(looked: ClusterView, known: Memory, expe
 def test_an_election_calls_nobody() -> None:
     """A quorum answered a read of this look; each member was asked while it had no leader."""
     whole = seen(3, STANDBY)
-    electing = replace(whole, replies={one: replace(row, leader=0) for one, row in whole.replies.items()})
+    electing = replace(whole, replies={one: replace(row, leader=0) for one, row in whole.replies.items()})  # type: ignore[arg-type]
     assert electing.linearizable and electing.leader is None
     assert decided(decide_autopilot(electing, POLICY, lost(), NOW)) == ("Wait", "no-quorum")
 
