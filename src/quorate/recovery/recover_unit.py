@@ -31,7 +31,8 @@ def recover_with_unit(job: RecoveryJob, hold: UnitHold, clock: SystemClock, repo
         # Also who answers, and what has to be attested: all of it before the service ends.
         plan_with_unit(job, hold)
         report(Event("stop", job.name, f"{hold.service} is ended, and does not start meanwhile"))
-        hold.hold()
+    # Again where it is held: a run that was killed may have written the drop-in, and no more.
+    hold.hold()
     try:
         done = recover(job, clock, report)
     except QuorateError as error:
@@ -49,7 +50,7 @@ def fence_with_unit(data_dir: Path, hold: UnitHold, run: str) -> tuple[Fenced, P
     """Holds the service, and then the data. Where that is refused, the service starts again. Raises as `fence_alone`."""
     if not hold.is_held():
         hold.refuse_another()
-        hold.hold()
+    hold.hold()
     try:
         return fence_alone(data_dir, run)
     except QuorateError:

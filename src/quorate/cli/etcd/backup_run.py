@@ -71,7 +71,7 @@ def run(
     keep, most_age = Keep.parse(rule), max(_MOST_AGE_SECONDS, 2 * every)
     pruner = Pruner(store_at(place, work, clock), keep, most_age, opener(identity, work), clock, dated_lines)
     job = Job(Period(every, hostname()), lambda: how_stored(packing, work), pruner)
-    # What it was told, and could never do, ends it at once.
+    # Options that can never work end the command at once.
     job.how()
 
     def one_round() -> Round:

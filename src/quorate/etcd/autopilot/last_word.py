@@ -82,7 +82,7 @@ def refuse_provided(decided: Decided, cluster: Cluster, wanted: int) -> None:
 
 def end_void_notes(store: AutopilotStore, orders: Orders, view: ClusterView) -> None:
     """Deletes the notes of changes that were cut off before their first step, which a later look shows: the voter that was to
-    go answers again. They would be gone on with after whatever an operator does next."""
+    go answers again. The next instance would finish them, whatever an operator does meanwhile."""
     owed = view.by_id(orders.owed.instead) if orders.owed is not None else None
     with suppress(EtcdError):
         if owed is not None and not owed.is_learner and view.answer(owed.id) is not None:

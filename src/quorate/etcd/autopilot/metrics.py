@@ -125,8 +125,8 @@ def _pages(decided: Round) -> list[str]:
     have become worse."""
     if decided.view is None or decided.policy is None or decided.orders is None or decided.orders.troubles:
         return []
-    told = explained(decided.view, decided.policy, decided.memory, decided.view.taken_at)
-    return [found.rule for _, found in told if isinstance(found, Page)]
+    verdicts = explained(decided.view, decided.policy, decided.memory, decided.view.taken_at)
+    return [found.rule for _, found in verdicts if isinstance(found, Page)]
 
 
 def _of_cluster(decided: Round, view: ClusterView) -> _Gauges:

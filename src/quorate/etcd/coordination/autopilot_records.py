@@ -214,7 +214,7 @@ class _Reading:
         elif text_of(told.get("clusterId")) == format_id(self.cluster_id):
             self._sort(row, name, told)
         elif "clusterId" not in told and (row.key in (POLICY, PAUSE) or row.key.startswith(HOLDS)):
-            # An order that somebody wrote by hand: taken for none, it was not followed, and nobody was told.
+            # Written by hand. It was ignored without a word.
             self.troubles.append(f"{name} names no cluster: it is not of quorate ({_alone(name)})")
 
     def _sort(self, row: KeyValue, name: str, told: Mapping[str, Any]) -> None:
