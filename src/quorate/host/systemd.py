@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from quorate.deadline import Cancel
 from quorate.errors import HostError
@@ -12,6 +13,7 @@ from quorate.foreign.numbers import whole
 from quorate.host import programs
 from quorate.host.programs import Finished
 
+UNIT_FOLDER = Path("/etc/systemd/system")
 _NOT_RUNNING = (3, 4)
 """Exit codes of `systemctl is-active`: it is inactive or failed, it is unknown. 1 is a systemd that cannot be asked."""
 

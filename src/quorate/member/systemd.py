@@ -14,13 +14,12 @@ from quorate.files import remove_file, write_atomic
 from quorate.foreign.text import visible
 from quorate.host.last_words import etcd_reason
 from quorate.host.member_data import of_member, refuse_another
-from quorate.host.systemd import Systemd, UnitState
+from quorate.host.systemd import UNIT_FOLDER, Systemd, UnitState
 from quorate.host.units import unit_text, unit_word
 from quorate.member.data_dir import VARIABLES, DataDir
 from quorate.member.on_this_host import OnThisHost
 from quorate.member.spec import EtcdSpec, environment_lines, settings
 
-UNIT_FOLDER = Path("/etc/systemd/system")
 _MOST_RESTARTS = 2
 
 

@@ -15,11 +15,10 @@ from quorate.files import make_folder, remove_file, write_atomic
 from quorate.foreign.local_files import read_at_most
 from quorate.foreign.text import to_paste
 from quorate.host.running_etcds import open_in
-from quorate.host.systemd import Systemd
+from quorate.host.systemd import UNIT_FOLDER, Systemd
 from quorate.host.units import unit_text
 from quorate.recovery.fence import unit_of
 
-UNIT_FOLDER = Path("/etc/systemd/system")
 _DROP_IN = "quorate-held.conf"
 _DATA = "# data: "
 _MOST_BYTES = 1 << 14

@@ -73,7 +73,7 @@ def carry_out(cluster: Cluster, key: ActingKey, act: Act, view: ClusterView, ord
         seen = _seen_after(cluster, steps, view)
         told = {**_ended(done, view), **_begun(left, view), "error": error.what[:500], "found": seen}
         store.note("failed", rule=act.rule, **told)
-        if spent and not done and error.exit_code != OutcomeUnknown.exit_code and seen == _before(steps, view):
+        if spent and not done and error.exit_code != OutcomeUnknown.exit_code and seen == _roles(steps, view, view):
             # A change that was refused mends nothing, and harms nothing: the budget of a day went within minutes.
             with suppress(QuorateError):
                 store.end_order(spent)
@@ -327,11 +327,11 @@ def _seen_after(cluster: Cluster, steps: Sequence[_Step], view: ClusterView) -> 
         return None
     if not now.linearizable:
         return None
-    return [{**_named(one.member_id, view), "is": _role(now, one.member_id)} for one in steps]
+    return _roles(steps, view, now)
 
 
-def _before(steps: Sequence[_Step], view: ClusterView) -> list[dict[str, str]]:
-    return [{**_named(one.member_id, view), "is": _role(view, one.member_id)} for one in steps]
+def _roles(steps: Sequence[_Step], named_by: ClusterView, view: ClusterView) -> list[dict[str, str]]:
+    return [{**_named(one.member_id, named_by), "is": _role(view, one.member_id)} for one in steps]
 
 
 def _role(view: ClusterView, member_id: int) -> str:
